@@ -1,0 +1,105 @@
+"""Every error that kilter raises on purpose.
+
+KilterError
+├── InvalidInput (also ValueError)   a parameter, space, problem, limit or reported number that cannot be
+│   ├── SpaceChanged                 the study was made with a space that the new one contradicts
+│   └── IncapableSampler             the sampler cannot do what the problem needs
+├── UnknownName (also ValueError, KeyError)   a name that nobody registered, with the nearest known one
+│   ├── StudyNotFound                no such study in this storage
+│   └── TrialNotFound                no such trial in this study
+├── StudyExists (also ValueError)    create_study without load_if_exists
+├── NotReady (also ValueError)       a question that needs at least one finished trial, or a running one
+├── StudyAborted                     the first trials all failed in the same way
+├── StorageError                     the store cannot be read or written
+│   ├── StorageTooNew                written by a later kilter
+│   └── StorageUnsafe                the folder cannot lock files as SQLite needs it
+└── LeaseLost                        another worker has taken over this trial
+
+TrialPruned is not an error: an objective raises it to end a trial early.
+
+Each message says what is wrong, which value, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KilterError(Exception):
+    """Root of all errors that kilter raises on purpose."""
+
+    def __str__(self) -> str:
+        # KeyError, a parent of UnknownName, would print the repr of the message.
+        return str(self.args[0]) if self.args else ""
+
+
+class InvalidInput(KilterError, ValueError):
+    """A parameter, space, problem, limit or number that cannot be."""
+
+
+class SpaceChanged(InvalidInput):
+    """The study was made with a space that the new one contradicts."""
+
+
+class IncapableSampler(InvalidInput):
+    """The sampler cannot do what the problem needs."""
+
+
+class UnknownName(KilterError, ValueError, KeyError):
+    """A name that nobody registered; the message holds the nearest known one and the list.
+
+    >>> raise UnknownName.of("sampler", "randm", ["random", "grid"])
+    Traceback (most recent call last):
+    kilter.core.errors.UnknownName: no sampler 'randm': did you mean 'random'? Known: grid, random
+    """
+
+    @classmethod
+    def of(cls, kind: str, name: object, known: Iterable[str], hint: str = "") -> UnknownName:
+        """The error for `name`, which is not among the `known` names of that `kind`."""
+        names = sorted(map(str, known))
+        near = difflib.get_close_matches(str(name), names, n=1)
+        question = f": did you mean {near[0]!r}?" if near else "."
+        shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+        listing = f" Known: {shown}" if names else ""
+        return cls(f"no {kind} {name!r}{question}{listing}{' ' + hint if hint else ''}")
+
+
+class StudyNotFound(UnknownName):
+    """No such study in this storage."""
+
+
+class TrialNotFound(UnknownName):
+    """No such trial in this study."""
+
+
+class StudyExists(KilterError, ValueError):
+    """create_study met a study of that name and load_if_exists was not set."""
+
+
+class NotReady(KilterError, ValueError):
+    """A question that needs at least one finished trial, or a running one."""
+
+
+class StudyAborted(KilterError):
+    """The first trials all failed in the same way, so more of them would too."""
+
+
+class StorageError(KilterError):
+    """The store cannot be read or written."""
+
+
+class StorageTooNew(StorageError):
+    """The file was written by a later version of kilter."""
+
+
+class StorageUnsafe(StorageError):
+    """The folder cannot lock files in the way that SQLite needs."""
+
+
+class LeaseLost(KilterError):
+    """Another worker has taken over this trial; its result is kept as a late one."""
+
+
+class TrialPruned(Exception):
+    """Raised inside an objective to end its trial early; what it reported last becomes its value."""

@@ -1,0 +1,182 @@
+"""What can happen to a study. A log of these is the study; everything else is computed from it.
+
+Configurations and values are plain (JSON) here. `time` is seconds since the epoch, handed in by whoever acts.
+An event's `identity` is unique within a study: a second event of the same identity is refused by the storage,
+which is how a trial is claimed, and how a result that was told twice is recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple, Union
+
+from kilter.core.parameter import Plain
+
+
+class TrialState(IntEnum):
+    """Where a trial stands, in the words of Optuna."""
+
+    RUNNING = 0
+    COMPLETE = 1
+    PRUNED = 2
+    FAIL = 3
+    WAITING = 4
+
+    def is_finished(self) -> bool:
+        """Whether the trial will not change any more."""
+        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+LOST = "lost"
+"""The kind of failure of an attempt whose worker vanished; its trial goes back to the queue."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed: `kind` is the exception's name or one of timeout, memory, lost, stopped, nan, return."""
+
+    kind: str
+    message: str = ""
+    traceback: str = ""
+
+
+class Report(NamedTuple):
+    """Metrics that a trial reported at a step, a non-negative whole number."""
+
+    step: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Created:
+    """The study came to be: its problem, how it is sampled and scheduled, and its seed."""
+
+    problem: Mapping[str, Any]
+    sampler: Mapping[str, Any]
+    scheduler: Mapping[str, Any]
+    seed: int
+    time: float
+
+    number = None
+    identity = (None, 0, "created", 0)
+    creates = False
+
+
+@dataclass(frozen=True)
+class SpaceExtended:
+    """The space grew: parameters (as JSON) that are new, or that widen known ones."""
+
+    parameters: Mapping[str, Any]
+    time: float
+
+    number = None
+    identity = None
+    creates = False
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    """A trial waits for a worker. `params` may be partial. With `worker`, the number is reserved for that worker.
+
+    The storage gives the number where it is None.
+    """
+
+    number: int | None
+    params: Mapping[str, Plain]
+    time: float
+    worker: str | None = None
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    creates = True
+
+    @property
+    def identity(self) -> tuple[int | None, int, str, int]:
+        return self.number, 0, "enqueued", 0
+
+
+@dataclass(frozen=True)
+class Started:
+    """An attempt at a trial began on `worker`. `seen` is how far in the log its sampler had read.
+
+    `fresh` says that this also creates the trial, which is refused where the number is taken.
+    """
+
+    number: int
+    attempt: int
+    params: Mapping[str, Plain]
+    worker: str
+    seen: int
+    time: float
+    fresh: bool = True
+
+    @property
+    def identity(self) -> tuple[int, int, str, int]:
+        return self.number, self.attempt, "started", 0
+
+    @property
+    def creates(self) -> bool:
+        return self.fresh
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A running trial reported metrics, in one or more steps; the first step is part of the identity."""
+
+    number: int
+    attempt: int
+    reports: tuple[Report, ...]
+    time: float
+
+    creates = False
+
+    @property
+    def identity(self) -> tuple[int, int, str, int]:
+        return self.number, self.attempt, "reported", self.reports[0].step
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An attempt ended. `reports` are those not written before; `params`, where given, replace those of the start.
+
+    `late` marks the result of an attempt that had been given up: kept, not counted.
+    """
+
+    number: int
+    attempt: int
+    state: TrialState
+    metrics: Mapping[str, float]
+    time: float
+    reports: tuple[Report, ...] = ()
+    params: Mapping[str, Plain] | None = None
+    failure: Failure | None = None
+    late: bool = False
+
+    creates = False
+
+    @property
+    def identity(self) -> tuple[int, int, str, int]:
+        return self.number, self.attempt, "late" if self.late else "ended", 0
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Attributes set by the user or an observer, on a trial or (number None) on the study."""
+
+    number: int | None
+    attrs: Mapping[str, Any]
+    time: float
+
+    identity = None
+    creates = False
+
+
+Event = Union[Created, SpaceExtended, Enqueued, Started, Reported, Ended, Noted]
+
+
+class Entry(NamedTuple):
+    """An event at its position in a study's log; positions start at 1 and have no gaps."""
+
+    position: int
+    event: Event

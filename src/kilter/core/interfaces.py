@@ -1,0 +1,203 @@
+"""The seams: what a third party implements to extend kilter. Each has a public conformance suite in kilter.testing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Union
+
+from kilter.core.events import Created, Entry, Event, Failure, Report, TrialState
+from kilter.core.parameter import Plain
+from kilter.core.problem import Problem
+
+if TYPE_CHECKING:
+    from kilter.core.history import History, Trial
+    from kilter.core.space import Config
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a sampler can handle; a problem that needs more is refused before it starts."""
+
+    conditions: bool = True
+    objectives: int = 1_000_000
+    constraints: bool = True
+    infinite: bool = True
+    """Spaces with continuous parameters."""
+
+
+class Sampler(Protocol):
+    """Chooses configurations. A frozen dataclass of settings; what it learns lives in the state it is handed."""
+
+    capabilities: Capabilities
+
+    def start(self, problem: Problem, seed: int) -> Any:
+        """The state before any trial: a dataclass of JSON-serialisable fields."""
+
+    def ask(self, state: Any, history: History, number: int) -> Config | None:
+        """The configuration of trial `number`, or None where nothing is left to try. Leaves the state as it is."""
+
+    def tell(self, state: Any, trial: Trial) -> None:
+        """Take in a trial that ended, in the order of the log."""
+
+
+class Scheduler(Protocol):
+    """Spends the budget: whether a running trial goes on after a report."""
+
+    judges: bool
+    """Whether reports can end trials; where False, workers need not ask."""
+
+    def start(self, problem: Problem, seed: int) -> Any:
+        """The state before any trial."""
+
+    def judge(self, state: Any, trial: Trial, history: History) -> str | None:
+        """A reason to stop the trial now, or None to let it go on."""
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A study in a storage's list."""
+
+    id: int
+    name: str
+    created: float
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that runs trials; `born` is its start time, since process ids are used again."""
+
+    id: str
+    host: str
+    pid: int
+    born: float
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What an append brought: all entries after the position asked for, ours among them, and our refused events."""
+
+    entries: list[Entry]
+    refused: list[Event]
+
+
+class Storage(Protocol):
+    """Remembers logs of events. All methods are safe between threads and between processes."""
+
+    def create(self, name: str, event: Created) -> int:
+        """A new study whose log starts with `event`; raises StudyExists where the name is taken."""
+
+    def studies(self) -> list[StudyRow]:
+        """All studies, oldest first."""
+
+    def delete(self, study: int) -> None:
+        """Remove a study and all that belongs to it."""
+
+    def append(self, study: int, events: Sequence[Event], after: int = 0, limit: int | None = None) -> Appended:
+        """Write events in one transaction and return everything in the log after position `after`.
+
+        An event whose identity is taken is refused; so is a Started or Enqueued that would create a trial whose
+        number is taken or not below `limit`. An Enqueued without a number gets the next one.
+        """
+
+    def read(self, study: int, after: int = 0) -> list[Entry]:
+        """The entries after a position, in order."""
+
+    def save_snapshot(self, study: int, position: int, version: str, data: bytes) -> None:
+        """Keep the state at a position; only the latest is kept."""
+
+    def load_snapshot(self, study: int, version: str) -> tuple[int, bytes] | None:
+        """The latest snapshot of that version."""
+
+    def renew(self, study: int, worker: Worker, seconds: float) -> None:
+        """Hold the worker's lease for that long from now, by the storage's clock."""
+
+    def release(self, study: int, worker: str) -> None:
+        """Give the worker's lease back."""
+
+    def leases(self, study: int) -> list[tuple[Worker, float]]:
+        """All workers with the seconds that their leases still have, negative where they have run out."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial may use: `seconds` and `memory` (bytes) are enforced by ending it; gpus may be a fraction."""
+
+    cpus: float = 1
+    gpus: float = 0
+    memory: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One attempt at a trial, as an executor receives it; it can be sent to another process."""
+
+    number: int
+    attempt: int
+    params: dict[str, Plain]
+    problem: dict[str, Any]
+    """Problem.to_json(), from which a far worker builds the space."""
+    seed: int
+    directory: str | None
+    """Where the trial may keep checkpoints; the same for each attempt."""
+    judged: bool
+    """Whether should_prune has to ask the scheduler."""
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended; `params` and `extensions` tell what a define-by-run objective met."""
+
+    number: int
+    attempt: int
+    state: TrialState
+    metrics: dict[str, float]
+    reports: tuple[Report, ...] = ()
+    """Those that were not sent as Progress before."""
+    params: dict[str, Plain] | None = None
+    extensions: dict[str, Any] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+    error: BaseException | None = None
+    """The exception itself where it was raised in this process."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A running trial reported; `reply`, where given, takes whether it should stop and must be called."""
+
+    number: int
+    attempt: int
+    reports: tuple[Report, ...]
+    reply: Callable[[bool], None] | None = None
+
+
+Message = Union[Progress, Outcome]
+
+
+class Executor(Protocol):
+    """Runs objectives somewhere and enforces the limits of a trial. Decides nothing."""
+
+    slots: int
+
+    def submit(self, task: Task) -> None:
+        """Run a task; called only while fewer than `slots` are running."""
+
+    def wait(self, timeout: float | None) -> list[Message]:
+        """What has happened since, waiting at most that many seconds for the first message."""
+
+    def stop(self, number: int) -> None:
+        """End a running trial; its Outcome follows, with a failure of kind 'stopped'."""
+
+    def close(self) -> None:
+        """End everything that still runs and leave no process behind."""
+
+
+Observer = Callable[[Event], None]
+Stopper = Callable[["History", float], Union[str, None]]
+

@@ -1,0 +1,885 @@
+"""One dimension of a search space and its map to the unit interval.
+
+Three representations of a value meet here:
+
+    value   what the objective receives: any Python object                       (64, 32)   nn.ReLU   0.01
+    plain   what the log, the history and the samplers hold: a JSON scalar       "(64, 32)" "ReLU"    0.01
+    unit    what models compute with: a float in [0, 1]                          0.25       0.75      0.5
+
+`plain(value)` and `value(plain)` are inverse; `unit(plain)` and `from_unit(u)` are inverse on what `from_unit` yields:
+it rounds to about 12 digits of the range, so that going to the cube and back is exact although logarithms are not.
+Categories lie at the centres of equal cells, integers too (in log scale: cells of the logs of their borders).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, Union
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Plain = Union[None, bool, int, float, str]
+"""A value as the log holds it."""
+
+CONFIDENCES = {"low": 0.5, "medium": 0.25, "high": 0.125}
+"""Standard deviation, in units of the range, of what a user believes of the optimum."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A belief about where good values lie: the likeliest value, and how sure you are.
+
+    For a Choice, `confidence` is the share of draws that take the believed option: low 1/2, medium 3/4, high 7/8.
+
+    >>> Prior(1e-3, "high")
+    Prior(value=0.001, confidence='high')
+    """
+
+    value: Any
+    confidence: str = "medium"
+
+    def __post_init__(self) -> None:
+        if self.confidence not in CONFIDENCES:
+            raise InvalidInput(f"confidence={self.confidence!r} of a prior: choose one of {', '.join(CONFIDENCES)}")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The parameter is active only where `parent` is active and its value is one of `values`.
+
+    As the user writes them the values may be any objects; inside a Space they are plain.
+    """
+
+    parent: str
+    values: tuple[Any, ...]
+
+    def holds(self, config: Mapping[str, Plain]) -> bool:
+        """Whether a plain configuration that has the parents already satisfies this condition."""
+        return self.parent in config and any(same(config[self.parent], value) for value in self.values)
+
+
+class _Unset:
+    """The default of a parameter that has none; None cannot say it, since None may be an option."""
+
+    def __repr__(self) -> str:
+        return "no default"
+
+    def __reduce__(self) -> str:
+        return "UNSET"
+
+
+UNSET = _Unset()
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality that keeps 1, 1.0 and True apart, and finds NaN equal to itself."""
+    return type(a) is type(b) and (a == b or (a != a and b != b))
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """What all parameters share: conditions, a default and a prior. Use Float, Int, Ordinal, Choice or Boolean."""
+
+    conditions: tuple[Condition, ...] = field(default=(), kw_only=True)
+    default: Any = field(default=UNSET, kw_only=True)
+    prior: Prior | None = field(default=None, kw_only=True)
+
+    kind = "parameter"
+
+    def when(self, conditions: Mapping[str, Any] | None = None, /, **more: Any) -> Self:
+        """The same parameter, active only where each named parent has the given value, or one of the given list.
+
+        >>> Float(0, 0.99).when(optimizer="sgd").conditions
+        (Condition(parent='optimizer', values=('sgd',)),)
+        """
+        given = {**(conditions or {}), **more}
+        if not given:
+            raise InvalidInput("when() needs at least one parent: .when(optimizer='sgd')")
+        new = tuple(Condition(name, _listed(values, name)) for name, values in given.items())
+        return replace(self, conditions=self.conditions + new)
+
+    # Each kind says how to go between the three representations; all are pure.
+
+    def plain(self, value: Any) -> Plain:
+        """The plain form of a value; raises InvalidInput where the value is not legal."""
+        raise NotImplementedError
+
+    def value(self, plain: Plain) -> Any:
+        """The Python object that a plain value stands for."""
+        return plain
+
+    def contains(self, plain: Plain) -> bool:
+        """Whether this plain value is legal."""
+        raise NotImplementedError
+
+    def unit(self, plain: Any) -> float:
+        """The position of a plain value in [0, 1]."""
+        raise NotImplementedError
+
+    def units(self, plains: Sequence[Any]) -> np.ndarray:
+        """The positions of many plain values, shape (n,)."""
+        return np.array([self.unit(plain) for plain in plains], dtype=float)
+
+    def from_unit(self, u: float) -> Plain:
+        """The plain value at position u; positions outside [0, 1] are clipped."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> float:
+        """How many different values there are; math.inf for a continuous one."""
+        raise NotImplementedError
+
+    def grid(self, n: int) -> list[Plain]:
+        """All values where there are at most n, else n of them evenly spread in the parameter's own scale."""
+        if self.size <= n:
+            return [self._nth(i) for i in range(int(self.size))]
+        points = [0.5] if n == 1 else [i / (n - 1) for i in range(n)]
+        return list(dict.fromkeys(self.from_unit(u) for u in points))
+
+    def _nth(self, i: int) -> Plain:
+        """The i-th value of a parameter of finite size."""
+        raise NotImplementedError
+
+    def from_uniform(self, u: float) -> Plain:
+        """The value at quantile u of the prior; without a prior, of the uniform distribution."""
+        if self.prior is None:
+            return self.from_unit(u)
+        return self.from_unit(_normal_quantile(u, self.unit(self.plain(self.prior.value)), self.prior.confidence))
+
+    def merged(self, other: Parameter) -> Parameter:
+        """The smallest parameter that holds the values of both and is active where either is.
+
+        A default or prior of `other` replaces ours. Raises InvalidInput where the two cannot be joined.
+        """
+        joined = self._united(other)
+        conditions = _united_conditions(self.conditions, other.conditions)
+        default = other.default if other.has_default else self.default
+        return replace(joined, conditions=conditions, default=default, prior=other.prior or self.prior)
+
+    def _united(self, other: Parameter) -> Parameter:
+        """The parameter of our kind that holds the values of both."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """This parameter as JSON-serialisable data."""
+        data: dict[str, Any] = {"kind": self.kind, **self._own_json()}
+        if self.conditions:
+            data["when"] = [[condition.parent, list(condition.values)] for condition in self.conditions]
+        if self.has_default:
+            data["default"] = self.plain(self.default)
+        if self.prior is not None:
+            data["prior"] = [self.plain(self.prior.value), self.prior.confidence]
+        return data
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the user gave a default."""
+        return self.default is not UNSET
+
+    def _own_json(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _check_default_and_prior(self) -> None:
+        if self.has_default:
+            self._named("default", self.default)
+        if self.prior is not None:
+            if not isinstance(self.prior, Prior):
+                object.__setattr__(self, "prior", Prior(self.prior))
+            self._named("prior", self.prior.value)
+
+    def _named(self, role: str, value: Any) -> None:
+        try:
+            self.plain(value)
+        except InvalidInput as error:
+            raise InvalidInput(f"the {role} of {self!r} is not one of its values: {error}") from None
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and json.dumps(self.to_json()) == json.dumps(other.to_json())  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.to_json()))
+
+    def __repr__(self) -> str:
+        shown = [repr(value) for value in self._positional()]
+        shown += [f"{name}={value!r}" for name, value in self._optional().items() if value]
+        if self.has_default:
+            shown.append(f"default={self.default!r}")
+        if self.prior is not None:
+            shown.append(f"prior={self.prior!r}")
+        text = f"{type(self).__name__}({', '.join(shown)})"
+        if self.conditions:
+            text += f".when({ {c.parent: list(c.values) for c in self.conditions}!r})"
+        return text
+
+    def _positional(self) -> tuple[Any, ...]:
+        return ()
+
+    def _optional(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Float(Parameter):
+    """A real number in [low, high]; `log` searches its logarithm; with `step`, only low + k·step.
+
+    >>> Float(1e-5, 1e-1, log=True).from_unit(0.5)
+    0.001
+    """
+
+    low: float
+    high: float
+    log: bool = field(default=False, kw_only=True)
+    step: float | None = field(default=None, kw_only=True)
+
+    kind = "float"
+
+    def __post_init__(self) -> None:
+        _check_bounds(self, float)
+        object.__setattr__(self, "low", float(self.low))
+        object.__setattr__(self, "high", float(self.high))
+        if self.step is not None:
+            if not (_is_number(self.step) and math.isfinite(self.step) and self.step > 0):
+                raise InvalidInput(f"step={self.step!r} of Float({self.low}, {self.high}): it must be above 0")
+            object.__setattr__(self, "step", float(self.step))
+            if self._grid.size > 2**53:
+                raise InvalidInput(f"step={self.step!r} of Float({self.low}, {self.high}) is too fine to count")
+        self._check_default_and_prior()
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        return (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+
+    @cached_property
+    def _scale(self) -> _Cells:
+        return _Cells(self._grid, self.log)
+
+    @cached_property
+    def _grid(self) -> _Steps:
+        assert self.step is not None
+        return _Steps.between(self.low, self.high, self.step)
+
+    @cached_property
+    def _digits(self) -> int:
+        """How many decimals (linear) or significant digits (log) survive the way to the cube and back."""
+        low, high = self._ends
+        largest = max(abs(low), abs(high), 1.0 if self.log else 0.0)
+        resolution = max((high - low) * 1e-12, 64 * math.ulp(largest))
+        return min(-math.ceil(math.log10(resolution)), 15 if self.log else 322)
+
+    def plain(self, value: Any) -> float:
+        if not _is_number(value):
+            raise InvalidInput(f"{value!r} is not a number, as Float({self.low}, {self.high}) needs")
+        number = float(value)
+        if not self.low <= number <= self.high:
+            raise InvalidInput(f"{value!r} is outside [{self.low}, {self.high}]")
+        if self.step is not None:
+            near = self._grid.value(self._grid.index(number))
+            if abs(near - number) > 1e-9 * max(self.step, abs(number)):
+                raise InvalidInput(f"{value!r} is off the grid {self.low} + k·{self.step}: the nearest is {near}")
+            return near
+        return number
+
+    def contains(self, plain: Plain) -> bool:
+        return isinstance(plain, float) and self.low <= plain <= self.high
+
+    def unit(self, plain: Any) -> float:
+        if self.step is not None:
+            return self._scale.unit(self._grid.index(plain))
+        low, high = self._ends
+        if low == high:
+            return 0.5
+        u = ((math.log(plain) if self.log else plain) - low) / (high - low)
+        return min(max(u, 0.0), 1.0)
+
+    def units(self, plains: Sequence[Any]) -> np.ndarray:
+        if self.step is not None:
+            return super().units(plains)
+        low, high = self._ends
+        values = np.asarray(plains, dtype=float)
+        if low == high:
+            return np.full(len(values), 0.5)
+        return np.clip(((np.log(values) if self.log else values) - low) / (high - low), 0.0, 1.0)
+
+    def from_unit(self, u: float) -> float:
+        if self.step is not None:
+            return self._grid.value(self._scale.index(u))
+        if u <= 0.0:
+            return self.low
+        if u >= 1.0:
+            return self.high
+        low, high = self._ends
+        value = low + u * (high - low)
+        value = float(f"{math.exp(value):.{max(self._digits, 1)}g}") if self.log else round(value, self._digits)
+        return min(max(value, self.low), self.high)
+
+    @property
+    def size(self) -> float:
+        if self.step is not None:
+            return self._grid.size
+        return 1 if self.low == self.high else math.inf
+
+    def _nth(self, i: int) -> Plain:
+        return self.low if self.step is None else self._grid.value(i)
+
+    def _united(self, other: Parameter) -> Parameter:
+        if not isinstance(other, Float) or (self.log, self.step) != (other.log, other.step):
+            raise InvalidInput(f"{self!r} and {other!r} differ in more than their bounds")
+        if self.step is not None and not self._grid.aligned(other.low):
+            raise InvalidInput(f"the grids of {self!r} and {other!r} do not meet")
+        return replace(self, low=min(self.low, other.low), high=max(self.high, other.high))
+
+    def _own_json(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high, **_present(log=self.log, step=self.step)}
+
+    def _positional(self) -> tuple[Any, ...]:
+        return (self.low, self.high)
+
+    def _optional(self) -> dict[str, Any]:
+        return {"log": self.log, "step": self.step}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Int(Parameter):
+    """A whole number from low to high, both included; `log` and `step` as for Float.
+
+    >>> [Int(1, 9, step=4).from_unit(u) for u in (0.1, 0.5, 0.9)]
+    [1, 5, 9]
+    """
+
+    low: int
+    high: int
+    log: bool = field(default=False, kw_only=True)
+    step: int = field(default=1, kw_only=True)
+
+    kind = "int"
+
+    def __post_init__(self) -> None:
+        _check_bounds(self, int)
+        object.__setattr__(self, "low", int(self.low))
+        object.__setattr__(self, "high", int(self.high))
+        if not _is_whole(self.step) or self.step < 1:
+            raise InvalidInput(f"step={self.step!r} of Int({self.low}, {self.high}): it must be a whole number above 0")
+        object.__setattr__(self, "step", int(self.step))
+        if self._grid.size > 2**53:
+            raise InvalidInput(f"Int({self.low}, {self.high}) holds more values than a float can tell apart (2**53)")
+        self._check_default_and_prior()
+
+    @cached_property
+    def _grid(self) -> _Steps:
+        return _Steps(self.low, self.step, (self.high - self.low) // self.step + 1)
+
+    @cached_property
+    def _scale(self) -> _Cells:
+        return _Cells(self._grid, self.log)
+
+    def plain(self, value: Any) -> int:
+        if not _is_whole(value):
+            raise InvalidInput(f"{value!r} is not a whole number, as Int({self.low}, {self.high}) needs")
+        number = int(value)
+        if not self.low <= number <= self.high:
+            raise InvalidInput(f"{value!r} is outside [{self.low}, {self.high}]")
+        if (number - self.low) % self.step:
+            raise InvalidInput(f"{value!r} is off the grid {self.low} + k·{self.step}")
+        return number
+
+    def contains(self, plain: Plain) -> bool:
+        return type(plain) is int and self.low <= plain <= self.high and not (plain - self.low) % self.step
+
+    def unit(self, plain: Any) -> float:
+        return self._scale.unit((plain - self.low) // self.step)
+
+    def from_unit(self, u: float) -> int:
+        return int(self._grid.value(self._scale.index(u)))
+
+    @property
+    def size(self) -> float:
+        return self._grid.size
+
+    def _nth(self, i: int) -> Plain:
+        return int(self._grid.value(i))
+
+    def _united(self, other: Parameter) -> Parameter:
+        if not isinstance(other, Int) or (self.log, self.step) != (other.log, other.step):
+            raise InvalidInput(f"{self!r} and {other!r} differ in more than their bounds")
+        if (self.low - other.low) % self.step:
+            raise InvalidInput(f"the grids of {self!r} and {other!r} do not meet")
+        return replace(self, low=min(self.low, other.low), high=max(self.high, other.high))
+
+    def _own_json(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high, **_present(log=self.log), "step": self.step}
+
+    def _positional(self) -> tuple[Any, ...]:
+        return (self.low, self.high)
+
+    def _optional(self) -> dict[str, Any]:
+        return {"log": self.log, "step": self.step if self.step != 1 else None}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Listed(Parameter):
+    """Shared by the kinds that list their values: the i-th of k lies at (i + 1/2) / k."""
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The Python objects, in order."""
+        raise NotImplementedError
+
+    @property
+    def labels(self) -> tuple[Plain, ...]:
+        """Their plain forms, in the same order."""
+        raise NotImplementedError
+
+    @cached_property
+    def _place(self) -> dict[tuple[type, Plain], int]:
+        return {(type(label), label): i for i, label in enumerate(self.labels)}
+
+    def plain(self, value: Any) -> Plain:
+        for label, known in zip(self.labels, self.values):
+            if value is known:
+                return label
+        try:
+            for exact in (same, _alike):
+                for label, known in zip(self.labels, self.values):
+                    if exact(value, known):
+                        return label
+        except Exception:  # objects whose == raises or answers with an array are compared by identity alone
+            pass
+        if isinstance(value, str) and (str, value) in self._place:
+            return value
+        shown = ", ".join(repr(v) for v in self.values[:10]) + (", …" if len(self.values) > 10 else "")
+        raise InvalidInput(f"{value!r} is not one of {shown}")
+
+    def value(self, plain: Plain) -> Any:
+        return self.values[self._place[type(plain), plain]]
+
+    def contains(self, plain: Plain) -> bool:
+        return (type(plain), plain) in self._place
+
+    def unit(self, plain: Any) -> float:
+        return (self._place[type(plain), plain] + 0.5) / len(self.labels)
+
+    def from_unit(self, u: float) -> Plain:
+        k = len(self.labels)
+        return self.labels[min(max(int(u * k), 0), k - 1)]
+
+    def index(self, plain: Plain) -> int:
+        """The place of a plain value among the values."""
+        return self._place[type(plain), plain]
+
+    @property
+    def size(self) -> float:
+        return len(self.labels)
+
+    def _nth(self, i: int) -> Plain:
+        return self.labels[i]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ordinal(_Listed):
+    """One of an ordered list of values, such as sizes of which neighbours behave alike.
+
+    >>> Ordinal([16, 32, 64, 128]).from_unit(0.3)
+    32
+    """
+
+    values: tuple[Any, ...] = ()  # type: ignore[assignment]
+
+    kind = "ordinal"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _options(self.values, "Ordinal"))
+        object.__setattr__(self, "_labels", _labels(self.values))
+        self._check_default_and_prior()
+
+    @property
+    def labels(self) -> tuple[Plain, ...]:
+        return self._labels  # type: ignore[attr-defined, no-any-return]
+
+    def _united(self, other: Parameter) -> Parameter:
+        if not isinstance(other, Ordinal):
+            raise InvalidInput(f"{self!r} and {other!r} are of different kinds")
+        longer, shorter = (self, other) if self.size >= other.size else (other, self)
+        kept = [label for label in longer.labels if shorter.contains(label)]
+        if list(map(_typed, kept)) != list(map(_typed, shorter.labels)):
+            raise InvalidInput(f"the order of {self!r} and {other!r} cannot be joined")
+        return replace(self, values=longer.values)
+
+    def _own_json(self) -> dict[str, Any]:
+        return {"values": [_option_json(v, label) for v, label in zip(self.values, self.labels)]}
+
+    def _positional(self) -> tuple[Any, ...]:
+        return (list(self.values),)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Choice(_Listed):
+    """One of several options without an order: any objects; a dict names them, or gives each its own sub-space.
+
+    Functions and classes go by their name. Options come back to the objective as the objects they are, tuples
+    included. Sub-parameters keep their own names and are active only under their option.
+
+    >>> Choice(["relu", "gelu"]).from_unit(0.9)
+    'gelu'
+    >>> Choice({"svm": {"C": Float(1e-3, 1e3, log=True)}, "forest": {"depth": Int(1, 20)}}).values
+    ('svm', 'forest')
+    """
+
+    options: Any = ()
+
+    kind = "choice"
+
+    def __post_init__(self) -> None:
+        options = self.options
+        branches: dict[str, dict[str, Parameter]] = {}
+        if isinstance(options, Mapping):
+            names = list(options)
+            if any(not isinstance(name, str) for name in names):
+                raise InvalidInput(f"the names of a Choice must be text, not {names!r}; a list of options needs none")
+            if _has_subspaces(options):
+                branches = {name: dict(sub or {}) for name, sub in options.items()}
+                values, labels = _options(names, "Choice"), tuple(names)
+            else:
+                values, labels = _options(list(options.values()), "Choice"), tuple(names)
+        else:
+            values = _options(options, "Choice")
+            labels = _labels(values)
+        object.__setattr__(self, "_values", values)
+        object.__setattr__(self, "_labels", labels)
+        object.__setattr__(self, "branches", branches)
+        self._check_default_and_prior()
+
+    branches = {}  # type: ignore[var-annotated]  # option -> its own parameters
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        return self._values  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def labels(self) -> tuple[Plain, ...]:
+        return self._labels  # type: ignore[attr-defined, no-any-return]
+
+    def from_uniform(self, u: float) -> Plain:
+        if self.prior is None:
+            return self.from_unit(u)
+        believed = self.index(self.plain(self.prior.value))
+        share = 1.0 - CONFIDENCES[self.prior.confidence]
+        k = len(self.labels)
+        if k == 1 or u < share:
+            return self.labels[believed]
+        others = [i for i in range(k) if i != believed]
+        return self.labels[others[min(int((u - share) / (1 - share) * (k - 1)), k - 2)]]
+
+    def _united(self, other: Parameter) -> Parameter:
+        if not isinstance(other, Choice) or self.kind != other.kind:
+            raise InvalidInput(f"{self!r} and {other!r} are of different kinds")
+        options = dict(zip(map(_typed, self.labels), zip(self.labels, self.values)))
+        for label, value in zip(other.labels, other.values):
+            # The later declaration wins where the earlier knew the option by its name alone.
+            if _typed(label) not in options or isinstance(options[_typed(label)][1], Named):
+                options[_typed(label)] = (label, value)
+        return replace(self, options=_declared(list(options.values())))
+
+    def _own_json(self) -> dict[str, Any]:
+        return {"options": [_option_json(v, label) for v, label in zip(self.values, self.labels)]}
+
+    def _positional(self) -> tuple[Any, ...]:
+        return (self.options if isinstance(self.options, Mapping) else list(self.values),)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Boolean(_Listed):
+    """True or False.
+
+    >>> Boolean().from_unit(0.8)
+    True
+    """
+
+    kind = "boolean"
+    values = (False, True)  # type: ignore[assignment]
+    labels = (False, True)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        self._check_default_and_prior()
+
+    def _united(self, other: Parameter) -> Parameter:
+        if not isinstance(other, Boolean):
+            raise InvalidInput(f"{self!r} and {other!r} are of different kinds")
+        return self
+
+    def _own_json(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Named:
+    """Stands for an object of which this process knows only the name, since code is never read from a store."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: known by name only>"
+
+
+def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
+    """The parameter that `to_json` wrote; objects that are not JSON come back as Named.
+
+    >>> parameter_from_json(Int(1, 8, default=2).to_json())
+    Int(1, 8, default=2)
+    """
+    conditions = tuple(Condition(parent, tuple(values)) for parent, values in data.get("when", ()))
+    kind = data.get("kind")
+    parameter: Parameter
+    if kind == "float":
+        parameter = Float(data["low"], data["high"], log=data.get("log", False), step=data.get("step"))
+    elif kind == "int":
+        parameter = Int(data["low"], data["high"], log=data.get("log", False), step=data.get("step", 1))
+    elif kind == "ordinal":
+        parameter = Ordinal(tuple(_option_from_json(option)[1] for option in data["values"]))
+    elif kind == "choice":
+        parameter = Choice(_declared([_option_from_json(option) for option in data["options"]]))
+    elif kind == "boolean":
+        parameter = Boolean()
+    else:
+        raise InvalidInput(f"a parameter of kind {kind!r}: this version knows float, int, ordinal, choice, boolean")
+    if "default" in data:
+        parameter = replace(parameter, default=parameter.value(data["default"]))
+    if "prior" in data:
+        value, confidence = data["prior"]
+        parameter = replace(parameter, prior=Prior(parameter.value(value), confidence))
+    return replace(parameter, conditions=conditions)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The values low + k·step for k = 0 … size - 1."""
+
+    low: Any
+    step: Any
+    size: int
+
+    @classmethod
+    def between(cls, low: float, high: float, step: float) -> _Steps:
+        return cls(low, step, math.floor((high - low) / step * (1 + 1e-12) + 1e-9) + 1)
+
+    def value(self, index: int) -> Any:
+        value = self.low + index * self.step
+        if isinstance(value, int):
+            return value
+        # 0.1 + 2 · 0.1 should read 0.3: keep no more digits than the step can use.
+        return round(value, max(0, 15 - math.ceil(math.log10(max(abs(value), abs(self.low), self.step)))))
+
+    def index(self, value: float) -> int:
+        return min(max(round((value - self.low) / self.step), 0), self.size - 1)
+
+    def aligned(self, other_low: float) -> bool:
+        steps = (other_low - self.low) / self.step
+        return abs(steps - round(steps)) < 1e-9 * max(1.0, abs(steps))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Cell k of a grid covers its value ± half a step, in linear or log scale; the cells tile [0, 1]."""
+
+    grid: _Steps
+    log: bool
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        low = self.grid.low - self.grid.step / 2
+        high = self.grid.low + (self.grid.size - 0.5) * self.grid.step
+        if not self.log:
+            return low, high
+        # With a step above 2·low the first border would not be positive; half of low stands in for it.
+        return math.log(low if low > 0 else self.grid.low / 2), math.log(high)
+
+    def unit(self, index: int) -> float:
+        if not self.log:
+            return (index + 0.5) / self.grid.size
+        low, high = self._ends
+        return (math.log(self.grid.low + index * self.grid.step) - low) / (high - low)
+
+    def index(self, u: float) -> int:
+        u = min(max(u, 0.0), 1.0)
+        if not self.log:
+            return min(int(u * self.grid.size), self.grid.size - 1)
+        low, high = self._ends
+        return self.grid.index(math.exp(low + u * (high - low)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value) and value == int(value)
+
+
+def _check_bounds(parameter: Float | Int, number: type) -> None:
+    low, high = parameter.low, parameter.high
+    where = f"{type(parameter).__name__}({low!r}, {high!r})"
+    for name, bound in (("low", low), ("high", high)):
+        if not _is_number(bound) or not math.isfinite(bound):
+            raise InvalidInput(f"{name}={bound!r} of {where}: a bound must be a finite number")
+        if number is int and not _is_whole(bound):
+            raise InvalidInput(f"{name}={bound!r} of {where}: the bounds of an Int are whole numbers; use Float")
+    if low > high:
+        raise InvalidInput(f"{where} is reversed: low must not be above high; did you mean ({high!r}, {low!r})?")
+    if parameter.log and low <= 0:
+        raise InvalidInput(f"{where} with log=True needs low > 0: choose a small positive low, or drop log")
+    if not math.isfinite(float(high) - float(low)):
+        raise InvalidInput(f"{where} is wider than a float can hold: narrow it")
+
+
+def _options(given: Any, kind: str) -> tuple[Any, ...]:
+    if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
+        raise InvalidInput(f"{kind}({given!r}): give a list of values")
+    options = tuple(given)
+    if not options:
+        raise InvalidInput(f"{kind}([]) is empty: give at least one value")
+    return options
+
+
+def _labels(values: tuple[Any, ...]) -> tuple[Plain, ...]:
+    """The plain form of each option: itself where it is a JSON scalar, else its name or repr."""
+    labels: list[Plain] = [_label(value) for value in values]
+    seen: dict[tuple[type, Plain], Any] = {}
+    for label, value in zip(labels, values):
+        if _typed(label) in seen:
+            raise InvalidInput(f"two options read {label!r}: list each once, or name them: {{'name': option}}")
+        seen[_typed(label)] = value
+    return tuple(labels)
+
+
+def _label(value: Any) -> Plain:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, Named):
+        return value.name
+    if isinstance(value, (float, str, int)) or _is_json(value):
+        return repr(value)
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    if not isinstance(name, str) or "<" in name:
+        raise InvalidInput(f"the option {value!r} has no name to store it by: give one, as in Choice({{'name': ...}})")
+    return name
+
+
+def _typed(label: Plain) -> tuple[type, Plain]:
+    """A dictionary key that keeps 1, 1.0 and True apart."""
+    return type(label), label
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+def _is_json(value: Any) -> bool:
+    """Whether the codec below can bring this value back unchanged."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return True
+    if isinstance(value, (list, tuple)):
+        return type(value) in (list, tuple) and all(map(_is_json, value))
+    return type(value) is dict and all(isinstance(k, str) and _is_json(v) for k, v in value.items())
+
+
+def _option_json(value: Any, label: Plain) -> Any:
+    """An option as JSON: a scalar is itself, composites carry their type, foreign objects only their name."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if same(value, label):
+        return label
+    if _is_json(value):
+        return {"label": label, "value": _tagged(value)}
+    return {"label": label}
+
+
+def _option_from_json(data: Any) -> tuple[Plain, Any]:
+    if not isinstance(data, dict):
+        return data, data
+    return data["label"], _untagged(data["value"]) if "value" in data else Named(data["label"])
+
+
+def _tagged(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return {type(value).__name__: [_tagged(item) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": {key: _tagged(item) for key, item in value.items()}}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def _untagged(data: Any) -> Any:
+    if not isinstance(data, dict):
+        return data
+    ((kind, content),) = data.items()
+    if kind == "float":
+        return float(content)
+    if kind == "dict":
+        return {key: _untagged(item) for key, item in content.items()}
+    items = [_untagged(item) for item in content]
+    return tuple(items) if kind == "tuple" else items
+
+
+def _declared(options: list[tuple[Plain, Any]]) -> list[Any] | dict[str, Any]:
+    """What to pass to Choice so that it has these (label, value) pairs: a list where the labels follow by themselves."""
+    values = [value for _, value in options]
+    try:
+        if list(map(_typed, _labels(tuple(values)))) == [_typed(label) for label, _ in options]:
+            return values
+    except InvalidInput:
+        pass
+    return {str(label): value for label, value in options}
+
+
+def _has_subspaces(options: Mapping[str, Any]) -> bool:
+    def is_subspace(option: Any) -> bool:
+        return isinstance(option, Mapping) and all(isinstance(p, Parameter) for p in option.values())
+
+    if not any(is_subspace(option) and option for option in options.values()):
+        return False
+    strange = [name for name, option in options.items() if option is not None and not is_subspace(option)]
+    if strange:
+        raise InvalidInput(f"the option {strange[0]!r} is no sub-space: give a dict of parameters, or {{}} for none")
+    return True
+
+
+def _listed(values: Any, parent: str) -> tuple[Any, ...]:
+    listed = tuple(values) if isinstance(values, (list, set, frozenset, range)) else (values,)
+    if not listed:
+        raise InvalidInput(f"when({parent}=[]) is never true: list at least one value")
+    return listed
+
+
+def _united_conditions(ours: tuple[Condition, ...], theirs: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Conditions that hold wherever either side's do: a parent that one side does not ask about drops out."""
+    other = {condition.parent: condition.values for condition in theirs}
+    united = []
+    for condition in ours:
+        if condition.parent in other:
+            new = [v for v in other[condition.parent] if not any(same(v, known) for known in condition.values)]
+            united.append(Condition(condition.parent, condition.values + tuple(new)))
+    return tuple(united)
+
+
+def _present(**entries: Any) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if value}
+
+
+def _normal_quantile(u: float, centre: float, confidence: str) -> float:
+    """Quantile u of a normal distribution round `centre`, cut to [0, 1]."""
+    from scipy.special import ndtr, ndtri
+
+    sd = CONFIDENCES[confidence]
+    low, high = ndtr(-centre / sd), ndtr((1 - centre) / sd)
+    return float(min(max(centre + sd * ndtri(low + u * (high - low)), 0.0), 1.0))

@@ -1,0 +1,200 @@
+"""What is to be solved: a space, named objectives, constraints on metrics, and a fidelity axis."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from kilter.core.errors import InvalidInput
+from kilter.core.space import Space
+
+DIRECTIONS = ("minimize", "maximize")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A named metric and the direction in which it is better."""
+
+    name: str
+    direction: str = "minimize"
+
+    def __post_init__(self) -> None:
+        # Optuna hands out an enum whose name is the direction in capitals.
+        direction = str(getattr(self.direction, "name", self.direction)).lower()
+        if direction not in DIRECTIONS:
+            raise InvalidInput(f"direction={self.direction!r} of {self.name!r}: choose 'minimize' or 'maximize'")
+        object.__setattr__(self, "direction", direction)
+
+    @property
+    def sign(self) -> float:
+        """+1 where smaller is better, -1 where larger is: sign · value is always to be minimised."""
+        return 1.0 if self.direction == "minimize" else -1.0
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on a metric: feasible where `metric` <= bound, or >= bound.
+
+    >>> Constraint.parse("latency_ms", "<= 20").is_met({"latency_ms": 12.0})
+    True
+    """
+
+    metric: str
+    relation: str
+    bound: float
+
+    @classmethod
+    def parse(cls, metric: str, text: str) -> Constraint:
+        """The constraint that "<= 20" or ">= 0.9" says about a metric."""
+        found = re.fullmatch(r"\s*(<=|>=)\s*(\S+)\s*", str(text))
+        try:
+            bound = float(found[2]) if found else math.nan
+        except ValueError:
+            bound = math.nan
+        if not found or math.isnan(bound):
+            raise InvalidInput(f"the constraint {metric} {text!r} must read '<= number' or '>= number'")
+        return cls(metric, found[1], bound)
+
+    def is_met(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the metrics have this one within its bound; a missing metric or NaN has not."""
+        value = metrics.get(self.metric, math.nan)
+        return value <= self.bound if self.relation == "<=" else value >= self.bound
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.relation} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """An axis along which a cheaper, rougher evaluation is possible, such as epochs from 1 to 81."""
+
+    name: str
+    low: float
+    high: float
+    eta: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.low <= self.high and math.isfinite(self.high)) or not self.eta > 1:
+            raise InvalidInput(f"{self!r}: needs 0 < low <= high and eta > 1")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A space, one or more objectives, constraints and a fidelity; frozen, hashable, JSON.
+
+    >>> Problem(Space(), (Objective("loss"),)).objectives
+    (Objective(name='loss', direction='minimize'),)
+    """
+
+    space: Space = field(default_factory=Space)
+    objectives: tuple[Objective, ...] = (Objective("value"),)
+    constraints: tuple[Constraint, ...] = ()
+    fidelity: Fidelity | None = None
+
+    def __post_init__(self) -> None:
+        names = [objective.name for objective in self.objectives]
+        if not names:
+            raise InvalidInput("a problem needs at least one objective: say what to minimize or maximize")
+        if len(set(names)) < len(names):
+            raise InvalidInput(f"the objectives {names!r} name one metric twice")
+
+    @classmethod
+    def of(
+        cls,
+        space: Space,
+        direction: Any = None,
+        directions: Sequence[Any] | Mapping[str, Any] | None = None,
+        subject_to: Mapping[str, str] | None = None,
+        fidelity: Fidelity | None = None,
+    ) -> Problem:
+        """The problem in the words of create_study: one direction, a list of them, or {metric: direction}."""
+        if direction is not None and directions is not None:
+            raise InvalidInput("give direction= or directions=, not both")
+        if isinstance(directions, Mapping):
+            objectives = [Objective(name, way) for name, way in directions.items()]
+        elif directions is None or len(directions) == 1:
+            objectives = [Objective("value", directions[0] if directions else direction or "minimize")]
+        else:
+            objectives = [Objective(f"value_{i}", way) for i, way in enumerate(directions)]
+        constraints = tuple(Constraint.parse(metric, text) for metric, text in (subject_to or {}).items())
+        return cls(space, tuple(objectives), constraints, fidelity)
+
+    @cached_property
+    def metric_names(self) -> tuple[str, ...]:
+        """The objectives, then the constrained metrics that are no objective."""
+        return tuple(dict.fromkeys([o.name for o in self.objectives] + [c.metric for c in self.constraints]))
+
+    def metrics(self, returned: Any) -> dict[str, float]:
+        """What an objective returned, as {metric: float}.
+
+        Takes a number for a single objective, a list in the order of the objectives, or a dict of named metrics.
+        Raises InvalidInput for anything else, for a missing metric, and for NaN.
+        """
+        objectives = self.objectives
+        if isinstance(returned, Mapping):
+            metrics = {str(name): _number(value, f"the metric {name!r}") for name, value in returned.items()}
+        elif isinstance(returned, (list, tuple)):
+            if len(returned) != len(objectives):
+                raise InvalidInput(f"the objective returned {len(returned)} values; the study has {len(objectives)} objectives")
+            metrics = {o.name: _number(value, f"the value of {o.name!r}") for o, value in zip(objectives, returned)}
+        elif len(objectives) > 1:
+            raise InvalidInput(f"the objective returned {_shown(returned)}; the study has {len(objectives)} objectives: return one value each")
+        else:
+            metrics = {objectives[0].name: _number(returned, "the value that the objective returned")}
+        for name in self.metric_names:
+            if name not in metrics:
+                raise InvalidInput(
+                    f"the objective never returned the metric {name!r}, which the study needs; it returned "
+                    f"{', '.join(map(repr, metrics)) or 'none'}: return it, or create the study with directions={{'…': …}}"
+                )
+            if math.isnan(metrics[name]):
+                raise InvalidInput(f"the metric {name!r} is NaN")
+        return metrics
+
+    def is_feasible(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the metrics meet every constraint."""
+        return all(constraint.is_met(metrics) for constraint in self.constraints)
+
+    def with_space(self, space: Space) -> Problem:
+        """The same problem over another space."""
+        return replace(self, space=space)
+
+    def to_json(self) -> dict[str, Any]:
+        """This problem as JSON-serialisable data."""
+        data: dict[str, Any] = {
+            "space": self.space.to_json(),
+            "objectives": [[o.name, o.direction] for o in self.objectives],
+        }
+        if self.constraints:
+            data["constraints"] = [[c.metric, c.relation, c.bound] for c in self.constraints]
+        if self.fidelity is not None:
+            data["fidelity"] = [self.fidelity.name, self.fidelity.low, self.fidelity.high, self.fidelity.eta]
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Problem:
+        """The problem that `to_json` wrote."""
+        return cls(
+            Space.from_json(data["space"]),
+            tuple(Objective(*entry) for entry in data["objectives"]),
+            tuple(Constraint(*entry) for entry in data.get("constraints", ())),
+            Fidelity(*data["fidelity"]) if data.get("fidelity") else None,
+        )
+
+
+def _number(value: Any, what: str) -> float:
+    if isinstance(value, (str, bytes)) or value is None:
+        raise InvalidInput(f"{what} is {_shown(value)}: it must be a number")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{what} is {_shown(value)}: it must be a number") from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"

@@ -1,0 +1,528 @@
+"""A search space: named parameters in order, conditions between them, and forbidden combinations.
+
+    config   {name: plain value}, the active parameters only            {"model": "svm", "C": 0.1}
+    values   the same with the Python objects that the objective wants
+    matrix   (n, d) floats in [0, 1], a row per configuration, a column per parameter, NaN where inactive
+
+A parent always stands before its children, whatever order they were declared in.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any, Callable, Literal, get_args, get_origin
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput, SpaceChanged, UnknownName
+from kilter.core.parameter import (
+    UNSET,
+    Boolean,
+    Choice,
+    Condition,
+    Float,
+    Named,
+    Parameter,
+    Plain,
+    parameter_from_json,
+    same,
+)
+
+Config = dict[str, Plain]
+"""A configuration: the plain values of the active parameters."""
+
+REJECTIONS = 1000
+"""How often a draw that hits a forbidden clause is repeated before we say that too little is allowed."""
+
+
+class Space:
+    """Named parameters; see the module's first lines. `forbidden` lists combinations that are never proposed.
+
+    >>> space = Space({"model": Choice(["svm", "forest"]), "C": Float(0.1, 10, log=True).when(model="svm")})
+    >>> space.decode([0.1, 0.5]), space.decode([0.9, 0.5])
+    ({'model': 'svm', 'C': 1.0}, {'model': 'forest'})
+
+    Raises InvalidInput for unknown parents or values, cycles, and names declared twice in different ways.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Parameter] | None = None, forbidden: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        declared = _flattened(parameters or {})
+        self.parameters: dict[str, Parameter] = {
+            name: _with_plain_conditions(name, declared) for name in _parents_first(declared)
+        }
+        self.names: tuple[str, ...] = tuple(self.parameters)
+        self.forbidden: tuple[dict[str, tuple[Plain, ...]], ...] = tuple(map(self._clause, forbidden))
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.parameters
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self.parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{name!r}: {parameter!r}" for name, parameter in self.parameters.items())
+        clauses = [{n: list(v) for n, v in clause.items()} for clause in self.forbidden]
+        return f"Space({{{inner}}}{f', forbidden={clauses!r}' if clauses else ''})"
+
+    @cached_property
+    def _text(self) -> str:
+        return json.dumps(self.to_json())
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether no parameter has a condition."""
+        return not any(parameter.conditions for parameter in self.parameters.values())
+
+    @cached_property
+    def has_priors(self) -> bool:
+        """Whether some parameter has a prior."""
+        return any(parameter.prior is not None for parameter in self.parameters.values())
+
+    @cached_property
+    def _pairs(self) -> tuple[tuple[str, Parameter], ...]:
+        return tuple(self.parameters.items())
+
+    def is_active(self, name: str, config: Mapping[str, Plain]) -> bool:
+        """Whether the parameter is active, given a configuration that holds its active ancestors."""
+        return all(condition.holds(config) for condition in self.parameters[name].conditions)
+
+    def is_forbidden(self, config: Mapping[str, Plain]) -> bool:
+        """Whether the configuration matches a forbidden clause."""
+        return any(
+            all(name in config and any(same(config[name], v) for v in values) for name, values in clause.items())
+            for clause in self.forbidden
+        )
+
+    @property
+    def size(self) -> float:
+        """How many configurations there are, forbidden ones left out; math.inf with a continuous parameter.
+
+        >>> Space({"a": Boolean(), "b": Choice([1, 2, 3]).when(a=True)}).size
+        4
+        """
+        return Grid(self, None).size
+
+    def grid(self, n: int = 10) -> Grid:
+        """All configurations with at most n values a parameter, as a sequence that is computed where it is read."""
+        if n < 1:
+            raise InvalidInput(f"grid({n!r}): at least one value a parameter")
+        return Grid(self, n)
+
+    @property
+    def nameless(self) -> list[str]:
+        """Parameters with options that are objects of which only the name is known here."""
+        return [
+            name
+            for name, parameter in self.parameters.items()
+            if any(isinstance(value, Named) for value in getattr(parameter, "values", ()))
+        ]
+
+    # -- between representations ----------------------------------------------------------------------------------
+
+    def decode(self, row: Sequence[float] | np.ndarray) -> Config:
+        """The configuration at a point of the cube; positions of inactive parameters are ignored, NaN reads 0.5."""
+        config: Config = {}
+        for (name, parameter), u in zip(self._pairs, row):
+            if not parameter.conditions or self.is_active(name, config):
+                config[name] = parameter.from_unit(0.5 if u != u else float(u))
+        return config
+
+    def encode(self, configs: Sequence[Mapping[str, Plain]]) -> np.ndarray:
+        """Configurations as a matrix (n, d); a parameter that a configuration lacks counts with its default."""
+        matrix = np.full((len(configs), len(self)), np.nan)
+        for column, (name, parameter) in enumerate(self._pairs):
+            fallback = parameter.plain(parameter.default) if parameter.has_default else UNSET
+            rows, plains = [], []
+            for row, config in enumerate(configs):
+                plain = config.get(name, UNSET)
+                if plain is UNSET and fallback is not UNSET and self.is_active(name, config):
+                    plain = fallback  # type: ignore[assignment]
+                if plain is not UNSET:
+                    rows.append(row)
+                    plains.append(plain)
+            if rows:
+                matrix[rows, column] = parameter.units(plains)
+        return matrix
+
+    def values(self, config: Mapping[str, Plain]) -> dict[str, Any]:
+        """The Python objects that a configuration stands for; unknown names are kept as they are."""
+        known = self.parameters
+        return {name: known[name].value(plain) if name in known else plain for name, plain in config.items()}
+
+    def plain(self, values: Mapping[str, Any], partial: bool = False) -> Config:
+        """The configuration that the given values stand for.
+
+        With `partial`, active parameters may be missing; without it, a missing one takes its default. Values of
+        inactive parameters are dropped. Raises InvalidInput for illegal values, missing ones and forbidden
+        combinations, UnknownName for unknown names.
+        """
+        for name in values:
+            if name not in self.parameters:
+                raise UnknownName.of("parameter", name, self.names)
+        config: Config = {}
+        for name, parameter in self._pairs:
+            if not self.is_active(name, config):
+                continue
+            if name in values:
+                try:
+                    config[name] = parameter.plain(values[name])
+                except InvalidInput as error:
+                    raise InvalidInput(f"{name}: {error}") from None
+            elif partial:
+                continue
+            elif parameter.has_default:
+                config[name] = parameter.plain(parameter.default)
+            else:
+                raise InvalidInput(f"the parameter {name!r} is missing: give it a value, or a default in the space")
+        if self.is_forbidden(config):
+            raise InvalidInput(f"{config!r} is forbidden by a clause of the space")
+        return config
+
+    def is_legal(self, config: Mapping[str, Plain]) -> bool:
+        """Whether a plain configuration has exactly the active parameters, each with a legal value, none forbidden."""
+        active = [name for name in self.names if self.is_active(name, config)]
+        return (
+            list(config) == active
+            and all(self.parameters[name].contains(config[name]) for name in active)
+            and not self.is_forbidden(config)
+        )
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The defaults that were given, by name."""
+        return {name: p.default for name, p in self.parameters.items() if p.has_default}
+
+    # -- drawing --------------------------------------------------------------------------------------------------
+
+    def draw(self, rng: np.random.Generator, known: Mapping[str, Plain] | None = None) -> Config:
+        """A random configuration from the priors, uniform where there are none; `known` values are kept.
+
+        Raises InvalidInput where a thousand draws in a row are forbidden.
+        """
+        for _ in range(REJECTIONS):
+            config = self.from_uniforms(rng.random(len(self)), known)
+            if not self.forbidden or not self.is_forbidden(config):
+                return config
+        raise InvalidInput(f"{REJECTIONS} draws in a row were forbidden: loosen the forbidden clauses of the space")
+
+    def from_uniforms(self, row: Sequence[float] | np.ndarray, known: Mapping[str, Plain] | None = None) -> Config:
+        """The configuration at quantiles `row` of the priors; `known` values are kept where they are active."""
+        config: Config = {}
+        uniforms = row.tolist() if isinstance(row, np.ndarray) else row
+        for (name, parameter), u in zip(self._pairs, uniforms):
+            if parameter.conditions and not self.is_active(name, config):
+                continue
+            if known and name in known:
+                config[name] = known[name]
+            else:
+                config[name] = parameter.from_unit(u) if parameter.prior is None else parameter.from_uniform(u)
+        return config
+
+    # -- growing --------------------------------------------------------------------------------------------------
+
+    def extended(self, parameters: Mapping[str, Parameter]) -> Space:
+        """This space with parameters added, or widened to hold the given ones too (what a define-by-run trial met)."""
+        joined = dict(self.parameters)
+        for name, parameter in parameters.items():
+            try:
+                joined[name] = joined[name].merged(parameter) if name in joined else parameter
+            except InvalidInput as error:
+                raise SpaceChanged(f"the parameter {name!r} cannot change so in a running study: {error}") from None
+        return self._with(joined, self.forbidden)
+
+    @classmethod
+    def _with(cls, parameters: Mapping[str, Parameter], clauses: Iterable[Mapping[str, Sequence[Plain]]]) -> Space:
+        """A space whose forbidden clauses are plain already."""
+        space = cls(parameters)
+        space.forbidden = tuple({name: tuple(values) for name, values in clause.items()} for clause in clauses)
+        return space
+
+    def growth(self, new: Space) -> dict[str, Parameter]:
+        """What to add to this space to get `new`, which may widen ranges, add options and parameters with defaults.
+
+        Raises SpaceChanged, with what changed and what to do, where old trials would not stay usable.
+        """
+        remedy = "start a new study under another name, or undo the change"
+        if self.forbidden != new.forbidden:
+            raise SpaceChanged(f"the forbidden clauses of the space have changed since the study was made: {remedy}")
+        grown: dict[str, Parameter] = {}
+        for name, old in self.parameters.items():
+            if name not in new:
+                raise SpaceChanged(f"the study has a parameter {name!r} that the new space lacks: {remedy}")
+            now = new[name]
+            if now == old:
+                continue
+            if now.conditions != old.conditions:
+                raise SpaceChanged(f"the conditions of {name!r} have changed since the study was made: {remedy}")
+            try:
+                joined = old.merged(now)
+            except InvalidInput as error:
+                raise SpaceChanged(f"{name!r} has changed since the study was made: {error}; {remedy}") from None
+            if joined.size != now.size or not _holds(now, old):
+                raise SpaceChanged(
+                    f"{name!r} was {old!r} and is now {now!r}, which leaves out values that old trials may have: "
+                    f"widen the old one, or {remedy}"
+                )
+            grown[name] = now
+        for name, parameter in new.parameters.items():
+            if name not in self:
+                if not parameter.has_default:
+                    raise SpaceChanged(
+                        f"the new parameter {name!r} has no default: give it the value that the old trials ran with, "
+                        f"{type(parameter).__name__}(..., default=...), or {remedy}"
+                    )
+                grown[name] = parameter
+        return grown
+
+    def recalled(self, known: Space) -> Space:
+        """This space with the objects that it knows by name alone taken from `known`."""
+        return self.extended({name: replace(known[name], conditions=self[name].conditions) for name in self.nameless if name in known})
+
+    # -- making ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_signature(cls, function: Callable[..., Any]) -> Space:
+        """The space that a function's annotations declare.
+
+        A parameter may be the annotation itself or stand in Annotated; a Literal is a Choice, bool a Boolean where it
+        has a default. The function's defaults are the defaults of the parameters. Other arguments are left out.
+
+        >>> def train(lr: Float(1e-5, 1e-1, log=True) = 1e-3, optimizer: Literal["adam", "sgd"] = "adam"): ...
+        >>> Space.from_signature(train)["lr"]
+        Float(1e-05, 0.1, log=True, default=0.001)
+        """
+        found = {}
+        for name, argument in inspect.signature(function, eval_str=True).parameters.items():
+            parameter = _annotated(argument.annotation, argument.default)
+            if parameter is not None:
+                given = argument.default is not inspect.Parameter.empty and not parameter.has_default
+                found[name] = replace(parameter, default=argument.default) if given else parameter
+        if not found:
+            raise InvalidInput(
+                f"{function.__name__}() declares no parameter: annotate its arguments, as in lr: kilter.Float(1e-5, 1e-1)"
+            )
+        return cls(found)
+
+    def to_json(self) -> dict[str, Any]:
+        """This space as JSON-serialisable data."""
+        data: dict[str, Any] = {"parameters": {name: p.to_json() for name, p in self.parameters.items()}}
+        if self.forbidden:
+            data["forbidden"] = [{name: list(values) for name, values in clause.items()} for clause in self.forbidden]
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Space:
+        """The space that `to_json` wrote."""
+        parameters = {name: parameter_from_json(spec) for name, spec in data["parameters"].items()}
+        return cls._with(parameters, data.get("forbidden", ()))
+
+    def _clause(self, clause: Mapping[str, Any]) -> dict[str, tuple[Plain, ...]]:
+        if not clause:
+            raise InvalidInput("an empty forbidden clause would forbid everything: name at least one parameter")
+        plain: dict[str, tuple[Plain, ...]] = {}
+        for name, values in clause.items():
+            if name not in self.parameters:
+                raise UnknownName.of("parameter", name, self.names, "It stands in a forbidden clause.")
+            listed = values if isinstance(values, (list, set, frozenset, range)) else (values,)
+            try:
+                plain[name] = tuple(self.parameters[name].plain(value) for value in listed)
+            except InvalidInput as error:
+                raise InvalidInput(f"the forbidden clause {dict(clause)!r}: {name}: {error}") from None
+        return plain
+
+
+@dataclass(frozen=True)
+class Grid(Sequence[Config]):
+    """The configurations of a space with at most n values a parameter, in order, by number; none is stored.
+
+    With n=None it can only be counted: values that no condition or clause mentions are counted in one go.
+
+    >>> list(Space({"a": Boolean(), "b": Choice([1, 2]).when(a=True)}).grid())
+    [{'a': False}, {'a': True, 'b': 1}, {'a': True, 'b': 2}]
+    """
+
+    space: Space
+    n: int | None
+
+    @cached_property
+    def _values(self) -> list[list[tuple[Plain, float]]]:
+        """For each parameter its values, each with how many it stands for."""
+        if self.n is not None:
+            return [[(value, 1) for value in p.grid(self.n)] for p in self.space.parameters.values()]
+        counted: list[list[tuple[Plain, float]]] = []
+        for name, parameter in self.space.parameters.items():
+            mentioned = [value for value in self._mentioned.get(name, []) if parameter.contains(value)]
+            others = parameter.size - len(mentioned)
+            counted.append([(value, 1) for value in mentioned] + ([(_OTHER, others)] if others > 0 else []))
+        return counted
+
+    @cached_property
+    def _mentioned(self) -> dict[str, list[Plain]]:
+        """Values that conditions or clauses ask about, by parameter."""
+        mentioned: dict[str, list[Plain]] = {}
+        asked = [(c.parent, c.values) for p in self.space.parameters.values() for c in p.conditions]
+        asked += [item for clause in self.space.forbidden for item in clause.items()]
+        for name, values in asked:
+            known = mentioned.setdefault(name, [])
+            known += [value for value in values if not any(same(value, other) for other in known)]
+        return mentioned
+
+    @cached_property
+    def _counts(self) -> dict[tuple[int, str], float]:
+        return {}
+
+    def _count(self, place: int, config: Config) -> float:
+        """How many configurations continue one whose first `place` parameters are decided."""
+        if place == len(self.space):
+            return 0 if self.space.is_forbidden(config) else 1
+        key = place, repr([(name, config.get(name, _OTHER)) for name in self.space.names[:place] if name in self._mentioned])
+        if key not in self._counts:
+            name = self.space.names[place]
+            if not self.space.is_active(name, config):
+                self._counts[key] = self._count(place + 1, config)
+            elif name not in self._mentioned:
+                rest = self._count(place + 1, config)
+                self._counts[key] = rest * sum(times for _, times in self._values[place]) if rest else 0
+            else:
+                branches = ((times, self._count(place + 1, {**config, name: v})) for v, times in self._values[place])
+                self._counts[key] = sum(times * rest for times, rest in branches if rest)
+        return self._counts[key]
+
+    @property
+    def size(self) -> float:
+        """The length, also where it is too large for len() or infinite."""
+        return self._count(0, {})
+
+    def __len__(self) -> int:
+        return int(self.size)
+
+    def __getitem__(self, number: int) -> Config:  # type: ignore[override]
+        if not 0 <= number < self.size:
+            raise IndexError(f"{number} is not in a grid of {self.size} configurations")
+        config: Config = {}
+        for place, name in enumerate(self.space.names):
+            if not self.space.is_active(name, config):
+                continue
+            for value, _ in self._values[place]:
+                rest = self._count(place + 1, {**config, name: value})
+                if number < rest:
+                    config[name] = value
+                    break
+                number -= int(rest)
+        return config
+
+
+_OTHER: Any = "\0other"
+"""Stands for all the values of a parameter that nothing mentions, where configurations are only counted."""
+
+
+def _flattened(declared: Mapping[str, Any], conditions: tuple[Condition, ...] = ()) -> dict[str, Parameter]:
+    """Sub-spaces of choices made plain: their parameters, each with the condition that its option is taken."""
+    flat: dict[str, Parameter] = {}
+    for name, parameter in declared.items():
+        if not isinstance(name, str) or not name:
+            raise InvalidInput(f"the parameter name {name!r} must be text")
+        if not isinstance(parameter, Parameter):
+            raise InvalidInput(
+                f"{name}={parameter!r} is no parameter: use Float, Int, Ordinal, Choice or Boolean, "
+                f"for a constant Choice([{parameter!r}])"
+            )
+        branches = getattr(parameter, "branches", {})
+        if branches:
+            parameter = replace(parameter, options=list(parameter.values))  # type: ignore[call-arg, attr-defined]
+        _add(flat, name, replace(parameter, conditions=conditions + parameter.conditions))
+        for option, branch in branches.items():
+            for child, spec in _flattened(branch, (*conditions, Condition(name, (option,)))).items():
+                _add(flat, child, spec)
+    return flat
+
+
+def _add(flat: dict[str, Parameter], name: str, parameter: Parameter) -> None:
+    """One more declaration; the same parameter under two options of a choice is one that is active under both."""
+    if name not in flat:
+        flat[name] = parameter
+        return
+    known = flat[name]
+    if replace(known, conditions=()) != replace(parameter, conditions=()):
+        raise InvalidInput(
+            f"the name {name!r} is declared twice, as {known!r} and {parameter!r}: give them different names"
+        )
+    flat[name] = known.merged(parameter)
+
+
+def _parents_first(declared: Mapping[str, Parameter]) -> list[str]:
+    """The names with every parent before its children, otherwise as declared."""
+    order: list[str] = []
+    path: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        if name in path:
+            raise InvalidInput(f"conditions run in a circle: {' → '.join([*path[path.index(name):], name])}")
+        path.append(name)
+        for condition in declared[name].conditions:
+            if condition.parent not in declared:
+                raise UnknownName.of("parameter", condition.parent, declared, f"{name!r} is conditional on it.")
+            visit(condition.parent)
+        path.pop()
+        order.append(name)
+
+    for name in declared:
+        visit(name)
+    return order
+
+
+def _with_plain_conditions(name: str, declared: Mapping[str, Parameter]) -> Parameter:
+    parameter = declared[name]
+    plain = []
+    for condition in parameter.conditions:
+        parent = declared[condition.parent]
+        if isinstance(parent, Float) and parent.step is None:
+            raise InvalidInput(f"{name!r} is conditional on {condition.parent!r}, a Float, which hits no exact value")
+        try:
+            values = tuple(parent.plain(value) for value in condition.values)
+        except InvalidInput as error:
+            raise InvalidInput(f"{name!r} is conditional on {condition.parent}={list(condition.values)!r}: {error}") from None
+        plain.append(Condition(condition.parent, values))
+    return replace(parameter, conditions=tuple(plain))
+
+
+def _holds(wide: Parameter, narrow: Parameter) -> bool:
+    """Whether every value of `narrow` is one of `wide`, which is known to be of the same kind."""
+    labels = getattr(narrow, "labels", None)
+    if labels is not None:
+        return all(wide.contains(label) for label in labels)
+    return bool(wide.low <= narrow.low and narrow.high <= wide.high)  # type: ignore[attr-defined]
+
+
+def _annotated(annotation: Any, default: Any) -> Parameter | None:
+    if get_origin(annotation) is Annotated:
+        return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, Parameter)), None)
+    if isinstance(annotation, Parameter):
+        return annotation
+    if get_origin(annotation) is Literal:
+        return Choice(list(get_args(annotation)))
+    return Boolean() if annotation is bool and isinstance(default, bool) else None
