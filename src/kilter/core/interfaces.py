@@ -146,6 +146,8 @@ class Task:
     """Where the trial may keep checkpoints; the same for each attempt."""
     judged: bool
     """Whether should_prune has to ask the scheduler."""
+    declared: bool = True
+    """Whether the configuration is the trial's from the start, or only what the objective will suggest."""
     attrs: dict[str, Any] = field(default_factory=dict)
 
 

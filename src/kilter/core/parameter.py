@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
@@ -78,6 +80,15 @@ class _Unset:
 
 
 UNSET = _Unset()
+
+
+MOST_VALUES = 2**50
+"""Cells of the unit interval that survive the way there and back."""
+
+FINEST_STEP = 1e-13
+"""Of the larger bound: finer steps would be lost in the rounding of floats."""
+
+TINIEST = math.ulp(0.0)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -143,7 +154,7 @@ class Parameter:
         if self.size <= n:
             return [self._nth(i) for i in range(int(self.size))]
         points = [0.5] if n == 1 else [i / (n - 1) for i in range(n)]
-        return list(dict.fromkeys(self.from_unit(u) for u in points))
+        return list({_typed(value): value for value in map(self.from_unit, points)}.values())
 
     def _nth(self, i: int) -> Plain:
         """The i-th value of a parameter of finite size."""
@@ -168,6 +179,20 @@ class Parameter:
     def _united(self, other: Parameter) -> Parameter:
         """The parameter of our kind that holds the values of both."""
         raise NotImplementedError
+
+    def covers(self, other: Parameter) -> bool:
+        """Whether every value of `other` is one of ours, and in the same scale."""
+        try:
+            return type(self) is type(other) and self._covers(other)
+        except (InvalidInput, ValueError):
+            return False
+
+    def _covers(self, other: Any) -> bool:
+        raise NotImplementedError
+
+    def under(self, branch: tuple[Condition, ...]) -> Parameter:
+        """The same parameter with these (plain) conditions in place of its own."""
+        return replace(self, conditions=branch)
 
     def to_json(self) -> dict[str, Any]:
         """This parameter as JSON-serialisable data."""
@@ -200,13 +225,19 @@ class Parameter:
         try:
             self.plain(value)
         except InvalidInput as error:
-            raise InvalidInput(f"the {role} of {self!r} is not one of its values: {error}") from None
+            raise InvalidInput(
+                f"the {role} of {self!r} is not one of its values: {error}; give another {role}, or widen the parameter"
+            ) from None
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and json.dumps(self.to_json()) == json.dumps(other.to_json())  # type: ignore[attr-defined]
+        return type(other) is type(self) and self._text == other._text  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
-        return hash(json.dumps(self.to_json()))
+        return hash(self._text)
+
+    @cached_property
+    def _text(self) -> str:
+        return json.dumps(self.to_json(), default=repr)  # conditions may hold any objects until a Space takes them
 
     def __repr__(self) -> str:
         shown = [repr(value) for value in self._positional()]
@@ -244,14 +275,16 @@ class Float(Parameter):
 
     def __post_init__(self) -> None:
         _check_bounds(self, float)
-        object.__setattr__(self, "low", float(self.low))
-        object.__setattr__(self, "high", float(self.high))
+        object.__setattr__(self, "low", float(self.low) + 0.0)  # + 0.0 makes -0.0 plain 0.0
+        object.__setattr__(self, "high", float(self.high) + 0.0)
         if self.step is not None:
-            if not (_is_number(self.step) and math.isfinite(self.step) and self.step > 0):
+            if not (_is_finite(self.step) and self.step > 0):
                 raise InvalidInput(f"step={self.step!r} of Float({self.low}, {self.high}): it must be above 0")
             object.__setattr__(self, "step", float(self.step))
-            if self._grid.size > 2**53:
-                raise InvalidInput(f"step={self.step!r} of Float({self.low}, {self.high}) is too fine to count")
+            if self.step < FINEST_STEP * max(abs(self.low), abs(self.high)):
+                raise InvalidInput(
+                    f"step={self.step!r} of Float({self.low}, {self.high}) is too fine to tell its values apart: drop step"
+                )
         self._check_default_and_prior()
 
     @cached_property
@@ -275,21 +308,35 @@ class Float(Parameter):
         resolution = max((high - low) * 1e-12, 64 * math.ulp(largest))
         return min(-math.ceil(math.log10(resolution)), 15 if self.log else 322)
 
+    @cached_property
+    def _near(self) -> float:
+        return 0.5 * 10.0**-self._digits * (self.low if self.log else 1.0)
+
+    @cached_property
+    def _near_high(self) -> float:
+        return 0.5 * 10.0**-self._digits * (self.high if self.log else 1.0)
+
     def plain(self, value: Any) -> float:
         if not _is_number(value):
-            raise InvalidInput(f"{value!r} is not a number, as Float({self.low}, {self.high}) needs")
-        number = float(value)
-        if not self.low <= number <= self.high:
+            raise InvalidInput(f"{_shown(value)} is not a number, as Float({self.low}, {self.high}) needs")
+        if not self.low <= value <= self.high:
             raise InvalidInput(f"{value!r} is outside [{self.low}, {self.high}]")
+        number = float(value)
         if self.step is not None:
             near = self._grid.value(self._grid.index(number))
-            if abs(near - number) > 1e-9 * max(self.step, abs(number)):
+            if not self._is_near(near, number):
                 raise InvalidInput(f"{value!r} is off the grid {self.low} + k·{self.step}: the nearest is {near}")
             return near
         return number
 
+    def _is_near(self, near: float, number: float) -> bool:
+        assert self.step is not None
+        return abs(near - number) <= 1e-9 * max(self.step, abs(number))
+
     def contains(self, plain: Plain) -> bool:
-        return isinstance(plain, float) and self.low <= plain <= self.high
+        if not isinstance(plain, float) or not self.low <= plain <= self.high:
+            return False
+        return self.step is None or self._is_near(self._grid.value(self._grid.index(plain)), plain)
 
     def unit(self, plain: Any) -> float:
         if self.step is not None:
@@ -318,8 +365,11 @@ class Float(Parameter):
             return self.high
         low, high = self._ends
         value = low + u * (high - low)
-        value = float(f"{math.exp(value):.{max(self._digits, 1)}g}") if self.log else round(value, self._digits)
-        return min(max(value, self.low), self.high)
+        value = float(f"{math.exp(value):.{self._digits}g}") if self.log else round(value, self._digits) + 0.0
+        # A rounded value next to a bound would become the bound on the way back; so it is the bound at once.
+        if value - self.low <= self._near:
+            return self.low
+        return self.high if self.high - value <= self._near_high else value
 
     @property
     def size(self) -> float:
@@ -336,6 +386,10 @@ class Float(Parameter):
         if self.step is not None and not self._grid.aligned(other.low):
             raise InvalidInput(f"the grids of {self!r} and {other!r} do not meet")
         return replace(self, low=min(self.low, other.low), high=max(self.high, other.high))
+
+    def _covers(self, other: Any) -> bool:
+        scale = (self.log, self.step) == (other.log, other.step)
+        return scale and self.low <= other.low and other.high <= self.high
 
     def _own_json(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, **_present(log=self.log, step=self.step)}
@@ -369,13 +423,16 @@ class Int(Parameter):
         if not _is_whole(self.step) or self.step < 1:
             raise InvalidInput(f"step={self.step!r} of Int({self.low}, {self.high}): it must be a whole number above 0")
         object.__setattr__(self, "step", int(self.step))
-        if self._grid.size > 2**53:
-            raise InvalidInput(f"Int({self.low}, {self.high}) holds more values than a float can tell apart (2**53)")
+        if self._grid.size > MOST_VALUES:
+            raise InvalidInput(
+                f"Int({self.low}, {self.high}) holds more than {MOST_VALUES} values, which the unit interval cannot tell "
+                "apart: narrow it, or give a step"
+            )
         self._check_default_and_prior()
 
     @cached_property
     def _grid(self) -> _Steps:
-        return _Steps(self.low, self.step, (self.high - self.low) // self.step + 1)
+        return _Steps(self.low, self.high, self.step, (self.high - self.low) // self.step + 1)
 
     @cached_property
     def _scale(self) -> _Cells:
@@ -383,7 +440,7 @@ class Int(Parameter):
 
     def plain(self, value: Any) -> int:
         if not _is_whole(value):
-            raise InvalidInput(f"{value!r} is not a whole number, as Int({self.low}, {self.high}) needs")
+            raise InvalidInput(f"{_shown(value)} is not a whole number, as Int({self.low}, {self.high}) needs")
         number = int(value)
         if not self.low <= number <= self.high:
             raise InvalidInput(f"{value!r} is outside [{self.low}, {self.high}]")
@@ -413,6 +470,10 @@ class Int(Parameter):
         if (self.low - other.low) % self.step:
             raise InvalidInput(f"the grids of {self!r} and {other!r} do not meet")
         return replace(self, low=min(self.low, other.low), high=max(self.high, other.high))
+
+    def _covers(self, other: Any) -> bool:
+        scale = (self.log, self.step) == (other.log, other.step)
+        return scale and self.low <= other.low and other.high <= self.high
 
     def _own_json(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, **_present(log=self.log), "step": self.step}
@@ -446,13 +507,11 @@ class _Listed(Parameter):
         for label, known in zip(self.labels, self.values):
             if value is known:
                 return label
-        try:
-            for exact in (same, _alike):
-                for label, known in zip(self.labels, self.values):
-                    if exact(value, known):
-                        return label
-        except Exception:  # objects whose == raises or answers with an array are compared by identity alone
-            pass
+        value = _unboxed(value)
+        for equal in (_exactly, same, _alike):
+            for label, known in zip(self.labels, self.values):
+                if _holds(equal, value, _unboxed(known)):
+                    return label
         if isinstance(value, str) and (str, value) in self._place:
             return value
         shown = ", ".join(repr(v) for v in self.values[:10]) + (", …" if len(self.values) > 10 else "")
@@ -470,6 +529,9 @@ class _Listed(Parameter):
     def from_unit(self, u: float) -> Plain:
         k = len(self.labels)
         return self.labels[min(max(int(u * k), 0), k - 1)]
+
+    def _covers(self, other: Any) -> bool:
+        return all(label in self._place for label in other._place)
 
     def index(self, plain: Plain) -> int:
         """The place of a plain value among the values."""
@@ -511,7 +573,12 @@ class Ordinal(_Listed):
         kept = [label for label in longer.labels if shorter.contains(label)]
         if list(map(_typed, kept)) != list(map(_typed, shorter.labels)):
             raise InvalidInput(f"the order of {self!r} and {other!r} cannot be joined")
-        return replace(self, values=longer.values)
+        known = {_typed(label): value for label, value in zip(shorter.labels, shorter.values) if not isinstance(value, Named)}
+        values = [
+            known.get(_typed(label), value) if isinstance(value, Named) else value
+            for label, value in zip(longer.labels, longer.values)
+        ]
+        return replace(self, values=tuple(values))
 
     def _own_json(self) -> dict[str, Any]:
         return {"values": [_option_json(v, label) for v, label in zip(self.values, self.labels)]}
@@ -549,9 +616,12 @@ class Choice(_Listed):
                 values, labels = _options(names, "Choice"), tuple(names)
             else:
                 values, labels = _options(list(options.values()), "Choice"), tuple(names)
+            _check_names(labels, values)
+            object.__setattr__(self, "options", dict(options))
         else:
             values = _options(options, "Choice")
             labels = _labels(values)
+            object.__setattr__(self, "options", values)
         object.__setattr__(self, "_values", values)
         object.__setattr__(self, "_labels", labels)
         object.__setattr__(self, "branches", branches)
@@ -660,22 +730,25 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
 
 @dataclass(frozen=True)
 class _Steps:
-    """The values low + k·step for k = 0 … size - 1."""
+    """The values low + k·step for k = 0 … size - 1, none above high."""
 
     low: Any
+    high: Any
     step: Any
     size: int
 
     @classmethod
     def between(cls, low: float, high: float, step: float) -> _Steps:
-        return cls(low, step, math.floor((high - low) / step * (1 + 1e-12) + 1e-9) + 1)
+        count = (high - low) / step
+        return cls(low, high, step, math.floor(count + min(max(1e-9, 4 * math.ulp(count)), 0.5)) + 1)
 
     def value(self, index: int) -> Any:
         value = self.low + index * self.step
         if isinstance(value, int):
             return value
         # 0.1 + 2 · 0.1 should read 0.3: keep no more digits than the step can use.
-        return round(value, max(0, 15 - math.ceil(math.log10(max(abs(value), abs(self.low), self.step)))))
+        digits = 15 - math.ceil(math.log10(max(abs(value), abs(self.low), self.step)))
+        return min(max(round(value, max(0, digits)) + 0.0, self.low), self.high)
 
     def index(self, value: float) -> int:
         return min(max(round((value - self.low) / self.step), 0), self.size - 1)
@@ -699,7 +772,7 @@ class _Cells:
         if not self.log:
             return low, high
         # With a step above 2·low the first border would not be positive; half of low stands in for it.
-        return math.log(low if low > 0 else self.grid.low / 2), math.log(high)
+        return math.log(low if low > 0 else max(self.grid.low / 2, TINIEST)), math.log(min(high, sys.float_info.max))
 
     def unit(self, index: int) -> float:
         if not self.log:
@@ -712,22 +785,38 @@ class _Cells:
         if not self.log:
             return min(int(u * self.grid.size), self.grid.size - 1)
         low, high = self._ends
-        return self.grid.index(math.exp(low + u * (high - low)))
+        # Fewer digits than the logarithm can tell apart, so that a step finer than those survives the way back.
+        return self.grid.index(min(float(f"{math.exp(low + u * (high - low)):.{self._digits}g}"), float(self.grid.high)))
+
+    @cached_property
+    def _digits(self) -> int:
+        low, high = self._ends
+        return -math.ceil(math.log10(64 * math.ulp(max(abs(low), abs(high), 1.0))))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
+def _is_finite(value: Any) -> bool:
+    """Whether this is a number that a float can hold."""
+    return _is_number(value) and bool(-sys.float_info.max <= value <= sys.float_info.max)
+
+
 def _is_whole(value: Any) -> bool:
-    return _is_number(value) and math.isfinite(value) and value == int(value)
+    return _is_finite(value) and value == int(value)
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, with a word on the one mistake that repr hides."""
+    return f"{value!r}, a text," if isinstance(value, str) else repr(value)
 
 
 def _check_bounds(parameter: Float | Int, number: type) -> None:
     low, high = parameter.low, parameter.high
     where = f"{type(parameter).__name__}({low!r}, {high!r})"
     for name, bound in (("low", low), ("high", high)):
-        if not _is_number(bound) or not math.isfinite(bound):
+        if not _is_finite(bound):
             raise InvalidInput(f"{name}={bound!r} of {where}: a bound must be a finite number")
         if number is int and not _is_whole(bound):
             raise InvalidInput(f"{name}={bound!r} of {where}: the bounds of an Int are whole numbers; use Float")
@@ -742,6 +831,8 @@ def _check_bounds(parameter: Float | Int, number: type) -> None:
 def _options(given: Any, kind: str) -> tuple[Any, ...]:
     if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
         raise InvalidInput(f"{kind}({given!r}): give a list of values")
+    if isinstance(given, (set, frozenset)):
+        raise InvalidInput(f"{kind}({given!r}): the order of a set changes from run to run; give a list of values")
     options = tuple(given)
     if not options:
         raise InvalidInput(f"{kind}([]) is empty: give at least one value")
@@ -759,13 +850,21 @@ def _labels(values: tuple[Any, ...]) -> tuple[Plain, ...]:
     return tuple(labels)
 
 
+def _check_names(labels: tuple[str, ...], values: tuple[Any, ...]) -> None:
+    """No option may be the name of another, or one could not tell which of the two a text means."""
+    for label, value in zip(labels, values):
+        if isinstance(value, str) and value != label and value in labels:
+            raise InvalidInput(f"the option {value!r} named {label!r} is also the name of another option: rename one")
+
+
 def _label(value: Any) -> Plain:
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = _unboxed(value)
     if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
         return value  # type: ignore[no-any-return]
     if isinstance(value, Named):
         return value.name
+    if isinstance(value, Enum):
+        return f"{type(value).__name__}.{value.name}"
     if isinstance(value, (float, str, int)) or _is_json(value):
         return repr(value)
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
@@ -779,23 +878,39 @@ def _typed(label: Plain) -> tuple[type, Plain]:
     return type(label), label
 
 
+def _unboxed(value: Any) -> Any:
+    """A NumPy scalar as the Python scalar that it holds."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _exactly(a: Any, b: Any) -> bool:
+    """Equal to the types of the items: (1,) is not (True,)."""
+    return same(a, b) and repr(a) == repr(b)
+
+
 def _alike(a: Any, b: Any) -> bool:
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
 
 
+def _holds(equal: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
+    try:
+        return equal(a, b)
+    except Exception:  # objects whose == raises or answers with an array are compared by identity alone
+        return False
+
+
 def _is_json(value: Any) -> bool:
     """Whether the codec below can bring this value back unchanged."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or type(value) in (bool, int, float, str):
         return True
-    if isinstance(value, (list, tuple)):
-        return type(value) in (list, tuple) and all(map(_is_json, value))
+    if type(value) in (list, tuple):
+        return all(map(_is_json, value))
     return type(value) is dict and all(isinstance(k, str) and _is_json(v) for k, v in value.items())
 
 
 def _option_json(value: Any, label: Plain) -> Any:
     """An option as JSON: a scalar is itself, composites carry their type, foreign objects only their name."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = _unboxed(value)
     if same(value, label):
         return label
     if _is_json(value):
@@ -839,6 +954,9 @@ def _declared(options: list[tuple[Plain, Any]]) -> list[Any] | dict[str, Any]:
             return values
     except InvalidInput:
         pass
+    unnamed = [label for label, _ in options if not isinstance(label, str)]
+    if unnamed:
+        raise InvalidInput(f"the option {unnamed[0]!r} has no name but others have: name all of them, or none")
     return {str(label): value for label, value in options}
 
 
@@ -863,13 +981,22 @@ def _listed(values: Any, parent: str) -> tuple[Any, ...]:
 
 def _united_conditions(ours: tuple[Condition, ...], theirs: tuple[Condition, ...]) -> tuple[Condition, ...]:
     """Conditions that hold wherever either side's do: a parent that one side does not ask about drops out."""
-    other = {condition.parent: condition.values for condition in theirs}
+    other = {condition.parent: condition.values for condition in intersected(theirs)}
     united = []
-    for condition in ours:
+    for condition in intersected(ours):
         if condition.parent in other:
             new = [v for v in other[condition.parent] if not any(same(v, known) for known in condition.values)]
             united.append(Condition(condition.parent, condition.values + tuple(new)))
     return tuple(united)
+
+
+def intersected(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """The same conditions with each parent named once."""
+    allowed: dict[str, tuple[Any, ...]] = {}
+    for condition in conditions:
+        known = allowed.get(condition.parent, condition.values)
+        allowed[condition.parent] = tuple(v for v in known if any(same(v, value) for value in condition.values))
+    return tuple(Condition(parent, values) for parent, values in allowed.items())
 
 
 def _present(**entries: Any) -> dict[str, Any]:

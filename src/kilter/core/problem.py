@@ -55,8 +55,8 @@ class Constraint:
             bound = float(found[2]) if found else math.nan
         except ValueError:
             bound = math.nan
-        if not found or math.isnan(bound):
-            raise InvalidInput(f"the constraint {metric} {text!r} must read '<= number' or '>= number'")
+        if not found or not math.isfinite(bound):
+            raise InvalidInput(f"the constraint {metric} {text!r} must read '<= number' or '>= number', the number finite")
         return cls(metric, found[1], bound)
 
     def is_met(self, metrics: Mapping[str, float]) -> bool:
@@ -78,7 +78,7 @@ class Fidelity:
     eta: float = 3.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.low <= self.high and math.isfinite(self.high)) or not self.eta > 1:
+        if not (0 < self.low <= self.high and math.isfinite(self.high)) or not 1 < self.eta < math.inf:
             raise InvalidInput(f"{self!r}: needs 0 < low <= high and eta > 1")
 
 
@@ -100,7 +100,7 @@ class Problem:
         if not names:
             raise InvalidInput("a problem needs at least one objective: say what to minimize or maximize")
         if len(set(names)) < len(names):
-            raise InvalidInput(f"the objectives {names!r} name one metric twice")
+            raise InvalidInput(f"the objectives {names!r} name one metric twice: name each once")
 
     @classmethod
     def of(
@@ -139,7 +139,10 @@ class Problem:
             metrics = {str(name): _number(value, f"the metric {name!r}") for name, value in returned.items()}
         elif isinstance(returned, (list, tuple)):
             if len(returned) != len(objectives):
-                raise InvalidInput(f"the objective returned {len(returned)} values; the study has {len(objectives)} objectives")
+                raise InvalidInput(
+                    f"the objective returned {len(returned)} values, {_shown(returned)}; the study needs {len(objectives)}: "
+                    "return one for each objective, or create the study with directions=[…]"
+                )
             metrics = {o.name: _number(value, f"the value of {o.name!r}") for o, value in zip(objectives, returned)}
         elif len(objectives) > 1:
             raise InvalidInput(f"the objective returned {_shown(returned)}; the study has {len(objectives)} objectives: return one value each")
@@ -152,7 +155,7 @@ class Problem:
                     f"{', '.join(map(repr, metrics)) or 'none'}: return it, or create the study with directions={{'…': …}}"
                 )
             if math.isnan(metrics[name]):
-                raise InvalidInput(f"the metric {name!r} is NaN")
+                raise InvalidInput(f"the metric {name!r} is nan: return a number, or raise an exception to fail the trial")
         return metrics
 
     def is_feasible(self, metrics: Mapping[str, float]) -> bool:
@@ -188,11 +191,11 @@ class Problem:
 
 def _number(value: Any, what: str) -> float:
     if isinstance(value, (str, bytes)) or value is None:
-        raise InvalidInput(f"{what} is {_shown(value)}: it must be a number")
+        raise InvalidInput(f"{what} is {_shown(value)}: return a number")
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise InvalidInput(f"{what} is {_shown(value)}: it must be a number") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput(f"{what} is {_shown(value)}: return a number") from None
 
 
 def _shown(value: Any) -> str:

@@ -10,7 +10,6 @@ A parent always stands before its children, whatever order they were declared in
 from __future__ import annotations
 
 import inspect
-import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from kilter.core.parameter import (
     Named,
     Parameter,
     Plain,
+    intersected,
     parameter_from_json,
     same,
 )
@@ -152,13 +152,15 @@ class Space:
     def encode(self, configs: Sequence[Mapping[str, Plain]]) -> np.ndarray:
         """Configurations as a matrix (n, d); a parameter that a configuration lacks counts with its default."""
         matrix = np.full((len(configs), len(self)), np.nan)
+        filled = list(configs)
         for column, (name, parameter) in enumerate(self._pairs):
             fallback = parameter.plain(parameter.default) if parameter.has_default else UNSET
             rows, plains = [], []
-            for row, config in enumerate(configs):
+            for row, config in enumerate(filled):
                 plain = config.get(name, UNSET)
                 if plain is UNSET and fallback is not UNSET and self.is_active(name, config):
                     plain = fallback  # type: ignore[assignment]
+                    filled[row] = {**config, name: fallback}  # its children may be active now
                 if plain is not UNSET:
                     rows.append(row)
                     plains.append(plain)
@@ -204,7 +206,7 @@ class Space:
         """Whether a plain configuration has exactly the active parameters, each with a legal value, none forbidden."""
         active = [name for name in self.names if self.is_active(name, config)]
         return (
-            list(config) == active
+            config.keys() == set(active)
             and all(self.parameters[name].contains(config[name]) for name in active)
             and not self.is_forbidden(config)
         )
@@ -245,7 +247,7 @@ class Space:
     def extended(self, parameters: Mapping[str, Parameter]) -> Space:
         """This space with parameters added, or widened to hold the given ones too (what a define-by-run trial met)."""
         joined = dict(self.parameters)
-        for name, parameter in parameters.items():
+        for name, parameter in _flattened(parameters).items():
             try:
                 joined[name] = joined[name].merged(parameter) if name in joined else parameter
             except InvalidInput as error:
@@ -280,7 +282,7 @@ class Space:
                 joined = old.merged(now)
             except InvalidInput as error:
                 raise SpaceChanged(f"{name!r} has changed since the study was made: {error}; {remedy}") from None
-            if joined.size != now.size or not _holds(now, old):
+            if not (now.covers(old) and now.covers(joined)):
                 raise SpaceChanged(
                     f"{name!r} was {old!r} and is now {now!r}, which leaves out values that old trials may have: "
                     f"widen the old one, or {remedy}"
@@ -321,7 +323,7 @@ class Space:
                 found[name] = replace(parameter, default=argument.default) if given else parameter
         if not found:
             raise InvalidInput(
-                f"{function.__name__}() declares no parameter: annotate its arguments, as in lr: kilter.Float(1e-5, 1e-1)"
+                f"{getattr(function, '__name__', function)}() declares no parameter: annotate its arguments, as in lr: kilter.Float(1e-5, 1e-1)"
             )
         return cls(found)
 
@@ -347,7 +349,7 @@ class Space:
                 raise UnknownName.of("parameter", name, self.names, "It stands in a forbidden clause.")
             listed = values if isinstance(values, (list, set, frozenset, range)) else (values,)
             try:
-                plain[name] = tuple(self.parameters[name].plain(value) for value in listed)
+                plain[name] = _in_order(self.parameters[name], listed)
             except InvalidInput as error:
                 raise InvalidInput(f"the forbidden clause {dict(clause)!r}: {name}: {error}") from None
         return plain
@@ -390,6 +392,12 @@ class Grid(Sequence[Config]):
         return mentioned
 
     @cached_property
+    def _last_asked(self) -> dict[str, int]:
+        """The place of the last parameter whose activity depends on this one; clauses ask at the end."""
+        last = {c.parent: i for i, p in enumerate(self.space.parameters.values()) for c in p.conditions}
+        return last | {name: len(self.space) for clause in self.space.forbidden for name in clause}
+
+    @cached_property
     def _counts(self) -> dict[tuple[int, str], float]:
         return {}
 
@@ -397,7 +405,9 @@ class Grid(Sequence[Config]):
         """How many configurations continue one whose first `place` parameters are decided."""
         if place == len(self.space):
             return 0 if self.space.is_forbidden(config) else 1
-        key = place, repr([(name, config.get(name, _OTHER)) for name in self.space.names[:place] if name in self._mentioned])
+        # Two beginnings count alike where they agree in what later conditions and the clauses ask about.
+        asked = [name for name in self.space.names[:place] if self._last_asked.get(name, 0) >= place]
+        key = place, repr([(name, config.get(name, _OTHER)) for name in asked])
         if key not in self._counts:
             name = self.space.names[place]
             if not self.space.is_active(name, config):
@@ -501,21 +511,23 @@ def _with_plain_conditions(name: str, declared: Mapping[str, Parameter]) -> Para
     for condition in parameter.conditions:
         parent = declared[condition.parent]
         if isinstance(parent, Float) and parent.step is None:
-            raise InvalidInput(f"{name!r} is conditional on {condition.parent!r}, a Float, which hits no exact value")
+            raise InvalidInput(f"{name!r} is conditional on {condition.parent!r}, a Float, which hits no exact value: give it a step, or use a Choice")
         try:
-            values = tuple(parent.plain(value) for value in condition.values)
+            values = _in_order(parent, condition.values)
         except InvalidInput as error:
             raise InvalidInput(f"{name!r} is conditional on {condition.parent}={list(condition.values)!r}: {error}") from None
         plain.append(Condition(condition.parent, values))
-    return replace(parameter, conditions=tuple(plain))
+    conditions = intersected(tuple(plain))
+    for condition in conditions:
+        if not condition.values:
+            raise InvalidInput(f"{name!r} is never active: its conditions on {condition.parent!r} exclude each other")
+    return replace(parameter, conditions=conditions)
 
 
-def _holds(wide: Parameter, narrow: Parameter) -> bool:
-    """Whether every value of `narrow` is one of `wide`, which is known to be of the same kind."""
-    labels = getattr(narrow, "labels", None)
-    if labels is not None:
-        return all(wide.contains(label) for label in labels)
-    return bool(wide.low <= narrow.low and narrow.high <= wide.high)  # type: ignore[attr-defined]
+def _in_order(parameter: Parameter, values: Iterable[Any]) -> tuple[Plain, ...]:
+    """Values as plain ones, each once, in the order of the parameter: however they were listed, they are the same."""
+    plains = sorted((parameter.plain(value) for value in values), key=parameter.unit)
+    return tuple({(type(plain), plain): plain for plain in plains}.values())
 
 
 def _annotated(annotation: Any, default: Any) -> Parameter | None:

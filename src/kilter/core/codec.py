@@ -1,0 +1,407 @@
+"""Events and sampler states as JSON, and back.
+
+An event becomes `(kind, body)`: number, attempt, time and the identity's key live in columns beside the body.
+The kind is the third part of the event's identity, where it has one, so a late result has the kind "late".
+
+    created    problem, sampler, scheduler, seed           reported   reports
+    extended   parameters                                  ended      state, metrics, reports?, params?, failure?
+    enqueued   params, worker?, attrs?                     late       as ended
+    started    params, worker, seen, fresh? (false)        noted      attrs
+
+Reports are columns, `{"steps": [1, 2], "metrics": {"loss": [0.5, 0.4]}}`, or where they do not share their names
+rows, `{"steps": [1, 2], "rows": [{"loss": 0.5}, {}]}`.
+
+The body is strict JSON, so that SQL can read it: a metric that is not finite is the string "inf", "-inf" or "nan".
+Elsewhere such a number is `{"$float": "inf"}`, and a dict that could be mistaken for a mark is `{"$dict": {…}}`. Marks
+are rare, so encoding and decoding look for them only where the text has a trace of one.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput, StorageError
+from kilter.core.events import (
+    Created,
+    Ended,
+    Enqueued,
+    Event,
+    Failure,
+    Noted,
+    Report,
+    Reported,
+    SpaceExtended,
+    Started,
+    TrialState,
+)
+
+State = TypeVar("State")
+
+STATES = {
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.WAITING: "waiting",
+}
+"""The words for a state in a body, chosen for whoever reads the database with plain SQL."""
+
+
+def encode(event: Event) -> tuple[str, str]:
+    """The kind of an event and its body, strict JSON.
+
+    >>> encode(Started(7, 0, {"lr": 0.1}, "w1", 12, time=0.0))
+    ('started', '{"params":{"lr":0.1},"worker":"w1","seen":12}')
+    """
+    kind, body = _ROWS[type(event)](event)
+    try:
+        text = _write(body)
+        if '"$' not in text:
+            return kind, text
+        return kind, _write(_marked_body(body))
+    except ValueError:  # a number that is not finite, or a list that holds itself
+        return kind, _write_marked(kind, body)
+    except TypeError:
+        _blame(kind, body)
+        raise
+
+
+def decode(kind: str, number: int | None, attempt: int, time: float, body: str) -> Event:
+    """The event that `encode` made into this kind and body.
+
+    >>> decode("started", 7, 0, 0.0, '{"params":{"lr":0.1},"worker":"w1","seen":12}')
+    Started(number=7, attempt=0, params={'lr': 0.1}, worker='w1', seen=12, time=0.0, fresh=True)
+    """
+    try:
+        data, _ = _scan(body, 0)
+        if '"$' in body or 'inf"' in body or 'nan"' in body:
+            data = _unmarked_body(data)
+        return _EVENTS[kind](number, attempt, time, data)
+    except (StopIteration, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"an event of kind {kind!r} of trial {number!r} cannot be read: {body[:80]!r}. "
+            "The file is damaged or was changed by another program: restore it from a copy"
+        ) from error
+
+
+# To rows: what each kind of event puts in its body.
+
+
+def _created_row(event: Created) -> tuple[str, dict[str, Any]]:
+    return "created", {
+        "problem": dict(event.problem),
+        "sampler": dict(event.sampler),
+        "scheduler": dict(event.scheduler),
+        "seed": event.seed,
+    }
+
+
+def _extended_row(event: SpaceExtended) -> tuple[str, dict[str, Any]]:
+    return "extended", {"parameters": dict(event.parameters)}
+
+
+def _enqueued_row(event: Enqueued) -> tuple[str, dict[str, Any]]:
+    body: dict[str, Any] = {"params": dict(event.params)}
+    if event.worker is not None:
+        body["worker"] = event.worker
+    if event.attrs:
+        body["attrs"] = dict(event.attrs)
+    return "enqueued", body
+
+
+def _started_row(event: Started) -> tuple[str, dict[str, Any]]:
+    body: dict[str, Any] = {"params": dict(event.params), "worker": event.worker, "seen": event.seen}
+    if not event.fresh:
+        body["fresh"] = False
+    return "started", body
+
+
+def _reported_row(event: Reported) -> tuple[str, dict[str, Any]]:
+    return "reported", {"reports": _columns(event.reports)}
+
+
+def _ended_row(event: Ended) -> tuple[str, dict[str, Any]]:
+    body: dict[str, Any] = {"state": STATES[event.state], "metrics": dict(event.metrics)}
+    if event.reports:
+        body["reports"] = _columns(event.reports)
+    if event.params is not None:
+        body["params"] = dict(event.params)
+    if event.failure is not None:
+        failure = event.failure
+        body["failure"] = {"kind": failure.kind, "message": failure.message, "traceback": failure.traceback}
+    return "late" if event.late else "ended", body
+
+
+def _noted_row(event: Noted) -> tuple[str, dict[str, Any]]:
+    return "noted", {"attrs": dict(event.attrs)}
+
+
+def _columns(reports: Sequence[Report]) -> dict[str, Any]:
+    steps = [report[0] for report in reports]
+    rows = [report[1] for report in reports]
+    names = rows[0].keys() if rows else ()
+    if all(row.keys() == names for row in rows):
+        return {"steps": steps, "metrics": {name: [row[name] for row in rows] for name in names}}
+    return {"steps": steps, "rows": rows}
+
+
+_ROWS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
+    Created: _created_row,
+    SpaceExtended: _extended_row,
+    Enqueued: _enqueued_row,
+    Started: _started_row,
+    Reported: _reported_row,
+    Ended: _ended_row,
+    Noted: _noted_row,
+}
+
+
+# From rows.
+
+
+def _created(number: None, attempt: int, time: float, data: dict[str, Any]) -> Created:
+    return Created(data["problem"], data["sampler"], data["scheduler"], data["seed"], time)
+
+
+def _extended(number: None, attempt: int, time: float, data: dict[str, Any]) -> SpaceExtended:
+    return SpaceExtended(data["parameters"], time)
+
+
+def _enqueued(number: int | None, attempt: int, time: float, data: dict[str, Any]) -> Enqueued:
+    return Enqueued(number, data["params"], time, data.get("worker"), data.get("attrs", {}))
+
+
+def _started(number: int, attempt: int, time: float, data: dict[str, Any]) -> Started:
+    return Started(number, attempt, data["params"], data["worker"], data["seen"], time, data.get("fresh", True))
+
+
+def _reported(number: int, attempt: int, time: float, data: dict[str, Any]) -> Reported:
+    return Reported(number, attempt, _reports(data["reports"]), time)
+
+
+def _ended(number: int, attempt: int, time: float, data: dict[str, Any], late: bool = False) -> Ended:
+    get = data.get
+    reports, failure = get("reports"), get("failure")
+    return Ended(
+        number,
+        attempt,
+        _STATE_OF[data["state"]],
+        data["metrics"],
+        time,
+        _reports(reports) if reports else (),
+        get("params"),
+        Failure(**failure) if failure else None,
+        late,
+    )
+
+
+def _noted(number: int | None, attempt: int, time: float, data: dict[str, Any]) -> Noted:
+    return Noted(number, data["attrs"], time)
+
+
+def _reports(data: dict[str, Any]) -> tuple[Report, ...]:
+    steps = data["steps"]
+    columns = data.get("metrics")
+    rows: list[dict[str, float]]
+    if columns is None:
+        rows = data["rows"]
+    elif len(columns) == 1:
+        [(name, column)] = columns.items()
+        rows = [{name: value} for value in column]
+    elif columns:
+        rows = [dict(zip(columns, values)) for values in zip(*columns.values())]
+    else:
+        rows = [{} for _ in steps]
+    if len(rows) != len(steps):
+        raise ValueError(f"{len(steps)} steps, {len(rows)} reports")
+    return tuple(map(_make_report, zip(steps, rows)))
+
+
+_make_report: Callable[[Any], Report] = partial(tuple.__new__, Report)  # Report._make without its Python frame
+
+_STATE_OF = {word: state for state, word in STATES.items()}
+
+_EVENTS: dict[str, Callable[..., Event]] = {
+    "created": _created,
+    "extended": _extended,
+    "enqueued": _enqueued,
+    "started": _started,
+    "reported": _reported,
+    "ended": _ended,
+    "late": partial(_ended, late=True),
+    "noted": _noted,
+}
+
+
+# Plain JSON, and what of Python and numpy is let in.
+
+
+def _plainly(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        plain = value.item()
+        if not isinstance(plain, np.generic):
+            return plain
+    elif isinstance(value, np.ndarray):
+        return value.tolist()
+    elif isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+# ASCII, because SQLite takes no lone surrogates, which file names can bring along.
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_plainly).encode
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # loads() without its look at the arguments
+
+
+def _write_marked(kind: str, body: dict[str, Any]) -> str:
+    try:
+        return _write(_marked_body(body))
+    except (ValueError, TypeError, RecursionError):
+        _blame(kind, body)
+        raise
+
+
+def _blame(kind: str, body: dict[str, Any]) -> None:
+    """Raise InvalidInput that names the attribute, or else the part of the event, that is not JSON."""
+    for part, content in body.items():
+        for name, value in content.items() if isinstance(content, dict) else [("", content)]:
+            try:
+                _write(_marked(value, _plainly))
+            except (TypeError, ValueError, RecursionError) as error:
+                what = f"the attribute {name!r}" if part == "attrs" else f"{part} {name!r} of an event {kind!r}"
+                reason = "it holds itself or is nested too deeply" if isinstance(error, RecursionError) else str(error)
+                raise InvalidInput(
+                    f"{what} cannot be stored: {reason}. Store numbers, text, lists and dicts of these; "
+                    "for anything else save a file and store its name"
+                ) from error
+
+
+# Marks, for what JSON cannot say.
+
+
+def _marked_body(body: dict[str, Any]) -> dict[str, Any]:
+    return {part: _MARK.get(part, _mark_part)(content) for part, content in body.items()}
+
+
+def _unmarked_body(data: dict[str, Any]) -> dict[str, Any]:
+    return {part: _UNMARK.get(part, _unmarked)(content) for part, content in data.items()}
+
+
+def _mark_part(content: Any) -> Any:
+    return _marked(content, _plainly)
+
+
+def _mark_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _metric_text(value) for name, value in metrics.items()}
+
+
+def _unmark_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) if isinstance(value, str) else value for name, value in metrics.items()}
+
+
+def _map_reports(reports: dict[str, Any], each: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """The same reports with `each` applied to every row of metrics."""
+    if "rows" in reports:
+        return {"steps": reports["steps"], "rows": [each(row) for row in reports["rows"]]}
+    columns = {name: [each({name: value})[name] for value in column] for name, column in reports["metrics"].items()}
+    return {"steps": reports["steps"], "metrics": columns}
+
+
+def _metric_text(value: Any) -> Any:
+    return value if math.isfinite(value) else str(float(value))
+
+
+def _marked(value: Any, array: Callable[[Any], Any]) -> Any:
+    """The value with marks where JSON has no word; `array` says what becomes of arrays and of unknown things."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"$float": str(float(value))}
+    if isinstance(value, (list, tuple)):
+        return [_marked(item, array) for item in value]
+    if isinstance(value, dict):
+        if array is _tagged and not all(isinstance(key, str) for key in value):  # a state keeps its keys
+            return {"$pairs": [[_marked(key, array), _marked(item, array)] for key, item in value.items()]}
+        marked = {key: _marked(item, array) for key, item in value.items()}
+        return {"$dict": marked} if any(isinstance(key, str) and key.startswith("$") for key in marked) else marked
+    made = array(value)
+    return made if isinstance(value, np.ndarray) and isinstance(made, dict) else _marked(made, array)
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$float" in value:
+        return float(value["$float"])
+    if "$array" in value:
+        return _array(value)
+    if "$pairs" in value:
+        return {_unmarked(key): _unmarked(item) for key, item in value["$pairs"]}
+    return {key: _unmarked(item) for key, item in value.get("$dict", value).items()}
+
+
+_MARK: dict[str, Callable[[Any], Any]] = {
+    "metrics": _mark_metrics,
+    "reports": partial(_map_reports, each=_mark_metrics),
+}
+_UNMARK: dict[str, Callable[[Any], Any]] = {
+    "metrics": _unmark_metrics,
+    "reports": partial(_map_reports, each=_unmark_metrics),
+}
+
+
+# States of samplers and schedulers.
+
+
+def dumps_state(state: Any) -> bytes:
+    """The state of a sampler, a dataclass of JSON-serialisable fields and arrays, as JSON.
+
+    Arrays keep their type, shape and bits; dicts keep keys that are numbers; tuples become lists.
+    """
+    if not dataclasses.is_dataclass(state) or isinstance(state, type):
+        raise InvalidInput(f"the state {state!r:.80} is not a dataclass: keep what is learned in a dataclass")
+    return _write({field.name: _state_field(state, field.name) for field in dataclasses.fields(state)}).encode()
+
+
+def loads_state(kind: type[State], data: bytes | str) -> State:
+    """The state of this dataclass that `dumps_state` wrote; raises StorageError where it does not fit."""
+    try:
+        return kind(**{name: _unmarked(value) for name, value in json.loads(data).items()})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StorageError(
+            f"this is not a state of {kind.__name__}: {error}. It may come from another version: replay the log"
+        ) from error
+
+
+def _state_field(state: Any, name: str) -> Any:
+    try:
+        return _marked(getattr(state, name), _tagged)
+    except (TypeError, RecursionError) as error:
+        raise InvalidInput(
+            f"the field {name!r} of the state {type(state).__name__} cannot be stored: {error}. "
+            "Use numbers, text, lists, dicts and numeric arrays"
+        ) from error
+
+
+def _tagged(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return _plainly(value)
+    if value.dtype.hasobject:
+        raise TypeError("an array of Python objects is not JSON")
+    bits = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+    return {"$array": bits, "dtype": value.dtype.str, "shape": list(value.shape)}
+
+
+def _array(tag: dict[str, Any]) -> np.ndarray:
+    flat = np.frombuffer(base64.b64decode(tag["$array"]), dtype=np.dtype(tag["dtype"]))
+    return flat.reshape(tag["shape"]).copy()  # frombuffer's own memory cannot be written

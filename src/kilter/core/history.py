@@ -1,0 +1,225 @@
+"""All trials of a study, kept as columns for samplers and analyses and as records for everybody else.
+
+    number → Trial     the record: state, configuration, metrics, attempt, times
+    matrix   (n, d)    configurations in the unit cube, NaN where inactive
+    values   (n, m)    objectives, times their sign so that smaller is better; NaN where unknown
+    reports            flat arrays: trial, step, and a column for each metric ever reported
+
+Columns are NumPy arrays grown in place; trials that are running, waiting or failed have their rows too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kilter.core.events import Failure, Report, TrialState
+from kilter.core.parameter import Plain
+from kilter.core.problem import Problem
+
+
+@dataclass
+class Trial:
+    """One trial as the log tells it; `params` are plain."""
+
+    number: int
+    state: TrialState
+    params: dict[str, Plain]
+    attempt: int = 0
+    worker: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    failure: Failure | None = None
+    attrs: dict[str, Any] = field(default_factory=dict)
+    created: float = 0.0
+    enqueued: bool = False
+    """Whether a user chose (part of) the configuration."""
+    rank: int = 0
+    """How many trials before it had their configuration from the sampler."""
+    started: float | None = None
+    ended: float | None = None
+    seen: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the trial will not change any more."""
+        return self.state.is_finished()
+
+    @property
+    def seconds(self) -> float:
+        """How long its last attempt ran; NaN while that is not known."""
+        return self.ended - self.started if self.ended is not None and self.started is not None else math.nan
+
+
+class History:
+    """The trials of a study by number, and as columns."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.trials: list[Trial] = []
+        self.sampled = 0
+        """How many trials had their configuration from the sampler."""
+        self.running: dict[int, Trial] = {}
+        self.waiting: dict[int, Trial] = {}
+        self.finished: list[int] = []
+        """Numbers in the order in which they ended."""
+        self._values = np.full((64, len(problem.objectives)), np.nan)
+        self._signs = np.array([objective.sign for objective in problem.objectives])
+        self._matrix = np.empty((0, 0))
+        self._encoded = 0
+        self.reports = Reports()
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __getitem__(self, number: int) -> Trial:
+        return self.trials[number]
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self.trials)
+
+    def rank(self, number: int) -> int:
+        """Where a trial, the next one included, stands among those that the sampler chose."""
+        return self.trials[number].rank if number < len(self.trials) else self.sampled
+
+    @property
+    def values(self) -> np.ndarray:
+        """Objectives of all trials, smaller is better; shape (n, m), NaN where unknown."""
+        return self._values[: len(self.trials)]
+
+    @property
+    def states(self) -> np.ndarray:
+        """States of all trials, shape (n,)."""
+        return np.fromiter((trial.state for trial in self.trials), dtype=np.int8, count=len(self.trials))
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Configurations of all trials in the unit cube, shape (n, d); rows of unfinished trials may still change."""
+        space = self.problem.space
+        n, d = len(self.trials), len(space)
+        if self._matrix.shape[1] != d:
+            self._matrix, self._encoded = np.empty((0, d)), 0
+        if len(self._matrix) < n:
+            grown = np.full((max(64, 2 * n), d), np.nan)
+            grown[: self._encoded] = self._matrix[: self._encoded]
+            self._matrix = grown
+        if self._encoded < n:
+            self._matrix[self._encoded : n] = space.encode([t.params for t in self.trials[self._encoded :]])
+        # Rows are settled up to the first trial that still runs or waits.
+        open_trials = [*self.running, *self.waiting]
+        self._encoded = min(open_trials) if open_trials else n
+        return self._matrix[:n]
+
+    def add(self, trial: Trial) -> None:
+        """A new trial; numbers come in order."""
+        if trial.number != len(self.trials):
+            raise ValueError(f"trial {trial.number} comes after {len(self.trials) - 1}: the log has a gap")
+        trial.rank = self.sampled
+        self.sampled += not trial.enqueued
+        self.trials.append(trial)
+        if len(self.trials) > len(self._values):
+            self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])
+
+    def settle(self, trial: Trial) -> None:
+        """Note the metrics of a trial that finished."""
+        self.finished.append(trial.number)
+        metrics = trial.metrics
+        row = [metrics.get(objective.name, math.nan) for objective in self.problem.objectives]
+        self._values[trial.number] = self._signs * row if len(row) > 1 else self._signs[0] * row[0]
+
+    def with_state(self, *states: TrialState) -> list[Trial]:
+        """The trials in any of the states, by number."""
+        return [trial for trial in self.trials if trial.state in states]
+
+    def best(self) -> Trial | None:
+        """The complete, feasible trial with the best value of the first objective; ties go to the earlier one."""
+        problem = self.problem
+        if problem.constraints:
+            good = [t.number for t in self.with_state(TrialState.COMPLETE) if problem.is_feasible(t.metrics)]
+        else:
+            good = [t.number for t in self.trials if t.state is TrialState.COMPLETE]
+        if not good:
+            return None
+        values = self._values[good, 0]
+        if np.isnan(values).all():
+            return None
+        return self.trials[good[int(np.nanargmin(values))]]
+
+    def front(self) -> list[Trial]:
+        """The complete, feasible trials that no other one beats in every objective."""
+        good = [t for t in self.with_state(TrialState.COMPLETE) if self.problem.is_feasible(t.metrics)]
+        good = [t for t in good if not np.isnan(self._values[t.number]).any()]
+        if not good:
+            return []
+        values = self._values[[t.number for t in good]]
+        order = np.lexsort(values.T[::-1])
+        front: list[int] = []
+        for i in order:
+            if not any((values[j] <= values[i]).all() and (values[j] < values[i]).any() for j in front):
+                front.append(int(i))
+        return [good[i] for i in sorted(front)]
+
+
+class Reports:
+    """All reports of a study in flat arrays grown in place."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._trial = np.empty(256, dtype=np.int32)
+        self._step = np.empty(256, dtype=np.int64)
+        self._columns: dict[str, np.ndarray] = {}
+        self._rows: dict[int, list[int]] = {}
+
+    def extend(self, number: int, reports: tuple[Report, ...]) -> None:
+        """Reports of one trial, later than those it made before."""
+        start, stop = self.count, self.count + len(reports)
+        if stop > len(self._trial):
+            self._grow(stop)
+        self._trial[start:stop] = number
+        self._step[start:stop] = [report.step for report in reports]
+        for i, (_, metrics) in enumerate(reports, start):
+            for name, value in metrics.items():
+                column = self._columns.get(name)
+                if column is None:
+                    column = self._columns[name] = np.full(len(self._trial), np.nan)
+                column[i] = value
+        spans = self._rows.get(number)
+        if spans is None:
+            self._rows[number] = [start, stop]
+        elif spans[-1] == start:
+            spans[-1] = stop
+        else:
+            spans += [start, stop]
+        self.count = stop
+
+    def _grow(self, needed: int) -> None:
+        size = max(needed, 2 * len(self._trial))
+        self._trial = np.resize(self._trial, size)
+        self._step = np.resize(self._step, size)
+        for name, column in self._columns.items():
+            self._columns[name] = np.concatenate([column, np.full(size - len(column), np.nan)])
+
+    def of(self, number: int) -> list[Report]:
+        """The reports of a trial in the order they came."""
+        found = []
+        spans = self._rows.get(number, [])
+        for start, stop in zip(spans[::2], spans[1::2]):
+            for i in range(start, stop):
+                metrics = {n: float(c[i]) for n, c in self._columns.items() if not math.isnan(c[i])}
+                found.append(Report(int(self._step[i]), metrics))
+        return found
+
+    def curve(self, number: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values of one metric of a trial, each of shape (k,)."""
+        spans = self._rows.get(number, [])
+        rows = np.concatenate([np.arange(a, b) for a, b in zip(spans[::2], spans[1::2])]) if spans else np.empty(0, int)
+        column = self._columns.get(metric)
+        return self._step[rows], column[rows] if column is not None else np.full(len(rows), np.nan)
+
+    @property
+    def metrics(self) -> Mapping[str, np.ndarray]:
+        """Every metric ever reported, each of shape (count,)."""
+        return {name: column[: self.count] for name, column in self._columns.items()}

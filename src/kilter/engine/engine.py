@@ -1,0 +1,181 @@
+"""A study as a fold of its log: hand it every entry in order, and ask it what to do next.
+
+Two engines that were handed the same entries are equal and answer alike, whichever process they live in: nothing here
+reads a clock, a file or global chance. An event that is not legal where the trial stands (a late message of a worker
+that was given up) changes nothing, on every replica alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kilter.core.errors import IncapableSampler
+from kilter.core.events import Ended, Enqueued, Entry, Event, Noted, Reported, SpaceExtended, Started, TrialState
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Sampler, Scheduler
+from kilter.core.parameter import parameter_from_json
+from kilter.core.problem import Problem
+from kilter.core.space import Config, Space
+from kilter.engine.lifecycle import is_legal, state_after
+from kilter.engine.limits import Ledger
+
+
+class Engine:
+    """Problem, history and the states of sampler and scheduler, up to a position in the log."""
+
+    def __init__(self, problem: Problem, sampler: Sampler, scheduler: Scheduler, seed: int) -> None:
+        check_capable(sampler, problem)
+        self.sampler = sampler
+        self.scheduler = scheduler
+        self.seed = seed
+        self.history = History(problem)
+        self.sampler_state: Any = sampler.start(problem, seed)
+        self.scheduler_state: Any = scheduler.start(problem, seed)
+        self.ledger = Ledger()
+        self.position = 0
+        self.attrs: dict[str, Any] = {}
+        self._problem_json: dict[str, Any] | None = None
+
+    @property
+    def problem(self) -> Problem:
+        """The problem with the space as it is now."""
+        return self.history.problem
+
+    @property
+    def problem_json(self) -> dict[str, Any]:
+        """The problem as data; the same object until the space grows."""
+        if self._problem_json is None:
+            self._problem_json = self.problem.to_json()
+        return self._problem_json
+
+    # -- folding --------------------------------------------------------------------------------------------------
+
+    def handle(self, entries: Sequence[Entry]) -> None:
+        """Take in entries in the order of the log."""
+        for position, event in entries:
+            self._fold(event)
+            self.position = position
+
+    def _fold(self, event: Event) -> None:
+        kind = type(event)
+        if kind is Ended:
+            self._ended(event)  # type: ignore[arg-type]
+        elif kind is Started:
+            self._started(event)  # type: ignore[arg-type]
+        elif kind is Enqueued:
+            self._enqueued(event)  # type: ignore[arg-type]
+        elif kind is Reported:
+            if self._concerned(event):
+                self.history.reports.extend(event.number, event.reports)  # type: ignore[arg-type, union-attr]
+        elif kind is SpaceExtended:
+            self._extended({n: parameter_from_json(p) for n, p in event.parameters.items()})  # type: ignore[union-attr]
+        elif kind is Noted:
+            attrs = self.attrs if event.number is None else self.history[event.number].attrs
+            attrs.update(event.attrs)  # type: ignore[union-attr]
+
+    def _concerned(self, event: Event) -> Trial | None:
+        """The trial that a legal event concerns; None where the event comes too late."""
+        number = event.number
+        trial = self.history[number] if number is not None and number < len(self.history) else None
+        return trial if is_legal(event, trial) else None
+
+    def _enqueued(self, event: Enqueued) -> None:
+        assert event.number is not None
+        trial = Trial(event.number, TrialState.WAITING, dict(event.params), worker=event.worker, created=event.time)
+        trial.enqueued = event.worker is None
+        trial.attrs = dict(event.attrs)
+        self.history.add(trial)
+        self.history.waiting[trial.number] = trial
+
+    def _started(self, event: Started) -> None:
+        if event.number == len(self.history):
+            self.history.add(Trial(event.number, TrialState.WAITING, {}, created=event.time))
+        trial = self._concerned(event)
+        if trial is None:
+            return
+        self.history.waiting.pop(trial.number, None)
+        trial.state = TrialState.RUNNING
+        trial.params = dict(event.params)
+        trial.attempt, trial.worker, trial.started, trial.seen = event.attempt, event.worker, event.time, event.seen
+        self.history.running[trial.number] = trial
+
+    def _ended(self, event: Ended) -> None:
+        trial = self._concerned(event)
+        if trial is None:
+            return
+        if event.reports:
+            self.history.reports.extend(event.number, event.reports)
+        del self.history.running[trial.number]
+        trial.state = state_after(event)
+        trial.failure = event.failure
+        if trial.state is TrialState.WAITING:
+            trial.worker = None
+            self.history.waiting[trial.number] = trial
+            return
+        if event.params is not None:
+            trial.params = dict(event.params)
+        trial.metrics = dict(event.metrics)
+        trial.ended = event.time
+        self.history.settle(trial)
+        self.ledger.count(self.history, trial.number)
+        self.sampler.tell(self.sampler_state, trial)
+
+    def _extended(self, parameters: dict[str, Any]) -> None:
+        self.history.problem = self.problem.with_space(self.problem.space.extended(parameters))
+        self._problem_json = None
+
+    def recall(self, space: Space) -> None:
+        """Take the objects that the log knows by name only from a space that has them."""
+        self.history.problem = self.problem.with_space(self.problem.space.recalled(space))
+        self._problem_json = None
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def claimable(self, worker: str, alive: Sequence[str] | frozenset[str] = ()) -> Trial | None:
+        """The first waiting trial that this worker may start: not reserved for another one that is alive."""
+        for trial in self.history.waiting.values():
+            if trial.worker in (None, worker) or trial.worker not in alive:
+                return trial
+        return None
+
+    def propose(self, number: int) -> Config | None:
+        """The whole configuration of a trial: what was enqueued or started before, and the sampler's word on the rest.
+
+        None where the sampler has nothing left to try.
+        """
+        known: Config = self.history[number].params if number < len(self.history) else {}
+        space = self.problem.space
+        if known and all(name in known or not space.is_active(name, known) for name in space.names):
+            return dict(known)
+        config = self.sampler.ask(self.sampler_state, self.history, number)
+        if config is None or not known:
+            return config
+        fitting = {n: v for n, v in known.items() if n in space}
+        completed = space.from_uniforms(_units(space, config), fitting)
+        return {**completed, **{n: v for n, v in known.items() if n not in space}}
+
+    def judge(self, number: int) -> str | None:
+        """A reason to stop a running trial now."""
+        return self.scheduler.judge(self.scheduler_state, self.history[number], self.history)
+
+
+def check_capable(sampler: Sampler, problem: Problem) -> None:
+    """Raise IncapableSampler where the problem needs what the sampler cannot do."""
+    able, name = sampler.capabilities, type(sampler).__name__
+    lacks = None
+    if len(problem.objectives) > able.objectives:
+        lacks = f"{able.objectives} objective(s); this problem has {len(problem.objectives)}"
+    elif problem.constraints and not able.constraints:
+        lacks = f"no constraints; this problem has {len(problem.constraints)}"
+    elif not problem.space.is_flat and not able.conditions:
+        lacks = "no conditional parameters; this space has some"
+    elif not able.infinite and problem.space.size == float("inf"):
+        lacks = "finite spaces only; this one has continuous parameters"
+    if lacks:
+        raise IncapableSampler(f"{name} handles {lacks}: use sampler='auto'")
+
+
+def _units(space: Space, config: Config) -> list[float]:
+    row = space.encode([config])[0]
+    return [0.5 if u != u else float(u) for u in row]

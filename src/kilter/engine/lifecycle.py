@@ -1,0 +1,47 @@
+"""The states of a trial and every legal way between them.
+
+    waiting ──Started──▶ running ──Ended──▶ complete | pruned | failed
+       ▲                    │
+       └── Ended as lost ───┘   (until the attempts are used up, then failed)
+"""
+
+from __future__ import annotations
+
+from kilter.core.events import LOST, Ended, Enqueued, Event, Reported, Started, TrialState
+from kilter.core.history import Trial
+
+ATTEMPTS = 3
+"""A trial whose worker vanishes is tried this often in all."""
+
+LEGAL: dict[type, tuple[TrialState | None, ...]] = {
+    Enqueued: (None,),
+    Started: (None, TrialState.WAITING),
+    Reported: (TrialState.RUNNING,),
+    Ended: (TrialState.RUNNING,),
+}
+"""Which event may happen to a trial in which state; None is a trial that does not exist yet."""
+
+
+def is_legal(event: Event, trial: Trial | None) -> bool:
+    """Whether the event may happen to the trial as it stands.
+
+    Events of an attempt that was given up are not: a worker that woke up too late sends them.
+    """
+    if type(event) not in LEGAL:
+        return True
+    state = trial.state if trial else None
+    if state not in LEGAL[type(event)]:
+        return False
+    if isinstance(event, Started):
+        return event.attempt == (trial.attempt if trial else 0) + 1
+    if isinstance(event, (Reported, Ended)):
+        late = isinstance(event, Ended) and event.late
+        return trial is not None and event.attempt == trial.attempt and not late
+    return True
+
+
+def state_after(event: Ended) -> TrialState:
+    """The state of a trial after an attempt ended."""
+    if event.failure is not None and event.failure.kind == LOST and event.attempt < ATTEMPTS:
+        return TrialState.WAITING
+    return event.state

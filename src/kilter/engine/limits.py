@@ -1,0 +1,86 @@
+"""When a study has had enough: each limit is a number, and the first one reached is given as the reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import TrialState
+from kilter.core.history import History
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on a study; None is no bound.
+
+    trials       how many trials the study may have in total, over all workers and restarts
+    seconds      how long this run may last
+    cost         how many seconds of trials the study may spend in total
+    target       stop once the first objective is at least this good
+    patience     stop after so many finished trials without a better one
+    failures     give up when the first so many trials all failed in the same way
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+    cost: float | None = None
+    target: float | None = None
+    patience: int | None = None
+    failures: int | None = 10
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "patience", "failures"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or int(value) != value or value < 0):
+                raise InvalidInput(f"{name}={value!r}: a limit must be a whole number from 0 on, or None for no limit")
+        for name in ("seconds", "cost"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise InvalidInput(f"{name}={value!r}: a limit must be a number from 0 on, or None for no limit")
+        if self.target is not None and math.isnan(self.target):
+            raise InvalidInput("target=nan is never reached")
+
+
+class Ledger:
+    """What the limits are compared with, kept up to date trial by trial so that no question costs a pass."""
+
+    def __init__(self) -> None:
+        self.cost = 0.0
+        self.best = math.inf
+        self.since_best = 0
+        self.same_failures = 0
+        self.only_failure: str | None = None
+
+    def count(self, history: History, number: int) -> None:
+        """Take in a trial that has just finished."""
+        trial = history[number]
+        self.cost += 0.0 if math.isnan(trial.seconds) else trial.seconds
+        if trial.state is TrialState.FAIL:
+            kind = trial.failure.kind if trial.failure else ""
+            if self.same_failures == len(history.finished) - 1 and self.only_failure in (None, kind):
+                self.same_failures += 1
+                self.only_failure = kind
+        value = float(history.values[number, 0])
+        feasible = trial.state is TrialState.COMPLETE and history.problem.is_feasible(trial.metrics)
+        if feasible and value < self.best:
+            self.best, self.since_best = value, 0
+        else:
+            self.since_best += 1
+
+    def reached(self, limits: Limits, history: History) -> str | None:
+        """Which limit, other than time and the number of trials, is reached; a sentence or None."""
+        if limits.cost is not None and self.cost >= limits.cost:
+            return f"{self.cost:.4g} s of trials are spent (limit {limits.cost:.4g})"
+        if limits.target is not None:
+            objective = history.problem.objectives[0]
+            if self.best <= objective.sign * limits.target:
+                return f"{objective.name} reached {objective.sign * self.best:.6g} (target {limits.target:.6g})"
+        if limits.patience is not None and self.since_best >= limits.patience:
+            return f"no improvement in {self.since_best} trials"
+        return None
+
+    def hopeless(self, limits: Limits, history: History) -> bool:
+        """Whether every trial so far failed, all in the same way, and often enough to give up."""
+        count = limits.failures
+        return count is not None and count > 0 and self.same_failures >= count and len(history.finished) == self.same_failures

@@ -1,0 +1,318 @@
+"""What an objective sees of the study: its Trial; and how any executor calls an objective on a task.
+
+A declared space reaches the objective as keyword arguments or as `trial.params`. A suggest_* call on a name that the
+space lacks, or lacks in this branch, draws a value from a stream of its own and notes an extension of the space, which
+travels home with the outcome.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from kilter.core.errors import InvalidInput, TrialPruned
+from kilter.core.events import Failure, Report, TrialState
+from kilter.core.interfaces import Outcome, Task
+from kilter.core.parameter import UNSET, Boolean, Choice, Condition, Float, Int, Parameter, Plain
+from kilter.core.problem import Problem
+from kilter.core.seeds import rng
+from kilter.core.space import Space
+
+FLUSH_SECONDS = 1.0
+"""Reports wait at most this long before they are shipped, so that others see a running trial's curve."""
+
+
+class Trial:
+    """One attempt at a configuration, in the words of Optuna's Trial.
+
+    `params` holds the Python values of the configuration: all of it where the space was declared, else those that were
+    suggested so far.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        problem: Problem,
+        send: Callable[[tuple[Report, ...]], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.number = task.number
+        self.attempt = task.attempt
+        self.extensions: dict[str, Any] = {}
+        self.user_attrs: dict[str, Any] = dict(task.attrs)
+        self._new_attrs: dict[str, Any] = {}
+        self._task = task
+        self._problem = problem
+        self._space = problem.space
+        self._config: dict[str, Plain] = dict(task.params) if task.declared else {}
+        self._values: dict[str, Any] = problem.space.values(task.params) if task.declared else {}
+        self._send = send
+        self._should_stop = should_stop
+        self._steps: set[int] = set()
+        self._unsent: list[Report] = []
+        self._last: Report | None = None
+        self._flushed = 0.0
+
+    def __repr__(self) -> str:
+        return f"Trial(number={self.number}, params={self.params!r})"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The configuration as Python values."""
+        return dict(self._values)
+
+    @property
+    def config(self) -> dict[str, Plain]:
+        """The configuration as the log holds it."""
+        return self._config
+
+    @property
+    def last_report(self) -> Report | None:
+        """The latest report, if any."""
+        return self._last
+
+    @property
+    def new_attrs(self) -> dict[str, Any]:
+        """Attributes set during this attempt."""
+        return self._new_attrs
+
+    @property
+    def checkpoint_dir(self) -> str:
+        """A directory of this trial's own, made on first use; a retry of the trial finds what was left in it."""
+        if self._task.directory is None:
+            raise InvalidInput("this trial has no checkpoint directory: the study was asked without one")
+        os.makedirs(self._task.directory, exist_ok=True)
+        return self._task.directory
+
+    # -- suggesting -----------------------------------------------------------------------------------------------
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
+        """A real number in [low, high]."""
+        return self._suggest(name, _float(low, high, step, log))  # type: ignore[no-any-return]
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """A whole number from low to high, both included."""
+        return self._suggest(name, _int(low, high, step, log))  # type: ignore[no-any-return]
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices, as the object it is."""
+        return self._suggest(name, Choice(choices))
+
+    def suggest(self, name: str, parameter: Parameter) -> Any:
+        """A value of any parameter, such as an Ordinal or one with a default or prior."""
+        return self._suggest(name, parameter)
+
+    def _suggest(self, name: str, parameter: Parameter) -> Any:
+        known = self._space.parameters.get(name)
+        plain = self._config.get(name, self._task.params.get(name, UNSET))
+        plain = _fitting(parameter, plain)
+        if plain is UNSET:
+            plain = parameter.from_uniform(rng(self._task.seed, f"suggest {name}", self.number).random())
+        if known is None or not known.covers(parameter) or not self._space.is_active(name, self._config):
+            self._extend(name, parameter)
+        value = parameter.value(plain)
+        self._config[name] = plain
+        self._values[name] = value
+        return value
+
+    def _extend(self, name: str, parameter: Parameter) -> None:
+        """Note the parameter with the branch that it was met in: the options that were chosen before it."""
+        decided = [other for other in self._config if other != name]
+        branch = tuple(
+            Condition(other, (self._config[other],))
+            for other in decided
+            if isinstance(self._space.parameters.get(other), (Choice, Boolean))
+        )
+        met = parameter.under(branch)
+        self.extensions[name] = met.to_json()
+        self._space = self._space.extended({name: met})
+
+    # -- reporting ------------------------------------------------------------------------------------------------
+
+    def report(self, value: Any, step: int) -> None:
+        """Tell metrics at a step: a number for a single objective, or a dict; NaN and inf are kept as they are.
+
+        A second report at the same step is ignored with a warning.
+        """
+        if isinstance(step, bool) or int(step) != step or step < 0:
+            raise InvalidInput(f"step={step!r} of a report: it must be a whole number from 0 on")
+        step = int(step)
+        if step in self._steps:
+            warnings.warn(f"trial {self.number} reported step {step} twice; the second report is ignored", stacklevel=2)
+            return
+        self._last = Report(step, self._named(value))
+        self._steps.add(step)
+        self._unsent.append(self._last)
+        now = time.monotonic()
+        if not self._flushed:
+            self._flushed = now
+        elif now - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def should_prune(self) -> bool:
+        """Whether the scheduler would end this trial now; then raise TrialPruned."""
+        if not self._task.judged:
+            return False
+        self.flush()
+        return self._should_stop()
+
+    def flush(self) -> None:
+        """Ship the reports that wait."""
+        if self._unsent:
+            self._send(tuple(self._unsent))
+            self._unsent.clear()
+        self._flushed = time.monotonic()
+
+    def take_unsent(self) -> tuple[Report, ...]:
+        """The reports that wait, which then wait no longer."""
+        unsent = tuple(self._unsent)
+        self._unsent.clear()
+        return unsent
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep a JSON-serialisable value beside the trial."""
+        self.user_attrs[key] = value
+        self._new_attrs[key] = value
+
+    def _named(self, value: Any) -> dict[str, float]:
+        if isinstance(value, dict):
+            return {str(name): float(number) for name, number in value.items()}
+        if len(self._problem.objectives) > 1:
+            raise InvalidInput(f"report({value!r}): with several objectives, report a dict of named metrics")
+        try:
+            return {self._problem.objectives[0].name: float(value)}
+        except (TypeError, ValueError):
+            raise InvalidInput(f"report({value!r}): the value must be a number or a dict of metrics") from None
+
+
+def perform(
+    objective: Callable[..., Any],
+    task: Task,
+    send: Callable[[tuple[Report, ...]], None],
+    should_stop: Callable[[], bool],
+    space: Space | None = None,
+) -> Outcome:
+    """Call the objective on a task and say how it ended; exceptions become failures, never leave this function.
+
+    `send` ships reports that should not wait for the end; `should_stop` asks the scheduler. `space` brings the objects
+    that the task's JSON knows by name only.
+    """
+    problem = _problem(task, space)
+    trial = Trial(task, problem, send, should_stop)
+    failure = error = None
+    metrics: dict[str, float] = {}
+    state = TrialState.COMPLETE
+    try:
+        metrics = problem.metrics(_call(objective, trial))
+    except TrialPruned:
+        state = TrialState.PRUNED
+        metrics = dict(trial.last_report.metrics) if trial.last_report else {}
+    except (Exception, SystemExit) as caught:
+        state, error, failure = TrialState.FAIL, caught, failure_of(caught)
+    return finish(trial, state, metrics, failure, error)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An exception as the log keeps it."""
+    kind = type(error).__name__
+    if isinstance(error, InvalidInput):
+        kind = "nan" if str(error).endswith("is NaN") else "return"
+        return Failure(kind, str(error))
+    return Failure(kind, str(error), "".join(traceback.format_exception(type(error), error, error.__traceback__)))
+
+
+def finish(
+    trial: Trial,
+    state: TrialState,
+    metrics: dict[str, float],
+    failure: Failure | None = None,
+    error: BaseException | None = None,
+) -> Outcome:
+    """The outcome of a trial with all that it gathered."""
+    changed = trial.config if trial.config != trial._task.params else None
+    return Outcome(
+        trial.number,
+        trial.attempt,
+        state,
+        metrics,
+        trial.take_unsent(),
+        changed,
+        trial.extensions,
+        trial.new_attrs,
+        failure,
+        error,
+    )
+
+
+def _call(objective: Callable[..., Any], trial: Trial) -> Any:
+    """Call with keywords, or with the trial where that is the only thing the objective asks for."""
+    names, takes_all, alone = _signature(objective)
+    params = trial._values
+    if alone is not None and alone not in trial._space:
+        return objective(trial)
+    arguments = dict(params) if takes_all else {name: params[name] for name in names if name in params}
+    if "trial" in names:
+        arguments["trial"] = trial
+    return objective(**arguments)
+
+
+def _signature(objective: Callable[..., Any]) -> tuple[tuple[str, ...], bool, str | None]:
+    """The names that an objective takes, whether it takes any, and its name where it needs one and only one."""
+    try:
+        return _read_signature(objective)
+    except TypeError:  # an objective that cannot be hashed
+        return _read_signature.__wrapped__(objective)
+
+
+@lru_cache(maxsize=256)
+def _read_signature(objective: Callable[..., Any]) -> tuple[tuple[str, ...], bool, str | None]:
+    arguments = list(inspect.signature(objective).parameters.values())
+    named = [a for a in arguments if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)]
+    needed = [a for a in named if a.default is a.empty and a.kind is not a.KEYWORD_ONLY]
+    takes_all = any(a.kind is a.VAR_KEYWORD for a in arguments)
+    alone = needed[0].name if len(needed) == 1 and len(needed) == len(named) and not takes_all else None
+    return tuple(a.name for a in named), takes_all, alone
+
+
+_latest: tuple[Any, Space | None, Problem] | None = None
+
+
+def _problem(task: Task, space: Space | None) -> Problem:
+    """The problem of a task; that of the task before where it is the very same, since reading one takes a while."""
+    global _latest
+    latest = _latest
+    if latest is not None and latest[0] is task.problem and latest[1] is space:
+        return latest[2]
+    problem = Problem.from_json(task.problem)
+    if space is not None:
+        problem = problem.with_space(problem.space.recalled(space))
+    _latest = (task.problem, space, problem)
+    return problem
+
+
+@lru_cache(maxsize=1024)
+def _float(low: float, high: float, step: float | None, log: bool) -> Float:
+    return Float(low, high, step=step, log=log)
+
+
+@lru_cache(maxsize=1024)
+def _int(low: int, high: int, step: int, log: bool) -> Int:
+    return Int(low, high, step=step, log=log)
+
+
+def _fitting(parameter: Parameter, plain: Any) -> Any:
+    """The plain value where the parameter allows it, else UNSET."""
+    if plain is UNSET or parameter.contains(plain):
+        return plain
+    if isinstance(parameter, (Float, Int)):
+        try:
+            return parameter.plain(plain)
+        except InvalidInput:
+            return UNSET
+    return UNSET

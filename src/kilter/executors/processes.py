@@ -1,0 +1,556 @@
+"""Runs trials in long-lived worker processes of our own, which can be limited, killed and replaced.
+
+    parent  --Popen, stdin: address, key, sys.path-->  worker      not multiprocessing: no main guard, works in notebooks
+    parent  --objective and space (cloudpickle)----->  worker      once
+    parent  --Task------------------------------>      worker
+    parent  <--(reports, asks)-------------------      worker
+    parent  --bool------------------------------>      worker      only to a question
+    parent  <--Outcome--------------------------       worker
+
+A worker that dies fails its trial and no other; the next trial of that slot gets a fresh one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import queue
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing import AuthenticationError
+from multiprocessing import connection as connections
+from typing import Any
+
+import psutil
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import Failure
+from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
+from kilter.core.space import Space
+from kilter.executors.threads import failed
+
+TICK = 0.2
+"""Seconds between two looks at the memory of a trial, and at a process whose end the platform does not announce."""
+
+FAREWELL = 2.0
+"""Seconds that idle workers get to end by themselves, so that what the objective opened is flushed."""
+
+CPU_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+BOOTSTRAP = (
+    "import json, sys; setup = json.loads(sys.stdin.readline()); sys.path[:] = setup['path']; "
+    "from kilter.executors.worker import main; main(setup)"
+)
+"""The worker takes our sys.path before it imports kilter, which `-m` could not: kilter may only be found there."""
+
+
+class Processes:
+    """Runs trials in `slots` processes, each within `resources`.
+
+    `gpus` lists the devices to share out; without it they are those of CUDA_VISIBLE_DEVICES or of the machine. Workers
+    start when they are first needed. A limit on seconds counts from the moment the objective is called. What the
+    workers print goes to the stderr of this process.
+
+    Raises InvalidInput where the objective cannot be sent, or where the devices do not suffice.
+    """
+
+    def __init__(
+        self,
+        objective: Callable[..., Any],
+        slots: int,
+        resources: Resources = Resources(),
+        space: Space | None = None,
+        gpus: Sequence[int | str] | None = None,
+    ) -> None:
+        self.slots = slots
+        self._resources = resources
+        self._environments = environments(slots, resources, gpus)
+        self._payload = _pickled(objective, space)
+        self._workers: list[_Worker | None] = [None] * slots
+        self._by_trial: dict[int, _Worker] = {}
+        self._ready: list[Message] = []
+        self._door: _Door | None = None
+        self._memory_checked = 0.0
+
+    def submit(self, task: Task) -> None:
+        """Give the task to a free worker, starting one where there is none."""
+        if self._door is None:
+            self._door = _Door(self._payload)
+        slot = self._free_slot()
+        worker = self._workers[slot]
+        if worker is None:
+            worker = self._workers[slot] = _Worker(slot, self._environments[slot], self._door)
+        self._by_trial[task.number] = worker
+        worker.give(task)
+
+    def wait(self, timeout: float | None) -> list[Message]:
+        """What has happened since; without a timeout, nothing at once where nothing runs."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._look(0 if self._ready else self._patience(deadline))
+            if self._ready:
+                messages, self._ready = self._ready, []
+                return messages
+            if (deadline is None and not self._by_trial) or (deadline is not None and time.monotonic() >= deadline):
+                return []
+
+    def stop(self, number: int) -> None:
+        """Kill the worker of a running trial with all its children. A trial that is not running is left alone."""
+        worker = self._by_trial.get(number)
+        if worker is not None:
+            self._kill(worker, Failure("stopped", "stopped on request"))
+
+    def close(self) -> None:
+        """Let idle workers go, kill the others, and leave neither a process nor a file."""
+        living = [worker for worker in self._workers if worker is not None]
+        for worker in living:
+            worker.dismiss()
+        deadline = time.monotonic() + FAREWELL
+        for worker in living:
+            worker.end(deadline)
+        self._workers = [None] * self.slots
+        self._by_trial.clear()
+        if self._door is not None:
+            self._door.close()
+            self._door = None
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the workers that live."""
+        return [worker.process.pid for worker in self._workers if worker is not None]
+
+    # -- waiting --------------------------------------------------------------------------------------------------
+
+    def _patience(self, deadline: float | None) -> float | None:
+        """How long to sleep at most: until the deadline, a trial's time limit, or the next look at memory."""
+        now = time.monotonic()
+        waits = [] if deadline is None else [deadline - now]
+        running = [worker for worker in self._workers if worker is not None and worker.task is not None]
+        if not running and deadline is None:
+            return 0
+        if self._resources.seconds is not None:
+            waits += [w.began + self._resources.seconds - now for w in running if w.began is not None]
+        if running and (self._resources.memory is not None or any(w.sentinel is None for w in running)):
+            waits.append(TICK)
+        return max(0.0, min(waits)) if waits else None
+
+    def _look(self, patience: float | None) -> None:
+        """Sleep until something happens, then take in all of it."""
+        ready = connections.wait(self._watched(), patience)
+        if self._door is not None and self._door.bell in ready:
+            for token, connection in self._door.arrivals():
+                self._welcome(token, connection)
+        for worker in [w for w in self._workers if w is not None]:
+            self._read(worker)
+            if worker.has_died():
+                self._read(worker)  # what it wrote before it died
+                self._bury(worker)
+        self._enforce()
+
+    def _watched(self) -> list[Any]:
+        watched: list[Any] = [] if self._door is None else [self._door.bell]
+        for worker in self._workers:
+            if worker is not None:
+                watched += [thing for thing in (worker.connection, worker.sentinel) if thing is not None]
+        return watched
+
+    def _welcome(self, token: str, connection: connections.Connection) -> None:
+        for worker in self._workers:
+            if worker is not None and worker.token == token:
+                worker.connection = connection
+                return
+        connection.close()  # killed before it had arrived
+
+    def _read(self, worker: _Worker) -> None:
+        for kind, content in worker.receive():
+            if kind == "loaded":
+                worker.is_loaded = True
+                worker.send_task()
+            elif kind == "progress":
+                reports, asks = content
+                number, attempt = worker.running
+                self._ready.append(Progress(number, attempt, reports, worker.reply if asks else None))
+            else:
+                self._finish(worker, pickle.loads(content))
+
+    def _finish(self, worker: _Worker, outcome: Outcome) -> None:
+        worker.task = worker.began = None
+        self._by_trial.pop(outcome.number, None)
+        self._ready.append(outcome)
+
+    def _bury(self, worker: _Worker) -> None:
+        """Take a dead worker away; its trial, if any, has failed with it."""
+        task = worker.task
+        self._remove(worker)
+        if task is not None:
+            self._finish(worker, failed(task, Failure("died", _cause_of_death(worker.process.returncode))))
+
+    def _kill(self, worker: _Worker, failure: Failure) -> None:
+        task = worker.task
+        self._remove(worker)
+        if task is not None:
+            self._finish(worker, failed(task, failure))
+
+    def _remove(self, worker: _Worker) -> None:
+        worker.kill()
+        self._workers[worker.slot] = None
+
+    def _enforce(self) -> None:
+        """Kill the trials that exceed their limits."""
+        now = time.monotonic()
+        seconds, memory = self._resources.seconds, self._resources.memory
+        weigh = memory is not None and now - self._memory_checked >= TICK
+        if weigh:
+            self._memory_checked = now
+        for worker in [w for w in self._workers if w is not None and w.began is not None]:
+            if seconds is not None and worker.began is not None and now - worker.began >= seconds:
+                self._kill(worker, out_of_time(seconds))
+            elif weigh and memory is not None and (used := tree_memory(worker.process.pid)) > memory:
+                self._kill(worker, out_of_memory(used, memory))
+
+    def _free_slot(self) -> int:
+        """A slot whose worker waits, else one without a worker."""
+        idle = [i for i, worker in enumerate(self._workers) if worker is not None and worker.task is None]
+        empty = [i for i, worker in enumerate(self._workers) if worker is None]
+        if not idle and not empty:
+            raise InvalidInput(f"all {self.slots} slots are taken: wait for an outcome before the next submit")
+        return (idle + empty)[0]
+
+
+class _Worker:
+    """One worker process, the connection to it once it has called, and the task that it works on."""
+
+    def __init__(self, slot: int, environment: dict[str, str], door: _Door) -> None:
+        self.slot = slot
+        self.token = secrets.token_hex(8)
+        self.task: Task | None = None
+        self.running = (0, 0)
+        self.began: float | None = None
+        self.is_loaded = False
+        self.connection: connections.Connection | None = None
+        output = _stderr()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", BOOTSTRAP],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+            **own_group(),
+        )
+        self.sentinel = _sentinel(self.process)
+        self._introduce(door)
+
+    def _introduce(self, door: _Door) -> None:
+        setup = {
+            "address": door.address,
+            "key": door.key.hex(),
+            "token": self.token,
+            "path": sys.path,
+            "cwd": os.getcwd(),
+            "argv": sys.argv,
+            "parent": os.getpid(),
+        }
+        stdin = self.process.stdin
+        if stdin is not None:
+            try:
+                stdin.write(json.dumps(setup).encode() + b"\n")
+                stdin.close()
+            except OSError:
+                pass  # it is dead already, which the next look will find
+
+    def give(self, task: Task) -> None:
+        self.task = task
+        self.running = (task.number, task.attempt)
+        if self.is_loaded:
+            self.send_task()
+
+    def send_task(self) -> None:
+        if self.task is not None:
+            self.began = time.monotonic()
+            self._send(self.task)
+
+    def reply(self, stop: bool) -> None:
+        self._send(stop)
+
+    def dismiss(self) -> None:
+        """Let an idle worker end by itself; kill a busy one."""
+        if self.task is None and self.is_loaded:
+            self._send(None)
+        else:
+            self.kill()
+
+    def end(self, deadline: float) -> None:
+        """Wait until it has ended, and kill what is left of it after the deadline."""
+        try:
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            pass
+        self.kill()
+
+    def receive(self) -> Iterable[tuple[str, Any]]:
+        """All that has arrived."""
+        while self.connection is not None:
+            try:
+                if not self.connection.poll():
+                    return
+                message = self.connection.recv()
+            except (EOFError, OSError):
+                self.connection.close()
+                self.connection = None
+                try:
+                    self.process.wait(TICK)  # it hung up, so its end is near: learn the exit code
+                except subprocess.TimeoutExpired:
+                    kill_tree(self.process.pid)
+                return
+            yield message
+
+    def has_died(self) -> bool:
+        return self.process.poll() is not None
+
+    def kill(self) -> None:
+        """Kill the process with all its children and let go of what we hold of it."""
+        kill_tree(self.process.pid)
+        self.process.wait()
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+        if self.sentinel is not None and os.name == "posix":
+            os.close(self.sentinel)
+        self.sentinel = None
+
+    def _send(self, message: Any) -> None:
+        if self.connection is None:
+            return
+        try:
+            self.connection.send(message)
+        except OSError:
+            pass  # it is dead, which the next look will find
+
+
+class _Door:
+    """Where workers call: an address that only this user can reach, behind a random key.
+
+    A thread answers, since the handshake and a large objective take a while; `bell` rings when someone has come in.
+    """
+
+    def __init__(self, payload: bytes) -> None:
+        self.key = secrets.token_bytes(32)
+        self.bell, self._button = connections.Pipe(duplex=False)
+        self._directory = _short_directory() if os.name == "posix" else None
+        address = None if self._directory is None else os.path.join(self._directory, "door")
+        self._listener = connections.Listener(address, authkey=self.key, backlog=64)
+        self.address = self._listener.address
+        self._payload = payload
+        self._closed = False
+        self._arrivals: queue.SimpleQueue[tuple[str, connections.Connection]] = queue.SimpleQueue()
+        threading.Thread(target=self._answer, name="kilter-door", daemon=True).start()
+
+    def arrivals(self) -> list[tuple[str, connections.Connection]]:
+        """Who has come in since the bell was last answered."""
+        arrived = []
+        while self.bell.poll():
+            self.bell.recv_bytes()
+            arrived.append(self._arrivals.get())
+        return arrived
+
+    def close(self) -> None:
+        self._closed = True
+        try:
+            connections.Client(self.address, authkey=self.key).close()  # wakes the thread, which then closes the rest
+        except (OSError, EOFError, AuthenticationError):
+            pass
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _answer(self) -> None:
+        while not self._closed:
+            try:
+                connection = self._listener.accept()
+            except (OSError, EOFError, AuthenticationError):
+                continue  # someone who died on the threshold, or was not ours
+            if self._closed:
+                connection.close()
+            else:
+                self._let_in(connection)
+        self._listener.close()
+        while not self._arrivals.empty():
+            self._arrivals.get()[1].close()
+        self.bell.close()
+        self._button.close()
+
+    def _let_in(self, connection: connections.Connection) -> None:
+        try:
+            token = connection.recv()
+            connection.send_bytes(self._payload)
+        except (OSError, EOFError):
+            connection.close()
+            return
+        self._arrivals.put((token, connection))
+        self._button.send_bytes(b"1")
+
+
+# -- processes and their limits, also for commands ----------------------------------------------------------------
+
+
+def environments(slots: int, resources: Resources, gpus: Sequence[int | str] | None = None) -> list[dict[str, str]]:
+    """What to add to the environment of each slot: threads of numeric libraries, and its share of the devices."""
+    if slots < 1:
+        raise InvalidInput(f"slots={slots!r}: at least one is needed")
+    if resources.seconds is not None and not resources.seconds > 0:
+        raise InvalidInput(f"seconds={resources.seconds!r}: the time limit of a trial must be positive")
+    if resources.memory is not None and not resources.memory > 0:
+        raise InvalidInput(f"memory={resources.memory!r}: the memory limit of a trial must be positive bytes")
+    threads = str(max(1, int(resources.cpus)))
+    common = {name: threads for name in CPU_VARIABLES if name not in os.environ}
+    if not resources.gpus:
+        return [dict(common) for _ in range(slots)]
+    shares = shared_out(slots, resources.gpus, visible_gpus() if gpus is None else [str(gpu) for gpu in gpus])
+    return [{**common, "CUDA_VISIBLE_DEVICES": ",".join(share)} for share in shares]
+
+
+def shared_out(slots: int, each: float, devices: Sequence[str]) -> list[list[str]]:
+    """The devices of each slot, where a slot gets `each` of them.
+
+    >>> shared_out(4, 0.5, ["0", "1"]), shared_out(2, 2, ["0", "1", "2", "3"])
+    ([['0'], ['1'], ['0'], ['1']], [['0', '1'], ['2', '3']])
+    """
+    if not each > 0 or (each > 1 and each != int(each)):
+        raise InvalidInput(f"gpus={each!r}: a trial takes a fraction of one device, or a whole number of them")
+    per_device = int(1 / each + 1e-9)
+    fits = len(devices) * per_device if each < 1 else len(devices) // int(each)
+    if slots > fits:
+        found = f"{len(devices)} devices ({', '.join(devices)})" if devices else "no devices"
+        raise InvalidInput(
+            f"{slots} slots with gpus={each:g} each do not fit on {found}, which hold {fits}: "
+            f"use at most {fits} workers, a smaller fraction, or gpus=[...] to name the devices"
+        )
+    if each < 1:
+        return [[devices[slot % len(devices)]] for slot in range(slots)]
+    return [list(devices[slot * int(each) : (slot + 1) * int(each)]) for slot in range(slots)]
+
+
+def visible_gpus() -> list[str]:
+    """The ids of the devices that this process may use."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        ids = [part.strip() for part in listed.split(",") if part.strip()]
+        return ids[: ids.index("-1")] if "-1" in ids else ids
+    try:
+        return [str(i) for i in range(len(os.listdir("/proc/driver/nvidia/gpus")))]
+    except OSError:
+        return []
+
+
+def own_group() -> dict[str, Any]:
+    """Arguments of Popen that keep the terminal's Ctrl-C from a child: whether it ends is the parent's decision."""
+    if os.name == "nt":
+        return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+    return {"start_new_session": True}
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process that leads a group of its own, with its group and all its descendants."""
+    try:
+        family = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        family = []
+    signal_group(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    for process in [*family, *_process(pid)]:
+        try:
+            process.kill()
+        except psutil.Error:
+            pass
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to the group that a process leads; nothing where it is gone, or on Windows."""
+    if os.name == "posix":
+        try:
+            os.killpg(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # macOS refuses, instead of not finding, a group of zombies
+
+
+def tree_memory(pid: int) -> int:
+    """Bytes of resident memory of a process and its descendants; pages that they share count once each."""
+    total = 0
+    for process in _process(pid, with_children=True):
+        try:
+            total += process.memory_info().rss
+        except psutil.Error:
+            pass  # gone since
+    return total
+
+
+def out_of_time(seconds: float) -> Failure:
+    """The failure of a trial that ran too long."""
+    return Failure("timeout", f"ran longer than its limit of {seconds:g} seconds")
+
+
+def out_of_memory(used: int, limit: int) -> Failure:
+    """The failure of a trial that took too much memory."""
+    return Failure("memory", f"used {used / 2**20:.0f} MiB of memory; the limit is {limit / 2**20:.0f} MiB")
+
+
+def _process(pid: int, with_children: bool = False) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *(process.children(recursive=True) if with_children else [])]
+    except psutil.Error:
+        return []
+
+
+def _cause_of_death(code: int | None) -> str:
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        hint = ", often because memory ran out" if name == "SIGKILL" else ""
+        return f"the worker process was killed by {name}{hint}"
+    return f"the worker process ended with exit code {code}"
+
+
+def _pickled(objective: Callable[..., Any], space: Space | None) -> bytes:
+    import cloudpickle
+
+    try:
+        payload: bytes = cloudpickle.dumps((objective, space))
+    except Exception as error:  # noqa: BLE001 - whatever a foreign __reduce__ raises
+        raise InvalidInput(
+            f"the objective cannot be sent to another process ({type(error).__name__}: {error}): open such things "
+            "inside the objective, or use workers=1 or threads"
+        ) from error
+    return payload
+
+
+def _sentinel(process: subprocess.Popen[bytes]) -> int | None:
+    """Something to wait on that is ready once the process has ended, where the platform has it."""
+    if os.name == "nt":
+        return int(getattr(process, "_handle"))
+    try:
+        return os.pidfd_open(process.pid)  # type: ignore[attr-defined, unused-ignore]
+    except (AttributeError, OSError):
+        return None
+
+
+def _stderr() -> int:
+    """Where children print: the stderr that this process started with, since a captured one may be no file."""
+    try:
+        return sys.__stderr__.fileno() if sys.__stderr__ is not None else subprocess.DEVNULL
+    except (OSError, ValueError):
+        return subprocess.DEVNULL
+
+
+def _short_directory() -> str:
+    """A directory of our own whose path leaves room for a socket, whose name may have some 100 characters."""
+    place = None if len(tempfile.gettempdir()) < 60 else "/tmp"
+    return tempfile.mkdtemp(prefix="kilter-", dir=place)

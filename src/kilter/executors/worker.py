@@ -1,0 +1,136 @@
+"""The main function of a worker process; see executors.processes for what it is told.
+
+The main thread runs objectives, as many libraries ask for. A second thread listens, and ends the process with its
+children as soon as the parent is gone, also in the middle of an objective.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from multiprocessing import connection as connections
+from typing import Any, NoReturn
+
+from kilter.core.events import Failure, Report
+from kilter.core.interfaces import Outcome, Task
+from kilter.core.space import Space
+from kilter.executors.context import failure_of, perform
+from kilter.executors.threads import Reporting, failed
+
+WATCH = 1.0
+"""Seconds between two looks at who our parent is; a hung up connection is noticed at once."""
+
+
+def main(setup: Mapping[str, Any]) -> None:
+    """Call the parent, fetch the objective, and run tasks until it says goodbye."""
+    os.chdir(setup["cwd"])
+    sys.argv[:] = setup["argv"]
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)  # what it printed should survive a kill
+    connection = connections.Client(setup["address"], authkey=bytes.fromhex(setup["key"]))
+    connection.send(setup["token"])
+    payload = connection.recv_bytes()
+    line = _Line(connection, setup["parent"])
+    objective, space = _loaded(payload)
+    line.send("loaded", None)
+    _serve(line, objective, space)
+
+
+def _serve(line: _Line, objective: Callable[..., Any], space: Space | None) -> None:
+    problem: dict[str, Any] = {}
+    while (task := line.tasks.get()) is not None:
+        # The same object for the same problem lets perform() keep what it has read of it.
+        problem = problem if task.problem == problem else task.problem
+        line.send("outcome", _sendable(_outcome(line, objective, replace(task, problem=problem), space)))
+
+
+def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Space | None) -> Outcome:
+    reporting = Reporting(task.judged, line.ship, line.ask)
+    try:
+        outcome = perform(objective, task, reporting.send, reporting.should_stop, space)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - one bad trial should not cost the worker
+        outcome = failed(task, failure_of(error))
+    return replace(reporting.complete(outcome), error=None)
+
+
+def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
+    """The objective and the space; where they cannot be loaded, an objective that says so for every trial."""
+    try:
+        objective, space = pickle.loads(payload)
+        return objective, space
+    except BaseException as error:  # noqa: BLE001 - an import of the user's may raise anything
+        reason = error
+
+    def unloadable(trial: Any) -> NoReturn:
+        raise reason
+
+    return unloadable, None
+
+
+def _sendable(outcome: Outcome) -> bytes:
+    import cloudpickle
+
+    try:
+        data: bytes = cloudpickle.dumps(outcome)
+    except Exception as error:  # noqa: BLE001 - whatever a foreign __reduce__ raises
+        failure = Failure("return", f"what the trial left cannot be sent to the parent: {error}")
+        data = pickle.dumps(replace(outcome, attrs={}, params=None, extensions={}, failure=failure))
+    return data
+
+
+class _Line:
+    """The connection to the parent, and the thread that listens to it."""
+
+    def __init__(self, connection: connections.Connection, parent: int) -> None:
+        self._connection = connection
+        self._parent = parent
+        self._sending = threading.Lock()
+        self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, name="kilter-parent", daemon=True).start()
+
+    def send(self, kind: str, content: Any) -> None:
+        try:
+            with self._sending:
+                self._connection.send((kind, content))
+        except OSError:
+            _die()
+
+    def ship(self, reports: tuple[Report, ...]) -> None:
+        self.send("progress", (reports, False))
+
+    def ask(self, reports: tuple[Report, ...]) -> bool:
+        self.send("progress", (reports, True))
+        return self._replies.get()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                if self._connection.poll(WATCH):
+                    message = self._connection.recv()
+                    if isinstance(message, bool):
+                        self._replies.put(message)
+                    else:
+                        self.tasks.put(message)
+                        if message is None:
+                            return
+                elif os.name == "posix" and os.getppid() != self._parent:
+                    _die()  # someone forked from the parent still holds the connection open
+        except (EOFError, OSError):
+            _die()
+
+
+def _die() -> NoReturn:
+    """End this process and the children that the objective left in its group."""
+    if os.name == "posix":
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)

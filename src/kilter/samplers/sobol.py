@@ -1,0 +1,78 @@
+"""Quasi-random search: a scrambled Sobol sequence (Sobol 1967; Owen 1998) covers the space evenly, priors included.
+
+The first trial takes the defaults where they are given. It is never the centre of the box, which costs on real problems.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Capabilities
+from kilter.core.problem import Problem
+from kilter.core.seeds import rng
+from kilter.core.space import Config, Space
+
+DIMENSIONS = 21_201
+"""As many as there are direction numbers for; parameters beyond are drawn at random."""
+
+
+@dataclass
+class State:
+    """The seed alone: a point depends on nothing else but its place in the sequence."""
+
+    seed: int
+
+
+@dataclass(frozen=True)
+class QMCSampler:
+    """The points of one scrambled Sobol sequence in order. `seed` replaces the study's."""
+
+    seed: int | None = None
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """The state before any trial."""
+        return State(seed if self.seed is None else self.seed)
+
+    def ask(self, state: State, history: History, number: int) -> Config | None:
+        """The next point of the sequence; forbidden ones are replaced by random draws."""
+        space = history.problem.space
+        place = history.rank(number)
+        config = space.from_uniforms(point(state.seed, len(space), place), known_defaults(space) if place == 0 else None)
+        return space.draw(rng(state.seed, "sobol", number)) if space.is_forbidden(config) else config
+
+    def tell(self, state: State, trial: Trial) -> None:
+        """Nothing is learnt."""
+
+
+def known_defaults(space: Space) -> Config:
+    """The defaults that were given, plain."""
+    return {name: space[name].plain(value) for name, value in space.defaults.items()}
+
+
+def point(seed: int, dimensions: int, place: int) -> np.ndarray:
+    """Point number `place` of the sequence, shape (dimensions,)."""
+    if dimensions == 0:
+        return np.empty(0)
+    row = _block(seed, min(dimensions, DIMENSIONS), max(6, place.bit_length()))[place]
+    if dimensions > DIMENSIONS:
+        row = np.concatenate([row, rng(seed, "sobol tail", place).random(dimensions - DIMENSIONS)])
+    return row
+
+
+@lru_cache(maxsize=4)
+def _block(seed: int, dimensions: int, log2_size: int) -> np.ndarray:
+    """The first 2**log2_size points; a longer block begins with the shorter one."""
+    from scipy.stats import qmc  # half a second of import, paid by the first ask
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        engine = qmc.Sobol(dimensions, scramble=True, seed=rng(seed, "sobol"))
+        return np.asarray(engine.random_base2(log2_size))

@@ -1,0 +1,29 @@
+"""First in, first out: every trial runs to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kilter.core.history import History, Trial
+from kilter.core.problem import Problem
+
+
+@dataclass
+class State:
+    """Nothing to remember."""
+
+
+@dataclass(frozen=True)
+class Fifo:
+    """Never stops a trial."""
+
+    judges: ClassVar[bool] = False
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """An empty state."""
+        return State()
+
+    def judge(self, state: State, trial: Trial, history: History) -> str | None:
+        """None: go on."""
+        return None
