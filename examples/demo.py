@@ -6,11 +6,6 @@ study in kilter.db goes on where it stands; it ends after 60 trials in total. On
 
 from __future__ import annotations
 
-import os
-
-for library in ("OMP", "OPENBLAS", "MKL"):  # two worker processes with one thread each; read when NumPy is imported
-    os.environ[f"{library}_NUM_THREADS"] = "1"
-
 import argparse
 import warnings
 
@@ -32,17 +27,17 @@ STORAGE = "sqlite:///kilter.db"
 space = {
     "model": kilter.Choice({
         "boosting": {
-            "learning_rate": kilter.Float(0.02, 0.5, log=True),
-            "trees": kilter.Int(20, 80, log=True),
-            "leaves": kilter.Int(3, 24, log=True),
+            "learning_rate": kilter.Float(0.03, 0.3, log=True),
+            "trees": kilter.Int(30, 100, log=True),
+            "leaves": kilter.Int(4, 24, log=True),
             "leaf_size": kilter.Int(2, 40, log=True),
-            "features": kilter.Float(0.1, 1.0),
+            "max_features": kilter.Float(0.05, 1.0, log=True),
         },
         "network": {
-            "width": kilter.Int(32, 256, log=True),
+            "width": kilter.Int(32, 512, log=True),
             "activation": kilter.Choice(["relu", "tanh"]),
-            "step_size": kilter.Float(3e-4, 3e-2, log=True),
-            "penalty": kilter.Float(1e-4, 10.0, log=True),
+            "step_size": kilter.Float(3e-4, 1e-2, log=True),
+            "penalty": kilter.Float(1e-6, 1e-1, log=True),
             "batch": kilter.Choice([32, 64, 128]),
         },
     }),
@@ -64,7 +59,7 @@ def build(model, **settings):
             chosen["hidden_layer_sizes"] = (chosen.pop("width"),)
             chosen["max_iter"] = 100
         return make_pipeline(StandardScaler(), MLPClassifier(random_state=0, **chosen))
-    names = {"trees": "max_iter", "leaves": "max_leaf_nodes", "leaf_size": "min_samples_leaf", "features": "max_features"}
+    names = {"trees": "max_iter", "leaves": "max_leaf_nodes", "leaf_size": "min_samples_leaf"}
     chosen = {names.get(name, name): value for name, value in settings.items()}
     return HistGradientBoostingClassifier(random_state=0, **chosen)
 

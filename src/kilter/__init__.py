@@ -1,0 +1,49 @@
+"""Hyperparameter tuning: `tune` for three lines, `create_study` for Optuna's words. Names load on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "kilter.api": ("Study", "create_study", "delete_study", "get_all_study_names", "load_study", "tune"),
+    "kilter.trial": ("FrozenTrial", "create_trial"),
+    "kilter.core.errors": ("KilterError", "TrialPruned"),
+    "kilter.core.events": ("TrialState",),
+    "kilter.core.interfaces": ("Resources",),
+    "kilter.core.parameter": ("Boolean", "Choice", "Float", "Int", "Ordinal", "Prior"),
+    "kilter.core.problem": ("Fidelity",),
+    "kilter.core.space": ("Space",),
+    "kilter.executors.context": ("Trial",),
+}
+_MODULES = ("exceptions", "logging", "samplers", "schedulers", "trial")
+_PLACE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_PLACE)
+
+if TYPE_CHECKING:
+    from kilter.api import Study, create_study, delete_study, get_all_study_names, load_study, tune
+    from kilter.core.errors import KilterError, TrialPruned
+    from kilter.core.events import TrialState
+    from kilter.core.interfaces import Resources
+    from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior
+    from kilter.core.problem import Fidelity
+    from kilter.core.space import Space
+    from kilter.executors.context import Trial
+    from kilter.trial import FrozenTrial, create_trial
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACE:
+        value = getattr(import_module(_PLACE[name]), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return import_module(f"kilter.{name}")
+    raise AttributeError(f"module 'kilter' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *_MODULES, "__version__"]

@@ -147,8 +147,8 @@ def _noted_row(event: Noted) -> tuple[str, dict[str, Any]]:
 def _columns(reports: Sequence[Report]) -> dict[str, Any]:
     steps = [report[0] for report in reports]
     rows = [report[1] for report in reports]
-    names = rows[0].keys() if rows else ()
-    if all(row.keys() == names for row in rows):
+    names = list(rows[0]) if rows else []
+    if all([*row] == names for row in rows):  # the order too
         return {"steps": steps, "metrics": {name: [row[name] for row in rows] for name in names}}
     return {"steps": steps, "rows": rows}
 
@@ -403,5 +403,6 @@ def _tagged(value: Any) -> Any:
 
 
 def _array(tag: dict[str, Any]) -> np.ndarray:
-    flat = np.frombuffer(base64.b64decode(tag["$array"]), dtype=np.dtype(tag["dtype"]))
-    return flat.reshape(tag["shape"]).copy()  # frombuffer's own memory cannot be written
+    flat: np.ndarray = np.frombuffer(base64.b64decode(tag["$array"]), dtype=np.dtype(tag["dtype"]))
+    shaped: np.ndarray = flat.reshape(tag["shape"])
+    return shaped.copy()  # frombuffer's own memory cannot be written

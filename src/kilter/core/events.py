@@ -33,6 +33,10 @@ LOST = "lost"
 """The kind of failure of an attempt whose worker vanished; its trial goes back to the queue."""
 
 
+INTERRUPTED = "interrupted"
+"""The kind of failure of an attempt that its own worker broke off; its trial goes back to the queue."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why an attempt failed: `kind` is the exception's name or one of timeout, memory, lost, stopped, nan, return."""

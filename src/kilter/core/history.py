@@ -134,20 +134,6 @@ class History:
         """The trials in any of the states, by number."""
         return [trial for trial in self.trials if trial.state in states]
 
-    def best(self) -> Trial | None:
-        """The complete, feasible trial with the best value of the first objective; ties go to the earlier one."""
-        problem = self.problem
-        if problem.constraints:
-            good = [t.number for t in self.with_state(TrialState.COMPLETE) if problem.is_feasible(t.metrics)]
-        else:
-            good = [t.number for t in self.trials if t.state is TrialState.COMPLETE]
-        if not good:
-            return None
-        values = self._values[good, 0]
-        if np.isnan(values).all():
-            return None
-        return self.trials[good[int(np.nanargmin(values))]]
-
     def front(self) -> list[Trial]:
         """The complete, feasible trials that no other one beats in every objective."""
         good = [t for t in self.with_state(TrialState.COMPLETE) if self.problem.is_feasible(t.metrics)]
@@ -197,10 +183,24 @@ class Reports:
 
     def _grow(self, needed: int) -> None:
         size = max(needed, 2 * len(self._trial))
-        self._trial = np.resize(self._trial, size)
-        self._step = np.resize(self._step, size)
+        self._trial = np.concatenate([self._trial, np.zeros(size - len(self._trial), self._trial.dtype)])
+        self._step = np.concatenate([self._step, np.zeros(size - len(self._step), self._step.dtype)])
         for name, column in self._columns.items():
             self._columns[name] = np.concatenate([column, np.full(size - len(column), np.nan)])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything, for a snapshot: trial, step, and a column for each metric."""
+        columns = {f"metric {name}": column[: self.count] for name, column in self._columns.items()}
+        return {"trial": self._trial[: self.count], "step": self._step[: self.count], **columns}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `arrays` gave."""
+        self._trial, self._step = arrays["trial"], arrays["step"]
+        self.count = len(self._trial)
+        self._columns = {n[len("metric ") :]: c for n, c in arrays.items() if n.startswith("metric ")}
+        borders = np.flatnonzero(np.diff(self._trial, prepend=-1)).tolist() if self.count else []
+        for start, stop in zip(borders, [*borders[1:], self.count]):
+            self._rows.setdefault(int(self._trial[start]), []).extend((start, stop))
 
     def of(self, number: int) -> list[Report]:
         """The reports of a trial in the order they came."""
@@ -208,7 +208,7 @@ class Reports:
         spans = self._rows.get(number, [])
         for start, stop in zip(spans[::2], spans[1::2]):
             for i in range(start, stop):
-                metrics = {n: float(c[i]) for n, c in self._columns.items() if not math.isnan(c[i])}
+                metrics = {name: float(column[i]) for name, column in self._columns.items()}
                 found.append(Report(int(self._step[i]), metrics))
         return found
 

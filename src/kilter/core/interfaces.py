@@ -84,6 +84,11 @@ class Appended:
 class Storage(Protocol):
     """Remembers logs of events. All methods are safe between threads and between processes."""
 
+    url: str
+    """Where it is, for messages."""
+    directory: str | None
+    """A folder beside it where trials may keep checkpoints; None where nothing outlives the process."""
+
     def create(self, name: str, event: Created) -> int:
         """A new study whose log starts with `event`; raises StudyExists where the name is taken."""
 
@@ -100,8 +105,8 @@ class Storage(Protocol):
         number is taken or not below `limit`. An Enqueued without a number gets the next one.
         """
 
-    def read(self, study: int, after: int = 0) -> list[Entry]:
-        """The entries after a position, in order."""
+    def read(self, study: int, after: int = 0, count: int | None = None) -> list[Entry]:
+        """The entries after a position, in order; at most `count`."""
 
     def save_snapshot(self, study: int, position: int, version: str, data: bytes) -> None:
         """Keep the state at a position; only the latest is kept."""

@@ -319,6 +319,7 @@ class Float(Parameter):
     def plain(self, value: Any) -> float:
         if not _is_number(value):
             raise InvalidInput(f"{_shown(value)} is not a number, as Float({self.low}, {self.high}) needs")
+        value = _unboxed(value)
         if not self.low <= value <= self.high:
             raise InvalidInput(f"{value!r} is outside [{self.low}, {self.high}]")
         number = float(value)
@@ -389,7 +390,8 @@ class Float(Parameter):
 
     def _covers(self, other: Any) -> bool:
         scale = (self.log, self.step) == (other.log, other.step)
-        return scale and self.low <= other.low and other.high <= self.high
+        aligned = self.step is None or self._grid.aligned(other.low)
+        return scale and aligned and self.low <= other.low and other.high <= self.high
 
     def _own_json(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, **_present(log=self.log, step=self.step)}
@@ -473,7 +475,8 @@ class Int(Parameter):
 
     def _covers(self, other: Any) -> bool:
         scale = (self.log, self.step) == (other.log, other.step)
-        return scale and self.low <= other.low and other.high <= self.high
+        aligned = (other.low - self.low) % self.step == 0
+        return scale and aligned and self.low <= other.low and other.high <= self.high
 
     def _own_json(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, **_present(log=self.log), "step": self.step}
@@ -766,23 +769,28 @@ class _Cells:
     log: bool
 
     @cached_property
+    def _bent(self) -> bool:
+        """Whether the scale is logarithmic; over a narrow range it is straight, and logs would lose the differences."""
+        return self.log and self.grid.high - self.grid.low > 1e-6 * self.grid.low
+
+    @cached_property
     def _ends(self) -> tuple[float, float]:
         low = self.grid.low - self.grid.step / 2
         high = self.grid.low + (self.grid.size - 0.5) * self.grid.step
-        if not self.log:
+        if not self._bent:
             return low, high
         # With a step above 2·low the first border would not be positive; half of low stands in for it.
         return math.log(low if low > 0 else max(self.grid.low / 2, TINIEST)), math.log(min(high, sys.float_info.max))
 
     def unit(self, index: int) -> float:
-        if not self.log:
+        if not self._bent:
             return (index + 0.5) / self.grid.size
         low, high = self._ends
         return (math.log(self.grid.low + index * self.grid.step) - low) / (high - low)
 
     def index(self, u: float) -> int:
         u = min(max(u, 0.0), 1.0)
-        if not self.log:
+        if not self._bent:
             return min(int(u * self.grid.size), self.grid.size - 1)
         low, high = self._ends
         # Fewer digits than the logarithm can tell apart, so that a step finer than those survives the way back.
@@ -800,7 +808,7 @@ def _is_number(value: Any) -> bool:
 
 def _is_finite(value: Any) -> bool:
     """Whether this is a number that a float can hold."""
-    return _is_number(value) and bool(-sys.float_info.max <= value <= sys.float_info.max)
+    return _is_number(value) and -sys.float_info.max <= _unboxed(value) <= sys.float_info.max
 
 
 def _is_whole(value: Any) -> bool:

@@ -2,12 +2,12 @@
 
     waiting ──Started──▶ running ──Ended──▶ complete | pruned | failed
        ▲                    │
-       └── Ended as lost ───┘   (until the attempts are used up, then failed)
+       └── Ended as lost ───┘   (until the attempts are used up, then failed) or interrupted (always)
 """
 
 from __future__ import annotations
 
-from kilter.core.events import LOST, Ended, Enqueued, Event, Reported, Started, TrialState
+from kilter.core.events import INTERRUPTED, LOST, Ended, Enqueued, Event, Reported, Started, TrialState
 from kilter.core.history import Trial
 
 ATTEMPTS = 3
@@ -42,6 +42,7 @@ def is_legal(event: Event, trial: Trial | None) -> bool:
 
 def state_after(event: Ended) -> TrialState:
     """The state of a trial after an attempt ended."""
-    if event.failure is not None and event.failure.kind == LOST and event.attempt < ATTEMPTS:
+    kind = event.failure.kind if event.failure else None
+    if kind == INTERRUPTED or (kind == LOST and event.attempt < ATTEMPTS):
         return TrialState.WAITING
     return event.state

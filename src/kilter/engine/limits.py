@@ -48,6 +48,7 @@ class Ledger:
     def __init__(self) -> None:
         self.cost = 0.0
         self.best = math.inf
+        self.best_number: int | None = None
         self.since_best = 0
         self.same_failures = 0
         self.only_failure: str | None = None
@@ -63,8 +64,8 @@ class Ledger:
                 self.only_failure = kind
         value = float(history.values[number, 0])
         feasible = trial.state is TrialState.COMPLETE and history.problem.is_feasible(trial.metrics)
-        if feasible and value < self.best:
-            self.best, self.since_best = value, 0
+        if feasible and (value < self.best or (self.best_number is None and value == value)):
+            self.best, self.best_number, self.since_best = value, number, 0
         else:
             self.since_best += 1
 

@@ -317,8 +317,11 @@ class _Worker:
 
     def kill(self) -> None:
         """Kill the process with all its children and let go of what we hold of it."""
-        kill_tree(self.process.pid)
-        self.process.wait()
+        if self.process.poll() is None:
+            kill_tree(self.process.pid)
+            self.process.wait()
+        else:  # its id may be another's by now, that of its group is not while a child of its lives
+            signal_group(self.process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         if self.connection is not None:
             self.connection.close()
             self.connection = None

@@ -17,7 +17,7 @@ from dataclasses import replace
 from multiprocessing import connection as connections
 from typing import Any, NoReturn
 
-from kilter.core.events import Failure, Report
+from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.space import Space
 from kilter.executors.context import failure_of, perform
@@ -83,7 +83,9 @@ def _sendable(outcome: Outcome) -> bytes:
         data: bytes = cloudpickle.dumps(outcome)
     except Exception as error:  # noqa: BLE001 - whatever a foreign __reduce__ raises
         failure = Failure("return", f"what the trial left cannot be sent to the parent: {error}")
-        data = pickle.dumps(replace(outcome, attrs={}, params=None, extensions={}, failure=failure))
+        data = pickle.dumps(
+            replace(outcome, state=TrialState.FAIL, metrics={}, attrs={}, params=None, extensions={}, failure=failure)
+        )
     return data
 
 

@@ -1,0 +1,637 @@
+"""The front door: `tune` for three lines, `create_study` and `Study` in the words of Optuna. Wires the parts together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Union
+
+from kilter import plugins
+from kilter.core.errors import InvalidInput, NotReady, StudyExists, StudyNotFound, TrialNotFound
+from kilter.core.events import Created, Ended, Failure, Report, SpaceExtended, Started, TrialState
+from kilter.core.history import Trial as Record
+from kilter.core.interfaces import Executor, Outcome, Progress, Resources, Storage
+from kilter.core.parameter import Choice, Parameter
+from kilter.core.problem import Fidelity, Problem
+from kilter.core.space import Config, Space
+from kilter.engine import snapshot
+from kilter.engine.engine import Engine, check_capable
+from kilter.engine.limits import Limits
+from kilter.executors.context import Trial, finish
+from kilter.runtime.leases import LEASE_SECONDS
+from kilter.runtime.loop import Run
+from kilter.runtime.progress import Silent, display
+from kilter.runtime.session import Session, check_objects
+from kilter.storage import open_storage
+from kilter.trial import FrozenTrial, NewTrial
+
+if TYPE_CHECKING:
+    import pandas
+
+DEFAULT_STORAGE = "sqlite:///kilter.db"
+
+SpaceLike = Union[Mapping[str, Parameter], Space, None]
+
+
+class Study:
+    """A user's handle on a study; make one with create_study, load_study or tune.
+
+    >>> study = create_study(direction="minimize", seed=1)
+    >>> study.optimize(lambda trial: trial.suggest_float("x", -1, 1) ** 2, n_trials=20, progress="none")
+    >>> len(study.trials)
+    20
+    """
+
+    def __init__(self, name: str, session: Session) -> None:
+        self.study_name = name
+        self._session = session
+        self._asked: dict[int, Trial] = {}
+        self._stopped = False
+
+    def __repr__(self) -> str:
+        objectives = ", ".join(f"{o.direction} {o.name}" for o in self.problem.objectives)
+        return f"<Study {self.study_name!r}: {objectives}, {len(self._history)} trials>"
+
+    # -- what is known --------------------------------------------------------------------------------------------
+
+    @property
+    def problem(self) -> Problem:
+        """Space, objectives and constraints, as they are now."""
+        return self._session.engine.problem
+
+    @property
+    def space(self) -> Space:
+        """The space, as it is now."""
+        return self.problem.space
+
+    @property
+    def _history(self) -> Any:
+        return self._session.engine.history
+
+    @property
+    def direction(self) -> str:
+        """The direction of the only objective."""
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("this study has several objectives: read .directions")
+        return self.problem.objectives[0].direction
+
+    @property
+    def directions(self) -> list[str]:
+        """The directions of all objectives."""
+        return [objective.direction for objective in self.problem.objectives]
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The names of the objectives."""
+        return [objective.name for objective in self.problem.objectives]
+
+    @property
+    def sampler(self) -> Any:
+        """The sampler with its settings."""
+        return self._session.engine.sampler
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """What the user keeps with the study."""
+        return dict(self._session.engine.attrs)
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep a JSON-serialisable value with the study."""
+        self._session.note(None, {key: value})
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials by number, those of other workers included."""
+        return self.get_trials()
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Iterable[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """The trials in any of the states; `deepcopy` is accepted for Optuna's sake, views are never stale."""
+        self._session.sync()
+        history = self._history
+        wanted = None if states is None else set(states)
+        return [FrozenTrial(t, history) for t in history if wanted is None or t.state in wanted]
+
+    @property
+    def best_trial(self) -> FrozenTrial:
+        """The complete, feasible trial with the best observed value; raises NotReady where there is none."""
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
+        self._session.sync()
+        number = self._session.engine.ledger.best_number
+        if number is None:
+            raise NotReady(f"the study {self.study_name!r} has no complete{self._feasible_word} trial yet")
+        return FrozenTrial(self._history[number], self._history)
+
+    @property
+    def _feasible_word(self) -> str:
+        return " and feasible" if self.problem.constraints else ""
+
+    @property
+    def best_trials(self) -> list[FrozenTrial]:
+        """The Pareto front: complete, feasible trials that no other one beats in every objective."""
+        self._session.sync()
+        return [FrozenTrial(trial, self._history) for trial in self._history.front()]
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The configuration of the best trial as Python values."""
+        return self.best_trial.params
+
+    @property
+    def best_value(self) -> float:
+        """The value of the best trial."""
+        value = self.best_trial.value
+        assert value is not None
+        return value
+
+    def trials_dataframe(
+        self,
+        attrs: Sequence[str] = (
+            "number", "value", "datetime_start", "datetime_complete", "duration", "params", "user_attrs", "state",
+        ),
+        multi_index: bool = False,
+    ) -> pandas.DataFrame:
+        """The trials as a pandas DataFrame with Optuna's columns; needs pandas."""
+        from kilter.integrations.pandas import dataframe
+
+        return dataframe(self.trials, self.metric_names, attrs, multi_index)
+
+    # -- ask and tell ---------------------------------------------------------------------------------------------
+
+    def ask(self, n: int | Mapping[str, Parameter] | None = None) -> Any:
+        """A trial to evaluate; with `n` a list of so many. A dict of parameters is suggested at once.
+
+        Raises NotReady where the sampler has nothing left to try.
+        """
+        if isinstance(n, Mapping):
+            trial = self._ask()
+            for name, parameter in n.items():
+                trial.suggest(name, parameter)
+            return trial
+        return self._ask() if n is None else [self._ask() for _ in range(n)]
+
+    def _ask(self) -> Trial:
+        session = self._session
+        check_objects(session.engine)
+        record = session.begin()
+        if record is None:
+            raise NotReady(f"the sampler of {self.study_name!r} has nothing left to try")
+        number, attempt = record.number, record.attempt
+        trial = Trial(
+            session.task(record),
+            self.problem,
+            lambda reports: session.progress(Progress(number, attempt, reports)),
+            lambda: session.engine.judge(number) is not None,
+        )
+        self._asked[number] = trial
+        return trial
+
+    def tell(
+        self,
+        trial: Trial | int,
+        values: float | Sequence[float] | Mapping[str, float] | None = None,
+        state: TrialState | None = None,
+        skip_if_finished: bool = False,
+    ) -> FrozenTrial:
+        """The result of a trial that was asked for: a number, a list, a dict of metrics, or a state without values.
+
+        A trial told twice with the same result is fine. Raises InvalidInput where the values do not fit the
+        objectives, and TrialNotFound for an unknown number; the trial keeps running then.
+        """
+        number = trial if isinstance(trial, int) else trial.number
+        session = self._session
+        context = self._asked.get(number)
+        if context is None:
+            session.sync()
+        if not 0 <= number < len(self._history):
+            raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self._history)} trials")
+        record = self._history[number]
+        if record.is_finished and skip_if_finished:
+            return FrozenTrial(record, self._history)
+        self._end(record, context, values, state)
+        self._asked.pop(number, None)
+        return FrozenTrial(record, self._history)
+
+    def _end(self, record: Record, context: Trial | None, values: Any, state: TrialState | None) -> None:
+        metrics, state, failure = self._result(record, context, values, state)
+        if record.is_finished:
+            if (record.state, record.metrics) == (state, metrics):
+                return
+            raise InvalidInput(f"trial {record.number} has ended already, as {record.state.name}: ask for a new one")
+        if record.state is TrialState.WAITING:
+            raise InvalidInput(f"trial {record.number} has not been started: ask() hands it out")
+        if context is not None:
+            outcome = finish(context, state, metrics, failure)
+        else:
+            outcome = Outcome(record.number, record.attempt, state, metrics, failure=failure)
+        self._session.end(outcome)
+
+    def _result(
+        self, record: Record, context: Trial | None, values: Any, state: TrialState | None
+    ) -> tuple[dict[str, float], TrialState, Failure | None]:
+        if state is TrialState.FAIL:
+            return {}, state, Failure("told", "told as failed")
+        if state is TrialState.PRUNED and values is None:
+            last = context.last_report if context else None
+            if last is None and (reports := self._history.reports.of(record.number)):
+                last = reports[-1]
+            return (dict(last.metrics) if last else {}), state, None
+        if state not in (None, TrialState.COMPLETE, TrialState.PRUNED):
+            raise InvalidInput(f"state={state!r}: a trial is told as COMPLETE, PRUNED or FAIL")
+        if values is None:
+            raise InvalidInput(f"tell({record.number}) needs values, or state=TrialState.FAIL")
+        try:
+            return self.problem.metrics(values), state or TrialState.COMPLETE, None
+        except InvalidInput as error:
+            if state is None and str(error).endswith("is NaN"):
+                return {}, TrialState.FAIL, Failure("nan", str(error))
+            raise
+
+    def enqueue_trial(
+        self, params: Mapping[str, Any], user_attrs: Mapping[str, Any] | None = None, skip_if_exists: bool = False
+    ) -> int:
+        """Have this (partial) configuration tried next; the sampler fills in what is missing. Returns its number."""
+        self._session.sync()
+        plain = self._plain(params)
+        if skip_if_exists and any(plain.items() <= t.params.items() for t in self._history):
+            return next(t.number for t in self._history if plain.items() <= t.params.items())
+        return self._session.enqueue(plain, user_attrs)
+
+    def _plain(self, params: Mapping[str, Any]) -> Config:
+        """Values as the log holds them; names that only the objective knows are taken on trust in define-by-run."""
+        if self._session.declared:
+            return self.space.plain(params, partial=True)
+        known = {name: value for name, value in params.items() if name in self.space}
+        config = {}
+        for name, value in params.items():
+            parameter = self.space[name] if name in known else Choice([value])
+            config[name] = parameter.plain(value)
+        return config
+
+    def add_trial(self, trial: FrozenTrial | NewTrial) -> None:
+        """Add a trial that was run elsewhere, with its parameters where the space lacks them."""
+        history_reports = getattr(trial, "reports", None) or {
+            step: {self.metric_names[0]: value} for step, value in trial.intermediate_values.items()
+        }
+        values = trial.metrics if isinstance(trial, FrozenTrial) else trial.values
+        if trial.state is TrialState.WAITING:
+            self.enqueue_trial(trial.params, trial.user_attrs)
+            return
+        if not trial.state.is_finished():
+            raise InvalidInput(f"a trial in state {trial.state.name} cannot be added: it has to be finished")
+        session, now = self._session, self._session.clock()
+        metrics = self.problem.metrics(values) if trial.state is TrialState.COMPLETE else dict(values or {})
+        missing = {n: p for n, p in trial.distributions.items() if n not in self.space or not self.space[n].covers(p)}
+        if missing:
+            session.write(SpaceExtended({name: p.to_json() for name, p in missing.items()}, now))
+        config = self.space.plain(trial.params, partial=True)
+        reports = tuple(Report(int(step), dict(named)) for step, named in history_reports.items())
+        failure = Failure("told", "added as failed") if trial.state is TrialState.FAIL else None
+        while True:
+            session.sync()
+            number = len(self._history)
+            start = Started(number, 1, config, session.worker.id, session.engine.position, now)
+            if start not in session.write(start):
+                break
+        session.write(Ended(number, 1, trial.state, metrics, now, reports, failure=failure))
+        if trial.user_attrs:
+            session.note(number, trial.user_attrs)
+
+    def add_trials(self, trials: Iterable[FrozenTrial | NewTrial]) -> None:
+        """Add several trials that were run elsewhere."""
+        for trial in trials:
+            self.add_trial(trial)
+
+    # -- optimizing -----------------------------------------------------------------------------------------------
+
+    def optimize(
+        self,
+        func: Callable[..., Any],
+        n_trials: int | None = None,
+        timeout: float | None = None,
+        n_jobs: int = 1,
+        catch: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]] | None = None,
+        gc_after_trial: bool = False,
+        show_progress_bar: bool | None = None,
+        *,
+        progress: str = "auto",
+        limits: Limits | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        """Run `n_trials` more trials, for at most `timeout` seconds, `n_jobs` at a time in threads.
+
+        The objective is called with the trial or with the configuration as keywords, as its signature asks. An
+        exception fails its trial and the study goes on; catch=() raises it after it was stored. `limits` bound the
+        study as a whole. Raises StudyAborted where the first trials all fail in the same way.
+        """
+        bounds = limits or Limits()
+        bounds = Limits(**{**vars(bounds), "seconds": timeout if timeout is not None else bounds.seconds})
+        Limits(trials=n_trials)
+        if executor is None:
+            executor = self._threads(func, n_jobs)
+        if show_progress_bar is False:
+            progress = "none"
+        self._run(executor, bounds, n_trials, catch, callbacks or (), progress)
+
+    def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
+        jobs = (os.cpu_count() or 1) if n_jobs == -1 else n_jobs
+        if jobs < 1:
+            raise InvalidInput(f"n_jobs={n_jobs!r}: give a number from 1 on, or -1 for all cores")
+        if not callable(objective):
+            raise InvalidInput(f"the objective {objective!r} cannot be called: give a function")
+        if jobs == 1:
+            from kilter.executors.inline import Inline
+
+            return Inline(objective, self.space, self._session.progress)
+        from kilter.executors.threads import Threads
+
+        return Threads(objective, jobs, self.space)
+
+    def _run(
+        self,
+        executor: Executor,
+        limits: Limits,
+        calls: int | None,
+        catch: type[BaseException] | Sequence[type[BaseException]],
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]],
+        progress: str,
+    ) -> str:
+        session = self._session
+        check_objects(session.engine)
+        session.sync()
+        self._stopped = False
+        shown = display(progress, session, self.study_name, limits, calls)
+        quiet = isinstance(shown, Silent) and not callbacks
+
+        def on_end(record: Record) -> None:
+            shown.on_end(record)
+            for callback in callbacks:
+                callback(self, FrozenTrial(record, self._history))
+
+        run = Run(
+            session,
+            executor,
+            limits,
+            calls,
+            tuple(catch) if isinstance(catch, Sequence) else (catch,),
+            None if quiet else on_end,
+            None if quiet else shown.tick,
+            lambda: self._stopped,
+        )
+        shown.start()
+        try:
+            reason = run()
+        except BaseException as error:
+            shown.finish(f"ended by {type(error).__name__}")
+            raise
+        finally:
+            session.close()
+            session.save_snapshot()
+        shown.finish(reason)
+        return reason
+
+    def stop(self) -> None:
+        """Start no more trials in the optimize that is running; for callbacks and objectives."""
+        self._stopped = True
+
+
+def create_study(
+    *,
+    storage: str | Storage | None = None,
+    sampler: Any = None,
+    scheduler: Any = None,
+    pruner: Any = None,
+    study_name: str | None = None,
+    direction: Any = None,
+    load_if_exists: bool = False,
+    directions: Sequence[Any] | Mapping[str, Any] | None = None,
+    space: SpaceLike = None,
+    subject_to: Mapping[str, str] | None = None,
+    fidelity: Fidelity | None = None,
+    seed: int | None = None,
+    lease: float | None = LEASE_SECONDS,
+    clock: Callable[[], float] = time.time,
+) -> Study:
+    """A new study, in memory where no storage is given.
+
+    `directions` may be {metric: direction}; the objective then returns and reports named metrics. `subject_to` bounds
+    metrics, as in {"latency_ms": "<= 20"}. Without a `space` the objective suggests its parameters. `pruner` is
+    Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where the new one
+    allows; its seed, and its sampler unless one is given, are those it was made with.
+    Raises StudyExists, SpaceChanged, UnknownName for an unknown sampler, InvalidInput for anything that cannot be.
+    """
+    if scheduler is not None and pruner is not None:
+        raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
+    store = open_storage(storage)
+    declared = as_space(space)
+    problem = Problem.of(declared, direction, directions, subject_to, fidelity)
+    chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
+    planner = plugins.find("scheduler", "fifo" if scheduler is None and pruner is None else scheduler or pruner)
+    check_capable(chosen, problem)
+    name = study_name if study_name is not None else f"study-{secrets.token_hex(4)}"
+    event = Created(
+        problem.to_json(),
+        plugins.spec("sampler", chosen),
+        plugins.spec("scheduler", planner),
+        _checked_seed(seed),
+        clock(),
+    )
+    try:
+        study = store.create(name, event)
+    except StudyExists:
+        if not load_if_exists:
+            raise StudyExists(
+                f"there is a study {name!r} in {store.url} already: choose another name, or load_if_exists=True"
+            ) from None
+        return load_study(
+            study_name=name, storage=store, sampler=sampler, space=space, lease=lease, clock=clock, _objectives=problem
+            if directions is not None or direction is not None else None,
+        )
+    engine = Engine(problem, chosen, planner, event.seed)
+    session = Session(store, study, engine, clock, bool(len(declared)), lease)
+    session.sync()
+    return Study(name, session)
+
+
+def load_study(
+    *,
+    study_name: str | None = None,
+    storage: str | Storage | None = DEFAULT_STORAGE,
+    sampler: Any = None,
+    space: SpaceLike = None,
+    lease: float | None = LEASE_SECONDS,
+    clock: Callable[[], float] = time.time,
+    _objectives: Problem | None = None,
+) -> Study:
+    """A study that exists; without a name, the only one in the storage.
+
+    `space` is needed only where options are objects that no store can keep, or to widen the space. Raises
+    StudyNotFound with the nearest name.
+    """
+    store = open_storage(storage)
+    rows = {row.name: row.id for row in store.studies()}
+    if study_name is None:
+        if len(rows) != 1:
+            raise StudyNotFound(f"{store.url} has {len(rows)} studies: name one of {', '.join(rows) or '(none)'}")
+        (study_name,) = rows
+    if study_name not in rows:
+        raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
+    study = rows[study_name]
+    created = store.read(study, 0, 1)[0].event
+    assert isinstance(created, Created)
+    engine = _replayed(store, study, created, sampler)
+    session = Session(store, study, engine, clock, _has_space(created), lease)
+    session.sync()
+    if _objectives is not None and _objectives.objectives != engine.problem.objectives:
+        raise InvalidInput(
+            f"the study {study_name!r} has the objectives {engine.problem.objectives!r}, not {_objectives.objectives!r}: "
+            f"choose another study_name"
+        )
+    if space is not None:
+        _grow(session, as_space(space))
+    return Study(study_name, session)
+
+
+def _replayed(store: Storage, study: int, created: Created, sampler: Any) -> Engine:
+    """The engine of a study: from its snapshot where that fits, else from the beginning of its log."""
+
+    def fresh() -> Engine:
+        chosen = plugins.find("sampler", sampler) if sampler is not None else plugins.from_spec("sampler", created.sampler)
+        planner = plugins.from_spec("scheduler", created.scheduler)
+        return Engine(Problem.from_json(created.problem), chosen, planner, created.seed)
+
+    kept = store.load_snapshot(study, snapshot.VERSION)
+    if kept is not None:
+        engine = fresh()
+        try:
+            snapshot.loads(engine, kept[1])
+            return engine
+        except (ValueError, KeyError, TypeError):
+            pass  # a snapshot is an optimisation: where it does not fit, the log is replayed
+    return fresh()
+
+
+def _grow(session: Session, space: Space) -> None:
+    engine = session.engine
+    grown = engine.problem.space.growth(space) if session.declared else {}
+    if grown:
+        session.write(SpaceExtended({name: p.to_json() for name, p in grown.items()}, session.clock()))
+    engine.recall(space)
+
+
+def _has_space(created: Created) -> bool:
+    return bool(created.problem["space"]["parameters"])
+
+
+def delete_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE) -> None:
+    """Remove a study with all its trials; raises StudyNotFound with the nearest name."""
+    store = open_storage(storage)
+    rows = {row.name: row.id for row in store.studies()}
+    if study_name not in rows:
+        raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
+    store.delete(rows[study_name])
+
+
+def get_all_study_names(storage: str | Storage = DEFAULT_STORAGE) -> list[str]:
+    """The names of all studies in a storage."""
+    return [row.name for row in open_storage(storage).studies()]
+
+
+def tune(
+    objective: Callable[..., Any],
+    space: SpaceLike = None,
+    *,
+    minimize: str | Sequence[str] | None = None,
+    maximize: str | Sequence[str] | None = None,
+    subject_to: Mapping[str, str] | None = None,
+    n_trials: int | None = None,
+    timeout: float | None = None,
+    workers: int = 1,
+    gpus_per_trial: float = 0,
+    resources: Resources | None = None,
+    sampler: Any = None,
+    scheduler: Any = None,
+    seed: int | None = 0,
+    study_name: str | None = None,
+    storage: str | Storage | None = DEFAULT_STORAGE,
+    target: float | None = None,
+    patience: int | None = None,
+    cost: float | None = None,
+    progress: str = "auto",
+    callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+) -> Study:
+    """Find the best configuration of an objective; runs again where it was left off when it is called again.
+
+    `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
+    minimised. `n_trials` is the study's total, over all calls and workers. More than one worker, a GPU or limits in
+    `resources` run trials in processes of their own. Without a `space` the objective's annotations declare it, or the
+    objective suggests it. The study's name is the objective's, unless one is given.
+
+    >>> study = tune(lambda x: (x - 2) ** 2, {"x": Choice([0, 1, 2, 3, 4])}, n_trials=30, storage=None, progress="none")
+    >>> study.best_params
+    {'x': 2}
+    """
+    if n_trials is None and timeout is None and target is None and patience is None and cost is None:
+        raise InvalidInput("tune() needs to know when to stop: give n_trials=, timeout=, target=, patience= or cost=")
+    limits = Limits(trials=n_trials, seconds=timeout, cost=cost, target=target, patience=patience)
+    study = create_study(
+        storage=storage,
+        sampler=sampler,
+        scheduler=scheduler,
+        study_name=study_name or getattr(objective, "__name__", "study").strip("<>"),
+        load_if_exists=True,
+        directions=_directions(minimize, maximize),
+        space=_declared_space(objective) if space is None else space,
+        subject_to=subject_to,
+        seed=seed,
+    )
+    asked = resources or Resources(gpus=gpus_per_trial)
+    if workers == 1 and asked == Resources():
+        executor = study._threads(objective, 1)
+    else:
+        from kilter.executors.processes import Processes
+
+        executor = Processes(objective, workers, asked, study.space)
+    study._run(executor, limits, None, (Exception,), callbacks, progress)
+    return study
+
+
+def _directions(minimize: str | Sequence[str] | None, maximize: str | Sequence[str] | None) -> dict[str, str] | None:
+    named: dict[str, str] = {}
+    for direction, metrics in (("minimize", minimize), ("maximize", maximize)):
+        for metric in [metrics] if isinstance(metrics, str) else metrics or ():
+            if metric in named:
+                raise InvalidInput(f"the metric {metric!r} cannot be minimised and maximised at once")
+            named[metric] = direction
+    return named or None
+
+
+def _declared_space(objective: Callable[..., Any]) -> Space | None:
+    try:
+        return Space.from_signature(objective)
+    except InvalidInput:
+        return None
+
+
+def as_space(given: SpaceLike) -> Space:
+    """A Space from a Space, a dict of parameters, or nothing."""
+    if given is None:
+        return Space()
+    if isinstance(given, Space):
+        return given
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"space={given!r}: give a dict of parameters, as in {{'lr': kilter.Float(1e-5, 1e-1)}}")
+    return Space(given)
+
+
+def _checked_seed(seed: int | None) -> int:
+    if seed is None:
+        return secrets.randbits(32)
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or int(seed) < 0:
+        raise InvalidInput(f"seed={seed!r}: it must be a whole number from 0 on")
+    return int(seed)

@@ -1,0 +1,719 @@
+"""Runs any program once per trial: fills in its arguments, and reads its metrics from what it prints or writes.
+
+    {lr}                the value of a parameter; an argument whose value is None, or inactive, is left out, with an
+                        option that stands directly before it
+    {amp:flag=--amp}    the argument --amp where the parameter is true
+    {trial} {attempt} {seed} {dir}
+    {file:yaml}         the path of a file with all parameters, nested at the dots of their names; also json and toml
+    {{ }}               braces
+
+Metrics are looked for as JSON objects, a line each, on stdout and in the file $KILTER_REPORT; by patterns on stdout; and
+as a bare number on the last line of stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import queue
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.events import Failure, Report, TrialState
+from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
+from kilter.core.parameter import Plain
+from kilter.core.problem import Problem
+from kilter.core.space import Space
+from kilter.executors.context import failure_of
+from kilter.executors.processes import environments, kill_tree, out_of_memory, out_of_time, own_group, signal_group, tree_memory
+from kilter.executors.threads import failed
+
+SPECIALS = ("trial", "attempt", "seed", "dir")
+FORMATS = ("yaml", "json", "toml")
+TAIL = 40
+"""Lines of stderr that a failure keeps."""
+
+GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+TICK = 0.1
+"""Seconds between two looks at the report file; memory is weighed at every second one."""
+
+
+class Command:
+    """Runs a program as the objective, in `slots` process groups at once; see the module's first lines.
+
+    `metric_patterns` maps a metric to a regular expression whose first group (or the group `value`) is the number; a
+    group `step` makes it a report, else the last match wins. `files` maps names, relative to the trial's directory, to
+    templates that are written there before the program starts. `metrics` are those that must be found; by default the
+    ones that the study needs. With `shell`, argv is one text for the shell and values are quoted.
+
+    >>> Command(["train", "--lr", "{lr}"], 1).expand(task)
+    ['train', '--lr', '0.1']
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str] | str,
+        slots: int = 1,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        shell: bool = False,
+        metric_patterns: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+        resources: Resources = Resources(),
+        metrics: Sequence[str] = (),
+        gpus: Sequence[int | str] | None = None,
+        grace: float = GRACE,
+    ) -> None:
+        self.slots = slots
+        self._template = _Template.of(argv, shell)
+        self._env = {name: _parsed(str(text)) for name, text in (env or {}).items()}
+        self._cwd = _parsed(cwd) if cwd is not None else None
+        self._files = {name: _parsed(text) for name, text in (files or {}).items()}
+        self._patterns = {name: _pattern(name, text) for name, text in (metric_patterns or {}).items()}
+        self._metrics = tuple(metrics)
+        self._resources = resources
+        self._environments = environments(slots, resources, gpus)
+        self._grace = grace
+        self._free = list(reversed(range(slots)))
+        self._running: dict[int, _Run] = {}
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._checked: set[tuple[str, ...]] = set()
+
+    # -- the seam -------------------------------------------------------------------------------------------------
+
+    def submit(self, task: Task) -> None:
+        """Start the program on a task. Raises where the template asks for a parameter that the study lacks."""
+        problem = Problem.from_json(task.problem)
+        if problem.space.names not in self._checked:
+            self.check(problem.space)
+            self._checked.add(problem.space.names)
+        if not self._free:
+            raise InvalidInput(f"all {self.slots} slots are taken: wait for an outcome before the next submit")
+        slot = self._free.pop()
+        run = self._running[task.number] = _Run(self, task, problem, slot)
+        run.thread.start()
+
+    def wait(self, timeout: float | None) -> list[Message]:
+        """What has happened since; without a timeout, nothing at once where nothing runs."""
+        messages: list[Message] = []
+        try:
+            if timeout is None and not self._running:
+                return []
+            messages.append(self._messages.get(timeout=timeout))
+            while True:
+                messages.append(self._messages.get_nowait())
+        except queue.Empty:
+            pass
+        for message in messages:
+            if isinstance(message, Outcome):
+                self._free.append(self._running.pop(message.number).slot)
+        return messages
+
+    def stop(self, number: int) -> None:
+        """Terminate a running program: SIGTERM to its group, and SIGKILL after the grace."""
+        if number in self._running:
+            self._running[number].end(Failure("stopped", "stopped on request"))
+
+    def close(self) -> None:
+        """Terminate all programs together and wait until they are gone."""
+        for run in self._running.values():
+            run.end(Failure("stopped", "stopped on request"))
+        for run in self._running.values():
+            run.thread.join()
+
+    # -- looking before running -----------------------------------------------------------------------------------
+
+    def check(self, space: Space) -> None:
+        """Raise UnknownName for a placeholder that is no parameter, InvalidInput for other faults of the templates."""
+        for piece in self._pieces():
+            if piece.kind == "file":
+                _check_nesting(space.names)
+                if piece.name == "yaml":
+                    _yaml()
+            elif piece.kind in ("value", "flag") and piece.name not in space and piece.name not in SPECIALS:
+                raise UnknownName.of("placeholder", piece.name, [*space.names, *SPECIALS], "Double a brace to print it.")
+        for name in SPECIALS:
+            if name in space and any(piece.name == name for piece in self._pieces() if piece.kind != "file"):
+                raise InvalidInput(f"{{{name}}} is the {name} that kilter gives, but also a parameter: rename that")
+
+    def expand(self, task: Task) -> list[str]:
+        """The arguments of a task, as the program will get them; nothing is written."""
+        return self._template.expanded(_Values(task, task.directory or os.path.join("<directory>")))
+
+    def _pieces(self) -> list[_Piece]:
+        texts = [*self._template.arguments, *self._env.values(), *self._files.values(), self._cwd or []]
+        return [piece for text in texts for piece in text]
+
+
+# -- templates ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a template: kind is text, value, flag or file."""
+
+    kind: str
+    name: str
+    extra: str = ""
+
+
+_Text = list[_Piece]
+
+
+def _parsed(text: str) -> _Text:
+    pieces: _Text = []
+    for found in re.finditer(r"\{\{|\}\}|\{([^{}]*)\}|([{}])|[^{}]+", text):
+        if found[2]:
+            raise InvalidInput(f"the brace in {text!r} has no partner: double it to print it")
+        if found[1] is not None:
+            pieces.append(_placeholder(found[1], text))
+        else:
+            pieces.append(_Piece("text", {"{{": "{", "}}": "}"}.get(found[0], found[0])))
+    return pieces
+
+
+def _placeholder(inner: str, text: str) -> _Piece:
+    name, colon, extra = inner.strip().partition(":")
+    if not name:
+        raise InvalidInput(f"the placeholder {{{inner}}} in {text!r} names no parameter: double the braces to print them")
+    if name == "file" and colon:
+        if extra not in FORMATS:
+            raise UnknownName.of("file format", extra, FORMATS)
+        return _Piece("file", extra)
+    if not colon:
+        return _Piece("value", name)
+    if extra == "flag" or extra.startswith("flag="):
+        return _Piece("flag", name, extra[5:] or f"--{name}")
+    raise InvalidInput(f"{{{inner}}} in {text!r}: after the colon comes flag or flag=--option")
+
+
+@dataclass(frozen=True)
+class _Values:
+    """What the placeholders of one task stand for."""
+
+    task: Task
+    directory: str
+
+    def get(self, name: str) -> Plain:
+        if name in SPECIALS:
+            task = self.task
+            return {"trial": task.number, "attempt": task.attempt, "seed": task.seed, "dir": self.directory}[name]
+        return self.task.params.get(name)
+
+    def is_missing(self, text: _Text) -> bool:
+        return any(piece.kind == "value" and self.get(piece.name) is None for piece in text)
+
+    def filled(self, text: _Text) -> str:
+        return "".join(self.shown(piece) for piece in text)
+
+    def shown(self, piece: _Piece) -> str:
+        if piece.kind == "text":
+            return piece.name
+        if piece.kind == "file":
+            return os.path.join(self.directory, f"params.{piece.name}")
+        value = self.get(piece.name)
+        if piece.kind == "flag":
+            return piece.extra if value else ""
+        return _plain_text(value)
+
+
+@dataclass(frozen=True)
+class _Template:
+    """The arguments of the program, or the one text for the shell."""
+
+    arguments: list[_Text]
+    shell: bool
+
+    @classmethod
+    def of(cls, argv: Sequence[str] | str, shell: bool) -> _Template:
+        if shell:
+            if not isinstance(argv, str):
+                raise InvalidInput(f"shell=True takes one text, not {argv!r}: join it, or leave shell out")
+            return cls([_parsed(argv)], True)
+        words = shlex.split(argv) if isinstance(argv, str) else [str(word) for word in argv]
+        if not words:
+            raise InvalidInput("the command is empty: give the program and its arguments")
+        arguments = [_parsed(word) for word in words]
+        for word, text in zip(words, arguments):
+            if len(text) > 1 and any(piece.kind == "flag" for piece in text):
+                raise InvalidInput(f"{word!r}: a flag must be an argument of its own, since it may be left out")
+        return cls(arguments, False)
+
+    def expanded(self, values: _Values) -> list[str]:
+        return [self._for_shell(values)] if self.shell else self._words(values)
+
+    def _words(self, values: _Values) -> list[str]:
+        words: list[str] = []
+        before: _Text = []
+        for text in self.arguments:
+            if values.is_missing(text):
+                # "--lr {lr}" goes as a pair; a lone "--" ends the options and is none itself.
+                if len(text) == 1 and words and _is_option(before):
+                    words.pop()
+                before = []
+                continue
+            flag = text[0] if text and text[0].kind == "flag" else None
+            if flag is None or values.shown(flag):
+                words.append(values.filled(text))
+            before = text
+        return words
+
+    def _for_shell(self, values: _Values) -> str:
+        out = ""
+        for piece in self.arguments[0]:
+            if piece.kind == "value" and values.get(piece.name) is None:
+                out = re.sub(r"(^|(?<=\s))-{1,2}[\w.-]+[ =]+$", "", out)
+            elif piece.kind in ("text", "flag"):
+                out += values.shown(piece)
+            else:
+                out += shlex.quote(values.shown(piece))
+        return out
+
+
+def _is_option(text: _Text) -> bool:
+    return len(text) == 1 and text[0].kind == "text" and re.fullmatch(r"--?[A-Za-z][\w.-]*", text[0].name) is not None
+
+
+def _plain_text(value: Plain) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else "" if value is None else str(value)
+
+
+# -- files of parameters ------------------------------------------------------------------------------------------
+
+
+def nested(params: Mapping[str, Plain]) -> dict[str, Any]:
+    """Parameters as a tree, cut at the dots of their names.
+
+    >>> nested({"optim.lr": 0.1, "optim.name": "sgd", "depth": 3})
+    {'optim': {'lr': 0.1, 'name': 'sgd'}, 'depth': 3}
+    """
+    tree: dict[str, Any] = {}
+    for name, value in params.items():
+        *parents, leaf = name.split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[leaf] = value
+    return tree
+
+
+def toml(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
+    """A tree of scalars and lists as TOML, which has no null: those entries are left out."""
+    tables = {key: value for key, value in tree.items() if isinstance(value, Mapping)}
+    scalars = {key: value for key, value in tree.items() if key not in tables and value is not None}
+    lines = [f"{_toml_key(key)} = {_toml_value(value)}\n" for key, value in scalars.items()]
+    if path and (lines or not tables):
+        lines.insert(0, f"[{'.'.join(map(_toml_key, path))}]\n")
+    return "".join(lines) + "".join(toml(table, (*path, key)) for key, table in tables.items())
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else {math.inf: "inf", -math.inf: "-inf"}.get(value, "nan")
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    # JSON leaves DEL as it is, which TOML forbids.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else str(value)
+
+
+def _check_nesting(names: Sequence[str]) -> None:
+    for name in names:
+        parts = name.split(".")
+        for i in range(1, len(parts)):
+            parent = ".".join(parts[:i])
+            if parent in names:
+                raise InvalidInput(f"a file cannot hold both {parent!r} and {name!r}: rename the first, as {parent}.name")
+
+
+def _written(fmt: str, params: Mapping[str, Plain]) -> str:
+    tree = nested(params)
+    if fmt == "toml":
+        return toml(tree)
+    return json.dumps(tree, indent=2) if fmt == "json" else str(_yaml().safe_dump(tree, sort_keys=False))
+
+
+def _yaml() -> Any:
+    try:
+        import yaml  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        raise InvalidInput("{file:yaml} needs PyYAML: install it, or use {file:json} or {file:toml}") from None
+    return yaml
+
+
+def _pattern(metric: str, text: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise InvalidInput(f"the pattern {text!r} of {metric!r} is no regular expression: {error}") from None
+    if not set(range(1, pattern.groups + 1)) - {pattern.groupindex.get("step")}:
+        raise InvalidInput(f"the pattern {text!r} of {metric!r} has no group for the number: as in 'loss=(\\S+)'")
+    return pattern
+
+
+# -- what a program tells -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Findings:
+    """The metrics found so far, by where they stood, and the reports that have not been shipped."""
+
+    wanted: tuple[str, ...]
+    patterns: Mapping[str, re.Pattern[str]]
+    final: dict[str, float] = field(default_factory=dict)
+    matched: dict[str, float] = field(default_factory=dict)
+    reported: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    last_line: str = ""
+    unsent: list[Report] = field(default_factory=list)
+    steps: set[int] = field(default_factory=set)
+
+    def read_stdout(self, line: str) -> None:
+        if line.strip():
+            self.last_line = line.strip()
+        if not self.read_json(line):
+            self._match(line)
+
+    def read_json(self, line: str) -> bool:
+        """Take in a line where it is a JSON object with numbers, and say whether it is an object."""
+        line = line.strip()
+        if not (line.startswith("{") and line.endswith("}")):
+            return False
+        try:
+            data = json.loads(line)
+        except ValueError:
+            return False
+        step = data.pop("step", None)
+        metrics = {name: float(v) for name, v in data.items() if isinstance(v, (int, float))}
+        if step is not None:
+            self._report(step, metrics)
+        elif any(name in metrics for name in self.wanted):  # other objects are the program's log
+            self.final = metrics
+        return True
+
+    def metrics(self) -> dict[str, float]:
+        """All metrics, the explicit over the incidental."""
+        bare = _bare_number(self.last_line) if len(self.wanted) == 1 else None
+        return {**self.reported, **({} if bare is None else {self.wanted[0]: bare}), **self.matched, **self.final}
+
+    def take_unsent(self) -> tuple[Report, ...]:
+        unsent, self.unsent = tuple(self.unsent), []
+        return unsent
+
+    def _match(self, line: str) -> None:
+        steps: dict[Any, dict[str, float]] = {}
+        for name, pattern in self.patterns.items():
+            for found in pattern.finditer(line):
+                groups = found.groupdict()
+                index = pattern.groupindex.get("step")
+                text = groups.get("value") or next((g for i, g in enumerate(found.groups(), 1) if i != index and g), "")
+                number = _bare_number(text)
+                if number is None:
+                    continue
+                if groups.get("step") is not None:
+                    steps.setdefault(groups["step"], {})[name] = number
+                else:
+                    self.matched[name] = number
+        for step, metrics in steps.items():
+            self._report(step, metrics)
+
+    def _report(self, step: Any, metrics: dict[str, float]) -> None:
+        number = _bare_number(str(step))
+        if number is None or number < 0 or number != int(number) or not metrics:
+            return
+        self.reported.update(metrics)
+        if int(number) not in self.steps:
+            self.steps.add(int(number))
+            self.last = metrics
+            self.unsent.append(Report(int(number), metrics))
+
+
+def _bare_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if "_" not in text else None
+
+
+class _Run:
+    """One run of the program, in a thread of its own; `end` asks it to terminate the program."""
+
+    def __init__(self, command: Command, task: Task, problem: Problem, slot: int) -> None:
+        self.slot = slot
+        self.thread = threading.Thread(target=self._run, name=f"kilter-trial-{task.number}", daemon=True)
+        self._command = command
+        self._task = task
+        self._problem = problem
+        self._findings = _Findings(command._metrics or problem.metric_names, command._patterns)
+        self._stderr: deque[str] = deque(maxlen=TAIL)
+        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._reason: Failure | str | None = None
+        self._weighed = 0.0
+
+    def end(self, reason: Failure | str) -> None:
+        """End the program: with a failure, or as pruned."""
+        self._events.put(("end", reason))
+
+    def _run(self) -> None:
+        task = self._task
+        temporary = None if task.directory is not None else tempfile.mkdtemp(prefix="kilter-trial-")
+        directory = os.path.abspath(task.directory or temporary or "")
+        try:
+            os.makedirs(directory, exist_ok=True)
+            outcome = self._outcome(directory)
+        except BaseException as error:  # noqa: BLE001 - a program that is not there, a full disk: the trial failed
+            outcome = failed(task, failure_of(error), error)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._command._messages.put(outcome)
+
+    def _outcome(self, directory: str) -> Outcome:
+        task, command = self._task, self._command
+        values = _Values(task, directory)
+        report = os.path.join(directory, f"report-{task.attempt}.jsonl")
+        self._write_files(values)
+        process = self._start(values, report)
+        readers = [
+            self._reader(process.stdout, "stdout", directory),
+            self._reader(process.stderr, "stderr", directory),
+        ]
+        tail = _Tail(report)
+        try:
+            self._watch(process, tail)
+        finally:
+            kill_tree(process.pid) if process.poll() is None else _kill_group(process.pid)
+            process.wait()
+            for reader in readers:
+                reader.join(command._grace)
+        self._drain()
+        for line in tail.lines(final=True):
+            self._findings.read_json(line)
+        return self._judged(process.returncode)
+
+    # -- starting -------------------------------------------------------------------------------------------------
+
+    def _write_files(self, values: _Values) -> None:
+        for piece in self._command._pieces():
+            if piece.kind == "file":
+                _write(values.shown(piece), _written(piece.name, self._task.params))
+        for name, text in self._command._files.items():
+            _write(os.path.join(values.directory, name), values.filled(text))
+
+    def _start(self, values: _Values, report: str) -> subprocess.Popen[bytes]:
+        command = self._command
+        cwd = None
+        if command._cwd is not None:
+            cwd = values.filled(command._cwd)
+            if any(piece.kind != "text" for piece in command._cwd):
+                os.makedirs(cwd, exist_ok=True)
+        words = command._template.expanded(values)
+        return subprocess.Popen(
+            words[0] if command._template.shell else words,
+            shell=command._template.shell,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=self._environment(values, report),
+            **own_group(),
+        )
+
+    def _environment(self, values: _Values, report: str) -> dict[str, str]:
+        task, command = self._task, self._command
+        env = {**os.environ, **command._environments[self.slot]}
+        env.update(KILTER_TRIAL=str(task.number), KILTER_ATTEMPT=str(task.attempt), KILTER_REPORT=report)
+        env["KILTER_CHECKPOINT_DIR"] = values.directory
+        for name, value in task.params.items():
+            if value is not None:
+                env["KILTER_PARAM_" + re.sub(r"\W", "_", name).upper()] = _plain_text(value)
+        for name, text in command._env.items():
+            if not values.is_missing(text):
+                env[name] = values.filled(text)
+        return env
+
+    # -- watching -------------------------------------------------------------------------------------------------
+
+    def _reader(self, stream: IO[bytes] | None, name: str, directory: str) -> threading.Thread:
+        """A thread that takes in the lines of a stream, and keeps them in the trial's directory."""
+
+        def read() -> None:
+            if stream is None:
+                return
+            with stream, open(os.path.join(directory, f"{name}.log"), "ab", buffering=0) as log:
+                for line in stream:
+                    log.write(line)
+                    self._events.put((name, line.decode(errors="replace")))
+            self._events.put(("eof", None))
+
+        thread = threading.Thread(target=read, name=f"kilter-{name}", daemon=True)
+        thread.start()
+        return thread
+
+    def _watch(self, process: subprocess.Popen[bytes], tail: _Tail) -> None:
+        """Follow the program until it has ended, by itself or because we ended it."""
+        began = time.monotonic()
+        kill_at = math.inf
+        open_streams = 2
+        while process.poll() is None:
+            try:
+                # With both streams closed only the exit is left to come, which nothing announces.
+                kind, content = self._events.get(timeout=TICK if open_streams else TICK / 10)
+                open_streams -= kind == "eof"
+                self._take(kind, content)
+                self._drain_ready()
+            except queue.Empty:
+                pass
+            for line in tail.lines():
+                self._findings.read_json(line)
+            self._ship()
+            now = time.monotonic()
+            self._enforce(process, now - began)
+            if self._reason is not None and kill_at == math.inf:
+                kill_at = now + (0 if getattr(self._reason, "kind", "") == "memory" else self._command._grace)
+                _terminate(process)
+            if now >= kill_at:
+                kill_tree(process.pid)
+
+    def _take(self, kind: str, content: Any) -> None:
+        if kind == "stdout":
+            self._findings.read_stdout(content)
+        elif kind == "stderr":
+            self._stderr.append(content)
+        elif kind == "end":
+            self._reason = self._reason or content
+
+    def _drain_ready(self) -> None:
+        """Take what is there already, but no endless flow, during which no limit would be looked at."""
+        for _ in range(1000):
+            if self._events.empty():
+                return
+            self._take(*self._events.get())
+
+    def _drain(self) -> None:
+        while not self._events.empty():
+            self._take(*self._events.get())
+
+    def _ship(self) -> None:
+        reports = self._findings.take_unsent()
+        if reports:
+            task = self._task
+            reply = self._reply if task.judged else None
+            self._command._messages.put(Progress(task.number, task.attempt, reports, reply))
+
+    def _reply(self, stop: bool) -> None:
+        if stop:
+            self.end("pruned")
+
+    def _enforce(self, process: subprocess.Popen[bytes], elapsed: float) -> None:
+        limits = self._command._resources
+        if self._reason is None and limits.seconds is not None and elapsed >= limits.seconds:
+            self._reason = out_of_time(limits.seconds)
+        if self._reason is None and limits.memory is not None and elapsed - self._weighed >= 2 * TICK:
+            self._weighed = elapsed
+            used = tree_memory(process.pid)
+            if used > limits.memory:
+                self._reason = out_of_memory(used, limits.memory)
+
+    # -- judging --------------------------------------------------------------------------------------------------
+
+    def _judged(self, code: int) -> Outcome:
+        task, findings = self._task, self._findings
+        reports = findings.take_unsent()
+        if isinstance(self._reason, Failure):
+            return Outcome(task.number, task.attempt, TrialState.FAIL, {}, reports, failure=self._reason)
+        if self._reason is not None:
+            return Outcome(task.number, task.attempt, TrialState.PRUNED, dict(findings.last), reports)
+        metrics = findings.metrics()
+        failure = self._failure(code, metrics)
+        if failure is not None:
+            return Outcome(task.number, task.attempt, TrialState.FAIL, {}, reports, failure=failure)
+        return Outcome(task.number, task.attempt, TrialState.COMPLETE, metrics, reports)
+
+    def _failure(self, code: int, metrics: dict[str, float]) -> Failure | None:
+        if code != 0:
+            said = next((line.strip() for line in reversed(self._stderr) if line.strip()), "nothing on stderr")
+            how = f"exit code {code}" if code > 0 else f"ended by {_signal_name(-code)}"
+            return Failure("exit", f"{how}: {said}", "".join(self._stderr))
+        missing = [name for name in self._findings.wanted if name not in metrics]
+        if missing:
+            return Failure("return", self._not_found(missing), "".join(self._stderr))
+        for name in self._findings.wanted:
+            if math.isnan(metrics[name]):
+                return Failure("nan", f"the metric {name!r} is NaN")
+        return None
+
+    def _not_found(self, missing: Sequence[str]) -> str:
+        places = ["JSON lines on stdout", "JSON lines in $KILTER_REPORT"]
+        places += [f"the pattern {p.pattern!r}" for name, p in self._command._patterns.items() if name in missing]
+        if len(self._findings.wanted) == 1:
+            places.append("a number as the last line of stdout")
+        last = self._findings.last_line
+        seen = f"; the last line was {last[:80]!r}" if last else "; stdout was empty"
+        names = ", ".join(map(repr, missing))
+        return f"the program never told {names}: looked for {', '.join(places)}{seen}. Print {{\"{missing[0]}\": 0.5}}"
+
+
+class _Tail:
+    """The complete lines that have been added to a file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._offset = 0
+
+    def lines(self, final: bool = False) -> list[str]:
+        """The new lines; with `final`, also a last one that is not terminated."""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        if not final:
+            data = data[: data.rfind(b"\n") + 1]
+        self._offset += len(data)
+        return data.decode(errors="replace").splitlines()
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    if os.name == "posix":
+        signal_group(process.pid, signal.SIGTERM)
+    else:
+        process.terminate()
+
+
+def _kill_group(pid: int) -> None:
+    """Kill what a program that has ended left behind in its group."""
+    signal_group(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,193 @@
+"""Runs trials in virtual time: what takes hours takes no time, and happens in the same order every time.
+
+For tests of schedulers and races between them. Time moves only inside wait().
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kilter.core.errors import InvalidInput, TrialPruned
+from kilter.core.events import Failure, Report, TrialState
+from kilter.core.interfaces import Message, Outcome, Progress, Task
+from kilter.core.problem import Problem
+from kilter.executors.context import failure_of
+from kilter.executors.threads import failed
+
+
+@dataclass
+class VirtualClock:
+    """Tells the seconds that have passed in a simulation; called for the time, as time.time is.
+
+    >>> clock = VirtualClock()
+    >>> clock.advance(2.5)
+    >>> clock()
+    2.5
+    """
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, to: float) -> None:
+        """Move on to a time; it never goes back."""
+        self.now = max(self.now, to)
+
+
+class Simulated:
+    """Runs an objective that says how long it would take.
+
+    The objective gets the configuration as a dict. It returns (value or metrics, seconds); or it is a generator that
+    yields (step, value or metrics, seconds since the report before), and may return (value or metrics, seconds), else
+    the last report is its result. A limit given to wait() is in virtual seconds.
+
+    >>> executor = Simulated(lambda config: (config["x"] ** 2, 60.0), 4, VirtualClock())
+    """
+
+    def __init__(self, objective: Callable[[dict[str, Any]], Any], slots: int, clock: VirtualClock) -> None:
+        if slots < 1:
+            raise InvalidInput(f"slots={slots!r}: at least one is needed")
+        self.slots = slots
+        self._objective = objective
+        self._clock = clock
+        self._queue: list[tuple[float, int, int, _Run, Message]] = []
+        self._running: dict[int, _Run] = {}
+        self._scheduled = 0
+
+    def submit(self, task: Task) -> None:
+        """Start a task now, in virtual time."""
+        if len(self._running) >= self.slots:
+            raise InvalidInput(f"all {self.slots} slots are taken: wait for an outcome before the next submit")
+        run = self._running[task.number] = _Run(task, Problem.from_json(task.problem))
+        run.begin(self._objective)
+        self._schedule(run)
+
+    def wait(self, timeout: float | None) -> list[Message]:
+        """The next message by virtual time, ties by number; time moves to it, or by the timeout where none is due."""
+        deadline = None if timeout is None else self._clock() + timeout
+        while self._queue:
+            due, _, _, run, message = self._queue[0]
+            if deadline is not None and due > deadline:
+                break
+            heapq.heappop(self._queue)
+            if run.is_over:
+                continue  # stopped since
+            self._clock.advance(due)
+            self._deliver(run, message)
+            return [message]
+        if deadline is not None:
+            self._clock.advance(deadline)
+        return []
+
+    def stop(self, number: int) -> None:
+        """End a running trial at the current time."""
+        run = self._running.get(number)
+        if run is not None and not run.is_over:
+            run.is_over = True
+            outcome = failed(run.task, Failure("stopped", "stopped on request"))
+            self._push(self._clock(), _Run(run.task, run.problem), outcome)
+
+    def close(self) -> None:
+        """Forget all that runs."""
+        for run in self._running.values():
+            run.is_over = True
+            run.close()
+        self._running.clear()
+        self._queue.clear()
+
+    def _deliver(self, run: _Run, message: Message) -> None:
+        if isinstance(message, Outcome):
+            run.is_over = True
+            run.close()
+            self._running.pop(message.number, None)
+        elif message.reply is None:
+            self._schedule(run)
+
+    def _schedule(self, run: _Run) -> None:
+        seconds, message = run.advance(lambda stop: self._answered(run, stop))
+        self._push(self._clock() + seconds, run, message)
+
+    def _answered(self, run: _Run, stop: bool) -> None:
+        if run.is_over:
+            return
+        if stop:
+            self._push(self._clock(), run, run.pruned())
+        else:
+            self._schedule(run)
+
+    def _push(self, due: float, run: _Run, message: Message) -> None:
+        self._scheduled += 1
+        heapq.heappush(self._queue, (due, message.number, self._scheduled, run, message))
+
+
+@dataclass
+class _Run:
+    """One trial, and the generator that its objective may be."""
+
+    task: Task
+    problem: Problem
+    is_over: bool = False
+    _steps: Generator[Any, None, Any] | None = None
+    _result: Any = None
+    _error: BaseException | None = None
+    _last: dict[str, float] = field(default_factory=dict)
+
+    def begin(self, objective: Callable[[dict[str, Any]], Any]) -> None:
+        try:
+            result = objective(self.problem.space.values(self.task.params))
+        except Exception as error:  # noqa: BLE001 - whatever a user's objective raises
+            self._error = error
+            return
+        if isinstance(result, Generator):
+            self._steps = result
+        else:
+            self._result = result
+
+    def advance(self, reply: Callable[[bool], None]) -> tuple[float, Message]:
+        """The next message, and after how many seconds it comes."""
+        try:
+            if self._error is not None:
+                raise self._error
+            if self._steps is None:
+                return self._end(self._result)
+            try:
+                step, value, seconds = next(self._steps)
+            except StopIteration as end:
+                return (0.0, self._outcome(self._last)) if end.value is None else self._end(end.value)
+            self._last = self._named(value)
+            report = Report(step, self._last)
+            asked = reply if self.task.judged else None
+            return float(seconds), Progress(self.task.number, self.task.attempt, (report,), asked)
+        except TrialPruned:
+            return 0.0, self.pruned()
+        except Exception as error:  # noqa: BLE001 - whatever a user's objective raises
+            return 0.0, failed(self.task, failure_of(error), error)
+
+    def pruned(self) -> Outcome:
+        return Outcome(self.task.number, self.task.attempt, TrialState.PRUNED, dict(self._last))
+
+    def close(self) -> None:
+        if self._steps is not None:
+            self._steps.close()
+
+    def _end(self, result: Any) -> tuple[float, Outcome]:
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise InvalidInput(f"the objective returned {result!r}: a simulated one returns (value or metrics, seconds)")
+        value, seconds = result
+        try:
+            return float(seconds), self._outcome(value)
+        except InvalidInput as error:  # a bad value still took its time
+            return float(seconds), failed(self.task, failure_of(error), error)
+
+    def _outcome(self, value: Any) -> Outcome:
+        metrics = self.problem.metrics(value)
+        return Outcome(self.task.number, self.task.attempt, TrialState.COMPLETE, metrics)
+
+    def _named(self, value: Any) -> dict[str, float]:
+        if isinstance(value, Mapping):
+            return {str(name): float(number) for name, number in value.items()}
+        return {self.problem.objectives[0].name: float(value)}

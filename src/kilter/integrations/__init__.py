@@ -1,0 +1,1 @@
+"""Other libraries, one file each, imported where they are asked for."""

@@ -1,0 +1,76 @@
+"""Names of samplers and schedulers: a literal table first, then the entry points that other packages declare.
+
+Entry-point groups: kilter.samplers, kilter.schedulers. Each names a class that is called without arguments.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from kilter.core.errors import InvalidInput, UnknownName
+
+SAMPLERS = {
+    "auto": "kilter.samplers.auto:AutoSampler",
+    "random": "kilter.samplers.random:RandomSampler",
+    "grid": "kilter.samplers.grid:GridSampler",
+    "sobol": "kilter.samplers.sobol:QMCSampler",
+    "evolution": "kilter.samplers.evolution:EvolutionSampler",
+}
+SCHEDULERS = {"fifo": "kilter.schedulers.fifo:Fifo"}
+
+TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
+
+
+def find(kind: str, given: Any) -> Any:
+    """The plug-in that a user means: an object as it is, a name looked up.
+
+    Raises UnknownName, with the nearest known name, for a name that nobody registered.
+    """
+    if not isinstance(given, str):
+        method = "ask" if kind == "sampler" else "judge"
+        if isinstance(given, type) or not hasattr(given, method):
+            raise InvalidInput(f"{kind}={given!r}: give a name ({', '.join(TABLES[kind])}) or an object with {method}()")
+        return given
+    return load(kind, given)()
+
+
+def load(kind: str, name: str) -> type:
+    """The class behind a name."""
+    if name in TABLES[kind]:
+        module, _, attribute = TABLES[kind][name].partition(":")
+        return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    from importlib.metadata import entry_points
+
+    points = {point.name: point for point in entry_points(group=f"kilter.{kind}s")}
+    if name not in points:
+        raise UnknownName.of(kind, name, [*TABLES[kind], *points])
+    return points[name].load()  # type: ignore[no-any-return]
+
+
+def spec(kind: str, plugin: Any) -> dict[str, Any]:
+    """How the log keeps a plug-in: its registered name and the settings that differ from the defaults."""
+    path = f"{type(plugin).__module__}:{type(plugin).__qualname__}"
+    name = next((name for name, known in TABLES[kind].items() if known == path), path)
+    settings = {}
+    if dataclasses.is_dataclass(plugin):
+        for field in dataclasses.fields(plugin):
+            value = getattr(plugin, field.name)
+            if value != field.default and _is_plain(value):
+                settings[field.name] = value
+    return {"name": name, **({"settings": settings} if settings else {})}
+
+
+def from_spec(kind: str, data: Mapping[str, Any]) -> Any:
+    """The plug-in that `spec` described; raises UnknownName where it is not installed here."""
+    return load(kind, data["name"])(**data.get("settings", {}))
+
+
+def _is_plain(value: Any) -> bool:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return True
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return isinstance(value, Mapping) and all(isinstance(k, str) and _is_plain(v) for k, v in value.items())

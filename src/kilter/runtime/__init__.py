@@ -1,0 +1,1 @@
+"""What turns the crank: the one place where decisions of the engine meet storage, executors, clocks and signals."""

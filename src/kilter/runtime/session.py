@@ -1,0 +1,252 @@
+"""A process at work on a study: its replica of the engine, kept in step with the log.
+
+Write, then act: an event is in the storage before anybody acts on it, and the engine folds only what came back from
+there, in the order of the log. Each method is one transaction; none holds a lock while a sampler thinks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import (
+    INTERRUPTED,
+    LOST,
+    Ended,
+    Enqueued,
+    Entry,
+    Event,
+    Failure,
+    Noted,
+    Reported,
+    SpaceExtended,
+    Started,
+    TrialState,
+)
+from kilter.core.history import Trial
+from kilter.core.interfaces import Observer, Outcome, Progress, Storage, Task
+from kilter.engine import snapshot
+from kilter.engine.engine import Engine
+from kilter.runtime.leases import LEASE_SECONDS, Lease, is_gone, this_worker
+
+log = logging.getLogger("kilter")
+
+SNAPSHOT_EVERY = 10_000
+"""Entries between snapshots; replaying that many takes a fraction of a second."""
+
+
+class Session:
+    """What one process knows of a study, and the only one who writes to its log."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        study: int,
+        engine: Engine,
+        clock: Callable[[], float],
+        declared: bool,
+        lease: float | None = LEASE_SECONDS,
+    ) -> None:
+        self.storage = storage
+        self.study = study
+        self.engine = engine
+        self.declared = declared
+        self.clock = clock
+        self.worker = this_worker()
+        self.observers: list[Observer] = []
+        self.lock = threading.RLock()
+        self._lease_seconds = lease
+        self._lease: Lease | None = None
+        self._snapshot_at = engine.position
+        self._root: str | None = None
+
+    # -- keeping up -----------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Read what others wrote."""
+        with self.lock:
+            self._take(self.storage.read(self.study, self.engine.position))
+
+    def write(self, *events: Event, limit: int | None = None) -> list[Event]:
+        """Append events, take in all that is new in the log, and return the refused ones."""
+        with self.lock:
+            appended = self.storage.append(self.study, events, self.engine.position, limit)
+            self._take(appended.entries)
+            return appended.refused
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        self.engine.handle(entries)
+        if self.observers:
+            for entry in entries:
+                for observer in self.observers:
+                    observer(entry.event)
+        if self.engine.position - self._snapshot_at >= max(SNAPSHOT_EVERY, self._snapshot_at):
+            self.save_snapshot()
+
+    def save_snapshot(self) -> None:
+        """Keep the replica as it stands, so that the next process need not replay the log."""
+        if self.storage.directory is not None and self.engine.position > self._snapshot_at:
+            self._snapshot_at = self.engine.position
+            self.storage.save_snapshot(self.study, self.engine.position, snapshot.VERSION, snapshot.dumps(self.engine))
+
+    def close(self) -> None:
+        """Give the lease back; trials that still run here are then free for others."""
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+
+    # -- beginning ------------------------------------------------------------------------------------------------
+
+    def begin(self, limit: int | None = None) -> Trial | None:
+        """Start an attempt: at a waiting trial, else at a new one below `limit`; None where there is nothing to do.
+
+        The number of a new trial is taken by writing its start. Where another worker was faster we reserve one before
+        we ask the sampler again, so nobody asks more than twice.
+        """
+        with self.lock:
+            self._hold_lease()
+            while True:
+                waiting = self.engine.claimable(self.worker.id, self._alive())
+                number = waiting.number if waiting else len(self.engine.history)
+                if waiting is None and limit is not None and number >= limit:
+                    return None
+                config = self.engine.propose(number)
+                if config is None:
+                    return None
+                started = Started(
+                    number=number,
+                    attempt=waiting.attempt + 1 if waiting else 1,
+                    params=config,
+                    worker=self.worker.id,
+                    seen=self.engine.position,
+                    time=self.clock(),
+                    fresh=waiting is None,
+                )
+                refused = self.write(started, limit=limit)
+                if not refused:
+                    return self.engine.history[number]
+                if waiting is None and (limit is None or len(self.engine.history) < limit):
+                    self.write(Enqueued(None, {}, self.clock(), worker=self.worker.id), limit=limit)
+
+    def task(self, trial: Trial) -> Task:
+        """What an executor needs to run a trial that has begun."""
+        engine = self.engine
+        return Task(
+            number=trial.number,
+            attempt=trial.attempt,
+            params=trial.params,
+            problem=engine.problem_json,
+            seed=engine.seed,
+            directory=os.path.join(self.root, str(trial.number)),
+            judged=engine.scheduler.judges,
+            declared=self.declared,
+            attrs=dict(trial.attrs),
+        )
+
+    @property
+    def root(self) -> str:
+        """The folder of the study's checkpoints."""
+        if self._root is None:
+            base = self.storage.directory
+            self._root = os.path.join(base, str(self.study)) if base else os.path.join(
+                tempfile.gettempdir(), f"kilter-{self.worker.id}"
+            )
+        return self._root
+
+    def enqueue(self, params: Mapping[str, Any], attrs: Mapping[str, Any] | None = None) -> int:
+        """Put a (partial) plain configuration in the queue; its number."""
+        with self.lock:
+            before = len(self.engine.history)
+            self.write(Enqueued(None, params, self.clock(), attrs=attrs or {}))
+            mine = [t.number for t in self.engine.history.trials[before:] if t.params == params]
+            return mine[-1]
+
+    # -- going on and ending --------------------------------------------------------------------------------------
+
+    def progress(self, progress: Progress) -> None:
+        """Write reports of a running trial, and answer whether it should stop."""
+        with self.lock:
+            if progress.reports:
+                self.write(Reported(progress.number, progress.attempt, progress.reports, self.clock()))
+            if progress.reply is not None:
+                progress.reply(self.engine.judge(progress.number) is not None)
+
+    def end(self, outcome: Outcome) -> bool:
+        """Write how an attempt ended; False where the trial had been given to another worker meanwhile."""
+        now = self.clock()
+        events: list[Event] = []
+        if outcome.extensions:
+            events.append(SpaceExtended(outcome.extensions, now))
+        if outcome.attrs:
+            events.append(Noted(outcome.number, outcome.attrs, now))
+        ended = Ended(
+            outcome.number,
+            outcome.attempt,
+            outcome.state,
+            outcome.metrics,
+            now,
+            outcome.reports,
+            outcome.params,
+            outcome.failure,
+        )
+        refused = self.write(*events, ended)
+        if ended not in refused:
+            return True
+        trial = self.engine.history[outcome.number]
+        if trial.attempt == outcome.attempt and trial.state is outcome.state and trial.metrics == outcome.metrics:
+            return True  # told twice, for instance because the first answer was lost on its way
+        self.write(replace(ended, late=True))
+        log.warning("trial %d: this worker was given up; its result is kept as a late one, not counted", outcome.number)
+        return False
+
+    def interrupt(self, number: int, reason: str) -> None:
+        """Break off a trial of ours and put it back in the queue."""
+        trial = self.engine.history[number]
+        failure = Failure(INTERRUPTED, reason)
+        self.write(Ended(number, trial.attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
+
+    def note(self, number: int | None, attrs: Mapping[str, Any]) -> None:
+        """Keep attributes with a trial or, with None, with the study."""
+        self.write(Noted(number, attrs, self.clock()))
+
+    # -- looking after the others ---------------------------------------------------------------------------------
+
+    def recover(self) -> list[int]:
+        """End the attempts of workers that vanished; the numbers of their trials."""
+        if self.storage.directory is None:
+            return []
+        with self.lock:
+            self.sync()
+            alive = self._alive(fresh=True)
+            lost = [t for t in self.engine.history.running.values() if t.worker != self.worker.id and t.worker not in alive]
+            for trial in lost:
+                failure = Failure(LOST, f"the worker {trial.worker} vanished while it ran attempt {trial.attempt}")
+                self.write(Ended(trial.number, trial.attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
+            return [trial.number for trial in lost]
+
+    def _alive(self, fresh: bool = False) -> frozenset[str]:
+        """The workers that hold a lease and live; asked only where someone's reservation stands in the way."""
+        reserved = any(t.worker not in (None, self.worker.id) for t in self.engine.history.waiting.values())
+        if self.storage.directory is None or not (reserved or fresh):
+            return frozenset()
+        return frozenset(w.id for w, left in self.storage.leases(self.study) if not is_gone(w, left))
+
+    def _hold_lease(self) -> None:
+        if self._lease is None and self._lease_seconds is not None and self.storage.directory is not None:
+            self._lease = Lease(self.storage, self.study, self.worker, self._lease_seconds)
+
+
+def check_objects(engine: Engine) -> None:
+    """Raise InvalidInput where options are objects that this process knows by name only."""
+    nameless = engine.problem.space.nameless
+    if nameless:
+        raise InvalidInput(
+            f"the options of {', '.join(map(repr, nameless))} are objects of which the store keeps only the names: "
+            f"pass the space again, load_study(..., space=space)"
+        )

@@ -1,0 +1,151 @@
+"""A storage that lives and dies with the process: lists and a lock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from kilter.core import codec
+from kilter.core.errors import StorageError, StudyExists, StudyNotFound
+from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started
+from kilter.core.interfaces import Appended, StudyRow, Worker
+
+HOT = (Started, Ended, Reported)
+"""Events kept as they are. Those with attributes go through the codec, so that what an SQLite file would refuse or
+change (an array becomes a list) is refused or changed here too, and a list that the user alters later stays."""
+
+
+@dataclass
+class _Log:
+    """One study: its row, its entries and what makes an event refused."""
+
+    row: StudyRow
+    entries: list[Entry]
+    identities: set[tuple[int | None, int, str, int]]
+    numbers: set[int] = field(default_factory=set)
+    next_number: int = 0
+    snapshot: tuple[int, str, bytes] | None = None
+    leases: dict[str, tuple[Worker, float]] = field(default_factory=dict)
+
+    def write(self, event: Event, limit: int | None) -> bool:
+        """Append the event, or return False where it is refused."""
+        if isinstance(event, Enqueued) and event.number is None:
+            event = replace(event, number=self.next_number)
+        identity = event.identity
+        if identity is not None and identity in self.identities:
+            return False
+        if event.creates and not self._claim(event.number, limit):
+            return False
+        if identity is not None:
+            self.identities.add(identity)
+        self.entries.append(Entry(len(self.entries) + 1, event))
+        return True
+
+    def _claim(self, number: int | None, limit: int | None) -> bool:
+        assert number is not None  # an Enqueued has been numbered by now
+        if number in self.numbers or (limit is not None and number >= limit):
+            return False
+        self.numbers.add(number)
+        self.next_number = max(self.next_number, number + 1)
+        return True
+
+    def after(self, position: int) -> list[Entry]:
+        """The entries after a position of this log."""
+        if position > len(self.entries):
+            raise StorageError(
+                f"position {position} is beyond the end ({len(self.entries)}) of the log of study {self.row.name!r}: "
+                "it is another log than the one that was read before"
+            )
+        return self.entries[position:]
+
+
+class MemoryStorage:
+    """Keeps studies in this process; safe between threads, gone when the process ends.
+
+    >>> MemoryStorage().studies()
+    []
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.url = "memory://"
+        self.directory: str | None = None
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._logs: dict[int, _Log] = {}
+        self._created = 0
+
+    def create(self, name: str, event: Created) -> int:
+        with self._lock:
+            if any(log.row.name == name for log in self._logs.values()):
+                raise StudyExists(
+                    f"the study {name!r} exists: choose another name, or pass load_if_exists=True to go on with it"
+                )
+            first = Entry(1, _stored(event))
+            self._created += 1
+            row = StudyRow(self._created, name, event.time)
+            self._logs[row.id] = _Log(row, [first], {event.identity})
+            return row.id
+
+    def studies(self) -> list[StudyRow]:
+        with self._lock:
+            return [log.row for log in self._logs.values()]
+
+    def delete(self, study: int) -> None:
+        with self._lock:
+            self._log(study)
+            del self._logs[study]
+
+    def append(self, study: int, events: Sequence[Event], after: int = 0, limit: int | None = None) -> Appended:
+        with self._lock:
+            log = self._log(study)
+            new = log.after(after)
+            end = len(log.entries)
+            ready = [event if isinstance(event, HOT) else _stored(event) for event in events]
+            refused = [given for given, event in zip(events, ready) if not log.write(event, limit)]
+            new += log.entries[end:]
+            return Appended(new, refused)
+
+    def read(self, study: int, after: int = 0) -> list[Entry]:
+        with self._lock:
+            return self._log(study).after(after)
+
+    def save_snapshot(self, study: int, position: int, version: str, data: bytes) -> None:
+        with self._lock:
+            log = self._log(study)
+            if log.snapshot is None or log.snapshot[1] != version or log.snapshot[0] <= position:
+                log.snapshot = (position, version, data)
+
+    def load_snapshot(self, study: int, version: str) -> tuple[int, bytes] | None:
+        with self._lock:
+            snapshot = self._log(study).snapshot
+            return None if snapshot is None or snapshot[1] != version else (snapshot[0], snapshot[2])
+
+    def renew(self, study: int, worker: Worker, seconds: float) -> None:
+        with self._lock:
+            self._log(study).leases[worker.id] = (worker, self._clock() + seconds)
+
+    def release(self, study: int, worker: str) -> None:
+        with self._lock:
+            self._log(study).leases.pop(worker, None)
+
+    def leases(self, study: int) -> list[tuple[Worker, float]]:
+        with self._lock:
+            now = self._clock()
+            return [(worker, expires - now) for worker, expires in self._log(study).leases.values()]
+
+    def close(self) -> None:
+        """Nothing to let go of; the studies stay as long as this object."""
+
+    def _log(self, study: int) -> _Log:
+        try:
+            return self._logs[study]
+        except KeyError:
+            raise StudyNotFound.of("study with the id", study, map(str, self._logs)) from None
+
+
+def _stored(event: Event) -> Event:
+    """The event as it would come back from a file."""
+    kind, body = codec.encode(event)
+    return codec.decode(kind, event.number, 0, event.time, body)

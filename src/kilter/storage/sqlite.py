@@ -1,0 +1,448 @@
+"""Studies in an SQLite file, shared by the threads and processes of one machine.
+
+Each append is one immediate transaction: it reads what others wrote since, then writes ours at the next positions.
+Unique indices do what locks would do (rule 5 of the design): a second claim of a trial, and a second trial of one
+number, fail on their own, and only that event is refused. The file is in WAL mode, so that readers and the one
+writer do not wait for each other; synchronous=NORMAL can lose the last commits when the power fails, never more.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NoReturn, TypeVar
+
+from kilter.core import codec
+from kilter.core.errors import (
+    KilterError,
+    StorageError,
+    StorageTooNew,
+    StorageUnsafe,
+    StudyExists,
+    StudyNotFound,
+)
+from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started
+from kilter.core.interfaces import Appended, StudyRow, Worker
+
+Answer = TypeVar("Answer")
+
+PATIENCE = 60.0
+"""Seconds to wait for a lock that another process holds."""
+
+APPLICATION = 0x4B494C54  # "KILT", SQLite's application_id of our files
+
+NOW = "(julianday('now') - 2440587.5) * 86400.0"  # unixepoch('subsec') needs SQLite 3.42
+
+VERSION_1 = """
+CREATE TABLE study (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created REAL NOT NULL);
+
+CREATE TABLE event (
+    study INTEGER NOT NULL REFERENCES study ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    number INTEGER,
+    attempt INTEGER NOT NULL,
+    key INTEGER,              -- last part of the identity; NULL: the event has none and is never refused
+    created_number INTEGER,   -- set where the event creates the trial
+    time REAL NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (study, position)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX event_identity ON event (study, number, attempt, kind, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX event_creates ON event (study, created_number) WHERE created_number IS NOT NULL;
+-- NULLs differ from each other in a unique index, so event_identity lets a second Created through.
+CREATE UNIQUE INDEX event_created ON event (study) WHERE kind = 'created';
+
+CREATE TABLE snapshot (
+    study INTEGER PRIMARY KEY REFERENCES study ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    data BLOB NOT NULL
+);
+
+CREATE TABLE lease (
+    study INTEGER NOT NULL REFERENCES study ON DELETE CASCADE,
+    worker TEXT NOT NULL,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    born REAL NOT NULL,
+    expires REAL NOT NULL,
+    PRIMARY KEY (study, worker)
+);
+
+-- For people who read the file with SQL. A lost attempt waits again up to the third, an interrupted
+-- one always: kilter.engine decides so.
+CREATE VIEW trials AS
+WITH latest AS (
+    SELECT study, number,
+           max(CASE WHEN kind = 'enqueued' THEN position END) AS queued,
+           max(CASE WHEN kind = 'started' THEN position END) AS started,
+           max(CASE WHEN kind = 'ended' THEN position END) AS ended
+    FROM event WHERE kind IN ('enqueued', 'started', 'ended') GROUP BY study, number
+)
+SELECT study.name AS study,
+       latest.number AS number,
+       CASE WHEN e.position IS NULL THEN iif(s.position IS NULL, 'waiting', 'running')
+            WHEN json_extract(e.body, '$.failure.kind') IS 'interrupted' THEN 'waiting'
+            WHEN json_extract(e.body, '$.failure.kind') IS 'lost' AND e.attempt < 3 THEN 'waiting'
+            ELSE json_extract(e.body, '$.state') END AS state,
+       coalesce(e.attempt, s.attempt, 0) AS attempt,
+       coalesce(json_extract(e.body, '$.params'), json_extract(s.body, '$.params'),
+                json_extract(q.body, '$.params')) AS params,
+       json_extract(e.body, '$.metrics') AS metrics,
+       s.time AS started,
+       e.time AS ended,
+       json_extract(e.body, '$.failure.kind') AS failure,
+       json_extract(e.body, '$.failure.message') AS message
+FROM latest
+JOIN study ON study.id = latest.study
+LEFT JOIN event q ON q.study = latest.study AND q.position = latest.queued
+LEFT JOIN event s ON s.study = latest.study AND s.position = latest.started
+LEFT JOIN event e ON e.study = latest.study AND e.position = latest.ended
+                 AND latest.ended > coalesce(latest.started, 0)
+ORDER BY latest.study, latest.number;
+"""
+
+MIGRATIONS = (VERSION_1,)
+"""Scripts of SQL; script k turns a file of version k into one of version k + 1. Only ever add at the end."""
+
+# `position >= after`, not `>`: the entry we have read last comes along and proves that this is still the same log.
+SELECT = "SELECT position, kind, number, attempt, time, body FROM event WHERE study = ? AND position >= ? ORDER BY position"
+INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+NEXT_NUMBER = "SELECT coalesce(max(created_number), -1) + 1 FROM event WHERE study = ? AND created_number IS NOT NULL"
+
+HOT = (Started, Ended, Reported)  # returned to their writer as they are; others as a reader would see them
+
+_ABANDONED: list[sqlite3.Connection] = []
+"""Connections that came through a fork. To close one, even by losing it, would break the locks of the parent."""
+
+
+class SQLiteStorage:
+    """Studies in the SQLite file at `path`, which is made where it is missing; its folder is not.
+
+    Safe between threads, between processes of one machine, and over a fork. Can be pickled: the copy opens the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.path.abspath(os.fspath(path))
+        self.url = f"sqlite:///{self.path}"
+        self.directory: str | None = f"{self.path}.trials"
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._connection: sqlite3.Connection | None = _opened(self.path)
+
+    def __repr__(self) -> str:
+        return f"SQLiteStorage({self.path!r})"
+
+    def __reduce__(self) -> tuple[type[SQLiteStorage], tuple[str]]:
+        return SQLiteStorage, (self.path,)
+
+    def create(self, name: str, event: Created) -> int:
+        with self._writing() as connection:
+            try:
+                row = connection.execute("INSERT INTO study (name, created) VALUES (?, ?)", (name, event.time))
+            except sqlite3.IntegrityError:
+                raise StudyExists(
+                    f"the study {name!r} exists in {self.path}: "
+                    "choose another name, or pass load_if_exists=True to go on with it"
+                ) from None
+            assert row.lastrowid is not None
+            kind, body = codec.encode(event)
+            connection.execute(INSERT, (row.lastrowid, 1, kind, None, 0, 0, None, event.time, body))
+            return row.lastrowid
+
+    def studies(self) -> list[StudyRow]:
+        with self._reading() as connection:
+            return [StudyRow(*row) for row in connection.execute("SELECT id, name, created FROM study ORDER BY id")]
+
+    def delete(self, study: int) -> None:
+        with self._writing() as connection:
+            if not connection.execute("DELETE FROM study WHERE id = ?", (study,)).rowcount:
+                _not_found(connection, study)
+
+    def append(self, study: int, events: Sequence[Event], after: int = 0, limit: int | None = None) -> Appended:
+        if not events:
+            return Appended(self.read(study, after), [])
+        with self._writing() as connection:
+            rows = connection.execute(SELECT, (study, after)).fetchall()
+            entries = _entries(connection, study, rows, after)
+            end: int = rows[-1][0]
+            refused = []
+            for event in events:
+                written = _insert(connection, study, end + 1, event, limit)
+                if written is None:
+                    refused.append(event)
+                else:
+                    end += 1
+                    entries.append(Entry(end, written))
+            return Appended(entries, refused)
+
+    def read(self, study: int, after: int = 0) -> list[Entry]:
+        with self._reading() as connection:
+            rows = connection.execute(SELECT, (study, after)).fetchall()
+            return _entries(connection, study, rows, after)
+
+    def save_snapshot(self, study: int, position: int, version: str, data: bytes) -> None:
+        with self._writing() as connection, _needing(connection, study):
+            connection.execute(
+                "INSERT INTO snapshot VALUES (?, ?, ?, ?) ON CONFLICT (study) DO UPDATE "
+                "SET position = excluded.position, version = excluded.version, data = excluded.data "
+                "WHERE excluded.position >= position OR excluded.version <> version",
+                (study, position, version, data),
+            )
+
+    def load_snapshot(self, study: int, version: str) -> tuple[int, bytes] | None:
+        with self._reading() as connection:
+            _check_exists(connection, study)
+            found = connection.execute(
+                "SELECT position, data FROM snapshot WHERE study = ? AND version = ?", (study, version)
+            ).fetchone()
+            return found and (found[0], bytes(found[1]))
+
+    def renew(self, study: int, worker: Worker, seconds: float) -> None:
+        with self._writing() as connection, _needing(connection, study):
+            connection.execute(
+                f"INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, {NOW} + ?)",
+                (study, worker.id, worker.host, worker.pid, worker.born, seconds),
+            )
+
+    def release(self, study: int, worker: str) -> None:
+        with self._writing() as connection:
+            _check_exists(connection, study)
+            connection.execute("DELETE FROM lease WHERE study = ? AND worker = ?", (study, worker))
+
+    def leases(self, study: int) -> list[tuple[Worker, float]]:
+        with self._reading() as connection:
+            _check_exists(connection, study)
+            rows = connection.execute(
+                f"SELECT worker, host, pid, born, expires - {NOW} FROM lease WHERE study = ? ORDER BY worker", (study,)
+            )
+            return [(Worker(*row[:4]), row[4]) for row in rows]
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    # How statements reach the file.
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        connection = self._live()
+        with self._lock, _explained(self.path):
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all or nothing, and no commit where there is nothing to commit."""
+        connection = self._live()
+        with self._lock, _explained(self.path):
+            with _transaction(connection):
+                yield connection
+
+    def _live(self) -> sqlite3.Connection:
+        if self._pid != os.getpid():
+            self._reopen_after_fork()
+        if self._connection is None:
+            raise StorageError(f"the storage {self.path} is closed: open it again")
+        return self._connection
+
+    def _reopen_after_fork(self) -> None:
+        if self._connection is not None:
+            _ABANDONED.append(self._connection)
+            self._connection = _opened(self.path)
+        self._lock = threading.RLock()  # a thread that the child does not have may hold the old one
+        self._pid = os.getpid()
+
+
+# The log.
+
+
+def _entries(connection: sqlite3.Connection, study: int, rows: list[Any], after: int) -> list[Entry]:
+    """The events of rows that start at the entry `after` itself, without that one."""
+    if not rows:
+        _check_exists(connection, study)
+        raise StorageError(
+            f"position {after} is beyond the end of the log of study {study}: "
+            "the file was replaced by another one, such as an older copy; load the study again"
+        )
+    decode = codec.decode
+    known = 1 if after > 0 else 0
+    return [Entry(row[0], decode(row[1], row[2], row[3], row[4], row[5])) for row in rows[known:]]
+
+
+def _insert(
+    connection: sqlite3.Connection, study: int, position: int, event: Event, limit: int | None
+) -> Event | None:
+    """Write an event and return it as stored, or None where it is refused."""
+    if isinstance(event, Enqueued) and event.number is None:
+        event = replace(event, number=connection.execute(NEXT_NUMBER, (study,)).fetchone()[0])
+    created = event.number if event.creates else None
+    if created is not None and limit is not None and created >= limit:
+        return None
+    _, attempt, _, key = event.identity or (None, 0, "", None)
+    kind, body = codec.encode(event)
+    try:
+        connection.execute(INSERT, (study, position, kind, event.number, attempt, key, created, event.time, body))
+    except sqlite3.IntegrityError as error:
+        if "event.position" in str(error):
+            raise  # never a refusal: two events at one position
+        return None
+    return event if isinstance(event, HOT) else codec.decode(kind, event.number, attempt, event.time, body)
+
+
+def _check_exists(connection: sqlite3.Connection, study: int) -> None:
+    if connection.execute("SELECT 1 FROM study WHERE id = ?", (study,)).fetchone() is None:
+        _not_found(connection, study)
+
+
+def _not_found(connection: sqlite3.Connection, study: int) -> NoReturn:
+    known = [str(id) for (id,) in connection.execute("SELECT id FROM study ORDER BY id")]
+    raise StudyNotFound.of("study with the id", study, known)
+
+
+@contextmanager
+def _needing(connection: sqlite3.Connection, study: int) -> Iterator[None]:
+    """StudyNotFound where a row refers to a study that is not there."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        _check_exists(connection, study)
+        raise
+
+
+# Opening.
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    with _explained(path):
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            _patiently(lambda: _prepare(connection, path))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    version = _version(connection, path)
+    connection.execute("PRAGMA foreign_keys = ON")
+    try:
+        [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if version < len(MIGRATIONS):
+            _migrate(connection, path)
+    except sqlite3.OperationalError as error:
+        if "locking protocol" in str(error) or "disk I/O" in str(error):
+            _unsafe(path, str(error))
+        raise
+    if mode != "wal":
+        _unsafe(path, f"journal mode {mode}")
+
+
+def _unsafe(path: str, reason: str) -> NoReturn:
+    raise StorageUnsafe(
+        f"the folder of {path} cannot lock and share files as SQLite needs it ({reason}); "
+        "it may be a network folder: put the file on a local disk"
+    )
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    """The schema version of the file; raises where it is not a file that we can use. Writes nothing."""
+    connection.execute("BEGIN")  # one view of all three, while others may be creating
+    try:
+        [application] = connection.execute("PRAGMA application_id").fetchone()
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        [objects] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        connection.execute("ROLLBACK")
+    if application != APPLICATION and (application or version or objects):
+        raise StorageError(f"{path} is the database of another program: choose another file name for kilter's studies")
+    if version > len(MIGRATIONS):
+        raise StorageTooNew(
+            f"{path} was written by a later kilter: its format is {version}, this kilter knows up to "
+            f"{len(MIGRATIONS)}: upgrade kilter"
+        )
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the schema up to date. Whoever is second to the lock finds it done."""
+    with _transaction(connection, "EXCLUSIVE"):
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        for script in MIGRATIONS[version:]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        if version < len(MIGRATIONS):
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The single statements of a script; executescript() would commit our transaction first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if statement.strip() and sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _patiently(act: Callable[[], Answer]) -> Answer:
+    """Try again while the file is locked: a switch to WAL does not wait for its lock by itself."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
+    before = connection.total_changes
+    try:
+        yield
+        wrote = kind == "EXCLUSIVE" or connection.total_changes != before
+        connection.execute("COMMIT" if wrote else "ROLLBACK")
+    except BaseException:
+        if connection.in_transaction:  # some errors, as of a full disk, roll back on their own
+            connection.execute("ROLLBACK")
+        raise
+
+
+# Errors in words.
+
+REMEDIES = (
+    ("is full", "there is no space left for {path}: free some, then go on; nothing that was stored is lost"),
+    ("readonly", "{path} cannot be written: make the file and its folder writable for this user, or copy it"),
+    ("unable to open", "{path} cannot be opened: make its folder, or check its permissions"),
+    ("not a database", "{path} is not an SQLite file: choose another file name"),
+    ("malformed", "{path} is damaged: restore it from a copy, or try `sqlite3 FILE .recover`"),
+    ("locked", "{path} was locked by another process for %d seconds: find the one that holds it and end it" % PATIENCE),
+    ("disk I/O", "{path} cannot be read or written by the disk: check the disk, and that the file is on a local one"),
+)
+"""What SQLite's message contains, and what we say."""
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """StorageError with cause and remedy in place of SQLite's errors."""
+    try:
+        yield
+    except KilterError:
+        raise
+    except sqlite3.Error as error:
+        message = str(error)
+        advice = next((text for trace, text in REMEDIES if trace in message), "{path} cannot be used")
+        raise StorageError(f"{advice.format(path=path)} (SQLite: {message})") from error

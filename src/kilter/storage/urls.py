@@ -1,0 +1,57 @@
+"""Which storage a URL means."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from kilter.core.errors import InvalidInput, StorageError, UnknownName
+from kilter.core.interfaces import Storage
+from kilter.storage.memory import MemoryStorage
+from kilter.storage.sqlite import SQLiteStorage
+
+ENDINGS = (".db", ".sqlite", ".sqlite3")
+"""What a plain path must end in to be taken for an SQLite file."""
+
+MEMORY = ("memory://", "sqlite://", "sqlite:///:memory:", ":memory:")
+
+
+def open_storage(url: str | os.PathLike[str] | Storage | None) -> Storage:
+    """The storage that a URL, a path, a storage object or None (memory) stands for.
+
+    `sqlite:///studies.db` is relative to the current folder, `sqlite:////data/studies.db` is absolute.
+
+    >>> type(open_storage(None)).__name__
+    'MemoryStorage'
+    """
+    if url is None:
+        return MemoryStorage()
+    if isinstance(url, (str, os.PathLike)):
+        return _opened(os.fspath(url))
+    return _passed_through(url)
+
+
+def _opened(url: str) -> Storage:
+    scheme, separator, rest = url.partition("://")
+    if url in MEMORY:
+        return MemoryStorage()
+    if not separator:
+        if url.endswith(ENDINGS):
+            return SQLiteStorage(url)
+        raise InvalidInput(f"storage={url!r} is neither a URL nor a path ending in .db: write 'sqlite:///{url}.db'")
+    if scheme in ("postgresql", "postgres") or scheme.startswith("postgresql+"):
+        raise StorageError(
+            "this version of kilter has no PostgreSQL storage: use an SQLite file on a local disk ('sqlite:///study.db')"
+        )
+    if scheme != "sqlite":
+        raise UnknownName.of("storage scheme", scheme, ["sqlite", "memory"], hint="For example sqlite:///study.db")
+    if not rest.startswith("/"):
+        raise InvalidInput(f"storage={url!r} needs three slashes before the path: 'sqlite:///{rest}'")
+    return SQLiteStorage(rest[1:])
+
+
+def _passed_through(storage: Any) -> Storage:
+    if not callable(getattr(storage, "append", None)) or not callable(getattr(storage, "leases", None)):
+        raise InvalidInput(f"storage={storage!r:.80}: give a URL such as 'sqlite:///study.db', a Storage, or None")
+    found: Storage = storage
+    return found

@@ -1,0 +1,251 @@
+"""What every executor has to do. Subclass ExecutorSuite in a test module and say how to make yours:
+
+    class TestMine(ExecutorSuite):
+        def executor(self, objective, slots):
+            return Mine(objective, slots)
+
+Objectives get a Trial. Nothing here sleeps; a message that does not come within `patience` seconds fails the test.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+
+from kilter.core.errors import TrialPruned
+from kilter.core.events import TrialState
+from kilter.core.interfaces import Executor, Message, Outcome, Progress, Task
+from kilter.core.parameter import Float
+from kilter.core.problem import Objective, Problem
+from kilter.core.space import Space
+
+Make = Callable[[Callable[..., Any], int], Executor]
+
+
+def task(number: int = 0, *, judged: bool = False, directory: str | None = None, x: float = 0.5, attempt: int = 1) -> Task:
+    """A task of a problem with one parameter x in [0, 1] and the objective `loss`."""
+    problem = Problem(Space({"x": Float(0, 1)}), (Objective("loss"),))
+    return Task(number, attempt, {"x": x}, problem.to_json(), 7, directory, judged)
+
+
+class ExecutorSuite:
+    """The contract of Executor as tests; see the module's first lines."""
+
+    patience = 30.0
+    """Seconds after which a message counts as lost."""
+
+    stops_at_once = True
+    """Whether stop() ends an objective that does not report; where False, stop is tested on one that asks."""
+
+    def executor(self, objective: Callable[..., Any], slots: int) -> Executor:
+        """The executor under test."""
+        raise NotImplementedError("override executor(objective, slots)")
+
+    # -- driving --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def running(self, objective: Callable[..., Any], slots: int = 1) -> Iterator[Executor]:
+        """An executor that is closed in the end."""
+        executor = self.executor(objective, slots)
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+    def messages(self, executor: Executor, answer: Callable[[Progress], bool] = lambda _: False) -> Iterator[Message]:
+        """Messages as they come, questions answered, until no more is asked for."""
+        deadline = time.monotonic() + self.patience
+        while time.monotonic() < deadline:
+            for message in executor.wait(max(0.0, deadline - time.monotonic())):
+                if isinstance(message, Progress) and message.reply is not None:
+                    message.reply(answer(message))
+                yield message
+        raise AssertionError(f"no message within {self.patience:g} seconds")
+
+    def until_end(
+        self, executor: Executor, answer: Callable[[Progress], bool] = lambda _: False
+    ) -> tuple[list[Progress], Outcome]:
+        """The progress of the one running trial, and its outcome."""
+        progress: list[Progress] = []
+        for message in self.messages(executor, answer):
+            if isinstance(message, Outcome):
+                return progress, message
+            progress.append(message)
+        raise AssertionError("unreachable: messages() ends by raising")
+
+    def outcome(self, objective: Callable[..., Any], one: Task | None = None) -> Outcome:
+        """The outcome of a single trial."""
+        with self.running(objective) as executor:
+            executor.submit(one or task())
+            return self.until_end(executor)[1]
+
+    # -- the contract ---------------------------------------------------------------------------------------------
+
+    def test_it_brings_home_the_result(self) -> None:
+        outcome = self.outcome(lambda trial: trial.params["x"] * 2, task(3, x=0.25, attempt=2))
+        assert (outcome.number, outcome.attempt, outcome.state) == (3, 2, TrialState.COMPLETE)
+        assert outcome.metrics == {"loss": 0.5} and outcome.failure is None
+
+    def test_it_tells_of_an_exception(self) -> None:
+        def fail(trial: Any) -> float:
+            raise ArithmeticError("the loss exploded")
+
+        outcome = self.outcome(fail)
+        assert outcome.state is TrialState.FAIL and outcome.failure is not None
+        assert outcome.failure.kind == "ArithmeticError"
+        assert "the loss exploded" in outcome.failure.message
+        assert "in fail" in outcome.failure.traceback
+
+    def test_it_goes_on_after_an_exception(self) -> None:
+        def fail_first(trial: Any) -> float:
+            if trial.number == 0:
+                raise ValueError("first")
+            return 1.0
+
+        with self.running(fail_first) as executor:
+            executor.submit(task(0))
+            assert self.until_end(executor)[1].state is TrialState.FAIL
+            executor.submit(task(1))
+            assert self.until_end(executor)[1].state is TrialState.COMPLETE
+
+    def test_reports_come_in_order_and_once(self) -> None:
+        def report(trial: Any) -> float:
+            for step in range(20):
+                trial.report(step / 2, step)
+            return 0.0
+
+        for judged in (False, True):
+            with self.running(report) as executor:
+                executor.submit(task(judged=judged))
+                progress, outcome = self.until_end(executor)
+            steps = [r.step for p in progress for r in p.reports] + [r.step for r in outcome.reports]
+            assert steps == list(range(20))
+
+    def test_a_question_brings_the_reports_and_takes_the_answer(self) -> None:
+        def ask(trial: Any) -> float:
+            for step in range(10):
+                trial.report(step, step)
+                if trial.should_prune():
+                    raise TrialPruned
+            return 0.0
+
+        seen: list[int] = []
+
+        def answer(progress: Progress) -> bool:
+            seen.extend(report.step for report in progress.reports)
+            return seen[-1] == 3
+
+        with self.running(ask) as executor:
+            executor.submit(task(judged=True))
+            progress, outcome = self.until_end(executor, answer)
+        assert seen == [0, 1, 2, 3] == [r.step for p in progress for r in p.reports]
+        assert outcome.state is TrialState.PRUNED and outcome.metrics == {"loss": 3.0}
+
+    def test_an_unjudged_trial_does_not_ask(self) -> None:
+        def ask(trial: Any) -> float:
+            trial.report(1.0, 0)
+            return float(trial.should_prune())
+
+        with self.running(ask) as executor:
+            executor.submit(task())
+            progress, outcome = self.until_end(executor)
+        assert outcome.metrics == {"loss": 0.0} and all(p.reply is None for p in progress)
+
+    def test_a_pruned_trial_counts_by_its_last_report(self) -> None:
+        def prune(trial: Any) -> float:
+            trial.report(2.0, 0)
+            raise TrialPruned
+
+        outcome = self.outcome(prune)
+        assert outcome.state is TrialState.PRUNED and outcome.metrics == {"loss": 2.0}
+
+    def test_what_is_no_number_fails(self) -> None:
+        def strange(trial: Any) -> Any:
+            return [math.nan, None, "0.5"][trial.number]
+
+        with self.running(strange) as executor:
+            for number, kind in enumerate(["nan", "return", "return"]):
+                executor.submit(task(number))
+                outcome = self.until_end(executor)[1]
+                assert outcome.state is TrialState.FAIL and outcome.failure is not None
+                assert outcome.failure.kind == kind and outcome.metrics == {}
+
+    def test_stop_ends_a_running_trial_and_frees_its_slot(self) -> None:
+        stops_at_once = self.stops_at_once
+
+        def endless(trial: Any) -> float:
+            for step in range(1 if trial.number else 10**9):
+                trial.report(0.0, step)
+                if trial.should_prune():
+                    raise TrialPruned
+                if stops_at_once and trial.number == 0:
+                    threading.Event().wait()
+            return 1.0
+
+        with self.running(endless) as executor:
+            executor.submit(task(0, judged=True))
+            next(self.messages(executor))
+            executor.stop(0)
+            outcome = self.until_end(executor)[1]
+            assert outcome.number == 0 and outcome.state is TrialState.FAIL
+            assert outcome.failure is not None and outcome.failure.kind == "stopped"
+            executor.submit(task(1))
+            assert self.until_end(executor)[1].state is TrialState.COMPLETE
+
+    def test_stopping_what_does_not_run_is_no_harm(self) -> None:
+        with self.running(lambda trial: 1.0) as executor:
+            executor.stop(5)
+            executor.submit(task(0))
+            assert self.until_end(executor)[1].state is TrialState.COMPLETE
+            executor.stop(0)
+            assert executor.wait(0) == []
+
+    def test_many_tasks_over_few_slots_are_neither_lost_nor_doubled(self) -> None:
+        with self.running(lambda trial: trial.params["x"], 3) as executor:
+            waiting = [task(n, x=n / 100) for n in range(60)]
+            ended: dict[int, float] = {}
+            for one in waiting[: executor.slots]:
+                executor.submit(one)
+            rest = iter(waiting[executor.slots :])
+            for message in self.messages(executor):
+                if isinstance(message, Outcome):
+                    assert message.number not in ended, f"trial {message.number} ended twice"
+                    ended[message.number] = message.metrics["loss"]
+                    following = next(rest, None)
+                    if following is not None:
+                        executor.submit(following)
+                if len(ended) == len(waiting):
+                    break
+            assert ended == {n: n / 100 for n in range(60)}
+            assert executor.wait(0) == []
+
+    def test_waiting_without_a_message_returns(self) -> None:
+        with self.running(lambda trial: 1.0) as executor:
+            assert executor.wait(0) == []
+            assert executor.wait(0.01) == []
+
+    def test_close_ends_what_runs_and_leaves_no_process(self) -> None:
+        def endless(trial: Any) -> float:
+            trial.report(float(os.getpid()), 0)
+            while not trial.should_prune():
+                trial.report(0.0, trial.last_report.step + 1)
+            raise TrialPruned
+
+        before = {child.pid for child in psutil.Process().children(recursive=True)}
+        with self.running(endless, 2) as executor:
+            executor.submit(task(0, judged=True))
+            executor.submit(task(1, judged=True))
+            met: set[int] = set()
+            for message in self.messages(executor):
+                met.add(message.number)
+                if met == {0, 1}:
+                    break
+        after = {child.pid for child in psutil.Process().children(recursive=True)}
+        assert after <= before, f"processes {sorted(after - before)} are left"

@@ -1,0 +1,172 @@
+"""A trial as a user reads it after the fact, in Optuna's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import Failure, TrialState
+from kilter.core.history import History
+from kilter.core.history import Trial as Record
+from kilter.core.parameter import Parameter
+from kilter.executors.context import Trial
+
+__all__ = ["FrozenTrial", "Trial", "TrialState", "create_trial"]
+
+
+class FrozenTrial:
+    """One trial of a study; reading it costs nothing until an attribute is asked for."""
+
+    __slots__ = ("_history", "_record")
+
+    def __init__(self, record: Record, history: History) -> None:
+        self._record = record
+        self._history = history
+
+    @property
+    def number(self) -> int:
+        """Its number in the study, from 0."""
+        return self._record.number
+
+    @property
+    def state(self) -> TrialState:
+        """Where it stands."""
+        return self._record.state
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The configuration as Python values."""
+        return self._history.problem.space.values(self._record.params)
+
+    @property
+    def distributions(self) -> dict[str, Parameter]:
+        """The parameters of the configuration."""
+        space = self._history.problem.space
+        return {name: space[name] for name in self._record.params if name in space}
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All metrics that it returned."""
+        return dict(self._record.metrics)
+
+    @property
+    def values(self) -> list[float] | None:
+        """Its objectives in order; None where it has not all of them."""
+        metrics = self._record.metrics
+        names = [objective.name for objective in self._history.problem.objectives]
+        if self.state is TrialState.FAIL or any(name not in metrics for name in names):
+            return None
+        return [metrics[name] for name in names]
+
+    @property
+    def value(self) -> float | None:
+        """Its objective, where there is one only."""
+        values = self.values
+        if values is not None and len(values) > 1:
+            raise InvalidInput("this study has several objectives: read .values or .metrics")
+        return values[0] if values else None
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it meets the constraints."""
+        return self._history.problem.is_feasible(self._record.metrics)
+
+    @property
+    def intermediate_values(self) -> dict[int, float]:
+        """Reported values of the first objective by step."""
+        name = self._history.problem.objectives[0].name
+        steps, values = self._history.reports.curve(self.number, name)
+        return dict(zip(steps.tolist(), values.tolist()))
+
+    @property
+    def reports(self) -> dict[int, dict[str, float]]:
+        """All reported metrics by step."""
+        return {report.step: report.metrics for report in self._history.reports.of(self.number)}
+
+    @property
+    def last_step(self) -> int | None:
+        """The largest step reported."""
+        return max(self.intermediate_values, default=None)
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """What the user keeps with it."""
+        return dict(self._record.attrs)
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """Always empty: kilter keeps nothing of its own in attributes."""
+        return {}
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the last attempt failed."""
+        return self._record.failure
+
+    @property
+    def attempt(self) -> int:
+        """How often it was started."""
+        return self._record.attempt
+
+    @property
+    def datetime_start(self) -> datetime | None:
+        """When its last attempt began."""
+        return None if self._record.started is None else datetime.fromtimestamp(self._record.started)
+
+    @property
+    def datetime_complete(self) -> datetime | None:
+        """When it finished."""
+        return None if self._record.ended is None else datetime.fromtimestamp(self._record.ended)
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long its last attempt ran."""
+        start, end = self.datetime_start, self.datetime_complete
+        return end - start if start and end else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FrozenTrial) and self._record == other._record
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+    def __repr__(self) -> str:
+        shown = self._record.metrics if len(self._record.metrics) > 1 else self.values
+        return f"FrozenTrial(number={self.number}, state={self.state.name}, values={shown!r}, params={self.params!r})"
+
+
+def create_trial(
+    *,
+    state: TrialState = TrialState.COMPLETE,
+    value: float | None = None,
+    values: Sequence[float] | Mapping[str, float] | None = None,
+    params: Mapping[str, Any] | None = None,
+    distributions: Mapping[str, Parameter] | None = None,
+    user_attrs: Mapping[str, Any] | None = None,
+    intermediate_values: Mapping[int, float] | None = None,
+) -> NewTrial:
+    """A trial made elsewhere, for study.add_trial(); a parameter without a distribution must be in the space."""
+    given = values if values is not None else value
+    return NewTrial(state, given, dict(params or {}), dict(distributions or {}), dict(user_attrs or {}), dict(intermediate_values or {}))
+
+
+class NewTrial:
+    """What create_trial gathered."""
+
+    def __init__(
+        self,
+        state: TrialState,
+        values: Any,
+        params: dict[str, Any],
+        distributions: dict[str, Parameter],
+        user_attrs: dict[str, Any],
+        intermediate_values: dict[int, float],
+    ) -> None:
+        self.state = state
+        self.values = values
+        self.params = params
+        self.distributions = distributions
+        self.user_attrs = user_attrs
+        self.intermediate_values = intermediate_values

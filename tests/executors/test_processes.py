@@ -1,0 +1,217 @@
+"""Worker processes: what they survive, what they are limited to, and what they leave behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import psutil
+import pytest
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import TrialState
+from kilter.core.interfaces import Resources
+from kilter.executors.processes import Processes, environments, shared_out
+from kilter.testing.executor import ExecutorSuite, task
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and groups")
+
+
+class TestProcesses(ExecutorSuite):
+    def executor(self, objective, slots):
+        return Processes(objective, slots)
+
+
+def outcome_of(objective, one=None, **arguments):
+    executor = Processes(objective, 1, **arguments)
+    try:
+        executor.submit(one or task())
+        return ExecutorSuite().until_end(executor)[1]
+    finally:
+        executor.close()
+
+
+def test_a_closure_is_sent():
+    factor = 3
+    assert outcome_of(lambda x: factor * x).metrics == {"loss": 1.5}
+
+
+def test_what_cannot_be_sent_is_refused_before_any_trial():
+    lock = threading.Lock()
+    with pytest.raises(InvalidInput, match="workers=1 or threads"):
+        Processes(lambda x: lock and x, 1)
+
+
+def test_what_cannot_be_loaded_fails_the_trial_with_the_reason():
+    class Unloadable:
+        def __reduce__(self):
+            return eval, ("1 / 0",)
+
+    thing = Unloadable()
+    failure = outcome_of(lambda x: thing and x).failure
+    assert failure.kind == "ZeroDivisionError"
+
+
+def test_a_trial_that_ends_its_process_fails_and_the_next_gets_a_fresh_one():
+    def leave(trial):
+        if trial.number == 0:
+            os._exit(3)
+        return 1.0
+
+    executor = Processes(leave, 1)
+    executor.submit(task(0))
+    outcome = ExecutorSuite().until_end(executor)[1]
+    assert outcome.failure.kind == "died" and "exit code 3" in outcome.failure.message
+    executor.submit(task(1))
+    assert ExecutorSuite().until_end(executor)[1].state is TrialState.COMPLETE
+    executor.close()
+
+
+def hang(trial):
+    """Tells its process id, and never returns."""
+    trial.report(float(os.getpid()), 0)
+    trial.should_prune()
+    threading.Event().wait()
+
+
+@posix
+def test_a_worker_killed_from_outside_fails_its_trial():
+    executor = Processes(hang, 1)
+    executor.submit(task(judged=True))
+    progress = next(ExecutorSuite().messages(executor))
+    os.kill(int(progress.reports[0].metrics["loss"]), signal.SIGKILL)
+    outcome = ExecutorSuite().until_end(executor)[1]
+    executor.close()
+    assert outcome.failure.kind == "died" and "SIGKILL" in outcome.failure.message
+
+
+@posix
+def test_an_idle_worker_killed_from_outside_is_replaced():
+    executor = Processes(lambda x: x, 1)
+    for number in range(2):
+        executor.submit(task(number))
+        assert ExecutorSuite().until_end(executor)[1].state is TrialState.COMPLETE
+        if number == 0:
+            (pid,) = executor.pids
+            os.kill(pid, signal.SIGKILL)
+            psutil.wait_procs([psutil.Process(pid)], timeout=0) if psutil.pid_exists(pid) else None
+            while executor.pids:
+                executor.wait(0.05)
+    executor.close()
+
+
+def test_a_time_limit_kills_the_trial_with_its_children():
+    def hang_with_child(trial):
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        trial.report(float(child.pid), 0)
+        trial.should_prune()
+        child.wait()
+        return 1.0
+
+    executor = Processes(hang_with_child, 1, Resources(seconds=1.0))
+    executor.submit(task(judged=True))
+    progress, outcome = ExecutorSuite().until_end(executor)
+    child = int(progress[0].reports[0].metrics["loss"])
+    assert outcome.failure.kind == "timeout" and "1 second" in outcome.failure.message
+    executor.close()
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_memory_limit_kills_the_trial():
+    def swell(trial):
+        taken = bytearray(600 * 2**20)
+        taken[:: 4096] = b"1" * len(taken[:: 4096])
+        threading.Event().wait()
+        return float(len(taken))
+
+    outcome = outcome_of(swell, resources=Resources(memory=400 * 2**20))
+    assert outcome.failure.kind == "memory" and "limit is 400 MiB" in outcome.failure.message
+
+
+def test_each_slot_has_its_own_environment(monkeypatch):
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+    def look(trial):
+        trial.set_user_attr("env", {k: os.environ.get(k) for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")})
+        return 1.0
+
+    executor = Processes(look, 2, Resources(cpus=2.5, gpus=1), gpus=["a", "b"])
+    executor.submit(task(0))
+    executor.submit(task(1))
+    seen = []
+    for message in ExecutorSuite().messages(executor):
+        seen.append(message.attrs["env"])
+        if len(seen) == 2:
+            break
+    executor.close()
+    assert {env["CUDA_VISIBLE_DEVICES"] for env in seen} == {"a", "b"}
+    assert all(env["OMP_NUM_THREADS"] == "2" and env["MKL_NUM_THREADS"] == "7" for env in seen)
+
+
+def test_devices_are_shared_out(monkeypatch):
+    assert shared_out(4, 0.5, ["0", "1"]) == [["0"], ["1"], ["0"], ["1"]]
+    assert shared_out(2, 2, list("0123")) == [["0", "1"], ["2", "3"]]
+    with pytest.raises(InvalidInput, match=r"5 slots with gpus=0.5 each .* 2 devices .* hold 4"):
+        shared_out(5, 0.5, ["0", "1"])
+    with pytest.raises(InvalidInput, match="fraction of one device"):
+        shared_out(1, 1.5, ["0", "1"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    assert [e["CUDA_VISIBLE_DEVICES"] for e in environments(2, Resources(gpus=1))] == ["4", "5"]
+
+
+SCRIPT = """
+import os, sys
+from kilter.executors.processes import Processes
+from kilter.testing.executor import ExecutorSuite, task
+offset = 1.0
+def objective(x): return x + offset
+executor = Processes(objective, 1)
+executor.submit(task())
+print(ExecutorSuite().until_end(executor)[1].metrics["loss"])
+executor.close()
+"""
+
+
+def test_a_script_without_a_main_guard_works(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=environment(), capture_output=True, timeout=60)
+    assert done.stdout.decode().strip() == "1.5", done.stderr.decode()
+
+
+ORPHANS = """
+import os, time
+from kilter.executors.processes import Processes
+from kilter.testing.executor import ExecutorSuite, task
+def objective(trial):
+    trial.report(float(os.getpid()), 0)
+    trial.should_prune()
+    while True: time.sleep(60)
+executor = Processes(objective, 1)
+executor.submit(task(judged=True))
+for message in ExecutorSuite().messages(executor):
+    print(int(message.reports[0].metrics["loss"]), flush=True)
+"""
+
+
+@posix
+def test_workers_end_when_the_parent_is_killed():
+    parent = subprocess.Popen([sys.executable, "-c", ORPHANS], env=environment(), stdout=subprocess.PIPE)
+    worker = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert has_ended(worker)
+
+
+def has_ended(process):
+    try:
+        process.wait(timeout=20)
+    except psutil.TimeoutExpired:
+        return process.status() == psutil.STATUS_ZOMBIE  # nobody may be there to collect it
+    return True
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -1,0 +1,284 @@
+"""SQLiteStorage: conformance, what it costs, and what can go wrong with a file."""
+
+import json
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kilter.core.errors import StorageError, StorageTooNew, StorageUnsafe
+from kilter.core.events import Ended, Failure, Noted, Report, TrialState
+from kilter.storage import sqlite
+from kilter.storage.sqlite import SQLiteStorage
+from kilter.testing.storage import StorageSuite, created, ended, every_kind, started, waiting
+
+
+class TestSQLite(StorageSuite):
+    @pytest.fixture
+    def storage(self, tmp_path):
+        storage = SQLiteStorage(tmp_path / "studies.db")
+        yield storage
+        storage.close()
+
+    def reopen(self, storage):
+        return SQLiteStorage(storage.path)
+
+
+@pytest.fixture
+def storage(tmp_path):
+    storage = SQLiteStorage(tmp_path / "studies.db")
+    yield storage
+    storage.close()
+
+
+def traced(storage, act):
+    statements = []
+    storage._connection.set_trace_callback(statements.append)
+    act()
+    storage._connection.set_trace_callback(None)
+    return [statement.split()[0] for statement in statements]
+
+
+# What a trial costs.
+
+
+@pytest.mark.parametrize("event", [started(0), ended(0, reports=(Report(0, {"loss": 1.0}),))])
+def test_one_event_takes_two_statements(storage, event):
+    study = storage.create("a", created())
+    assert traced(storage, lambda: storage.append(study, [event], 1)) == ["BEGIN", "SELECT", "INSERT", "COMMIT"]
+
+
+def test_an_end_and_the_next_start_share_a_transaction(storage):
+    study = storage.create("a", created())
+    storage.append(study, [started(0)], 1)
+    both = traced(storage, lambda: storage.append(study, [ended(0), started(1)], 2))
+    assert both == ["BEGIN", "SELECT", "INSERT", "INSERT", "COMMIT"]
+
+
+def test_what_writes_nothing_is_rolled_back(storage):
+    study = storage.create("a", created())
+    storage.append(study, [started(0)], 1)
+    assert traced(storage, lambda: storage.append(study, [started(0)], 2)) == ["BEGIN", "SELECT", "INSERT", "ROLLBACK"]
+    assert traced(storage, lambda: storage.append(study, [], 2)) == ["SELECT"]
+
+
+# What people see who open the file.
+
+
+def test_the_view_of_trials(storage):
+    study = storage.create("a", created())
+    lost = Ended(2, 1, TrialState.FAIL, {}, 5.0, failure=Failure("lost", "worker gone"))
+    pruned = Ended(3, 1, TrialState.PRUNED, {"loss": float("inf")}, 5.0)
+    broken = Ended(4, 1, TrialState.FAIL, {}, 5.0, failure=Failure("ValueError", "bad"))
+    events = [started(0), ended(0, loss=0.25, params={"lr": 0.5}), started(1), started(2), lost, started(3), pruned]
+    storage.append(study, [*events, started(4), broken, waiting(5), ended(1, loss=9.0, late=True)], 1)
+    rows = storage._connection.execute("SELECT number, state, json_extract(params, '$.lr'), metrics, failure FROM trials")
+    assert rows.fetchall() == [
+        (0, "complete", 0.5, '{"loss":0.25}', None),
+        (1, "running", 0.1, None, None),
+        (2, "waiting", 0.1, "{}", "lost"),
+        (3, "pruned", 0.1, '{"loss":"inf"}', None),
+        (4, "failed", 0.1, "{}", "ValueError"),
+        (5, "waiting", 0.2, None, None),
+    ]
+    storage.append(study, [started(2, 2, fresh=False)], 1)
+    row = storage._connection.execute("SELECT study, state, attempt, started, ended, message FROM trials WHERE number = 2")
+    assert row.fetchall() == [("a", "running", 2, 2.0, None, None)]
+
+
+def test_each_body_is_json_for_sqlite(storage):
+    study = storage.create("a", created())
+    storage.append(study, [*every_kind(), ended(3, loss=float("nan")), Noted(0, {"x": float("inf")}, 1.0)], 1)
+    assert storage._connection.execute("SELECT min(json_valid(body)), count(*) FROM event").fetchone() == (1, 14)
+
+
+# Processes.
+
+
+def test_it_survives_a_fork(storage):
+    study = storage.create("a", created())
+    child = os.fork()
+    if child == 0:
+        try:
+            storage.append(study, [started(0)], 1)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert storage.append(study, [started(0)], 1).refused == [started(0)]
+    assert len(storage.read(study)) == 2
+
+
+def test_it_can_be_pickled(storage):
+    study = storage.create("a", created())
+    assert pickle.loads(pickle.dumps(storage)).read(study) == storage.read(study)
+
+
+CREATOR = """
+import sys, time
+from kilter.core.errors import StudyExists
+from kilter.storage.sqlite import SQLiteStorage
+from kilter.testing.storage import created, waiting
+import os
+path, start = sys.argv[1], float(sys.argv[2])
+time.sleep(max(0.0, start - time.time()))
+for _ in range(8):
+    child = os.fork()
+    if child == 0:
+        break
+else:
+    sys.exit(max(os.waitpid(-1, 0)[1] for _ in range(8)) != 0)
+try:
+    storage = SQLiteStorage(path)
+    try:
+        study = storage.create("a", created())
+    except StudyExists:
+        [study] = [row.id for row in storage.studies()]
+    storage.append(study, [waiting()], 1)
+except BaseException as error:
+    print(repr(error), file=sys.stderr)
+    os._exit(1)
+os._exit(0)
+"""
+
+
+def test_32_processes_create_the_file_at_once(tmp_path):
+    path = str(tmp_path / "new.db")
+    start = str(time.time() + 2.5)  # four interpreters have come up by then; each forks eight
+    command = [sys.executable, "-c", CREATOR, path, start]
+    crowd = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    outcomes = [(process.communicate()[1], process.returncode) for process in crowd]
+    assert outcomes == [("", 0)] * 4
+    storage = SQLiteStorage(path)
+    [row] = storage.studies()
+    assert sorted(entry.event.number for entry in storage.read(row.id, 1)) == list(range(32))
+
+
+# What can be wrong with a file.
+
+
+def test_a_newer_file(storage):
+    storage._connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StorageTooNew, match="99.*up to 1.*upgrade kilter"):
+        SQLiteStorage(storage.path)
+
+
+def test_an_older_file_is_migrated(storage, monkeypatch):
+    study = storage.create("a", created())
+    more = "CREATE TABLE later (x);\nCREATE TRIGGER t AFTER INSERT ON later BEGIN\n  SELECT 1;\nEND;\n"
+    monkeypatch.setattr(sqlite, "MIGRATIONS", (*sqlite.MIGRATIONS, more))
+    newer = SQLiteStorage(storage.path)
+    assert newer.read(study) == [(1, created())]
+    assert newer._connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert newer._connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
+
+
+def test_a_migration_that_fails_changes_nothing(storage, monkeypatch):
+    monkeypatch.setattr(sqlite, "MIGRATIONS", (*sqlite.MIGRATIONS, "CREATE TABLE later (x);\nCREATE nonsense;\n"))
+    with pytest.raises(StorageError):
+        SQLiteStorage(storage.path)
+    monkeypatch.undo()
+    assert SQLiteStorage(storage.path)._connection.execute(
+        "SELECT count(*) FROM sqlite_master WHERE name = 'later'"
+    ).fetchone() == (0,)
+
+
+def test_the_database_of_another_program(tmp_path):
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE customers (name)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="another program"):
+        SQLiteStorage(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    path = tmp_path / "notes.db"
+    path.write_text("dear diary, " * 100)
+    with pytest.raises(StorageError, match="not an SQLite file"):
+        SQLiteStorage(path)
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(StorageError, match="make its folder"):
+        SQLiteStorage(tmp_path / "nowhere" / "x.db")
+
+
+def test_a_file_that_cannot_be_written(storage):
+    study = storage.create("a", created())
+    storage._connection.execute("PRAGMA query_only = ON")  # the tests may run as root, whom no permission stops
+    with pytest.raises(StorageError, match="cannot be written"):
+        storage.append(study, [started(0)], 1)
+    assert len(storage.read(study)) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anything")
+def test_a_read_only_file(storage):
+    storage.close()
+    os.chmod(storage.path, 0o444)
+    readonly = SQLiteStorage(storage.path)
+    with pytest.raises(StorageError, match="cannot be written"):
+        readonly.create("a", created())
+
+
+def test_a_full_disk(storage):
+    study = storage.create("a", created())
+    [pages] = storage._connection.execute("PRAGMA page_count").fetchone()
+    storage._connection.execute(f"PRAGMA max_page_count = {pages + 5}")
+    batch = [started(0), Noted(0, {"blob": "x" * 100_000}, 1.0)]
+    with pytest.raises(StorageError, match="no space left"):
+        storage.append(study, batch, 1)
+    assert len(storage.read(study)) == 1
+    storage._connection.execute("PRAGMA max_page_count = 1000000")
+    assert storage.append(study, batch, 1).refused == []
+
+
+def test_a_lock_that_is_never_given_back(storage, monkeypatch):
+    study = storage.create("a", created())
+    other = sqlite3.connect(storage.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    storage._connection.execute("PRAGMA busy_timeout = 20")
+    with pytest.raises(StorageError, match="locked by another process"):
+        storage.append(study, [started(0)], 1)
+    other.execute("ROLLBACK")
+    assert storage.append(study, [started(0)], 1).refused == []
+    other.close()
+
+
+def test_a_folder_without_wal():
+    connection = sqlite3.connect(":memory:", isolation_level=None)  # answers 'memory' when asked for WAL
+    with pytest.raises(StorageUnsafe, match="local disk"):
+        sqlite._prepare(connection, "/net/x.db")
+
+
+def test_a_damaged_event(storage):
+    study = storage.create("a", created())
+    storage._connection.execute("UPDATE event SET body = '{\"problem\":'")
+    with pytest.raises(StorageError, match="cannot be read"):
+        storage.read(study)
+
+
+def test_a_log_that_was_replaced(storage):
+    study = storage.create("a", created())
+    with pytest.raises(StorageError, match="beyond the end"):
+        storage.append(study, [started(0)], 17)
+    assert len(storage.read(study)) == 1
+
+
+def test_a_closed_storage_says_so(storage):
+    storage.close()
+    with pytest.raises(StorageError, match="closed"):
+        storage.studies()
+
+
+def test_plain_sql_reads_a_metric(storage):
+    study = storage.create("a", created())
+    storage.append(study, [started(0), ended(0, loss=0.125)], 1)
+    [text] = storage._connection.execute("SELECT metrics FROM trials").fetchone()
+    assert json.loads(text) == {"loss": 0.125}
