@@ -69,7 +69,9 @@ def kilter_study(storage: str | None, name: str) -> Any:
         "width": kilter.Int(16, 512, log=True),
         "activation": kilter.Choice(["relu", "gelu", "tanh"]),
     }
-    return kilter.create_study(name, storage, sampler="random", seed=0, space=space, load_if_exists=True)
+    return kilter.create_study(
+        study_name=name, storage=storage, sampler="random", seed=0, space=space, load_if_exists=True
+    )
 
 
 def kilter_trials(study: Any, count: int) -> None:

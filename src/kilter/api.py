@@ -24,7 +24,7 @@ from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
 from kilter.runtime.progress import Silent, display
 from kilter.runtime.session import Session, check_objects
-from kilter.storage import open_storage
+from kilter.storage.urls import open_storage
 from kilter.trial import FrozenTrial, NewTrial
 
 if TYPE_CHECKING:

@@ -53,7 +53,15 @@ events = st.one_of(
     st.builds(Started, trials, attempts, configs, words, trials, times, st.booleans()),
     st.builds(Reported, trials, attempts, reports.filter(len), times),
     st.builds(
-        Ended, trials, attempts, st.sampled_from(TrialState), metrics, times, reports, st.none() | configs, failures,
+        Ended,
+        trials,
+        attempts,
+        st.sampled_from(TrialState),
+        metrics,
+        times,
+        reports,
+        st.none() | configs,
+        failures,
         st.booleans(),
     ),
     st.builds(Noted, st.none() | trials, attrs, times),
@@ -106,7 +114,7 @@ def test_what_is_not_json_is_named(bad):
 def test_a_list_that_holds_itself_is_named():
     loop = []
     loop.append(loop)
-    with pytest.raises(InvalidInput, match="'loop'.*holds itself"):
+    with pytest.raises(InvalidInput, match=r"'loop'.*holds itself"):
         encode(Noted(0, {"loop": loop}, 1.0))
 
 
@@ -136,7 +144,9 @@ def test_states_come_back_equal(best, names, by_number):
     json.loads(dumps_state(state), parse_constant=pytest.fail)
 
 
-@pytest.mark.parametrize("array", [np.array(3), np.zeros((0, 2)), np.arange(6).reshape(2, 3).T, np.array([True]), np.zeros(2, "f4")])
+@pytest.mark.parametrize(
+    "array", [np.array(3), np.zeros((0, 2)), np.arange(6).reshape(2, 3).T, np.array([True]), np.zeros(2, "f4")]
+)
 def test_arrays_keep_type_and_shape(array):
     back = loads_state(State, dumps_state(State(mean=array))).mean
     np.testing.assert_array_equal(back, array)

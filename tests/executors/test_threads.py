@@ -162,7 +162,7 @@ class LeavesAProcess(Broken):
 
 
 @pytest.mark.parametrize(
-    "broken, check",
+    ("broken", "check"),
     [
         (WrongNumber, "test_it_brings_home_the_result"),
         (SwallowsTraceback, "test_it_tells_of_an_exception"),
@@ -209,7 +209,9 @@ def test_a_judged_step_is_one_message():
     executor = Threads(ask, 1)
     executor.submit(task(judged=True))
     (message,) = executor.wait(20)
-    assert isinstance(message, Progress) and message.reports and message.reply is not None
+    assert isinstance(message, Progress)
+    assert message.reports
+    assert message.reply is not None
     message.reply(False)
     assert isinstance(executor.wait(20)[0], Outcome)
     executor.close()

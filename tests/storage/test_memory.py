@@ -45,8 +45,8 @@ def test_threads_claim_each_number_once():
 
 
 class Reversed(MemoryStorage):
-    def read(self, study, after=0):
-        return super().read(study, after)[::-1]
+    def read(self, study, after=0, count=None):
+        return super().read(study, after, count)[::-1]
 
 
 class NewestFirst(MemoryStorage):
@@ -76,8 +76,13 @@ class ForgetsOwn(MemoryStorage):
 
 
 class ReadsTooMuch(MemoryStorage):
-    def read(self, study, after=0):
-        return super().read(study, max(after - 1, 0))
+    def read(self, study, after=0, count=None):
+        return super().read(study, max(after - 1, 0), count)
+
+
+class ReadsAll(MemoryStorage):
+    def read(self, study, after=0, count=None):
+        return super().read(study, after)
 
 
 class MixesStudies(MemoryStorage):
@@ -87,8 +92,12 @@ class MixesStudies(MemoryStorage):
 
 class LosesInfinity(MemoryStorage):
     def append(self, study, events, after=0, limit=None):
-        events = [replace(e, metrics={k: min(v, 1e308) for k, v in e.metrics.items()}, reports=())
-                  if isinstance(e, Ended) else e for e in events]
+        events = [
+            replace(e, metrics={k: min(v, 1e308) for k, v in e.metrics.items()}, reports=())
+            if isinstance(e, Ended)
+            else e
+            for e in events
+        ]
         return super().append(study, events, after, limit)
 
 
@@ -156,8 +165,8 @@ class KeepsLeases(MemoryStorage):
 
 
 class SwapsEntries(MemoryStorage):
-    def read(self, study, after=0):
-        entries = super().read(study, after)
+    def read(self, study, after=0, count=None):
+        entries = super().read(study, after, count)
         return [Entry(entry.position, other.event) for entry, other in zip(entries, entries[::-1])]
 
 
@@ -174,6 +183,7 @@ SABOTAGE = [
     (SwapsEntries, "events_come_back_as_they_were"),
     (ForgetsOwn, "append_returns_what_was_missed"),
     (ReadsTooMuch, "read_starts_after_a_position"),
+    (ReadsAll, "read_starts_after_a_position"),
     (MixesStudies, "studies_do_not_mix"),
     (LosesInfinity, "numbers_that_are_not_finite_survive"),
     (TearsBatches, "an_attribute_that_is_not_json_is_refused_by_name"),

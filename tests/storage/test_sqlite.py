@@ -76,7 +76,8 @@ def test_the_view_of_trials(storage):
     broken = Ended(4, 1, TrialState.FAIL, {}, 5.0, failure=Failure("ValueError", "bad"))
     events = [started(0), ended(0, loss=0.25, params={"lr": 0.5}), started(1), started(2), lost, started(3), pruned]
     storage.append(study, [*events, started(4), broken, waiting(5), ended(1, loss=9.0, late=True)], 1)
-    rows = storage._connection.execute("SELECT number, state, json_extract(params, '$.lr'), metrics, failure FROM trials")
+    columns = "number, state, json_extract(params, '$.lr'), metrics, failure"
+    rows = storage._connection.execute(f"SELECT {columns} FROM trials")
     assert rows.fetchall() == [
         (0, "complete", 0.5, '{"loss":0.25}', None),
         (1, "running", 0.1, None, None),
@@ -86,7 +87,8 @@ def test_the_view_of_trials(storage):
         (5, "waiting", 0.2, None, None),
     ]
     storage.append(study, [started(2, 2, fresh=False)], 1)
-    row = storage._connection.execute("SELECT study, state, attempt, started, ended, message FROM trials WHERE number = 2")
+    columns = "study, state, attempt, started, ended, message"
+    row = storage._connection.execute(f"SELECT {columns} FROM trials WHERE number = 2")
     assert row.fetchall() == [("a", "running", 2, 2.0, None, None)]
 
 
@@ -163,7 +165,7 @@ def test_32_processes_create_the_file_at_once(tmp_path):
 
 def test_a_newer_file(storage):
     storage._connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StorageTooNew, match="99.*up to 1.*upgrade kilter"):
+    with pytest.raises(StorageTooNew, match=r"99.*up to 1.*upgrade kilter"):
         SQLiteStorage(storage.path)
 
 

@@ -404,5 +404,4 @@ def _tagged(value: Any) -> Any:
 
 def _array(tag: dict[str, Any]) -> np.ndarray:
     flat: np.ndarray = np.frombuffer(base64.b64decode(tag["$array"]), dtype=np.dtype(tag["dtype"]))
-    shaped: np.ndarray = flat.reshape(tag["shape"])
-    return shaped.copy()  # frombuffer's own memory cannot be written
+    return np.array(flat.reshape(tag["shape"]))  # frombuffer's own memory cannot be written

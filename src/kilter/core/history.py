@@ -166,12 +166,8 @@ class Reports:
             self._grow(stop)
         self._trial[start:stop] = number
         self._step[start:stop] = [report.step for report in reports]
-        for i, (_, metrics) in enumerate(reports, start):
-            for name, value in metrics.items():
-                column = self._columns.get(name)
-                if column is None:
-                    column = self._columns[name] = np.full(len(self._trial), np.nan)
-                column[i] = value
+        for name in {name for _, metrics in reports for name in metrics}:
+            self._column(name)[start:stop] = [metrics.get(name, math.nan) for _, metrics in reports]
         spans = self._rows.get(number)
         if spans is None:
             self._rows[number] = [start, stop]
@@ -180,6 +176,11 @@ class Reports:
         else:
             spans += [start, stop]
         self.count = stop
+
+    def _column(self, name: str) -> np.ndarray:
+        if name not in self._columns:
+            self._columns[name] = np.full(len(self._trial), np.nan)
+        return self._columns[name]
 
     def _grow(self, needed: int) -> None:
         size = max(needed, 2 * len(self._trial))

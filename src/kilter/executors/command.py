@@ -37,7 +37,15 @@ from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.executors.context import failure_of
-from kilter.executors.processes import environments, kill_tree, out_of_memory, out_of_time, own_group, signal_group, tree_memory
+from kilter.executors.processes import (
+    environments,
+    kill_tree,
+    out_of_memory,
+    out_of_time,
+    own_group,
+    signal_group,
+    tree_memory,
+)
 from kilter.executors.threads import failed
 
 SPECIALS = ("trial", "attempt", "seed", "dir")
@@ -211,7 +219,8 @@ class _Values:
     def get(self, name: str) -> Plain:
         if name in SPECIALS:
             task = self.task
-            return {"trial": task.number, "attempt": task.attempt, "seed": task.seed, "dir": self.directory}[name]
+            known: dict[str, Plain] = {"trial": task.number, "attempt": task.attempt, "seed": task.seed, "dir": self.directory}
+            return known[name]
         return self.task.params.get(name)
 
     def is_missing(self, text: _Text) -> bool:
@@ -481,7 +490,7 @@ class _Run:
         try:
             os.makedirs(directory, exist_ok=True)
             outcome = self._outcome(directory)
-        except BaseException as error:  # noqa: BLE001 - a program that is not there, a full disk: the trial failed
+        except BaseException as error:
             outcome = failed(task, failure_of(error), error)
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -12,6 +12,7 @@ A worker that dies fails its trial and no other; the next trial of that slot get
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -289,10 +290,8 @@ class _Worker:
 
     def end(self, deadline: float) -> None:
         """Wait until it has ended, and kill what is left of it after the deadline."""
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
     def receive(self) -> Iterable[tuple[str, Any]]:
@@ -354,7 +353,8 @@ class _Door:
         self._payload = payload
         self._closed = False
         self._arrivals: queue.SimpleQueue[tuple[str, connections.Connection]] = queue.SimpleQueue()
-        threading.Thread(target=self._answer, name="kilter-door", daemon=True).start()
+        self._thread = threading.Thread(target=self._answer, name="kilter-door", daemon=True)
+        self._thread.start()
 
     def arrivals(self) -> list[tuple[str, connections.Connection]]:
         """Who has come in since the bell was last answered."""
@@ -370,6 +370,7 @@ class _Door:
             connections.Client(self.address, authkey=self.key).close()  # wakes the thread, which then closes the rest
         except (OSError, EOFError, AuthenticationError):
             pass
+        self._thread.join(FAREWELL)
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -467,10 +468,8 @@ def kill_tree(pid: int) -> None:
         family = []
     signal_group(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     for process in [*family, *_process(pid)]:
-        try:
+        with contextlib.suppress(psutil.Error):
             process.kill()
-        except psutil.Error:
-            pass
 
 
 def signal_group(pid: int, number: int) -> None:
@@ -527,7 +526,7 @@ def _pickled(objective: Callable[..., Any], space: Space | None) -> bytes:
 
     try:
         payload: bytes = cloudpickle.dumps((objective, space))
-    except Exception as error:  # noqa: BLE001 - whatever a foreign __reduce__ raises
+    except Exception as error:
         raise InvalidInput(
             f"the objective cannot be sent to another process ({type(error).__name__}: {error}): open such things "
             "inside the objective, or use workers=1 or threads"

@@ -57,7 +57,7 @@ def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Spac
         outcome = perform(objective, task, reporting.send, reporting.should_stop, space)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - one bad trial should not cost the worker
+    except BaseException as error:
         outcome = failed(task, failure_of(error))
     return replace(reporting.complete(outcome), error=None)
 
@@ -67,7 +67,7 @@ def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
     try:
         objective, space = pickle.loads(payload)
         return objective, space
-    except BaseException as error:  # noqa: BLE001 - an import of the user's may raise anything
+    except BaseException as error:
         reason = error
 
     def unloadable(trial: Any) -> NoReturn:
@@ -77,11 +77,9 @@ def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
 
 
 def _sendable(outcome: Outcome) -> bytes:
-    import cloudpickle
-
     try:
-        data: bytes = cloudpickle.dumps(outcome)
-    except Exception as error:  # noqa: BLE001 - whatever a foreign __reduce__ raises
+        data = pickle.dumps(outcome)
+    except Exception as error:
         failure = Failure("return", f"what the trial left cannot be sent to the parent: {error}")
         data = pickle.dumps(
             replace(outcome, state=TrialState.FAIL, metrics={}, attrs={}, params=None, extensions={}, failure=failure)

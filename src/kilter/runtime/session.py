@@ -40,6 +40,9 @@ log = logging.getLogger("kilter")
 SNAPSHOT_EVERY = 10_000
 """Entries between snapshots; replaying that many takes a fraction of a second."""
 
+CHUNK = 5_000
+"""Entries read at once: a long log need not be in memory twice."""
+
 
 class Session:
     """What one process knows of a study, and the only one who writes to its log."""
@@ -71,13 +74,19 @@ class Session:
     def sync(self) -> None:
         """Read what others wrote."""
         with self.lock:
-            self._take(self.storage.read(self.study, self.engine.position))
+            while True:
+                entries = self.storage.read(self.study, self.engine.position, CHUNK)
+                self._take(entries)
+                if len(entries) < CHUNK:
+                    break
+            self._snapshot_where_due()
 
     def write(self, *events: Event, limit: int | None = None) -> list[Event]:
         """Append events, take in all that is new in the log, and return the refused ones."""
         with self.lock:
             appended = self.storage.append(self.study, events, self.engine.position, limit)
             self._take(appended.entries)
+            self._snapshot_where_due()
             return appended.refused
 
     def _take(self, entries: Sequence[Entry]) -> None:
@@ -86,6 +95,8 @@ class Session:
             for entry in entries:
                 for observer in self.observers:
                     observer(entry.event)
+
+    def _snapshot_where_due(self) -> None:
         if self.engine.position - self._snapshot_at >= max(SNAPSHOT_EVERY, self._snapshot_at):
             self.save_snapshot()
 

@@ -51,14 +51,14 @@ class _Log:
         self.next_number = max(self.next_number, number + 1)
         return True
 
-    def after(self, position: int) -> list[Entry]:
-        """The entries after a position of this log."""
+    def after(self, position: int, count: int | None = None) -> list[Entry]:
+        """The entries after a position of this log, at most `count` of them."""
         if position > len(self.entries):
             raise StorageError(
                 f"position {position} is beyond the end ({len(self.entries)}) of the log of study {self.row.name!r}: "
                 "it is another log than the one that was read before"
             )
-        return self.entries[position:]
+        return self.entries[position : None if count is None else position + count]
 
 
 class MemoryStorage:
@@ -107,9 +107,9 @@ class MemoryStorage:
             new += log.entries[end:]
             return Appended(new, refused)
 
-    def read(self, study: int, after: int = 0) -> list[Entry]:
+    def read(self, study: int, after: int = 0, count: int | None = None) -> list[Entry]:
         with self._lock:
-            return self._log(study).after(after)
+            return self._log(study).after(after, count)
 
     def save_snapshot(self, study: int, position: int, version: str, data: bytes) -> None:
         with self._lock:

@@ -8,6 +8,7 @@ writer do not wait for each other; synchronous=NORMAL can lose the last commits 
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from kilter.core import codec
@@ -112,9 +114,16 @@ MIGRATIONS = (VERSION_1,)
 """Scripts of SQL; script k turns a file of version k into one of version k + 1. Only ever add at the end."""
 
 # `position >= after`, not `>`: the entry we have read last comes along and proves that this is still the same log.
-SELECT = "SELECT position, kind, number, attempt, time, body FROM event WHERE study = ? AND position >= ? ORDER BY position"
+SELECT = (
+    "SELECT position, kind, number, attempt, time, body FROM event "
+    "WHERE study = ? AND position >= ? ORDER BY position LIMIT ?"
+)
+ALL = -1  # as a LIMIT
 INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 NEXT_NUMBER = "SELECT coalesce(max(created_number), -1) + 1 FROM event WHERE study = ? AND created_number IS NOT NULL"
+
+MANY = 2_000
+"""Entries from which on a read pauses the garbage collector."""
 
 HOT = (Started, Ended, Reported)  # returned to their writer as they are; others as a reader would see them
 
@@ -169,7 +178,7 @@ class SQLiteStorage:
         if not events:
             return Appended(self.read(study, after), [])
         with self._writing() as connection:
-            rows = connection.execute(SELECT, (study, after)).fetchall()
+            rows = connection.execute(SELECT, (study, after, ALL)).fetchall()
             entries = _entries(connection, study, rows, after)
             end: int = rows[-1][0]
             refused = []
@@ -182,10 +191,11 @@ class SQLiteStorage:
                     entries.append(Entry(end, written))
             return Appended(entries, refused)
 
-    def read(self, study: int, after: int = 0) -> list[Entry]:
+    def read(self, study: int, after: int = 0, count: int | None = None) -> list[Entry]:
         with self._reading() as connection:
-            rows = connection.execute(SELECT, (study, after)).fetchall()
-            return _entries(connection, study, rows, after)
+            most = ALL if count is None else count + 1  # the entry at `after` comes along
+            rows = connection.execute(SELECT, (study, after, most)).fetchall()
+            return _entries(connection, study, rows, after)[:count]
 
     def save_snapshot(self, study: int, position: int, version: str, data: bytes) -> None:
         with self._writing() as connection, _needing(connection, study):
@@ -207,7 +217,7 @@ class SQLiteStorage:
     def renew(self, study: int, worker: Worker, seconds: float) -> None:
         with self._writing() as connection, _needing(connection, study):
             connection.execute(
-                f"INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, {NOW} + ?)",
+                f"INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, {NOW} + ?)",  # noqa: S608 - a constant
                 (study, worker.id, worker.host, worker.pid, worker.born, seconds),
             )
 
@@ -220,7 +230,8 @@ class SQLiteStorage:
         with self._reading() as connection:
             _check_exists(connection, study)
             rows = connection.execute(
-                f"SELECT worker, host, pid, born, expires - {NOW} FROM lease WHERE study = ? ORDER BY worker", (study,)
+                f"SELECT worker, host, pid, born, expires - {NOW} FROM lease WHERE study = ? ORDER BY worker",  # noqa: S608
+                (study,),
             )
             return [(Worker(*row[:4]), row[4]) for row in rows]
 
@@ -242,9 +253,8 @@ class SQLiteStorage:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all or nothing, and no commit where there is nothing to commit."""
         connection = self._live()
-        with self._lock, _explained(self.path):
-            with _transaction(connection):
-                yield connection
+        with self._lock, _explained(self.path), _transaction(connection):
+            yield connection
 
     def _live(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
@@ -272,14 +282,32 @@ def _entries(connection: sqlite3.Connection, study: int, rows: list[Any], after:
             f"position {after} is beyond the end of the log of study {study}: "
             "the file was replaced by another one, such as an older copy; load the study again"
         )
-    decode = codec.decode
     known = 1 if after > 0 else 0
-    return [Entry(row[0], decode(row[1], row[2], row[3], row[4], row[5])) for row in rows[known:]]
+    with _collector_paused(len(rows) > MANY):
+        decode = codec.decode
+        return [
+            _make_entry((position, decode(kind, number, attempt, time, body)))
+            for position, kind, number, attempt, time, body in rows[known:]
+        ]
 
 
-def _insert(
-    connection: sqlite3.Connection, study: int, position: int, event: Event, limit: int | None
-) -> Event | None:
+_make_entry: Callable[[Any], Entry] = partial(tuple.__new__, Entry)  # Entry._make without its Python frame
+
+
+@contextmanager
+def _collector_paused(pause: bool) -> Iterator[None]:
+    """Keep the garbage collector from walking a million new reports again and again: half the time of a long read."""
+    pause = pause and gc.isenabled()
+    if pause:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if pause:
+            gc.enable()
+
+
+def _insert(connection: sqlite3.Connection, study: int, position: int, event: Event, limit: int | None) -> Event | None:
     """Write an event and return it as stored, or None where it is refused."""
     if isinstance(event, Enqueued) and event.number is None:
         event = replace(event, number=connection.execute(NEXT_NUMBER, (study,)).fetchone()[0])
@@ -303,7 +331,7 @@ def _check_exists(connection: sqlite3.Connection, study: int) -> None:
 
 
 def _not_found(connection: sqlite3.Connection, study: int) -> NoReturn:
-    known = [str(id) for (id,) in connection.execute("SELECT id FROM study ORDER BY id")]
+    known = [str(row[0]) for row in connection.execute("SELECT id FROM study ORDER BY id")]
     raise StudyNotFound.of("study with the id", study, known)
 
 
@@ -429,7 +457,7 @@ REMEDIES = (
     ("unable to open", "{path} cannot be opened: make its folder, or check its permissions"),
     ("not a database", "{path} is not an SQLite file: choose another file name"),
     ("malformed", "{path} is damaged: restore it from a copy, or try `sqlite3 FILE .recover`"),
-    ("locked", "{path} was locked by another process for %d seconds: find the one that holds it and end it" % PATIENCE),
+    ("locked", "{path} was locked by another process for a minute: find the one that holds it and end it"),
     ("disk I/O", "{path} cannot be read or written by the disk: check the disk, and that the file is on a local one"),
 )
 """What SQLite's message contains, and what we say."""

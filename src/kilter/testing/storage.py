@@ -1,12 +1,12 @@
 """What every storage has to do. Subclass StorageSuite, hand it your storage, and pytest runs the checks.
 
-    class TestMine(StorageSuite):
-        @pytest.fixture
-        def storage(self, tmp_path):
-            return MyStorage(tmp_path / "studies")
-
-        def reopen(self, storage):            # where two handles can share the data; else two checks are skipped
-            return MyStorage(storage.path)
+>>> class TestMine(StorageSuite):
+...     @pytest.fixture
+...     def storage(self, tmp_path):
+...         return MyStorage(tmp_path / "studies")
+...
+...     def reopen(self, storage):  # where two handles can share the data; else two checks are skipped
+...         return MyStorage(storage.path)
 """
 
 from __future__ import annotations
@@ -153,6 +153,10 @@ class StorageSuite:
         storage.append(study, [started(n) for n in range(5)], 1)
         assert [entry.position for entry in storage.read(study, 3)] == [4, 5, 6]
         assert storage.read(study, 6) == []
+        assert [entry.position for entry in storage.read(study, 0, 2)] == [1, 2]
+        assert [entry.position for entry in storage.read(study, 3, 2)] == [4, 5]
+        assert [entry.position for entry in storage.read(study, 5, 9)] == [6]
+        assert storage.read(study, 3, 0) == storage.read(study, 0, 0) == []
 
     def test_studies_do_not_mix(self, storage: Storage) -> None:
         """The same trial can be in two studies."""

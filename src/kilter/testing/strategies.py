@@ -60,18 +60,20 @@ def parameters(kinds: tuple[str, ...] = KINDS, objects: bool = True) -> st.Searc
 
 
 @st.composite
-def spaces(draw: Callable[..., Any], max_parameters: int = 6, objects: bool = False) -> Space:
+def spaces(
+    draw: Callable[..., Any], max_parameters: int = 6, objects: bool = False, kinds: tuple[str, ...] = KINDS
+) -> Space:
     """Spaces with conditions nested to any depth, choices that carry sub-spaces, and forbidden clauses."""
     names = (f"p{i}" for i in count())
     declared: dict[str, Parameter] = {}
     for _ in range(draw(st.integers(0, max_parameters))):
-        parameter = draw(parameters(objects=objects))
+        parameter = draw(parameters(kinds, objects))
         parents = [name for name, parent in declared.items() if _can_be_asked(parent)]
         for parent in draw(st.lists(st.sampled_from(parents), unique=True, max_size=2)) if parents else ():
             parameter = parameter.when({parent: draw(_some_values(declared[parent]))})
         declared[next(names)] = parameter
     if draw(st.booleans()):
-        declared[next(names)] = draw(_carriers(names, depth=2))
+        declared[next(names)] = draw(_carriers(names, kinds, depth=2))
     space = Space(declared)
     forbidden = draw(st.lists(_clauses(space), max_size=2)) if len(space) else []
     limited = Space(declared, forbidden)
@@ -184,13 +186,13 @@ def _some_values(parameter: Parameter) -> st.SearchStrategy[list[Any]]:
 
 
 @st.composite
-def _carriers(draw: Callable[..., Any], names: Any, depth: int) -> Choice:
+def _carriers(draw: Callable[..., Any], names: Any, kinds: tuple[str, ...], depth: int) -> Choice:
     """A choice whose options carry sub-spaces, some of which hold such a choice again."""
     options: dict[str, dict[str, Parameter]] = {}
     for option in draw(st.lists(st.sampled_from(["svm", "forest", "mlp"]), min_size=1, max_size=3, unique=True)):
-        options[option] = {next(names): draw(parameters(objects=False)) for _ in range(draw(st.integers(0, 2)))}
+        options[option] = {next(names): draw(parameters(kinds, objects=False)) for _ in range(draw(st.integers(0, 2)))}
         if depth and draw(st.booleans()):
-            options[option][next(names)] = draw(_carriers(names, depth - 1))
+            options[option][next(names)] = draw(_carriers(names, kinds, depth - 1))
     return Choice(options)
 
 
