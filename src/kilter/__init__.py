@@ -18,7 +18,14 @@ _HOME = {
     "kilter.core.space": ("Space",),
     "kilter.executors.context": ("Trial",),
 }
-_MODULES = ("exceptions", "logging", "samplers", "schedulers", "trial")
+_MODULES = ("exceptions", "logging", "samplers", "schedulers", "study", "trial")
+_INSTEAD = {
+    "pruners": "give create_study(scheduler=…) the name of one of kilter.schedulers, or leave it out",
+    "distributions": "use kilter.Float, kilter.Int, kilter.Choice",
+    "visualization": "read study.trials_dataframe()",
+    "copy_study": "pass the old study's .trials to the new one's add_trials()",
+}
+"""What to use in place of names that Optuna's users look for."""
 _PLACE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = sorted(_PLACE)
@@ -42,7 +49,8 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _MODULES:
         return import_module(f"kilter.{name}")
-    raise AttributeError(f"module 'kilter' has no attribute {name!r}")
+    hint = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+    raise AttributeError(f"module 'kilter' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -19,7 +19,7 @@ from kilter.core.space import Config, Space
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
 from kilter.engine.limits import Limits
-from kilter.executors.context import Trial, finish
+from kilter.executors.context import Trial, failure_of, finish
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
 from kilter.runtime.progress import Silent, display
@@ -162,14 +162,17 @@ class Study:
 
     # -- ask and tell ---------------------------------------------------------------------------------------------
 
-    def ask(self, n: int | Mapping[str, Parameter] | None = None) -> Any:
+    def ask(
+        self, n: int | Mapping[str, Parameter] | None = None, *, fixed_distributions: Mapping[str, Parameter] | None = None
+    ) -> Any:
         """A trial to evaluate; with `n` a list of so many. A dict of parameters is suggested at once.
 
-        Raises NotReady where the sampler has nothing left to try.
+        `fixed_distributions` is Optuna's word for that dict. Raises NotReady where the sampler has nothing left to try.
         """
-        if isinstance(n, Mapping):
+        suggested = n if isinstance(n, Mapping) else fixed_distributions
+        if suggested is not None:
             trial = self._ask()
-            for name, parameter in n.items():
+            for name, parameter in suggested.items():
                 trial.suggest(name, parameter)
             return trial
         return self._ask() if n is None else [self._ask() for _ in range(n)]
@@ -247,8 +250,8 @@ class Study:
         try:
             return self.problem.metrics(values), state or TrialState.COMPLETE, None
         except InvalidInput as error:
-            if state is None and str(error).endswith("is NaN"):
-                return {}, TrialState.FAIL, Failure("nan", str(error))
+            if state is None and " is nan:" in str(error):
+                return {}, TrialState.FAIL, failure_of(error)
             raise
 
     def enqueue_trial(

@@ -2,4 +2,7 @@
 
 from kilter.core.errors import KilterError, StorageError, StudyExists, StudyNotFound, TrialPruned
 
-__all__ = ["KilterError", "StorageError", "StudyExists", "StudyNotFound", "TrialPruned"]
+DuplicatedStudyError = StudyExists
+"""Optuna's name."""
+
+__all__ = ["DuplicatedStudyError", "KilterError", "StorageError", "StudyExists", "StudyNotFound", "TrialPruned"]

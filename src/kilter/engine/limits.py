@@ -52,13 +52,19 @@ class Ledger:
         self.since_best = 0
         self.same_failures = 0
         self.only_failure: str | None = None
+        self.states: dict[str, int] = {}
+        """How many finished trials there are in each state."""
+        self.failures: dict[str, list[int]] = {}
+        """By kind of failure: how many, and the latest trial."""
 
     def count(self, history: History, number: int) -> None:
         """Take in a trial that has just finished."""
         trial = history[number]
         self.cost += 0.0 if math.isnan(trial.seconds) else trial.seconds
+        self.states[trial.state.name] = self.states.get(trial.state.name, 0) + 1
         if trial.state is TrialState.FAIL:
             kind = trial.failure.kind if trial.failure else ""
+            self.failures[kind] = [self.failures.get(kind, [0])[0] + 1, number]
             if self.same_failures == len(history.finished) - 1 and self.only_failure in (None, kind):
                 self.same_failures += 1
                 self.only_failure = kind

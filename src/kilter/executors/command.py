@@ -7,8 +7,8 @@
     {file:yaml}         the path of a file with all parameters, nested at the dots of their names; also json and toml
     {{ }}               braces
 
-Metrics are looked for as JSON objects, a line each, on stdout and in the file $KILTER_REPORT; by patterns on stdout; and
-as a bare number on the last line of stdout.
+Metrics are looked for as JSON objects, a line each, on stdout and in the file $KILTER_REPORT; by patterns on stdout;
+and as a bare number on the last line of stdout.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from kilter.executors.processes import (
     signal_group,
     tree_memory,
 )
-from kilter.executors.threads import failed
+from kilter.executors.threads import UNLIMITED, failed
 
 SPECIALS = ("trial", "attempt", "seed", "dir")
 FORMATS = ("yaml", "json", "toml")
@@ -68,6 +68,7 @@ class Command:
     templates that are written there before the program starts. `metrics` are those that must be found; by default the
     ones that the study needs. With `shell`, argv is one text for the shell and values are quoted.
 
+    >>> task = Task(0, 1, {"lr": 0.1}, {}, seed=7, directory=None, judged=False)
     >>> Command(["train", "--lr", "{lr}"], 1).expand(task)
     ['train', '--lr', '0.1']
     """
@@ -81,7 +82,7 @@ class Command:
         shell: bool = False,
         metric_patterns: Mapping[str, str] | None = None,
         files: Mapping[str, str] | None = None,
-        resources: Resources = Resources(),
+        resources: Resources = UNLIMITED,
         metrics: Sequence[str] = (),
         gpus: Sequence[int | str] | None = None,
         grace: float = GRACE,
@@ -153,14 +154,16 @@ class Command:
                 if piece.name == "yaml":
                     _yaml()
             elif piece.kind in ("value", "flag") and piece.name not in space and piece.name not in SPECIALS:
-                raise UnknownName.of("placeholder", piece.name, [*space.names, *SPECIALS], "Double a brace to print it.")
+                raise UnknownName.of(
+                    "placeholder", piece.name, [*space.names, *SPECIALS], "Double a brace to print it."
+                )
         for name in SPECIALS:
             if name in space and any(piece.name == name for piece in self._pieces() if piece.kind != "file"):
                 raise InvalidInput(f"{{{name}}} is the {name} that kilter gives, but also a parameter: rename that")
 
     def expand(self, task: Task) -> list[str]:
         """The arguments of a task, as the program will get them; nothing is written."""
-        return self._template.expanded(_Values(task, task.directory or os.path.join("<directory>")))
+        return self._template.expanded(_Values(task, task.directory or "<directory>"))
 
     def _pieces(self) -> list[_Piece]:
         texts = [*self._template.arguments, *self._env.values(), *self._files.values(), self._cwd or []]
@@ -197,7 +200,9 @@ def _parsed(text: str) -> _Text:
 def _placeholder(inner: str, text: str) -> _Piece:
     name, colon, extra = inner.strip().partition(":")
     if not name:
-        raise InvalidInput(f"the placeholder {{{inner}}} in {text!r} names no parameter: double the braces to print them")
+        raise InvalidInput(
+            f"the placeholder {{{inner}}} in {text!r} names no parameter: double the braces to print them"
+        )
     if name == "file" and colon:
         if extra not in FORMATS:
             raise UnknownName.of("file format", extra, FORMATS)
@@ -219,7 +224,12 @@ class _Values:
     def get(self, name: str) -> Plain:
         if name in SPECIALS:
             task = self.task
-            known: dict[str, Plain] = {"trial": task.number, "attempt": task.attempt, "seed": task.seed, "dir": self.directory}
+            known: dict[str, Plain] = {
+                "trial": task.number,
+                "attempt": task.attempt,
+                "seed": task.seed,
+                "dir": self.directory,
+            }
             return known[name]
         return self.task.params.get(name)
 
@@ -351,7 +361,9 @@ def _check_nesting(names: Sequence[str]) -> None:
         for i in range(1, len(parts)):
             parent = ".".join(parts[:i])
             if parent in names:
-                raise InvalidInput(f"a file cannot hold both {parent!r} and {name!r}: rename the first, as {parent}.name")
+                raise InvalidInput(
+                    f"a file cannot hold both {parent!r} and {name!r}: rename the first, as {parent}.name"
+                )
 
 
 def _written(fmt: str, params: Mapping[str, Plain]) -> str:
@@ -490,7 +502,7 @@ class _Run:
         try:
             os.makedirs(directory, exist_ok=True)
             outcome = self._outcome(directory)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - no program, no disk: the trial failed
             outcome = failed(task, failure_of(error), error)
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -679,7 +691,7 @@ class _Run:
         last = self._findings.last_line
         seen = f"; the last line was {last[:80]!r}" if last else "; stdout was empty"
         names = ", ".join(map(repr, missing))
-        return f"the program never told {names}: looked for {', '.join(places)}{seen}. Print {{\"{missing[0]}\": 0.5}}"
+        return f'the program never told {names}: looked for {", ".join(places)}{seen}. Print {{"{missing[0]}": 0.5}}'
 
 
 class _Tail:

@@ -68,6 +68,11 @@ class Trial:
         return dict(self._values)
 
     @property
+    def distributions(self) -> dict[str, Parameter]:
+        """The parameters of the configuration."""
+        return {name: self._space[name] for name in self._values}
+
+    @property
     def config(self) -> dict[str, Plain]:
         """The configuration as the log holds it."""
         return self._config
@@ -214,6 +219,8 @@ def perform(
         state = TrialState.PRUNED
         metrics = dict(trial.last_report.metrics) if trial.last_report else {}
     except (Exception, SystemExit) as caught:
+        if isinstance(caught, SystemExit) and type(caught) is not SystemExit:
+            raise  # not the objective's own sys.exit() but a signal to this process
         state, error, failure = TrialState.FAIL, caught, failure_of(caught)
     return finish(trial, state, metrics, failure, error)
 
@@ -222,7 +229,7 @@ def failure_of(error: BaseException) -> Failure:
     """An exception as the log keeps it."""
     kind = type(error).__name__
     if isinstance(error, InvalidInput):
-        kind = "nan" if str(error).endswith("is NaN") else "return"
+        kind = "nan" if " is nan:" in str(error) else "return"
         return Failure(kind, str(error))
     return Failure(kind, str(error), "".join(traceback.format_exception(type(error), error, error.__traceback__)))
 

@@ -1,6 +1,6 @@
 """Runs trials in long-lived worker processes of our own, which can be limited, killed and replaced.
 
-    parent  --Popen, stdin: address, key, sys.path-->  worker      not multiprocessing: no main guard, works in notebooks
+    parent  --stdin: address, key, sys.path----->      worker      Popen, not multiprocessing: needs no main guard
     parent  --objective and space (cloudpickle)----->  worker      once
     parent  --Task------------------------------>      worker
     parent  <--(reports, asks)-------------------      worker
@@ -36,7 +36,7 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import Failure
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
-from kilter.executors.threads import failed
+from kilter.executors.threads import UNLIMITED, failed
 
 TICK = 0.2
 """Seconds between two looks at the memory of a trial, and at a process whose end the platform does not announce."""
@@ -67,7 +67,7 @@ class Processes:
         self,
         objective: Callable[..., Any],
         slots: int,
-        resources: Resources = Resources(),
+        resources: Resources = UNLIMITED,
         space: Space | None = None,
         gpus: Sequence[int | str] | None = None,
     ) -> None:
@@ -537,7 +537,7 @@ def _pickled(objective: Callable[..., Any], space: Space | None) -> bytes:
 def _sentinel(process: subprocess.Popen[bytes]) -> int | None:
     """Something to wait on that is ready once the process has ended, where the platform has it."""
     if os.name == "nt":
-        return int(getattr(process, "_handle"))
+        return int(getattr(process, "_handle"))  # noqa: B009 - private, and on Windows only
     try:
         return os.pidfd_open(process.pid)  # type: ignore[attr-defined, unused-ignore]
     except (AttributeError, OSError):

@@ -139,7 +139,7 @@ class _Run:
     def begin(self, objective: Callable[[dict[str, Any]], Any]) -> None:
         try:
             result = objective(self.problem.space.values(self.task.params))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a user's objective raises
             self._error = error
             return
         if isinstance(result, Generator):
@@ -164,7 +164,7 @@ class _Run:
             return float(seconds), Progress(self.task.number, self.task.attempt, (report,), asked)
         except TrialPruned:
             return 0.0, self.pruned()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a user's objective raises
             return 0.0, failed(self.task, failure_of(error), error)
 
     def pruned(self) -> Outcome:
@@ -176,7 +176,9 @@ class _Run:
 
     def _end(self, result: Any) -> tuple[float, Outcome]:
         if not isinstance(result, tuple) or len(result) != 2:
-            raise InvalidInput(f"the objective returned {result!r}: a simulated one returns (value or metrics, seconds)")
+            raise InvalidInput(
+                f"the objective returned {result!r}: a simulated one returns (value or metrics, seconds)"
+            )
         value, seconds = result
         try:
             return float(seconds), self._outcome(value)

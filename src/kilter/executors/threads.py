@@ -1,8 +1,8 @@
 """Runs trials in threads of this process: no start-up, nothing is copied, and nothing can be enforced.
 
-Worth it where the objective waits (for a server, a subprocess) or computes outside the interpreter lock. A thread cannot
-be killed, so `stop` only takes effect when the trial next asks should_prune or ships its reports, and limits on seconds
-or memory are refused: use Processes for those.
+Worth it where the objective waits (for a server, a subprocess) or computes outside the interpreter lock. A thread
+cannot be killed, so `stop` only takes effect when the trial next asks should_prune or ships its reports, and limits on
+seconds or memory are refused: use Processes for those.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
 from kilter.executors.context import failure_of, perform
+
+UNLIMITED = Resources()
+"""What a trial may use where nobody said."""
 
 Ship = Callable[[tuple[Report, ...]], None]
 Ask = Callable[[tuple[Report, ...]], bool]
@@ -70,14 +73,15 @@ class Threads:
         objective: Callable[..., Any],
         slots: int,
         space: Space | None = None,
-        resources: Resources = Resources(),
+        resources: Resources = UNLIMITED,
     ) -> None:
         if slots < 1:
             raise InvalidInput(f"slots={slots!r}: at least one thread is needed")
         for name in ("seconds", "memory"):
             if getattr(resources, name) is not None:
                 raise InvalidInput(
-                    f"{name}={getattr(resources, name)!r} cannot be enforced on a thread: use Processes, or drop the limit"
+                    f"{name}={getattr(resources, name)!r} cannot be enforced on a thread: "
+                    "use Processes, or drop the limit"
                 )
         self.slots = slots
         self._objective = objective
@@ -147,7 +151,7 @@ class _Run:
         task = self._task
         try:
             outcome = perform(objective, task, self._reporting.send, self._reporting.should_stop, space)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a thread that died silently would leave its trial running for ever
             outcome = failed(task, failure_of(error), error)
         outcome = self._reporting.complete(outcome)
         if self._stopped.is_set():

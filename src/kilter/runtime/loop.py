@@ -9,6 +9,7 @@ from kilter.core.errors import StudyAborted
 from kilter.core.history import Trial
 from kilter.core.interfaces import Executor, Outcome
 from kilter.engine.limits import Limits
+from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
 from kilter.runtime.signals import Interrupts, Terminated
 
@@ -44,8 +45,7 @@ class Run:
 
     def __call__(self) -> str:
         """Run until there is a reason to stop; the reason."""
-        interruptible = type(self.executor).__name__ == "Inline"
-        with Interrupts(interruptible) as self._interrupts:
+        with Interrupts(isinstance(self.executor, Inline)) as self._interrupts:
             try:
                 self._turn()
             except (KeyboardInterrupt, Terminated):
@@ -70,7 +70,7 @@ class Run:
             self._fill()
             if not self._running:
                 return
-            for message in self.executor.wait(self._patience()):
+            for message in self.executor.wait(TICK):
                 if isinstance(message, Outcome):
                     self._end(message)
                 else:
@@ -110,10 +110,6 @@ class Run:
         if total is not None and len(self.session.engine.history) >= total:
             return f"the study has its {total} trials"
         return "the sampler has nothing left to try"
-
-    def _patience(self) -> float | None:
-        """How long to wait for a message before looking round."""
-        return TICK
 
     def _end(self, outcome: Outcome) -> None:
         self._running.pop(outcome.number, None)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import TrialState
 from kilter.core.history import Trial
 from kilter.engine.limits import Limits
 from kilter.runtime.session import Session
@@ -105,32 +104,31 @@ class Status:
 
     def counts_text(self) -> str:
         """How many trials there are in each state."""
-        history = self.session.engine.history
-        states = [history[number].state for number in history.finished]
-        failed, pruned = states.count(TrialState.FAIL), states.count(TrialState.PRUNED)
-        parts = [f"{len(states) - failed - pruned} done"]
-        parts += [f"{pruned} pruned"] if pruned else []
-        parts += [f"{failed} failed"] if failed else []
-        parts += [f"{len(history.running)} running"] if history.running else []
+        states, running = self.session.engine.ledger.states, len(self.session.engine.history.running)
+        words = [("COMPLETE", "done"), ("PRUNED", "pruned"), ("FAIL", "failed")]
+        parts = [f"{states[state]} {word}" for state, word in words if states.get(state)] or ["0 done"]
+        parts += [f"{running} running"] if running else []
         return ", ".join(parts)
 
-    def rate_text(self) -> str:
-        """Trials a minute in this run, and how long it will take at that rate."""
+    def rate_text(self, over: bool = False) -> str:
+        """Trials a minute in this run, and how long it will take at that rate unless it is over."""
         done, elapsed = len(self.session.engine.history.finished) - self.before, self.now() - self.began
         if not done or elapsed <= 0:
             return span(elapsed)
         left = [] if self.goal is None else [(self.goal - self.before - done) * elapsed / done]
         left += [] if self.limits.seconds is None else [self.limits.seconds - elapsed]
-        remaining = f", ~{span(max(min(left), 0))} left" if left else ""
+        remaining = f", ~{span(max(min(left), 0))} left" if left and not over else ""
         return f"{span(elapsed)} elapsed{remaining}   {60 * done / elapsed:.3g}/min"
 
     def failures_text(self) -> str | None:
-        """The latest failure, where there is one."""
-        history = self.session.engine.history
-        if not history.finished:
+        """The most frequent failure with its count and latest message, where there is one."""
+        failures = self.session.engine.ledger.failures
+        if not failures:
             return None
-        last = history[history.finished[-1]]
-        return None if last.failure is None else f"trial {last.number} failed: {last.failure.kind}: {last.failure.message[:100]}"
+        kind, (count, number) = max(failures.items(), key=lambda item: item[1][0])
+        failure = self.session.engine.history[number].failure
+        message = failure.message.splitlines()[0][:100] if failure and failure.message else ""
+        return f"{kind} ×{count}: {message}  (trial {number})"
 
 
 class Plain:
@@ -226,7 +224,7 @@ class Live:
             table.add_row("", escape(status.params_text(status.best)))
         done = len(status.session.engine.history.finished)
         goal = f"/{status.goal}" if status.goal is not None else ""
-        table.add_row("trials", f"{done}{goal}   {status.counts_text()}   {status.rate_text()}")
+        table.add_row("trials", f"{done}{goal}   {status.counts_text()}   {status.rate_text(over=reason is not None)}")
         running = list(status.session.engine.history.running.values())[:3]
         if running and reason is None:
             table.add_row("running", escape("   ".join(f"#{t.number} {self._latest(t)}" for t in running)))

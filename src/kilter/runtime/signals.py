@@ -9,8 +9,11 @@ from types import FrameType
 from typing import Any
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
+class Terminated(SystemExit):
+    """SIGTERM arrived: the process ends with the status that shells expect of that, once the state is saved."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
 
 
 class Interrupts:

@@ -1,4 +1,6 @@
-"""What every executor has to do. Subclass ExecutorSuite in a test module and say how to make yours:
+"""What every executor has to do.
+
+Subclass ExecutorSuite in a test module and say how to make yours:
 
     class TestMine(ExecutorSuite):
         def executor(self, objective, slots):
@@ -29,7 +31,9 @@ from kilter.core.space import Space
 Make = Callable[[Callable[..., Any], int], Executor]
 
 
-def task(number: int = 0, *, judged: bool = False, directory: str | None = None, x: float = 0.5, attempt: int = 1) -> Task:
+def task(
+    number: int = 0, *, judged: bool = False, directory: str | None = None, x: float = 0.5, attempt: int = 1
+) -> Task:
     """A task of a problem with one parameter x in [0, 1] and the objective `loss`."""
     problem = Problem(Space({"x": Float(0, 1)}), (Objective("loss"),))
     return Task(number, attempt, {"x": x}, problem.to_json(), 7, directory, judged)

@@ -1,0 +1,44 @@
+"""The command `kilter`: one verb a module in kilter.cli.verbs, each a few lines over kilter.api; loaded when called."""
+
+from __future__ import annotations
+
+import click
+
+from kilter.cli.group import Verbs
+
+VERBS = {
+    "run": "Tune a program: create a study, or go on with it.",
+    "resume": "Go on with a study that `kilter run` made.",
+    "check": "Look a file over, show the command of one trial, or try it.",
+    "ls": "List the studies.",
+    "status": "Say where a study stands.",
+    "best": "Print the best configuration.",
+    "trials": "List the trials of a study.",
+    "trial": "Show one trial with its reports and its failure.",
+    "export": "Write all trials as CSV, JSON lines or Parquet.",
+    "enqueue": "Have a configuration tried next.",
+    "rm": "Remove a study.",
+}
+
+
+def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from kilter import __version__
+
+        click.echo(f"kilter {__version__}")
+        context.exit()
+
+
+@click.group(cls=Verbs, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def main() -> None:
+    """Tune the parameters of any program.
+
+    \b
+    kilter run -p 'lr=log(1e-5,1e-1)' --minimize loss -n 50 -- python train.py --lr {lr}
+    kilter best --format args
+
+    Exit codes: 0 done, 1 internal error, 2 wrong usage, 3 no such study or trial, 4 no successful trial, 5 storage
+    trouble, 6 target not reached (--strict), 130 and 143 interrupted, with everything saved.
+    """

@@ -1,0 +1,193 @@
+"""Parameters as people write them: `log(1e-5, 1e-1)` in a shell, `{ log = [1e-5, 1e-1] }` in TOML."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.parameter import UNSET, Boolean, Choice, Float, Int, Ordinal, Parameter, Prior
+
+KINDS = ("float", "int", "log", "choice", "ordinal", "bool")
+EXTRAS = ("step", "default", "when", "prior", "log")
+EXAMPLES = "log(1e-5,1e-1), float(0,1), int(1,8), {adam,sgd}, ordinal(16,32,64) or bool"
+
+
+def scalar(word: str) -> Any:
+    """What a bare word stands for: a JSON scalar where it reads as one, else text."""
+    word = word.strip()
+    if word in ("None", "none", "null"):
+        return None
+    if word in ("True", "False"):
+        return word == "True"
+    if len(word) > 1 and word[0] == word[-1] == "'":
+        return word[1:-1]
+    try:
+        value = json.loads(word)
+    except ValueError:
+        try:
+            return float(word) if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", word) else word
+        except ValueError:
+            return word
+    return value if not isinstance(value, (list, dict)) else word
+
+
+def _words(inner: str) -> list[str]:
+    """Cut at commas that stand outside quotes."""
+    return [word.strip() for word in re.findall(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""", inner)]
+
+
+def parse(given: str) -> tuple[str, dict[str, Any]]:
+    """A parameter from NAME=KIND, as an entry of a TOML file.
+
+    >>> parse("lr=log(1e-5, 1e-1)")
+    ('lr', {'log': [1e-05, 0.1]})
+    """
+    name, equals, text = given.partition("=")
+    if not equals or not name.strip() or not text.strip():
+        raise InvalidInput(f"the parameter {given!r} must read NAME=KIND, with KIND such as {EXAMPLES}")
+    return name.strip(), entry(text, given)
+
+
+def entry(text: str, given: str) -> dict[str, Any]:
+    """The TOML entry that a short form stands for."""
+    body, _, condition = text.partition(" if ")
+    body = body.strip()
+    more = {"when": condition.strip()} if condition.strip() else {}
+    if body == "bool":
+        return {"bool": True, **more}
+    if body.startswith("{") and body.endswith("}"):
+        return {"choice": [scalar(word) for word in _words(body[1:-1])], **more}
+    found = re.fullmatch(r"(\w+)\((.*)\)", body)
+    if not found:
+        raise InvalidInput(f"the parameter {given!r} is not understood: write {EXAMPLES}")
+    kind = found[1]
+    if kind not in KINDS:
+        raise UnknownName.of("kind of parameter", kind, KINDS, f"It stands in {given!r}.")
+    values, extras = [], {}
+    for word in _words(found[2]):
+        key, equals, value = word.partition("=")
+        if equals and key.strip() in EXTRAS:
+            extras[key.strip()] = scalar(value)
+        elif word == "log" and kind in ("int", "float"):
+            extras["log"] = True
+        else:
+            values.append(scalar(word))
+    return {kind: True if kind == "bool" else values, **extras, **more}
+
+
+def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The entries of [space]; tables of tables are names with dots."""
+    flat: dict[str, Any] = {}
+    for name, given in table.items():
+        path = f"{prefix}{name}"
+        if isinstance(given, Mapping) and given and not set(given) & {*KINDS, *EXTRAS} and all(
+            isinstance(inner, (Mapping, str)) for inner in given.values()
+        ):
+            flat.update(flattened(given, f"{path}."))
+        else:
+            flat[path] = given
+    return flat
+
+
+def parameter(name: str, given: Any) -> Parameter:
+    """The parameter that an entry of [space] describes."""
+    if isinstance(given, str):
+        given = entry(given, f"{name} = {given}")
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"space.{name} = {given!r}: write a table such as {{ log = [1e-5, 1e-1] }}")
+    for key in given:
+        if key not in KINDS and key not in EXTRAS:
+            raise UnknownName.of("setting", key, {*KINDS, *EXTRAS}, f"It stands in space.{name}.")
+    kinds = [kind for kind in KINDS if kind in given and not (kind == "log" and isinstance(given[kind], bool))]
+    if len(kinds) != 1:
+        raise InvalidInput(f"space.{name} = {dict(given)!r}: it needs exactly one of {', '.join(KINDS)}")
+    try:
+        made = _made(kinds[0], given)
+    except InvalidInput as error:
+        raise InvalidInput(f"space.{name}: {error}") from None
+    return made.when(conditions(name, given["when"])) if "when" in given else made
+
+
+def _made(kind: str, given: Mapping[str, Any]) -> Parameter:
+    values = given[kind]
+    common: dict[str, Any] = {"default": given.get("default", UNSET)}
+    if "prior" in given:
+        prior = given["prior"]
+        common["prior"] = Prior(*prior) if isinstance(prior, list) else Prior(prior)
+    if kind == "bool":
+        if values is not True:
+            raise InvalidInput("write bool = true")
+        _refuse(kind, given, "step", "log")
+        return Boolean(**common)
+    if not isinstance(values, list):
+        raise InvalidInput(f"{kind} = {values!r}: give a list")
+    if kind in ("choice", "ordinal"):
+        _refuse(kind, given, "step", "log")
+        return (Choice if kind == "choice" else Ordinal)(values, **common)
+    if len(values) != 2:
+        raise InvalidInput(f"{kind} = {values!r}: give two bounds, [low, high]")
+    if kind == "int":
+        return Int(*values, log=bool(given.get("log", False)), step=given.get("step", 1), **common)
+    return Float(*values, log=kind == "log" or bool(given.get("log", False)), step=given.get("step"), **common)
+
+
+def _refuse(kind: str, given: Mapping[str, Any], *keys: str) -> None:
+    for key in keys:
+        if key in given:
+            raise InvalidInput(f"a {kind} has no {key}: leave it out")
+
+
+def conditions(name: str, given: Any) -> dict[str, Any]:
+    """What `when` says, as {parent: value or values}.
+
+    >>> conditions("C", "model == 'svm' and kernel in ['rbf', 'poly']")
+    {'model': 'svm', 'kernel': ['rbf', 'poly']}
+    """
+    if isinstance(given, Mapping):
+        return dict(given)
+    wrong = InvalidInput(f"space.{name}: when = {given!r} must read \"parent == 'value'\" or \"parent in [...]\", joined by and")
+    try:
+        tree = ast.parse(str(given).strip(), mode="eval").body
+        return _clauses(tree)
+    except (SyntaxError, ValueError):
+        raise wrong from None
+
+
+def _clauses(tree: ast.expr) -> dict[str, Any]:
+    if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And):
+        found: dict[str, Any] = {}
+        for part in tree.values:
+            for parent, value in _clauses(part).items():
+                if parent in found:
+                    raise ValueError(parent)
+                found[parent] = value
+        return found
+    if isinstance(tree, ast.Compare) and len(tree.ops) == 1:
+        if isinstance(tree.ops[0], ast.Eq):
+            return {_dotted(tree.left): _literal(tree.comparators[0])}
+        if isinstance(tree.ops[0], ast.In):
+            right = tree.comparators[0]
+            if isinstance(right, (ast.List, ast.Tuple, ast.Set)):
+                return {_dotted(tree.left): [_literal(element) for element in right.elts]}
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not):
+        return {_dotted(tree.operand): False}
+    return {_dotted(tree): True}
+
+
+def _dotted(tree: ast.expr) -> str:
+    if isinstance(tree, ast.Name):
+        return tree.id
+    if isinstance(tree, ast.Attribute):
+        return f"{_dotted(tree.value)}.{tree.attr}"
+    raise ValueError(ast.dump(tree))
+
+
+def _literal(tree: ast.expr) -> Any:
+    if isinstance(tree, ast.Name):
+        words = {"true": True, "false": False, "null": None}
+        return words.get(tree.id, tree.id)  # model == svm, as one writes it in a shell
+    return ast.literal_eval(tree)

@@ -1,0 +1,63 @@
+"""Options that several verbs share, and how they open a study."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from kilter.api import Study
+    from kilter.core.interfaces import Storage
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_STORAGE = "sqlite:///kilter.db"
+
+debug = click.option("--debug", is_flag=True, expose_value=False, hidden=True)
+storage = click.option(
+    "--storage",
+    envvar="KILTER_STORAGE",
+    metavar="URL",
+    help=f"Where the studies are; $KILTER_STORAGE, else {DEFAULT_STORAGE}.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+wide = click.option("--wide", is_flag=True, help="All columns, however wide the terminal is.")
+progress = click.option(
+    "--progress", type=click.Choice(["auto", "live", "plain", "none"]), default="auto", help="What stderr shows meanwhile."
+)
+
+
+def study(function: F) -> F:
+    """A verb about one study: STUDY as argument or -s, --storage and --debug."""
+    for add in (debug, storage, click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")):
+        function = add(function)
+    return click.argument("name", metavar="[STUDY]", required=False)(function)
+
+
+def chosen(name: str | None, option: str | None) -> str | None:
+    """The study's name, given in one place or the other."""
+    if name is not None and option is not None and name != option:
+        raise click.UsageError(f"two studies are named, {name!r} and {option!r}: name one")
+    return name if name is not None else option
+
+
+def existing(url: str | None) -> Storage:
+    """The storage, which must be there: looking must not leave an empty file behind."""
+    from kilter.core.errors import StorageError
+    from kilter.storage import open_storage
+
+    url = url or DEFAULT_STORAGE
+    path = url[len("sqlite:///") :] if url.startswith("sqlite:///") else url if "://" not in url else ""
+    if path and path.endswith((".db", ".sqlite", ".sqlite3")) and not os.path.exists(path):
+        raise StorageError(f"there is no file {path}: name the storage with --storage or KILTER_STORAGE, or run a study first")
+    return open_storage(url)
+
+
+def load(name: str | None, url: str | None) -> Study:
+    """The study of that name; without one, the only one there is."""
+    from kilter.api import load_study
+
+    return load_study(study_name=name, storage=existing(url))

@@ -1,0 +1,163 @@
+"""What the verbs print: trials as JSON documents, tables that fit the terminal, durations and times."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from kilter.trial import FrozenTrial
+
+
+def echo_json(data: Any) -> None:
+    """One document on stdout."""
+    click.echo(json.dumps(safe(data), ensure_ascii=False, indent=2))
+
+
+def safe(data: Any) -> Any:
+    """Data that any JSON reader takes: NaN and infinities as text."""
+    if isinstance(data, float) and not math.isfinite(data):
+        return str(data)
+    if isinstance(data, Mapping):
+        return {str(key): safe(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [safe(value) for value in data]
+    return data if data is None or isinstance(data, (bool, int, float, str)) else str(data)
+
+
+def plain_params(trial: FrozenTrial) -> dict[str, Any]:
+    """The configuration in JSON scalars."""
+    known = trial.distributions
+    return {name: known[name].plain(value) if name in known else value for name, value in trial.params.items()}
+
+
+def when(moment: datetime | None) -> str | None:
+    """A moment in ISO 8601, in UTC."""
+    if moment is None:
+        return None
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def trial_json(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
+    """A trial as a document."""
+    failure = trial.failure
+    data: dict[str, Any] = {
+        "number": trial.number,
+        "state": trial.state.name,
+        "params": plain_params(trial),
+        "metrics": trial.metrics,
+        "feasible": trial.is_feasible if trial.state.name == "COMPLETE" else None,
+        "attempt": trial.attempt,
+        "started": when(trial.datetime_start),
+        "ended": when(trial.datetime_complete),
+        "seconds": seconds(trial),
+        "attrs": trial.user_attrs,
+        "failure": None if failure is None else {"kind": failure.kind, "message": failure.message},
+    }
+    if reports:
+        data["reports"] = [{"step": step, **metrics} for step, metrics in trial.reports.items()]
+        if failure is not None:
+            data["failure"]["traceback"] = failure.traceback
+    return data
+
+
+def seconds(trial: FrozenTrial) -> float | None:
+    """How long it ran."""
+    duration = trial.duration
+    return None if duration is None else duration.total_seconds()
+
+
+def text(value: Any) -> str:
+    """A value in a cell: short, and in one line whatever it holds."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
+
+def span(value: float | None) -> str:
+    """A duration in a cell."""
+    from kilter.runtime.progress import span as spelled
+
+    return "" if value is None else spelled(value)
+
+
+def ago(moment: float | None, now: float) -> str:
+    """How long ago something was."""
+    return "" if moment is None else f"{span(float(round(max(now - moment, 0))))} ago"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; the one of the highest `rank` goes first where the terminal is too narrow."""
+
+    title: str
+    cells: Sequence[str]
+    rank: int = 0
+    right: bool = False
+
+
+def width(wide: bool = False) -> int | None:
+    """The columns of the terminal; None where nothing needs to fit."""
+    given = os.environ.get("COLUMNS", "")
+    if wide:
+        return None
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def echo_table(columns: Sequence[Column], limit: int | None) -> list[str]:
+    """Print a table at most `limit` wide; the titles of the columns that had to go."""
+    from rich.cells import cell_len, set_cell_size
+
+    sizes = {id(c): max(cell_len(cell) for cell in (c.title, *c.cells)) for c in columns}
+    kept, dropped = list(columns), []
+    while limit is not None and len(kept) > 1 and sum(sizes[id(c)] + 2 for c in kept) - 2 > limit:
+        last = max(reversed(kept), key=lambda c: c.rank)
+        # Cutting a long cell short is kinder than losing the column.
+        over = sum(sizes[id(c)] + 2 for c in kept) - 2 - limit
+        longest = max(kept, key=lambda c: sizes[id(c)])
+        if sizes[id(longest)] > 24 and not longest.right:
+            sizes[id(longest)] = max(24, sizes[id(longest)] - over)
+            continue
+        kept.remove(last)
+        dropped.append(last.title)
+    if limit is not None and len(kept) == 1:
+        sizes[id(kept[0])] = min(sizes[id(kept[0])], limit)
+
+    def padded(cell: str, column: Column) -> str:
+        size = sizes[id(column)]
+        if cell_len(cell) > size:
+            return set_cell_size(cell, size - 1) + "…"
+        space = " " * (size - cell_len(cell))
+        return space + cell if column.right else cell + space
+
+    click.echo(click.style("  ".join(padded(c.title, c) for c in kept).rstrip(), bold=True))
+    for i in range(len(kept[0].cells)):
+        click.echo("  ".join(padded(c.cells[i], c) for c in kept).rstrip())
+    return dropped[::-1]
+
+
+def echo_pairs(pairs: Mapping[str, str]) -> None:
+    """Names and values, a line each."""
+    longest = max(map(len, pairs), default=0)
+    for name, value in pairs.items():
+        click.echo(f"{name:<{longest}}  {value}".rstrip())
+
+
+def note(message: str) -> None:
+    """A remark, on stderr."""
+    click.echo(message, err=True)
