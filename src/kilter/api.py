@@ -156,7 +156,7 @@ class Study:
         multi_index: bool = False,
     ) -> pandas.DataFrame:
         """The trials as a pandas DataFrame with Optuna's columns; needs pandas."""
-        from kilter.integrations.pandas import dataframe
+        from kilter.analysis.frame import dataframe
 
         return dataframe(self.trials, self.metric_names, attrs, multi_index)
 
@@ -175,7 +175,7 @@ class Study:
             for name, parameter in suggested.items():
                 trial.suggest(name, parameter)
             return trial
-        return self._ask() if n is None else [self._ask() for _ in range(n)]
+        return self._ask() if n is None else [self._ask() for _ in range(int(n))]  # type: ignore[call-overload]
 
     def _ask(self) -> Trial:
         session = self._session
@@ -260,8 +260,9 @@ class Study:
         """Have this (partial) configuration tried next; the sampler fills in what is missing. Returns its number."""
         self._session.sync()
         plain = self._plain(params)
-        if skip_if_exists and any(plain.items() <= t.params.items() for t in self._history):
-            return next(t.number for t in self._history if plain.items() <= t.params.items())
+        alike = [t.number for t in self._history if plain.items() <= t.params.items()] if skip_if_exists else []
+        if alike:
+            return int(alike[0])
         return self._session.enqueue(plain, user_attrs)
 
     def _plain(self, params: Mapping[str, Any]) -> Config:
@@ -425,7 +426,8 @@ def create_study(
     `directions` may be {metric: direction}; the objective then returns and reports named metrics. `subject_to` bounds
     metrics, as in {"latency_ms": "<= 20"}. Without a `space` the objective suggests its parameters. `pruner` is
     Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where the new one
-    allows; its seed, and its sampler unless one is given, are those it was made with.
+    allows; its seed, and its sampler unless one is given, are those it was made with. Without a `seed` that of the sampler
+    counts.
     Raises StudyExists, SpaceChanged, UnknownName for an unknown sampler, InvalidInput for anything that cannot be.
     """
     if scheduler is not None and pruner is not None:
@@ -441,7 +443,7 @@ def create_study(
         problem.to_json(),
         plugins.spec("sampler", chosen),
         plugins.spec("scheduler", planner),
-        _checked_seed(seed),
+        _checked_seed(getattr(chosen, "seed", None) if seed is None else seed),
         clock(),
     )
     try:

@@ -10,6 +10,7 @@ import pytest
 
 import kilter
 from kilter.core.events import Ended, Started
+from kilter.engine import snapshot
 from kilter.executors.simulated import Simulated, VirtualClock
 
 SAMPLERS = ["random", "grid", "sobol", "evolution", "auto"]
@@ -92,9 +93,9 @@ def test_snapshots_are_an_optimisation(tmp_path: Path) -> None:
     study = kilter.create_study(space=space(), sampler="evolution", seed=5, storage=url, study_name="s")
     study.optimize(lambda trial: loss(trial.params), n_trials=40, progress="none")
     session = study._session
-    kept = session.storage.load_snapshot(session.study, "1")
+    kept = session.storage.load_snapshot(session.study, snapshot.VERSION)
     assert kept is not None
-    session.storage.save_snapshot(session.study, kept[0] + 1, "1", b"not a snapshot")
+    session.storage.save_snapshot(session.study, kept[0] + 1, snapshot.VERSION, b"not a snapshot")
     replayed = kilter.load_study(storage=url)
     assert [t.params for t in replayed.trials] == [t.params for t in study.trials]
     assert replayed._session.engine.propose(40) == session.engine.propose(40)

@@ -47,7 +47,7 @@ def chosen(name: str | None, option: str | None) -> str | None:
 def existing(url: str | None) -> Storage:
     """The storage, which must be there: looking must not leave an empty file behind."""
     from kilter.core.errors import StorageError
-    from kilter.storage import open_storage
+    from kilter.storage.urls import open_storage
 
     url = url or DEFAULT_STORAGE
     path = url[len("sqlite:///") :] if url.startswith("sqlite:///") else url if "://" not in url else ""

@@ -2,6 +2,7 @@
 
 KilterError
 ├── InvalidInput (also ValueError)   a parameter, space, problem, limit or reported number that cannot be
+│   ├── NotANumber                   a metric came back as NaN
 │   ├── SpaceChanged                 the study was made with a space that the new one contradicts
 │   └── IncapableSampler             the sampler cannot do what the problem needs
 ├── UnknownName (also ValueError, KeyError)   a name that nobody registered, with the nearest known one
@@ -36,6 +37,10 @@ class KilterError(Exception):
 
 class InvalidInput(KilterError, ValueError):
     """A parameter, space, problem, limit or number that cannot be."""
+
+
+class NotANumber(InvalidInput):
+    """A metric came back as NaN."""
 
 
 class SpaceChanged(InvalidInput):

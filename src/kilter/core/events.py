@@ -39,7 +39,11 @@ INTERRUPTED = "interrupted"
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt failed: `kind` is the exception's name or one of timeout, memory, lost, stopped, nan, return."""
+    """Why an attempt failed.
+
+    `kind` is the name of the exception that the objective raised, or one of: return (what it returned cannot be used),
+    nan, timeout, memory, died (its process), exit (its command), stopped, interrupted, lost, told (as failed).
+    """
 
     kind: str
     message: str = ""

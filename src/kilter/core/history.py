@@ -70,6 +70,7 @@ class History:
         self._signs = np.array([objective.sign for objective in problem.objectives])
         self._matrix = np.empty((0, 0))
         self._encoded = 0
+        self._encoded_in = problem.space
         self.reports = Reports()
 
     def __len__(self) -> int:
@@ -100,8 +101,8 @@ class History:
         """Configurations of all trials in the unit cube, shape (n, d); rows of unfinished trials may still change."""
         space = self.problem.space
         n, d = len(self.trials), len(space)
-        if self._matrix.shape[1] != d:
-            self._matrix, self._encoded = np.empty((0, d)), 0
+        if self._matrix.shape[1] != d or self._encoded_in is not space:  # a wider range moves the old rows too
+            self._matrix, self._encoded, self._encoded_in = np.empty((0, d)), 0, space
         if len(self._matrix) < n:
             grown = np.full((max(64, 2 * n), d), np.nan)
             grown[: self._encoded] = self._matrix[: self._encoded]

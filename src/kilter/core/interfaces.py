@@ -29,7 +29,9 @@ class Capabilities:
 class Sampler(Protocol):
     """Chooses configurations. A frozen dataclass of settings; what it learns lives in the state it is handed."""
 
-    capabilities: Capabilities
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can handle."""
 
     def start(self, problem: Problem, seed: int) -> Any:
         """The state before any trial: a dataclass of JSON-serialisable fields."""
@@ -44,8 +46,9 @@ class Sampler(Protocol):
 class Scheduler(Protocol):
     """Spends the budget: whether a running trial goes on after a report."""
 
-    judges: bool
-    """Whether reports can end trials; where False, workers need not ask."""
+    @property
+    def judges(self) -> bool:
+        """Whether reports can end trials; where False, workers need not ask."""
 
     def start(self, problem: Problem, seed: int) -> Any:
         """The state before any trial."""

@@ -230,7 +230,7 @@ class Parameter:
             ) from None
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._text == other._text  # type: ignore[attr-defined]
+        return type(other) is type(self) and self._text == other._text
 
     def __hash__(self) -> int:
         return hash(self._text)
@@ -327,7 +327,7 @@ class Float(Parameter):
             near = self._grid.value(self._grid.index(number))
             if not self._is_near(near, number):
                 raise InvalidInput(f"{value!r} is off the grid {self.low} + k·{self.step}: the nearest is {near}")
-            return near
+            return float(near)
         return number
 
     def _is_near(self, near: float, number: float) -> bool:
@@ -359,7 +359,7 @@ class Float(Parameter):
 
     def from_unit(self, u: float) -> float:
         if self.step is not None:
-            return self._grid.value(self._scale.index(u))
+            return float(self._grid.value(self._scale.index(u)))
         if u <= 0.0:
             return self.low
         if u >= 1.0:
@@ -556,7 +556,7 @@ class Ordinal(_Listed):
     32
     """
 
-    values: tuple[Any, ...] = ()  # type: ignore[assignment]
+    values: Any = ()
 
     kind = "ordinal"
 
@@ -677,8 +677,8 @@ class Boolean(_Listed):
     """
 
     kind = "boolean"
-    values = (False, True)  # type: ignore[assignment]
-    labels = (False, True)  # type: ignore[assignment]
+    values = (False, True)
+    labels = (False, True)
 
     def __post_init__(self) -> None:
         self._check_default_and_prior()
@@ -754,11 +754,11 @@ class _Steps:
         return min(max(round(value, max(0, digits)) + 0.0, self.low), self.high)
 
     def index(self, value: float) -> int:
-        return min(max(round((value - self.low) / self.step), 0), self.size - 1)
+        return int(min(max(round((value - self.low) / self.step), 0), self.size - 1))
 
     def aligned(self, other_low: float) -> bool:
         steps = (other_low - self.low) / self.step
-        return abs(steps - round(steps)) < 1e-9 * max(1.0, abs(steps))
+        return bool(abs(steps - round(steps)) < 1e-9 * max(1.0, abs(steps)))
 
 
 @dataclass(frozen=True)

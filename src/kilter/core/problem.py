@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import InvalidInput, NotANumber
 from kilter.core.space import Space
 
 DIRECTIONS = ("minimize", "maximize")
@@ -155,7 +155,7 @@ class Problem:
                     f"{', '.join(map(repr, metrics)) or 'none'}: return it, or create the study with directions={{'…': …}}"
                 )
             if math.isnan(metrics[name]):
-                raise InvalidInput(f"the metric {name!r} is nan: return a number, or raise an exception to fail the trial")
+                raise NotANumber(f"the metric {name!r} is nan: return a number, or raise an exception to fail the trial")
         return metrics
 
     def is_feasible(self, metrics: Mapping[str, float]) -> bool:

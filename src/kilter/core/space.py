@@ -154,12 +154,12 @@ class Space:
         matrix = np.full((len(configs), len(self)), np.nan)
         filled = list(configs)
         for column, (name, parameter) in enumerate(self._pairs):
-            fallback = parameter.plain(parameter.default) if parameter.has_default else UNSET
+            fallback: Any = parameter.plain(parameter.default) if parameter.has_default else UNSET
             rows, plains = [], []
             for row, config in enumerate(filled):
-                plain = config.get(name, UNSET)
+                plain: Any = config.get(name, UNSET)
                 if plain is UNSET and fallback is not UNSET and self.is_active(name, config):
-                    plain = fallback  # type: ignore[assignment]
+                    plain = fallback
                     filled[row] = {**config, name: fallback}  # its children may be active now
                 if plain is not UNSET:
                     rows.append(row)

@@ -7,15 +7,16 @@ that was given up) changes nothing, on every replica alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
-from kilter.core.errors import IncapableSampler
+from kilter.core.errors import IncapableSampler, InvalidInput
 from kilter.core.events import Ended, Enqueued, Entry, Event, Noted, Reported, SpaceExtended, Started, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Sampler, Scheduler
 from kilter.core.parameter import parameter_from_json
 from kilter.core.problem import Problem
+from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.engine.lifecycle import is_legal, state_after
 from kilter.engine.limits import Ledger
@@ -71,17 +72,22 @@ class Engine:
         elif kind is SpaceExtended:
             self._extended({n: parameter_from_json(p) for n, p in event.parameters.items()})  # type: ignore[union-attr]
         elif kind is Noted:
-            attrs = self.attrs if event.number is None else self.history[event.number].attrs
-            attrs.update(event.attrs)  # type: ignore[union-attr]
+            if event.number is None:
+                self.attrs.update(event.attrs)  # type: ignore[union-attr]
+            elif trial := self._trial(event.number):
+                trial.attrs.update(event.attrs)  # type: ignore[union-attr]
 
     def _concerned(self, event: Event) -> Trial | None:
         """The trial that a legal event concerns; None where the event comes too late."""
-        number = event.number
-        trial = self.history[number] if number is not None and number < len(self.history) else None
+        trial = self._trial(event.number)
         return trial if is_legal(event, trial) else None
 
+    def _trial(self, number: int | None) -> Trial | None:
+        return self.history[number] if number is not None and 0 <= number < len(self.history) else None
+
     def _enqueued(self, event: Enqueued) -> None:
-        assert event.number is not None
+        if event.number is None or event.number != len(self.history):  # taken, or after a gap
+            return
         trial = Trial(event.number, TrialState.WAITING, dict(event.params), worker=event.worker, created=event.time)
         trial.enqueued = event.worker is None
         trial.attrs = dict(event.attrs)
@@ -89,7 +95,7 @@ class Engine:
         self.history.waiting[trial.number] = trial
 
     def _started(self, event: Started) -> None:
-        if event.number == len(self.history):
+        if event.number == len(self.history) and is_legal(event, None):
             self.history.add(Trial(event.number, TrialState.WAITING, {}, created=event.time))
         trial = self._concerned(event)
         if trial is None:
@@ -132,10 +138,10 @@ class Engine:
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
-    def claimable(self, worker: str, alive: Sequence[str] | frozenset[str] = ()) -> Trial | None:
-        """The first waiting trial that this worker may start: not reserved for another one that is alive."""
+    def claimable(self, worker: str, gone: Container[str | None] = ()) -> Trial | None:
+        """The first waiting trial that this worker may start: not reserved for another one, unless that is gone."""
         for trial in self.history.waiting.values():
-            if trial.worker in (None, worker) or trial.worker not in alive:
+            if trial.worker in (None, worker) or trial.worker in gone:
                 return trial
         return None
 
@@ -152,8 +158,17 @@ class Engine:
         if config is None or not known:
             return config
         fitting = {n: v for n, v in known.items() if n in space}
-        completed = space.from_uniforms(_units(space, config), fitting)
+        completed = space.from_uniforms([0.5] * len(space), {**config, **fitting})
+        if space.is_forbidden(completed):
+            completed = self._allowed(number, fitting) or completed
         return {**completed, **{n: v for n, v in known.items() if n not in space}}
+
+    def _allowed(self, number: int, known: Config) -> Config | None:
+        """A random completion; None where what is known leaves nothing that is allowed."""
+        try:
+            return self.problem.space.draw(rng(self.seed, "completion", number), known)
+        except InvalidInput:
+            return None
 
     def judge(self, number: int) -> str | None:
         """A reason to stop a running trial now."""
@@ -174,8 +189,3 @@ def check_capable(sampler: Sampler, problem: Problem) -> None:
         lacks = "finite spaces only; this one has continuous parameters"
     if lacks:
         raise IncapableSampler(f"{name} handles {lacks}: use sampler='auto'")
-
-
-def _units(space: Space, config: Config) -> list[float]:
-    row = space.encode([config])[0]
-    return [0.5 if u != u else float(u) for u in row]

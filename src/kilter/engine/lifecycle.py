@@ -35,8 +35,8 @@ def is_legal(event: Event, trial: Trial | None) -> bool:
     if isinstance(event, Started):
         return event.attempt == (trial.attempt if trial else 0) + 1
     if isinstance(event, (Reported, Ended)):
-        late = isinstance(event, Ended) and event.late
-        return trial is not None and event.attempt == trial.attempt and not late
+        no_end = isinstance(event, Ended) and (event.late or not event.state.is_finished())
+        return trial is not None and event.attempt == trial.attempt and not no_end
     return True
 
 

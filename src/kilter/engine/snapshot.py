@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
 
 from kilter.core.codec import dumps_state, loads_state
+from kilter.core.errors import StorageError
 from kilter.core.events import Failure, TrialState
 from kilter.core.history import Trial
 from kilter.core.problem import Problem
 from kilter.engine.engine import Engine
 
-VERSION = "1"
+VERSION = "2"
 
 COLUMNS = ("state", "params", "attempt", "worker", "metrics", "created", "enqueued", "started", "ended", "seen")
 """What every trial has; attributes and failures, which few have, are kept by number."""
@@ -41,27 +45,48 @@ def dumps(engine: Engine) -> bytes:
         "running": list(engine.history.running),
         "finished": engine.history.finished,
     }
-    arrays = {f"report {name}": column for name, column in engine.history.reports.arrays().items()}
+    reports = engine.history.reports.arrays()
+    content["reports"] = list(reports)  # not names within the archive, which cannot say every name of a metric
+    arrays = {f"report {i}": column for i, column in enumerate(reports.values())}
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-    np.savez(buffer, content=text, **arrays)
+    np.savez(buffer, content=text, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
 def loads(engine: Engine, data: bytes) -> None:
-    """Bring a fresh engine to where the snapshot was taken; raises ValueError or KeyError where it does not fit."""
+    """Bring a fresh engine to where the snapshot was taken.
+
+    Raises ValueError where it does not fit; the engine may be half filled then and is of no further use.
+    """
+    try:
+        _load(engine, data)
+    except _DAMAGE as error:
+        raise ValueError(f"the snapshot does not fit: {type(error).__name__}: {error}") from error
+
+
+_DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, NotImplementedError),
+    *(EOFError, OSError, StorageError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What reading bytes that are no snapshot can raise, in the archive, the JSON and the objects built from it."""
+
+
+def _load(engine: Engine, data: bytes) -> None:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         content: dict[str, Any] = json.loads(arrays["content"].tobytes())
         if content["sampler"] != repr(engine.sampler):
             raise ValueError("the snapshot is of another sampler")
-        reports = {name[len("report ") :]: arrays[name] for name in arrays.files if name != "content"}
+        reports = {name: arrays[f"report {i}"] for i, name in enumerate(content["reports"])}
+    if len({len(column) for column in reports.values()}) > 1:
+        raise ValueError("columns of reports of different lengths")
     sampler_state = loads_state(type(engine.sampler_state), content["sampler_state"])
     scheduler_state = loads_state(type(engine.scheduler_state), content["scheduler_state"])
     history = engine.history
     history.problem = Problem.from_json(content["problem"])
     columns = content["columns"]
     columns["state"] = list(map(TrialState, columns["state"]))
-    for number, row in enumerate(zip(*(columns[name] for name in COLUMNS))):
+    for number, row in enumerate(zip(*(columns[name] for name in COLUMNS), strict=True)):
         history.add(Trial(number, **dict(zip(COLUMNS, row))))
     for number, attrs in content["trial_attrs"].items():
         history[int(number)].attrs = attrs

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from kilter.core.errors import InvalidInput, TrialPruned
+from kilter.core.errors import InvalidInput, NotANumber, TrialPruned
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import UNSET, Boolean, Choice, Condition, Float, Int, Parameter, Plain
@@ -210,11 +210,17 @@ def perform(
     """
     problem = _problem(task, space)
     trial = Trial(task, problem, send, should_stop)
-    failure = error = None
+    failure: Failure | None = None
+    error: BaseException | None = None
     metrics: dict[str, float] = {}
     state = TrialState.COMPLETE
     try:
-        metrics = problem.metrics(_call(objective, trial))
+        returned = _call(objective, trial)
+        try:
+            metrics = problem.metrics(returned)
+        except InvalidInput as caught:
+            kind = "nan" if isinstance(caught, NotANumber) else "return"
+            state, error, failure = TrialState.FAIL, caught, Failure(kind, str(caught))
     except TrialPruned:
         state = TrialState.PRUNED
         metrics = dict(trial.last_report.metrics) if trial.last_report else {}
@@ -228,9 +234,6 @@ def perform(
 def failure_of(error: BaseException) -> Failure:
     """An exception as the log keeps it."""
     kind = type(error).__name__
-    if isinstance(error, InvalidInput):
-        kind = "nan" if " is nan:" in str(error) else "return"
-        return Failure(kind, str(error))
     return Failure(kind, str(error), "".join(traceback.format_exception(type(error), error, error.__traceback__)))
 
 

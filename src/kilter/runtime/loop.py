@@ -15,8 +15,6 @@ from kilter.runtime.signals import Interrupts, Terminated
 
 TICK = 0.25
 """Seconds between looks at the clock, at signals and at the display while trials run."""
-RECOVERY_SECONDS = 5.0
-"""Seconds between looks for vanished workers."""
 
 
 @dataclass
@@ -41,7 +39,6 @@ class Run:
         self._begun = 0
         self._error: BaseException | None = None
         self._since = self.session.clock()
-        self._recovered = float("-inf")
 
     def __call__(self) -> str:
         """Run until there is a reason to stop; the reason."""
@@ -66,7 +63,7 @@ class Run:
 
     def _turn(self) -> None:
         while True:
-            self._recover()
+            self.session.recover()
             self._fill()
             if not self._running:
                 return
@@ -133,12 +130,6 @@ class Run:
         if self._interrupts.stopping:
             for number in list(self._running):
                 self.executor.stop(number)
-
-    def _recover(self) -> None:
-        now = self.session.clock()
-        if now - self._recovered >= RECOVERY_SECONDS:
-            self._recovered = now
-            self.session.recover()
 
     def _abandon(self) -> None:
         """Put back what still ran when the run was broken off."""

@@ -40,6 +40,8 @@ log = logging.getLogger("kilter")
 SNAPSHOT_EVERY = 10_000
 """Entries between snapshots; replaying that many takes a fraction of a second."""
 
+RECOVERY_SECONDS = 5.0
+"""Seconds between looks for vanished workers."""
 CHUNK = 5_000
 """Entries read at once: a long log need not be in memory twice."""
 
@@ -68,6 +70,8 @@ class Session:
         self._lease: Lease | None = None
         self._snapshot_at = engine.position
         self._root: str | None = None
+        self._recovered = float("-inf")
+        self._gone: frozenset[str | None] = frozenset()
 
     # -- keeping up -----------------------------------------------------------------------------------------------
 
@@ -122,8 +126,9 @@ class Session:
         """
         with self.lock:
             self._hold_lease()
+            self.recover()
             while True:
-                waiting = self.engine.claimable(self.worker.id, self._alive())
+                waiting = self.engine.claimable(self.worker.id, self._gone)
                 number = waiting.number if waiting else len(self.engine.history)
                 if waiting is None and limit is not None and number >= limit:
                     return None
@@ -229,24 +234,27 @@ class Session:
     # -- looking after the others ---------------------------------------------------------------------------------
 
     def recover(self) -> list[int]:
-        """End the attempts of workers that vanished; the numbers of their trials."""
-        if self.storage.directory is None:
+        """End the attempts of workers that vanished, and free what they had reserved; the numbers of their trials.
+
+        Looks at most every few seconds, since nothing is lost by finding out a little later.
+        """
+        now = self.clock()
+        if self.storage.directory is None or now - self._recovered < RECOVERY_SECONDS:
             return []
         with self.lock:
+            self._recovered = now
             self.sync()
-            alive = self._alive(fresh=True)
-            lost = [t for t in self.engine.history.running.values() if t.worker != self.worker.id and t.worker not in alive]
+            history = self.engine.history
+            busy = {t.worker for t in [*history.running.values(), *history.waiting.values()]} - {None, self.worker.id}
+            if not busy:
+                return []
+            alive = {worker.id for worker, left in self.storage.leases(self.study) if not is_gone(worker, left)}
+            self._gone = frozenset(busy - alive)
+            lost = [trial for trial in history.running.values() if trial.worker in self._gone]
             for trial in lost:
                 failure = Failure(LOST, f"the worker {trial.worker} vanished while it ran attempt {trial.attempt}")
                 self.write(Ended(trial.number, trial.attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
             return [trial.number for trial in lost]
-
-    def _alive(self, fresh: bool = False) -> frozenset[str]:
-        """The workers that hold a lease and live; asked only where someone's reservation stands in the way."""
-        reserved = any(t.worker not in (None, self.worker.id) for t in self.engine.history.waiting.values())
-        if self.storage.directory is None or not (reserved or fresh):
-            return frozenset()
-        return frozenset(w.id for w, left in self.storage.leases(self.study) if not is_gone(w, left))
 
     def _hold_lease(self) -> None:
         if self._lease is None and self._lease_seconds is not None and self.storage.directory is not None:

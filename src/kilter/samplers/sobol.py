@@ -61,7 +61,7 @@ def point(seed: int, dimensions: int, place: int) -> np.ndarray:
     """Point number `place` of the sequence, shape (dimensions,)."""
     if dimensions == 0:
         return np.empty(0)
-    row = _block(seed, min(dimensions, DIMENSIONS), max(6, place.bit_length()))[place]
+    row: np.ndarray = _block(seed, min(dimensions, DIMENSIONS), max(6, place.bit_length()))[place]
     if dimensions > DIMENSIONS:
         row = np.concatenate([row, rng(seed, "sobol tail", place).random(dimensions - DIMENSIONS)])
     return row

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilter.core.errors import InvalidInput
-from kilter.trial import FrozenTrial
-
 if TYPE_CHECKING:
     import pandas
 
 
 def dataframe(
-    trials: Sequence[FrozenTrial], metrics: Sequence[str], attrs: Sequence[str], multi_index: bool = False
+    trials: Sequence[Any], metrics: Sequence[str], attrs: Sequence[str], multi_index: bool = False
 ) -> pandas.DataFrame:
-    """A row per trial: number, value or values_NAME, times, params_NAME, user_attrs_NAME, state."""
+    """A row per trial (a FrozenTrial): number, value or values_NAME, times, params_NAME, user_attrs_NAME, state."""
     try:
         import pandas
     except ImportError:
@@ -28,10 +27,11 @@ def dataframe(
     return pandas.DataFrame({"_".join(filter(None, key)): column for key, column in columns.items()})
 
 
-def _columns(trials: Sequence[FrozenTrial], metrics: Sequence[str], attribute: str) -> dict[tuple[str, str], list[Any]]:
+def _columns(trials: Sequence[Any], metrics: Sequence[str], attribute: str) -> dict[tuple[str, str], list[Any]]:
     if attribute == "value" and len(metrics) > 1:
         names = metrics if not metrics[0].startswith("value_") else [str(i) for i in range(len(metrics))]
-        rows = [trial.values or [None] * len(metrics) for trial in trials]
+        unknown = [math.nan] * len(metrics)
+        rows = [trial.values or unknown for trial in trials]
         return {("values", name): [row[i] for row in rows] for i, name in enumerate(names)}
     cells = [getattr(trial, attribute) for trial in trials]
     if attribute == "state":

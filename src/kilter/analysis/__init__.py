@@ -1,0 +1,1 @@
+"""What a study tells: pure functions of its trials."""

@@ -1,0 +1,38 @@
+"""What there is to say about a study as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kilter.cli import show
+
+if TYPE_CHECKING:
+    from kilter.api import Study
+
+
+def facts(study: Study) -> dict[str, Any]:
+    """Objectives, counts by state, the best, what runs, and when something last happened."""
+    from datetime import datetime
+
+    from kilter.core.events import TrialState
+
+    trials = study.trials
+    states = {state.name: 0 for state in TrialState}
+    last: float | None = None
+    for trial in trials:
+        states[trial.state.name] += 1
+        moment = trial.datetime_complete or trial.datetime_start
+        if moment is not None:
+            last = max(last or 0.0, moment.timestamp())
+    return {
+        "study": study.study_name,
+        "objectives": {objective.name: objective.direction for objective in study.problem.objectives},
+        "constraints": [str(constraint) for constraint in study.problem.constraints],
+        "parameters": list(study.space.names),
+        "trials": len(trials),
+        "states": states,
+        "best": [show.trial_json(trial) for trial in study.best_trials],
+        "running": [show.trial_json(trial, reports=True) for trial in trials if trial.state is TrialState.RUNNING],
+        "last_activity": None if last is None else show.when(datetime.fromtimestamp(last)),
+        "last": last,
+    }

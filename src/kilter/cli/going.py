@@ -1,0 +1,104 @@
+"""What `run` and `resume` share: the options of a run, and running it to its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from kilter.cli import group, options, show
+
+if TYPE_CHECKING:
+    from kilter.api import Study
+    from kilter.cli.specification import Specification
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STOPPED = "stopped by the user"
+"""The loop's reason after one Ctrl-C."""
+
+
+def budget(function: F) -> F:
+    """The options that say how long to run, and how."""
+    for add in reversed(
+        [
+            click.option("-n", "--trials", type=int, help="How many trials the study may have in total."),
+            click.option("-t", "--time", metavar="2h30m", help="How long this run may last."),
+            click.option("-j", "--jobs", type=int, help="How many trials run at once; -1: one a core."),
+            click.option("--target", type=float, help="Stop once the objective is this good."),
+            click.option("--strict", is_flag=True, help="Exit with 6 where the target was not reached."),
+            click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file."),
+            options.progress,
+            options.as_json,
+            options.storage,
+            options.debug,
+        ]
+    ):
+        function = add(function)
+    return function
+
+
+def overlay(document: dict[str, Any], trials: int | None, time: str | None, jobs: int | None, target: float | None) -> None:
+    """Write the options that were given over the document's budget."""
+    given = {"trials": trials, "time": time, "jobs": jobs, "target": target}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if changes:
+        document["budget"] = {**document.get("budget", {}), **changes}
+
+
+def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json: bool) -> int:
+    """Run the study's programs, print the best, and say by the exit code how it went."""
+    from kilter.core.events import TrialState
+
+    limits, executor = wanted.limits, wanted.command()
+    executor.check(study.space)
+    wanted.check_program()
+    if study.user_attrs.get("run") != wanted.document:
+        study.set_user_attr("run", wanted.document)
+    # Study.optimize does not return the reason.
+    reason = study._run(executor, limits, None, (Exception,), (), progress)
+    complete = study.get_trials(states=[TrialState.COMPLETE])
+    best = study.best_trials
+    if as_json:
+        show.echo_json(
+            {
+                "study": study.study_name,
+                "reason": reason,
+                "trials": len(study.trials),
+                "best": [show.trial_json(trial) for trial in best],
+            }
+        )
+    elif best:
+        echo_best(study, best)
+    if reason == STOPPED:
+        show.note(f"stopped; everything so far is saved: kilter resume {study.study_name}")
+        return group.INTERRUPTED
+    if not complete:
+        last = next((t.failure for t in reversed(study.trials) if t.failure), None)
+        why = f": {last.kind}: {last.message}" if last else ""
+        show.note(f"error: no trial of {study.study_name!r} succeeded{why} (kilter trials {study.study_name})")
+        return group.NO_SUCCESS
+    if strict and limits.target is not None:
+        sign = study.problem.objectives[0].sign
+        name = study.metric_names[0]
+        if not any(sign * trial.metrics[name] <= sign * limits.target for trial in best):
+            show.note(f"error: the target {name} = {limits.target:g} was not reached: raise the budget, or drop --strict")
+            return group.NO_TARGET
+    return 0
+
+
+def echo_best(study: Study, best: list[Any]) -> None:
+    """The best trial, or the front, as a person reads it."""
+    if len(best) == 1:
+        trial = best[0]
+        values = {**{f"{name}": show.text(trial.metrics[name]) for name in study.metric_names}, "trial": str(trial.number)}
+        others = {n: show.text(v) for n, v in trial.metrics.items() if n not in values}
+        params = {name: show.text(value) for name, value in show.plain_params(trial).items()}
+        longest = max(map(len, [*values, *others, *(f"  {name}" for name in params)]))
+        for name, value in {**values, **others, **{f"  {name}": value for name, value in params.items()}}.items():
+            click.echo(f"{name:<{longest}}  {value}".rstrip())
+        return
+    from kilter.cli.listing import columns_of
+
+    show.echo_table(columns_of(study, best), show.width())

@@ -1,0 +1,62 @@
+"""Trials as the columns of a table, and the order in which people want them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kilter.cli import show
+from kilter.core.errors import UnknownName
+
+if TYPE_CHECKING:
+    from kilter.api import Study
+    from kilter.trial import FrozenTrial
+
+
+def columns_of(study: Study, trials: Sequence[FrozenTrial]) -> list[show.Column]:
+    """Number, state, objectives, other metrics, parameters, duration."""
+    params = [show.plain_params(trial) for trial in trials]
+    objectives = study.metric_names
+    others = list(dict.fromkeys(name for trial in trials for name in trial.metrics if name not in objectives))
+    columns = [
+        show.Column("trial", [str(trial.number) for trial in trials], 0, True),
+        show.Column("state", [trial.state.name.lower() for trial in trials], 2),
+    ]
+    columns += [_metric(name, trials, 1) for name in objectives]
+    for i, name in enumerate(study.space.names):
+        right = any(isinstance(p.get(name), (int, float)) and not isinstance(p.get(name), bool) for p in params)
+        columns.append(show.Column(show.text(name), [show.text(p.get(name)) for p in params], 4 + i, right))
+    columns += [_metric(name, trials, 1000 + i) for i, name in enumerate(others)]
+    columns.append(show.Column("time", [show.span(show.seconds(trial)) for trial in trials], 3, True))
+    return columns
+
+
+def _metric(name: str, trials: Sequence[FrozenTrial], rank: int) -> show.Column:
+    return show.Column(show.text(name), [show.text(trial.metrics.get(name)) for trial in trials], rank, True)
+
+
+def ordered(study: Study, trials: Sequence[FrozenTrial], by: str) -> list[FrozenTrial]:
+    """The trials by number, duration, value (best first), or any metric or parameter; those without it last."""
+    signs = {objective.name: objective.sign for objective in study.problem.objectives}
+    name = study.metric_names[0] if by == "value" and by not in study.space else by
+    known = {"number", "duration", "value", *signs, *study.space.names, *(n for t in trials for n in t.metrics)}
+    if name not in known:
+        raise UnknownName.of("column", by, known)
+
+    def key(trial: FrozenTrial) -> tuple[int, float, str, int]:
+        value: Any = trial.number
+        if name == "duration":
+            value = show.seconds(trial)
+        elif name in signs:
+            value = trial.metrics.get(name)
+            value = None if value is None or trial.values is None else signs[name] * value
+        elif name != "number":
+            value = trial.metrics.get(name, show.plain_params(trial).get(name))
+        missing = value is None or (isinstance(value, float) and math.isnan(value))
+        # Unsuccessful trials stand behind those that count.
+        place = 3 if missing else int(name in signs and trial.state.name != "COMPLETE") + int(name in signs and not trial.is_feasible)
+        number = float(value) if isinstance(value, (int, float)) and not missing else 0.0
+        return place, number, str(value) if isinstance(value, str) else "", trial.number
+
+    return sorted(trials, key=key)

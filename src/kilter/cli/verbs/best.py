@@ -1,0 +1,80 @@
+"""kilter best."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from kilter.cli import options, show
+
+
+@click.command("best")
+@options.study
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "yaml", "toml", "args", "env"]), default="text",
+    help="text, or only the parameters: as a file, as --name value, or as KILTER_PARAM_NAME=value.",
+)
+@options.as_json
+def command(name: str | None, option: str | None, storage: str | None, form: str, as_json: bool) -> None:
+    """Print the best configuration; with several objectives, the Pareto front.
+
+    \b
+    kilter best digits --format toml > best.toml
+    python train.py $(kilter best digits --format args)
+
+    In args, a parameter that is true is a flag, and one that is false or None is left out.
+    """
+    from kilter.cli.going import echo_best
+    from kilter.core.errors import InvalidInput, NotReady
+
+    study = options.load(options.chosen(name, option), storage)
+    single = len(study.metric_names) == 1
+    best = [study.best_trial] if single else study.best_trials
+    if not best:
+        raise NotReady(f"the study {study.study_name!r} has no successful trial yet")
+    if as_json:
+        documents = [show.trial_json(trial) for trial in best]
+        show.echo_json(documents[0] if single else documents)
+    elif form == "text":
+        echo_best(study, best)
+    elif len(best) > 1:
+        raise InvalidInput(f"the front has {len(best)} trials, --format {form} prints one: look at kilter trials, or use --json")
+    else:
+        click.echo(_rendered(form, show.plain_params(best[0])), nl=False)
+
+
+def _rendered(form: str, params: Mapping[str, Any]) -> str:
+    from kilter.core.errors import InvalidInput
+    from kilter.executors.command import nested, toml
+
+    if form == "json":
+        return json.dumps(nested(show.safe(params)), indent=2, ensure_ascii=False) + "\n"
+    if form == "toml":
+        return toml(nested(params))
+    if form == "yaml":
+        try:
+            import yaml
+        except ImportError:
+            raise InvalidInput("--format yaml needs PyYAML: pip install 'kilter[yaml]', or use --format json") from None
+        return str(yaml.safe_dump(nested(params), sort_keys=False, allow_unicode=True))
+    if form == "env":
+        given = {n: v for n, v in params.items() if v is not None}
+        return "".join(f"KILTER_PARAM_{re.sub(r'[^A-Za-z0-9_]', '_', n).upper()}={shlex.quote(_word(v))}\n" for n, v in given.items())
+    words = []
+    for key, value in params.items():
+        if value is True:
+            words.append(f"--{key}")
+        elif value is not None and value is not False:
+            words += [f"--{key}", _word(value)]
+    return shlex.join(words) + "\n"
+
+
+def _word(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

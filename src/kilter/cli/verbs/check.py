@@ -1,0 +1,91 @@
+"""kilter check."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import tempfile
+from typing import TYPE_CHECKING
+
+import click
+
+from kilter.cli import group, options, show
+
+if TYPE_CHECKING:
+    from kilter.core.interfaces import Outcome, Task
+    from kilter.executors.command import Command
+
+
+@click.command("check")
+@click.argument("file")
+@click.option("--dry-run-trial", "dry", is_flag=True, help="Run the program once and show what it yields; nothing is stored.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file.")
+@options.as_json
+@options.debug
+def command(file: str, dry: bool, settings: tuple[str, ...], as_json: bool) -> int:
+    """Look a file over: the space, the objectives, and the command as one trial would run it.
+
+    \b
+    kilter check digits.toml --dry-run-trial
+    """
+    import numpy as np
+
+    from kilter.cli import specification
+    from kilter.core.interfaces import Task
+    from kilter.core.problem import Problem
+
+    document = specification.read(file)
+    specification.put(document, settings)
+    document["directory"] = os.getcwd()
+    wanted = specification.Specification.of(document)
+    space = wanted.space
+    problem = Problem.of(space, directions=wanted.directions, subject_to=wanted.constraints)
+    limits, executor, _ = wanted.limits, wanted.command(), wanted.scheduler
+    executor.check(space)
+    wanted.check_program()
+    config = space.draw(np.random.default_rng(wanted.seed), space.plain(space.defaults(), partial=True))
+    with tempfile.TemporaryDirectory(prefix="kilter-check-") as folder:
+        task = Task(0, 1, config, problem.to_json(), wanted.seed, os.path.join(folder, "0"), judged=False)
+        argv = executor.expand(task)
+        outcome = _tried(executor, task) if dry else None
+    failure = outcome.failure if outcome else None
+    if as_json:
+        tried = outcome and {
+            "state": outcome.state.name,
+            "metrics": outcome.metrics,
+            "failure": failure and {"kind": failure.kind, "message": failure.message, "traceback": failure.traceback},
+        }
+        show.echo_json({"study": wanted.study, "params": config, "argv": argv, "size": space.size, "trial": tried})
+    else:
+        size = f", {space.size:,.0f} configurations" if math.isfinite(space.size) else ""
+        pairs = {
+            "study": show.text(wanted.study),
+            "objective": ", ".join(f"{way} {metric}" for metric, way in wanted.directions.items()),
+            "space": f"{len(space)} parameters{size}",
+            "budget": ", ".join(f"{k} {v}" for k, v in vars(limits).items() if v is not None and k != "failures"),
+            "params": "  ".join(f"{name}={show.text(value)}" for name, value in config.items()),
+            "command": argv[0] if document.get("command", {}).get("shell") else shlex.join(argv),
+        }
+        if outcome and not failure:
+            pairs["metrics"] = "  ".join(f"{name}={show.text(value)}" for name, value in outcome.metrics.items())
+        show.echo_pairs(pairs)
+    if failure is None:
+        return 0
+    show.note(f"error: the trial failed: {failure.kind}: {failure.message}")
+    return group.NO_SUCCESS
+
+
+def _tried(executor: Command, task: Task) -> Outcome:
+    from kilter.core.interfaces import Outcome
+
+    try:
+        executor.submit(task)
+        while True:
+            for message in executor.wait(0.25):
+                if isinstance(message, Outcome):
+                    return message
+    finally:
+        executor.close()

@@ -1,0 +1,67 @@
+"""kilter enqueue."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kilter.cli import options, show
+
+if TYPE_CHECKING:
+    from kilter.core.parameter import Parameter
+
+
+@click.command("enqueue")
+@click.argument("words", nargs=-1, required=True, metavar="[STUDY] NAME=VALUE...")
+@click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")
+@options.storage
+@options.as_json
+@options.debug
+def command(words: tuple[str, ...], option: str | None, storage: str | None, as_json: bool) -> None:
+    """Have a configuration tried next; the sampler fills in what is missing.
+
+    \b
+    kilter enqueue digits lr=0.01 depth=3
+    """
+    from kilter.core.errors import InvalidInput, UnknownName
+
+    name = words[0] if "=" not in words[0] else None
+    study = options.load(options.chosen(name, option), storage)
+    params: dict[str, Any] = {}
+    for word in words[1:] if name is not None else words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InvalidInput(f"{word!r} must read NAME=VALUE, as in lr=0.01")
+        if key not in study.space:
+            raise UnknownName.of("parameter", key, study.space.names)
+        params[key] = _parsed(key, study.space[key], value)
+    if not params:
+        raise InvalidInput("give at least one NAME=VALUE, as in lr=0.01")
+    number = study.enqueue_trial(params)
+    trial = study.trials[number]
+    dropped = [key for key in params if key not in trial.params]
+    if dropped:
+        show.note(f"{', '.join(dropped)}: not active in this configuration, so left out")
+    if as_json:
+        show.echo_json(show.trial_json(trial))
+    else:
+        click.echo(f"trial {number}")
+
+
+def _parsed(key: str, parameter: Parameter, text: str) -> Any:
+    """The value that a text stands for: an option's label, else a JSON scalar, else the text."""
+    from kilter.cli.dimensions import scalar
+    from kilter.core.errors import InvalidInput
+
+    for label in getattr(parameter, "labels", ()):
+        if text in (str(label), show.text(label)):
+            return parameter.value(label)
+    value = scalar(text)
+    try:
+        parameter.plain(value)
+    except InvalidInput as error:
+        raise InvalidInput(f"{key}: {error}") from None
+    return value

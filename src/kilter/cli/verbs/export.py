@@ -1,0 +1,121 @@
+"""kilter export."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kilter.cli import options, show
+
+if TYPE_CHECKING:
+    from kilter.api import Study
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+
+@click.command("export")
+@options.study
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="By default what the file ends in, else csv.")
+@click.option("-o", "--output", metavar="FILE", help="Where to; stdout otherwise.")
+def command(name: str | None, option: str | None, storage: str | None, form: str | None, output: str | None) -> None:
+    """Write all trials as CSV, JSON lines or Parquet.
+
+    \b
+    kilter export digits -o digits.csv
+    kilter export digits --format jsonl | jq .metrics
+
+    In CSV, text that a spreadsheet would run as a formula gets an apostrophe before it.
+    """
+    from kilter.core.errors import InvalidInput
+
+    form = form or ENDINGS.get(os.path.splitext(output or "")[1].lower(), "csv")
+    study = options.load(options.chosen(name, option), storage)
+    if form == "parquet":
+        if output is None and sys.stdout.isatty():
+            raise InvalidInput("Parquet is no text for a terminal: give -o FILE")
+        data = _parquet(study)
+    elif form == "jsonl":
+        lines = [json.dumps(show.safe(show.trial_json(trial, reports=True)), ensure_ascii=False) for trial in study.trials]
+        data = "".join(f"{line}\n" for line in lines).encode()
+    else:
+        data = _csv(study).encode()
+    if output is None:
+        click.get_binary_stream("stdout").write(data)
+        return
+    try:
+        with open(output, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise InvalidInput(f"cannot write {output}: {error.strerror}") from None
+    show.note(f"{len(study.trials)} trials in {output}")
+
+
+def rows(study: Study) -> tuple[list[str], list[list[Any]]]:
+    """The columns' titles, and a row a trial."""
+    trials = study.trials
+    documents = [show.trial_json(trial) for trial in trials]
+    metrics = list(dict.fromkeys([*study.metric_names, *(name for d in documents for name in d["metrics"])]))
+    params = list(study.space.names)
+    titles = ["number", "state", *(f"metrics.{n}" for n in metrics), *(f"params.{n}" for n in params)]
+    titles += ["feasible", "attempt", "started", "ended", "seconds", "failure"]
+    table = []
+    for d in documents:
+        failure = d["failure"] and f"{d['failure']['kind']}: {d['failure']['message']}"
+        table.append(
+            [d["number"], d["state"], *(d["metrics"].get(n) for n in metrics), *(d["params"].get(n) for n in params)]
+            + [d["feasible"], d["attempt"], d["started"], d["ended"], d["seconds"], failure]
+        )
+    return titles, table
+
+
+def _guarded(cell: Any) -> Any:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def _csv(study: Study) -> str:
+    titles, table = rows(study)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(_guarded, titles))
+    for row in table:
+        writer.writerow(map(_guarded, row))
+    return out.getvalue()
+
+
+def _parquet(study: Study) -> bytes:
+    from kilter.core.errors import InvalidInput
+
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InvalidInput("Parquet needs pyarrow: pip install 'kilter[parquet]', or use --format csv") from None
+    titles, table = rows(study)
+    columns = {title: _even([row[i] for row in table]) for i, title in enumerate(titles)}
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), out)
+    return out.getvalue()
+
+
+def _even(cells: Sequence[Any]) -> list[Any]:
+    """Cells of one type: a choice may mix numbers and text, which a column of Parquet may not."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if len(kinds) < 2:
+        return list(cells)
+    if kinds == {int, float}:
+        return [None if cell is None else float(cell) for cell in cells]
+    return [None if cell is None else str(cell) for cell in cells]

@@ -1,0 +1,62 @@
+"""kilter ls."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from kilter.cli import options, show
+
+
+@click.command("ls")
+@options.storage
+@options.as_json
+@options.wide
+@options.debug
+def command(storage: str | None, as_json: bool, wide: bool) -> None:
+    """List the studies.
+
+    \b
+    kilter ls --storage sqlite:///runs/kilter.db
+    """
+    from kilter.api import load_study
+    from kilter.cli.facts import facts
+    from kilter.core.errors import KilterError
+
+    store = options.existing(storage)
+    rows: list[dict[str, Any]] = []
+    for row in store.studies():
+        try:
+            rows.append(facts(load_study(study_name=row.name, storage=store)))
+        except KilterError as error:  # a sampler that is not installed here must not hide the other studies
+            rows.append({"study": row.name, "error": str(error)})
+    if as_json:
+        show.echo_json([{k: v for k, v in row.items() if k != "last"} for row in rows])
+        return
+    if not rows:
+        show.note(f"no studies in {store.url}")
+        return
+    now = time.time()
+    columns = [
+        show.Column("study", [show.text(row["study"]) for row in rows], 0),
+        show.Column("trials", [str(row["trials"]) if "trials" in row else "?" for row in rows], 2, True),
+        show.Column("running", [str(row["states"]["RUNNING"]) if "states" in row else "?" for row in rows], 4, True),
+        show.Column("best", [_best(row) for row in rows], 1, True),
+        show.Column("objective", [", ".join(f"{d} {n}" for n, d in row.get("objectives", {}).items()) for row in rows], 5),
+        show.Column("last activity", [show.ago(row.get("last"), now) for row in rows], 3),
+    ]
+    show.echo_table(columns, show.width(wide))
+    for known in rows:
+        if "error" in known:
+            show.note(f"{known['study']}: {known['error']}")
+
+
+def _best(row: dict[str, Any]) -> str:
+    best = row.get("best") or []
+    if len(best) > 1:
+        return f"front of {len(best)}"
+    return " ".join(show.text(best[0]["metrics"][name]) for name in row["objectives"]) if best else "-"

@@ -1,0 +1,45 @@
+"""kilter resume."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+import copy
+
+import click
+
+from kilter.cli import going
+
+
+@click.command("resume")
+@click.argument("name", metavar="[STUDY]", required=False)
+@going.budget
+def command(
+    name: str | None,
+    trials: int | None,
+    time: str | None,
+    jobs: int | None,
+    target: float | None,
+    strict: bool,
+    settings: tuple[str, ...],
+    progress: str,
+    as_json: bool,
+    storage: str | None,
+) -> int:
+    """Go on with a study that `kilter run` made, as it was run; options change that.
+
+    \b
+    kilter resume digits -n 400
+    """
+    from kilter.cli import options, specification
+    from kilter.core.errors import InvalidInput
+
+    study = options.load(name, storage)
+    remembered = study.user_attrs.get("run")
+    if not isinstance(remembered, dict):
+        raise InvalidInput(f"the study {study.study_name!r} was not made by kilter run, so its command is not known: use kilter run")
+    document = copy.deepcopy(remembered)
+    specification.put(document, settings)
+    going.overlay(document, trials, time, jobs, target)
+    document["study"] = study.study_name
+    return going.go(study, specification.Specification.of(document), progress, strict, as_json)

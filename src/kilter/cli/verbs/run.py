@@ -1,0 +1,108 @@
+"""kilter run."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from kilter.cli import going
+
+
+class _WithProgram(click.Command):
+    """Keeps what stands after -- apart: it is the program's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        program: list[str] = []
+        if "--" in args:
+            place = args.index("--")
+            args, program = args[:place], args[place + 1 :]
+        ctx.meta["kilter.program"] = program
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- PROGRAM ARG...]"]
+
+
+@click.command("run", cls=_WithProgram)
+@click.argument("file", required=False)
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=KIND", help="A parameter, such as 'lr=log(1e-5,1e-1)'.")
+@click.option("--minimize", multiple=True, metavar="METRIC", help="A metric of which less is better.")
+@click.option("--maximize", multiple=True, metavar="METRIC", help="A metric of which more is better.")
+@click.option("--subject-to", "constraints", multiple=True, metavar="BOUND", help="A constraint, such as 'latency <= 20'.")
+@click.option("-s", "--study", metavar="NAME", help="The study's name; the file's or the program's otherwise.")
+@click.option("--seed", type=int, help="Where the randomness begins; 0.")
+@click.option("--sampler", help="What proposes configurations; auto.")
+@going.budget
+@click.pass_context
+def command(
+    ctx: click.Context,
+    file: str | None,
+    params: tuple[str, ...],
+    minimize: tuple[str, ...],
+    maximize: tuple[str, ...],
+    constraints: tuple[str, ...],
+    study: str | None,
+    seed: int | None,
+    sampler: str | None,
+    trials: int | None,
+    time: str | None,
+    jobs: int | None,
+    target: float | None,
+    strict: bool,
+    settings: tuple[str, ...],
+    progress: str,
+    as_json: bool,
+    storage: str | None,
+) -> int:
+    """Tune a program: create a study, or go on with it where it exists.
+
+    \b
+    kilter run digits.toml -n 200 -j 4
+    kilter run -p 'lr=log(1e-5,1e-1)' -p 'layers=int(1,8)' -p 'opt={adam,sgd}' -p 'drop=float(0,0.5)' \\
+        -p 'amp=bool' --minimize loss -n 50 -- ./train.sh --lr {lr} --opt {opt} {amp:flag=--amp}
+
+    The program prints its metrics as a JSON line, {"loss": 0.5}, or the only one as a bare number on its last line; with
+    "step" in it, the line is a report. Ctrl-C once lets the running trials finish, twice stops them; the same command
+    goes on afterwards. The storage is --storage or $KILTER_STORAGE, else the file's.
+    """
+    from kilter.api import create_study
+    from kilter.cli import dimensions, options, specification
+
+    document: dict[str, Any] = specification.read(file) if file is not None else {}
+    specification.put(document, settings)
+    going.overlay(document, trials, time, jobs, target)
+    for key, value in (("study", study), ("seed", seed), ("sampler", sampler)):
+        if value is not None:
+            document[key] = value
+    program = ctx.meta["kilter.program"]
+    if program:
+        document["command"] = {**document.get("command", {}), "argv": program}
+    if params:
+        document["space"] = {**document.get("space", {}), **dict(map(dimensions.parse, params))}
+    if minimize or maximize:
+        document["objective"] = {"minimize": list(minimize), "maximize": list(maximize)}
+    if constraints:
+        document["objective"] = {**document.get("objective", {}), "constraints": list(constraints)}
+    document["directory"] = os.getcwd()
+    where = storage or document.pop("storage", None) or options.DEFAULT_STORAGE
+    document.pop("storage", None)
+    wanted = specification.Specification.of(document)
+    directions, space, _ = wanted.directions, wanted.space, wanted.limits
+    wanted.command().check(space)  # before there is a study
+    wanted.check_program()
+    made = create_study(
+        storage=where,
+        sampler=document.get("sampler"),
+        scheduler=wanted.scheduler,
+        study_name=wanted.study,
+        load_if_exists=True,
+        directions=directions,
+        space=space,
+        subject_to=wanted.constraints,
+        seed=wanted.seed,
+    )
+    return going.go(made, wanted, progress, strict, as_json)

@@ -1,0 +1,52 @@
+"""kilter status."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from kilter.cli import options, show
+
+
+@click.command("status")
+@options.study
+@options.as_json
+def command(name: str | None, option: str | None, storage: str | None, as_json: bool) -> None:
+    """Say where a study stands: trials by state, the best, what runs, the last activity.
+
+    \b
+    kilter status digits
+    """
+    from kilter.cli.facts import facts
+
+    study = options.load(options.chosen(name, option), storage)
+    known = facts(study)
+    last = known.pop("last")
+    if as_json:
+        show.echo_json(known)
+        return
+    counts = [f"{count} {state.lower()}" for state, count in known["states"].items() if count]
+    pairs = {
+        "study": show.text(known["study"]),
+        "objective": ", ".join(f"{way} {metric}" for metric, way in known["objectives"].items()),
+    }
+    if known["constraints"]:
+        pairs["subject to"] = ", ".join(known["constraints"])
+    budget = (study.user_attrs.get("run") or {}).get("budget", {}).get("trials")
+    total = f" of {budget}" if budget else ""
+    pairs["trials"] = f"{known['trials']}{total}" + (f": {', '.join(counts)}" if counts else "")
+    best = known["best"]
+    if len(best) == 1:
+        values = " ".join(show.text(best[0]["metrics"][metric]) for metric in known["objectives"])
+        pairs["best"] = f"{values} (trial {best[0]['number']})"
+    else:
+        pairs["best"] = f"a front of {len(best)} trials" if best else "none yet"
+    pairs["last activity"] = show.ago(last, time.time()) or "none"
+    show.echo_pairs(pairs)
+    for trial in known["running"]:
+        latest = trial["reports"][-1] if trial["reports"] else {}
+        shown = " ".join(f"{name}={show.text(value)}" for name, value in latest.items())
+        click.echo(f"running        trial {trial['number']}, attempt {trial['attempt']} {shown}".rstrip())

@@ -1,0 +1,55 @@
+"""kilter trial."""
+
+# ruff: noqa: D301 - click wants the real backspace in its docstrings
+
+from __future__ import annotations
+
+import click
+
+from kilter.cli import options, show
+
+
+@click.command("trial")
+@click.argument("words", nargs=-1, required=True, metavar="[STUDY] NUMBER")
+@click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")
+@options.storage
+@options.as_json
+@options.debug
+def command(words: tuple[str, ...], option: str | None, storage: str | None, as_json: bool) -> None:
+    """Show one trial: its parameters, metrics, reports, and why it failed.
+
+    \b
+    kilter trial digits 31
+    """
+    from kilter.core.errors import TrialNotFound
+
+    if len(words) > 2 or not words[-1].isdecimal():
+        raise click.UsageError(f"{' '.join(words)!r} is no trial: give its number, as in kilter trial 31")
+    study = options.load(options.chosen(words[0] if len(words) == 2 else None, option), storage)
+    number, trials = int(words[-1]), study.trials
+    if number >= len(trials):
+        known = f"it has 0 to {len(trials) - 1}" if trials else "it has none yet"
+        raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} (kilter trials {study.study_name})")
+    trial = trials[number]
+    if as_json:
+        show.echo_json(show.trial_json(trial, reports=True))
+        return
+    attempt = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
+    lasted = show.span(show.seconds(trial))
+    click.echo(f"trial {number}: {trial.state.name.lower()}{attempt}{' in ' + lasted if lasted else ''}")
+    for title, entries in (("params", show.plain_params(trial)), ("metrics", trial.metrics), ("attrs", trial.user_attrs)):
+        if entries:
+            click.echo(f"\n{title}")
+            show.echo_pairs({f"  {show.text(key)}": show.text(value) for key, value in entries.items()})
+    reports = trial.reports
+    if reports:
+        names = list(dict.fromkeys(name for metrics in reports.values() for name in metrics))
+        shown = list(reports.items())[-20:]
+        click.echo("\nreports" + (f", the last 20 of {len(reports)}" if len(reports) > 20 else ""))
+        columns = [show.Column("step", [str(step) for step, _ in shown], 0, True)]
+        columns += [show.Column(n, [show.text(m.get(n)) for _, m in shown], 1 + i, True) for i, n in enumerate(names)]
+        show.echo_table(columns, show.width())
+    if trial.failure is not None:
+        click.echo(f"\nfailure\n  {trial.failure.kind}: {trial.failure.message}")
+        if trial.failure.traceback:
+            click.echo("\n" + trial.failure.traceback.rstrip())

@@ -1,1 +1,0 @@
-"""Other libraries, one file each, imported where they are asked for."""
