@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from kilter import plugins
-from kilter.core.errors import InvalidInput, NotReady, StudyExists, StudyNotFound, TrialNotFound
+from kilter.core.errors import InvalidInput, NotANumber, NotReady, StudyExists, StudyNotFound, TrialNotFound
 from kilter.core.events import Created, Ended, Failure, Report, SpaceExtended, Started, TrialState
 from kilter.core.history import Trial as Record
 from kilter.core.interfaces import Executor, Outcome, Progress, Resources, Storage
@@ -19,7 +19,7 @@ from kilter.core.space import Config, Space
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
 from kilter.engine.limits import Limits
-from kilter.executors.context import Trial, failure_of, finish
+from kilter.executors.context import Trial, finish
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
 from kilter.runtime.progress import Silent, display
@@ -169,17 +169,19 @@ class Study:
 
         `fixed_distributions` is Optuna's word for that dict. Raises NotReady where the sampler has nothing left to try.
         """
-        suggested = n if isinstance(n, Mapping) else fixed_distributions
-        if suggested is not None:
-            trial = self._ask()
-            for name, parameter in suggested.items():
-                trial.suggest(name, parameter)
-            return trial
-        return self._ask() if n is None else [self._ask() for _ in range(int(n))]  # type: ignore[call-overload]
+        if isinstance(n, Mapping):
+            n, fixed_distributions = None, n
+        if n is not None:
+            return [self._ask() for _ in range(n)]
+        trial = self._ask()
+        for name, parameter in (fixed_distributions or {}).items():
+            trial.suggest(name, parameter)
+        return trial
 
     def _ask(self) -> Trial:
         session = self._session
-        check_objects(session.engine)
+        if session.declared:  # else the objective brings the objects
+            check_objects(session.engine)
         record = session.begin()
         if record is None:
             raise NotReady(f"the sampler of {self.study_name!r} has nothing left to try")
@@ -205,7 +207,9 @@ class Study:
         A trial told twice with the same result is fine. Raises InvalidInput where the values do not fit the
         objectives, and TrialNotFound for an unknown number; the trial keeps running then.
         """
-        number = trial if isinstance(trial, int) else trial.number
+        number = getattr(trial, "number", trial)
+        if not isinstance(number, int):
+            raise InvalidInput(f"tell({trial!r}): give the trial that ask() returned, or its number")
         session = self._session
         context = self._asked.get(number)
         if context is None:
@@ -250,8 +254,8 @@ class Study:
         try:
             return self.problem.metrics(values), state or TrialState.COMPLETE, None
         except InvalidInput as error:
-            if state is None and " is nan:" in str(error):
-                return {}, TrialState.FAIL, failure_of(error)
+            if state is None and isinstance(error, NotANumber):
+                return {}, TrialState.FAIL, Failure("nan", str(error))
             raise
 
     def enqueue_trial(
@@ -290,9 +294,9 @@ class Study:
         session, now = self._session, self._session.clock()
         metrics = self.problem.metrics(values) if trial.state is TrialState.COMPLETE else dict(values or {})
         missing = {n: p for n, p in trial.distributions.items() if n not in self.space or not self.space[n].covers(p)}
+        config = self.space.extended(missing).plain(trial.params, partial=True)
         if missing:
             session.write(SpaceExtended({name: p.to_json() for name, p in missing.items()}, now))
-        config = self.space.plain(trial.params, partial=True)
         reports = tuple(Report(int(step), dict(named)) for step, named in history_reports.items())
         failure = Failure("told", "added as failed") if trial.state is TrialState.FAIL else None
         while True:
@@ -366,7 +370,8 @@ class Study:
         progress: str,
     ) -> str:
         session = self._session
-        check_objects(session.engine)
+        if session.declared:  # else the objective brings the objects
+            check_objects(session.engine)
         session.sync()
         self._stopped = False
         shown = display(progress, session, self.study_name, limits, calls)

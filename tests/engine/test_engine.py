@@ -254,8 +254,8 @@ def test_created_changes_nothing():
 def test_reserved_trials_wait_for_their_worker():
     engine = fed(log(Enqueued(0, {}, 0.0, "w1"), Enqueued(1, {}, 0.0)))
     assert engine.claimable("w1").number == 0
-    assert engine.claimable("w2", alive=["w1"]).number == 1
-    assert engine.claimable("w2").number == 0
+    assert engine.claimable("w2").number == 1
+    assert engine.claimable("w2", gone=["w1"]).number == 0
 
 
 def test_what_is_enqueued_whole_is_taken_as_it_is():

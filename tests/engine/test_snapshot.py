@@ -1,5 +1,6 @@
 """An engine as bytes: the same engine comes back from every place in a log, and nothing from what is no snapshot."""
 
+import contextlib
 import io
 import json
 import zipfile
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.engine.test_engine import picture
 
 from kilter.core.events import Ended, Entry, Noted, Report, Reported, SpaceExtended, Started, TrialState
 from kilter.core.parameter import Choice
@@ -17,7 +19,6 @@ from kilter.engine.engine import Engine
 from kilter.samplers import AutoSampler, EvolutionSampler, RandomSampler
 from kilter.schedulers.fifo import Fifo
 from kilter.testing.sampler import Log, eventful, rich_space
-from tests.engine.test_engine import picture
 
 PROBLEM = Problem(rich_space(), (Objective("loss"), Objective("speed", "maximize")))
 
@@ -78,8 +79,8 @@ def test_another_sampler_does_not_fit():
 
 
 def test_every_truncation_is_refused():
-    for end in [*range(0, 400), *range(400, len(DATA), 97), len(DATA) - 1]:
-        with pytest.raises(ValueError, match="."):
+    for end in [*range(400), *range(400, len(DATA), 97), len(DATA) - 1]:
+        with pytest.raises(ValueError, match="snapshot"):
             back(DATA[:end])
 
 
@@ -87,7 +88,7 @@ def test_every_truncation_is_refused():
 @example(b"", b"")
 @settings(deadline=None)
 def test_garbage_is_refused(noise, start):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="snapshot"):
         back(start + noise)
 
 
@@ -98,10 +99,8 @@ def test_damage_loads_or_is_refused(data):
     damaged = bytearray(DATA)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(DATA) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(ValueError):
         back(bytes(damaged))
-    except ValueError:
-        pass
 
 
 def content():
@@ -120,10 +119,12 @@ def packed(fields, arrays):
 def test_content_of_another_shape_is_refused(name, value):
     """Whatever is missing or of another kind."""
     fields, arrays = content()
+    if type(value) is type(fields[name]) and name in ("position", "attrs"):
+        pytest.skip("of the same shape")
     fields[name] = value
     if value is ...:
         del fields[name]
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="snapshot"):
         back(packed(fields, arrays))
 
 

@@ -84,8 +84,11 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, given in table.items():
         path = f"{prefix}{name}"
-        if isinstance(given, Mapping) and given and not set(given) & {*KINDS, *EXTRAS} and all(
-            isinstance(inner, (Mapping, str)) for inner in given.values()
+        if (
+            isinstance(given, Mapping)
+            and given
+            and not set(given) & {*KINDS, *EXTRAS}
+            and all(isinstance(inner, (Mapping, str)) for inner in given.values())
         ):
             flat.update(flattened(given, f"{path}."))
         else:
@@ -149,7 +152,9 @@ def conditions(name: str, given: Any) -> dict[str, Any]:
     """
     if isinstance(given, Mapping):
         return dict(given)
-    wrong = InvalidInput(f"space.{name}: when = {given!r} must read \"parent == 'value'\" or \"parent in [...]\", joined by and")
+    wrong = InvalidInput(
+        f"space.{name}: when = {given!r} must read like model == 'svm' or model in [...], joined by and"
+    )
     try:
         tree = ast.parse(str(given).strip(), mode="eval").body
         return _clauses(tree)

@@ -8,6 +8,19 @@ from kilter.cli import show
 
 if TYPE_CHECKING:
     from kilter.api import Study
+    from kilter.trial import FrozenTrial
+
+
+def best_of(study: Study) -> list[FrozenTrial]:
+    """The best trial or, with several objectives, the front; empty where there is none yet."""
+    from kilter.core.errors import NotReady
+
+    if len(study.metric_names) > 1:
+        return study.best_trials
+    try:
+        return [study.best_trial]  # best_trials would hold its ties, too
+    except NotReady:
+        return []
 
 
 def facts(study: Study) -> dict[str, Any]:
@@ -31,7 +44,7 @@ def facts(study: Study) -> dict[str, Any]:
         "parameters": list(study.space.names),
         "trials": len(trials),
         "states": states,
-        "best": [show.trial_json(trial) for trial in study.best_trials],
+        "best": [show.trial_json(trial) for trial in best_of(study)],
         "running": [show.trial_json(trial, reports=True) for trial in trials if trial.state is TrialState.RUNNING],
         "last_activity": None if last is None else show.when(datetime.fromtimestamp(last)),
         "last": last,

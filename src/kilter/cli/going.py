@@ -39,7 +39,9 @@ def budget(function: F) -> F:
     return function
 
 
-def overlay(document: dict[str, Any], trials: int | None, time: str | None, jobs: int | None, target: float | None) -> None:
+def overlay(
+    document: dict[str, Any], trials: int | None, time: str | None, jobs: int | None, target: float | None
+) -> None:
     """Write the options that were given over the document's budget."""
     given = {"trials": trials, "time": time, "jobs": jobs, "target": target}
     changes = {key: value for key, value in given.items() if value is not None}
@@ -49,6 +51,7 @@ def overlay(document: dict[str, Any], trials: int | None, time: str | None, jobs
 
 def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json: bool) -> int:
     """Run the study's programs, print the best, and say by the exit code how it went."""
+    from kilter.cli.facts import best_of
     from kilter.core.events import TrialState
 
     limits, executor = wanted.limits, wanted.command()
@@ -59,7 +62,7 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     # Study.optimize does not return the reason.
     reason = study._run(executor, limits, None, (Exception,), (), progress)
     complete = study.get_trials(states=[TrialState.COMPLETE])
-    best = study.best_trials
+    best = best_of(study)
     if as_json:
         show.echo_json(
             {
@@ -83,7 +86,9 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
         sign = study.problem.objectives[0].sign
         name = study.metric_names[0]
         if not any(sign * trial.metrics[name] <= sign * limits.target for trial in best):
-            show.note(f"error: the target {name} = {limits.target:g} was not reached: raise the budget, or drop --strict")
+            show.note(
+                f"error: the target {name} = {limits.target:g} was not reached: raise the budget, or drop --strict"
+            )
             return group.NO_TARGET
     return 0
 
@@ -92,7 +97,10 @@ def echo_best(study: Study, best: list[Any]) -> None:
     """The best trial, or the front, as a person reads it."""
     if len(best) == 1:
         trial = best[0]
-        values = {**{f"{name}": show.text(trial.metrics[name]) for name in study.metric_names}, "trial": str(trial.number)}
+        values = {
+            **{f"{name}": show.text(trial.metrics[name]) for name in study.metric_names},
+            "trial": str(trial.number),
+        }
         others = {n: show.text(v) for n, v in trial.metrics.items() if n not in values}
         params = {name: show.text(value) for name, value in show.plain_params(trial).items()}
         longest = max(map(len, [*values, *others, *(f"  {name}" for name in params)]))

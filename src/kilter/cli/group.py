@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import sys
 import traceback
@@ -12,7 +13,15 @@ from typing import Any, NoReturn
 
 import click
 
-from kilter.core.errors import KilterError, LeaseLost, NotReady, StorageError, StudyAborted, StudyNotFound, TrialNotFound
+from kilter.core.errors import (
+    KilterError,
+    LeaseLost,
+    NotReady,
+    StorageError,
+    StudyAborted,
+    StudyNotFound,
+    TrialNotFound,
+)
 
 INTERNAL, USAGE, NOT_FOUND, NO_SUCCESS, STORAGE, NO_TARGET = 1, 2, 3, 4, 5, 6
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143
@@ -42,7 +51,9 @@ class Verbs(click.Group):
         command: click.Command = import_module(f"kilter.cli.verbs.{cmd_name}").command
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in self.verbs and not name.startswith("-"):
             near = difflib.get_close_matches(name, self.verbs, n=1)
@@ -57,9 +68,12 @@ class Verbs(click.Group):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run, and exit with a code that says how it went."""
         words = list(sys.argv[1:] if args is None else args)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
         extra.update(standalone_mode=False, color=_wants_color())
         try:
-            code = super().main(words, prog_name or "kilter", **extra)
+            code = super().main(words, "kilter", **extra)
             sys.stdout.flush()
         except BaseException as error:  # noqa: BLE001 - the rim: whatever it is becomes a sentence and a code
             code = _explained(error, _wants_traceback(words))
@@ -79,11 +93,12 @@ def _wants_traceback(words: Sequence[str]) -> bool:
 
 def _explained(error: BaseException, debug: bool) -> int:
     """Say what went wrong, on stderr; the exit code for it."""
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else INTERNAL
-    if isinstance(error, BrokenPipeError):
+    # click turns a broken pipe into exit(1).
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the flush at exit would complain
         return BROKEN_PIPE
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else INTERNAL
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return USAGE

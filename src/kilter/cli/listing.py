@@ -18,17 +18,18 @@ def columns_of(study: Study, trials: Sequence[FrozenTrial]) -> list[show.Column]
     """Number, state, objectives, other metrics, parameters, duration."""
     params = [show.plain_params(trial) for trial in trials]
     objectives = study.metric_names
+    states = {trial.state for trial in trials}  # one that all share says little, so it may go
     others = list(dict.fromkeys(name for trial in trials for name in trial.metrics if name not in objectives))
     columns = [
         show.Column("trial", [str(trial.number) for trial in trials], 0, True),
-        show.Column("state", [trial.state.name.lower() for trial in trials], 2),
+        show.Column("state", [trial.state.name.lower() for trial in trials], 2 if len(states) > 1 else 900),
     ]
     columns += [_metric(name, trials, 1) for name in objectives]
     for i, name in enumerate(study.space.names):
         right = any(isinstance(p.get(name), (int, float)) and not isinstance(p.get(name), bool) for p in params)
         columns.append(show.Column(show.text(name), [show.text(p.get(name)) for p in params], 4 + i, right))
     columns += [_metric(name, trials, 1000 + i) for i, name in enumerate(others)]
-    columns.append(show.Column("time", [show.span(show.seconds(trial)) for trial in trials], 3, True))
+    columns.append(show.Column("time", [show.span(show.seconds(trial)) for trial in trials], 901, True))
     return columns
 
 
@@ -55,7 +56,11 @@ def ordered(study: Study, trials: Sequence[FrozenTrial], by: str) -> list[Frozen
             value = trial.metrics.get(name, show.plain_params(trial).get(name))
         missing = value is None or (isinstance(value, float) and math.isnan(value))
         # Unsuccessful trials stand behind those that count.
-        place = 3 if missing else int(name in signs and trial.state.name != "COMPLETE") + int(name in signs and not trial.is_feasible)
+        place = (
+            3
+            if missing
+            else int(name in signs and trial.state.name != "COMPLETE") + int(name in signs and not trial.is_feasible)
+        )
         number = float(value) if isinstance(value, (int, float)) and not missing else 0.0
         return place, number, str(value) if isinstance(value, str) else "", trial.number
 

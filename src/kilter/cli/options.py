@@ -26,7 +26,10 @@ storage = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 wide = click.option("--wide", is_flag=True, help="All columns, however wide the terminal is.")
 progress = click.option(
-    "--progress", type=click.Choice(["auto", "live", "plain", "none"]), default="auto", help="What stderr shows meanwhile."
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    help="What stderr shows meanwhile.",
 )
 
 
@@ -52,7 +55,7 @@ def existing(url: str | None) -> Storage:
     url = url or DEFAULT_STORAGE
     path = url[len("sqlite:///") :] if url.startswith("sqlite:///") else url if "://" not in url else ""
     if path and path.endswith((".db", ".sqlite", ".sqlite3")) and not os.path.exists(path):
-        raise StorageError(f"there is no file {path}: name the storage with --storage or KILTER_STORAGE, or run a study first")
+        raise StorageError(f"there is no file {path}: name the storage with --storage or KILTER_STORAGE, or run first")
     return open_storage(url)
 
 

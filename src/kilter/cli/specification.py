@@ -100,7 +100,9 @@ def named_after(argv: Iterable[str]) -> str:
     """The name of a study that has none: its program's, or that of the script an interpreter gets."""
     words = [word for word in argv if not word.startswith("-")]
     stems = [os.path.splitext(os.path.basename(word))[0] for word in words[:2]]
-    if len(stems) > 1 and re.fullmatch(r"python[\d.]*|bash|sh|node|Rscript|julia|perl|ruby", os.path.basename(words[0])):
+    if len(stems) > 1 and re.fullmatch(
+        r"python[\d.]*|bash|sh|node|Rscript|julia|perl|ruby", os.path.basename(words[0])
+    ):
         return stems[1] if "{" not in stems[1] and "/" not in stems[1] else stems[0]
     return stems[0] if stems else "study"
 
@@ -146,7 +148,7 @@ class Specification:
         given = self._table("objective")
         metrics, goals = _listed(given.get("metric")), _listed(given.get("goal"))
         if metrics and not goals:
-            raise InvalidInput(f"[objective] names {', '.join(metrics)} but no goal: write goal = \"min\" or \"max\"")
+            raise InvalidInput(f'[objective] names {", ".join(metrics)} but no goal: write goal = "min" or "max"')
         if len(goals) == 1:
             goals = goals * len(metrics)
         if len(goals) != len(metrics):
@@ -162,7 +164,9 @@ class Specification:
                 raise InvalidInput(f"the metric {metric!r} cannot be minimised and maximised at once")
             directions[metric] = GOALS[goal]
         if not directions:
-            raise InvalidInput("say what to optimise: --minimize METRIC or --maximize METRIC, or metric and goal in [objective]")
+            raise InvalidInput(
+                "say what to optimise: --minimize or --maximize METRIC, or metric and goal in [objective]"
+            )
         return directions
 
     @property
@@ -225,7 +229,7 @@ class Specification:
         numbers = {key: _number(key, budget.get(key)) for key in ("trials", "target", "patience")}
         spans = {key: None if budget.get(key) is None else duration(budget[key]) for key in ("time", "cost")}
         if all(value is None for value in (*numbers.values(), *spans.values())):
-            raise InvalidInput("nothing says when to stop: give -n TRIALS, -t TIME or --target, or a [budget] in the file")
+            raise InvalidInput("nothing says when to stop: give -n TRIALS, -t TIME or --target, or a [budget]")
         return Limits(
             trials=_whole("trials", numbers["trials"]),
             seconds=spans["time"],
@@ -252,7 +256,9 @@ class Specification:
         given, budget = self._table("command"), self._table("budget")
         words, shell = given.get("argv"), bool(given.get("shell", False))
         if not words:
-            raise InvalidInput("there is no command: put it after --, as in -- python train.py --lr {lr}, or in [command]")
+            raise InvalidInput(
+                "there is no command: put it after --, as in -- python train.py --lr {lr}, or in [command]"
+            )
         if shell and isinstance(words, list):
             words = " ".join(words)
         report = {name: pattern for name, pattern in self._table("report").items() if name != "from"}
@@ -295,7 +301,9 @@ class Specification:
         home = self.document.get("directory")
         path = os.path.join(home, words[0]) if home and os.path.dirname(words[0]) else words[0]
         if shutil.which(path) is None:
-            remedy = f"make it executable, chmod +x {words[0]}" if os.path.exists(path) else "check the name and the PATH"
+            remedy = (
+                f"make it executable, chmod +x {words[0]}" if os.path.exists(path) else "check the name and the PATH"
+            )
             raise InvalidInput(f"the program {words[0]!r} cannot be run: {remedy}")
 
 

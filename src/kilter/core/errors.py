@@ -2,7 +2,8 @@
 
 KilterError
 ├── InvalidInput (also ValueError)   a parameter, space, problem, limit or reported number that cannot be
-│   ├── NotANumber                   a metric came back as NaN
+│   ├── UnusableResult               what an objective returned does not fit the problem
+│   │   └── NotANumber               a metric came back as NaN
 │   ├── SpaceChanged                 the study was made with a space that the new one contradicts
 │   └── IncapableSampler             the sampler cannot do what the problem needs
 ├── UnknownName (also ValueError, KeyError)   a name that nobody registered, with the nearest known one
@@ -39,7 +40,11 @@ class InvalidInput(KilterError, ValueError):
     """A parameter, space, problem, limit or number that cannot be."""
 
 
-class NotANumber(InvalidInput):
+class UnusableResult(InvalidInput):
+    """What an objective returned does not fit the problem."""
+
+
+class NotANumber(UnusableResult):
     """A metric came back as NaN."""
 
 

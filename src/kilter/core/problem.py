@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from kilter.core.errors import InvalidInput, NotANumber
+from kilter.core.errors import InvalidInput, NotANumber, UnusableResult
 from kilter.core.space import Space
 
 DIRECTIONS = ("minimize", "maximize")
@@ -132,25 +132,25 @@ class Problem:
         """What an objective returned, as {metric: float}.
 
         Takes a number for a single objective, a list in the order of the objectives, or a dict of named metrics.
-        Raises InvalidInput for anything else, for a missing metric, and for NaN.
+        Raises UnusableResult for anything else, for a missing metric, and for NaN.
         """
         objectives = self.objectives
         if isinstance(returned, Mapping):
             metrics = {str(name): _number(value, f"the metric {name!r}") for name, value in returned.items()}
         elif isinstance(returned, (list, tuple)):
             if len(returned) != len(objectives):
-                raise InvalidInput(
+                raise UnusableResult(
                     f"the objective returned {len(returned)} values, {_shown(returned)}; the study needs {len(objectives)}: "
                     "return one for each objective, or create the study with directions=[…]"
                 )
             metrics = {o.name: _number(value, f"the value of {o.name!r}") for o, value in zip(objectives, returned)}
         elif len(objectives) > 1:
-            raise InvalidInput(f"the objective returned {_shown(returned)}; the study has {len(objectives)} objectives: return one value each")
+            raise UnusableResult(f"the objective returned {_shown(returned)}; the study has {len(objectives)} objectives: return one value each")
         else:
             metrics = {objectives[0].name: _number(returned, "the value that the objective returned")}
         for name in self.metric_names:
             if name not in metrics:
-                raise InvalidInput(
+                raise UnusableResult(
                     f"the objective never returned the metric {name!r}, which the study needs; it returned "
                     f"{', '.join(map(repr, metrics)) or 'none'}: return it, or create the study with directions={{'…': …}}"
                 )
@@ -191,11 +191,11 @@ class Problem:
 
 def _number(value: Any, what: str) -> float:
     if isinstance(value, (str, bytes)) or value is None:
-        raise InvalidInput(f"{what} is {_shown(value)}: return a number")
+        raise UnusableResult(f"{what} is {_shown(value)}: return a number")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise InvalidInput(f"{what} is {_shown(value)}: return a number") from None
+        raise UnusableResult(f"{what} is {_shown(value)}: return a number") from None
 
 
 def _shown(value: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
@@ -32,14 +34,18 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("trials", "patience", "failures"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or int(value) != value or value < 0):
+            if value is not None and (not _is_number(value) or value % 1 != 0 or value < 0):
                 raise InvalidInput(f"{name}={value!r}: a limit must be a whole number from 0 on, or None for no limit")
         for name in ("seconds", "cost"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
+            if value is not None and not (_is_number(value) and value >= 0):
                 raise InvalidInput(f"{name}={value!r}: a limit must be a number from 0 on, or None for no limit")
-        if self.target is not None and math.isnan(self.target):
-            raise InvalidInput("target=nan is never reached")
+        if self.target is not None and (not _is_number(self.target) or math.isnan(self.target)):
+            raise InvalidInput(f"target={self.target!r} is never reached: give a number, or None for no limit")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 class Ledger:

@@ -36,7 +36,7 @@ from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
-from kilter.executors.context import failure_of
+from kilter.executors.context import failed, failure_of
 from kilter.executors.processes import (
     environments,
     kill_tree,
@@ -46,7 +46,7 @@ from kilter.executors.processes import (
     signal_group,
     tree_memory,
 )
-from kilter.executors.threads import UNLIMITED, failed
+from kilter.executors.threads import UNLIMITED
 
 SPECIALS = ("trial", "attempt", "seed", "dir")
 FORMATS = ("yaml", "json", "toml")

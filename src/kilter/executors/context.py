@@ -14,9 +14,9 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Union
 
-from kilter.core.errors import InvalidInput, NotANumber, TrialPruned
+from kilter.core.errors import InvalidInput, NotANumber, TrialPruned, UnusableResult
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import UNSET, Boolean, Choice, Condition, Float, Int, Parameter, Plain
@@ -99,15 +99,15 @@ class Trial:
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
         """A real number in [low, high]."""
-        return self._suggest(name, _float(low, high, step, log))  # type: ignore[no-any-return]
+        return self._suggest(name, _declared(name, _float, low, high, step, log))  # type: ignore[no-any-return]
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """A whole number from low to high, both included."""
-        return self._suggest(name, _int(low, high, step, log))  # type: ignore[no-any-return]
+        return self._suggest(name, _declared(name, _int, low, high, step, log))  # type: ignore[no-any-return]
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices, as the object it is."""
-        return self._suggest(name, Choice(choices))
+        return self._suggest(name, _declared(name, Choice, choices))
 
     def suggest(self, name: str, parameter: Parameter) -> Any:
         """A value of any parameter, such as an Ordinal or one with a default or prior."""
@@ -135,8 +135,8 @@ class Trial:
             if isinstance(self._space.parameters.get(other), (Choice, Boolean))
         )
         met = parameter.under(branch)
+        self._space = self._space.extended({name: met})  # raises where it contradicts what is known
         self.extensions[name] = met.to_json()
-        self._space = self._space.extended({name: met})
 
     # -- reporting ------------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class Trial:
 
         A second report at the same step is ignored with a warning.
         """
-        if isinstance(step, bool) or int(step) != step or step < 0:
+        if not _is_step(step):
             raise InvalidInput(f"step={step!r} of a report: it must be a whole number from 0 on")
         step = int(step)
         if step in self._steps:
@@ -186,11 +186,12 @@ class Trial:
         self._new_attrs[key] = value
 
     def _named(self, value: Any) -> dict[str, float]:
-        if isinstance(value, dict):
-            return {str(name): float(number) for name, number in value.items()}
-        if len(self._problem.objectives) > 1:
+        several = len(self._problem.objectives) > 1
+        if several and not isinstance(value, dict):
             raise InvalidInput(f"report({value!r}): with several objectives, report a dict of named metrics")
         try:
+            if isinstance(value, dict):
+                return {str(name): float(number) for name, number in value.items()}
             return {self._problem.objectives[0].name: float(value)}
         except (TypeError, ValueError):
             raise InvalidInput(f"report({value!r}): the value must be a number or a dict of metrics") from None
@@ -215,12 +216,7 @@ def perform(
     metrics: dict[str, float] = {}
     state = TrialState.COMPLETE
     try:
-        returned = _call(objective, trial)
-        try:
-            metrics = problem.metrics(returned)
-        except InvalidInput as caught:
-            kind = "nan" if isinstance(caught, NotANumber) else "return"
-            state, error, failure = TrialState.FAIL, caught, Failure(kind, str(caught))
+        metrics = problem.metrics(_call(objective, trial))
     except TrialPruned:
         state = TrialState.PRUNED
         metrics = dict(trial.last_report.metrics) if trial.last_report else {}
@@ -232,9 +228,16 @@ def perform(
 
 
 def failure_of(error: BaseException) -> Failure:
-    """An exception as the log keeps it."""
+    """An exception as the log keeps it; an unusable result needs no traceback, since its message says all."""
+    if isinstance(error, UnusableResult):
+        return Failure("nan" if isinstance(error, NotANumber) else "return", str(error))
     kind = type(error).__name__
     return Failure(kind, str(error), "".join(traceback.format_exception(type(error), error, error.__traceback__)))
+
+
+def failed(task: Task, failure: Failure, error: BaseException | None = None) -> Outcome:
+    """The outcome of an attempt that ended without a result."""
+    return Outcome(task.number, task.attempt, TrialState.FAIL, {}, failure=failure, error=error)
 
 
 def finish(
@@ -261,19 +264,22 @@ def finish(
 
 
 def _call(objective: Callable[..., Any], trial: Trial) -> Any:
-    """Call with keywords, or with the trial where that is the only thing the objective asks for."""
-    names, takes_all, alone = _signature(objective)
+    """Call with keywords, or with the trial in front where nothing is declared or one needed argument is no parameter."""
+    names, takes_all, alone, has_place = _signature(objective)
     params = trial._values
-    if alone is not None and alone not in trial._space:
-        return objective(trial)
     arguments = dict(params) if takes_all else {name: params[name] for name in names if name in params}
     if "trial" in names:
         arguments["trial"] = trial
+    elif (alone is not None and alone not in trial._space) or (has_place and not trial._task.declared):
+        return objective(trial, **arguments)
     return objective(**arguments)
 
 
-def _signature(objective: Callable[..., Any]) -> tuple[tuple[str, ...], bool, str | None]:
-    """The names that an objective takes, whether it takes any, and its name where it needs one and only one."""
+Signature = tuple[tuple[str, ...], bool, Union[str, None], bool]
+"""Names that can be keywords; whether any can; the only needed one; whether there is a place for the trial in front."""
+
+
+def _signature(objective: Callable[..., Any]) -> Signature:
     try:
         return _read_signature(objective)
     except TypeError:  # an objective that cannot be hashed
@@ -281,13 +287,16 @@ def _signature(objective: Callable[..., Any]) -> tuple[tuple[str, ...], bool, st
 
 
 @lru_cache(maxsize=256)
-def _read_signature(objective: Callable[..., Any]) -> tuple[tuple[str, ...], bool, str | None]:
+def _read_signature(objective: Callable[..., Any]) -> Signature:
     arguments = list(inspect.signature(objective).parameters.values())
-    named = [a for a in arguments if a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)]
-    needed = [a for a in named if a.default is a.empty and a.kind is not a.KEYWORD_ONLY]
-    takes_all = any(a.kind is a.VAR_KEYWORD for a in arguments)
-    alone = needed[0].name if len(needed) == 1 and len(needed) == len(named) and not takes_all else None
-    return tuple(a.name for a in named), takes_all, alone
+    places = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
+    needed = [a.name for a in places if a.default is a.empty]
+    return (
+        tuple(a.name for a in arguments if a.kind in (a.POSITIONAL_OR_KEYWORD, a.KEYWORD_ONLY)),
+        any(a.kind is a.VAR_KEYWORD for a in arguments),
+        needed[0] if len(needed) == 1 else None,
+        bool(places) or any(a.kind is a.VAR_POSITIONAL for a in arguments),
+    )
 
 
 _latest: tuple[Any, Space | None, Problem] | None = None
@@ -304,6 +313,21 @@ def _problem(task: Task, space: Space | None) -> Problem:
         problem = problem.with_space(problem.space.recalled(space))
     _latest = (task.problem, space, problem)
     return problem
+
+
+def _is_step(step: Any) -> bool:
+    try:
+        return not isinstance(step, bool) and int(step) == step and step >= 0
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _declared(name: str, make: Callable[..., Any], *arguments: Any) -> Any:
+    """The parameter that a suggestion declares, its name in front of what is wrong with it."""
+    try:
+        return make(*arguments)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from None
 
 
 @lru_cache(maxsize=1024)

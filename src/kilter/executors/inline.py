@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kilter.core.events import Report
+from kilter.core.events import Failure, Report
 from kilter.core.interfaces import Message, Progress, Task
 from kilter.core.space import Space
-from kilter.executors.context import perform
+from kilter.executors.context import failed, perform
 
 
 class Inline:
@@ -33,14 +33,16 @@ class Inline:
         """Run the task that was submitted; the time limit cannot interrupt it."""
         task, self._task = self._task, None
         if task is None:
-            return []
+            held, self._held = self._held, []
+            return held
         outcome = perform(self._objective, task, lambda reports: self._send(task, reports), lambda: self._ask(task), self._space)
         held, self._held = self._held, []
         return [*held, outcome]
 
     def stop(self, number: int) -> None:
-        """A trial that runs in this thread has ended before anybody can stop it; one that waits is dropped."""
+        """End a trial that waits; one that runs in this thread has ended before anybody can stop it."""
         if self._task is not None and self._task.number == number:
+            self._held.append(failed(self._task, Failure("stopped", "stopped before it began")))
             self._task = None
 
     def close(self) -> None:

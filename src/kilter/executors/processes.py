@@ -36,7 +36,8 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import Failure
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
-from kilter.executors.threads import UNLIMITED, failed
+from kilter.executors.context import failed
+from kilter.executors.threads import UNLIMITED
 
 TICK = 0.2
 """Seconds between two looks at the memory of a trial, and at a process whose end the platform does not announce."""

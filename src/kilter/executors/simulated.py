@@ -10,12 +10,11 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kilter.core.errors import InvalidInput, TrialPruned
+from kilter.core.errors import InvalidInput, TrialPruned, UnusableResult
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Task
 from kilter.core.problem import Problem
-from kilter.executors.context import failure_of
-from kilter.executors.threads import failed
+from kilter.executors.context import failed, failure_of
 
 
 @dataclass
@@ -176,7 +175,7 @@ class _Run:
 
     def _end(self, result: Any) -> tuple[float, Outcome]:
         if not isinstance(result, tuple) or len(result) != 2:
-            raise InvalidInput(
+            raise UnusableResult(
                 f"the objective returned {result!r}: a simulated one returns (value or metrics, seconds)"
             )
         value, seconds = result

@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 from kilter.core.errors import InvalidInput, TrialPruned
-from kilter.core.events import Failure, Report, TrialState
+from kilter.core.events import Failure, Report
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
-from kilter.executors.context import failure_of, perform
+from kilter.executors.context import failed, failure_of, perform
 
 UNLIMITED = Resources()
 """What a trial may use where nobody said."""
@@ -172,8 +172,3 @@ class _Run:
     def _end_if_stopped(self) -> None:
         if self._stopped.is_set():
             raise TrialPruned("stopped on request")
-
-
-def failed(task: Task, failure: Failure, error: BaseException | None = None) -> Outcome:
-    """The outcome of an attempt that ended without a result."""
-    return Outcome(task.number, task.attempt, TrialState.FAIL, {}, failure=failure, error=error)

@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.space import Space
-from kilter.executors.context import failure_of, perform
-from kilter.executors.threads import Reporting, failed
+from kilter.executors.context import failed, failure_of, perform
+from kilter.executors.threads import Reporting
 
 WATCH = 1.0
 """Seconds between two looks at who our parent is; a hung up connection is noticed at once."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
+
+import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
-from kilter.core.parameter import Choice
+from kilter.core.parameter import Choice, Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Grid, Space
@@ -28,7 +30,8 @@ class State:
 class GridSampler:
     """Visits each point of the grid once, in an order shuffled by the seed, and then has nothing left to propose.
 
-    `search_space` maps names to the values to try; without it the study's space is cut to `n` values a parameter.
+    `search_space` maps names to the values to try, and parameters that it does not name are drawn at random; without it
+    the study's space is cut to `n` values a parameter.
     """
 
     search_space: Mapping[str, Sequence[Any]] | None = None
@@ -47,11 +50,15 @@ class GridSampler:
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The next point of the grid, or None after the last."""
-        grid = self._grid(history.problem.space)
+        space = history.problem.space
+        grid = self._grid(space)
         if grid.size > 2**62:
             raise InvalidInput(f"the grid has {grid.size:.3g} points: choose fewer values a parameter, GridSampler(n=…)")
         place = history.rank(number)
-        return grid[_shuffled(place, len(grid), state.seed)] if place < len(grid) else None
+        if place >= len(grid):
+            return None
+        point = grid[_shuffled(place, len(grid), state.seed)]
+        return point if self.search_space is None else _completed(point, space, rng(state.seed, "grid rest", number))
 
     def tell(self, state: State, trial: Trial) -> None:
         """Nothing is learnt."""
@@ -59,7 +66,7 @@ class GridSampler:
     def _grid(self, space: Space) -> Grid:
         if self.search_space is None:
             return _cut(space, self.n)
-        return _listed(tuple((name, tuple(values)) for name, values in self.search_space.items()))
+        return _listed(space, _Listing(repr(self.search_space), self.search_space))
 
 
 @lru_cache(maxsize=8)
@@ -67,9 +74,53 @@ def _cut(space: Space, n: int) -> Grid:
     return space.grid(n)
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """Values to try, told from others by their text, which tells 1 from True."""
+
+    text: str
+    values: Mapping[str, Sequence[Any]] = field(compare=False)
+
+
 @lru_cache(maxsize=8)
-def _listed(search_space: tuple[tuple[str, tuple[Any, ...]], ...]) -> Grid:
-    return Space({name: Choice(list(values)) for name, values in search_space}).grid(2**31)
+def _listed(space: Space, listing: _Listing) -> Grid:
+    """The grid of the listed values, with the conditions and clauses of the space that speak of listed names alone."""
+    names = listing.values
+    parameters: dict[str, Parameter] = {}
+    for name, values in names.items():
+        parameter = space[name] if name in space else Choice(list(values))
+        kept = tuple(condition for condition in parameter.conditions if condition.parent in names)
+        parameters[name] = replace(parameter, conditions=kept)
+    clauses = [
+        {name: list(map(space[name].value, plains)) for name, plains in clause.items()}
+        for clause in space.forbidden
+        if clause.keys() <= names.keys()
+    ]
+    return _ListedGrid(Space(parameters, clauses), None, names)
+
+
+@dataclass(frozen=True)
+class _ListedGrid(Grid):
+    listed: Mapping[str, Sequence[Any]]
+
+    @cached_property
+    def _values(self) -> list[list[tuple[Plain, float]]]:
+        parameters = self.space.parameters.items()
+        return [[(plain, 1) for plain in _plains(name, p, self.listed[name])] for name, p in parameters]
+
+
+def _plains(name: str, parameter: Parameter, values: Sequence[Any]) -> list[Plain]:
+    try:
+        plains = [parameter.plain(value) for value in values]
+    except InvalidInput as error:
+        raise InvalidInput(f"search_space of GridSampler: {name}: {error}") from None
+    return list({(type(plain), plain): plain for plain in plains}.values())
+
+
+def _completed(point: Config, space: Space, stream: np.random.Generator) -> Config:
+    """The point as a configuration of the space; names that the space lacks, of which a trial will tell, are kept."""
+    config = space.draw(stream, {name: value for name, value in point.items() if name in space})
+    return {**config, **{name: value for name, value in point.items() if name not in space}}
 
 
 @lru_cache(maxsize=8)

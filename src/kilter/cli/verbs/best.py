@@ -18,7 +18,10 @@ from kilter.cli import options, show
 @click.command("best")
 @options.study
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "yaml", "toml", "args", "env"]), default="text",
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "yaml", "toml", "args", "env"]),
+    default="text",
     help="text, or only the parameters: as a file, as --name value, or as KILTER_PARAM_NAME=value.",
 )
 @options.as_json
@@ -45,7 +48,9 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
     elif form == "text":
         echo_best(study, best)
     elif len(best) > 1:
-        raise InvalidInput(f"the front has {len(best)} trials, --format {form} prints one: look at kilter trials, or use --json")
+        raise InvalidInput(
+            f"the front has {len(best)} trials, --format {form} prints one: use --json, or kilter trials"
+        )
     else:
         click.echo(_rendered(form, show.plain_params(best[0])), nl=False)
 
@@ -60,13 +65,16 @@ def _rendered(form: str, params: Mapping[str, Any]) -> str:
         return toml(nested(params))
     if form == "yaml":
         try:
-            import yaml
+            import yaml  # type: ignore[import-untyped, unused-ignore]
         except ImportError:
             raise InvalidInput("--format yaml needs PyYAML: pip install 'kilter[yaml]', or use --format json") from None
         return str(yaml.safe_dump(nested(params), sort_keys=False, allow_unicode=True))
     if form == "env":
         given = {n: v for n, v in params.items() if v is not None}
-        return "".join(f"KILTER_PARAM_{re.sub(r'[^A-Za-z0-9_]', '_', n).upper()}={shlex.quote(_word(v))}\n" for n, v in given.items())
+        return "".join(
+            f"KILTER_PARAM_{re.sub(r'[^A-Za-z0-9_]', '_', n).upper()}={shlex.quote(_word(v))}\n"
+            for n, v in given.items()
+        )
     words = []
     for key, value in params.items():
         if value is True:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @click.command("check")
 @click.argument("file")
-@click.option("--dry-run-trial", "dry", is_flag=True, help="Run the program once and show what it yields; nothing is stored.")
+@click.option(
+    "--dry-run-trial", "dry", is_flag=True, help="Run the program once and show what it yields; nothing is stored."
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file.")
 @options.as_json
 @options.debug
@@ -46,7 +48,7 @@ def command(file: str, dry: bool, settings: tuple[str, ...], as_json: bool) -> i
     limits, executor, _ = wanted.limits, wanted.command(), wanted.scheduler
     executor.check(space)
     wanted.check_program()
-    config = space.draw(np.random.default_rng(wanted.seed), space.plain(space.defaults(), partial=True))
+    config = space.draw(np.random.default_rng(wanted.seed), space.plain(space.defaults, partial=True))
     with tempfile.TemporaryDirectory(prefix="kilter-check-") as folder:
         task = Task(0, 1, config, problem.to_json(), wanted.seed, os.path.join(folder, "0"), judged=False)
         argv = executor.expand(task)

@@ -27,7 +27,12 @@ ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "pa
 
 @click.command("export")
 @options.study
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="By default what the file ends in, else csv.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl", "parquet"]),
+    help="By default what the file ends in, else csv.",
+)
 @click.option("-o", "--output", metavar="FILE", help="Where to; stdout otherwise.")
 def command(name: str | None, option: str | None, storage: str | None, form: str | None, output: str | None) -> None:
     """Write all trials as CSV, JSON lines or Parquet.
@@ -47,12 +52,14 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
             raise InvalidInput("Parquet is no text for a terminal: give -o FILE")
         data = _parquet(study)
     elif form == "jsonl":
-        lines = [json.dumps(show.safe(show.trial_json(trial, reports=True)), ensure_ascii=False) for trial in study.trials]
+        lines = [
+            json.dumps(show.safe(show.trial_json(trial, reports=True)), ensure_ascii=False) for trial in study.trials
+        ]
         data = "".join(f"{line}\n" for line in lines).encode()
     else:
         data = _csv(study).encode()
     if output is None:
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
         return
     try:
         with open(output, "wb") as file:

@@ -46,7 +46,9 @@ def command(storage: str | None, as_json: bool, wide: bool) -> None:
         show.Column("trials", [str(row["trials"]) if "trials" in row else "?" for row in rows], 2, True),
         show.Column("running", [str(row["states"]["RUNNING"]) if "states" in row else "?" for row in rows], 4, True),
         show.Column("best", [_best(row) for row in rows], 1, True),
-        show.Column("objective", [", ".join(f"{d} {n}" for n, d in row.get("objectives", {}).items()) for row in rows], 5),
+        show.Column(
+            "objective", [", ".join(f"{d} {n}" for n, d in row.get("objectives", {}).items()) for row in rows], 5
+        ),
         show.Column("last activity", [show.ago(row.get("last"), now) for row in rows], 3),
     ]
     show.echo_table(columns, show.width(wide))

@@ -37,7 +37,9 @@ def command(
     study = options.load(name, storage)
     remembered = study.user_attrs.get("run")
     if not isinstance(remembered, dict):
-        raise InvalidInput(f"the study {study.study_name!r} was not made by kilter run, so its command is not known: use kilter run")
+        raise InvalidInput(
+            f"{study.study_name!r} was not made by kilter run, so its command is not known: use kilter run"
+        )
     document = copy.deepcopy(remembered)
     specification.put(document, settings)
     going.overlay(document, trials, time, jobs, target)

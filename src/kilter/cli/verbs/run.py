@@ -21,7 +21,14 @@ class _WithProgram(click.Command):
             place = args.index("--")
             args, program = args[:place], args[place + 1 :]
         ctx.meta["kilter.program"] = program
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(f"{error.format_message()} The program's own stand after --", ctx) from None
+        except click.UsageError as error:
+            if program or "extra argument" not in error.message:
+                raise
+            raise click.UsageError(f"{error.message}: put the program after --", ctx) from None
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [*super().collect_usage_pieces(ctx), "[-- PROGRAM ARG...]"]
@@ -29,10 +36,14 @@ class _WithProgram(click.Command):
 
 @click.command("run", cls=_WithProgram)
 @click.argument("file", required=False)
-@click.option("-p", "--param", "params", multiple=True, metavar="NAME=KIND", help="A parameter, such as 'lr=log(1e-5,1e-1)'.")
+@click.option(
+    "-p", "--param", "params", multiple=True, metavar="NAME=KIND", help="A parameter, such as 'lr=log(1e-5,1e-1)'."
+)
 @click.option("--minimize", multiple=True, metavar="METRIC", help="A metric of which less is better.")
 @click.option("--maximize", multiple=True, metavar="METRIC", help="A metric of which more is better.")
-@click.option("--subject-to", "constraints", multiple=True, metavar="BOUND", help="A constraint, such as 'latency <= 20'.")
+@click.option(
+    "--subject-to", "constraints", multiple=True, metavar="BOUND", help="A constraint, such as 'latency <= 20'."
+)
 @click.option("-s", "--study", metavar="NAME", help="The study's name; the file's or the program's otherwise.")
 @click.option("--seed", type=int, help="Where the randomness begins; 0.")
 @click.option("--sampler", help="What proposes configurations; auto.")
@@ -65,8 +76,8 @@ def command(
     kilter run -p 'lr=log(1e-5,1e-1)' -p 'layers=int(1,8)' -p 'opt={adam,sgd}' -p 'drop=float(0,0.5)' \\
         -p 'amp=bool' --minimize loss -n 50 -- ./train.sh --lr {lr} --opt {opt} {amp:flag=--amp}
 
-    The program prints its metrics as a JSON line, {"loss": 0.5}, or the only one as a bare number on its last line; with
-    "step" in it, the line is a report. Ctrl-C once lets the running trials finish, twice stops them; the same command
+    The program prints its metrics as a JSON line, {"loss": 0.5}, or the only one as a bare number on its last line; a
+    line with "step" in it is a report. Ctrl-C once lets the running trials finish, twice stops them; the same command
     goes on afterwards. The storage is --storage or $KILTER_STORAGE, else the file's.
     """
     from kilter.api import create_study

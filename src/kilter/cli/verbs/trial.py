@@ -37,7 +37,11 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, as_
     attempt = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
     lasted = show.span(show.seconds(trial))
     click.echo(f"trial {number}: {trial.state.name.lower()}{attempt}{' in ' + lasted if lasted else ''}")
-    for title, entries in (("params", show.plain_params(trial)), ("metrics", trial.metrics), ("attrs", trial.user_attrs)):
+    for title, entries in (
+        ("params", show.plain_params(trial)),
+        ("metrics", trial.metrics),
+        ("attrs", trial.user_attrs),
+    ):
         if entries:
             click.echo(f"\n{title}")
             show.echo_pairs({f"  {show.text(key)}": show.text(value) for key, value in entries.items()})

@@ -11,10 +11,14 @@ from kilter.cli import options, show
 
 @click.command("trials")
 @options.study
-@click.option("--sort", default="number", metavar="COLUMN", help="number, value (best first), duration, a metric or a parameter.")
+@click.option(
+    "--sort", default="number", metavar="COLUMN", help="number, value (best first), duration, a metric or a parameter."
+)
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all.")
 @click.option(
-    "--state", type=click.Choice(["running", "complete", "pruned", "fail", "waiting"], case_sensitive=False), help="Only these."
+    "--state",
+    type=click.Choice(["running", "complete", "pruned", "fail", "waiting"], case_sensitive=False),
+    help="Only these.",
 )
 @options.as_json
 @options.wide

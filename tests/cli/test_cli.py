@@ -1,0 +1,262 @@
+"""The verbs, run as a user runs them: in this process through click, and as programs of their own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kilter.cli import VERBS, main
+
+TRAIN = """
+import json, sys
+lr, opt = float(sys.argv[1]), sys.argv[2]
+if opt == "bad":
+    sys.exit("cannot do bad")
+print(json.dumps({"step": 1, "loss": lr + 1}))
+print(json.dumps({"loss": lr, "size": 3}))
+"""
+
+SPACE = ["-p", "lr=log(1e-5,1e-1)", "-p", "opt={adam,sgd}", "-p", "amp=bool"]
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("KILTER_STORAGE", "KILTER_DEBUG", "COLUMNS", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    Path("train.py").write_text(TRAIN)
+
+
+def kilter(*words: str, **extra: Any) -> Result:
+    return CliRunner().invoke(main, list(words), **extra)
+
+
+def run(*words: str, n: int = 4, program: tuple[str, ...] = ("train.py", "{lr}", "{opt}")) -> Result:
+    return kilter(
+        "run", *SPACE, "--minimize", "loss", "-n", str(n), "--progress", "none", *words, "--", sys.executable, *program
+    )
+
+
+def ok(result: Result) -> str:
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def test_a_study_from_the_first_run_to_its_removal() -> None:
+    assert "loss" in ok(run())
+    assert json.loads(ok(kilter("ls", "--json")))[0]["trials"] == 4
+    status = json.loads(ok(kilter("status", "--json")))
+    assert status["study"] == "train"
+    assert status["states"]["COMPLETE"] == 4
+    best = json.loads(ok(kilter("best", "--json")))
+    trials = json.loads(ok(kilter("trials", "--json", "--sort", "value")))
+    assert trials[0] == best
+    assert [t["metrics"]["loss"] for t in trials] == sorted(t["metrics"]["loss"] for t in trials)
+    assert json.loads(ok(kilter("trial", "0", "--json")))["reports"][0]["step"] == 1
+    assert "4 of 4" in ok(kilter("status"))
+    ok(kilter("rm", "train", "--yes"))
+    assert json.loads(ok(kilter("ls", "--json"))) == []
+
+
+def test_running_again_and_resume_go_on_to_the_total(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ok(run(n=2))
+    ok(run(n=3))
+    assert json.loads(ok(kilter("status", "--json")))["trials"] == 3
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    storage = f"sqlite:///{tmp_path}/kilter.db"
+    document = json.loads(
+        ok(kilter("resume", "train", "-n", "5", "--json", "--progress", "none", "--storage", storage))
+    )
+    assert document["trials"] == 5
+    assert document["best"][0]["state"] == "COMPLETE"
+
+
+def test_a_file_with_everything() -> None:
+    Path("digits.toml").write_text(
+        f"""
+seed = 3
+forbidden = [{{ model = "forest", amp = true }}]
+[objective]
+metric = "acc"
+goal = "max"
+constraints = ["ms <= 20"]
+[budget]
+trials = 6
+jobs = 2
+trial_timeout = "1m"
+[command]
+argv = [{sys.executable!r}, "-c", "import os; print('acc=' + os.environ['C'] + ' ms=5')"]
+env = {{ C = "{{size}}" }}
+[report]
+acc = 'acc=(\\S+)'
+ms = 'ms=(\\S+)'
+[space]
+size = {{ ordinal = [16, 32, 64] }}
+depth = {{ int = [1, 9], step = 2, default = 3 }}
+amp = {{ bool = true }}
+model = {{ choice = ["svm", "forest"] }}
+"svm.C" = {{ log = [1e-3, 1e3], when = "model == 'svm'" }}
+[space.svm]
+gamma = {{ float = [0, 1], step = 0.25, when = {{ model = "svm" }} }}
+""".replace("[space.svm]\ngamma = ", '"svm.gamma" = ')
+    )
+    checked = json.loads(ok(kilter("check", "digits.toml", "--dry-run-trial", "--json")))
+    assert checked["trial"]["metrics"]["ms"] == 5
+    assert checked["params"]["depth"] == 3
+    assert "argv" in checked
+    assert not Path("kilter.db").exists()
+    ok(kilter("run", "digits.toml", "--progress", "none", "--set", "budget.trials=5"))
+    trials = json.loads(ok(kilter("trials", "digits", "--json")))
+    assert len(trials) == 5
+    for trial in trials:
+        assert ("svm.C" in trial["params"]) == (trial["params"]["model"] == "svm")
+        assert not (trial["params"]["model"] == "forest" and trial["params"]["amp"])
+
+
+def test_best_in_every_format() -> None:
+    ok(run())
+    params = json.loads(ok(kilter("best", "--json")))["params"]
+    assert json.loads(ok(kilter("best", "--format", "json"))) == params
+    words = ok(kilter("best", "--format", "args")).split()
+    assert float(words[words.index("--lr") + 1]) == params["lr"]
+    assert ("--amp" in words) == params["amp"]
+    assert f"KILTER_PARAM_OPT={params['opt']}" in ok(kilter("best", "--format", "env")).splitlines()
+    assert f'opt = "{params["opt"]}"' in ok(kilter("best", "--format", "toml"))
+
+
+def test_export_round_trip() -> None:
+    ok(run("-p", "opt={=1+1,adam}"))
+    documents = json.loads(ok(kilter("trials", "--json")))
+    lines = [json.loads(line) for line in ok(kilter("export", "--format", "jsonl")).splitlines()]
+    assert [line["params"] for line in lines] == [d["params"] for d in documents]
+    rows = list(csv.DictReader(io.StringIO(ok(kilter("export")))))
+    for row, document in zip(rows, documents):
+        assert float(row["params.lr"]) == document["params"]["lr"]
+        assert float(row["metrics.loss"]) == document["metrics"]["loss"]
+        assert row["params.opt"] in ("'=1+1", "adam")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    ok(kilter("export", "-o", "out.parquet"))
+    table = parquet.read_table("out.parquet").to_pydict()
+    assert table["params.opt"] == [d["params"]["opt"] for d in documents]
+
+
+def test_enqueue_takes_scalars_and_labels() -> None:
+    ok(run())
+    assert ok(kilter("enqueue", "train", "lr=0.01", "opt=sgd", "amp=true")) == "trial 4\n"
+    waiting = json.loads(ok(kilter("trials", "--state", "waiting", "--json")))
+    assert waiting[0]["params"] == {"lr": 0.01, "opt": "sgd", "amp": True}
+    ok(kilter("resume", "-n", "5", "--progress", "none"))
+    assert json.loads(ok(kilter("trial", "4", "--json")))["metrics"]["loss"] == 0.01
+
+
+def test_tables_fit_and_say_what_they_leave_out() -> None:
+    ok(run(n=5))
+    result = kilter("trials", "--limit", "3", env={"COLUMNS": "40"})
+    lines = result.stdout.splitlines()
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= 40
+    assert "the last 3 of 5 trials" in result.stderr
+    assert "no room for" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["statsu"], 2, "did you mean 'status'"),
+        (["status", "trian"], 3, "did you mean 'train'"),
+        (["trial", "99"], 3, "no trial 99"),
+        (["best", "--storage", "sqlite:///nope.db"], 5, "no file nope.db"),
+        (["enqueue", "train", "opt=foo"], 2, "not one of"),
+        (["enqueue", "train", "opr=sgd"], 2, "did you mean 'opt'"),
+        (["trials", "--sort", "losss"], 2, "did you mean 'loss'"),
+        (["run", "nope.toml"], 2, "cannot read nope.toml"),
+        (["run", "-p", "x=flaot(0,1)", "--minimize", "y", "-n", "1", "--", "true"], 2, "did you mean 'float'"),
+        (["run", "-p", "x=float(0,1)", "--minimize", "y", "--", "true"], 2, "when to stop"),
+        (["run", "-p", "x=float(0,1)", "-n", "1", "--", "true"], 2, "--minimize"),
+        (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1"], 2, "no command"),
+        (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1", "--", "nosuchprogram"], 2, "cannot be run"),
+        (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1", "--", "true", "{y}"], 2, "no placeholder 'y'"),
+        (["run", "train.py", "{lr}"], 2, "put the program after --"),
+        (["rm", "train"], 2, "--yes"),
+    ],
+)
+def test_errors_are_one_line_with_a_code(words: list[str], code: int, said: str) -> None:
+    ok(run(n=1))
+    result = kilter(*words)
+    assert result.exit_code == code, result.stderr
+    assert result.stdout == ""
+    assert said in result.stderr
+    assert sum(line.startswith("error: ") or "error: " in line for line in result.stderr.splitlines()) == 1
+    assert "Traceback" not in result.stderr
+    if words[0] != "rm":
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_debug_shows_the_traceback() -> None:
+    ok(run(n=1))
+    assert "Traceback" in kilter("status", "nope", "--debug").stderr
+
+
+def test_no_success_and_no_target_have_codes_of_their_own() -> None:
+    assert run("-p", "opt={bad}", n=2).exit_code == 4
+    assert kilter("best").exit_code == 4
+    assert "cannot do bad" in ok(kilter("trial", "0"))
+    result = run("-s", "other", "--target", "-1", "--strict")
+    assert result.exit_code == 6
+    assert "was not reached" in result.stderr
+
+
+def test_rm_asks() -> None:
+    ok(run(n=1))
+    ok(kilter("rm", "train", input="n\n"))
+    assert "train" in ok(kilter("ls"))
+    ok(kilter("rm", "train", input="y\n"))
+    assert "train" not in ok(kilter("ls"))
+
+
+def test_the_help_needs_no_numpy_and_every_verb_has_one() -> None:
+    code = "import sys, kilter.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+    for verb in VERBS:
+        assert "Usage: kilter" in ok(kilter(verb, "--help"))
+
+
+@pytest.mark.story
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(
+    ("sent", "code"), [([signal.SIGINT], 130), ([signal.SIGINT] * 2, 130), ([signal.SIGTERM], 143)]
+)
+def test_interrupted_runs_keep_their_state(sent: list[signal.Signals], code: int) -> None:
+    words = ["run", *SPACE, "--minimize", "loss", "-n", "50", "--progress", "none", "--"]
+    slow = "import time; time.sleep(1); print(1)"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kilter.cli", *words, sys.executable, "-c", slow], start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            result = kilter("status", "--json")
+            if result.exit_code == 0 and json.loads(result.stdout)["running"]:
+                break
+            time.sleep(0.1)
+        for number in sent:
+            process.send_signal(number)
+            time.sleep(0.1)
+        assert process.wait(20) == code
+    finally:
+        process.kill()
+        process.wait()
+    assert json.loads(ok(kilter("status", "--json")))["states"]["RUNNING"] == 0

@@ -1,0 +1,183 @@
+"""Columns agree with records after any sequence; the front against brute force; the matrix as the space grows."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilter.core.events import Failure, Report, TrialState
+from kilter.core.history import History, Reports, Trial
+from kilter.core.parameter import Choice, Float, Int
+from kilter.core.problem import Constraint, Objective, Problem
+from kilter.core.space import Space
+
+SPACE = Space({"m": Choice(["a", "b"]), "x": Float(0, 1).when(m="a"), "n": Int(1, 5)})
+PROBLEM = Problem(SPACE, (Objective("loss"), Objective("acc", "maximize")))
+FINISHED = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
+
+
+def agree(history):
+    """The columns against what the records say, one by one."""
+    n, space, trials = len(history), history.problem.space, list(history)
+    assert history.values.shape == (n, len(history.problem.objectives))
+    assert history.states.tolist() == [int(t.state) for t in trials]
+    for trial in trials:
+        for objective, value in zip(history.problem.objectives, history.values[trial.number]):
+            told = trial.metrics.get(objective.name, math.nan) if trial.is_finished else math.nan
+            np.testing.assert_equal(value, objective.sign * told)
+    assert history.matrix.shape == (n, len(space))
+    np.testing.assert_array_equal(history.matrix, space.encode([t.params for t in trials]))
+    assert [t.rank for t in trials] == [sum(not b.enqueued for b in trials[: t.number]) for t in trials]
+    assert history.rank(n) == history.sampled == sum(not t.enqueued for t in trials)
+    for state in TrialState:
+        assert history.with_state(state) == [t for t in trials if t.state is state]
+
+
+def drawn(number):
+    return SPACE.draw(np.random.default_rng(number))
+
+
+def move(history, number, state, params=None, metrics=None):
+    trial = history[number]
+    history.running.pop(number, None)
+    history.waiting.pop(number, None)
+    trial.state = state
+    if params is not None:
+        trial.params = params
+    if state is TrialState.RUNNING:
+        history.running[number] = trial
+    elif state is TrialState.WAITING:
+        history.waiting[number] = trial
+    else:
+        trial.metrics = metrics or {}
+        history.settle(trial)
+
+
+METRICS = st.dictionaries(st.sampled_from(["loss", "acc", "other"]), st.floats())
+STEPS = st.lists(st.tuples(st.integers(0, 12), st.sampled_from(list(TrialState)), METRICS, st.booleans()), max_size=50)
+
+
+@given(STEPS)
+@settings(deadline=None)
+def test_columns_agree_with_records(steps):
+    """Trials come, run, wait again with another configuration, and end; the columns are read at any time between."""
+    history = History(PROBLEM)
+    for turn, (number, state, metrics, read) in enumerate(steps):
+        if number >= len(history):
+            number = len(history)
+            history.add(Trial(number, TrialState.WAITING, drawn(turn), enqueued=turn % 3 == 0))
+            move(history, number, TrialState.WAITING)
+        elif not history[number].is_finished:
+            move(history, number, state, drawn(turn), metrics)
+        if read:
+            agree(history)
+    agree(history)
+
+
+def test_columns_grow():
+    history = History(PROBLEM)
+    for number in range(300):
+        history.add(Trial(number, TrialState.WAITING, drawn(number)))
+        move(history, number, FINISHED[number % 3], metrics={"loss": float(number), "acc": 1.0})
+        if number in (0, 63, 64, 65, 128):
+            agree(history)
+    agree(history)
+
+
+def test_numbers_come_in_order():
+    with pytest.raises(ValueError, match="gap"):
+        History(PROBLEM).add(Trial(1, TrialState.WAITING, {}))
+
+
+# The matrix when the space grows.
+
+
+@pytest.mark.parametrize(
+    "grown",
+    [
+        {"new": Float(0, 1, default=0.25)},
+        {"n": Int(1, 50)},
+        {"m": Choice(["a", "b", "c"])},
+        {"x": Float(-3, 1).when(m="a"), "new": Choice([1, 2])},
+    ],
+)
+def test_the_matrix_after_the_space_grew(grown):
+    """Rows that were read before are read again: a wider range moves them, even where no column comes."""
+    history = History(PROBLEM)
+    for number in range(5):
+        history.add(Trial(number, TrialState.WAITING, drawn(number)))
+        move(history, number, TrialState.COMPLETE, metrics={"loss": 1.0, "acc": 1.0})
+    agree(history)
+    history.problem = PROBLEM.with_space(SPACE.extended(grown))
+    agree(history)
+    history.add(Trial(5, TrialState.WAITING, history.problem.space.draw(np.random.default_rng(5))))
+    move(history, 5, TrialState.RUNNING)
+    agree(history)
+
+
+# The front.
+
+VALUES = st.sampled_from([0.0, 1.0, 2.0, 3.0, math.inf, -math.inf, math.nan])
+
+
+@given(st.lists(st.tuples(VALUES, VALUES, VALUES, st.sampled_from(FINISHED), st.booleans()), max_size=25))
+@settings(deadline=None)
+def test_the_front_is_what_brute_force_finds(rows):
+    ways = ("minimize", "maximize", "minimize")
+    problem = Problem(SPACE, tuple(map(Objective, "abc", ways)), (Constraint("m", "<=", 0.0),))
+    history = History(problem)
+    for number, (*values, state, feasible) in enumerate(rows):
+        history.add(Trial(number, TrialState.RUNNING, {}))
+        move(history, number, state, metrics={**dict(zip("abc", values)), "m": 0.0 if feasible else 1.0})
+    good = {
+        number: (a, -b, c)
+        for number, (a, b, c, state, feasible) in enumerate(rows)
+        if state is TrialState.COMPLETE and feasible and not any(map(math.isnan, (a, b, c)))
+    }
+
+    def beats(one, other):
+        return one != other and all(x <= y for x, y in zip(one, other))
+
+    expected = [n for n, row in good.items() if not any(beats(other, row) for other in good.values())]
+    assert [trial.number for trial in history.front()] == expected
+
+
+def test_the_front_of_one_objective_is_the_best_and_its_equals():
+    history = History(Problem(SPACE))
+    for number, value in enumerate([3.0, 1.0, 2.0, 1.0]):
+        history.add(Trial(number, TrialState.RUNNING, {}))
+        move(history, number, TrialState.COMPLETE, metrics={"value": value})
+    assert [t.number for t in history.front()] == [1, 3]
+
+
+# Reports.
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.lists(METRICS, min_size=1, max_size=120)), max_size=8), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_reports_are_kept_by_trial(batches, restored):
+    reports, told = Reports(), {}
+    for number, rows in batches:
+        start = len(told.setdefault(number, []))
+        batch = tuple(Report(start + i, row) for i, row in enumerate(rows))
+        told[number] += batch
+        reports.extend(number, batch)
+        if restored:
+            arrays, reports = reports.arrays(), Reports()
+            reports.restore(arrays)
+    assert reports.count == sum(map(len, told.values()))
+    for number in range(4):
+        rows = told.get(number, [])
+        assert [report.step for report in reports.of(number)] == [report.step for report in rows]
+        for name in ("loss", "acc", "never"):
+            steps, values = reports.curve(number, name)
+            assert steps.tolist() == [report.step for report in rows]
+            np.testing.assert_array_equal(values, [report.metrics.get(name, math.nan) for report in rows])
+
+
+def test_seconds():
+    assert math.isnan(Trial(0, TrialState.RUNNING, {}, started=1.0).seconds)
+    trial = Trial(0, TrialState.FAIL, {}, started=1.0, ended=3.5, failure=Failure("E"))
+    assert trial.seconds == 2.5
