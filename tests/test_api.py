@@ -189,7 +189,10 @@ class TestReturns:
         with pytest.raises(NotReady):
             _ = study.best_trial
 
-    @pytest.mark.parametrize(("value", "step"), [("x", 0), (None, 0), ({"a": "x"}, 0), (1.0, -1), (1.0, 1.5), (1.0, True), (1.0, "1"), (1.0, math.nan)])
+    @pytest.mark.parametrize(
+        ("value", "step"),
+        [("x", 0), (None, 0), ({"a": "x"}, 0), (1.0, -1), (1.0, 1.5), (1.0, True), (1.0, "1"), (1.0, math.nan)],
+    )
     def test_reports_that_cannot_be(self, value, step):
         trial = create_study().ask()
         with pytest.raises(InvalidInput):
@@ -210,7 +213,9 @@ class TestFailures:
         assert (failure.kind, failure.message) == ("ZeroDivisionError", "by nought")
         assert "in objective" in failure.traceback
 
-    @pytest.mark.parametrize(("catch", "raised"), [((), True), (KeyError, True), ((ValueError,), False), (ValueError, False)])
+    @pytest.mark.parametrize(
+        ("catch", "raised"), [((), True), (KeyError, True), ((ValueError,), False), (ValueError, False)]
+    )
     def test_what_is_not_caught_is_raised_after_it_was_stored(self, catch, raised):
         def objective(trial):
             raise ValueError("mine")
@@ -340,7 +345,8 @@ class TestObjects:
             study = kilter.load_study(study_name="s", storage={url!r})
             print([(t.params["layers"], t.params["size"]) for t in study.trials])
         """
-        done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60)
+        command = [sys.executable, "-c", textwrap.dedent(script)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         shown = [(t.params["layers"], t.params["size"]) for t in study.trials]
         assert done.stdout.strip() == repr(shown)
@@ -427,7 +433,7 @@ class TestCalling:
             lambda trial, *args: trial.suggest_float("x", 0, 1),
             lambda t, scale=2: scale * t.suggest_float("x", 0, 1),
             lambda *args: args[0].suggest_float("x", 0, 1),
-            lambda *args, **kwargs: Model()(*args, **kwargs),
+            lambda *args, **kwargs: Model()(*args, **kwargs),  # noqa: PLW0108
             lambda x: x.suggest_float("x", 0, 1),
             lambda trial, /: trial.suggest_float("x", 0, 1),
             lambda trial=None: trial.suggest_float("x", 0, 1),

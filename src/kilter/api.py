@@ -163,7 +163,10 @@ class Study:
     # -- ask and tell ---------------------------------------------------------------------------------------------
 
     def ask(
-        self, n: int | Mapping[str, Parameter] | None = None, *, fixed_distributions: Mapping[str, Parameter] | None = None
+        self,
+        n: int | Mapping[str, Parameter] | None = None,
+        *,
+        fixed_distributions: Mapping[str, Parameter] | None = None,
     ) -> Any:
         """A trial to evaluate; with `n` a list of so many. A dict of parameters is suggested at once.
 
@@ -431,8 +434,8 @@ def create_study(
     `directions` may be {metric: direction}; the objective then returns and reports named metrics. `subject_to` bounds
     metrics, as in {"latency_ms": "<= 20"}. Without a `space` the objective suggests its parameters. `pruner` is
     Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where the new one
-    allows; its seed, and its sampler unless one is given, are those it was made with. Without a `seed` that of the sampler
-    counts.
+    allows; its seed, and its sampler unless one is given, are those it was made with. Without a `seed`, that of the
+    sampler counts.
     Raises StudyExists, SpaceChanged, UnknownName for an unknown sampler, InvalidInput for anything that cannot be.
     """
     if scheduler is not None and pruner is not None:

@@ -65,6 +65,15 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl(list(self.verbs.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError:  # as in `kilter trials | head`; click would make it 1, which is an internal error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the flush at exit would complain
+            return BROKEN_PIPE
+
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run, and exit with a code that says how it went."""
         words = list(sys.argv[1:] if args is None else args)
@@ -93,10 +102,6 @@ def _wants_traceback(words: Sequence[str]) -> bool:
 
 def _explained(error: BaseException, debug: bool) -> int:
     """Say what went wrong, on stderr; the exit code for it."""
-    # click turns a broken pipe into exit(1).
-    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the flush at exit would complain
-        return BROKEN_PIPE
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else INTERNAL
     if isinstance(error, click.exceptions.NoArgsIsHelpError):

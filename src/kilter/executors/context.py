@@ -264,7 +264,7 @@ def finish(
 
 
 def _call(objective: Callable[..., Any], trial: Trial) -> Any:
-    """Call with keywords, or with the trial in front where nothing is declared or one needed argument is no parameter."""
+    """Call with keywords, or the trial first where nothing is declared or the one needed argument is no parameter."""
     names, takes_all, alone, has_place = _signature(objective)
     params = trial._values
     arguments = dict(params) if takes_all else {name: params[name] for name in names if name in params}

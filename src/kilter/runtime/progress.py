@@ -118,7 +118,7 @@ class Status:
         left = [] if self.goal is None else [(self.goal - self.before - done) * elapsed / done]
         left += [] if self.limits.seconds is None else [self.limits.seconds - elapsed]
         remaining = f", ~{span(max(min(left), 0))} left" if left and not over else ""
-        return f"{span(elapsed)} elapsed{remaining}   {60 * done / elapsed:.3g}/min"
+        return f"{span(elapsed)} elapsed{remaining}   {_rate(60 * done / elapsed)}/min"
 
     def failures_text(self) -> str | None:
         """The most frequent failure with its count and latest message, where there is one."""
@@ -215,7 +215,7 @@ class Live:
 
         status = self._status
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True)
+        table.add_column(style="dim", no_wrap=True, min_width=7)
         table.add_column(overflow="ellipsis", no_wrap=True)
         state = reason or "running"
         table.add_row(Text(status.name, style="bold"), escape(f"{status.objective.direction} {status.objective.name}   {state}"))
@@ -248,6 +248,10 @@ def sparkline(values: list[float], width: int = 24) -> str:
     picked = [values[i * (len(values) - 1) // (width - 1)] for i in range(width)] if len(values) > width else values
     low, high = min(picked), max(picked)
     return "".join(SPARK[int((v - low) / (high - low) * 7)] if high > low else SPARK[0] for v in picked)
+
+
+def _rate(per_minute: float) -> str:
+    return f"{per_minute:.0f}" if per_minute >= 100 else f"{per_minute:.2g}"
 
 
 def short(value: Any) -> str:

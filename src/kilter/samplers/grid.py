@@ -6,9 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Trial
@@ -17,6 +15,9 @@ from kilter.core.parameter import Choice, Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Grid, Space
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass

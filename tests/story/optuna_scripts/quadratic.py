@@ -1,4 +1,4 @@
-"""The first page of every tutorial: one float, a lambda with a default argument, seeds, and what the study knows after."""
+"""The first page of every tutorial: one float, seeds, what the study knows after, lambdas and objects as objectives."""
 
 import kilter as optuna
 from kilter.trial import TrialState
