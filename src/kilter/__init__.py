@@ -18,10 +18,9 @@ _HOME = {
     "kilter.core.space": ("Space",),
     "kilter.executors.context": ("Trial",),
 }
-_MODULES = ("exceptions", "logging", "samplers", "schedulers", "study", "trial")
+_MODULES = ("distributions", "exceptions", "logging", "samplers", "schedulers", "study", "trial")
 _INSTEAD = {
     "pruners": "give create_study(scheduler=…) the name of one of kilter.schedulers, or leave it out",
-    "distributions": "use kilter.Float, kilter.Int, kilter.Choice",
     "visualization": "read study.trials_dataframe()",
     "copy_study": "pass the old study's .trials to the new one's add_trials()",
 }

@@ -1,4 +1,4 @@
-"""The front door: `tune` for three lines, `create_study` and `Study` in the words of Optuna. Wires the parts together."""
+"""The front door: `tune` for three lines, `create_study` and `Study` in the words of Optuna; wires the parts."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ class Study:
         """All trials by number, those of other workers included."""
         return self.get_trials()
 
-    def get_trials(
-        self, deepcopy: bool = True, states: Iterable[TrialState] | None = None
-    ) -> list[FrozenTrial]:
+    def get_trials(self, deepcopy: bool = True, states: Iterable[TrialState] | None = None) -> list[FrozenTrial]:
         """The trials in any of the states; `deepcopy` is accepted for Optuna's sake, views are never stale."""
         self._session.sync()
         history = self._history
@@ -151,7 +149,14 @@ class Study:
     def trials_dataframe(
         self,
         attrs: Sequence[str] = (
-            "number", "value", "datetime_start", "datetime_complete", "duration", "params", "user_attrs", "state",
+            "number",
+            "value",
+            "datetime_start",
+            "datetime_complete",
+            "duration",
+            "params",
+            "user_attrs",
+            "state",
         ),
         multi_index: bool = False,
     ) -> pandas.DataFrame:
@@ -175,7 +180,14 @@ class Study:
         if isinstance(n, Mapping):
             n, fixed_distributions = None, n
         if n is not None:
+            if n < 1:
+                raise InvalidInput(f"ask({n!r}): ask for at least one trial")
             return [self._ask() for _ in range(n)]
+        for name, parameter in (fixed_distributions or {}).items():
+            if not isinstance(parameter, Parameter):
+                raise InvalidInput(
+                    f"ask: {name}={parameter!r} is no parameter: give Float, Int, Ordinal, Choice or Boolean"
+                )
         trial = self._ask()
         for name, parameter in (fixed_distributions or {}).items():
             trial.suggest(name, parameter)
@@ -347,7 +359,7 @@ class Study:
             executor = self._threads(func, n_jobs)
         if show_progress_bar is False:
             progress = "none"
-        self._run(executor, bounds, n_trials, catch, callbacks or (), progress)
+        self.run(executor, bounds, n_trials, catch, callbacks or (), progress)
 
     def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
         jobs = (os.cpu_count() or 1) if n_jobs == -1 else n_jobs
@@ -363,15 +375,19 @@ class Study:
 
         return Threads(objective, jobs, self.space)
 
-    def _run(
+    def run(
         self,
         executor: Executor,
         limits: Limits,
-        calls: int | None,
-        catch: type[BaseException] | Sequence[type[BaseException]],
-        callbacks: Sequence[Callable[[Study, FrozenTrial], None]],
-        progress: str,
+        calls: int | None = None,
+        catch: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+        progress: str = "auto",
     ) -> str:
+        """Run trials on an executor within the limits, at most `calls` of them; the reason why it ended.
+
+        `optimize` and `tune` are this with the executor chosen for you.
+        """
         session = self._session
         if session.declared:  # else the objective brings the objects
             check_objects(session.engine)
@@ -462,8 +478,13 @@ def create_study(
                 f"there is a study {name!r} in {store.url} already: choose another name, or load_if_exists=True"
             ) from None
         return load_study(
-            study_name=name, storage=store, sampler=sampler, space=space, lease=lease, clock=clock, _objectives=problem
-            if directions is not None or direction is not None else None,
+            study_name=name,
+            storage=store,
+            sampler=sampler,
+            space=space,
+            lease=lease,
+            clock=clock,
+            _objectives=problem if directions is not None or direction is not None else None,
         )
     engine = Engine(problem, chosen, planner, event.seed)
     session = Session(store, study, engine, clock, bool(len(declared)), lease)
@@ -502,7 +523,8 @@ def load_study(
     session.sync()
     if _objectives is not None and _objectives.objectives != engine.problem.objectives:
         raise InvalidInput(
-            f"the study {study_name!r} has the objectives {engine.problem.objectives!r}, not {_objectives.objectives!r}: "
+            f"the study {study_name!r} has the objectives {engine.problem.objectives!r}, "
+            f"not {_objectives.objectives!r}: "
             f"choose another study_name"
         )
     if space is not None:
@@ -514,7 +536,9 @@ def _replayed(store: Storage, study: int, created: Created, sampler: Any) -> Eng
     """The engine of a study: from its snapshot where that fits, else from the beginning of its log."""
 
     def fresh() -> Engine:
-        chosen = plugins.find("sampler", sampler) if sampler is not None else plugins.from_spec("sampler", created.sampler)
+        chosen = (
+            plugins.find("sampler", sampler) if sampler is not None else plugins.from_spec("sampler", created.sampler)
+        )
         planner = plugins.from_spec("scheduler", created.scheduler)
         return Engine(Problem.from_json(created.problem), chosen, planner, created.seed)
 
@@ -610,7 +634,7 @@ def tune(
         from kilter.executors.processes import Processes
 
         executor = Processes(objective, workers, asked, study.space)
-    study._run(executor, limits, None, (Exception,), callbacks, progress)
+    study.run(executor, limits, None, (Exception,), callbacks, progress)
     return study
 
 

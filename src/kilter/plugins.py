@@ -32,7 +32,9 @@ def find(kind: str, given: Any) -> Any:
     if not isinstance(given, str):
         method = "ask" if kind == "sampler" else "judge"
         if isinstance(given, type) or not hasattr(given, method):
-            raise InvalidInput(f"{kind}={given!r}: give a name ({', '.join(TABLES[kind])}) or an object with {method}()")
+            raise InvalidInput(
+                f"{kind}={given!r}: give a name ({', '.join(TABLES[kind])}) or an object with {method}()"
+            )
         return given
     return load(kind, given)()
 

@@ -149,7 +149,14 @@ def create_trial(
 ) -> NewTrial:
     """A trial made elsewhere, for study.add_trial(); a parameter without a distribution must be in the space."""
     given = values if values is not None else value
-    return NewTrial(state, given, dict(params or {}), dict(distributions or {}), dict(user_attrs or {}), dict(intermediate_values or {}))
+    return NewTrial(
+        state,
+        given,
+        dict(params or {}),
+        dict(distributions or {}),
+        dict(user_attrs or {}),
+        dict(intermediate_values or {}),
+    )
 
 
 class NewTrial:

@@ -134,7 +134,7 @@ def test_the_front_is_what_brute_force_finds(rows):
     good = {
         number: (a, -b, c)
         for number, (a, b, c, state, feasible) in enumerate(rows)
-        if state is TrialState.COMPLETE and feasible and not any(map(math.isnan, (a, b, c)))
+        if state is TrialState.COMPLETE and feasible and all(map(math.isfinite, (a, b, c)))
     }
 
     def beats(one, other):

@@ -1,4 +1,4 @@
-"""Laws of one parameter on its way between value, plain and unit; then the cases that broke them or that users get wrong."""
+"""Laws of one parameter between value, plain and unit; then the cases that broke them or that users get wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_a_value_from_the_cube_comes_back_from_the_cube(parameter, u):
 def test_every_drawn_value_is_legal_and_is_its_own_plain_form(parameter, u):
     for plain in (parameter.from_unit(u), parameter.from_uniform(u)):
         assert parameter.contains(plain)
-        assert same(parameter.plain(parameter.value(plain)), plain) or parameter.values.count(parameter.value(plain)) > 1
+        assert (
+            same(parameter.plain(parameter.value(plain)), plain) or parameter.values.count(parameter.value(plain)) > 1
+        )
         assert json.loads(json.dumps(plain)) == plain
 
 
@@ -67,7 +69,9 @@ def test_numbers_keep_their_bounds_and_their_order(parameter, u, v):
 def test_options_come_back_as_the_objects_they_are(parameter):
     for option, label in zip(parameter.values, parameter.labels):
         assert parameter.value(label) is option
-    if len({id(v) for v in parameter.values}) == len(parameter.values) and not isinstance(parameter.__dict__.get("options"), dict):
+    if len({id(v) for v in parameter.values}) == len(parameter.values) and not isinstance(
+        parameter.__dict__.get("options"), dict
+    ):
         for option in parameter.values:
             assert parameter.value(parameter.plain(option)) is option
 

@@ -37,7 +37,9 @@ def brute_force(space):
     for row in itertools.product(*columns):
         config = {}
         for name, value in zip(space.names, row):
-            if all(c.parent in config and any(same(config[c.parent], v) for v in c.values) for c in space[name].conditions):
+            if all(
+                c.parent in config and any(same(config[c.parent], v) for v in c.values) for c in space[name].conditions
+            ):
                 config[name] = value
         if not space.is_forbidden(config) and typed(config) not in found:
             found.append(typed(config))
@@ -120,9 +122,18 @@ def test_grid_items_are_legal_and_distinct(space, n):
 def test_what_grew_holds_all_that_was(data, space):
     wider = {}
     for name, parameter in space.parameters.items():
-        if isinstance(parameter, Int) and parameter.size < 2**40 and parameter.high < 2**60 and data.draw(st.booleans()):
+        if (
+            isinstance(parameter, Int)
+            and parameter.size < 2**40
+            and parameter.high < 2**60
+            and data.draw(st.booleans())
+        ):
             wider[name] = Int(
-                parameter.low, parameter.high + 5, log=parameter.log, step=parameter.step, conditions=parameter.conditions
+                parameter.low,
+                parameter.high + 5,
+                log=parameter.log,
+                step=parameter.step,
+                conditions=parameter.conditions,
             )
     new = data.draw(parameters(objects=False).filter(lambda p: p.has_default))
     grown = space._with({**space.parameters, **wider, "new": new}, space.forbidden)
@@ -199,7 +210,9 @@ def test_sizes_from_empty_to_infinite():
 
 def test_a_chain_of_parents_is_counted_without_trying_all():
     chain = {f"p{i}": Boolean().when({f"p{i - 1}": True}) if i else Boolean() for i in range(60)}
-    pairs = {name: p for i in range(60) for name, p in ((f"a{i}", Boolean()), (f"b{i}", Boolean().when({f"a{i}": True})))}
+    pairs = {
+        name: p for i in range(60) for name, p in ((f"a{i}", Boolean()), (f"b{i}", Boolean().when({f"a{i}": True})))
+    }
     assert Space(chain).size == 61
     assert Space(pairs).size == 3**60
 
@@ -222,13 +235,33 @@ def test_a_space_that_forbids_everything_says_so():
 @pytest.mark.parametrize(
     ("make", "error", "value", "remedy"),
     [
-        (lambda: Space({"a": Int(0, 1).when(modle=1), "model": Int(0, 1)}), UnknownName, "'modle'", "did you mean 'model'"),
+        (
+            lambda: Space({"a": Int(0, 1).when(modle=1), "model": Int(0, 1)}),
+            UnknownName,
+            "'modle'",
+            "did you mean 'model'",
+        ),
         (lambda: Space({"m": Choice(["x"]), "a": Int(0, 1).when(m="y")}), InvalidInput, "'y'", "is not one of 'x'"),
         (lambda: Space({"f": Float(0, 1), "a": Int(0, 1).when(f=0.5)}), InvalidInput, "'f'", "use a Choice"),
-        (lambda: Space({"a": Boolean().when(b=True), "b": Boolean().when(a=True)}), InvalidInput, "a → b → a", "circle"),
+        (
+            lambda: Space({"a": Boolean().when(b=True), "b": Boolean().when(a=True)}),
+            InvalidInput,
+            "a → b → a",
+            "circle",
+        ),
         (lambda: Space({"a": Boolean().when(a=True)}), InvalidInput, "a → a", "circle"),
-        (lambda: Space({"m": Choice({"a": {"x": Int(0, 1)}, "b": {"x": Int(0, 2)}})}), InvalidInput, "'x'", "different names"),
-        (lambda: Space({"m": Choice({"a": {"x": Int(0, 1)}}), "x": Float(0, 1)}), InvalidInput, "'x'", "different names"),
+        (
+            lambda: Space({"m": Choice({"a": {"x": Int(0, 1)}, "b": {"x": Int(0, 2)}})}),
+            InvalidInput,
+            "'x'",
+            "different names",
+        ),
+        (
+            lambda: Space({"m": Choice({"a": {"x": Int(0, 1)}}), "x": Float(0, 1)}),
+            InvalidInput,
+            "'x'",
+            "different names",
+        ),
         (lambda: Space({"a": 3}), InvalidInput, "a=3", "Choice([3])"),
         (lambda: Space({1: Int(0, 1)}), InvalidInput, "1", "must be text"),
         (lambda: Space({"a": Boolean()}, [{}]), InvalidInput, "empty", "at least one"),
@@ -292,9 +325,9 @@ def test_objects_known_by_name_are_recalled():
 def test_a_signature_declares_a_space():
     def train(
         data,
-        lr: Float(1e-5, 1e-1, log=True) = 1e-3,  # noqa: F722
+        lr: Float(1e-5, 1e-1, log=True) = 1e-3,
         depth: Annotated[int, "note", Int(1, 9)] = 3,
-        optimizer: Literal["adam", "sgd", None] = None,  # noqa: F821
+        optimizer: Literal["adam", "sgd", None] = None,
         fast: bool = False,
         verbose: bool | None = None,
         *,
@@ -315,9 +348,9 @@ def test_a_signature_declares_a_space():
 
 
 def test_a_signature_without_parameters_says_what_to_write():
-    with pytest.raises(InvalidInput, match=r"plain\(\) declares no parameter: annotate"):
-        def plain(x: int = 1): ...
+    def plain(x: int = 1): ...
 
+    with pytest.raises(InvalidInput, match=r"plain\(\) declares no parameter: annotate"):
         Space.from_signature(plain)
 
 

@@ -101,9 +101,10 @@ def test_patience_counts_trials_without_a_better_one():
     assert reached(Limits(patience=3), *ends, (DONE, 1.0)) is None
 
 
-def test_the_best_may_be_infinite():
-    _, ledger = counted((DONE, math.inf), (DONE, math.inf))
-    assert (ledger.best_number, ledger.since_best) == (0, 1)
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_infinity_is_never_best(value):
+    _, ledger = counted((DONE, value), (DONE, 3.0), (DONE, value))
+    assert (ledger.best_number, ledger.since_best) == (1, 1)
 
 
 @pytest.mark.parametrize(

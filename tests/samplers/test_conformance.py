@@ -218,7 +218,6 @@ class DropsTheFirst(Learner):
         return {n: v for n, v in config.items() if n != "new"}
 
 
-
 @dataclass
 class NotFrozen:
     capabilities = Capabilities()

@@ -19,7 +19,9 @@ SAMPLERS = ["random", "grid", "sobol", "evolution", "auto"]
 def space() -> kilter.Space:
     return kilter.Space(
         {
-            "model": kilter.Choice({"svm": {"C": kilter.Float(1e-3, 1e3, log=True)}, "forest": {"depth": kilter.Int(1, 30)}}),
+            "model": kilter.Choice(
+                {"svm": {"C": kilter.Float(1e-3, 1e3, log=True)}, "forest": {"depth": kilter.Int(1, 30)}}
+            ),
             "scale": kilter.Boolean(),
             "size": kilter.Ordinal([16, 32, 64], default=32),
         }

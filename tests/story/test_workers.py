@@ -43,7 +43,9 @@ def test_the_total_holds_over_all_workers(tmp_path: Path) -> None:
     body = "from kilter.engine.limits import Limits\n"
     body += "study.optimize(lambda **k: sum(k.values()), limits=Limits(trials=100), progress='none')"
     together(url, body, 6)
-    assert len(kilter.load_study(storage=url, study_name="shared").get_trials(states=[kilter.TrialState.COMPLETE])) == 100
+    assert (
+        len(kilter.load_study(storage=url, study_name="shared").get_trials(states=[kilter.TrialState.COMPLETE])) == 100
+    )
 
 
 def test_a_study_is_created_once_by_many(tmp_path: Path) -> None:
@@ -96,3 +98,19 @@ assert os.waitpid(child, 0)[1] == 0
         return
     together(url, body, 1)
     assert len(kilter.load_study(storage=url).trials) == 40
+
+
+def test_two_workers_at_odds_over_a_name_leave_a_study_that_opens(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'k.db'}"
+    one = kilter.create_study(storage=url, study_name="s", seed=0)
+    two = kilter.load_study(storage=url, study_name="s")
+    first, second = one.ask(), two.ask()
+    first.suggest_float("x", 0, 1)
+    second.suggest_categorical("x", ["a", "b"])
+    one.tell(first, 1.0)
+    two.tell(second, 2.0)
+    both = kilter.load_study(storage=url, study_name="s")
+    assert both.space["x"] == kilter.Float(0, 1)
+    assert both.trials[1].params["x"] in ("a", "b")
+    both.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=5, progress="none")
+    assert both._session.engine.history.matrix.shape == (7, 1)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilter.core.errors import InvalidInput
+
 if TYPE_CHECKING:
     import pandas
 

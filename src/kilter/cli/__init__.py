@@ -1,7 +1,5 @@
 """The command `kilter`: one verb a module in kilter.cli.verbs, each a few lines over kilter.api; loaded when called."""
 
-# ruff: noqa: D301 - click wants the real backspace in its docstrings
-
 from __future__ import annotations
 
 import click

@@ -84,7 +84,7 @@ class Verbs(click.Group):
         try:
             code = super().main(words, "kilter", **extra)
             sys.stdout.flush()
-        except BaseException as error:  # noqa: BLE001 - the rim: whatever it is becomes a sentence and a code
+        except BaseException as error:
             code = _explained(error, _wants_traceback(words))
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -1,1 +1,1 @@
-"""What a study is: parameters, spaces, problems, events, history. NumPy only; no clock, file, thread or global chance."""
+"""What a study is: parameters, spaces, problems, events, history. NumPy only; no clock, file or global chance."""

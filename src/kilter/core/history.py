@@ -138,7 +138,7 @@ class History:
     def front(self) -> list[Trial]:
         """The complete, feasible trials that no other one beats in every objective."""
         good = [t for t in self.with_state(TrialState.COMPLETE) if self.problem.is_feasible(t.metrics)]
-        good = [t for t in good if not np.isnan(self._values[t.number]).any()]
+        good = [t for t in good if np.isfinite(self._values[t.number]).all()]
         if not good:
             return []
         values = self._values[[t.number for t in good]]

@@ -210,4 +210,3 @@ class Executor(Protocol):
 
 Observer = Callable[[Event], None]
 Stopper = Callable[["History", float], Union[str, None]]
-

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
@@ -283,7 +283,7 @@ class Float(Parameter):
             object.__setattr__(self, "step", float(self.step))
             if self.step < FINEST_STEP * max(abs(self.low), abs(self.high)):
                 raise InvalidInput(
-                    f"step={self.step!r} of Float({self.low}, {self.high}) is too fine to tell its values apart: drop step"
+                    f"step={self.step!r} of Float({self.low}, {self.high}) is too fine to tell values apart: drop step"
                 )
         self._check_default_and_prior()
 
@@ -427,7 +427,7 @@ class Int(Parameter):
         object.__setattr__(self, "step", int(self.step))
         if self._grid.size > MOST_VALUES:
             raise InvalidInput(
-                f"Int({self.low}, {self.high}) holds more than {MOST_VALUES} values, which the unit interval cannot tell "
+                f"Int({self.low}, {self.high}) holds more than {MOST_VALUES} values, which [0, 1] cannot tell "
                 "apart: narrow it, or give a step"
             )
         self._check_default_and_prior()
@@ -576,7 +576,9 @@ class Ordinal(_Listed):
         kept = [label for label in longer.labels if shorter.contains(label)]
         if list(map(_typed, kept)) != list(map(_typed, shorter.labels)):
             raise InvalidInput(f"the order of {self!r} and {other!r} cannot be joined")
-        known = {_typed(label): value for label, value in zip(shorter.labels, shorter.values) if not isinstance(value, Named)}
+        known = {
+            _typed(label): value for label, value in zip(shorter.labels, shorter.values) if not isinstance(value, Named)
+        }
         values = [
             known.get(_typed(label), value) if isinstance(value, Named) else value
             for label, value in zip(longer.labels, longer.values)
@@ -794,7 +796,9 @@ class _Cells:
             return min(int(u * self.grid.size), self.grid.size - 1)
         low, high = self._ends
         # Fewer digits than the logarithm can tell apart, so that a step finer than those survives the way back.
-        return self.grid.index(min(float(f"{math.exp(low + u * (high - low)):.{self._digits}g}"), float(self.grid.high)))
+        return self.grid.index(
+            min(float(f"{math.exp(low + u * (high - low)):.{self._digits}g}"), float(self.grid.high))
+        )
 
     @cached_property
     def _digits(self) -> int:
@@ -903,7 +907,7 @@ def _alike(a: Any, b: Any) -> bool:
 def _holds(equal: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
     try:
         return equal(a, b)
-    except Exception:  # objects whose == raises or answers with an array are compared by identity alone
+    except Exception:  # noqa: BLE001 - objects whose == raises or gives an array are compared by identity alone
         return False
 
 
@@ -955,7 +959,7 @@ def _untagged(data: Any) -> Any:
 
 
 def _declared(options: list[tuple[Plain, Any]]) -> list[Any] | dict[str, Any]:
-    """What to pass to Choice so that it has these (label, value) pairs: a list where the labels follow by themselves."""
+    """What to pass to Choice so that it has these (label, value) pairs: a list where the labels follow from it."""
     values = [value for _, value in options]
     try:
         if list(map(_typed, _labels(tuple(values)))) == [_typed(label) for label, _ in options]:

@@ -56,7 +56,9 @@ class Constraint:
         except ValueError:
             bound = math.nan
         if not found or not math.isfinite(bound):
-            raise InvalidInput(f"the constraint {metric} {text!r} must read '<= number' or '>= number', the number finite")
+            raise InvalidInput(
+                f"the constraint {metric} {text!r} must read '<= number' or '>= number', the number finite"
+            )
         return cls(metric, found[1], bound)
 
     def is_met(self, metrics: Mapping[str, float]) -> bool:
@@ -140,22 +142,29 @@ class Problem:
         elif isinstance(returned, (list, tuple)):
             if len(returned) != len(objectives):
                 raise UnusableResult(
-                    f"the objective returned {len(returned)} values, {_shown(returned)}; the study needs {len(objectives)}: "
+                    f"the objective returned {len(returned)} values, {_shown(returned)}; "
+                    f"the study needs {len(objectives)}: "
                     "return one for each objective, or create the study with directions=[…]"
                 )
             metrics = {o.name: _number(value, f"the value of {o.name!r}") for o, value in zip(objectives, returned)}
         elif len(objectives) > 1:
-            raise UnusableResult(f"the objective returned {_shown(returned)}; the study has {len(objectives)} objectives: return one value each")
+            raise UnusableResult(
+                f"the objective returned {_shown(returned)}; "
+                f"the study has {len(objectives)} objectives: return one value each"
+            )
         else:
             metrics = {objectives[0].name: _number(returned, "the value that the objective returned")}
         for name in self.metric_names:
             if name not in metrics:
                 raise UnusableResult(
                     f"the objective never returned the metric {name!r}, which the study needs; it returned "
-                    f"{', '.join(map(repr, metrics)) or 'none'}: return it, or create the study with directions={{'…': …}}"
+                    f"{', '.join(map(repr, metrics)) or 'none'}: return it, "
+                    f"or create the study with directions={{'…': …}}"
                 )
             if math.isnan(metrics[name]):
-                raise NotANumber(f"the metric {name!r} is nan: return a number, or raise an exception to fail the trial")
+                raise NotANumber(
+                    f"the metric {name!r} is nan: return a number, or raise an exception to fail the trial"
+                )
         return metrics
 
     def is_feasible(self, metrics: Mapping[str, float]) -> bool:

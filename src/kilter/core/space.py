@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any, Callable, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 
@@ -165,13 +164,16 @@ class Space:
                     rows.append(row)
                     plains.append(plain)
             if rows:
-                matrix[rows, column] = parameter.units(plains)
+                matrix[rows, column] = _units(parameter, plains)
         return matrix
 
     def values(self, config: Mapping[str, Plain]) -> dict[str, Any]:
-        """The Python objects that a configuration stands for; unknown names are kept as they are."""
+        """The Python objects that a configuration stands for; what the space does not know is kept as it is."""
         known = self.parameters
-        return {name: known[name].value(plain) if name in known else plain for name, plain in config.items()}
+        return {
+            name: known[name].value(plain) if name in known and known[name].contains(plain) else plain
+            for name, plain in config.items()
+        }
 
     def plain(self, values: Mapping[str, Any], partial: bool = False) -> Config:
         """The configuration that the given values stand for.
@@ -300,7 +302,9 @@ class Space:
 
     def recalled(self, known: Space) -> Space:
         """This space with the objects that it knows by name alone taken from `known`."""
-        return self.extended({name: replace(known[name], conditions=self[name].conditions) for name in self.nameless if name in known})
+        return self.extended(
+            {name: replace(known[name], conditions=self[name].conditions) for name in self.nameless if name in known}
+        )
 
     # -- making ---------------------------------------------------------------------------------------------------
 
@@ -323,7 +327,8 @@ class Space:
                 found[name] = replace(parameter, default=argument.default) if given else parameter
         if not found:
             raise InvalidInput(
-                f"{getattr(function, '__name__', function)}() declares no parameter: annotate its arguments, as in lr: kilter.Float(1e-5, 1e-1)"
+                f"{getattr(function, '__name__', function)}() declares no parameter: "
+                "annotate its arguments, as in lr: kilter.Float(1e-5, 1e-1)"
             )
         return cls(found)
 
@@ -491,7 +496,7 @@ def _parents_first(declared: Mapping[str, Parameter]) -> list[str]:
         if name in order:
             return
         if name in path:
-            raise InvalidInput(f"conditions run in a circle: {' → '.join([*path[path.index(name):], name])}")
+            raise InvalidInput(f"conditions run in a circle: {' → '.join([*path[path.index(name) :], name])}")
         path.append(name)
         for condition in declared[name].conditions:
             if condition.parent not in declared:
@@ -511,11 +516,16 @@ def _with_plain_conditions(name: str, declared: Mapping[str, Parameter]) -> Para
     for condition in parameter.conditions:
         parent = declared[condition.parent]
         if isinstance(parent, Float) and parent.step is None:
-            raise InvalidInput(f"{name!r} is conditional on {condition.parent!r}, a Float, which hits no exact value: give it a step, or use a Choice")
+            raise InvalidInput(
+                f"{name!r} is conditional on {condition.parent!r}, a Float, which hits no exact value: "
+                "give it a step, or use a Choice"
+            )
         try:
             values = _in_order(parent, condition.values)
         except InvalidInput as error:
-            raise InvalidInput(f"{name!r} is conditional on {condition.parent}={list(condition.values)!r}: {error}") from None
+            raise InvalidInput(
+                f"{name!r} is conditional on {condition.parent}={list(condition.values)!r}: {error}"
+            ) from None
         plain.append(Condition(condition.parent, values))
     conditions = intersected(tuple(plain))
     for condition in conditions:
@@ -528,6 +538,14 @@ def _in_order(parameter: Parameter, values: Iterable[Any]) -> tuple[Plain, ...]:
     """Values as plain ones, each once, in the order of the parameter: however they were listed, they are the same."""
     plains = sorted((parameter.plain(value) for value in values), key=parameter.unit)
     return tuple({(type(plain), plain): plain for plain in plains}.values())
+
+
+def _units(parameter: Parameter, plains: list[Any]) -> np.ndarray:
+    """Positions of plain values; NaN for one that is not legal, which two workers at odds over a name may leave."""
+    try:
+        return parameter.units(plains)
+    except (KeyError, TypeError, ValueError):
+        return np.array([parameter.unit(plain) if parameter.contains(plain) else np.nan for plain in plains])
 
 
 def _annotated(annotation: Any, default: Any) -> Parameter | None:

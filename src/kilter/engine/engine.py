@@ -7,7 +7,7 @@ that was given up) changes nothing, on every replica alike.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from kilter.core.errors import IncapableSampler, InvalidInput
@@ -70,7 +70,7 @@ class Engine:
             if self._concerned(event):
                 self.history.reports.extend(event.number, event.reports)  # type: ignore[arg-type, union-attr]
         elif kind is SpaceExtended:
-            self._extended({n: parameter_from_json(p) for n, p in event.parameters.items()})  # type: ignore[union-attr]
+            self._extended(event.parameters)  # type: ignore[union-attr]
         elif kind is Noted:
             if event.number is None:
                 self.attrs.update(event.attrs)  # type: ignore[union-attr]
@@ -127,8 +127,18 @@ class Engine:
         self.ledger.count(self.history, trial.number)
         self.sampler.tell(self.sampler_state, trial)
 
-    def _extended(self, parameters: dict[str, Any]) -> None:
-        self.history.problem = self.problem.with_space(self.problem.space.extended(parameters))
+    def _extended(self, parameters: Mapping[str, Any]) -> None:
+        """Grow the space by each parameter that fits it.
+
+        One that contradicts it changes nothing, on every replica alike: two workers may meet one name in different
+        ways at the same instant, and the first in the log has it.
+        """
+        for name, data in parameters.items():
+            try:
+                space = self.problem.space.extended({name: parameter_from_json(data)})
+            except InvalidInput:
+                continue
+            self.history.problem = self.problem.with_space(space)
         self._problem_json = None
 
     def recall(self, space: Space) -> None:
@@ -155,6 +165,8 @@ class Engine:
         if known and all(name in known or not space.is_active(name, known) for name in space.names):
             return dict(known)
         config = self.sampler.ask(self.sampler_state, self.history, number)
+        if config is None and known:
+            config = self._allowed(number, {n: v for n, v in known.items() if n in space})
         if config is None or not known:
             return config
         fitting = {n: v for n, v in known.items() if n in space}

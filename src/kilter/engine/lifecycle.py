@@ -1,8 +1,8 @@
 """The states of a trial and every legal way between them.
 
-    waiting ──Started──▶ running ──Ended──▶ complete | pruned | failed
-       ▲                    │
-       └── Ended as lost ───┘   (until the attempts are used up, then failed) or interrupted (always)
+waiting ──Started──▶ running ──Ended──▶ complete | pruned | failed
+   ▲                    │
+   └── Ended as lost ───┘   (until the attempts are used up, then failed) or interrupted (always)
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class Ledger:
                 self.same_failures += 1
                 self.only_failure = kind
         value = float(history.values[number, 0])
-        feasible = trial.state is TrialState.COMPLETE and history.problem.is_feasible(trial.metrics)
-        if feasible and (value < self.best or (self.best_number is None and value == value)):
+        counts = trial.state is TrialState.COMPLETE and math.isfinite(value)
+        if counts and value < self.best and history.problem.is_feasible(trial.metrics):
             self.best, self.best_number, self.since_best = value, number, 0
         else:
             self.since_best += 1
@@ -96,4 +96,9 @@ class Ledger:
     def hopeless(self, limits: Limits, history: History) -> bool:
         """Whether every trial so far failed, all in the same way, and often enough to give up."""
         count = limits.failures
-        return count is not None and count > 0 and self.same_failures >= count and len(history.finished) == self.same_failures
+        return (
+            count is not None
+            and count > 0
+            and self.same_failures >= count
+            and len(history.finished) == self.same_failures
+        )

@@ -502,7 +502,7 @@ class _Run:
         try:
             os.makedirs(directory, exist_ok=True)
             outcome = self._outcome(directory)
-        except BaseException as error:  # noqa: BLE001 - no program, no disk: the trial failed
+        except BaseException as error:
             outcome = failed(task, failure_of(error), error)
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

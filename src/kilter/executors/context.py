@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Union
 
+from kilter.core import codec
 from kilter.core.errors import InvalidInput, NotANumber, TrialPruned, UnusableResult
-from kilter.core.events import Failure, Report, TrialState
+from kilter.core.events import Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import UNSET, Boolean, Choice, Condition, Float, Int, Parameter, Plain
 from kilter.core.problem import Problem
@@ -97,7 +98,9 @@ class Trial:
 
     # -- suggesting -----------------------------------------------------------------------------------------------
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
         """A real number in [low, high]."""
         return self._suggest(name, _declared(name, _float, low, high, step, log))  # type: ignore[no-any-return]
 
@@ -181,7 +184,8 @@ class Trial:
         return unsent
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Keep a JSON-serialisable value beside the trial."""
+        """Keep a JSON-serialisable value beside the trial; raises InvalidInput for one that is not."""
+        codec.encode(Noted(self.number, {key: value}, 0.0))
         self.user_attrs[key] = value
         self._new_attrs[key] = value
 

@@ -17,7 +17,10 @@ class Inline:
     slots = 1
 
     def __init__(
-        self, objective: Callable[..., Any], space: Space | None = None, on_progress: Callable[[Progress], None] | None = None
+        self,
+        objective: Callable[..., Any],
+        space: Space | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._objective = objective
         self._space = space
@@ -35,7 +38,9 @@ class Inline:
         if task is None:
             held, self._held = self._held, []
             return held
-        outcome = perform(self._objective, task, lambda reports: self._send(task, reports), lambda: self._ask(task), self._space)
+        outcome = perform(
+            self._objective, task, lambda reports: self._send(task, reports), lambda: self._ask(task), self._space
+        )
         held, self._held = self._held, []
         return [*held, outcome]
 

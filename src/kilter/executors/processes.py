@@ -538,7 +538,7 @@ def _pickled(objective: Callable[..., Any], space: Space | None) -> bytes:
 def _sentinel(process: subprocess.Popen[bytes]) -> int | None:
     """Something to wait on that is ready once the process has ended, where the platform has it."""
     if os.name == "nt":
-        return int(getattr(process, "_handle"))  # noqa: B009 - private, and on Windows only
+        return int(getattr(process, "_handle"))
     try:
         return os.pidfd_open(process.pid)  # type: ignore[attr-defined, unused-ignore]
     except (AttributeError, OSError):

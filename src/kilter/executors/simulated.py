@@ -138,7 +138,7 @@ class _Run:
     def begin(self, objective: Callable[[dict[str, Any]], Any]) -> None:
         try:
             result = objective(self.problem.space.values(self.task.params))
-        except Exception as error:  # noqa: BLE001 - whatever a user's objective raises
+        except Exception as error:
             self._error = error
             return
         if isinstance(result, Generator):
@@ -163,7 +163,7 @@ class _Run:
             return float(seconds), Progress(self.task.number, self.task.attempt, (report,), asked)
         except TrialPruned:
             return 0.0, self.pruned()
-        except Exception as error:  # noqa: BLE001 - whatever a user's objective raises
+        except Exception as error:
             return 0.0, failed(self.task, failure_of(error), error)
 
     def pruned(self) -> Outcome:

@@ -151,7 +151,7 @@ class _Run:
         task = self._task
         try:
             outcome = perform(objective, task, self._reporting.send, self._reporting.should_stop, space)
-        except BaseException as error:  # noqa: BLE001 - a thread that died silently would leave its trial running for ever
+        except BaseException as error:
             outcome = failed(task, failure_of(error), error)
         outcome = self._reporting.complete(outcome)
         if self._stopped.is_set():

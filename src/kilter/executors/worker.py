@@ -57,7 +57,7 @@ def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Spac
         outcome = perform(objective, task, reporting.send, reporting.should_stop, space)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - what the user's code raises should not cost the worker
+    except BaseException as error:
         outcome = failed(task, failure_of(error))
     return replace(reporting.complete(outcome), error=None)
 
@@ -67,7 +67,7 @@ def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
     try:
         objective, space = pickle.loads(payload)
         return objective, space
-    except BaseException as error:  # noqa: BLE001 - what the user's code raises should not cost the worker
+    except BaseException as error:
         reason = error
 
     def unloadable(trial: Any) -> NoReturn:
@@ -79,7 +79,7 @@ def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
 def _sendable(outcome: Outcome) -> bytes:
     try:
         data = pickle.dumps(outcome)
-    except Exception as error:  # noqa: BLE001 - what the user's code raises should not cost the worker
+    except Exception as error:
         failure = Failure("return", f"what the trial left cannot be sent to the parent: {error}")
         data = pickle.dumps(
             replace(outcome, state=TrialState.FAIL, metrics={}, attrs={}, params=None, extensions={}, failure=failure)

@@ -1,4 +1,4 @@
-"""The loop: ask the engine, write, submit, wait, write; until a limit, the sampler or the user says that it is enough."""
+"""The loop: ask the engine, write, submit, wait, write; until a limit, the sampler or the user says it is enough."""
 
 from __future__ import annotations
 
@@ -153,7 +153,5 @@ class Run:
             kind, message = (failure.kind, failure.message) if failure else ("", "")
             raise StudyAborted(
                 f"the first {engine.ledger.same_failures} trials all failed with {kind}: {message}. "
-                f"Mend the objective and run again; the study keeps these trials (trial {trial.number} has the traceback)"
+                f"Mend the objective and run again; the study keeps these trials, and trial {trial.number} the traceback"
             )
-
-

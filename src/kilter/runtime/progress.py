@@ -158,12 +158,18 @@ class Plain:
     def tick(self) -> None:
         """Say how far it is, every half minute."""
         if self._status.now() - self._said_at >= PLAIN_SECONDS:
-            self._say(f"{self._status.name}: {self._status.counts_text()}; best {self._status.best_text()}; {self._status.rate_text()}")
+            self._say(
+                f"{self._status.name}: {self._status.counts_text()}; "
+                f"best {self._status.best_text()}; {self._status.rate_text()}"
+            )
 
     def finish(self, reason: str) -> None:
         """Say how it ended."""
         status = self._status
-        self._say(f"{status.name}: {reason}; {status.counts_text()} in {span(status.now() - status.began)}; best {status.best_text()}")
+        self._say(
+            f"{status.name}: {reason}; {status.counts_text()} in {span(status.now() - status.began)}; "
+            f"best {status.best_text()}"
+        )
 
     def _say(self, line: str) -> None:
         self._said_at = self._status.now()
@@ -218,7 +224,9 @@ class Live:
         table.add_column(style="dim", no_wrap=True, min_width=7)
         table.add_column(overflow="ellipsis", no_wrap=True)
         state = reason or "running"
-        table.add_row(Text(status.name, style="bold"), escape(f"{status.objective.direction} {status.objective.name}   {state}"))
+        table.add_row(
+            Text(status.name, style="bold"), escape(f"{status.objective.direction} {status.objective.name}   {state}")
+        )
         table.add_row("best", Text(f"{status.best_text()}   {sparkline(status.bests)}", style="green"))
         if status.best is not None:
             table.add_row("", escape(status.params_text(status.best)))

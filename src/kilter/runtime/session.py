@@ -170,8 +170,10 @@ class Session:
         """The folder of the study's checkpoints."""
         if self._root is None:
             base = self.storage.directory
-            self._root = os.path.join(base, str(self.study)) if base else os.path.join(
-                tempfile.gettempdir(), f"kilter-{self.worker.id}"
+            self._root = (
+                os.path.join(base, str(self.study))
+                if base
+                else os.path.join(tempfile.gettempdir(), f"kilter-{self.worker.id}")
             )
         return self._root
 

@@ -54,7 +54,9 @@ class GridSampler:
         space = history.problem.space
         grid = self._grid(space)
         if grid.size > 2**62:
-            raise InvalidInput(f"the grid has {grid.size:.3g} points: choose fewer values a parameter, GridSampler(n=…)")
+            raise InvalidInput(
+                f"the grid has {grid.size:.3g} points: choose fewer values a parameter, GridSampler(n=…)"
+            )
         place = history.rank(number)
         if place >= len(grid):
             return None

@@ -1,6 +1,6 @@
 """Quasi-random search: a scrambled Sobol sequence (Sobol 1967; Owen 1998) covers the space evenly, priors included.
 
-The first trial takes the defaults where they are given. It is never the centre of the box, which costs on real problems.
+The first trial takes the defaults where they are given. It is never the centre of the box: that costs on real problems.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class QMCSampler:
         """The next point of the sequence; forbidden ones are replaced by random draws."""
         space = history.problem.space
         place = history.rank(number)
-        config = space.from_uniforms(point(state.seed, len(space), place), known_defaults(space) if place == 0 else None)
+        config = space.from_uniforms(
+            point(state.seed, len(space), place), known_defaults(space) if place == 0 else None
+        )
         return space.draw(rng(state.seed, "sobol", number)) if space.is_forbidden(config) else config
 
     def tell(self, state: State, trial: Trial) -> None:

@@ -217,7 +217,7 @@ class SQLiteStorage:
     def renew(self, study: int, worker: Worker, seconds: float) -> None:
         with self._writing() as connection, _needing(connection, study):
             connection.execute(
-                f"INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, {NOW} + ?)",  # noqa: S608 - a constant
+                f"INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, {NOW} + ?)",
                 (study, worker.id, worker.host, worker.pid, worker.born, seconds),
             )
 
@@ -230,7 +230,7 @@ class SQLiteStorage:
         with self._reading() as connection:
             _check_exists(connection, study)
             rows = connection.execute(
-                f"SELECT worker, host, pid, born, expires - {NOW} FROM lease WHERE study = ? ORDER BY worker",  # noqa: S608
+                f"SELECT worker, host, pid, born, expires - {NOW} FROM lease WHERE study = ? ORDER BY worker",
                 (study,),
             )
             return [(Worker(*row[:4]), row[4]) for row in rows]

@@ -145,9 +145,7 @@ def bowl(config: Config) -> Values:
     return {"value": (x - 0.3) ** 2 + (y + 1.0) ** 2 / 4 + (z + 0.6) ** 2 + 0.5 * (config["kind"] != "b")}
 
 
-BOWL = Space(
-    {"x": Float(-1, 1), "y": Float(1e-3, 10, log=True), "z": Float(-1, 1), "kind": Choice(["a", "b", "c"])}
-)
+BOWL = Space({"x": Float(-1, 1), "y": Float(1e-3, 10, log=True), "z": Float(-1, 1), "kind": Choice(["a", "b", "c"])})
 
 
 def size_of(config: Config) -> float:

@@ -172,7 +172,9 @@ def _with_default_and_prior(draw: Callable[..., Any], parameter: Parameter) -> P
     if draw(st.booleans()):
         parameter = replace(parameter, default=draw(_values(parameter)))
     if draw(st.booleans()):
-        parameter = replace(parameter, prior=Prior(draw(_values(parameter)), draw(st.sampled_from(sorted(CONFIDENCES)))))
+        parameter = replace(
+            parameter, prior=Prior(draw(_values(parameter)), draw(st.sampled_from(sorted(CONFIDENCES))))
+        )
     return parameter
 
 

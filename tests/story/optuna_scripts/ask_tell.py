@@ -11,7 +11,7 @@ for _ in range(5):
     C = trial.suggest_float("C", 1e-7, 10.0, log=True)
     solver = trial.suggest_categorical("solver", ("lbfgs", "saga"))
     frozen = study.tell(trial, C + (solver == "saga"))
-    assert frozen.number == trial.number and frozen.state == TrialState.COMPLETE  # noqa: PT018
+    assert frozen.number == trial.number and frozen.state == TrialState.COMPLETE
 assert study.best_value == max(t.value for t in study.trials)
 
 # by number
@@ -22,7 +22,7 @@ assert study.trials[5].value == C
 
 # failed and pruned
 study.tell(study.ask(), state=TrialState.FAIL)
-assert study.trials[6].state == TrialState.FAIL and study.trials[6].value is None  # noqa: PT018
+assert study.trials[6].state == TrialState.FAIL and study.trials[6].value is None
 trial = study.ask()
 for step in range(3):
     trial.report(step * 0.5, step)

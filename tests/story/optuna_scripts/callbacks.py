@@ -58,7 +58,7 @@ def slow(trial):
 study = optuna.create_study()
 began = time.time()
 study.optimize(slow, timeout=0.3)
-assert 0.25 < time.time() - began < 5 and 2 <= len(study.trials) <= 20  # noqa: PT018
+assert 0.25 < time.time() - began < 5 and 2 <= len(study.trials) <= 20
 
 
 def fails(trial):
@@ -78,7 +78,7 @@ study = optuna.create_study()
 try:
     study.optimize(fails, n_trials=4, catch=())
 except ValueError as error:
-    assert str(error) == "odd"  # noqa: PT017
+    assert str(error) == "odd"
 else:
     raise AssertionError("not caught, so raised")
 assert [t.state.name for t in study.trials] == ["COMPLETE", "FAIL"]

@@ -26,5 +26,5 @@ study.optimize(objective, n_trials=15)
 assert study.best_value > 0.85
 for trial in study.trials:
     other = "rf_max_depth" if trial.params["classifier"] == "SVC" else "svc_c"
-    assert other not in trial.params and len(trial.params) == 2  # noqa: PT018
+    assert other not in trial.params and len(trial.params) == 2
 assert {t.params["classifier"] for t in study.trials} == {"SVC", "RandomForest"}

@@ -26,7 +26,7 @@ assert study.best_trial.state == TrialState.COMPLETE
 for trial in pruned:
     assert trial.value == trial.intermediate_values[trial.last_step]
 for trial in complete:
-    assert trial.last_step == 9 and len(trial.intermediate_values) == 10  # noqa: PT018
+    assert trial.last_step == 9 and len(trial.intermediate_values) == 10
 
 
 def prunes_with_exceptions_module(trial):
@@ -38,7 +38,7 @@ study = optuna.create_study()
 study.optimize(prunes_with_exceptions_module, n_trials=3)
 assert [t.state for t in study.trials] == [TrialState.PRUNED] * 3
 try:
-    study.best_trial  # noqa: B018
+    study.best_trial
 except ValueError as error:
     print("as it should be:", error)
 else:

@@ -16,7 +16,7 @@ study = optuna.create_study(sampler=optuna.samplers.GridSampler(search_space))
 study.optimize(objective)  # ends when the grid is done
 assert len(study.trials) == 9, len(study.trials)
 assert {(t.params["x"], t.params["y"]) for t in study.trials} == {(x, y) for x in (-50, 0, 50) for y in (-99, 0, 99)}
-assert study.best_params == {"x": 0, "y": 0} and study.best_value == 0  # noqa: PT018
+assert study.best_params == {"x": 0, "y": 0} and study.best_value == 0
 
 samplers = [optuna.samplers.RandomSampler(seed=1), optuna.samplers.RandomSampler(), optuna.samplers.QMCSampler(seed=1)]
 for sampler in samplers:

@@ -52,8 +52,15 @@ assert optuna.get_all_study_names(url) == ["example"]
 frame = loaded.trials_dataframe()
 assert len(frame) == 6
 assert list(frame.columns) == [
-    "number", "value", "datetime_start", "datetime_complete", "duration",
-    "params_x", "user_attrs_accuracy", "user_attrs_note", "state",
+    "number",
+    "value",
+    "datetime_start",
+    "datetime_complete",
+    "duration",
+    "params_x",
+    "user_attrs_accuracy",
+    "user_attrs_note",
+    "state",
 ]
 assert frame["state"].tolist() == ["COMPLETE"] * 6
 narrow = loaded.trials_dataframe(attrs=("number", "value", "params", "state"))

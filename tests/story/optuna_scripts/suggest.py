@@ -19,16 +19,16 @@ def objective(trial):
 
     assert trial.suggest_float("dropout_rate", 0.0, 1.0) == dropout
     assert optimizer in ("MomentumSGD", "Adam")
-    assert isinstance(layers, int) and 1 <= layers <= 3  # noqa: PT018
+    assert isinstance(layers, int) and 1 <= layers <= 3
     assert 32 <= channels <= 512
-    assert units % 5 == 0 and 10 <= units <= 100  # noqa: PT018
+    assert units % 5 == 0 and 10 <= units <= 100
     assert 1e-5 <= rate <= 1e-2
     assert abs(path * 10 - round(path * 10)) < 1e-9
     assert mixed in (None, True, 1.5, "text", 7)
     assert isinstance(flag, bool)
     assert constant == 5
     assert trial.params["num_units"] == units
-    assert list(trial.params)[0] == "optimizer"  # noqa: RUF015
+    assert list(trial.params)[0] == "optimizer"
     assert set(trial.distributions) == set(trial.params)
     return dropout * rate + path + layers
 

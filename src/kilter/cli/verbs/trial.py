@@ -1,7 +1,5 @@
 """kilter trial."""
 
-# ruff: noqa: D301 - click wants the real backspace in its docstrings
-
 from __future__ import annotations
 
 import click

@@ -1,0 +1,7 @@
+"""The parameters under the names that Optuna's users know from its distributions."""
+
+from kilter.core.parameter import Choice as CategoricalDistribution
+from kilter.core.parameter import Float as FloatDistribution
+from kilter.core.parameter import Int as IntDistribution
+
+__all__ = ["CategoricalDistribution", "FloatDistribution", "IntDistribution"]
