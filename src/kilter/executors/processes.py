@@ -538,7 +538,7 @@ def _pickled(objective: Callable[..., Any], space: Space | None) -> bytes:
 def _sentinel(process: subprocess.Popen[bytes]) -> int | None:
     """Something to wait on that is ready once the process has ended, where the platform has it."""
     if os.name == "nt":
-        return int(getattr(process, "_handle"))
+        return int(getattr(process, "_handle"))  # noqa: B009 - the attribute exists on Windows alone
     try:
         return os.pidfd_open(process.pid)  # type: ignore[attr-defined, unused-ignore]
     except (AttributeError, OSError):

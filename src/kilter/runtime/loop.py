@@ -153,5 +153,5 @@ class Run:
             kind, message = (failure.kind, failure.message) if failure else ("", "")
             raise StudyAborted(
                 f"the first {engine.ledger.same_failures} trials all failed with {kind}: {message}. "
-                f"Mend the objective and run again; the study keeps these trials, and trial {trial.number} the traceback"
+                f"Mend the objective and run again; the study keeps these, and trial {trial.number} the traceback"
             )
