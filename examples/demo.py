@@ -1,8 +1,9 @@
-"""Tune boosted trees and a neural network, as one conditional space, on the handwritten digits of scikit-learn.
+"""Tune boosted trees and a neural network, as one conditional space, on noisy handwritten digits.
 
-Three quarters of the data are locked away before anything is tuned and only score the result at the end: with labels
-that scarce, settings matter. Run it again and the study in kilter.db goes on where it stands; it ends after 60 trials
-in total. On two cores it takes about a minute.
+The digits are those that scikit-learn ships, with noise added as a poor camera would: on clean ones the libraries'
+defaults are hard to beat, on noisy ones they overfit. Half of the data is locked away before anything is tuned and
+only scores the result at the end. Run it again and the study in kilter.db goes on where it stands; it ends after 60
+trials in total. On two cores it takes about a minute.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import warnings
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_digits
@@ -39,7 +41,7 @@ space = {
             "width": kilter.Int(32, 512, log=True),
             "activation": kilter.Choice(["relu", "tanh"]),
             "step_size": kilter.Float(3e-4, 1e-2, log=True),
-            "penalty": kilter.Float(1e-6, 1e-1, log=True),
+            "penalty": kilter.Float(1e-5, 10, log=True),
             "batch": kilter.Choice([32, 64, 128]),
         },
     }),
@@ -47,9 +49,10 @@ space = {
 
 
 def load():
-    """The digits, split into a quarter for tuning and the rest, which the tuning never sees."""
-    images, digits = load_digits(return_X_y=True)
-    return train_test_split(images, digits, test_size=0.75, stratify=digits, random_state=2)
+    """The noisy digits, split into a half for tuning and one that the tuning never sees."""
+    images, digits = load_digits(return_X_y=True)  # grey values from 0 to 16
+    noisy = images + np.random.default_rng(0).normal(0, 6, images.shape)
+    return train_test_split(noisy, digits, test_size=0.5, stratify=digits, random_state=0)
 
 
 def build(model, **settings):
@@ -67,10 +70,10 @@ def build(model, **settings):
 
 
 def objective(**configuration):
-    """Log loss in 5-fold cross-validation; only the parameters of the chosen model arrive here."""
+    """Log loss in 3-fold cross-validation; only the parameters of the chosen model arrive here."""
     warnings.filterwarnings("ignore")  # networks that have not converged: their score tells
     images, _, digits, _ = load()
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
     return -cross_val_score(build(**configuration), images, digits, cv=folds, scoring="neg_log_loss").mean()
 
 
@@ -124,7 +127,7 @@ def main() -> None:
         "\n[bold]Next[/bold]\n"
         f"  .venv/bin/kilter best {STUDY}            the configuration again\n"
         f"  .venv/bin/kilter trials {STUDY}          all trials\n"
-        f"  .venv/bin/python -c 'import kilter; print(kilter.load_study(\"{STUDY}\", \"{STORAGE}\").best_params)'\n"
+        f"  .venv/bin/python -c 'import kilter; print(kilter.load_study(study_name=\"{STUDY}\").best_params)'\n"
         "  .venv/bin/python examples/demo.py --trials 100 --seconds 300     go on from here",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
