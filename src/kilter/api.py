@@ -605,7 +605,7 @@ def tune(
     """Find the best configuration of an objective; runs again where it was left off when it is called again.
 
     `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
-    minimised. `n_trials` is the study's total, over all calls and workers. More than one worker, a GPU or limits in
+    minimised. `n_trials` is the study's total, over all calls and workers; after `timeout` seconds no trial is started. More than one worker, a GPU or limits in
     `resources` run trials in processes of their own. Without a `space` the objective's annotations declare it, or the
     objective suggests it. The study's name is the objective's, unless one is given.
 

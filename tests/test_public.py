@@ -1,0 +1,55 @@
+"""The public surface is a list: each name loads, says what it is, and costs nothing before it is used."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kilter
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", kilter.__all__)
+def test_each_name_loads_and_has_a_docstring(name: str) -> None:
+    assert getattr(kilter, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'tunee'"):
+        kilter.tunee  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import kilter", ["numpy", "scipy", "click", "rich", "pandas", "psutil", "sqlite3"]),
+        ("import kilter; kilter.create_study", ["scipy", "click", "rich", "pandas", "psutil", "cloudpickle"]),
+    ],
+)
+def test_an_import_loads_no_more_than_it_needs(code: str, absent: list[str]) -> None:
+    check = f"{code}; import sys; print(sorted(set({absent!r}) & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
+
+
+def test_nothing_is_unpickled_from_a_store() -> None:
+    for folder in ("core", "engine", "storage", "runtime", "samplers", "schedulers"):
+        for path in (ROOT / "src/kilter" / folder).glob("**/*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"import (cloud)?pickle|allow_pickle=True|\beval\(|\bexec\(", text), path
+
+
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_links_and_files_that_the_pages_name_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_changelog_names_the_version() -> None:
+    assert f"## {kilter.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
