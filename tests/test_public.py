@@ -21,7 +21,7 @@ def test_each_name_loads_and_has_a_docstring(name: str) -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'tunee'"):
-        kilter.tunee  # noqa: B018
+        kilter.tunee
 
 
 @pytest.mark.parametrize(
