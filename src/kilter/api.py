@@ -605,9 +605,10 @@ def tune(
     """Find the best configuration of an objective; runs again where it was left off when it is called again.
 
     `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
-    minimised. `n_trials` is the study's total, over all calls and workers; after `timeout` seconds no trial
-    is started any more. More than one worker, a GPU or limits in `resources` run trials in processes of their own. Without a `space` the objective's annotations declare it, or the
-    objective suggests it. The study's name is the objective's, unless one is given.
+    minimised. `n_trials` is the study's total, over all calls and workers; after `timeout` seconds no trial is started
+    any more. More than one worker, a GPU or limits in `resources` run trials in processes of their own. Without a
+    `space` the objective's annotations declare it, or the objective suggests it. The study's name is the objective's,
+    unless one is given.
 
     >>> study = tune(lambda x: (x - 2) ** 2, {"x": Choice([0, 1, 2, 3, 4])}, n_trials=30, storage=None, progress="none")
     >>> study.best_params
