@@ -15,7 +15,6 @@ import click
 
 from kilter.core.errors import (
     KilterError,
-    LeaseLost,
     NotReady,
     StorageError,
     StudyAborted,
@@ -30,7 +29,6 @@ CODES: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((StudyNotFound, TrialNotFound), NOT_FOUND),
     ((NotReady, StudyAborted), NO_SUCCESS),
     ((StorageError,), STORAGE),
-    ((LeaseLost,), INTERNAL),
     ((KilterError,), USAGE),
 )
 

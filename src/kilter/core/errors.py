@@ -12,10 +12,9 @@ KilterError
 ├── StudyExists (also ValueError)    create_study without load_if_exists
 ├── NotReady (also ValueError)       a question that needs at least one finished trial, or a running one
 ├── StudyAborted                     the first trials all failed in the same way
-├── StorageError                     the store cannot be read or written
-│   ├── StorageTooNew                written by a later kilter
-│   └── StorageUnsafe                the folder cannot lock files as SQLite needs it
-└── LeaseLost                        another worker has taken over this trial
+└── StorageError                     the store cannot be read or written
+    ├── StorageTooNew                written by a later kilter
+    └── StorageUnsafe                the folder cannot lock files as SQLite needs it
 
 TrialPruned is not an error: an objective raises it to end a trial early.
 
@@ -105,10 +104,6 @@ class StorageTooNew(StorageError):
 
 class StorageUnsafe(StorageError):
     """The folder cannot lock files in the way that SQLite needs."""
-
-
-class LeaseLost(KilterError):
-    """Another worker has taken over this trial; its result is kept as a late one."""
 
 
 class TrialPruned(Exception):

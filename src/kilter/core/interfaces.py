@@ -206,7 +206,3 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End everything that still runs and leave no process behind."""
-
-
-Observer = Callable[[Event], None]
-Stopper = Callable[["History", float], Union[str, None]]

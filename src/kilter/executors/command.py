@@ -46,7 +46,7 @@ from kilter.executors.processes import (
     signal_group,
     tree_memory,
 )
-from kilter.executors.threads import UNLIMITED
+from kilter.executors.threads import UNLIMITED, arrived
 
 SPECIALS = ("trial", "attempt", "seed", "dir")
 FORMATS = ("yaml", "json", "toml")
@@ -118,15 +118,7 @@ class Command:
 
     def wait(self, timeout: float | None) -> list[Message]:
         """What has happened since; without a timeout, nothing at once where nothing runs."""
-        messages: list[Message] = []
-        try:
-            if timeout is None and not self._running:
-                return []
-            messages.append(self._messages.get(timeout=timeout))
-            while True:
-                messages.append(self._messages.get_nowait())
-        except queue.Empty:
-            pass
+        messages = arrived(self._messages, timeout, bool(self._running))
         for message in messages:
             if isinstance(message, Outcome):
                 self._free.append(self._running.pop(message.number).slot)

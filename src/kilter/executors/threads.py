@@ -102,15 +102,7 @@ class Threads:
 
     def wait(self, timeout: float | None) -> list[Message]:
         """What has happened since; without a timeout, nothing at once where nothing runs."""
-        messages: list[Message] = []
-        try:
-            if timeout is None and not self._running:
-                return []
-            messages.append(self._messages.get(timeout=timeout))
-            while True:
-                messages.append(self._messages.get_nowait())
-        except queue.Empty:
-            pass
+        messages = arrived(self._messages, timeout, bool(self._running))
         for message in messages:
             if isinstance(message, Outcome):
                 self._running.pop(message.number, None)
@@ -172,3 +164,16 @@ class _Run:
     def _end_if_stopped(self) -> None:
         if self._stopped.is_set():
             raise TrialPruned("stopped on request")
+
+
+def arrived(messages: queue.SimpleQueue[Message], timeout: float | None, expected: bool) -> list[Message]:
+    """All messages that are there, once the first has come; without a timeout, none at once where none is expected."""
+    taken: list[Message] = []
+    try:
+        if timeout is None and not expected:
+            return taken
+        taken.append(messages.get(timeout=timeout))
+        while True:
+            taken.append(messages.get_nowait())
+    except queue.Empty:
+        return taken

@@ -35,7 +35,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.reason: str | None = None
-        self._running: dict[int, int] = {}
+        self._running: set[int] = set()
         self._begun = 0
         self._error: BaseException | None = None
         self._since = self.session.clock()
@@ -87,20 +87,27 @@ class Run:
                 self.reason = self._nothing_left()
                 return
             self._begun += 1
-            self._running[trial.number] = trial.attempt
+            self._running.add(trial.number)
             self.executor.submit(self.session.task(trial))
 
     def _enough(self) -> str | None:
-        if self._interrupts.draining or self.wants_stop():
-            return "stopped by the user"
+        called_off = self._called_off()
+        if called_off is not None:
+            return called_off
         if self.calls is not None and self._begun >= self.calls:
             return f"{self.calls} trials are done"
-        if self.limits.seconds is not None and self.session.clock() - self._since >= self.limits.seconds:
-            return f"the time is up ({self.limits.seconds:g} s)"
         engine = self.session.engine
         if engine.ledger.hopeless(self.limits, engine.history):
             return "every trial failed"
         return engine.ledger.reached(self.limits, engine.history)
+
+    def _called_off(self) -> str | None:
+        """What the user or the clock says, whatever the trials do."""
+        if self._interrupts.draining or self.wants_stop():
+            return "stopped by the user"
+        if self.limits.seconds is not None and self.session.clock() - self._since >= self.limits.seconds:
+            return f"the time is up ({self.limits.seconds:g} s)"
+        return None
 
     def _nothing_left(self) -> str:
         total = self.limits.trials
@@ -109,7 +116,7 @@ class Run:
         return "the sampler has nothing left to try"
 
     def _end(self, outcome: Outcome) -> None:
-        self._running.pop(outcome.number, None)
+        self._running.discard(outcome.number)
         if outcome.failure is not None and outcome.failure.kind == "stopped" and self._interrupts.stopping:
             self.session.interrupt(outcome.number, "stopped by the user")
             return
@@ -121,12 +128,9 @@ class Run:
             self.reason = "the objective raised an exception that is not to be caught"
 
     def _obey(self) -> None:
-        """Stop what runs where the user, or the clock, says so."""
-        out_of_time = self.limits.seconds is not None and self.session.clock() - self._since >= self.limits.seconds
-        if self._interrupts.draining and self.reason is None:
-            self.reason = "stopped by the user"
-        if out_of_time and self.reason is None:
-            self.reason = f"the time is up ({self.limits.seconds:g} s)"
+        """Start nothing more where the user or the clock says so; stop what runs where the user insists."""
+        if self.reason is None:
+            self.reason = self._called_off()
         if self._interrupts.stopping:
             for number in list(self._running):
                 self.executor.stop(number)

@@ -1,7 +1,7 @@
 """A process at work on a study: its replica of the engine, kept in step with the log.
 
 Write, then act: an event is in the storage before anybody acts on it, and the engine folds only what came back from
-there, in the order of the log. Each method is one transaction; none holds a lock while a sampler thinks.
+there, in the order of the log. Each write is one transaction; the store is never locked while a sampler thinks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from kilter.core.events import (
     LOST,
     Ended,
     Enqueued,
-    Entry,
     Event,
     Failure,
     Noted,
@@ -30,7 +29,7 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.history import Trial
-from kilter.core.interfaces import Observer, Outcome, Progress, Storage, Task
+from kilter.core.interfaces import Outcome, Progress, Storage, Task
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.runtime.leases import LEASE_SECONDS, Lease, is_gone, this_worker
@@ -42,6 +41,7 @@ SNAPSHOT_EVERY = 10_000
 
 RECOVERY_SECONDS = 5.0
 """Seconds between looks for vanished workers."""
+
 CHUNK = 5_000
 """Entries read at once: a long log need not be in memory twice."""
 
@@ -64,7 +64,6 @@ class Session:
         self.declared = declared
         self.clock = clock
         self.worker = this_worker()
-        self.observers: list[Observer] = []
         self.lock = threading.RLock()
         self._lease_seconds = lease
         self._lease: Lease | None = None
@@ -80,7 +79,7 @@ class Session:
         with self.lock:
             while True:
                 entries = self.storage.read(self.study, self.engine.position, CHUNK)
-                self._take(entries)
+                self.engine.handle(entries)
                 if len(entries) < CHUNK:
                     break
             self._snapshot_where_due()
@@ -89,16 +88,9 @@ class Session:
         """Append events, take in all that is new in the log, and return the refused ones."""
         with self.lock:
             appended = self.storage.append(self.study, events, self.engine.position, limit)
-            self._take(appended.entries)
+            self.engine.handle(appended.entries)
             self._snapshot_where_due()
             return appended.refused
-
-    def _take(self, entries: Sequence[Entry]) -> None:
-        self.engine.handle(entries)
-        if self.observers:
-            for entry in entries:
-                for observer in self.observers:
-                    observer(entry.event)
 
     def _snapshot_where_due(self) -> None:
         if self.engine.position - self._snapshot_at >= max(SNAPSHOT_EVERY, self._snapshot_at):
