@@ -104,7 +104,7 @@ class TestBadInput:
         with pytest.raises(AttributeError, match="scheduler"):
             _ = kilter.pruners
         with pytest.raises(AttributeError, match="sampler='auto'"):
-            _ = kilter.samplers.TPESampler
+            _ = kilter.samplers.BoTorchSampler
         with pytest.raises(AttributeError, match="no attribute 'nosuch'"):
             _ = kilter.nosuch
         assert not hasattr(kilter.samplers, "__nosuch__")

@@ -12,7 +12,7 @@ from kilter import plugins
 from kilter.core.errors import InvalidInput, NotANumber, NotReady, StudyExists, StudyNotFound, TrialNotFound
 from kilter.core.events import Created, Ended, Failure, Report, SpaceExtended, Started, TrialState
 from kilter.core.history import Trial as Record
-from kilter.core.interfaces import Executor, Outcome, Progress, Resources, Storage
+from kilter.core.interfaces import Executor, Explaining, Explanation, Outcome, Progress, Resources, Storage
 from kilter.core.parameter import Choice, Parameter
 from kilter.core.problem import Fidelity, Problem
 from kilter.core.space import Config, Space
@@ -123,6 +123,45 @@ class Study:
         if number is None:
             raise NotReady(f"the study {self.study_name!r} has no complete{self._feasible_word} trial yet")
         return FrozenTrial(self._history[number], self._history)
+
+    def recommend(self) -> FrozenTrial:
+        """The trial that the model believes best: under noise not the luckiest one, which is `best_trial`.
+
+        Trials within one standard error of the best count as equal; of those the much cheaper one is taken, then the
+        one nearest to the defaults. Raises NotReady (a ValueError) where no trial is complete and feasible.
+        """
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
+        from kilter.analysis.recommend import recommended  # loads SciPy
+
+        self._session.sync()
+        trial = recommended(self._history, self._session.engine.seed)
+        if trial is None:
+            raise NotReady(f"the study {self.study_name!r} has no complete{self._feasible_word} trial yet")
+        return FrozenTrial(trial, self._history)
+
+    def explain(self, trial: FrozenTrial | Trial | int) -> Explanation:
+        """Why the sampler chose the configuration of a trial: the arm, the reason, and what its model expected.
+
+        The log is read again up to where the sampler stood then. Raises TrialNotFound for an unknown number, and
+        InvalidInput where a user chose the configuration or the sampler cannot explain itself.
+        """
+        number = getattr(trial, "number", trial)
+        session = self._session
+        session.sync()
+        if not isinstance(number, int) or not 0 <= number < len(self._history):
+            raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self._history)} trials")
+        record = self._history[number]
+        if record.enqueued or record.attempt == 0:
+            raise InvalidInput(f"trial {number} was chosen by a user or has not started: there is nothing to explain")
+        if not isinstance(self.sampler, Explaining):
+            raise InvalidInput(f"{self.sampler!r} does not explain its choices: sampler='auto' and 'gp' do")
+        entries = session.storage.read(session.study, 0, record.seen)
+        created = entries[0].event
+        assert isinstance(created, Created)  # it is the first of every log
+        engine = _fresh(created, self.sampler)
+        engine.handle(entries)
+        return self.sampler.explain(engine.sampler_state, engine.history, number, record.params)
 
     @property
     def _feasible_word(self) -> str:
@@ -534,23 +573,22 @@ def load_study(
 
 def _replayed(store: Storage, study: int, created: Created, sampler: Any) -> Engine:
     """The engine of a study: from its snapshot where that fits, else from the beginning of its log."""
-
-    def fresh() -> Engine:
-        chosen = (
-            plugins.find("sampler", sampler) if sampler is not None else plugins.from_spec("sampler", created.sampler)
-        )
-        planner = plugins.from_spec("scheduler", created.scheduler)
-        return Engine(Problem.from_json(created.problem), chosen, planner, created.seed)
-
     kept = store.load_snapshot(study, snapshot.VERSION)
     if kept is not None:
-        engine = fresh()
+        engine = _fresh(created, sampler)
         try:
             snapshot.loads(engine, kept[1])
             return engine
         except (ValueError, KeyError, TypeError):
             pass  # a snapshot is an optimisation: where it does not fit, the log is replayed
-    return fresh()
+    return _fresh(created, sampler)
+
+
+def _fresh(created: Created, sampler: Any) -> Engine:
+    """An engine that has read nothing yet; `sampler` None stands for the one that the study was made with."""
+    chosen = plugins.find("sampler", sampler) if sampler is not None else plugins.from_spec("sampler", created.sampler)
+    planner = plugins.from_spec("scheduler", created.scheduler)
+    return Engine(Problem.from_json(created.problem), chosen, planner, created.seed)
 
 
 def _grow(session: Session, space: Space) -> None:

@@ -18,6 +18,11 @@ SAMPLERS = {
     "grid": "kilter.samplers.grid:GridSampler",
     "sobol": "kilter.samplers.sobol:QMCSampler",
     "evolution": "kilter.samplers.evolution:EvolutionSampler",
+    "gp": "kilter.samplers.gp:GPSampler",
+    "tpe": "kilter.samplers.tpe:TPESampler",
+    "cmaes": "kilter.samplers.cmaes:CmaEsSampler",
+    "de": "kilter.samplers.de:DESampler",
+    "nsga2": "kilter.samplers.nsga2:NSGA2Sampler",
 }
 SCHEDULERS = {"fifo": "kilter.schedulers.fifo:Fifo"}
 

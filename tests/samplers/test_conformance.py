@@ -43,6 +43,7 @@ class TestEvolution(SamplerSuite):
 
 
 class TestAuto(SamplerSuite):
+    exhausts = True
     improves = True
 
     def sampler(self):

@@ -1,4 +1,7 @@
-"""The Sobol sequence: defaults first, never the centre, one sequence whatever its length, and the priors."""
+"""The Sobol sequence: defaults first, never the centre, even cover, the priors, and no costly import."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -6,8 +9,9 @@ import pytest
 from kilter.core.parameter import Choice, Float, Int, Prior
 from kilter.core.problem import Problem
 from kilter.core.space import Space
+from kilter.models.sobol import DIMENSIONS
 from kilter.samplers import QMCSampler
-from kilter.samplers.sobol import DIMENSIONS, _block, point
+from kilter.samplers.sobol import point
 from kilter.testing.sampler import Log, flat_space
 
 
@@ -38,15 +42,6 @@ def test_never_the_centre(seed):
     assert not np.isclose(matrix, 0.5, atol=1e-6).all(axis=1).any()
 
 
-@pytest.mark.parametrize("dimensions", [1, 3, 20])
-def test_a_longer_sequence_begins_with_the_shorter(dimensions):
-    long = _block(3, dimensions, 9)
-    for log2_size in (6, 7, 8):
-        np.testing.assert_array_equal(_block(3, dimensions, log2_size), long[: 2**log2_size])
-    for place in (0, 1, 63, 64, 65, 255, 256, 511):
-        np.testing.assert_array_equal(point(3, dimensions, place), long[place])
-
-
 def test_it_covers_evenly():
     """Sixteen points of each block of sixteen fall into different sixteenths, in every dimension."""
     rows = np.array([point(3, 4, place) for place in range(64)])
@@ -55,10 +50,10 @@ def test_it_covers_evenly():
             assert sorted((column * 16).astype(int)) == list(range(16))
 
 
-def test_more_dimensions_than_the_sequence_has():
-    row = point(1, DIMENSIONS + 2, 0)
-    assert row.shape == (DIMENSIONS + 2,)
-    np.testing.assert_array_equal(row, point(1, DIMENSIONS + 2, 0))
+def test_a_space_wider_than_the_sequence():
+    configs = run(Space({f"x{i}": Float(0, 1) for i in range(DIMENSIONS + 2)}), 2)
+    assert [len(config) for config in configs] == [DIMENSIONS + 2] * 2
+    assert point(1, 0, 3).shape == (0,)
 
 
 def test_priors():
@@ -70,3 +65,17 @@ def test_priors():
 
 def test_its_own_seed_replaces_the_studys():
     assert run(flat_space(), 3, 1, seed=5) == run(flat_space(), 3, 2, seed=5) != run(flat_space(), 3, 1)
+
+
+@pytest.mark.parametrize("sampler", ["sobol", "auto"])
+def test_the_first_ask_imports_no_statistics(sampler):
+    """Importing scipy.stats takes half a second."""
+    script = f"""
+import sys, kilter
+study = kilter.create_study(space={{"x": kilter.Float(0, 1), "c": kilter.Choice(["a", "b"])}}, sampler={sampler!r})
+study.tell(study.ask(), 1.0)
+study.ask()
+assert "kilter.models.sobol" in sys.modules
+assert "scipy.stats" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

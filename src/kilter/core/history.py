@@ -19,6 +19,7 @@ import numpy as np
 
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.parameter import Plain
+from kilter.core.pareto import non_dominated
 from kilter.core.problem import Problem
 
 
@@ -139,15 +140,8 @@ class History:
         """The complete, feasible trials that no other one beats in every objective."""
         good = [t for t in self.with_state(TrialState.COMPLETE) if self.problem.is_feasible(t.metrics)]
         good = [t for t in good if np.isfinite(self._values[t.number]).all()]
-        if not good:
-            return []
-        values = self._values[[t.number for t in good]]
-        order = np.lexsort(values.T[::-1])
-        front: list[int] = []
-        for i in order:
-            if not any((values[j] <= values[i]).all() and (values[j] < values[i]).any() for j in front):
-                front.append(int(i))
-        return [good[i] for i in sorted(front)]
+        kept = non_dominated(self._values[[t.number for t in good]])
+        return [trial for trial, stays in zip(good, kept) if stays]
 
 
 class Reports:

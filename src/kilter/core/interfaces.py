@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 from kilter.core.events import Created, Entry, Event, Failure, Report, TrialState
 from kilter.core.parameter import Plain
@@ -41,6 +41,38 @@ class Sampler(Protocol):
 
     def tell(self, state: Any, trial: Trial) -> None:
         """Take in a trial that ended, in the order of the log."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a sampler chose a configuration. Predictions are in the objective's own unit and direction."""
+
+    arm: str
+    """The method that chose: sobol, gp, tpe, …"""
+    reason: str
+    """Why that method, in a sentence."""
+    mean: float | None = None
+    """What the model expected of the configuration before it ran; None where the arm has no model."""
+    sd: float | None = None
+    """The standard deviation of that belief."""
+    exploration: float | None = None
+    """The part of the expected improvement that is owed to uncertainty, from 0 (exploitation) to 1 (exploration)."""
+
+    def __str__(self) -> str:
+        text = f"{self.arm}: {self.reason}"
+        if self.mean is not None and self.sd is not None:
+            text += f"; expected {self.mean:.4g} ± {self.sd:.2g}"
+        if self.exploration is not None:
+            text += f"; {self.exploration:.0%} exploration"
+        return text
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A sampler that can say why it chose what it chose."""
+
+    def explain(self, state: Any, history: History, number: int, config: Config) -> Explanation:
+        """Why `ask`, called with the same state and history, chose this configuration for trial `number`."""
 
 
 class Scheduler(Protocol):

@@ -1,4 +1,13 @@
-"""The default: cover the space first, then improve on what was found."""
+"""The default: a Gaussian process over the whole space, a Parzen estimator in between, evolution where neither reaches.
+
+    sobol    the first trials
+    gp       four of five trials: learns most from few
+    tpe      every fifth: costs a tenth, does not mind steps and outliers, keeps parallel workers apart
+    nsga2    five objectives and more, where the improvement of a hypervolume has no cheap form
+    cmaes    every other trial of many, in the neighbourhood of what the model found
+
+docs/decisions/0008 has the reasons.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +15,79 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kilter.core.history import History, Trial
-from kilter.core.interfaces import Capabilities
+from kilter.core.interfaces import Capabilities, Explanation
 from kilter.core.problem import Problem
+from kilter.core.seeds import rng
 from kilter.core.space import Config
-from kilter.samplers import evolution
-from kilter.samplers.evolution import EvolutionSampler
-from kilter.samplers.sobol import QMCSampler
+from kilter.samplers.cmaes import CmaEsSampler
+from kilter.samplers.nsga2 import NSGA2Sampler
+from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, opening, started
+from kilter.samplers.single import refolded
+from kilter.samplers.tpe import TPESampler
 
-START = 10
-"""Quasi-random trials before the first that builds on results."""
+PARZEN = 0.2
+"""The share of suggestions by the Parzen arm; anything from 0.15 to 0.5 does about as well."""
+MANY = 300
+"""Trials from which on an evolution strategy makes every other suggestion."""
+MOST_OBJECTIVES = 4
+"""Of more objectives the improvement of a hypervolume has no cheap form."""
 
 
 @dataclass(frozen=True)
 class AutoSampler:
-    """Chooses the method by how much is known. `seed` replaces the study's."""
+    """Chooses the method by what is known. `seed` replaces the study's.
 
+    With `per_second` it looks for improvement per second of a trial's duration: for studies that end by the clock.
+    """
+
+    per_second: bool = False
     seed: int | None = None
 
     capabilities: ClassVar[Capabilities] = Capabilities()
 
-    def start(self, problem: Problem, seed: int) -> evolution.State:
+    def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return EvolutionSampler(seed=self.seed).start(problem, seed)
+        return started(problem, seed if self.seed is None else self.seed)
 
-    def ask(self, state: evolution.State, history: History, number: int) -> Config | None:
-        """The Sobol sequence for the first trials, then regularised evolution."""
-        early = history.rank(number) < START or len(state.members) < START // 2
-        if early:
-            return QMCSampler(state.seed).ask(QMCSampler().start(history.problem, state.seed), history, number)
-        return EvolutionSampler(population=2 * START, tournament=5).ask(state, history, number)
+    def ask(self, state: State, history: History, number: int) -> Config | None:
+        """Sobol points first, then the process or the density; None where a finite space has been tried out."""
+        arm, _ = _arm(state, history, number)
+        if arm == "sobol":
+            return opening(state.seed, history, number) or ended(state, history, number)
+        if arm == "tpe":
+            return TPESampler(INITIAL).ask(state, history, number)
+        if arm == "nsga2":
+            return NSGA2Sampler().ask(refolded(NSGA2Sampler(), state.seed, history), history, number)
+        if arm == "cmaes":
+            return CmaEsSampler().ask(refolded(CmaEsSampler(), state.seed, history), history, number)
+        from kilter.samplers import gp  # loads SciPy, which the first trials need not wait for
 
-    def tell(self, state: evolution.State, trial: Trial) -> None:
-        """Every trial joins the population."""
-        EvolutionSampler(population=2 * START, tournament=5).tell(state, trial)
+        return gp.GPSampler(per_second=self.per_second).ask(state, history, number)
+
+    def tell(self, state: State, trial: Trial) -> None:
+        """Nothing is kept: the history has it."""
+
+    def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:
+        """Which arm chose it, why that one, and what the model expected."""
+        arm, reason = _arm(state, history, number)
+        if arm == "sobol":
+            return explained(history, number)
+        if arm == "nsga2":
+            return Explanation(arm, reason)
+        from kilter.models.surrogate import Surrogate
+        from kilter.samplers import gp
+
+        return gp.explained_by(Surrogate(history, state.seed, number, self.per_second), config, arm, reason)
+
+
+def _arm(state: State, history: History, number: int) -> tuple[str, str]:
+    """The arm of a trial, and the reason."""
+    if is_early(history, number):
+        return "sobol", "too little is known for a model, so the space is covered evenly"
+    if len(history.problem.objectives) > MOST_OBJECTIVES:
+        return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too dear to model"
+    if history.rank(number) >= MANY and len(history.problem.objectives) == 1 and number % 2:
+        return "cmaes", f"after {MANY} trials every other one comes from an evolution strategy round the best ones"
+    if rng(state.seed, "arm", number).random() < PARZEN:
+        return "tpe", "every fifth trial, by chance, is like the best ones and unlike the others"
+    return "gp", "the model expects the most of it"

@@ -1,25 +1,22 @@
-"""Quasi-random search: a scrambled Sobol sequence (Sobol 1967; Owen 1998) covers the space evenly, priors included.
+"""Quasi-random search: a scrambled Sobol sequence (Sobol 1967; Matousek 1998) covers the space evenly, priors included.
 
 The first trial takes the defaults where they are given. It is never the centre of the box: that costs on real problems.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar
 
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.models.sobol import points
 
-DIMENSIONS = 21_201
-"""As many as there are direction numbers for; parameters beyond are drawn at random."""
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass
@@ -61,20 +58,5 @@ def known_defaults(space: Space) -> Config:
 
 def point(seed: int, dimensions: int, place: int) -> np.ndarray:
     """Point number `place` of the sequence, shape (dimensions,)."""
-    if dimensions == 0:
-        return np.empty(0)
-    row: np.ndarray = _block(seed, min(dimensions, DIMENSIONS), max(6, place.bit_length()))[place]
-    if dimensions > DIMENSIONS:
-        row = np.concatenate([row, rng(seed, "sobol tail", place).random(dimensions - DIMENSIONS)])
+    row: np.ndarray = points(seed, dimensions, place, 1)[0]
     return row
-
-
-@lru_cache(maxsize=4)
-def _block(seed: int, dimensions: int, log2_size: int) -> np.ndarray:
-    """The first 2**log2_size points; a longer block begins with the shorter one."""
-    from scipy.stats import qmc  # half a second of import, paid by the first ask
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        engine = qmc.Sobol(dimensions, scramble=True, seed=rng(seed, "sobol"))
-        return np.asarray(engine.random_base2(log2_size))

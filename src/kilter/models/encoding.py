@@ -1,0 +1,239 @@
+"""How a search space looks to a model.
+
+    matrix    (n, d)   as History keeps it: unit cube, an option at the middle of its cell, NaN where inactive
+    points    (n, d)   numbers in [0, 1], options as their index; inactive ones at a fixed place: equals coincide
+    features  (n, p)   what kernels see: numbers as they are, options as one-hot / √2, an inactive option as zeros
+
+With that one-hot scale the squared Euclidean distance between two options is 1, the Hamming distance, and every kernel
+below stays matrix algebra.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from kilter.core.parameter import CONFIDENCES, Boolean, Choice, Parameter
+from kilter.core.seeds import rng
+from kilter.core.space import Config, Space
+
+NEUTRAL = 0.5
+"""Where the number of an inactive parameter stands."""
+GRID = 4096
+"""Numbers with at most as many values are snapped to them; finer ones count as continuous."""
+ONE_HOT = np.sqrt(0.5)
+SAMPLE = 256
+"""Points over which the number of active parameters is averaged."""
+
+
+class Encoding:
+    """The representations of one space and what can be asked of points without decoding them.
+
+    >>> from kilter.core.parameter import Choice, Float
+    >>> encoding = Encoding(Space({"model": Choice(["svm", "knn"]), "C": Float(0, 1).when(model="svm")}))
+    >>> encoding.features(encoding.from_uniforms(np.array([[0.1, 0.7], [0.9, 0.7]]))).round(2)
+    array([[0.71, 0.  , 0.7 ],
+           [0.  , 0.71, 0.5 ]])
+    """
+
+    def __init__(self, space: Space) -> None:
+        parameters = list(space.parameters.values())
+        self.space = space
+        self.d = len(parameters)
+        self.is_option = np.array([_is_option(p) for p in parameters], dtype=bool)
+        self.options = np.array([int(p.size) if o else 1 for p, o in zip(parameters, self.is_option)], dtype=int)
+        self.numbers = np.flatnonzero(~self.is_option)
+        self.choices = np.flatnonzero(self.is_option)
+        self.grids = {j: _grid(parameters[j]) for j in self.numbers.tolist() if parameters[j].size <= GRID}
+        self._borders = {j: _borders(parameters[j], grid) for j, grid in self.grids.items()}
+        ends = np.cumsum(self.options)
+        self.first = ends - self.options
+        """The first feature of each parameter, shape (d,)."""
+        self.width = int(ends[-1]) if self.d else 0
+        self.owner = np.repeat(np.arange(self.d), self.options)
+        """The parameter that each feature belongs to, shape (p,)."""
+        self.number_features = self.first[self.numbers]
+        self.conditions = [
+            (
+                child,
+                [
+                    (space.names.index(c.parent), self._places(space.names.index(c.parent), c.values))
+                    for c in p.conditions
+                ],
+            )
+            for child, p in enumerate(parameters)
+            if p.conditions
+        ]
+        """Each conditional parameter with its parents and the places of theirs that switch it on."""
+        self.half_steps = np.array([0.7 * _mean_step(self.grids.get(j)) for j in self.numbers.tolist()])
+        """Somewhat more than half the mean distance between the values of each number, 0 for a continuous one, (k,)."""
+        self.is_flat = not self.conditions
+        self.is_discrete = bool(len(self.choices) or self.grids)
+        self._clauses = [
+            [
+                (space.names.index(name), self._places(space.names.index(name), values))
+                for name, values in clause.items()
+            ]
+            for clause in space.forbidden
+        ]
+        asked = [name for clause in space.forbidden for name in clause]
+        asked += [condition.parent for p in parameters for condition in p.conditions]
+        places = {space.names.index(name) for name in asked} - set(self.grids) - set(self.choices.tolist())
+        self._fine = {j: parameters[j] for j in sorted(places)}
+        """Numbers of more values than a grid holds that are asked for exact ones: rare, so the slow way will do."""
+        self._neutral = np.where(self.is_option, 0.0, NEUTRAL)
+        self._priors = [(j, p) for j, p in enumerate(parameters) if p.prior is not None]
+
+    def _places(self, j: int, values: tuple[object, ...]) -> np.ndarray:
+        parameter = list(self.space.parameters.values())[j]
+        units = parameter.units([value for value in values if parameter.contains(value)])  # type: ignore[arg-type]
+        return np.floor(units * self.options[j]) if self.is_option[j] else units
+
+    # -- between representations ----------------------------------------------------------------------------------
+
+    def points(self, matrix: np.ndarray) -> np.ndarray:
+        """Rows of a History as points; a place that is not known reads as neutral."""
+        points = np.where(np.isnan(matrix), NEUTRAL, matrix)
+        points[:, self.choices] = self._index(points[:, self.choices])
+        return self.canonical(self.snapped(points))
+
+    def config(self, point: np.ndarray) -> Config:
+        """The configuration at one point, shape (d,)."""
+        return self.space.decode(np.where(self.is_option, (point + 0.5) / self.options, point).tolist())
+
+    def from_uniforms(self, uniforms: np.ndarray) -> np.ndarray:
+        """Points at quantiles (n, d) of the priors; uniform where there are none."""
+        points = np.array(uniforms, dtype=float)
+        for j, parameter in self._priors:
+            points[:, j] = parameter.units([parameter.from_uniform(float(u)) for u in points[:, j]])
+        points[:, self.choices] = self._index(points[:, self.choices])
+        return self.canonical(self.snapped(points))
+
+    def _index(self, units: np.ndarray) -> np.ndarray:
+        count = self.options[self.choices]
+        index: np.ndarray = np.minimum(np.floor(units * count), count - 1)
+        return index
+
+    def snapped(self, points: np.ndarray) -> np.ndarray:
+        """The numbers of discrete parameters moved to the places of the values that they decode to."""
+        points = np.array(points, dtype=float)
+        for j, grid in self.grids.items():
+            points[:, j] = grid[np.searchsorted(self._borders[j], points[:, j], side="right")]
+        for j, parameter in self._fine.items():
+            points[:, j] = parameter.units([parameter.from_unit(float(u)) for u in points[:, j]])
+        return points
+
+    def canonical(self, points: np.ndarray) -> np.ndarray:
+        """The same points with inactive parameters at their fixed place."""
+        if self.is_flat:
+            return points
+        return np.where(self.active(points), points, self._neutral)
+
+    def features(self, points: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
+        """Points as kernels see them, (n, p); `active` (n, d) where more than conditions keeps a parameter unset."""
+        if not len(self.choices):
+            return np.ascontiguousarray(points, dtype=float)
+        if active is None and not self.is_flat:
+            active = self.active(points)
+        features = np.zeros((len(points), self.width))
+        features[:, self.number_features] = points[:, self.numbers]
+        rows = np.arange(len(points))[:, None]
+        hot = self.first[self.choices] + points[:, self.choices].astype(int)
+        features[rows, hot] = ONE_HOT if active is None else ONE_HOT * active[:, self.choices]
+        return features
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def active(self, points: np.ndarray) -> np.ndarray:
+        """Which parameters are active, shape (n, d)."""
+        active = np.ones(points.shape, dtype=bool)
+        for child, parents in self.conditions:
+            active[:, child] = switched_on(active, points, parents)
+        return active
+
+    def is_forbidden(self, points: np.ndarray) -> np.ndarray:
+        """Which points match a forbidden clause, shape (n,)."""
+        hit = np.zeros(len(points), dtype=bool)
+        if self._clauses:
+            active = self.active(points)
+            for clause in self._clauses:
+                hit |= switched_on(active, points, clause)
+        return hit
+
+    def log_prior(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The logarithm of the users' beliefs at points, up to a constant, (n,), and its gradient by them (n, d)."""
+        value, gradient = np.zeros(len(points)), np.zeros(points.shape)
+        active = self.active(points) if self._priors else None
+        for j, parameter in self._priors:
+            assert parameter.prior is not None
+            assert active is not None
+            believed = parameter.unit(parameter.plain(parameter.prior.value))
+            spread = CONFIDENCES[parameter.prior.confidence]
+            on = active[:, j]
+            if self.is_option[j]:
+                k = self.options[j]
+                hit = points[:, j] == np.floor(believed * k)
+                value += on * np.where(hit, np.log1p(-spread), np.log(spread / max(k - 1, 1)))
+            else:
+                step = (points[:, j] - believed) / spread
+                value -= 0.5 * on * step**2
+                gradient[:, j] -= on * step / spread
+        return value, gradient
+
+    @cached_property
+    def size(self) -> float:
+        """How many configurations the space has; math.inf with a continuous parameter."""
+        return self.space.size
+
+    @cached_property
+    def mean_active(self) -> float:
+        """How many parameters are active at a time, the average over uniform points; at least 1."""
+        if self.is_flat:
+            return float(max(self.d, 1))
+        points = self.from_uniforms(rng(0, "mean active").random((SAMPLE, self.d)))
+        return max(float(self.active(points).sum(axis=1).mean()), 1.0)
+
+    @property
+    def has_priors(self) -> bool:
+        """Whether the user said where good values lie."""
+        return bool(self._priors)
+
+
+@lru_cache(maxsize=64)
+def encoding_of(space: Space) -> Encoding:
+    """The encoding of a space, made once."""
+    return Encoding(space)
+
+
+def switched_on(active: np.ndarray, points: np.ndarray, parents: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """Where all parents are active and at one of the given places, shape (n,)."""
+    on = np.ones(len(points), dtype=bool)
+    for parent, places in parents:
+        on &= active[:, parent] & (points[:, parent, None] == places).any(axis=1)
+    return on
+
+
+def _is_option(parameter: Parameter) -> bool:
+    return isinstance(parameter, (Choice, Boolean))
+
+
+def _grid(parameter: Parameter) -> np.ndarray:
+    return parameter.units(parameter.grid(int(parameter.size)))
+
+
+def _borders(parameter: Parameter, grid: np.ndarray) -> np.ndarray:
+    """Where the cells of neighbouring values meet: half-way between them, on a logarithmic scale too."""
+    share = np.full(max(len(grid) - 1, 0), 0.5)
+    if getattr(parameter, "log", False):
+        values = np.array(parameter.grid(len(grid)), dtype=float)
+        logs = np.log(values)
+        apart = np.diff(logs)
+        middle = np.log(values[:-1] + np.diff(values) / 2)
+        share = np.divide(middle - logs[:-1], apart, out=share, where=apart > 0)
+    borders: np.ndarray = grid[:-1] + share * np.diff(grid)
+    return borders
+
+
+def _mean_step(grid: np.ndarray | None) -> float:
+    return 0.0 if grid is None or len(grid) < 2 else float(grid[-1] - grid[0]) / (len(grid) - 1)

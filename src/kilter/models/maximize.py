@@ -1,0 +1,152 @@
+"""The best point of an acquisition: many candidates, then ascent from a few of them.
+
+    score(points)            (q,)
+    slope(points)            (q,), (q, k): the score and its gradient by the numbers of the points
+    candidates               (q, d) points, models/encoding.py
+
+Numbers climb together by L-BFGS-B with discrete ones relaxed; then those are snapped and every discrete parameter is
+swept over its neighbours, so that a start moves along its continuous and its discrete axes in turn
+(Wan et al. 2021, "Think global and act local", interleaved search).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from scipy.optimize import minimize
+
+from kilter.models.candidates import filled
+from kilter.models.encoding import Encoding
+
+STARTS = 3
+"""Points that climb; more were not better."""
+HOPELESS = 50.0
+"""Candidates whose logarithm is this far behind do not climb: their slopes would drown those of the others."""
+ITERATIONS = 12
+SWEEPS = 3
+"""Steepest discrete moves in a row, at most."""
+OPTIONS = 10
+"""Other options of a choice that a sweep looks at; of more, so many at random."""
+JUMP = 3
+"""Besides its two neighbours, a sweep tries one value of a grid within so many places."""
+
+
+class Acquisition(Protocol):
+    """What is maximised."""
+
+    def score(self, points: np.ndarray) -> np.ndarray:
+        """The value at points, (q,)."""
+
+    def slope(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The value (q,) and its gradient by the numbers (q, k)."""
+
+
+def maximized(
+    acquisition: Acquisition,
+    encoding: Encoding,
+    candidates: np.ndarray,
+    best: np.ndarray,
+    rng: np.random.Generator,
+    starts: int = STARTS,
+) -> np.ndarray:
+    """Points in the order of their score, best first: those that climbed and all candidates, (starts + q, d).
+
+    `best` (k, d) are the best observed points: a parent that changes takes its children's values near theirs.
+    """
+    scores = acquisition.score(candidates)
+    points = candidates[_starts(scores, starts, rng)]
+    climbed = np.full(len(points), -np.inf)
+    for _ in range(2 if encoding.is_discrete else 1):
+        if len(encoding.numbers):
+            points, climbed = _ascent(acquisition, encoding, points)
+        if encoding.is_discrete:
+            points = encoding.canonical(encoding.snapped(points))
+            points, climbed = _swept(acquisition, encoding, points, best, rng)
+    points = np.concatenate([encoding.canonical(encoding.snapped(points)), candidates])
+    values = np.concatenate([climbed, scores])
+    return points[np.argsort(-values, kind="stable")]
+
+
+def _starts(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The best candidate and others drawn in proportion to their acquisition (whose logarithm the scores are)."""
+    first = int(np.argmax(scores))
+    behind = scores[first] - scores
+    shares = np.where(behind < HOPELESS, np.exp(-np.minimum(behind, HOPELESS)), 0.0)
+    shares[first] = 0.0
+    more = min(count - 1, int(np.count_nonzero(shares)))
+    drawn = rng.choice(len(shares), more, replace=False, p=shares / shares.sum()) if more else np.empty(0, dtype=int)
+    return np.concatenate([[first], drawn]).astype(int)
+
+
+def _ascent(acquisition: Acquisition, encoding: Encoding, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All points climb at once: their scores are added up, which leaves each on its own."""
+    numbers, moving, points = encoding.numbers, encoding.active(points)[:, encoding.numbers], points.copy()
+
+    def descent(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        points[:, numbers] = flat.reshape(len(points), -1)
+        value, gradient = acquisition.slope(points)
+        return -float(value.sum()), -(gradient * moving).ravel()
+
+    start = points[:, numbers].ravel()
+    found = minimize(
+        descent,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=np.broadcast_to([0.0, 1.0], (len(start), 2)),
+        options={"maxiter": ITERATIONS, "maxcor": 8, "ftol": 1e-5, "gtol": 1e-4},
+    )
+    points[:, numbers] = found.x.reshape(len(points), -1)
+    return points, acquisition.score(points)
+
+
+def _swept(
+    acquisition: Acquisition, encoding: Encoding, points: np.ndarray, best: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steepest moves along one discrete parameter at a time, until none helps or SWEEPS are done."""
+    values = acquisition.score(points)
+    for _ in range(SWEEPS):
+        own, neighbours = _neighbours(encoding, points, best, rng)
+        if not len(own):
+            break
+        scores = np.where(encoding.is_forbidden(neighbours), -np.inf, acquisition.score(neighbours))
+        order = np.lexsort([-scores, own])
+        firsts = order[np.unique(own[order], return_index=True)[1]]  # the best neighbour of each point
+        better = firsts[scores[firsts] > values[own[firsts]] + 1e-9]
+        if not len(better):
+            break
+        points[own[better]], values[own[better]] = neighbours[better], scores[better]
+    return points, values
+
+
+def _neighbours(
+    encoding: Encoding, points: np.ndarray, best: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """All points that differ in one active discrete parameter, and which of `points` each comes from."""
+    active = encoding.active(points)
+    own, dimension, value = [], [], []
+    for j in encoding.choices.tolist():
+        rows = np.flatnonzero(active[:, j])
+        others = np.arange(encoding.options[j])
+        if len(others) > OPTIONS:
+            others = rng.choice(len(others), OPTIONS, replace=False)
+        own.append(np.repeat(rows, len(others)))
+        value.append(np.tile(others.astype(float), len(rows)))
+        dimension.append(np.full(len(own[-1]), j))
+    for j, grid in encoding.grids.items():
+        rows = np.flatnonzero(active[:, j])
+        at = np.searchsorted(grid, points[rows, j] - 1e-9)
+        jump = rng.integers(2, JUMP + 1, size=len(rows)) * rng.choice([-1, 1], size=len(rows))
+        places = (at[:, None] + np.stack([np.full(len(rows), -1), np.ones(len(rows), dtype=int), jump], axis=1)).ravel()
+        inside = (places >= 0) & (places < len(grid))
+        own.append(np.repeat(rows, 3)[inside])
+        value.append(grid[places[inside]])
+        dimension.append(np.full(len(own[-1]), j))
+    rows, dimensions, values = np.concatenate(own), np.concatenate(dimension), np.concatenate(value)
+    changed = points[rows, dimensions] != values
+    rows, dimensions, values = rows[changed], dimensions[changed], values[changed]
+    neighbours = points[rows]
+    neighbours[np.arange(len(rows)), dimensions] = values
+    neighbours = encoding.canonical(encoding.snapped(filled(encoding, neighbours, active[rows], best, rng)))
+    return rows, neighbours

@@ -1,0 +1,98 @@
+"""Bayesian optimisation with Gaussian processes: log expected improvement, over mixed and conditional spaces.
+
+The recipe, with what each part is worth, is in docs/decisions; the mathematics are in kilter/models, a file each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Capabilities, Explanation
+from kilter.core.problem import Problem
+from kilter.core.seeds import rng
+from kilter.core.space import Config
+from kilter.models.candidates import first_new, mutants
+from kilter.models.maximize import maximized
+from kilter.models.surrogate import Surrogate
+from kilter.models.tried import Tried
+from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, new_by_chance, opening, started
+from kilter.samplers.tpe import good_count, most_likely
+
+CANDIDATES = 96
+"""Uniform points, and as many neighbours of the best ones, that are scored before the ascent."""
+PARZEN = 64
+"""Candidates from the density of the good trials, which knows which values and branches go together."""
+LISTED = 1024
+"""Of a finite space with no more points left than this, every one is scored."""
+
+
+@dataclass(frozen=True)
+class GPSampler:
+    """`initial` quasi-random trials, then the maximum of an acquisition. `seed` replaces the study's.
+
+    With `per_second` it looks for improvement per second of a trial's duration: for studies that end by the clock.
+    """
+
+    initial: int = INITIAL
+    per_second: bool = False
+    seed: int | None = None
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def __post_init__(self) -> None:
+        if self.initial < 1:
+            raise InvalidInput(f"initial={self.initial!r} of GPSampler: at least one trial must come first")
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """The state before any trial."""
+        return started(problem, seed if self.seed is None else self.seed)
+
+    def ask(self, state: State, history: History, number: int) -> Config | None:
+        """Where most is expected to be gained; None where every point of a finite space has been tried."""
+        if is_early(history, number, self.initial):
+            config = opening(state.seed, history, number)
+        else:
+            surrogate = Surrogate(history, state.seed, number, self.per_second)
+            point = proposal(surrogate, Tried.of(history), rng(state.seed, "gp", number))
+            config = None if point is None else surrogate.encoding.config(point)
+        return ended(state, history, number) if config is None else config
+
+    def tell(self, state: State, trial: Trial) -> None:
+        """Nothing is kept: the history has it."""
+
+    def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:
+        """What the model expected of the configuration."""
+        if is_early(history, number, self.initial):
+            return explained(history, number)
+        surrogate = Surrogate(history, state.seed, number, self.per_second)
+        return explained_by(surrogate, config, "gp", "the model expects the most of it")
+
+
+def explained_by(surrogate: Surrogate, config: Config, arm: str, reason: str) -> Explanation:
+    """Why an arm chose a configuration, and what the model expected of it."""
+    encoding = surrogate.encoding
+    mean, sd, exploration = surrogate.outlook(encoding.points(encoding.space.encode([config]))[0])
+    return Explanation(arm, reason, surrogate.sign * mean, sd, exploration)
+
+
+def proposal(surrogate: Surrogate, tried: Tried, stream: np.random.Generator) -> np.ndarray | None:
+    """The new point (d,) with the best score that could be found; None where none is left."""
+    encoding, best = surrogate.encoding, surrogate.best_points
+    left = tried.left() if encoding.size <= LISTED + len(tried) else None
+    if left is not None:
+        return left[np.argmax(surrogate.score(left))] if len(left) else None
+    candidates = np.concatenate(
+        [
+            encoding.from_uniforms(stream.random((CANDIDATES, encoding.d))),
+            mutants(encoding, best, CANDIDATES, stream),
+            most_likely(encoding, best[: good_count(surrogate.observed.count)]).draw(stream, PARZEN),
+        ]
+    )
+    points = maximized(surrogate, encoding, candidates, best, stream)
+    point = first_new(encoding, points, surrogate.seen)
+    return new_by_chance(tried, stream) if point is None else point

@@ -1,0 +1,203 @@
+"""NSGA-II (Deb, Pratap, Agarwal & Meyarivan 2002): parents from the best fronts, the least crowded first.
+
+With four or more objectives nearly everything is on the front and crowding says little; there the niches of NSGA-III
+(Deb & Jain 2014) decide. Ours differs from the papers in that there are no generations to wait for: each child comes
+from the best of all members known by then (the (μ + 1) scheme), so that any number of trials can run side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import TrialState
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Capabilities
+from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
+from kilter.core.problem import Problem
+from kilter.core.seeds import rng
+from kilter.core.space import Config, Space
+from kilter.models.pareto import crowded_order, das_dennis, niched_order
+from kilter.samplers.sobol import known_defaults, point
+
+NICHINGS = ("auto", "crowding", "reference")
+CROSSOVER = 0.9
+"""How often a child has two parents."""
+ETA_CROSSOVER = 10.0
+"""Distribution index of the crossover: the larger, the nearer are children to their parents."""
+ETA_MUTATION = 10.0
+"""Distribution index of the mutation: a step has about 1 / this of the range."""
+TRIES = 20
+"""How often a child that is forbidden or known already is mutated again, and then how often it is drawn anew."""
+
+
+@dataclass
+class State:
+    """Members, newest last: [config, values to be minimised, by how much each constraint is missed]."""
+
+    seed: int
+    signs: list[float]
+    names: list[str]
+    constraints: list[list[Any]]
+    members: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class NSGA2Sampler:
+    """Children of the `population` best; `niching` by "crowding" or "reference" directions, "auto" by the objectives.
+
+    "auto" is crowding for up to three objectives and reference directions for more. As many quasi-random trials as the
+    population has members come first, so a small one suits budgets of some hundred trials. `seed` replaces the study's.
+    """
+
+    population: int = 20
+    niching: str = "auto"
+    seed: int | None = None
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def __post_init__(self) -> None:
+        if self.population < 2:
+            raise InvalidInput(f"population={self.population!r}: needs at least 2, for a child to have two parents")
+        if self.niching not in NICHINGS:
+            raise InvalidInput(f"niching={self.niching!r}: choose one of {', '.join(map(repr, NICHINGS))}")
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """The state before any trial."""
+        return State(
+            seed if self.seed is None else self.seed,
+            [objective.sign for objective in problem.objectives],
+            [objective.name for objective in problem.objectives],
+            [[c.metric, c.relation, c.bound] for c in problem.constraints],
+        )
+
+    def ask(self, state: State, history: History, number: int) -> Config | None:
+        """A child that is not known yet; quasi-random points until there are members enough."""
+        stream = rng(state.seed, "nsga2", number)
+        space = history.problem.space
+        if len(state.members) < self.population:
+            place = history.rank(number)
+            known = known_defaults(space) if place == 0 else None
+            child = space.from_uniforms(point(state.seed, len(space), place), known)
+            return space.draw(stream) if space.is_forbidden(child) else child
+        parents = [state.members[i][0] for i in self._order(state)[: self.population]]
+        child = crossed(_winner(parents, stream), _winner(parents, stream), space, stream)
+        tried = np.delete(history.matrix, number, axis=0) if number < len(history) else history.matrix
+        for attempt in range(2 * TRIES):  # what was mutated in vain is mutated again, and so gets farther away
+            child = mutated(child, space, stream) if attempt < TRIES else space.draw(stream)
+            if not space.is_forbidden(child) and not _is_among(tried, space.encode([child])[0]):
+                return child
+        return space.draw(stream)
+
+    def tell(self, state: State, trial: Trial) -> None:
+        """A trial that completed becomes a member; of twice the population the worse half leaves."""
+        values = [sign * trial.metrics.get(name, np.nan) for sign, name in zip(state.signs, state.names)]
+        if trial.state is not TrialState.COMPLETE or not np.isfinite(values).all():
+            return
+        missed = [_missed(trial.metrics.get(metric), way, bound) for metric, way, bound in state.constraints]
+        state.members.append([trial.params, values, missed])
+        if len(state.members) >= 2 * self.population:
+            kept = np.sort(self._order(state)[: self.population])
+            state.members = [state.members[i] for i in kept]
+
+    def _order(self, state: State) -> np.ndarray:
+        """Places of the members from best to worst."""
+        values = np.array([member[1] for member in state.members])
+        violation = _violation(np.array([member[2] for member in state.members], dtype=float))
+        objectives = values.shape[1]
+        if self.niching == "reference" or (self.niching == "auto" and objectives > 3):
+            return niched_order(values, violation, das_dennis(objectives, self.population))
+        return crowded_order(values, violation)
+
+
+def crossed(one: Config, other: Config, space: Space, stream: np.random.Generator) -> Config:
+    """A child of two parents: numbers by simulated binary crossover, the rest from either; what neither has is drawn.
+
+    Numbers cross with chance 1/2 each; where the parents do not cross, the child is the first of them.
+    """
+    crosses = stream.random() < CROSSOVER
+    known: Config = {}
+    for name, (chance, side, u) in zip(space, stream.random((len(space), 3)).tolist()):
+        parameter = space[name]
+        held = [parent[name] for parent in (one, other) if name in parent and parameter.contains(parent[name])]
+        if len(held) == 2 and crosses:
+            known[name] = held[int(side < 0.5)]
+            if chance < 0.5 and isinstance(parameter, (Float, Int, Ordinal)):
+                a, b = sorted(map(parameter.unit, held))
+                x = _crossover(a, b, u) if side < 0.5 else 1.0 - _crossover(1.0 - b, 1.0 - a, u)
+                known[name] = parameter.from_unit(x)
+        elif held:
+            known[name] = held[0]
+    return space.from_uniforms(stream.random(len(space)), known)
+
+
+def mutated(parent: Config, space: Space, stream: np.random.Generator) -> Config:
+    """The parent with each active parameter changed with chance 1/d: numbers by a polynomial step, the rest redrawn."""
+    known = dict(parent)
+    for name, (chance, u) in zip(parent, stream.random((len(parent), 2)).tolist()):
+        if chance < 1.0 / len(parent):
+            known[name] = _moved(space[name], parent[name], u)
+    return space.from_uniforms(stream.random(len(space)), known)
+
+
+def _moved(parameter: Parameter, plain: Plain, u: float) -> Plain:
+    if not isinstance(parameter, (Float, Int, Ordinal)):
+        return parameter.from_unit(u)
+    x = parameter.unit(plain)
+    moved = parameter.from_unit(_mutation(x, u))
+    if moved != plain or parameter.size < 2:
+        return moved
+    cell = (1.0 if u >= 0.5 else -1.0) / parameter.size  # a step within a value's cell goes on to the next value
+    return parameter.from_unit(x + cell if 0.0 <= x + cell <= 1.0 else x - cell)
+
+
+def _crossover(a: float, b: float, u: float) -> float:
+    """The child on the side of a of two parents 0 <= a <= b <= 1, at quantile u of its distribution.
+
+    (a + b)/2 - β (b - a)/2, where the density of β falls with ETA_CROSSOVER away from 1 and is cut off where the child
+    would leave the range (Deb & Agrawal 1995, Deb & Jain 2014).
+    """
+    if b - a < 1e-12:
+        return a
+    power = ETA_CROSSOVER + 1.0
+    alpha = 2.0 - (1.0 + 2.0 * a / (b - a)) ** -power
+    beta: float = (u * alpha) ** (1.0 / power) if u * alpha <= 1.0 else (2.0 - u * alpha) ** (-1.0 / power)
+    return 0.5 * (a + b - beta * (b - a))
+
+
+def _mutation(x: float, u: float) -> float:
+    """The point at quantile u of the polynomial distribution around x, cut off at 0 and 1 (Deb & Goyal 1996)."""
+    power = ETA_MUTATION + 1.0
+    if u < 0.5:
+        left: float = (2.0 * u + (1.0 - 2.0 * u) * (1.0 - x) ** power) ** (1.0 / power)
+        return x - 1.0 + left
+    right: float = (2.0 * (1.0 - u) + (2.0 * u - 1.0) * x**power) ** (1.0 / power)
+    return x + 1.0 - right
+
+
+def _winner(parents: list[Config], stream: np.random.Generator) -> Config:
+    """The better of two parents, which stand in order."""
+    return parents[int(stream.integers(len(parents), size=2).min())]
+
+
+def _is_among(rows: np.ndarray, row: np.ndarray) -> bool:
+    """Whether a configuration is one of `rows` (n, d); NaN stands for what is inactive."""
+    return bool(((rows == row) | (np.isnan(rows) & np.isnan(row))).all(axis=1).any())
+
+
+def _missed(value: float | None, relation: str, bound: float) -> float | None:
+    """By how much a constraint is missed, 0 where it is met, None where that is not known."""
+    if value is None or value != value:
+        return None
+    return max(0.0, value - bound if relation == "<=" else bound - value)
+
+
+def _violation(missed: np.ndarray) -> np.ndarray:
+    """The sum of what is missed (n, c), each constraint in units of its worst miss, shape (n,); NaN counts as inf."""
+    known = np.where(np.isfinite(missed), missed, 0.0)
+    worst = known.max(axis=0, initial=0.0)
+    total: np.ndarray = (np.where(np.isnan(missed), np.inf, missed) / np.where(worst > 0, worst, 1.0)).sum(axis=1)
+    return total

@@ -1,0 +1,78 @@
+"""What samplers share that compute everything from the history: their state, their first trials, and where they end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kilter.core.history import History
+from kilter.core.interfaces import Explanation
+from kilter.core.problem import Problem
+from kilter.core.seeds import rng
+from kilter.core.space import Config
+from kilter.models.observed import Observed
+from kilter.models.tried import Tried
+from kilter.samplers.sobol import QMCSampler
+
+if TYPE_CHECKING:
+    import numpy as np
+
+INITIAL = 6
+"""Trials before the first that builds on a Gaussian process, whatever the dimension is: more of them cost more."""
+DRAWS = 64
+"""Random points that are looked at for a new one."""
+
+
+@dataclass
+class State:
+    """All that is not in the history."""
+
+    seed: int
+    is_declared: bool
+    """Whether the space was given; one that grows as objectives run is never known to be tried out."""
+
+
+def started(problem: Problem, seed: int) -> State:
+    """The state before any trial."""
+    return State(seed, len(problem.space) > 0)
+
+
+def is_early(history: History, number: int, initial: int = INITIAL) -> bool:
+    """Whether too little is known to build on."""
+    return history.rank(number) < initial or not Observed.of(history).suffices
+
+
+def opening(seed: int, history: History, number: int) -> Config | None:
+    """The defaults, then points of the Sobol sequence, or others where those were tried; None where none is left."""
+    tried = Tried.of(history)
+    config = QMCSampler().ask(QMCSampler().start(history.problem, seed), history, number)
+    if config is not None and tried.are_new(tried.encoding.points(tried.encoding.space.encode([config])))[0]:
+        return config
+    point = new_by_chance(tried, rng(seed, "opening", number))
+    return None if point is None else tried.encoding.config(point)
+
+
+def ended(state: State, history: History, number: int) -> Config | None:
+    """The answer where every known point has been tried: None, or any one again where the space may still grow."""
+    return None if state.is_declared else history.problem.space.draw(rng(state.seed, "again", number))
+
+
+def explained(history: History, number: int) -> Explanation:
+    """Why a trial was opened with."""
+    if history.rank(number) == 0 and history.problem.space.defaults:
+        return Explanation("sobol", "the first trial takes the defaults")
+    return Explanation("sobol", "too little is known for a model, so the space is covered evenly")
+
+
+def new_by_chance(tried: Tried, stream: np.random.Generator) -> np.ndarray | None:
+    """A point (d,) that no trial has had, drawn from the priors; None where a finite space has none left."""
+    encoding = tried.encoding
+    points = encoding.from_uniforms(stream.random((DRAWS, encoding.d)))
+    drawn = points[tried.are_new(points) & ~encoding.is_forbidden(points)]
+    new = drawn if len(drawn) else tried.left()
+    if new is None:
+        new = encoding.points(encoding.space.encode([encoding.space.draw(stream)]))
+    if not len(new):
+        return None
+    chosen: np.ndarray = new[stream.integers(len(new))]
+    return chosen
