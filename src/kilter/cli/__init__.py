@@ -18,6 +18,7 @@ VERBS = {
     "export": "Write all trials as CSV, JSON lines or Parquet.",
     "enqueue": "Have a configuration tried next.",
     "rm": "Remove a study.",
+    "bench": "Race samplers on test problems, or on your own objective.",
 }
 
 
