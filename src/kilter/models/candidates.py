@@ -14,8 +14,8 @@ PARENTS = np.array([0.4, 0.2, 0.15, 0.15, 0.1])
 MATES = 10
 """A quarter of the mutants is crossed with one of so many best points."""
 CROSSED = 0.25
-STEPS = (-2.5, -0.5)
-"""Numbers move by a normal step of standard deviation 10^U(-2.5, -0.5), in units of the range."""
+STEPS = (-4.0, -0.5)
+"""Numbers move by a normal step of standard deviation 10^U(-4, -0.5), in units of the range: late trials are fine work."""
 REDRAWN = 0.7
 """How often an option that may change does."""
 DUPLICATE = 1e-3

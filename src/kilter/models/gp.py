@@ -29,7 +29,7 @@ SIGNAL = (0.0, 0.7)
 SIGNALS = (0.05, 20.0)
 NOISE = (-7.0, 2.0)
 """Outputs have variance 1, so this expects noise of 3 % of the spread and leaves room for none and for half."""
-NOISES = (1e-6, 1.0)
+NOISES = (1e-8, 1.0)
 NOISE_START = 0.01
 WARP = 0.5
 """log a, log b ~ N(0, 0.5²): the identity unless the data insist."""

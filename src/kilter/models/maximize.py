@@ -23,7 +23,7 @@ STARTS = 3
 """Points that climb; more were not better."""
 HOPELESS = 50.0
 """Candidates whose logarithm is this far behind do not climb: their slopes would drown those of the others."""
-ITERATIONS = 12
+ITERATIONS = 30
 SWEEPS = 3
 """Steepest discrete moves in a row, at most."""
 OPTIONS = 10

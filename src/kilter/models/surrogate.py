@@ -36,7 +36,7 @@ EVERY = 32
 COLD_ITERATIONS = 40
 WARM_ITERATIONS = 12
 FIT = 256
-"""Points that θ is fitted to, at most: the best third and others at random."""
+"""Points that θ is fitted to, at most: the best third and those nearest to the best one."""
 CAP = 320
 """Points that a prediction rests on, at most: it keeps the cost of a suggestion flat."""
 CAREFUL = (2, 24)
@@ -80,7 +80,7 @@ class Surrogate:
         feasible = usable & (observed.violation == 0.0)
         self.best_points = observed.points[observed.best(CAP)[:CAP]]
         """The best observed points, best first: feasible ones, then by violation."""
-        fitted = _Fits(observed, _REMEMBERED.setdefault(history, {}), seed)
+        fitted = _Fits(observed, _REMEMBERED.setdefault(history, {}))
         scale = np.exp(-fitted.shape("objective 0", observed.values[:, 0], usable)[0][: encoding.d])
         rows = _active(observed, usable | failed, scale, rng(seed, "active set", number))
         self.objectives = [fitted.belief(f"objective {i}", y, usable, rows) for i, y in enumerate(observed.values.T)]
@@ -222,7 +222,6 @@ class _Fits:
 
     observed: Observed
     memory: dict[Hashable, Any]
-    seed: int
 
     def belief(self, name: str, y: np.ndarray, known: np.ndarray, rows: np.ndarray) -> Belief:
         """The belief on y (k,), of which some rows are known, resting on those among `rows`."""
@@ -257,7 +256,7 @@ class _Fits:
         return theta
 
     def _remembered(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        key = self.observed.encoding.space, self.seed, key
+        key = self.observed.encoding.space, key
         if key not in self.memory:
             self.memory[key] = make()
         return self.memory[key]
@@ -268,11 +267,12 @@ class _Fits:
         return Layout(encoding.owner, encoding.number_features, encoding.d, encoding.mean_active)
 
     def _sample(self, rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features and values of the best third of FIT rows and of others at random."""
+        """Features and values of FIT rows at most: the best third, and of the others those nearest to the best one."""
         if len(rows) > FIT:
             order = np.argsort(y[rows], kind="stable")
-            others = rng(self.seed, "fit", len(rows)).choice(order[FIT // 3 :], FIT - FIT // 3, replace=False)
-            rows = rows[np.concatenate([order[: FIT // 3], others])]
+            best, rest = rows[order[: FIT // 3]], rows[order[FIT // 3 :]]
+            apart = ((self.observed.features[rest] - self.observed.features[best[0]]) ** 2).sum(axis=1)
+            rows = np.concatenate([best, rest[np.argsort(apart, kind="stable")[: FIT - len(best)]]])
         return self.observed.features[rows], y[rows]
 
     def _cold(self, features: np.ndarray, y: np.ndarray, may_bend: bool) -> tuple[np.ndarray, bool]:

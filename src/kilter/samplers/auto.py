@@ -27,8 +27,10 @@ from kilter.samplers.tpe import TPESampler
 
 PARZEN = 0.2
 """The share of suggestions by the Parzen arm; anything from 0.15 to 0.5 does about as well."""
-MANY = 300
-"""Trials from which on an evolution strategy makes every other suggestion."""
+MANY = 250
+"""Trials from which on an evolution strategy takes over: it follows narrow valleys that a capped model cannot see..."""
+MODELLED = 10
+"""... and every tenth trial the other arms look where it does not."""
 MOST_OBJECTIVES = 4
 """Of more objectives the improvement of a hypervolume has no cheap form."""
 
@@ -86,8 +88,8 @@ def _arm(state: State, history: History, number: int) -> tuple[str, str]:
         return "sobol", "too little is known for a model, so the space is covered evenly"
     if len(history.problem.objectives) > MOST_OBJECTIVES:
         return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too dear to model"
-    if history.rank(number) >= MANY and len(history.problem.objectives) == 1 and number % 2:
-        return "cmaes", f"after {MANY} trials every other one comes from an evolution strategy round the best ones"
+    if history.rank(number) >= MANY and len(history.problem.objectives) == 1 and number % MODELLED:
+        return "cmaes", f"after {MANY} trials most come from an evolution strategy that starts at the best one"
     if rng(state.seed, "arm", number).random() < PARZEN:
         return "tpe", "every fifth trial, by chance, is like the best ones and unlike the others"
     return "gp", "the model expects the most of it"
