@@ -95,7 +95,7 @@ def _ascent(acquisition: Acquisition, encoding: Encoding, points: np.ndarray) ->
         jac=True,
         method="L-BFGS-B",
         bounds=np.broadcast_to([0.0, 1.0], (len(start), 2)),
-        options={"maxiter": ITERATIONS, "maxcor": 8, "ftol": 1e-5, "gtol": 1e-4},
+        options={"maxiter": ITERATIONS, "maxcor": 8, "ftol": 1e-4, "gtol": 1e-3},
     )
     points[:, numbers] = found.x.reshape(len(points), -1)
     return points, acquisition.score(points)

@@ -28,7 +28,7 @@ from kilter.models.gp import Layout, Posterior, fit
 from kilter.models.observed import LEAST, Observed
 from kilter.models.transforms import Output, bent, standard
 
-COLD = 1.25
+COLD = 1.5
 """Fits from the start are made at counts that grow by this factor."""
 WARM = 1.05
 """Fits from the last of those, beyond EVERY, at counts that grow by this factor."""
@@ -225,26 +225,26 @@ class _Fits:
 
     def belief(self, name: str, y: np.ndarray, known: np.ndarray, rows: np.ndarray) -> Belief:
         """The belief on y (k,), of which some rows are known, resting on those among `rows`."""
-        theta, is_bent = self.shape(name, y, known)
+        theta, power = self.shape(name, y, known)
         rows = rows[known[rows]]
-        output = bent(y[rows])[0] if is_bent else standard(y[rows])
+        output = standard(y[rows]) if power is None else bent(y[rows], power)[0]
         return Belief(Posterior(self._layout, theta, self.observed.features[rows], output(y[rows])), output)
 
-    def shape(self, name: str, y: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, bool]:
-        """θ, and whether values are bent by a power: whichever has the higher marginal likelihood."""
+    def shape(self, name: str, y: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, float | None]:
+        """θ, and the power that values are bent by, or None: whichever has the higher marginal likelihood."""
         rows = np.flatnonzero(known)
         n = len(rows)
         early = step_below(n, COLD)
         late = n if n <= EVERY else max(early, step_below(n, WARM))
-        theta, is_bent = self._remembered(
+        theta, power = self._remembered(
             (name, "cold", early), lambda: self._cold(*self._sample(rows[:early], y), name not in STRAIGHT)
         )
         if late > early:
-            start = theta
-            theta = self._remembered(
+            start, is_bent = theta, power is not None
+            theta, power = self._remembered(
                 (name, "warm", late), lambda: self._warm(*self._sample(rows[:late], y), start, is_bent)
             )
-        return self._certain(theta) if name == "failure" else theta, is_bent
+        return self._certain(theta) if name == "failure" else theta, power
 
     def _certain(self, theta: np.ndarray) -> np.ndarray:
         """θ of labels that are taken at their word, unless failures are scattered all over the space."""
@@ -275,18 +275,20 @@ class _Fits:
             rows = np.concatenate([best, rest[np.argsort(apart, kind="stable")[: FIT - len(best)]]])
         return self.observed.features[rows], y[rows]
 
-    def _cold(self, features: np.ndarray, y: np.ndarray, may_bend: bool) -> tuple[np.ndarray, bool]:
+    def _cold(self, features: np.ndarray, y: np.ndarray, may_bend: bool) -> tuple[np.ndarray, float | None]:
         start = self._layout.start()
         theta, cost = fit(self._layout, features, standard(y)(y), start, COLD_ITERATIONS)
         if not may_bend:
-            return theta, False
+            return theta, None
         output, jacobian = bent(y)
         theta_bent, cost_bent = fit(self._layout, features, output(y), start, COLD_ITERATIONS)
-        return (theta_bent, True) if cost_bent - jacobian < cost else (theta, False)
+        return (theta_bent, output.power) if cost_bent - jacobian < cost else (theta, None)
 
-    def _warm(self, features: np.ndarray, y: np.ndarray, start: np.ndarray, is_bent: bool) -> np.ndarray:
+    def _warm(
+        self, features: np.ndarray, y: np.ndarray, start: np.ndarray, is_bent: bool
+    ) -> tuple[np.ndarray, float | None]:
         output = bent(y)[0] if is_bent else standard(y)
-        return fit(self._layout, features, output(y), start, WARM_ITERATIONS)[0]
+        return fit(self._layout, features, output(y), start, WARM_ITERATIONS)[0], output.power
 
 
 def _pending(history: History, encoding: Encoding) -> np.ndarray:

@@ -73,18 +73,30 @@ def standard(y: np.ndarray) -> Output:
     return Output(limit, spread, low + width * float(unit.mean()), scale if scale > 0 else width)
 
 
-def bent(y: np.ndarray) -> tuple[Output, float]:
-    """The Yeo-Johnson transform of standardised values by profile likelihood, and its log Jacobian J.
+def bent(y: np.ndarray, power: float | None = None) -> tuple[Output, float]:
+    """The Yeo-Johnson transform of standardised values, its power by profile likelihood, and its log Jacobian J.
 
     The log Jacobian of `standard` is 0 in the same units. Falls back to `standard` where the values do not spread.
     """
     plain = standard(y)
     z = plain(y)
     n, s = len(z), float(np.sum(np.sign(z) * np.log1p(np.abs(z))))
+    if power is None:
+        power = _likeliest_power(z, s)
+    w = yeo_johnson(z, power)
+    sd = float(w.std())
+    if not (np.isfinite(sd) and sd > 1e-9):
+        return plain, 0.0
+    output = Output(plain.limit, plain.spread, plain.centre, plain.scale, power, float(w.mean()), sd)
+    return output, (power - 1.0) * s - n * float(np.log(sd))
+
+
+def _likeliest_power(z: np.ndarray, s: float) -> float:
+    """The maximum of the profile likelihood, equation 3.1 of Yeo & Johnson, by golden section; s as in J."""
 
     def cost(power: float) -> float:
         variance = float(yeo_johnson(z, power).var())
-        return 0.5 * n * np.log(variance) - (power - 1.0) * s if 1e-300 < variance < 1e300 else np.inf
+        return 0.5 * len(z) * np.log(variance) - (power - 1.0) * s if 1e-300 < variance < 1e300 else np.inf
 
     a, b = POWERS
     c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
@@ -98,13 +110,7 @@ def bent(y: np.ndarray) -> tuple[Output, float]:
             a, c, at_c = c, d, at_d
             d = a + GOLDEN * (b - a)
             at_d = cost(d)
-    power = 0.5 * (a + b)
-    w = yeo_johnson(z, power)
-    sd = float(w.std())
-    if not (np.isfinite(sd) and sd > 1e-9):
-        return plain, 0.0
-    output = Output(plain.limit, plain.spread, plain.centre, plain.scale, power, float(w.mean()), sd)
-    return output, (power - 1.0) * s - n * float(np.log(sd))
+    return 0.5 * (a + b)
 
 
 def _limit(y: np.ndarray) -> tuple[float, float]:
