@@ -644,7 +644,8 @@ def tune(
 
     `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
     minimised. `n_trials` is the study's total, over all calls and workers; after `timeout` seconds no trial is started
-    any more. More than one worker, a GPU or limits in `resources` run trials in processes of their own. Without a
+    any more, and where nothing else ends the study the default sampler looks for improvement per second of a trial's
+    duration. More than one worker, a GPU or limits in `resources` run trials in processes of their own. Without a
     `space` the objective's annotations declare it, or the objective suggests it. The study's name is the objective's,
     unless one is given.
 
@@ -655,6 +656,10 @@ def tune(
     if n_trials is None and timeout is None and target is None and patience is None and cost is None:
         raise InvalidInput("tune() needs to know when to stop: give n_trials=, timeout=, target=, patience= or cost=")
     limits = Limits(trials=n_trials, seconds=timeout, cost=cost, target=target, patience=patience)
+    if sampler is None and timeout is not None and n_trials is None:
+        from kilter.samplers import AutoSampler
+
+        sampler = AutoSampler(per_second=True)
     study = create_study(
         storage=storage,
         sampler=sampler,

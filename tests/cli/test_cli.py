@@ -128,6 +128,8 @@ gamma = {{ float = [0, 1], step = 0.25, when = {{ model = "svm" }} }}
 
 def test_best_in_every_format() -> None:
     ok(run())
+    assert ok(kilter("trial", "0", "--why")).startswith("sobol: ")
+    assert json.loads(ok(kilter("best", "--recommended", "--json")))["state"] == "COMPLETE"
     params = json.loads(ok(kilter("best", "--json")))["params"]
     assert json.loads(ok(kilter("best", "--format", "json"))) == params
     words = ok(kilter("best", "--format", "args")).split()

@@ -1,5 +1,6 @@
 """Laws of the updates: what they must not depend on, and what the margin promises."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -107,26 +108,76 @@ def test_beyond_a_hundred_dimensions_it_learns_the_diagonal():
     assert minimised(lambda x: float(weights @ (x - 0.3) ** 2), 120, 600, 18) < 1e-2
 
 
+def leaving(gaussian, centres, column=1):
+    """The chances that the coordinate leaves the cell of the mean, below and above."""
+    borders = np.concatenate([[-math.inf], (centres[1:] + centres[:-1]) / 2, [math.inf]])
+    m, deviation = gaussian.mean[column], gaussian.sigma * (gaussian.stretch * gaussian.deviations)[column]
+    cell = int((borders[1:-1] < m).sum())
+    return ndtr((borders[cell] - m) / deviation), ndtr((m - borders[cell + 1]) / deviation)
+
+
+MEANS = st.floats(-0.3, 1.3)
+SIGMAS = st.floats(1e-9, 10)
+MARGINS = st.floats(0.001, 0.3)
+
+
 @settings(deadline=None, max_examples=50)
-@given(st.integers(2, 30), st.floats(-0.3, 1.3), st.floats(1e-9, 10), st.floats(0.001, 0.3), st.integers(1, 5))
-def test_no_cell_is_out_of_reach(cells, mean, sigma, margin, rounds):
+@given(st.integers(2, 30), MEANS, SIGMAS, MARGINS, st.lists(st.booleans(), min_size=1, max_size=5))
+def test_no_cell_is_out_of_reach(cells, mean, sigma, margin, successes):
     """Whatever the distribution, after the correction the chance to leave the mean's cell is at least the margin."""
-    borders = np.vstack([np.arange(1, cells) / cells])
-    columns = np.array([1])
-    gaussian = Gaussian.round(np.array([0.4, mean]), sigma)
-    corrected = gaussian
-    for _ in range(rounds):
-        corrected = cma.with_margin(corrected, columns, borders, margin)
+    centres = (np.arange(cells) + 0.5) / cells
+    corrected = Gaussian.round(np.array([0.4, mean]), sigma)
+    for succeeded in successes:
+        corrected = cma.with_margin(corrected, np.array([1]), centres[None], margin, np.array([succeeded]))
     assert corrected.mean[0] == 0.4 and corrected.stretch[0] == 1
-    m, deviation = corrected.mean[1], sigma * corrected.stretch[1]
-    cell = int((borders[0] < mean).sum())
-    low = borders[0][cell - 1] if cell else -math.inf
-    high = borders[0][cell] if cell < cells - 1 else math.inf
-    assert low - 1e-6 <= m <= high + 1e-6
-    below, above = ndtr((low - m) / deviation), ndtr((m - high) / deviation)
+    cell = int((np.arange(1, cells) / cells < mean).sum())
+    assert abs(corrected.mean[1] - centres[cell]) <= 0.5 / cells + 1e-6 or cell in (0, cells - 1)
+    below, above = leaving(corrected, centres)
     assert below + above >= margin * (1 - 1e-6) - 1e-12
     if 0 < cell < cells - 1:
         assert min(below, above) >= margin / 2 * (1 - 1e-6) - 1e-12
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(2, 12), MEANS, SIGMAS, MARGINS, st.floats(0.1, 10), st.floats(-0.5, 0.5))
+def test_a_cell_that_none_left_well_is_left_no_more_often(cells, mean, sigma, margin, growth, shift):
+    centres = (np.arange(cells) + 0.5) / cells
+    columns = np.array([1])
+    before = cma.with_margin(
+        Gaussian.round(np.array([0.4, mean]), sigma), columns, centres[None], margin, np.array([1])
+    )
+    moved = dataclasses.replace(before, sigma=sigma * growth, mean=before.mean + shift / cells)
+    after = cma.with_margin(moved, columns, centres[None], margin, np.array([False]))
+    assert sum(leaving(after, centres)) <= max(sum(leaving(before, centres)), margin) * (1 + 1e-6) + 1e-9
+
+
+@settings(deadline=None, max_examples=100)
+@given(SEEDS, st.integers(2, 12), st.floats(0.01, 1.0))
+def test_good_points_in_other_cells_count_as_their_centres(seed, cells, sigma):
+    steps, ranks, stream = generation(seed)
+    gaussian = Gaussian.round(stream.random(4), sigma)
+    columns, centres = np.array([1, 3]), np.tile((np.arange(cells) + 0.5) / cells, (2, 1))
+    moved, succeeded = cma.centred(gaussian, steps, ranks, columns, centres)
+    assert (moved[:, [0, 2]] == steps[:, [0, 2]]).all()
+    assert (moved[4:] == steps[4:]).all()
+
+    def cell_of(points):
+        return np.clip(np.floor(points * cells), 0, cells - 1)
+
+    old, new, home = gaussian.points(steps)[:4, columns], gaussian.points(moved)[:4, columns], gaussian.mean[columns]
+    out = cell_of(old) != cell_of(home)
+    assert np.allclose(new[out], (cell_of(old)[out] + 0.5) / cells)
+    assert (cell_of(new) == cell_of(old)).all()
+    assert (succeeded == out.any(axis=0)).all()
+    weights = cma.strategy(4, 9).weights[:4]
+    bias = weights @ np.where(out, new - old, 0)
+    left = weights @ (new - old)
+    assert (np.abs(left) <= np.abs(bias) + 1e-12).all()
+    fixed = np.isclose(left, 0)  # else all that could move against the bias went as far as their centres
+    stuck = np.isclose(new, (cell_of(new) + 0.5) / cells) | (
+        np.sign((cell_of(old) + 0.5) / cells - old) == np.sign(bias)
+    )
+    assert (fixed | stuck.all(axis=0)).all()
 
 
 @settings(deadline=None, max_examples=50)

@@ -106,6 +106,20 @@ def test_integers_and_options_are_found_exactly():
     assert best(Log(CmaEsSampler(), Problem(MIXED)), 500, mixed) < 1e-6
 
 
+def test_integers_do_not_slow_the_numbers_down():
+    """The margin alone, which keeps sending individuals to other cells, needs hundreds of trials more."""
+    numbers = {f"x{i}": Float(-5.0, 5.0) for i in range(5)}
+    space = Space({**{f"n{i}": Int(-5, 5) for i in range(5)}, **numbers})
+    optimum = {name: 2 - place % 4 if name[0] == "n" else 1.3 - 0.7 * place for place, name in enumerate(space)}
+    weights = dict(zip(space, 1000.0 ** (np.arange(10)[::-1] / 9)))
+
+    def ellipsoid(config):
+        return {"value": sum(weights[name] * (v - optimum[name]) ** 2 for name, v in config.items())}
+
+    found = [best(Log(CmaEsSampler(), Problem(space), seed), 1000, ellipsoid) for seed in range(3)]
+    assert np.median(found) < 0.3
+
+
 def test_neighbouring_integers_stay_within_reach():
     log = Log(CmaEsSampler(), Problem(Space({"x": Float(-1.0, 1.0), "n": Int(0, 9)})))
     log.run(150, lambda c: {"value": c["x"] ** 2 + (c["n"] - 6) ** 2})

@@ -15,7 +15,7 @@ MATES = 10
 """A quarter of the mutants is crossed with one of so many best points."""
 CROSSED = 0.25
 STEPS = (-4.0, -0.5)
-"""Numbers move by a normal step of standard deviation 10^U(-4, -0.5), in units of the range: late trials are fine work."""
+"""Numbers move by a normal step of standard deviation 10^U(-4, -0.5), of the range: late trials are fine work."""
 REDRAWN = 0.7
 """How often an option that may change does."""
 DUPLICATE = 1e-3

@@ -1,4 +1,4 @@
-"""CMA-ES (Hansen 2016, arXiv:1604.00772) with margin (Hamano et al. 2022, 2024): arrays in, arrays out.
+"""CMA-ES (Hansen 2016, arXiv:1604.00772) with margin (Hamano et al. 2022, 2025): arrays in, arrays out.
 
     x = m + σ A ∘ y,  y = B (D ∘ z),  z ~ N(0, I)        a numeric point; C = B D² Bᵀ
     c_i ~ q_i                                            an option of categorical i
@@ -8,7 +8,8 @@
     A  stretch  (d,)      λ  points of a generation, best first
 
 The margin keeps each cell of a discrete coordinate, and each option of a categorical one, within reach: m, A and q are
-corrected after an update such that leaving the cell of the mean never becomes too unlikely. The chances follow the
+corrected after an update such that leaving the cell of the mean never becomes too unlikely, nor more likely while none
+that left it does well. Good points outside that cell count as its neighbours' centres. The chances follow the
 natural gradient with a trust region that adapts to how much they agree (ASNG; Akimoto et al. 2019, CatCMA 2024).
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -79,6 +80,8 @@ class Gaussian:
     stretch: np.ndarray
     path_sigma: np.ndarray
     path_c: np.ndarray
+    leaving: np.ndarray
+    """Chances of discrete coordinates to leave the cell of the mean, as last corrected; shape (d,), 1 elsewhere."""
     generation: int = 0
 
     @classmethod
@@ -87,7 +90,7 @@ class Gaussian:
         d = len(mean)
         full = d <= MOST_FULL
         basis = np.eye(d) if full else np.empty((0, 0))
-        return cls(mean, sigma, basis, np.ones(d), np.ones(d), np.zeros(d), np.zeros(d))
+        return cls(mean, sigma, basis, np.ones(d), np.ones(d), np.zeros(d), np.zeros(d), np.ones(d))
 
     def steps(self, z: np.ndarray) -> np.ndarray:
         """The y of standard normal z, both (d,) or (λ, d)."""
@@ -167,46 +170,85 @@ def updated(gaussian: Gaussian, steps: np.ndarray, ranks: np.ndarray) -> Gaussia
     scales = np.sqrt(np.maximum(values, SMALLEST**2 * max(float(values.max()), 1e-200)))
     sigma = gaussian.sigma * math.exp(min(1.0, s.c_sigma / s.d_sigma * (norm / s.length - 1)))
     mean = gaussian.mean + gaussian.sigma * mean_step
-    return Gaussian(mean, sigma, basis, scales, gaussian.stretch, path_sigma, path_c, generation)
+    return replace(
+        gaussian, mean=mean, sigma=sigma, basis=basis, scales=scales,
+        path_sigma=path_sigma, path_c=path_c, generation=generation,
+    )  # fmt: skip
 
 
-def with_margin(gaussian: Gaussian, columns: np.ndarray, borders: np.ndarray, margin: float) -> Gaussian:
+def centred(
+    gaussian: Gaussian, steps: np.ndarray, ranks: np.ndarray, columns: np.ndarray, centres: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps y (λ, d), best first, moved to centres of cells where they say which cell is good, and where any does (k,).
+
+    A selected coordinate outside the cell of the mean goes to the centre of its own, so that the mean follows a good
+    neighbour however narrow the distribution is; the others of that coordinate move against it, so that the mean is
+    not pushed. `columns` (k,) are the discrete coordinates, `centres` (k, cells) those of their cells, padded with inf.
+    Hamano et al. 2025 (arXiv:2504.07884), here with the weights of the recombination.
+    """
+    weights = tied(np.maximum(strategy(steps.shape[1], len(steps)).weights, 0), ranks)
+    own = gaussian.points(steps)[:, columns]
+    rows = np.arange(len(columns))
+    cells = _cells(own, centres)
+    gaps = np.where((weights > 0)[:, None], centres[rows, cells] - own, 0.0)
+    left = (cells != _cells(gaussian.mean[columns], centres)) & (weights > 0)[:, None]
+    bias = weights @ np.where(left, gaps, 0.0)
+    against = np.where(~left & (gaps * bias < 0), gaps, 0.0)
+    total = weights @ against
+    share = np.minimum(1.0, np.divide(-bias, total, out=np.zeros_like(total), where=total != 0))
+    moved = steps.copy()
+    moved[:, columns] += np.where(left, gaps, share * against) / (gaussian.sigma * gaussian.stretch[columns])
+    return moved, left.any(axis=0)
+
+
+def with_margin(
+    gaussian: Gaussian, columns: np.ndarray, centres: np.ndarray, margin: float, succeeded: np.ndarray
+) -> Gaussian:
     """The distribution corrected so that each discrete coordinate leaves its cell with at least chance `margin`.
 
-    `columns` (k,) are the discrete coordinates, `borders` (k, cells - 1) what parts their cells, padded with inf.
-    Hamano et al. 2022, equations 13 to 21.
+    Nor may it leave with a higher chance than before unless a step out of the cell `succeeded` (k,). `columns` (k,) are
+    the discrete coordinates, `centres` (k, cells) those of their cells, padded with inf.
+    Hamano et al. 2025 (arXiv:2504.07884).
     """
     from scipy.special import ndtr, ndtri  # a third of a second of import, paid by the first discrete problem
 
-    mean, stretch = gaussian.mean.copy(), gaussian.stretch.copy()
+    mean, stretch, leaving = gaussian.mean.copy(), gaussian.stretch.copy(), gaussian.leaving.copy()
     m = mean[columns]
+    most = np.where(succeeded, 1.0, leaving[columns])
     spread = gaussian.sigma * gaussian.deviations[columns]
-    deviation = spread * stretch[columns]
-    place = (borders < m[:, None]).sum(axis=1)
-    count = np.isfinite(borders).sum(axis=1)
+    borders = (centres[:, 1:] + centres[:, :-1]) / 2
+    place = _cells(m, centres)
+    last = np.isfinite(borders).sum(axis=1)
     rows = np.arange(len(columns))
     low = borders[rows, np.maximum(place - 1, 0)]
-    high = borders[rows, np.minimum(place, count - 1)]
-    edge = (place == 0) | (place == count)
-    # In the first or last cell the mean comes near enough to the one border there is.
-    reach = -ndtri(margin) * deviation
-    mean[columns] = np.where(edge, low + np.clip(m - low, -reach, reach), m)
-    if not edge.all():
-        # Elsewhere the chances to leave below and above are raised to margin / 2 each, then m and A are solved for.
-        below = np.maximum(ndtr((low - m) / deviation), margin / 2)
-        above = np.maximum(ndtr((m - high) / deviation), margin / 2)
-        within = np.maximum(1 - ndtr((low - m) / deviation) - ndtr((m - high) / deviation), margin / 2)
-        surplus = (1 - below - above - within) / np.maximum(below + above + within - 1.5 * margin, 1e-12)
-        below = np.clip(below + surplus * (below - margin / 2), 1e-12, 0.5 - 1e-9)
-        above = np.clip(above + surplus * (above - margin / 2), 1e-12, 0.5 - 1e-9)
-        down, up = -ndtri(below), -ndtri(above)
-        inner = columns[~edge]
-        mean[inner] = ((low * up + high * down) / (down + up))[~edge]
-        stretch[inner] = ((high - low) / ((down + up) * spread))[~edge]
-    return Gaussian(
-        mean, gaussian.sigma, gaussian.basis, gaussian.scales, stretch, gaussian.path_sigma, gaussian.path_c,
-        gaussian.generation,
-    )  # fmt: skip
+    high = borders[rows, np.minimum(place, last - 1)]
+    edge = (place == 0) | (place == last)
+    # In the first or last cell A is large enough to leave it from its centre, and the mean near enough to its border.
+    half = np.abs(centres[rows, place] - low)
+    wide = np.maximum(stretch[columns], half / (-ndtri(margin) * spread))
+    side = np.clip(ndtr(-np.abs(m - low) / (wide * spread)), margin, np.clip(most, margin, 0.5 - 1e-9))
+    # Elsewhere the chances to leave below and above are raised to margin / 2 each, then m and A are solved for.
+    deviation = spread * stretch[columns]
+    below, above = ndtr((low - m) / deviation), ndtr((m - high) / deviation)
+    least = np.where(succeeded, margin / 2, 1 - np.maximum(most, margin))
+    within = np.maximum(1 - below - above, least)
+    below, above = np.maximum(below, margin / 2), np.maximum(above, margin / 2)
+    surplus = (1 - below - above - within) / np.maximum(below + above + within - margin - least, 1e-12)
+    below = np.clip(below + surplus * (below - margin / 2), 1e-12, 0.5 - 1e-9)
+    above = np.clip(above + surplus * (above - margin / 2), 1e-12, 0.5 - 1e-9)
+    down, up = -ndtri(below), -ndtri(above)
+    mean[columns] = np.where(
+        edge, low - np.sign(low - m) * -ndtri(side) * wide * spread, (low * up + high * down) / (down + up)
+    )
+    stretch[columns] = np.where(edge, wide, (high - low) / ((down + up) * spread))
+    leaving[columns] = np.where(edge, side, below + above)
+    return replace(gaussian, mean=mean, stretch=stretch, leaving=leaving)
+
+
+def _cells(coordinates: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """In which cells coordinates (..., k) lie."""
+    borders = (centres[:, 1:] + centres[:, :-1]) / 2
+    return np.asarray((borders < coordinates[..., None]).sum(axis=-1))
 
 
 @dataclass

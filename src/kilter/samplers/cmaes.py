@@ -1,4 +1,4 @@
-"""CMA-ES for mixed spaces (Hansen 2016; CatCMA with Margin, Hamano et al. 2024), restarted by IPOP.
+"""CMA-ES for mixed spaces (Hansen 2016; CatCMA with Margin, Hamano et al. 2025), restarted by IPOP.
 
 One Gaussian covers the numbers in the unit cube, one chance per option the categories. A trial is drawn from the
 distribution of its day by (seed, number) alone; when it ends, drawing again tells whether that distribution is still
@@ -137,7 +137,9 @@ class CmaEsSampler:
     def _open(self, state: State, layout: _Layout, row: np.ndarray, sigma: float, popsize: int) -> None:
         """Begin a search round a point of the cube."""
         state.popsize = popsize
-        state.gaussian = vars(_with_margin(Gaussian.round(row[layout.numeric], sigma), layout))
+        state.gaussian = vars(
+            _with_margin(Gaussian.round(row[layout.numeric], sigma), layout, np.ones(len(layout.discrete), dtype=bool))
+        )
         state.chances = vars(Chances.even(layout.sizes))
         state.results, state.losses, state.begun, state.best = [], [], False, []
 
@@ -159,8 +161,9 @@ class CmaEsSampler:
         ranks = np.cumsum([0] + [a != b for a, b in pairwise(keys)])
         gaussian, chances = Gaussian(**state.gaussian), Chances(**state.chances)
         if len(layout.numeric):
-            gaussian = cma.updated(gaussian, np.array([result[2] for result in results]), ranks)
-            state.gaussian = vars(_with_margin(gaussian, layout))
+            steps = np.array([result[2] for result in results])
+            steps, succeeded = cma.centred(gaussian, steps, ranks, layout.discrete, layout.centres)
+            state.gaussian = vars(_with_margin(cma.updated(gaussian, steps, ranks), layout, succeeded))
         if len(layout.categorical):
             options = np.array([result[3] for result in results])
             state.chances = vars(cma.updated_chances(chances, options, ranks, layout.margin))
@@ -206,8 +209,8 @@ class _Layout(NamedTuple):
     """Of those, which are not discrete, shape (d,)."""
     discrete: np.ndarray
     """Places among the numeric ones of those with a margin, shape (k,)."""
-    borders: np.ndarray
-    """What parts the cells of the discrete ones, (k, most cells - 1), padded with inf."""
+    centres: np.ndarray
+    """Centres of the cells of the discrete ones, (k, most cells), padded with inf."""
     categorical: np.ndarray
     """Columns of categories."""
     sizes: tuple[int, ...]
@@ -226,7 +229,7 @@ def _layout(space: Space) -> _Layout:
     numeric: list[int] = []
     continuous: list[bool] = []
     discrete: list[int] = []
-    borders: list[np.ndarray] = []
+    centres: list[np.ndarray] = []
     categorical: list[int] = []
     sizes: list[int] = []
     for column, parameter in enumerate(space.parameters.values()):
@@ -237,13 +240,12 @@ def _layout(space: Space) -> _Layout:
             sizes.append(int(parameter.size))
             continue
         if parameter.size <= MOST_CELLS:
-            centres = parameter.units(parameter.grid(MOST_CELLS))
             discrete.append(len(numeric))
-            borders.append((centres[1:] + centres[:-1]) / 2)
+            centres.append(parameter.units(parameter.grid(MOST_CELLS)))
         continuous.append(isinstance(parameter, Float) and parameter.step is None)
         numeric.append(column)
-    padded = np.full((len(borders), max(map(len, borders), default=0)), np.inf)
-    for row, own in zip(padded, borders):
+    padded = np.full((len(centres), max(map(len, centres), default=0)), np.inf)
+    for row, own in zip(padded, centres):
         row[: len(own)] = own
     columns = [np.array(places, dtype=int) for places in (numeric, discrete, categorical)]
     return _Layout(
@@ -307,7 +309,7 @@ def _options(layout: _Layout, row: np.ndarray) -> np.ndarray:
     return np.asarray(np.minimum((np.nan_to_num(row[layout.categorical]) * sizes).astype(int), sizes - 1))
 
 
-def _with_margin(gaussian: Gaussian, layout: _Layout) -> Gaussian:
+def _with_margin(gaussian: Gaussian, layout: _Layout, succeeded: np.ndarray) -> Gaussian:
     if not len(layout.discrete):
         return gaussian
-    return cma.with_margin(gaussian, layout.discrete, layout.borders, layout.margin)
+    return cma.with_margin(gaussian, layout.discrete, layout.centres, layout.margin, succeeded)

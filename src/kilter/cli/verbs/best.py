@@ -22,8 +22,15 @@ from kilter.cli import options, show
     default="text",
     help="text, or only the parameters: as a file, as --name value, or as KILTER_PARAM_NAME=value.",
 )
+@click.option(
+    "--recommended",
+    is_flag=True,
+    help="The trial that a model of all results believes best: under noise the best result is mostly luck.",
+)
 @options.as_json
-def command(name: str | None, option: str | None, storage: str | None, form: str, as_json: bool) -> None:
+def command(
+    name: str | None, option: str | None, storage: str | None, form: str, recommended: bool, as_json: bool
+) -> None:
     """Print the best configuration; with several objectives, the Pareto front.
 
     \b
@@ -37,7 +44,10 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
 
     study = options.load(options.chosen(name, option), storage)
     single = len(study.metric_names) == 1
-    best = [study.best_trial] if single else study.best_trials
+    if recommended:
+        best = [study.recommend()]
+    else:
+        best = [study.best_trial] if single else study.best_trials
     if not best:
         raise NotReady(f"the study {study.study_name!r} has no successful trial yet")
     if as_json:

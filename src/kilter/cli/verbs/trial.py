@@ -11,9 +11,10 @@ from kilter.cli import options, show
 @click.argument("words", nargs=-1, required=True, metavar="[STUDY] NUMBER")
 @click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")
 @options.storage
+@click.option("--why", is_flag=True, help="Why the sampler chose it, and what its model expected.")
 @options.as_json
 @options.debug
-def command(words: tuple[str, ...], option: str | None, storage: str | None, as_json: bool) -> None:
+def command(words: tuple[str, ...], option: str | None, storage: str | None, why: bool, as_json: bool) -> None:
     """Show one trial: its parameters, metrics, reports, and why it failed.
 
     \b
@@ -29,6 +30,9 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, as_
         known = f"it has 0 to {len(trials) - 1}" if trials else "it has none yet"
         raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} (kilter trials {study.study_name})")
     trial = trials[number]
+    if why:
+        click.echo(str(study.explain(trial)))
+        return
     if as_json:
         show.echo_json(show.trial_json(trial, reports=True))
         return
