@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,8 @@ from kilter.core.errors import (
     TrialNotFound,
     UnknownName,
 )
+from kilter.core.events import Started
+from kilter.core.problem import Problem
 from kilter.engine.limits import Limits
 
 
@@ -562,6 +565,207 @@ class TestBest:
         run(study, lambda x: {"loss": x, "acc": x, "extra": 1}, 4)
         assert study.trials[0].metrics["extra"] == 1
         assert len(study.best_trials) == 4
+
+
+def valley(x, y):
+    return (x - 0.3) ** 2 + (y - 0.6) ** 2
+
+
+def proposed(study, number):
+    """What a replica proposes for a trial that has read the log up to where the study's sampler stood."""
+    from kilter.engine.engine import Engine
+    from kilter.schedulers.fifo import Fifo
+
+    session = study._session
+    entries = session.storage.read(session.study, 0)
+    created = entries[0].event
+    started = next(e for _, e in entries if isinstance(e, Started) and e.number == number)
+    engine = Engine(Problem.from_json(created.problem), study.sampler, Fifo(), created.seed)
+    engine.handle(entries[: started.seen])
+    return engine.propose(number)
+
+
+def in_turns(study, trials):
+    """Four at a time, told in another order than asked for; one of seven fails."""
+    open_trials = []
+    for turn in range(trials):
+        open_trials.append(study.ask())
+        if len(open_trials) == 4:
+            trial = open_trials.pop((2 * turn) % 4)
+            if trial.number % 7 == 3:
+                study.tell(trial, state=TrialState.FAIL)
+            else:
+                study.tell(trial, valley(**trial.params))
+    return study
+
+
+class TestExplain:
+    SPACE = {"x": Float(0, 1), "y": Float(0, 1)}
+
+    def test_each_arm(self, monkeypatch):
+        from kilter.samplers import auto
+
+        monkeypatch.setattr(auto, "PARZEN", 0.5)
+        monkeypatch.setattr(auto, "MANY", 12)
+        monkeypatch.setattr(auto, "MODELLED", 4)
+        study = run(create_study(space=self.SPACE, seed=1), valley, 20)
+        told = [study.explain(number) for number in range(20)]
+        assert {e.arm for e in told[:6]} == {"sobol"}
+        assert {e.arm for e in told[6:12]} == {"gp", "tpe"}
+        assert "cmaes" in {e.arm for e in told[12:]}
+        for explanation in told:
+            assert explanation.reason
+            assert (explanation.mean is None) == (explanation.sd is None) == (explanation.arm == "sobol")
+        named = {e.arm: e for e in told}
+        assert named["cmaes"].mean is not None
+
+    def test_a_number_a_trial_of_ask_and_one_of_the_list_mean_the_same(self):
+        study = run(create_study(space=self.SPACE, seed=1), valley, 8)
+        trial = study.ask()
+        assert study.explain(trial) == study.explain(trial.number) == study.explain(study.trials[8])
+        study.tell(trial, 0.0)
+        assert study.explain(8) == study.explain(trial)
+
+    def test_it_reads_well(self):
+        study = run(create_study(space=self.SPACE, seed=1), valley, 12)
+        assert str(study.explain(0)) == "sobol: too little is known for a model, so the space is covered evenly"
+        numbers = r"; expected -?[\d.e+-]+ ± [\d.e+-]+; \d+% exploration"
+        told = [str(study.explain(number)) for number in range(6, 12)]
+        assert any(re.fullmatch("gp: the model expects the most of it" + numbers, text) for text in told)
+        assert all(re.fullmatch(r"(gp|tpe): [a-z ,]+" + numbers, text) for text in told)
+
+    @pytest.mark.parametrize("sampler", ["auto", "gp"])
+    def test_it_is_the_same_after_a_reload(self, sampler, url):
+        study = run(create_study(storage=url, study_name="s", sampler=sampler, space=self.SPACE, seed=1), valley, 11)
+        told = [study.explain(number) for number in range(11)]
+        again = load_study(study_name="s", storage=url)
+        assert [again.explain(number) for number in range(11)] == told
+        in_memory = run(create_study(sampler=sampler, space=self.SPACE, seed=1), valley, 11)
+        assert [in_memory.explain(number) for number in range(11)] == told
+
+    def test_later_trials_change_nothing(self):
+        study = run(create_study(space=self.SPACE, seed=1), valley, 9)
+        before = [study.explain(number) for number in range(9)]
+        run(study, valley, 6)
+        assert [study.explain(number) for number in range(9)] == before
+
+    def test_the_mean_of_a_maximum_has_its_sign(self):
+        up = create_study(space=self.SPACE, direction="maximize", seed=1)
+        run(up, lambda x, y: 50 - valley(x, y), 12)
+        down = run(create_study(space=self.SPACE, seed=1), lambda x, y: valley(x, y) - 50, 12)
+        assert [t.params for t in up.trials] == [t.params for t in down.trials]
+        for number in range(6, 12):
+            one, other = up.explain(number), down.explain(number)
+            assert (one.mean, one.sd) == pytest.approx((-other.mean, other.sd))
+            assert one.mean == pytest.approx(50, abs=1)
+
+    @pytest.mark.parametrize("sampler", ["auto", "gp"])
+    def test_side_by_side_and_out_of_order(self, sampler):
+        """What is explained is what a replica proposes that has read as much of the log as the sampler had."""
+        study = in_turns(create_study(sampler=sampler, space=self.SPACE, seed=2), 18)
+        for trial in study.trials:
+            assert proposed(study, trial.number) == trial.params
+            explanation = study.explain(trial)
+            assert (explanation.mean is None) == (explanation.arm == "sobol")
+
+    def test_another_attempt_has_the_configuration_of_the_first_one(self):
+        study = run(create_study(space=self.SPACE, seed=1), valley, 9)
+        trial = study.ask()
+        before = study.explain(trial)
+        run(study, valley, 3)
+        study._session.interrupt(trial.number, "test")
+        again = study.ask()
+        assert (again.number, again.params) == (trial.number, trial.params)
+        assert study.explain(again) == before
+
+    def test_define_by_run(self):
+        """Also where the trial met a parameter or an option that nobody knew when it was proposed."""
+
+        def objective(trial):
+            x = trial.suggest_float("x", 0, 1)
+            late = trial.suggest_int("late", 1, 3) if trial.number >= 9 else 0
+            option = trial.suggest_categorical("c", ["a", "b"] if trial.number < 11 else ["z"])
+            return x + late + (option == "a")
+
+        study = run(create_study(seed=1), objective, 14)
+        assert {t.state for t in study.trials} == {TrialState.COMPLETE}
+        told = [study.explain(number) for number in range(14)]
+        assert {e.arm for e in told[:6]} == {"sobol"}
+        assert {e.arm for e in told[6:]} <= {"gp", "tpe"}
+        assert all(math.isfinite(e.mean) and math.isfinite(e.sd) for e in told[6:])
+
+    def test_several_objectives(self):
+        study = create_study(space=self.SPACE, directions=["maximize", "minimize"], seed=1)
+        run(study, lambda x, y: (10 + x, y - x), 10)
+        told = [study.explain(number) for number in range(6, 10)]
+        assert all(9.5 < e.mean < 11.5 for e in told)
+
+    @pytest.mark.parametrize("number", [5, -1, 10**9, "0", None])
+    def test_unknown_trials(self, number):
+        study = run(create_study(space=self.SPACE), valley, 5)
+        with pytest.raises(TrialNotFound, match="5 trials"):
+            study.explain(number)
+
+    def test_what_a_user_chose(self):
+        study = create_study(space=self.SPACE)
+        study.enqueue_trial({"x": 0.5})
+        study.enqueue_trial({"x": 0.5, "y": 0.5})
+        run(study, valley, 1)
+        for number in (0, 1):
+            with pytest.raises(InvalidInput, match="chosen by a user"):
+                study.explain(number)
+
+    @pytest.mark.parametrize("sampler", ["random", "sobol", "grid", "evolution", "tpe", "cmaes", "de", "nsga2"])
+    def test_samplers_that_cannot(self, sampler):
+        study = run(create_study(space={"n": Int(1, 9)}, sampler=sampler), lambda n: n, 2)
+        with pytest.raises(InvalidInput, match="'auto' and 'gp' do"):
+            study.explain(0)
+
+
+class TestRecommend:
+    SPACE = {"x": Float(0, 1), "y": Float(0, 1)}
+
+    def test_none_yet_is_a_value_error(self):
+        study = create_study(space=self.SPACE)
+        study.ask()
+        study.tell(study.ask(), state=TrialState.FAIL)
+        with pytest.raises(NotReady, match="no complete trial yet") as caught:
+            study.recommend()
+        assert isinstance(caught.value, ValueError)
+
+    def test_several_objectives(self):
+        study = run(create_study(space=self.SPACE, directions=["minimize"] * 2), lambda x, y: (x, y), 4)
+        with pytest.raises(InvalidInput, match="best_trials"):
+            study.recommend()
+
+    @pytest.mark.parametrize("direction", ["minimize", "maximize"])
+    @pytest.mark.parametrize("sampler", ["auto", "random", "grid", "nsga2"])
+    def test_any_sampler_will_do(self, sampler, direction):
+        study = create_study(space={"x": Float(0, 1), "n": Int(1, 4)}, sampler=sampler, direction=direction, seed=1)
+        sign = 1 if direction == "minimize" else -1
+        run(study, lambda x, n: sign * ((x - 0.3) ** 2 + n), 14)
+        trial = study.recommend()
+        assert isinstance(trial, kilter.FrozenTrial)
+        assert trial == study.best_trial
+        assert (trial.params, trial.value) == (study.best_params, study.best_value)
+
+    def test_define_by_run(self):
+        study = run(create_study(seed=1), drawn, 15)
+        assert study.recommend() == study.best_trial
+
+    def test_it_is_the_same_after_a_reload(self, url):
+        noise = [math.sin(37.0 * number) / 5 for number in range(20)]
+        study = create_study(storage=url, study_name="s", space=self.SPACE, seed=1)
+        run(study, lambda trial: valley(**trial.params) + noise[trial.number], 20)
+        chosen = study.recommend()
+        assert load_study(study_name="s", storage=url).recommend() == chosen
+        assert chosen.number != study.best_trial.number  # else this shows nothing
+
+    def test_nothing_feasible(self):
+        study = create_study(space=self.SPACE, subject_to={"ms": "<= 1"})
+        run(study, lambda x, y: {"value": x, "ms": 2 + y}, 8)
+        with pytest.raises(NotReady, match="no complete and feasible trial"):
+            study.recommend()
 
 
 class TestLimits:

@@ -657,7 +657,7 @@ def tune(
         raise InvalidInput("tune() needs to know when to stop: give n_trials=, timeout=, target=, patience= or cost=")
     limits = Limits(trials=n_trials, seconds=timeout, cost=cost, target=target, patience=patience)
     if sampler is None and timeout is not None and n_trials is None:
-        from kilter.samplers import AutoSampler
+        from kilter.samplers.auto import AutoSampler
 
         sampler = AutoSampler(per_second=True)
     study = create_study(

@@ -78,12 +78,12 @@ def level_log(space, sd=0.3, count=40):
 def test_of_equals_the_one_nearest_to_the_defaults():
     defaults = Space({"x": Float(0, 1, default=0.25), "c": Choice(["a", "b"], default="b"), "z": Float(0, 1)})
     log, _ = level_log(defaults)
-    near = run(log, {"x": 0.26, "c": "b", "z": 0.9}, {"value": 0.0})
-    run(log, {"x": 0.26, "c": "a", "z": 0.9}, {"value": 0.0})
+    near = run(log, {"x": 0.26, "c": "b", "z": 0.9}, {"value": -0.2})
+    run(log, {"x": 0.26, "c": "a", "z": 0.9}, {"value": -0.2})
     assert recommended(log.engine.history, 7).number == near
     plain = Space({"x": Float(0, 1), "c": Choice(["a", "b"]), "z": Float(0, 1)})
     log, _ = level_log(plain)
-    run(log, {"x": 0.26, "c": "b", "z": 0.9}, {"value": 0.0})
+    run(log, {"x": 0.26, "c": "b", "z": 0.9}, {"value": -0.2})
     assert recommended(log.engine.history, 7).number != near
 
 

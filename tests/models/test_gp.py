@@ -68,13 +68,11 @@ def test_the_value_is_the_log_density_of_a_normal(kind, seed):
 
 @FEW
 @given(kinds, seeds, st.integers(1, 4))
-def test_appending_is_conditioning_anew(kind, seed, more):
+def test_joining_is_conditioning_on_all(kind, seed, more):
     layout, X, y, theta = drawn(kind, seed)
     theta[layout.d + 1] = max(theta[layout.d + 1], np.log(1e-4))
     whole = Posterior(layout, theta, X, y)
-    grown = Posterior(layout, theta, X[:-more], y[:-more])
-    for x, value in zip(X[-more:], y[-more:]):
-        grown.append(x, value)
+    grown = Posterior(layout, theta, X[:-more], y[:-more]).joined(X[-more:], y[-more:])
     others = drawn(kind, seed + 1)[1]
     for a, b in zip(whole.predict(others), grown.predict(others)):
         assert a == pytest.approx(b, rel=1e-4, abs=1e-5)
@@ -143,8 +141,7 @@ def test_kernels_of_any_condition(kind, seed, how, corner):
         value, gradient = negative_log_posterior(theta, layout, X, y, *layout.prior())
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
-        posterior = Posterior(layout, theta, X, y)
-        posterior.append(X[0], 0.0)
+        posterior = Posterior(layout, theta, X, y).joined(X[:1], np.zeros(1))
         for array in (*posterior.predict_with_gradients(X), posterior.fitted):
             assert np.isfinite(array).all()
         assert (posterior.predict(X)[1] >= LEAST_VARIANCE).all()
@@ -175,13 +172,6 @@ def test_theta_is_recovered():
         assert theta[0] < theta[1:3].min() - 1.0
         noise = np.exp(0.5 * theta[4]) * z.std()
         assert noise == pytest.approx(sd, abs=0.12)
-
-
-def test_values_can_be_replaced():
-    layout, X, y, theta = drawn("mixed", 4)
-    posterior = Posterior(layout, theta, X, y)
-    posterior.set_values(2 * y)
-    assert posterior.predict(X)[0] == pytest.approx(2 * Posterior(layout, theta, X, y).predict(X)[0])
 
 
 def test_matern_at_no_distance_and_its_slope():

@@ -23,7 +23,7 @@ class Hill:
     def score(self, points):
         return -self.steep * ((self.encoding.features(points) - self.top) ** 2).sum(axis=1)
 
-    def slope(self, points):
+    def slope(self, points, features):
         gradient = -2 * self.steep * (self.encoding.features(points) - self.top)
         return self.score(points), gradient[:, self.encoding.number_features]
 
@@ -105,9 +105,9 @@ def test_what_is_hopelessly_behind_does_not_climb():
         def score(self, points):
             return super().score(points) - 1e6 * (points[:, 0] > 0.9)
 
-        def slope(self, points):
+        def slope(self, points, features):
             climbing.append(len(points))
-            return super().slope(points)
+            return super().slope(points, features)
 
     encoding = Encoding(Space({f"x{i}": Float(0, 1) for i in range(6)}))
     candidates = np.random.default_rng(0).random((6, 6))
@@ -132,7 +132,7 @@ def test_no_score_to_choose_by():
         def score(self, points):
             return np.zeros(len(points))
 
-        def slope(self, points):
+        def slope(self, points, features):
             return np.zeros(len(points)), np.zeros((len(points), 1))
 
     candidates = np.linspace(0, 1, 5)[:, None]

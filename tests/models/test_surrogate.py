@@ -311,7 +311,7 @@ def test_the_slope_is_that_of_the_score(kind):
     history = history_of([metrics] * 15, **settings)
     surrogate = Surrogate(history, 7, 15)
     points = 0.1 + 0.8 * np.random.default_rng(0).random((6, 2))
-    value, gradient = surrogate.slope(points)
+    value, gradient = surrogate.slope(points, surrogate.encoding.features(points))
     assert value == pytest.approx(surrogate.score(points))
     for j in range(2):
         step = 1e-5 * np.eye(2)[j]
@@ -349,7 +349,7 @@ def test_values_of_every_kind(kind, space):
         warnings.simplefilter("error")
         surrogate = Surrogate(log.engine.history, 7, 20)
         points = grid(surrogate.encoding)
-        value, gradient = surrogate.slope(points)
+        value, gradient = surrogate.slope(points, surrogate.encoding.features(points))
         assert np.isfinite(surrogate.score(points)).all()
         assert np.isfinite(value).all()
         assert np.isfinite(gradient).all()
@@ -363,7 +363,9 @@ def test_constraints_of_every_kind(kind):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             surrogate = Surrogate(history, 7, 20)
-            value, gradient = surrogate.slope(grid(surrogate.encoding))
+            value, gradient = surrogate.slope(
+                grid(surrogate.encoding), surrogate.encoding.features(grid(surrogate.encoding))
+            )
             assert np.isfinite(value).all()
             assert np.isfinite(gradient).all()
 
@@ -375,7 +377,9 @@ def test_several_objectives_of_every_kind(kind):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         surrogate = Surrogate(history, 7, 20)
-        value, gradient = surrogate.slope(grid(surrogate.encoding))
+        value, gradient = surrogate.slope(
+            grid(surrogate.encoding), surrogate.encoding.features(grid(surrogate.encoding))
+        )
         assert np.isfinite(value).all()
         assert np.isfinite(gradient).all()
 
@@ -392,7 +396,9 @@ def test_repeated_points_and_fewer_points_than_dimensions():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         surrogate = Surrogate(log.engine.history, 7, 6)
-        assert np.isfinite(surrogate.slope(grid(surrogate.encoding))[1]).all()
+        assert np.isfinite(
+            surrogate.slope(grid(surrogate.encoding), surrogate.encoding.features(grid(surrogate.encoding)))[1]
+        ).all()
 
 
 def test_it_is_ready_with_three_values():

@@ -7,18 +7,20 @@ import gc
 import math
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from kilter.core.events import Ended, Failure, SpaceExtended, Started, TrialState
+from kilter import create_study
+from kilter.core.events import Ended, Failure, SpaceExtended, TrialState
 from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior
-from kilter.core.problem import Constraint, Objective, Problem
+from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
 from kilter.models import observed, surrogate, tried
 from kilter.plugins import SAMPLERS, find
 from kilter.samplers import AutoSampler, CmaEsSampler, GPSampler, NSGA2Sampler, TPESampler, auto, single
-from kilter.samplers.opening import INITIAL
+from kilter.samplers.opening import INITIAL, opening
 from kilter.testing.sampler import Log, rich_space, size_of
 
 FLAT = Space({"x": Float(0, 1), "y": Float(0, 1)})
@@ -51,6 +53,8 @@ def answer(log, number, arm):
     """What the sampler behind an arm proposes for a trial on its own."""
     engine = log.replayed(log.engine.history[number].seen)
     state, history = engine.sampler_state, engine.history
+    if arm in ("gp", "tpe"):  # which begin with the same points
+        assert opening(state.seed, history, number) != log.engine.history[number].params
     if arm == "gp":
         return GPSampler().ask(state, history, number)
     if arm == "tpe":
@@ -61,47 +65,52 @@ def answer(log, number, arm):
     return replica.replayed(log.engine.history[number].seen).propose(number)
 
 
-def failing(log):
-    """Trials side by side, of which every third fails, so that some arms have too little to go on."""
-    for turn in range(16):
-        log.start()
-        if turn >= 4:
-            number = turn - 4
-            broken = number % 3 != 2
-            log.end(
-                number,
-                {} if broken else size(log.engine.history[number].params),
-                TrialState.FAIL if broken else TrialState.COMPLETE,
-                Failure("ValueError") if broken else None,
-            )
-
-
 # The arms.
 
 
 def test_six_trials_cover_the_space_then_one_of_five_is_the_parzen_arms():
     log = Log(AutoSampler(), Problem(FLAT))
-    log.run(86, bowl)
+    log.run(12, bowl)
     chosen = arms(log)
     assert chosen[:6] == ["sobol"] * 6
-    assert set(chosen[6:]) == {"gp", "tpe"}
-    assert 6 <= chosen[6:].count("tpe") <= 28  # 16 are expected: outside with a chance of 0.002
+    assert set(chosen[6:]) <= {"gp", "tpe"}
+    state, history = log.engine.sampler_state, log.engine.history
+    later = [auto._arm(state, history, number)[0] for number in range(12, 1012)]
+    assert set(later) == {"gp", "tpe"}
+    assert 150 <= later.count("tpe") <= 250  # four standard deviations round a fifth
 
 
-@pytest.mark.parametrize("kind", ["flat", "rich", "failing"])
-def test_the_arm_that_is_named_is_the_one_that_answered(kind, monkeypatch):
+@pytest.mark.parametrize("space", [FLAT, rich_space()], ids=["flat", "rich"])
+def test_the_arm_that_is_named_is_the_one_that_answered(space, monkeypatch):
     monkeypatch.setattr(auto, "PARZEN", 0.5)
     monkeypatch.setattr(auto, "MANY", 14)
     monkeypatch.setattr(auto, "MODELLED", 3)
-    log = Log(AutoSampler(), Problem(FLAT if kind == "flat" else rich_space()))
-    if kind == "failing":
-        failing(log)
-    else:
-        log.run(24, size)
+    log = Log(AutoSampler(), Problem(space))
+    log.run(24, size)
     named = arms(log)
     assert set(named) == {"sobol", "gp", "tpe", "cmaes"}
     for number, arm in enumerate(named):
         assert log.engine.history[number].params == answer(log, number, arm), (number, arm)
+
+
+def test_a_density_of_too_few_values_is_not_named(monkeypatch):
+    """Many workers: the Parzen arm answers with quasi-random points until six results are there."""
+    monkeypatch.setattr(auto, "PARZEN", 1.0)
+    log = Log(AutoSampler(), Problem(FLAT))
+    for number, config in [log.start() for _ in range(9)]:
+        state, history = log.engine.sampler_state, log.engine.history
+        if number >= 3:
+            arm = log.sampler.explain(state, history, 9, log.proposal()).arm
+            assert (arm == "sobol") == (log.proposal() == opening(state.seed, history, 9)) == (number < 6)
+        log.end(number, bowl(config))
+    assert log.sampler.explain(log.engine.sampler_state, log.engine.history, 9, log.proposal()).arm == "tpe"
+
+
+def test_the_parzen_arm_rests_where_many_trials_fail(monkeypatch):
+    monkeypatch.setattr(auto, "PARZEN", 1.0)
+    log = Log(AutoSampler(), Problem(FLAT))
+    log.run(24, lambda c: {"value": math.nan if len(log.engine.history) in (8, 9) else size_of(c)})
+    assert arms(log)[6:] == ["tpe"] * 2 + ["gp"] * 12 + ["tpe"] * 4  # of 20 trials a tenth failed
 
 
 def test_more_than_four_objectives_are_for_nsga2():
@@ -120,10 +129,10 @@ def test_many_trials_of_one_objective_go_to_the_evolution_strategy(monkeypatch):
     monkeypatch.setattr(auto, "MANY", 20)
     monkeypatch.setattr(auto, "MODELLED", 4)
     log = Log(AutoSampler(), Problem(FLAT))
-    log.run(40, bowl)
+    log.run(33, bowl)
     chosen = arms(log)
     assert "cmaes" not in chosen[:20]
-    assert [number for number in range(20, 40) if chosen[number] != "cmaes"] == [20, 24, 28, 32, 36]
+    assert [number for number in range(20, 33) if chosen[number] != "cmaes"] == [20, 24, 28, 32]
     two = Log(AutoSampler(), Problem(FLAT, (Objective("a"), Objective("b"))))
     two.run(24, lambda c: {"a": c["x"], "b": c["y"] - c["x"]})
     assert "cmaes" not in arms(two)
@@ -163,8 +172,8 @@ def test_the_mean_is_in_the_objectives_own_direction(way):
     sign = 1.0 if way == "minimize" else -1.0
     log.run(25, lambda c: {"value": sign * (100.0 + bowl(c)["value"])})
     explanation = next(e for e in (explained(log, number) for number in range(24, 0, -1)) if e.arm == "gp")
-    assert explanation.mean == pytest.approx(sign * 100.0, abs=0.3)
-    assert 0 < explanation.sd < 1
+    assert explanation.mean == pytest.approx(sign * 100.0, abs=2.0)
+    assert explanation.sd > 0
     assert 0 <= explanation.exploration <= 1
 
 
@@ -180,26 +189,24 @@ def test_the_first_trial_takes_the_defaults_and_says_so():
 # What users believe.
 
 
-@pytest.mark.parametrize("sampler", [AutoSampler(), GPSampler()], ids=repr)
-def test_a_right_belief_helps(sampler):
+def test_a_right_belief_helps():
     """20 trials in four dimensions: better on average over ten seeds."""
     optimum = {"a": 0.8, "b": 0.15, "c": 0.7, "d": 0.3}
 
     def regret(prior, seed):
         parameters = {name: Float(0, 1, prior=Prior(at, "high") if prior else None) for name, at in optimum.items()}
         loss = lambda c: sum((c[name] - at) ** 2 for name, at in optimum.items())  # noqa: E731
-        log = Log(sampler, Problem(Space(parameters)), seed)
+        log = Log(AutoSampler(), Problem(Space(parameters)), seed)
         return math.log10(min(map(loss, log.run(20, lambda c: {"value": loss(c)}))))
 
     told, untold = ([regret(prior, seed) for seed in range(10)] for prior in (True, False))
     assert np.mean(told) < np.mean(untold)
 
 
-@pytest.mark.parametrize("sampler", [AutoSampler(), GPSampler()], ids=repr)
-def test_a_wrong_belief_fades(sampler):
+def test_a_wrong_belief_fades():
     space = Space({"x": Float(0, 1, prior=Prior(0.95, "high")), "y": Float(0, 1, prior=Prior(0.05, "high"))})
     for seed in range(2):
-        best = min(Log(sampler, Problem(space), seed).run(60, bowl), key=lambda c: bowl(c)["value"])
+        best = min(Log(AutoSampler(), Problem(space), seed).run(60, bowl), key=lambda c: bowl(c)["value"])
         assert best["x"] == pytest.approx(0.3, abs=0.05)
         assert best["y"] == pytest.approx(0.6, abs=0.05)
 
@@ -207,31 +214,32 @@ def test_a_wrong_belief_fades(sampler):
 # What costs time.
 
 
-def timed(sampler, seconds, seed=3, trials=40):
-    """Two equally good valleys, x = 0.25 and x = 0.75; each trial takes so many seconds."""
+def timed(sampler, seconds, seed=3, trials=20):
+    """Trials whose value does not depend on x, each of so many seconds."""
     log = Log(sampler, Problem(FLAT), seed)
     for _ in range(trials):
         number, config = log.start()
-        value = (abs(config["x"] - 0.5) - 0.25) ** 2 + (config["y"] - 0.6) ** 2
-        log.write(Ended(number, 1, TrialState.COMPLETE, {"value": value}, number + seconds(config)))
+        metrics = {"value": (config["y"] - 0.6) ** 2}
+        log.write(Ended(number, 1, TrialState.COMPLETE, metrics, number + seconds(config)))
     return [trial.params for trial in log.engine.history]
 
 
 @pytest.mark.parametrize("kind", [AutoSampler, GPSampler])
 def test_per_second_prefers_the_cheap_of_equals(kind):
-    dear = lambda c: 20.0 if c["x"] > 0.5 else 1.0  # noqa: E731
+    """One half of the space takes twenty times as long, and is as good."""
     cheap = {True: 0, False: 0}
     for per_second in cheap:
-        for seed in range(3):
-            cheap[per_second] += sum(c["x"] <= 0.5 for c in timed(kind(per_second=per_second), dear, seed)[6:])
-    assert cheap[True] > 0.75 * 3 * 34
+        for seed in range(4):
+            configs = timed(kind(per_second=per_second), lambda c: 20.0 if c["x"] > 0.5 else 1.0, seed)
+            cheap[per_second] += sum(c["x"] <= 0.5 for c in configs[INITIAL:])
+    assert cheap[True] > 0.8 * 4 * 14
     assert cheap[True] > 1.3 * cheap[False]
 
 
 @pytest.mark.parametrize("kind", [AutoSampler, GPSampler])
 def test_equal_durations_change_nothing(kind):
-    assert timed(kind(per_second=True), lambda _: 2.0, trials=20) == timed(kind(), lambda _: 2.0, trials=20)
-    assert timed(kind(), lambda c: 1.0 + c["x"], trials=20) == timed(kind(), lambda _: 2.0, trials=20)
+    assert timed(kind(per_second=True), lambda _: 2.0) == timed(kind(), lambda _: 2.0)
+    assert timed(kind(), lambda c: 1.0 + c["x"]) == timed(kind(), lambda _: 2.0)
 
 
 # Finite spaces.
@@ -326,11 +334,15 @@ def test_clauses_that_leave_a_tenth_are_respected(sampler, monkeypatch):
 
 def test_nan_on_half_of_the_box_is_met_twelve_times_at_most():
     """With the optimum at the border: 60 trials, three seeds."""
+
+    def value(config):
+        return (config["x"] - 0.5) ** 2 + (config["y"] - 0.3) ** 2
+
     for seed in range(3):
         log = Log(AutoSampler(), Problem(FLAT), seed)
-        configs = log.run(60, lambda c: {"value": math.nan if c["x"] > 0.5 else (c["x"] - 0.5) ** 2 + c["y"]})
+        configs = log.run(60, lambda c: {"value": math.nan if c["x"] > 0.5 else value(c)})
         assert sum(c["x"] > 0.5 for c in configs) <= 12
-        assert min((c["x"] - 0.5) ** 2 + c["y"] for c in configs if c["x"] <= 0.5) < 0.02
+        assert min(value(c) for c in configs if c["x"] <= 0.5) < 0.01
 
 
 # Side by side.
@@ -350,7 +362,7 @@ def test_batches_of_eight(sampler):
         batches.append(points)
         for number, config in reversed(batch):
             log.end(number, bowl(config))
-    for earlier, later in zip(batches, batches[1:]):
+    for earlier, later in pairwise(batches):
         assert np.abs(earlier[:, None] - later).max(axis=2).min() > 0
 
 
@@ -367,39 +379,45 @@ def test_results_decide_where_the_next_batch_goes(sampler):
 # What it loads and keeps.
 
 
-def test_what_the_first_model_does_not_load():
-    """scipy.stats takes half a second; the opening trials need no SciPy at all."""
-    code = """
+FRESH = """
 import sys
 from kilter.core.parameter import Choice, Float, Prior
-from kilter.core.problem import Problem
+from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
-from kilter.plugins import find
+from kilter.samplers import AutoSampler, TPESampler
 from kilter.testing.sampler import Log
-{sampler}
-space = Space({{"x": Float(0, 1, prior=Prior(0.2)), "c": Choice([1, 2]), "z": Float(1, 9, log=True).when(c=1)}})
-log = Log(find("sampler", {name!r}), Problem(space))
-log.run(6, lambda c: {{"value": c["x"]}})
-early = [name for name in sys.modules if name.startswith("scipy")]
-log.run(12, lambda c: {{"value": c["x"]}})
-print(len(early), "scipy.linalg" in sys.modules, "scipy.stats" in sys.modules)
+space = Space({"x": Float(0, 1), "c": Choice([1, 2]), "z": Float(1, 9, log=True).when(c=1)})
+log = Log(AutoSampler(), Problem(space))
+log.run(6, lambda c: {"value": c["x"]})
+print(any(name.startswith("scipy") for name in sys.modules))
+log.run(1, lambda c: {"value": c["x"]})
+print("scipy.linalg" in sys.modules, "scipy.stats" in sys.modules)
+believed = Space({"x": Float(0, 1, prior=Prior(0.2)), "c": Choice([1, 2])})
+two = Log(AutoSampler(), Problem(believed, (Objective("value"), Objective("other"))))
+two.run(8, lambda c: {"value": c["x"], "other": -c["x"] * c["c"]})
+Log(TPESampler(), Problem(believed)).run(14, lambda c: {"value": c["x"]})
+print("scipy.stats" in sys.modules)
 """
-    # pytest, which the suite imports, loads no SciPy
-    ran = subprocess.run(
-        [sys.executable, "-c", code.format(sampler="", name="auto")], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout.split() == ["0", "True", "False"]
+
+
+def test_what_the_first_model_does_not_load():
+    """scipy.stats takes half a second to load, which nobody needs; what the model needs, the first trials do not."""
+    ran = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "True", "False", "False"]
 
 
 def test_nothing_is_kept_of_a_study_that_is_gone(monkeypatch):
-    """The caches of models and samplers hold their histories weakly."""
+    """The caches of models and samplers hold their histories weakly, those of replicas too."""
     monkeypatch.setattr(auto, "MANY", 12)
     caches = [observed._KNOWN, tried._KNOWN, surrogate._REMEMBERED, single._FOLDS]
     gc.collect()
     before = [len(cache) for cache in caches]
-    log = Log(AutoSampler(), Problem(FLAT))
-    log.run(16, bowl)
+    study = create_study(space=FLAT, seed=1)
+    study.optimize(lambda x, y: x + y, 16, progress="none")
+    study.explain(15)
+    study.recommend()
+    gc.collect()
     assert [len(cache) for cache in caches] == [count + 1 for count in before]
-    del log
+    del study
     gc.collect()
     assert [len(cache) for cache in caches] == before

@@ -1,10 +1,14 @@
 """All samplers against the suite, and the suite against samplers that are broken on purpose."""
 
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kilter import plugins
 from kilter.core.interfaces import Capabilities
 from kilter.samplers import AutoSampler, EvolutionSampler, GridSampler, QMCSampler, RandomSampler
 from kilter.testing import sampler as suite
@@ -48,6 +52,38 @@ class TestAuto(SamplerSuite):
 
     def sampler(self):
         return AutoSampler()
+
+
+# No sampler is left out.
+
+
+@cache
+def suites():
+    """All that run the suite under tests/, each with its sampler."""
+    found = []
+    for path in sorted(Path(__file__).parents[1].rglob("test_*.py")):
+        if "(SamplerSuite)" in path.read_text():
+            spec = spec_from_file_location(f"read_{path.stem}", path)
+            module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+            found += [(f"{path.name}::{name}", kind().sampler()) for name, kind in vars(module).items() if runs(kind)]
+    return found
+
+
+def runs(kind):
+    return isinstance(kind, type) and kind.__name__.startswith("Test") and issubclass(kind, SamplerSuite)
+
+
+@pytest.mark.parametrize("name", plugins.SAMPLERS)
+def test_every_built_in_sampler_runs_the_suite_once(name):
+    """With its usual settings; with others as often as anybody likes."""
+    usual = plugins.find("sampler", name)
+    assert len([where for where, sampler in suites() if sampler == usual]) == 1, suites()
+
+
+def test_no_suite_runs_twice():
+    samplers = [sampler for _, sampler in suites()]
+    assert len(set(samplers)) == len(samplers)
 
 
 # Samplers that are broken on purpose: each must be caught by the check beside it.

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import Failure, TrialState
+from kilter.core.events import Enqueued, Failure, Started, TrialState
 from kilter.core.parameter import Boolean, Choice, Float, Int
-from kilter.core.problem import Objective, Problem
+from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
+from kilter.models.surrogate import Surrogate
 from kilter.samplers.gp import GPSampler
+from kilter.samplers.random import RandomSampler
 from kilter.samplers.sobol import QMCSampler
 from kilter.testing.sampler import Log, SamplerSuite, rich_space, size_of
 
@@ -83,6 +85,22 @@ def test_workers_side_by_side_do_not_flock():
     assert np.median(apart.min(axis=1)) > 0.02
 
 
+@pytest.mark.parametrize("apart", [0.0, 1e-6, 1e-3])
+def test_trials_that_run_beside_each_other_leave_the_model_sound(apart):
+    """A dozen workers at the same point or nearly so: the belief stays near what was observed."""
+    for seed in range(6):
+        log = Log(RandomSampler(), Problem(FLAT), seed)
+        log.run(40, lambda c: {"value": (c["x"] - 0.3) ** 2 + c["y"]})
+        for number in range(40, 52):
+            config = {"x": 0.5 + apart * (number - 40), "y": 0.5}
+            log.write(Enqueued(number, config, 0.0))
+            log.write(Started(number, 1, config, "w1", log.engine.position, 0.0, fresh=False))
+        surrogate = Surrogate(log.engine.history, 7, 52)
+        points = np.random.default_rng(0).random((50, 2))
+        means = surrogate.objectives[0].posterior.predict(surrogate.encoding.features(points))[0]
+        assert np.abs(means).max() < 10
+
+
 def test_a_finite_space_is_searched_without_repeats_until_nothing_is_left():
     space = Space({"a": Int(0, 3), "b": Choice(["u", "v"]), "c": Boolean().when(b="u")}, forbidden=[{"a": 2, "b": "v"}])
     log = Log(GPSampler(), Problem(space))
@@ -132,3 +150,63 @@ def test_failures_and_nan_teach_where_not_to_go(best_at):
                 log.end(number, {"value": value})
         assert failures <= 12
         assert best - (0.5 - best_at[0]) ** 2 < 0.01
+
+
+# What it says of its choices.
+
+
+def explained(log, number):
+    trial = log.engine.history[number]
+    engine = log.replayed(trial.seen)
+    return log.sampler.explain(engine.sampler_state, engine.history, number, trial.params)
+
+
+def test_the_start_is_explained_as_such():
+    log = Log(GPSampler(initial=4), Problem(FLAT))
+    log.run(6, lambda c: {"value": bowl(c)})
+    told = [explained(log, number) for number in range(6)]
+    assert [e.arm for e in told] == ["sobol"] * 4 + ["gp"] * 2
+    assert all(e.mean is None for e in told[:4])
+
+
+def test_what_is_expected_is_about_what_comes():
+    """Of a smooth function: within three standard deviations in most trials."""
+    log = Log(GPSampler(), Problem(FLAT))
+    log.run(27, lambda c: {"value": 1000.0 + bowl(c)})
+    told = [(explained(log, number), log.engine.history[number].metrics["value"]) for number in range(15, 27)]
+    assert sum(abs(e.mean - value) <= 3 * e.sd for e, value in told) >= 9
+
+
+def test_more_is_exploration_where_less_is_expected():
+    """What lies below all that is known is there to be exploited; what is expected to be worse, to be explored."""
+    log = Log(RandomSampler(), Problem(FLAT))
+    log.run(15, lambda c: {"value": c["x"]})
+    history, sampler = log.engine.history, GPSampler()
+    state = sampler.start(log.problem, 7)
+    low, middle, high = (sampler.explain(state, history, 15, {"x": x, "y": 0.5}) for x in (0.0, 0.5, 1.0))
+    assert low.exploration < 0.5
+    assert middle.exploration == high.exploration == 1.0
+    assert low.mean < middle.mean < high.mean
+
+
+@pytest.mark.parametrize("way", ["minimize", "maximize"])
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e-300, 1e9, 0.0])
+def test_explanations_are_numbers_whatever_the_values(value, way):
+    """Outliers, failures, a constant, trials that run, and a constraint that is never met."""
+    constraints = (Constraint("m", "<=", 0.0),) if value == 1e9 else ()
+    log = Log(GPSampler(), Problem(rich_space(), (Objective("value", way),), constraints))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for number in range(14):
+            log.start()
+            if number % 5 == 3:
+                log.end(number, {}, TrialState.FAIL, Failure("ValueError"))
+            elif number != 8:
+                log.end(number, {"value": value * (number % 4) if number % 3 else 0.5 * (value != 0), "m": 1.0})
+        for number in range(6, 14):
+            told = explained(log, number)
+            assert math.isfinite(told.mean)
+            assert math.isfinite(told.sd)
+            assert told.sd >= 0
+            assert 0 <= told.exploration <= 1
+            assert "nan" not in str(told)

@@ -43,6 +43,7 @@ class Trial:
     started: float | None = None
     ended: float | None = None
     seen: int = 0
+    """How far in the log its sampler had read when it chose the configuration."""
 
     @property
     def is_finished(self) -> bool:

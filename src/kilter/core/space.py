@@ -36,7 +36,7 @@ from kilter.core.parameter import (
 Config = dict[str, Plain]
 """A configuration: the plain values of the active parameters."""
 
-REJECTIONS = 1000
+REJECTIONS = 10_000
 """How often a draw that hits a forbidden clause is repeated before we say that too little is allowed."""
 
 
@@ -223,7 +223,7 @@ class Space:
     def draw(self, rng: np.random.Generator, known: Mapping[str, Plain] | None = None) -> Config:
         """A random configuration from the priors, uniform where there are none; `known` values are kept.
 
-        Raises InvalidInput where a thousand draws in a row are forbidden.
+        Raises InvalidInput where ten thousand draws in a row are forbidden.
         """
         for _ in range(REJECTIONS):
             config = self.from_uniforms(rng.random(len(self)), known)

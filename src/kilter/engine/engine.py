@@ -102,8 +102,10 @@ class Engine:
             return
         self.history.waiting.pop(trial.number, None)
         trial.state = TrialState.RUNNING
+        if not trial.params:  # another attempt has the configuration of the first one
+            trial.seen = event.seen
         trial.params = dict(event.params)
-        trial.attempt, trial.worker, trial.started, trial.seen = event.attempt, event.worker, event.time, event.seen
+        trial.attempt, trial.worker, trial.started = event.attempt, event.worker, event.time
         self.history.running[trial.number] = trial
 
     def _ended(self, event: Ended) -> None:

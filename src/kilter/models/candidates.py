@@ -94,6 +94,9 @@ def first_new(encoding: Encoding, points: np.ndarray, seen: np.ndarray) -> np.nd
     apart = DUPLICATE * min(1.0, COARSE / max(len(seen), 1)) ** 2
     point: np.ndarray
     for point in points[allowed]:
-        if not len(seen) or np.abs(seen - point).max(axis=1, initial=0.0).min() > apart:
+        near = seen
+        for j in range(encoding.d):  # after the first coordinate hardly any is left
+            near = near[np.abs(near[:, j] - point[j]) <= apart]
+        if not len(near):
             return point
     return None

@@ -208,7 +208,7 @@ def with_margin(
 
     Nor may it leave with a higher chance than before unless a step out of the cell `succeeded` (k,). `columns` (k,) are
     the discrete coordinates, `centres` (k, cells) those of their cells, padded with inf.
-    Hamano et al. 2025 (arXiv:2504.07884).
+    Hamano et al. 2025 (arXiv:2504.07884), less the widening of A in the first and last cell, which gained nothing.
     """
     from scipy.special import ndtr, ndtri  # a third of a second of import, paid by the first discrete problem
 
@@ -216,6 +216,7 @@ def with_margin(
     m = mean[columns]
     most = np.where(succeeded, 1.0, leaving[columns])
     spread = gaussian.sigma * gaussian.deviations[columns]
+    deviation = spread * stretch[columns]
     borders = (centres[:, 1:] + centres[:, :-1]) / 2
     place = _cells(m, centres)
     last = np.isfinite(borders).sum(axis=1)
@@ -223,12 +224,9 @@ def with_margin(
     low = borders[rows, np.maximum(place - 1, 0)]
     high = borders[rows, np.minimum(place, last - 1)]
     edge = (place == 0) | (place == last)
-    # In the first or last cell A is large enough to leave it from its centre, and the mean near enough to its border.
-    half = np.abs(centres[rows, place] - low)
-    wide = np.maximum(stretch[columns], half / (-ndtri(margin) * spread))
-    side = np.clip(ndtr(-np.abs(m - low) / (wide * spread)), margin, np.clip(most, margin, 0.5 - 1e-9))
+    # In the first or last cell the mean comes near enough to the one border there is, or keeps away from it.
+    side = np.clip(ndtr(-np.abs(m - low) / deviation), margin, np.clip(most, margin, 0.5 - 1e-9))
     # Elsewhere the chances to leave below and above are raised to margin / 2 each, then m and A are solved for.
-    deviation = spread * stretch[columns]
     below, above = ndtr((low - m) / deviation), ndtr((m - high) / deviation)
     least = np.where(succeeded, margin / 2, 1 - np.maximum(most, margin))
     within = np.maximum(1 - below - above, least)
@@ -238,9 +236,9 @@ def with_margin(
     above = np.clip(above + surplus * (above - margin / 2), 1e-12, 0.5 - 1e-9)
     down, up = -ndtri(below), -ndtri(above)
     mean[columns] = np.where(
-        edge, low - np.sign(low - m) * -ndtri(side) * wide * spread, (low * up + high * down) / (down + up)
+        edge, low + np.sign(low - m) * ndtri(side) * deviation, (low * up + high * down) / (down + up)
     )
-    stretch[columns] = np.where(edge, wide, (high - low) / ((down + up) * spread))
+    stretch[columns] = np.where(edge, stretch[columns], (high - low) / ((down + up) * spread))
     leaving[columns] = np.where(edge, side, below + above)
     return replace(gaussian, mean=mean, stretch=stretch, leaving=leaving)
 

@@ -230,7 +230,7 @@ def _borders(parameter: Parameter, grid: np.ndarray) -> np.ndarray:
         logs = np.log(values)
         apart = np.diff(logs)
         middle = np.log(values[:-1] + np.diff(values) / 2)
-        share = np.divide(middle - logs[:-1], apart, out=share, where=apart > 0)
+        share = np.clip(np.divide(middle - logs[:-1], apart, out=share, where=apart > 0), 0.01, 0.99)
     borders: np.ndarray = grid[:-1] + share * np.diff(grid)
     return borders
 

@@ -18,8 +18,8 @@ from typing import cast
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
-from scipy.optimize import minimize
 
+from kilter.models.ascent import ascended
 from kilter.models.transforms import kumaraswamy
 
 LENGTH = (np.log(0.5), 0.25, 1.0)
@@ -39,6 +39,7 @@ TRENDS = (1e-3, 5.0)
 JITTER = 1e-8
 """Added to the diagonal, times ten at each try, where a kernel matrix is not positive definite in floating point."""
 LEAST_VARIANCE = 1e-12
+SQRT5 = np.sqrt(5.0)
 
 
 @dataclass(frozen=True)
@@ -153,33 +154,30 @@ def negative_log_posterior(
     return value + 0.5 * float(t @ t), gradient + t / sd
 
 
-def fit(layout: Layout, X: np.ndarray, y: np.ndarray, start: np.ndarray, iterations: int) -> tuple[np.ndarray, float]:
-    """θ at a maximum of the posterior, climbed to from `start`, and the negative log posterior there."""
-    low, high = layout.bounds()
-    found = minimize(
-        negative_log_posterior,
-        np.clip(start, low, high),
-        args=(layout, X, y, *layout.prior()),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=np.stack([low, high], axis=1),
-        options={"maxiter": iterations, "maxcor": 10, "ftol": 1e-6, "gtol": 1e-3},
-    )
-    return found.x, float(found.fun)
+def fit(layout: Layout, features: np.ndarray, y: np.ndarray, start: np.ndarray, calls: int) -> tuple[np.ndarray, float]:
+    """θ near a maximum of the posterior, climbed to from `start`, and the negative log posterior there."""
+    (low, high), (mean, sd) = layout.bounds(), layout.prior()
+
+    def slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, gradient = negative_log_posterior(low + x[0] * (high - low), layout, features, y, mean, sd)
+        return np.array([-value]), -(gradient * (high - low))[None]
+
+    x, value = ascended(slope, (np.clip(start, low, high) - low)[None] / (high - low), calls)
+    return low + x[0] * (high - low), -float(value[0])
 
 
 class Posterior:
-    """The process with θ given, conditioned on points; values can be replaced and points appended cheaply."""
+    """The process with θ given, conditioned on points."""
 
     def __init__(self, layout: Layout, theta: np.ndarray, X: np.ndarray, y: np.ndarray) -> None:
-        self.layout, self.theta = layout, theta
+        self.layout, self.theta, self.features, self.y = layout, theta, X, y
         d = layout.d
         self.inverse_length = np.exp(-theta[:d])[layout.owner]
         self.signal, self.noise, self.trend = (float(np.exp(theta[i])) for i in (d, d + 1, -1))
         W = layout.warped(X, theta)[0]
         self.Z, self.Z0 = W * self.inverse_length, (W - 0.5) * self.inverse_length
         self.squares = np.einsum("ij,ij->i", self.Z, self.Z)
-        K = self._cross(self.Z, self.Z0)[0]
+        K = self._kernel(self.Z, self.Z0)
         jitter = 0.0
         while True:
             shifted = K.copy()
@@ -189,11 +187,6 @@ class Posterior:
                 break
             jitter = max(10.0 * jitter, JITTER)
         self.inverse = _inverse(L)
-        self.set_values(y)
-
-    def set_values(self, y: np.ndarray) -> None:
-        """Replace the values at all points."""
-        self.y = y
         self.alpha = self.inverse @ y
 
     @property
@@ -201,22 +194,15 @@ class Posterior:
         """The posterior mean at the points themselves, (n,): K K⁻¹ y = y - noise · α."""
         return cast(np.ndarray, self.y - self.noise * self.alpha)
 
-    def append(self, x: np.ndarray, y: float) -> None:
-        """One more point in O(n²): the inverse of the bordered matrix by the Schur complement."""
-        W = self.layout.warped(x[None], self.theta)[0]
-        z, z0 = W * self.inverse_length, (W - 0.5) * self.inverse_length
-        k = self._cross(z, z0)[0][0]
-        v = self.inverse @ k
-        rest = max(float(self._prior_variance(z0)[0]) + self.noise - float(k @ v), 1e-10)
-        n = len(k)
-        grown = np.empty((n + 1, n + 1))
-        grown[:n, :n] = self.inverse + np.multiply.outer(v, v / rest)
-        grown[:n, n] = grown[n, :n] = -v / rest
-        grown[n, n] = 1.0 / rest
-        self.inverse = grown
-        self.Z, self.Z0 = np.vstack([self.Z, z]), np.vstack([self.Z0, z0])
-        self.squares = np.append(self.squares, (z * z).sum())
-        self.set_values(np.append(self.y, y))
+    def joined(self, features: np.ndarray, y: np.ndarray) -> Posterior:
+        """The same process conditioned on more points, (q, p) and (q,).
+
+        Factorised anew: growing the inverse by the Schur complement costs less, but running trials lie close together,
+        and where noise is 1e-8 what is left of the complement is rounding error.
+        """
+        return Posterior(
+            self.layout, self.theta, np.concatenate([self.features, features]), np.concatenate([self.y, y])
+        )
 
     def _prior_variance(self, Z0: np.ndarray) -> np.ndarray:
         g = 1.0 + np.einsum("ij,ij->i", Z0, Z0) / self.layout.active
@@ -224,21 +210,48 @@ class Posterior:
 
     def _cross(self, Z: np.ndarray, Z0: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """k(points, own points), s² S and G, each (q, n)."""
-        squares = np.einsum("ij,ij->i", Z, Z)[:, None] + self.squares - 2.0 * (Z @ self.Z.T)
-        M, S = matern(np.maximum(squares, 0.0))
-        G = Z0 @ self.Z0.T
-        G /= self.layout.active
-        G += 1.0
+        M, S = matern(self._squares(Z))
+        G = self._products(Z0)
         M += self.trend * (G * G)
         M *= self.signal
         S *= self.signal
         return M, S, G
 
+    def _kernel(self, Z: np.ndarray, Z0: np.ndarray) -> np.ndarray:
+        """k(points, own points) alone, (q, n)."""
+        M = self._squares(Z)
+        root = np.sqrt(M)
+        root *= SQRT5
+        M *= 5.0 / 3.0
+        M += root
+        M += 1.0
+        np.negative(root, out=root)
+        M *= np.exp(root, out=root)
+        G = self._products(Z0)
+        G *= G
+        G *= self.trend
+        M += G
+        M *= self.signal
+        return M
+
+    def _squares(self, Z: np.ndarray) -> np.ndarray:
+        """Squared distances to the own points, (q, n)."""
+        squares = (-2.0 * Z) @ self.Z.T
+        squares += np.einsum("ij,ij->i", Z, Z)[:, None]
+        squares += self.squares
+        return cast(np.ndarray, np.maximum(squares, 0.0, out=squares))
+
+    def _products(self, Z0: np.ndarray) -> np.ndarray:
+        """1 + z₀·z₀' / d, (q, n)."""
+        products = (Z0 / self.layout.active) @ self.Z0.T
+        products += 1.0
+        return cast(np.ndarray, products)
+
     def predict(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, without the noise, at the points with features X (q, p); each (q,)."""
         W = self.layout.warped(X, self.theta)[0]
         Z, Z0 = W * self.inverse_length, (W - 0.5) * self.inverse_length
-        K = self._cross(Z, Z0)[0]
+        K = self._kernel(Z, Z0)
         V = K @ self.inverse
         variance = self._prior_variance(Z0) - np.einsum("ij,ij->i", V, K)
         return K @ self.alpha, np.maximum(variance, LEAST_VARIANCE)
@@ -246,21 +259,32 @@ class Posterior:
     def predict_with_gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Mean and variance (q,), and their gradients by X, each (q, p)."""
         W, _, _, by_x = self.layout.warped(X, self.theta)
-        Z, Z0 = W * self.inverse_length, (W - 0.5) * self.inverse_length
+        Z = W * self.inverse_length
+        Z0 = Z - 0.5 * self.inverse_length
         K, S, G = self._cross(Z, Z0)
         V = K @ self.inverse
-        variance = np.maximum(self._prior_variance(Z0) - np.einsum("ij,ij->i", V, K), LEAST_VARIANCE)
-        t = 2.0 * self.signal * self.trend / self.layout.active
-        A, B = S * self.alpha, V * S
-        by_mean = -(A.sum(axis=1)[:, None] * Z - A @ self.Z) + t * ((G * self.alpha) @ self.Z0)
         g = 1.0 + np.einsum("ij,ij->i", Z0, Z0) / self.layout.active
-        by_variance = 2.0 * (B.sum(axis=1)[:, None] * Z - B @ self.Z) + 2.0 * t * (g[:, None] * Z0 - (V * G) @ self.Z0)
+        variance = self.signal * (1.0 + self.trend * g * g) - np.einsum("ij,ij->i", V, K)
+        # dk/dz = C z' - S z - ½ t G / l with C = S + t G, since z₀' = z' - ½ / l; one product serves mean and variance.
+        t = 2.0 * self.signal * self.trend / self.layout.active
+        C = S + t * G
+        pulled = np.concatenate([C * self.alpha, C * V]) @ self.Z
+        q = len(Z)
+        by_mean = (
+            pulled[:q] - (S @ self.alpha)[:, None] * Z - (0.5 * t * (G @ self.alpha))[:, None] * self.inverse_length
+        )
+        by_variance = (2.0 * np.einsum("ij,ij->i", S, V))[:, None] * Z - 2.0 * pulled[q:]
+        by_variance += (2.0 * t * g)[:, None] * Z0
+        by_variance += (t * np.einsum("ij,ij->i", G, V))[:, None] * self.inverse_length
         by_mean *= self.inverse_length
         by_variance *= self.inverse_length
-        if len(self.layout.numbers):
+        if len(self.layout.numbers) == X.shape[1]:
+            by_mean *= by_x
+            by_variance *= by_x
+        elif len(self.layout.numbers):
             by_mean[:, self.layout.numbers] *= by_x
             by_variance[:, self.layout.numbers] *= by_x
-        return K @ self.alpha, variance, by_mean, by_variance
+        return K @ self.alpha, np.maximum(variance, LEAST_VARIANCE), by_mean, by_variance
 
 
 def _inverse(L: np.ndarray) -> np.ndarray:

@@ -1,12 +1,12 @@
 """The best point of an acquisition: many candidates, then ascent from a few of them.
 
     score(points)            (q,)
-    slope(points)            (q,), (q, k): the score and its gradient by the numbers of the points
+    slope(points, features)  (q,), (q, k): the score and its gradient by the numbers of the points
     candidates               (q, d) points, models/encoding.py
 
-Numbers climb together by L-BFGS-B with discrete ones relaxed; then those are snapped and every discrete parameter is
-swept over its neighbours, so that a start moves along its continuous and its discrete axes in turn
-(Wan et al. 2021, "Think global and act local", interleaved search).
+Numbers climb by BFGS with discrete ones relaxed; then those are snapped and every discrete parameter is swept over its
+neighbours, so that a start moves along its continuous and its discrete axes in turn (Wan et al. 2021, "Think global and
+act local", interleaved search).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import minimize
 
+from kilter.models.ascent import ascended
 from kilter.models.candidates import filled
 from kilter.models.encoding import Encoding
 
 STARTS = 3
 """Points that climb; more were not better."""
 HOPELESS = 50.0
-"""Candidates whose logarithm is this far behind do not climb: their slopes would drown those of the others."""
-ITERATIONS = 30
+"""Candidates whose logarithm is this far behind do not climb: they would not arrive."""
+CALLS = (30, 10)
+"""Evaluations of an ascent, all starts at once, at most; and of the second one, after discrete parameters moved."""
 SWEEPS = 3
 """Steepest discrete moves in a row, at most."""
 OPTIONS = 10
@@ -38,8 +39,8 @@ class Acquisition(Protocol):
     def score(self, points: np.ndarray) -> np.ndarray:
         """The value at points, (q,)."""
 
-    def slope(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The value (q,) and its gradient by the numbers (q, k)."""
+    def slope(self, points: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The value (q,) at points with these features, and its gradient by the numbers (q, k)."""
 
 
 def maximized(
@@ -57,12 +58,16 @@ def maximized(
     scores = acquisition.score(candidates)
     points = candidates[_starts(scores, starts, rng)]
     climbed = np.full(len(points), -np.inf)
-    for _ in range(2 if encoding.is_discrete else 1):
+    for calls in CALLS:
         if len(encoding.numbers):
-            points, climbed = _ascent(acquisition, encoding, points)
-        if encoding.is_discrete:
-            points = encoding.canonical(encoding.snapped(points))
-            points, climbed = _swept(acquisition, encoding, points, best, rng)
+            points, climbed = _ascent(acquisition, encoding, points, calls)
+        if not encoding.is_discrete:
+            break
+        snapped = encoding.canonical(encoding.snapped(points))
+        is_on_grid = bool((snapped == points).all())
+        points, climbed, has_moved = _swept(acquisition, encoding, snapped, best, rng)
+        if is_on_grid and not has_moved:
+            break
     points = np.concatenate([encoding.canonical(encoding.snapped(points)), candidates])
     values = np.concatenate([climbed, scores])
     return points[np.argsort(-values, kind="stable")]
@@ -79,33 +84,27 @@ def _starts(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
     return np.concatenate([[first], drawn]).astype(int)
 
 
-def _ascent(acquisition: Acquisition, encoding: Encoding, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All points climb at once: their scores are added up, which leaves each on its own."""
+def _ascent(
+    acquisition: Acquisition, encoding: Encoding, points: np.ndarray, calls: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """All points climb, each on its own, along their active numbers."""
     numbers, moving, points = encoding.numbers, encoding.active(points)[:, encoding.numbers], points.copy()
+    features = encoding.features(points).copy()
 
-    def descent(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        points[:, numbers] = flat.reshape(len(points), -1)
-        value, gradient = acquisition.slope(points)
-        return -float(value.sum()), -(gradient * moving).ravel()
+    def slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points[:, numbers] = features[:, encoding.number_features] = x
+        value, gradient = acquisition.slope(points, features)
+        return value, gradient * moving
 
-    start = points[:, numbers].ravel()
-    found = minimize(
-        descent,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=np.broadcast_to([0.0, 1.0], (len(start), 2)),
-        options={"maxiter": ITERATIONS, "maxcor": 8, "ftol": 1e-4, "gtol": 1e-3},
-    )
-    points[:, numbers] = found.x.reshape(len(points), -1)
-    return points, acquisition.score(points)
+    points[:, numbers], values = ascended(slope, points[:, numbers], calls)
+    return points, values
 
 
 def _swept(
     acquisition: Acquisition, encoding: Encoding, points: np.ndarray, best: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Steepest moves along one discrete parameter at a time, until none helps or SWEEPS are done."""
-    values = acquisition.score(points)
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Steepest moves along one discrete parameter at a time, until none helps or SWEEPS are done; and if any helped."""
+    values, has_moved = acquisition.score(points), False
     for _ in range(SWEEPS):
         own, neighbours = _neighbours(encoding, points, best, rng)
         if not len(own):
@@ -116,8 +115,8 @@ def _swept(
         better = firsts[scores[firsts] > values[own[firsts]] + 1e-9]
         if not len(better):
             break
-        points[own[better]], values[own[better]] = neighbours[better], scores[better]
-    return points, values
+        points[own[better]], values[own[better]], has_moved = neighbours[better], scores[better], True
+    return points, values, has_moved
 
 
 def _neighbours(

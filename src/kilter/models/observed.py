@@ -40,6 +40,7 @@ class Observed:
             "seconds": np.empty(64),
         }
         self.count = 0
+        self._order = (0, 0), np.empty(0, dtype=int)
         self.encoding, self._space = encoding_of(problem.space), problem.space
         self._points = self._features = np.empty((0, 0))
         self._encode(history, 0)
@@ -149,6 +150,13 @@ class Observed:
 
         By violation, then by value or, of several objectives, by front and the least crowded first.
         """
+        known, order = self._order
+        if known != (self.count, count):
+            order = self._sorted(count)
+            self._order = (self.count, count), order
+        return order
+
+    def _sorted(self, count: int) -> np.ndarray:
         usable, violation = self.usable, self.violation
         if self.values.shape[1] == 1:
             rows = np.flatnonzero(usable)

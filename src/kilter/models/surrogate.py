@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -33,8 +34,10 @@ COLD = 1.5
 WARM = 1.05
 """Fits from the last of those, beyond EVERY, at counts that grow by this factor."""
 EVERY = 32
-COLD_ITERATIONS = 40
-WARM_ITERATIONS = 12
+COLD_CALLS = 45
+WARM_CALLS = 12
+COLD_FIT = 128
+"""Points that a fit from the start is made to, at most: it only has to find the right hill."""
 FIT = 256
 """Points that θ is fitted to, at most: the best third and those nearest to the best one."""
 CAP = 320
@@ -141,8 +144,7 @@ class Surrogate:
         for _, bound, belief in self._bounds():
             feasible &= means[id(belief)] <= bound
         for belief in self.beliefs:
-            for x, mean in zip(features, means[id(belief)]):
-                belief.posterior.append(x, float(mean))
+            belief.posterior = belief.posterior.joined(features, means[id(belief)])
         return np.stack([means[id(belief)] for belief in self.objectives], axis=1)[feasible]
 
     def outlook(self, point: np.ndarray) -> tuple[float, float, float]:
@@ -171,9 +173,8 @@ class Surrogate:
             value = value + self._prior_weight * self.encoding.log_prior(points)[0]
         return value
 
-    def slope(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The score (q,) and its gradient by the numbers of the points (q, k)."""
-        features = self.encoding.features(points)
+    def slope(self, points: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The score (q,) at points with these features, and its gradient by the numbers (q, k)."""
         value, gradient = self._improvement(
             [belief.posterior.predict_with_gradients(features) for belief in self.objectives]
         )
@@ -237,12 +238,12 @@ class _Fits:
         early = step_below(n, COLD)
         late = n if n <= EVERY else max(early, step_below(n, WARM))
         theta, power = self._remembered(
-            (name, "cold", early), lambda: self._cold(*self._sample(rows[:early], y), name not in STRAIGHT)
+            (name, "cold", early), lambda: self._cold(*self._sample(rows[:early], y, COLD_FIT), name not in STRAIGHT)
         )
         if late > early:
             start, is_bent = theta, power is not None
             theta, power = self._remembered(
-                (name, "warm", late), lambda: self._warm(*self._sample(rows[:late], y), start, is_bent)
+                (name, "warm", late), lambda: self._warm(*self._sample(rows[:late], y, FIT), start, is_bent)
             )
         return self._certain(theta) if name == "failure" else theta, power
 
@@ -266,29 +267,29 @@ class _Fits:
         encoding = self.observed.encoding
         return Layout(encoding.owner, encoding.number_features, encoding.d, encoding.mean_active)
 
-    def _sample(self, rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features and values of FIT rows at most: the best third, and of the others those nearest to the best one."""
-        if len(rows) > FIT:
+    def _sample(self, rows: np.ndarray, y: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """Features and values of so many rows at most: the best third, and those of the others nearest to the best."""
+        if len(rows) > most:
             order = np.argsort(y[rows], kind="stable")
-            best, rest = rows[order[: FIT // 3]], rows[order[FIT // 3 :]]
+            best, rest = rows[order[: most // 3]], rows[order[most // 3 :]]
             apart = ((self.observed.features[rest] - self.observed.features[best[0]]) ** 2).sum(axis=1)
-            rows = np.concatenate([best, rest[np.argsort(apart, kind="stable")[: FIT - len(best)]]])
+            rows = np.concatenate([best, rest[np.argsort(apart, kind="stable")[: most - len(best)]]])
         return self.observed.features[rows], y[rows]
 
     def _cold(self, features: np.ndarray, y: np.ndarray, may_bend: bool) -> tuple[np.ndarray, float | None]:
         start = self._layout.start()
-        theta, cost = fit(self._layout, features, standard(y)(y), start, COLD_ITERATIONS)
+        theta, cost = fit(self._layout, features, standard(y)(y), start, COLD_CALLS)
         if not may_bend:
             return theta, None
         output, jacobian = bent(y)
-        theta_bent, cost_bent = fit(self._layout, features, output(y), start, COLD_ITERATIONS)
+        theta_bent, cost_bent = fit(self._layout, features, output(y), start, COLD_CALLS)
         return (theta_bent, output.power) if cost_bent - jacobian < cost else (theta, None)
 
     def _warm(
         self, features: np.ndarray, y: np.ndarray, start: np.ndarray, is_bent: bool
     ) -> tuple[np.ndarray, float | None]:
         output = bent(y)[0] if is_bent else standard(y)
-        return fit(self._layout, features, output(y), start, WARM_ITERATIONS)[0], output.power
+        return fit(self._layout, features, output(y), start, WARM_CALLS)[0], output.power
 
 
 def _pending(history: History, encoding: Encoding) -> np.ndarray:
@@ -299,6 +300,7 @@ def _pending(history: History, encoding: Encoding) -> np.ndarray:
     return whole
 
 
+@lru_cache(maxsize=1024)
 def step_below(n: int, factor: float) -> int:
     """The last count not above n of those that begin with LEAST and grow by a factor, by one at least."""
     step = LEAST
@@ -314,6 +316,8 @@ def _active(observed: Observed, known: np.ndarray, scale: np.ndarray, stream: np
         return rows
     best = observed.best(CAP // 4)[: CAP // 4]
     centre = observed.features[best[min(int(stream.exponential(1.5)), len(best) - 1)]]
-    distance = (((observed.features[rows] - centre) * scale[observed.encoding.owner]) ** 2).sum(axis=1)
-    distance[np.isin(rows, best)] = -1.0
+    features, weights = observed.features, scale[observed.encoding.owner] ** 2
+    distance = np.einsum("ij,ij,j->i", features, features, weights) - 2.0 * (features @ (weights * centre))
+    distance[best] = -np.inf
+    distance = distance[rows]
     return np.sort(rows[np.argpartition(distance, CAP)[:CAP]])

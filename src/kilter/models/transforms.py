@@ -115,7 +115,8 @@ def _likeliest_power(z: np.ndarray, s: float) -> float:
 
 def _limit(y: np.ndarray) -> tuple[float, float]:
     """Beyond which value, and in which unit, values are drawn in; the unit is median minus lower quartile."""
-    lower, median = np.quantile(np.clip(y, -LARGEST, LARGEST), [0.25, 0.5])
+    ordered = np.sort(np.clip(y, -LARGEST, LARGEST))
+    lower, median = ordered[(len(y) - 1) // 4], ordered[(len(y) - 1) // 2]
     spread = float(median - lower)
     if not spread > 0:
         above = y[y > median]

@@ -51,7 +51,7 @@ class Tried:
 
     def __len__(self) -> int:
         """How many different points have been tried."""
-        return len(self._ended | self._open)
+        return len(self._ended) + len(self._open - self._ended)
 
     def are_new(self, points: np.ndarray) -> np.ndarray:
         """Which points (m, d) no trial has had, (m,)."""

@@ -2,7 +2,8 @@
 
     sobol    the first trials
     gp       four of five trials: learns most from few
-    tpe      every fifth: costs a tenth, does not mind steps and outliers, keeps parallel workers apart
+    tpe      every fifth: costs a tenth, does not mind steps and outliers, keeps parallel workers apart; it does not see
+             where trials fail, and rests while many do
     nsga2    five objectives and more, where the improvement of a hypervolume has no cheap form
     cmaes    every other trial of many, in the neighbourhood of what the model found
 
@@ -19,14 +20,18 @@ from kilter.core.interfaces import Capabilities, Explanation
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
+from kilter.models.observed import Observed
+from kilter.models.tried import Tried, listed
 from kilter.samplers.cmaes import CmaEsSampler
 from kilter.samplers.nsga2 import NSGA2Sampler
-from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, opening, started
+from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, is_new, opening, started
 from kilter.samplers.single import refolded
 from kilter.samplers.tpe import TPESampler
 
 PARZEN = 0.2
 """The share of suggestions by the Parzen arm; anything from 0.15 to 0.5 does about as well."""
+FAILING = 0.1
+"""Where a larger share of trials fails the Parzen arm rests: beside a border half of what it draws lies beyond."""
 MANY = 250
 """Trials from which on an evolution strategy takes over: it follows narrow valleys that a capped model cannot see..."""
 MODELLED = 10
@@ -59,7 +64,10 @@ class AutoSampler:
         if arm == "tpe":
             return TPESampler(INITIAL).ask(state, history, number)
         if arm == "nsga2":
-            return NSGA2Sampler().ask(refolded(NSGA2Sampler(), state.seed, history), history, number)
+            config = NSGA2Sampler().ask(refolded(NSGA2Sampler(), state.seed, history), history, number)
+            if config is not None and is_new(Tried.of(history), config):
+                return config
+            return opening(state.seed, history, number) or ended(state, history, number)
         if arm == "cmaes":
             return CmaEsSampler().ask(refolded(CmaEsSampler(), state.seed, history), history, number)
         from kilter.samplers import gp  # loads SciPy, which the first trials need not wait for
@@ -72,9 +80,9 @@ class AutoSampler:
     def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:
         """Which arm chose it, why that one, and what the model expected."""
         arm, reason = _arm(state, history, number)
-        if arm == "sobol":
+        if is_early(history, number):
             return explained(history, number)
-        if arm == "nsga2":
+        if arm in ("sobol", "nsga2"):
             return Explanation(arm, reason)
         from kilter.models.surrogate import Surrogate
         from kilter.samplers import gp
@@ -84,12 +92,17 @@ class AutoSampler:
 
 def _arm(state: State, history: History, number: int) -> tuple[str, str]:
     """The arm of a trial, and the reason."""
+    problem = history.problem
     if is_early(history, number):
         return "sobol", "too little is known for a model, so the space is covered evenly"
-    if len(history.problem.objectives) > MOST_OBJECTIVES:
+    if len(problem.objectives) > MOST_OBJECTIVES:
         return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too dear to model"
-    if history.rank(number) >= MANY and len(history.problem.objectives) == 1 and number % MODELLED:
+    is_many = history.rank(number) >= MANY and number % MODELLED > 0
+    if is_many and len(problem.objectives) == 1 and listed(problem.space) is None:  # else it tries points twice
         return "cmaes", f"after {MANY} trials most come from an evolution strategy that starts at the best one"
-    if rng(state.seed, "arm", number).random() < PARZEN:
+    observed = Observed.of(history)
+    if rng(state.seed, "arm", number).random() < PARZEN and observed.failed.mean() <= FAILING:
+        if int(observed.usable.sum()) < INITIAL:
+            return "sobol", "too few trials have values for a density, so the space is covered evenly"
         return "tpe", "every fifth trial, by chance, is like the best ones and unlike the others"
     return "gp", "the model expects the most of it"

@@ -46,7 +46,7 @@ def opening(seed: int, history: History, number: int) -> Config | None:
     """The defaults, then points of the Sobol sequence, or others where those were tried; None where none is left."""
     tried = Tried.of(history)
     config = QMCSampler().ask(QMCSampler().start(history.problem, seed), history, number)
-    if config is not None and tried.are_new(tried.encoding.points(tried.encoding.space.encode([config])))[0]:
+    if config is not None and is_new(tried, config):
         return config
     point = new_by_chance(tried, rng(seed, "opening", number))
     return None if point is None else tried.encoding.config(point)
@@ -62,6 +62,11 @@ def explained(history: History, number: int) -> Explanation:
     if history.rank(number) == 0 and history.problem.space.defaults:
         return Explanation("sobol", "the first trial takes the defaults")
     return Explanation("sobol", "too little is known for a model, so the space is covered evenly")
+
+
+def is_new(tried: Tried, config: Config) -> bool:
+    """Whether no trial has had a configuration."""
+    return bool(tried.are_new(tried.encoding.points(tried.encoding.space.encode([config])))[0])
 
 
 def new_by_chance(tried: Tried, stream: np.random.Generator) -> np.ndarray | None:
