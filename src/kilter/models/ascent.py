@@ -20,20 +20,18 @@ SUFFICIENT = 1e-4
 """Armijo's constant: a step counts where it gains this share of what the gradient promises."""
 SHORTER = 0.25
 SHORTEST = 1e-3
-"""A search whose steps have shrunk by more than this is over, ..."""
-ENOUGH = 1e-3
-"""... and so is one whose last step gained less: what climbs here are logarithms, of improvement or of likelihood."""
+"""A search whose steps have shrunk by more than this is over."""
 
 
 def ascended(
-    slope: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], x: np.ndarray, calls: int
+    slope: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], x: np.ndarray, calls: int, enough: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where q points x (q, k) of the unit cube climb to, and the values there, (q,), in at most so many calls.
 
-    `slope` gives values (q,) and gradients (q, k), 0 where a coordinate must not move. No value is less than at the
-    start.
+    `slope` gives values (q,) and gradients (q, k), 0 where a coordinate must not move. A search is over after a step
+    that gained less than `enough`. No value is less than at the start.
 
-    >>> x, value = ascended(lambda x: (-((x - 0.3) ** 2).sum(axis=1), -2 * (x - 0.3)), np.array([[0.9, 0.1]]), 20)
+    >>> x, value = ascended(lambda x: (-((x - 0.3) ** 2).sum(axis=1), -2 * (x - 0.3)), np.array([[0.9, 0.1]]), 20, 0)
     >>> x.round(3).tolist()
     [[0.3, 0.3]]
     """
@@ -52,7 +50,7 @@ def ascended(
         moved = tried - x
         better = searching & (there >= value + SUFFICIENT * (gradient * moved).sum(axis=1)) & np.isfinite(there)
         _learn(H, moved, gradient - its_gradient, better)
-        searching &= ~(better & (there - value < ENOUGH))
+        searching &= ~(better & (there - value < enough))
         x, gradient = np.where(better[:, None], tried, x), np.where(better[:, None], its_gradient, gradient)
         value, t = np.where(better, there, value), np.where(better, 1.0, SHORTER * t)
         searching &= t > SHORTEST

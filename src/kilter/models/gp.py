@@ -38,6 +38,8 @@ TREND = (np.log(0.05), 1.0)
 TRENDS = (1e-3, 5.0)
 JITTER = 1e-8
 """Added to the diagonal, times ten at each try, where a kernel matrix is not positive definite in floating point."""
+ENOUGH = 1e-3
+"""A fit ends with a step that gains less in the logarithm of the posterior."""
 LEAST_VARIANCE = 1e-12
 SQRT5 = np.sqrt(5.0)
 
@@ -162,7 +164,7 @@ def fit(layout: Layout, features: np.ndarray, y: np.ndarray, start: np.ndarray, 
         value, gradient = negative_log_posterior(low + x[0] * (high - low), layout, features, y, mean, sd)
         return np.array([-value]), -(gradient * (high - low))[None]
 
-    x, value = ascended(slope, (np.clip(start, low, high) - low)[None] / (high - low), calls)
+    x, value = ascended(slope, (np.clip(start, low, high) - low)[None] / (high - low), calls, ENOUGH)
     return low + x[0] * (high - low), -float(value[0])
 
 

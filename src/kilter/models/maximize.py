@@ -23,8 +23,12 @@ STARTS = 3
 """Points that climb; more were not better."""
 HOPELESS = 50.0
 """Candidates whose logarithm is this far behind do not climb: they would not arrive."""
-CALLS = (30, 10)
-"""Evaluations of an ascent, all starts at once, at most; and of the second one, after discrete parameters moved."""
+CALLS = 20
+"""Evaluations of an ascent, all starts at once, at most: more gain a hundredth in the logarithm."""
+AGAIN = 8
+"""And of the second one, from the best point after discrete parameters moved."""
+ENOUGH = 1e-4
+"""An ascent ends with a step that gains less in the logarithm of the acquisition; late in a search it matters."""
 SWEEPS = 3
 """Steepest discrete moves in a row, at most."""
 OPTIONS = 10
@@ -51,26 +55,39 @@ def maximized(
     rng: np.random.Generator,
     starts: int = STARTS,
 ) -> np.ndarray:
-    """Points in the order of their score, best first: those that climbed and all candidates, (starts + q, d).
+    """Points in the order of their score, best first: those that climbed and all candidates, (starts + 1 + q, d).
 
     `best` (k, d) are the best observed points: a parent that changes takes its children's values near theirs.
     """
     scores = acquisition.score(candidates)
-    points = candidates[_starts(scores, starts, rng)]
-    climbed = np.full(len(points), -np.inf)
-    for calls in CALLS:
-        if len(encoding.numbers):
-            points, climbed = _ascent(acquisition, encoding, points, calls)
-        if not encoding.is_discrete:
-            break
-        snapped = encoding.canonical(encoding.snapped(points))
+    points, values, has_moved = _climbed(acquisition, encoding, candidates[_starts(scores, starts, rng)], best, rng)
+    found = [points, candidates]
+    if has_moved:
+        again = points[[np.argmax(values)]]
+        points, value, _ = _climbed(acquisition, encoding, again, best, rng, AGAIN)
+        found, values = [points, *found], np.concatenate([value, values])
+    order = np.argsort(-np.concatenate([values, scores]), kind="stable")
+    return np.concatenate(found)[order]
+
+
+def _climbed(
+    acquisition: Acquisition,
+    encoding: Encoding,
+    points: np.ndarray,
+    best: np.ndarray,
+    rng: np.random.Generator,
+    calls: int = CALLS,
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Where points come by ascent and sweep, their scores, and whether discrete parameters moved on the way."""
+    values, has_moved = np.full(len(points), -np.inf), False
+    if len(encoding.numbers):
+        points, values = _ascent(acquisition, encoding, points, calls)
+    snapped = encoding.canonical(encoding.snapped(points))
+    if encoding.is_discrete:
         is_on_grid = bool((snapped == points).all())
-        points, climbed, has_moved = _swept(acquisition, encoding, snapped, best, rng)
-        if is_on_grid and not has_moved:
-            break
-    points = np.concatenate([encoding.canonical(encoding.snapped(points)), candidates])
-    values = np.concatenate([climbed, scores])
-    return points[np.argsort(-values, kind="stable")]
+        snapped, values, has_moved = _swept(acquisition, encoding, snapped, best, rng)
+        has_moved |= not is_on_grid
+    return snapped, values, has_moved
 
 
 def _starts(scores: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -96,7 +113,7 @@ def _ascent(
         value, gradient = acquisition.slope(points, features)
         return value, gradient * moving
 
-    points[:, numbers], values = ascended(slope, points[:, numbers], calls)
+    points[:, numbers], values = ascended(slope, points[:, numbers], calls, ENOUGH)
     return points, values
 
 
