@@ -2,6 +2,7 @@
 # make test   the whole test suite
 # make lint   ruff, mypy, import contracts
 # make bench  figures of speed and memory, beside Optuna's
+# make race   sample efficiency, beside Optuna's and CMA-ES's; KILTER_BENCH=PATH adds the bench in that folder
 # make clean  remove what these made
 #
 # Each sets up .venv by itself; all that is needed is Python 3.10 or later. Another one: make test PYTHON=python3.12
@@ -10,8 +11,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+export KILTER_BENCH
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench race clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -26,6 +28,15 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/overhead/bench_overhead.py
+	$(BIN)/python benchmarks/overhead/bench_suggest.py
+
+race: $(VENV)/race.stamp
+	$(if $(KILTER_BENCH),$(PIP) -r $(KILTER_BENCH)/requirements.txt)
+	$(BIN)/python benchmarks/efficiency/bench_parallel.py
+	$(BIN)/python benchmarks/efficiency/bench_large.py
+	$(BIN)/python benchmarks/efficiency/bench_single.py
+	$(BIN)/python benchmarks/efficiency/bench_multiobjective.py
+	$(BIN)/python benchmarks/efficiency/bench_constrained.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
@@ -46,4 +57,8 @@ $(VENV)/dev.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 
 $(VENV)/bench.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 	$(PIP) -e '.[demo]' 'optuna>=5'
+	@touch $@
+
+$(VENV)/race.stamp: $(VENV)/bench.stamp
+	$(PIP) 'cmaes>=0.12'
 	@touch $@

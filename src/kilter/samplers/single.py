@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -77,8 +77,11 @@ def spread(keys: Sequence[Sequence[float]]) -> float:
     return min(max(finite) - min(finite), sys.float_info.max) if finite else 0.0
 
 
-def refolded(sampler: Sampler, seed: int, history: History) -> Any:
-    """The state after all trials that ended, had the space been what it is now from the start."""
+def refolded(sampler: Sampler, seed: int, history: History, skips: Callable[[int], bool] | None = None) -> Any:
+    """The state after all trials that ended, had the space been what it is now from the start.
+
+    Without those whose number `skips`; a history is always asked for with the same rule.
+    """
     space = history.problem.space
     folds = _FOLDS.setdefault(history, {})
     # Taken out while it changes: another thread that asks at the same time then folds one of its own.
@@ -86,7 +89,8 @@ def refolded(sampler: Sampler, seed: int, history: History) -> Any:
     if known != space:
         count, state = 0, sampler.start(history.problem, seed)
     for number in history.finished[count:]:
-        sampler.tell(state, history[number])
+        if skips is None or not skips(number):
+            sampler.tell(state, history[number])
         count += 1
     folds[sampler, seed] = space, count, state
     return state
