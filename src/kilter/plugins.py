@@ -20,6 +20,7 @@ SAMPLERS = {
     "evolution": "kilter.samplers.evolution:EvolutionSampler",
     "gp": "kilter.samplers.gp:GPSampler",
     "tpe": "kilter.samplers.tpe:TPESampler",
+    "turbo": "kilter.samplers.turbo:TurboSampler",
     "cmaes": "kilter.samplers.cmaes:CmaEsSampler",
     "de": "kilter.samplers.de:DESampler",
     "nsga2": "kilter.samplers.nsga2:NSGA2Sampler",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kilter.samplers.random import RandomSampler
     from kilter.samplers.sobol import QMCSampler
     from kilter.samplers.tpe import TPESampler
+    from kilter.samplers.turbo import TurboSampler
 
 _HOME = {
     "AutoSampler": "auto",
@@ -26,6 +27,7 @@ _HOME = {
     "QMCSampler": "sobol",
     "RandomSampler": "random",
     "TPESampler": "tpe",
+    "TurboSampler": "turbo",
 }
 """The file of each name, loaded when it is first used: a random search need not wait for SciPy."""
 

@@ -30,6 +30,8 @@ ETA_CROSSOVER = 10.0
 """Distribution index of the crossover: the larger, the nearer are children to their parents."""
 ETA_MUTATION = 10.0
 """Distribution index of the mutation: a step has about 1 / this of the range."""
+TINIEST = 1e-300
+"""Stands for 0 where a negative power is taken; the child is then at the border."""
 TRIES = 20
 """How often a child that is forbidden or known already is mutated again, and then how often it is drawn anew."""
 
@@ -164,8 +166,9 @@ def _crossover(a: float, b: float, u: float) -> float:
         return a
     power = ETA_CROSSOVER + 1.0
     alpha = 2.0 - (1.0 + 2.0 * a / (b - a)) ** -power
-    beta: float = (u * alpha) ** (1.0 / power) if u * alpha <= 1.0 else (2.0 - u * alpha) ** (-1.0 / power)
-    return 0.5 * (a + b - beta * (b - a))
+    rest = max(2.0 - u * alpha, TINIEST)
+    beta: float = (u * alpha) ** (1.0 / power) if u * alpha <= 1.0 else rest ** (-1.0 / power)
+    return max(0.0, 0.5 * (a + b - beta * (b - a)))
 
 
 def _mutation(x: float, u: float) -> float:
