@@ -12,6 +12,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export KILTER_BENCH
+# Small matrices are slower on several threads, and the tests run side by side.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test lint bench race clean
 

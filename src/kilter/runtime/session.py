@@ -32,6 +32,7 @@ from kilter.core.history import Trial
 from kilter.core.interfaces import Outcome, Progress, Storage, Task
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
+from kilter.runtime.blas import single_threaded
 from kilter.runtime.leases import LEASE_SECONDS, Lease, is_gone, this_worker
 
 log = logging.getLogger("kilter")
@@ -124,7 +125,8 @@ class Session:
                 number = waiting.number if waiting else len(self.engine.history)
                 if waiting is None and limit is not None and number >= limit:
                     return None
-                config = self.engine.propose(number)
+                with single_threaded():
+                    config = self.engine.propose(number)
                 if config is None:
                     return None
                 started = Started(
