@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -141,7 +141,7 @@ class Surrogate:
         features = self.encoding.features(pending)
         means = {id(belief): belief.posterior.predict(features)[0] for belief in self.beliefs}
         feasible = np.ones(len(pending), dtype=bool)
-        for _, bound, belief in self._bounds():
+        for _, bound, belief in self._bounds:
             feasible &= means[id(belief)] <= bound
         for belief in self.beliefs:
             belief.posterior = belief.posterior.joined(features, means[id(belief)])
@@ -165,7 +165,7 @@ class Surrogate:
         """The logarithm of the expected improvement, of probabilities and of beliefs, summed; (q,)."""
         features = self.encoding.features(points)
         value = self._improvement([belief.posterior.predict(features) for belief in self.objectives])[0]
-        for weight, bound, belief in self._bounds():
+        for weight, bound, belief in self._bounds:
             value = value + weight * log_probability_below(bound, *belief.posterior.predict(features))[0]
         if self.duration is not None:
             value = value - self.duration.output.scale * self.duration.posterior.predict(features)[0]
@@ -179,7 +179,7 @@ class Surrogate:
             [belief.posterior.predict_with_gradients(features) for belief in self.objectives]
         )
         assert gradient is not None
-        for weight, bound, belief in self._bounds():
+        for weight, bound, belief in self._bounds:
             more, its_gradient = log_probability_below(bound, *belief.posterior.predict_with_gradients(features))
             assert its_gradient is not None
             value, gradient = value + weight * more, gradient + weight * its_gradient
@@ -205,6 +205,7 @@ class Surrogate:
         stacked = [np.stack(arrays, axis=1) for arrays in zip(*beliefs)]
         return log_expected_hypervolume_improvement(*self._boxes, *stacked)
 
+    @cached_property
     def _bounds(self) -> list[tuple[float, float, Belief]]:
         """(weight, bound, belief) of each quantity that should stay below a bound."""
         bounds = [(1.0, float(belief.output(np.zeros(1))[0]), belief) for belief in self.constraints]

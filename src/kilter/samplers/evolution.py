@@ -16,7 +16,7 @@ from kilter.core.events import TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
 from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
-from kilter.core.problem import Problem
+from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 
@@ -78,7 +78,7 @@ class EvolutionSampler:
         values = [sign * trial.metrics.get(name, np.nan) for sign, name in zip(state.signs, state.names)]
         if trial.state is not TrialState.COMPLETE or not np.isfinite(values).all():
             return
-        feasible = all(_within(trial.metrics.get(metric), way, bound) for metric, way, bound in state.constraints)
+        feasible = all(Constraint(*constraint).is_met(trial.metrics) for constraint in state.constraints)
         state.members.append([trial.params, values, feasible])
         del state.members[: -self.population]
 
@@ -121,9 +121,3 @@ def _moved(parameter: Parameter, plain: Plain, stream: np.random.Generator) -> P
         u = parameter.unit(plain) + (0.5 - stream.integers(2)) * 2.0 / parameter.size
         return parameter.from_unit(abs(u) if u < 1.0 else 2.0 - u)
     return parameter.from_unit(stream.random())
-
-
-def _within(value: float | None, relation: str, bound: float) -> bool:
-    if value is None:
-        return False
-    return value <= bound if relation == "<=" else value >= bound

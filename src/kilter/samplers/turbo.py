@@ -17,7 +17,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from kilter.core.events import TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
 from kilter.core.problem import Problem
@@ -92,7 +91,7 @@ class TurboSampler:
     def tell(self, state: State, trial: Trial) -> None:
         """A trial better than all of its region is a success; the box grows and shrinks, and a tiny one is given up."""
         problem = problem_from(state.problem)
-        key = key_of(problem, trial) if trial.state is not TrialState.FAIL else [math.inf, math.inf]
+        key = key_of(problem, trial)
         state.told += 1
         if state.told - state.since <= INITIAL:
             state.best = min(state.best, key)
