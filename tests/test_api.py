@@ -574,13 +574,13 @@ def valley(x, y):
 def proposed(study, number):
     """What a replica proposes for a trial that has read the log up to where the study's sampler stood."""
     from kilter.engine.engine import Engine
-    from kilter.schedulers.fifo import Fifo
+    from kilter.schedulers.fifo import FifoScheduler
 
     session = study._session
     entries = session.storage.read(session.study, 0)
     created = entries[0].event
     started = next(e for _, e in entries if isinstance(e, Started) and e.number == number)
-    engine = Engine(Problem.from_json(created.problem), study.sampler, Fifo(), created.seed)
+    engine = Engine(Problem.from_json(created.problem), study.sampler, FifoScheduler(), created.seed)
     engine.handle(entries[: started.seen])
     return engine.propose(number)
 

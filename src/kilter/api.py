@@ -9,10 +9,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from kilter import plugins
+from kilter.core.actions import Wait
 from kilter.core.errors import InvalidInput, NotANumber, NotReady, StudyExists, StudyNotFound, TrialNotFound
 from kilter.core.events import Created, Ended, Failure, Report, SpaceExtended, Started, TrialState
 from kilter.core.history import Trial as Record
-from kilter.core.interfaces import Executor, Explaining, Explanation, Outcome, Progress, Resources, Storage
+from kilter.core.interfaces import (
+    Executor,
+    Explaining,
+    Explanation,
+    Outcome,
+    Progress,
+    Resources,
+    Stopper,
+    Storage,
+)
 from kilter.core.parameter import Choice, Parameter
 from kilter.core.problem import Fidelity, Problem
 from kilter.core.space import Config, Space
@@ -23,12 +33,17 @@ from kilter.executors.context import Trial, finish
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
 from kilter.runtime.progress import Silent, display
-from kilter.runtime.session import Session, check_objects
+from kilter.runtime.session import KEPT, Session, check_objects
 from kilter.storage.urls import open_storage
 from kilter.trial import FrozenTrial, NewTrial
 
 if TYPE_CHECKING:
     import pandas
+
+    from kilter.analysis.curves import Forecast
+    from kilter.analysis.gain import Gain
+    from kilter.analysis.schedule import Schedule
+    from kilter.evaluation.confirmation import Confirmation
 
 DEFAULT_STORAGE = "sqlite:///kilter.db"
 
@@ -140,26 +155,82 @@ class Study:
             raise NotReady(f"the study {self.study_name!r} has no complete{self._feasible_word} trial yet")
         return FrozenTrial(trial, self._history)
 
+    def expected_gain(self, seconds: float = 3600.0) -> Gain | None:
+        """How much better the best result is expected to become in the next `seconds`, and the noise that it has.
+
+        At the pace of the latest trials, with all their workers. None while too little is known, and with several
+        objectives.
+        """
+        from kilter.analysis.gain import expected_gain  # loads SciPy
+
+        self._session.sync()
+        return expected_gain(self._history, self._session.engine.seed, seconds)
+
+    def best_schedule(self) -> Schedule:
+        """How the best member of a population was trained: its configurations, from which step to which.
+
+        Of the best complete trial or, before there is one, of the best by its last report. `params_at(step)` replays
+        it in a fresh run. Raises NotReady (a ValueError) where nothing was reported.
+        """
+        from kilter.analysis.schedule import best_schedule
+
+        self._session.sync()
+        return best_schedule(self._history)
+
+    def forecast(self, trial: FrozenTrial | Trial | int, horizon: int | None = None) -> Forecast | None:
+        """Where the reports of a trial are heading: value at the horizon, an 80 % interval, and the chance to be best.
+
+        The horizon is by default the last step of the complete trials. None while too little was reported. Raises
+        TrialNotFound for an unknown number.
+        """
+        from kilter.analysis.curves import forecast  # loads SciPy
+
+        self._session.sync()
+        return forecast(self._history, self._number(trial), horizon)
+
+    def confirm(
+        self,
+        objective: Callable[..., Any],
+        k: int = 10,
+        *,
+        reuse: bool = True,
+        overlap: float | None = None,
+        n_jobs: int = 1,
+    ) -> Confirmation:
+        """Score the best `k` trials on all folds, and say which to take and what to expect of it on new data.
+
+        See kilter.evaluation.confirmation.confirm, which this is.
+        """
+        from kilter.evaluation.confirmation import confirm
+
+        return confirm(self, objective, k, reuse=reuse, overlap=overlap, n_jobs=n_jobs)
+
+    def _number(self, trial: FrozenTrial | Trial | int) -> int:
+        number = getattr(trial, "number", trial)
+        if not isinstance(number, int) or not 0 <= number < len(self._history):
+            raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self._history)} trials")
+        return number
+
     def explain(self, trial: FrozenTrial | Trial | int) -> Explanation:
         """Why the sampler chose the configuration of a trial: the arm, the reason, and what its model expected.
 
         The log is read again up to where the sampler stood then. Raises TrialNotFound for an unknown number, and
         InvalidInput where a user chose the configuration or the sampler cannot explain itself.
         """
-        number = getattr(trial, "number", trial)
         session = self._session
         session.sync()
-        if not isinstance(number, int) or not 0 <= number < len(self._history):
-            raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self._history)} trials")
+        number = self._number(trial)
         record = self._history[number]
-        if record.enqueued or record.attempt == 0:
-            raise InvalidInput(f"trial {number} was chosen by a user or has not started: there is nothing to explain")
+        if record.enqueued or record.parent is not None or record.attempt == 0:
+            raise InvalidInput(
+                f"trial {number} was chosen by a user or a scheduler, or has not started: there is nothing to explain"
+            )
         if not isinstance(self.sampler, Explaining):
             raise InvalidInput(f"{self.sampler!r} does not explain its choices: sampler='auto' and 'gp' do")
         entries = session.storage.read(session.study, 0, record.seen)
         created = entries[0].event
         assert isinstance(created, Created)  # it is the first of every log
-        engine = _fresh(created, self.sampler)
+        engine = _fresh(created, self.sampler, session.engine.scheduler)
         engine.handle(entries)
         return self.sampler.explain(engine.sampler_state, engine.history, number, record.params)
 
@@ -238,13 +309,17 @@ class Study:
             check_objects(session.engine)
         record = session.begin()
         if record is None:
-            raise NotReady(f"the sampler of {self.study_name!r} has nothing left to try")
+            raise NotReady(f"{self.study_name!r} has nothing left to try")
+        if isinstance(record, Wait):
+            raise NotReady(
+                f"the scheduler of {self.study_name!r} waits for a running trial to end: tell a result first"
+            )
         number, attempt = record.number, record.attempt
         trial = Trial(
             session.task(record),
             self.problem,
             lambda reports: session.progress(Progress(number, attempt, reports)),
-            lambda: session.engine.judge(number) is not None,
+            lambda: session.verdict(number),
         )
         self._asked[number] = trial
         return trial
@@ -258,6 +333,7 @@ class Study:
     ) -> FrozenTrial:
         """The result of a trial that was asked for: a number, a list, a dict of metrics, or a state without values.
 
+        A trial that was to be paused when it last asked is told as PRUNED like any other, and ask() hands it out again.
         A trial told twice with the same result is fine. Raises InvalidInput where the values do not fit the
         objectives, and TrialNotFound for an unknown number; the trial keeps running then.
         """
@@ -297,10 +373,10 @@ class Study:
         if state is TrialState.FAIL:
             return {}, state, Failure("told", "told as failed")
         if state is TrialState.PRUNED and values is None:
-            last = context.last_report if context else None
-            if last is None and (reports := self._history.reports.of(record.number)):
-                last = reports[-1]
-            return (dict(last.metrics) if last else {}), state, None
+            if context is not None and context.last_report is not None:
+                return context.metrics_so_far, context.left_as, None
+            reports = self._history.reports.of(record.number)
+            return (dict(reports[-1].metrics) if reports else {}), context.left_as if context else state, None
         if state not in (None, TrialState.COMPLETE, TrialState.PRUNED):
             raise InvalidInput(f"state={state!r}: a trial is told as COMPLETE, PRUNED or FAIL")
         if values is None:
@@ -383,13 +459,20 @@ class Study:
         *,
         progress: str = "auto",
         limits: Limits | None = None,
+        stoppers: Sequence[Stopper] = (),
         executor: Executor | None = None,
     ) -> None:
         """Run `n_trials` more trials, for at most `timeout` seconds, `n_jobs` at a time in threads.
 
         The objective is called with the trial or with the configuration as keywords, as its signature asks. An
         exception fails its trial and the study goes on; catch=() raises it after it was stored. `limits` bound the
-        study as a whole. Raises StudyAborted where the first trials all fail in the same way.
+        study as a whole; so do `stoppers`, functions of (history, now) that give a reason to stop, or None.
+
+        Once the timeout is over, should_prune says True, and trials that leave or are broken off wait, with their
+        checkpoint, for the next run to go on with them. With one job an exception is raised in the objective where it
+        stands (in the main thread, and where the platform has interval timers); a thread ends when it next asks or
+        reports, so one that never does is waited for.
+        Raises StudyAborted where the first trials all fail in the same way.
         """
         bounds = limits or Limits()
         bounds = Limits(**{**vars(bounds), "seconds": timeout if timeout is not None else bounds.seconds})
@@ -398,7 +481,7 @@ class Study:
             executor = self._threads(func, n_jobs)
         if show_progress_bar is False:
             progress = "none"
-        self.run(executor, bounds, n_trials, catch, callbacks or (), progress)
+        self.run(executor, bounds, n_trials, catch, callbacks or (), progress, stoppers)
 
     def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
         jobs = (os.cpu_count() or 1) if n_jobs == -1 else n_jobs
@@ -409,7 +492,7 @@ class Study:
         if jobs == 1:
             from kilter.executors.inline import Inline
 
-            return Inline(objective, self.space, self._session.progress)
+            return Inline(objective, self.space)
         from kilter.executors.threads import Threads
 
         return Threads(objective, jobs, self.space)
@@ -422,9 +505,11 @@ class Study:
         catch: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
         callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
         progress: str = "auto",
+        stoppers: Sequence[Stopper] = (),
     ) -> str:
         """Run trials on an executor within the limits, at most `calls` of them; the reason why it ended.
 
+        Where the time was up the reason says which trials were cut: they wait, and the next run goes on with them.
         `optimize` and `tune` are this with the executor chosen for you.
         """
         session = self._session
@@ -449,6 +534,7 @@ class Study:
             None if quiet else on_end,
             None if quiet else shown.tick,
             lambda: self._stopped,
+            [*stoppers, *_by_gain(limits)],
         )
         shown.start()
         try:
@@ -479,18 +565,21 @@ def create_study(
     directions: Sequence[Any] | Mapping[str, Any] | None = None,
     space: SpaceLike = None,
     subject_to: Mapping[str, str] | None = None,
-    fidelity: Fidelity | None = None,
+    fidelity: Fidelity | Sequence[Fidelity] | None = None,
     seed: int | None = None,
+    keep_checkpoints: int = KEPT,
     lease: float | None = LEASE_SECONDS,
     clock: Callable[[], float] = time.time,
 ) -> Study:
     """A new study, in memory where no storage is given.
 
     `directions` may be {metric: direction}; the objective then returns and reports named metrics. `subject_to` bounds
-    metrics, as in {"latency_ms": "<= 20"}. Without a `space` the objective suggests its parameters. `pruner` is
-    Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where the new one
-    allows; its seed, and its sampler unless one is given, are those it was made with. Without a `seed`, that of the
-    sampler counts.
+    metrics, as in {"latency_ms": "<= 20"}. With a `fidelity`, as in Fidelity("epochs", 1, 81), the objective takes an
+    argument of that name and the scheduler says how much of it a trial is worth. Of the finished trials the best
+    `keep_checkpoints` keep what they left in their checkpoint. Without a `space` the objective suggests its parameters.
+    `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where
+    the new one allows; its seed, and its sampler and scheduler unless they are given, are those it was made with.
+    Without a `seed`, that of the sampler counts.
     Raises StudyExists, SpaceChanged, UnknownName for an unknown sampler, InvalidInput for anything that cannot be.
     """
     if scheduler is not None and pruner is not None:
@@ -499,7 +588,7 @@ def create_study(
     declared = as_space(space)
     problem = Problem.of(declared, direction, directions, subject_to, fidelity)
     chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
-    planner = plugins.find("scheduler", "fifo" if scheduler is None and pruner is None else scheduler or pruner)
+    planner = plugins.find("scheduler", "auto" if scheduler is None and pruner is None else scheduler or pruner)
     check_capable(chosen, problem)
     name = study_name if study_name is not None else f"study-{secrets.token_hex(4)}"
     event = Created(
@@ -520,13 +609,15 @@ def create_study(
             study_name=name,
             storage=store,
             sampler=sampler,
+            scheduler=scheduler or pruner,
             space=space,
+            keep_checkpoints=keep_checkpoints,
             lease=lease,
             clock=clock,
             _objectives=problem if directions is not None or direction is not None else None,
         )
     engine = Engine(problem, chosen, planner, event.seed)
-    session = Session(store, study, engine, clock, bool(len(declared)), lease)
+    session = Session(store, study, engine, clock, bool(len(declared)), lease, keep_checkpoints)
     session.sync()
     return Study(name, session)
 
@@ -536,14 +627,17 @@ def load_study(
     study_name: str | None = None,
     storage: str | Storage | None = DEFAULT_STORAGE,
     sampler: Any = None,
+    scheduler: Any = None,
     space: SpaceLike = None,
+    keep_checkpoints: int = KEPT,
     lease: float | None = LEASE_SECONDS,
     clock: Callable[[], float] = time.time,
     _objectives: Problem | None = None,
 ) -> Study:
     """A study that exists; without a name, the only one in the storage.
 
-    `space` is needed only where options are objects that no store can keep, or to widen the space. Raises
+    `space` is needed only where options are objects that no store can keep, or to widen the space. Sampler and
+    scheduler are those that the study was made with, unless others are given. Raises
     StudyNotFound with the nearest name.
     """
     store = open_storage(storage)
@@ -557,8 +651,8 @@ def load_study(
     study = rows[study_name]
     created = store.read(study, 0, 1)[0].event
     assert isinstance(created, Created)
-    engine = _replayed(store, study, created, sampler)
-    session = Session(store, study, engine, clock, _has_space(created), lease)
+    engine = _replayed(store, study, created, sampler, scheduler)
+    session = Session(store, study, engine, clock, _has_space(created), lease, keep_checkpoints)
     session.sync()
     if _objectives is not None and _objectives.objectives != engine.problem.objectives:
         raise InvalidInput(
@@ -571,24 +665,31 @@ def load_study(
     return Study(study_name, session)
 
 
-def _replayed(store: Storage, study: int, created: Created, sampler: Any) -> Engine:
+def _replayed(store: Storage, study: int, created: Created, sampler: Any, scheduler: Any) -> Engine:
     """The engine of a study: from its snapshot where that fits, else from the beginning of its log."""
     kept = store.load_snapshot(study, snapshot.VERSION)
     if kept is not None:
-        engine = _fresh(created, sampler)
+        engine = _fresh(created, sampler, scheduler)
         try:
             snapshot.loads(engine, kept[1])
             return engine
         except (ValueError, KeyError, TypeError):
             pass  # a snapshot is an optimisation: where it does not fit, the log is replayed
-    return _fresh(created, sampler)
+    return _fresh(created, sampler, scheduler)
 
 
-def _fresh(created: Created, sampler: Any) -> Engine:
-    """An engine that has read nothing yet; `sampler` None stands for the one that the study was made with."""
-    chosen = plugins.find("sampler", sampler) if sampler is not None else plugins.from_spec("sampler", created.sampler)
-    planner = plugins.from_spec("scheduler", created.scheduler)
-    return Engine(Problem.from_json(created.problem), chosen, planner, created.seed)
+def _fresh(created: Created, sampler: Any, scheduler: Any) -> Engine:
+    """An engine that has read nothing yet; None stands for the plug-in that the study was made with."""
+
+    def chosen(kind: str, given: Any, kept: Mapping[str, Any]) -> Any:
+        return plugins.from_spec(kind, kept) if given is None else plugins.find(kind, given)
+
+    return Engine(
+        Problem.from_json(created.problem),
+        chosen("sampler", sampler, created.sampler),
+        chosen("scheduler", scheduler, created.scheduler),
+        created.seed,
+    )
 
 
 def _grow(session: Session, space: Space) -> None:
@@ -629,6 +730,7 @@ def tune(
     workers: int = 1,
     gpus_per_trial: float = 0,
     resources: Resources | None = None,
+    fidelity: Fidelity | Sequence[Fidelity] | None = None,
     sampler: Any = None,
     scheduler: Any = None,
     seed: int | None = 0,
@@ -637,25 +739,39 @@ def tune(
     target: float | None = None,
     patience: int | None = None,
     cost: float | None = None,
+    steps: int | None = None,
+    gain: float | None = None,
+    stoppers: Sequence[Stopper] = (),
     progress: str = "auto",
     callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
 ) -> Study:
     """Find the best configuration of an objective; runs again where it was left off when it is called again.
 
     `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
-    minimised. `n_trials` is the study's total, over all calls and workers; after `timeout` seconds no trial is started
-    any more, and where nothing else ends the study the default sampler looks for improvement per second of a trial's
-    duration. More than one worker, a GPU or limits in `resources` run trials in processes of their own. Without a
+    minimised. More than one worker, a GPU or limits in `resources` run trials in processes of their own. Without a
     `space` the objective's annotations declare it, or the objective suggests it. The study's name is the objective's,
     unless one is given.
+
+    It ends at the first of these that is given and reached. Over all calls and workers: `n_trials`; `cost`, in seconds
+    of trials; `steps`, the last step (epoch, say) that each trial reported, summed; `target`, a value of the first
+    objective; `patience`, in finished trials without a better one; `gain`, where the next hour is expected to improve
+    the only objective by less than this, or by less than the noise of the best result; `stoppers`, functions of
+    (history, now) that return a reason or None. And `timeout` seconds of this call: the trials that run then are cut,
+    and wait with their checkpoints for the next call to go on with them. Where only that ends the study the default
+    sampler looks for improvement per second of a trial's duration.
 
     >>> study = tune(lambda x: (x - 2) ** 2, {"x": Choice([0, 1, 2, 3, 4])}, n_trials=30, storage=None, progress="none")
     >>> study.best_params
     {'x': 2}
     """
-    if n_trials is None and timeout is None and target is None and patience is None and cost is None:
-        raise InvalidInput("tune() needs to know when to stop: give n_trials=, timeout=, target=, patience= or cost=")
-    limits = Limits(trials=n_trials, seconds=timeout, cost=cost, target=target, patience=patience)
+    limits = Limits(
+        trials=n_trials, seconds=timeout, cost=cost, steps=steps, target=target, patience=patience, gain=gain
+    )
+    if not limits.are_given and not stoppers:
+        raise InvalidInput(
+            "tune() needs to know when to stop: give n_trials=, timeout=, cost=, steps=, target=, patience=, gain= "
+            "or stoppers="
+        )
     if sampler is None and timeout is not None and n_trials is None:
         from kilter.samplers.auto import AutoSampler
 
@@ -669,6 +785,7 @@ def tune(
         directions=_directions(minimize, maximize),
         space=_declared_space(objective) if space is None else space,
         subject_to=subject_to,
+        fidelity=fidelity,
         seed=seed,
     )
     asked = resources or Resources(gpus=gpus_per_trial)
@@ -678,8 +795,17 @@ def tune(
         from kilter.executors.processes import Processes
 
         executor = Processes(objective, workers, asked, study.space)
-    study.run(executor, limits, None, (Exception,), callbacks, progress)
+    study.run(executor, limits, None, (Exception,), callbacks, progress, stoppers)
     return study
+
+
+def _by_gain(limits: Limits) -> list[Stopper]:
+    """The stopper that a limit on the expected gain stands for."""
+    if limits.gain is None:
+        return []
+    from kilter.analysis.gain import NotWorthIt  # loads SciPy
+
+    return [NotWorthIt(limits.gain)]
 
 
 def _directions(minimize: str | Sequence[str] | None, maximize: str | Sequence[str] | None) -> dict[str, str] | None:

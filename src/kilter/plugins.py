@@ -25,7 +25,21 @@ SAMPLERS = {
     "de": "kilter.samplers.de:DESampler",
     "nsga2": "kilter.samplers.nsga2:NSGA2Sampler",
 }
-SCHEDULERS = {"fifo": "kilter.schedulers.fifo:Fifo"}
+SCHEDULERS = {
+    "auto": "kilter.schedulers.auto:AutoScheduler",
+    "fifo": "kilter.schedulers.fifo:FifoScheduler",
+    "asha": "kilter.schedulers.asha:ASHAScheduler",
+    "hyperband": "kilter.schedulers.hyperband:HyperbandScheduler",
+    "pasha": "kilter.schedulers.pasha:PASHAScheduler",
+    "median": "kilter.schedulers.median:MedianScheduler",
+    "percentile": "kilter.schedulers.median:PercentileScheduler",
+    "threshold": "kilter.schedulers.threshold:ThresholdScheduler",
+    "patient": "kilter.schedulers.patient:PatientScheduler",
+    "curve": "kilter.schedulers.curve:CurveScheduler",
+    "race": "kilter.schedulers.race:RaceScheduler",
+    "pbt": "kilter.schedulers.pbt:PBTScheduler",
+    "pb2": "kilter.schedulers.pb2:PB2Scheduler",
+}
 
 TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
 

@@ -82,8 +82,13 @@ class FrozenTrial:
 
     @property
     def reports(self) -> dict[int, dict[str, float]]:
-        """All reported metrics by step."""
-        return {report.step: report.metrics for report in self._history.reports.of(self.number)}
+        """All reported metrics by step; those of folds are left out."""
+        return {r.step: r.metrics for r in self._history.reports.of(self.number) if r.fold is None}
+
+    @property
+    def folds(self) -> dict[int | str, float]:
+        """The latest reported value of the first objective by fold, instance or seed."""
+        return self._history.reports.folds(self.number, self._history.problem.objectives[0].name)
 
     @property
     def last_step(self) -> int | None:
@@ -104,6 +109,16 @@ class FrozenTrial:
     def failure(self) -> Failure | None:
         """Why the last attempt failed."""
         return self._record.failure
+
+    @property
+    def parent(self) -> int | None:
+        """The trial whose checkpoint it began with, if any."""
+        return self._record.parent
+
+    @property
+    def budget(self) -> dict[str, float]:
+        """How far its latest attempt goes along each fidelity."""
+        return dict(self._record.budget or {})
 
     @property
     def attempt(self) -> int:

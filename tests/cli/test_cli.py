@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from kilter.api import create_study, load_study
 from kilter.cli import VERBS, main
+from kilter.cli.specification import Specification
+from kilter.core.events import TrialState
+from kilter.core.interfaces import Outcome
+from kilter.core.parameter import Float
+from kilter.engine.limits import Limits
 
 TRAIN = """
 import json, sys
@@ -234,6 +240,29 @@ def test_the_help_needs_no_numpy_and_every_verb_has_one() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
     for verb in VERBS:
         assert "Usage: kilter" in ok(kilter(verb, "--help"))
+
+
+def test_paused_trials_are_listed_and_counted() -> None:
+    study = create_study(storage="sqlite:///kilter.db", study_name="train", space={"x": Float(0, 1)})
+    for state in (TrialState.PAUSED, TrialState.COMPLETE):
+        study._session.end(Outcome(study.ask().number, 1, state, {"value": 0.5}))
+    study._session.close()
+    assert "2: 1 complete, 1 paused" in ok(kilter("status"))
+    assert json.loads(ok(kilter("status", "--json")))["states"]["PAUSED"] == 1
+    assert "paused" in ok(kilter("trials"))
+    (shown,) = json.loads(ok(kilter("trials", "--state", "paused", "--json")))
+    assert (shown["number"], shown["state"]) == (0, "PAUSED")
+    assert ok(kilter("trial", "0")).startswith("trial 0: paused")
+    assert "train" in ok(kilter("ls"))
+
+
+def test_steps_and_gain_are_limits() -> None:
+    ok(run("--steps", "3", n=50))  # each trial reports one
+    assert json.loads(ok(kilter("status", "--json")))["trials"] == 3
+    ok(kilter("resume", "--gain", "0.5", "--steps", "4"))
+    budget = load_study(storage="sqlite:///kilter.db").user_attrs["run"]["budget"]
+    assert (budget["gain"], budget["steps"]) == (0.5, 4)
+    assert Specification.of({"budget": budget}).limits == Limits(trials=50, steps=4, gain=0.5)
 
 
 @pytest.mark.story

@@ -13,6 +13,7 @@ from kilter.core.codec import decode, dumps_state, encode, loads_state
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     Created,
+    Dropped,
     Ended,
     Enqueued,
     Failure,
@@ -41,16 +42,19 @@ attempts = st.integers(1, 3)
 def columns(draw):
     names = draw(st.lists(words, max_size=3, unique=True))
     rows = st.fixed_dictionaries({name: st.floats(allow_nan=False) for name in names})
-    return tuple(Report(step, draw(rows)) for step in draw(st.lists(steps, max_size=5)))
+    return tuple(Report(step, draw(rows), draw(folds)) for step in draw(st.lists(steps, max_size=5)))
 
 
-reports = columns() | st.lists(st.builds(Report, steps, metrics), max_size=4).map(tuple)
+folds = st.none() | st.integers(-5, 5) | words
+reports = columns() | st.lists(st.builds(Report, steps, metrics, folds), max_size=4).map(tuple)
 failures = st.none() | st.builds(Failure, words, words, words)
 events = st.one_of(
     st.builds(Created, attrs, attrs, attrs, st.integers(), times),
     st.builds(SpaceExtended, attrs, times),
     st.builds(Enqueued, trials, configs, times, st.none() | words, attrs),
-    st.builds(Started, trials, attempts, configs, words, trials, times, st.booleans()),
+    st.builds(
+        Started, trials, attempts, configs, words, trials, times, st.booleans(), st.none() | trials, st.none() | metrics
+    ),
     st.builds(Reported, trials, attempts, reports.filter(len), times),
     st.builds(
         Ended,
@@ -64,6 +68,7 @@ events = st.one_of(
         failures,
         st.booleans(),
     ),
+    st.builds(Dropped, trials, attempts, words, times),
     st.builds(Noted, st.none() | trials, attrs, times),
 )
 

@@ -43,13 +43,17 @@ def move(history, number, state, params=None, metrics=None):
     trial = history[number]
     history.running.pop(number, None)
     history.waiting.pop(number, None)
+    history.paused.pop(number, None)
     trial.state = state
     if params is not None:
         trial.params = params
+        history.changed(number)
     if state is TrialState.RUNNING:
         history.running[number] = trial
     elif state is TrialState.WAITING:
         history.waiting[number] = trial
+    elif state is TrialState.PAUSED:
+        history.paused[number] = trial
     else:
         trial.metrics = metrics or {}
         history.settle(trial)
@@ -155,26 +159,39 @@ def test_the_front_of_one_objective_is_the_best_and_its_equals():
 # Reports.
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.lists(METRICS, min_size=1, max_size=120)), max_size=8), st.booleans())
+FOLDS = st.sampled_from([None, None, 0, 1, "tsp"])
+BATCHES = st.lists(st.tuples(METRICS, FOLDS), min_size=1, max_size=120)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), BATCHES), max_size=8), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_reports_are_kept_by_trial(batches, restored):
     reports, told = Reports(), {}
     for number, rows in batches:
         start = len(told.setdefault(number, []))
-        batch = tuple(Report(start + i, row) for i, row in enumerate(rows))
+        batch = tuple(Report(start + i, row, fold) for i, (row, fold) in enumerate(rows))
         told[number] += batch
         reports.extend(number, batch)
         if restored:
-            arrays, reports = reports.arrays(), Reports()
-            reports.restore(arrays)
+            arrays, labels, reports = reports.arrays(), reports.labels, Reports()
+            reports.restore(arrays, labels)
     assert reports.count == sum(map(len, told.values()))
     for number in range(4):
         rows = told.get(number, [])
-        assert [report.step for report in reports.of(number)] == [report.step for report in rows]
+        assert [(r.step, r.fold) for r in reports.of(number)] == [(r.step, r.fold) for r in rows]
+        assert reports.furthest.get(number, 0) == max((r.step for r in rows), default=0)
         for name in ("loss", "acc", "never"):
             steps, values = reports.curve(number, name)
-            assert steps.tolist() == [report.step for report in rows]
-            np.testing.assert_array_equal(values, [report.metrics.get(name, math.nan) for report in rows])
+            whole = [r for r in rows if r.fold is None]
+            assert steps.tolist() == [r.step for r in whole]
+            np.testing.assert_array_equal(values, [r.metrics.get(name, math.nan) for r in whole])
+            latest = {r.fold: r.metrics.get(name, math.nan) for r in rows if r.fold is not None}
+            known = reports.folds(number, name)
+            if name in reports.metrics:
+                assert list(known) == list(dict.fromkeys(r.fold for r in rows if r.fold is not None))
+                np.testing.assert_array_equal(list(known.values()), [latest[fold] for fold in known])
+            else:
+                assert known == {}
 
 
 def test_seconds():

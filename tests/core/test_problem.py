@@ -111,3 +111,48 @@ def test_directions_in_the_words_of_create_study():
     assert [o.sign for o in TWO.objectives] == [1.0, -1.0]
     assert NAMED.metric_names == ("loss", "latency")
     assert ONE.with_space(Space({"a": Float(0, 1)})).space.names == ("a",)
+
+
+# Fidelities.
+
+ENDS = st.tuples(st.floats(1e-3, 1e3), st.floats(1, 1e4), st.floats(1.2, 8)).map(lambda e: (e[0], e[0] * e[1], e[2]))
+WHOLE = st.tuples(st.integers(1, 100), st.integers(0, 10_000), st.floats(1.2, 8)).map(
+    lambda e: (e[0], sum(e[:2]), e[2])
+)
+
+
+@given(ENDS | WHOLE)
+def test_levels_rise_by_eta_to_the_end(ends):
+    fidelity = Fidelity("epochs", *ends)
+    levels = fidelity.levels()
+    assert levels == sorted(set(levels))
+    assert levels[-1] == fidelity.high
+    assert all(fidelity.low <= level <= fidelity.high for level in levels)
+    assert (levels[0] - 0.5 * fidelity.is_whole) / fidelity.eta < fidelity.low  # there is no room for another one
+    assert all(isinstance(level, int) for level in levels) or not fidelity.is_whole
+    steps = [fidelity.step(level) for level in levels]
+    assert steps == sorted(steps)
+    assert min(steps) >= 1
+
+
+@given(st.lists(ENDS | WHOLE, min_size=1, max_size=3), st.floats(1e-6, 1))
+def test_a_budget_is_within_all_fidelities(ends, share):
+    problem = Problem(fidelities=tuple(Fidelity(f"f{i}", *e) for i, e in enumerate(ends)))
+    budget = problem.budget(share)
+    for fidelity in problem.fidelities:
+        assert fidelity.low <= budget[fidelity.name] <= fidelity.high
+        assert budget[fidelity.name] <= problem.full_budget[fidelity.name] == fidelity.high
+    assert problem.budget(1.0) == problem.full_budget
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "what"),
+    [
+        ([Fidelity("x", 1, 9)], "'x' is a parameter"),
+        ([Fidelity("e", 1, 9), Fidelity("e", 1, 3)], "'e' is a parameter, or there twice"),
+        (["epochs"], "kilter.Fidelity"),
+    ],
+)
+def test_fidelities_that_cannot_be(fidelity, what):
+    with pytest.raises(InvalidInput, match=what):
+        Problem.of(Space({"x": Float(0, 1)}), fidelity=fidelity)

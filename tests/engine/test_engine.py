@@ -33,7 +33,7 @@ from kilter.core.space import Space
 from kilter.engine.engine import Engine
 from kilter.engine.lifecycle import ATTEMPTS
 from kilter.samplers import EvolutionSampler, GridSampler, RandomSampler
-from kilter.schedulers.fifo import Fifo
+from kilter.schedulers.fifo import FifoScheduler
 
 SPACE = Space({"x": Float(0, 1), "n": Int(1, 5)})
 STATES = list(TrialState)
@@ -41,7 +41,8 @@ FINISHED = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
 
 
 def fresh(sampler=None, problem=None):
-    return Engine(problem or Problem(SPACE), sampler or EvolutionSampler(population=4, tournament=2), Fifo(), 5)
+    chosen = sampler or EvolutionSampler(population=4, tournament=2)
+    return Engine(problem or Problem(SPACE), chosen, FifoScheduler(), 5)
 
 
 def fed(entries, **kwargs):
@@ -309,7 +310,7 @@ def test_a_sampler_that_is_not_able_is_refused_early():
 
     finite, parent = Space({"a": Int(0, 3)}), Choice(["u", "v"])
     conditional = Space({"p": parent, "a": Int(0, 3).when(p="u")})
-    Engine(Problem(finite), Modest(), Fifo(), 0)
+    Engine(Problem(finite), Modest(), FifoScheduler(), 0)
     for problem, words in [
         (Problem(finite, (Objective("a"), Objective("b"))), "objective"),
         (Problem(finite, constraints=(Constraint("m", "<=", 1.0),)), "constraint"),
@@ -317,4 +318,4 @@ def test_a_sampler_that_is_not_able_is_refused_early():
         (Problem(SPACE), "continuous"),
     ]:
         with pytest.raises(IncapableSampler, match=words):
-            Engine(problem, Modest(), Fifo(), 0)
+            Engine(problem, Modest(), FifoScheduler(), 0)

@@ -3,12 +3,16 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import Failure, TrialState
+from kilter.core.events import Ended, Failure, Report, Started, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.engine.limits import Ledger, Limits
+from kilter.samplers import RandomSampler
+from kilter.testing.sampler import Log
 
 DONE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
@@ -31,28 +35,28 @@ def reached(limits, *ends, **kwargs):
     return ledger.reached(limits, history)
 
 
-@pytest.mark.parametrize("name", ["trials", "patience", "failures"])
+@pytest.mark.parametrize("name", ["trials", "steps", "patience", "failures"])
 @pytest.mark.parametrize("value", [-1, 1.5, True, False])
 def test_counts_are_whole(name, value):
     with pytest.raises(InvalidInput, match=name):
         Limits(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["seconds", "cost"])
+@pytest.mark.parametrize("name", ["seconds", "cost", "gain"])
 @pytest.mark.parametrize("value", [-0.1, math.nan])
 def test_amounts_are_not_negative(name, value):
     with pytest.raises(InvalidInput, match=name):
         Limits(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["trials", "patience", "failures"])
+@pytest.mark.parametrize("name", ["trials", "steps", "patience", "failures"])
 @pytest.mark.parametrize("value", [math.inf, math.nan, "many"])
 def test_counts_that_are_no_numbers(name, value):
     with pytest.raises(InvalidInput, match=name):
         Limits(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["seconds", "cost", "target"])
+@pytest.mark.parametrize("name", ["seconds", "cost", "gain", "target"])
 def test_amounts_that_are_no_numbers(name):
     with pytest.raises(InvalidInput, match=name):
         Limits(**{name: "much"})
@@ -67,10 +71,56 @@ def test_no_limit_is_never_reached():
     assert reached(Limits(), *[(DONE, 1.0)] * 50) is None
 
 
-def test_cost_counts_every_finished_trial():
-    ends = [(DONE, 1.0), (FAIL, "E"), (PRUNED, 2.0)]
-    assert reached(Limits(cost=3.5), *ends) is None
-    assert reached(Limits(cost=3.0), *ends)
+@pytest.mark.parametrize("name", ["trials", "seconds", "cost", "steps", "target", "patience", "gain"])
+def test_a_limit_of_nought_is_given(name):
+    assert Limits(**{name: 0}).are_given
+
+
+def test_a_row_of_failures_is_no_limit_that_is_given():
+    assert not Limits(failures=3).are_given
+
+
+def attempted(*attempts):
+    """The engine after attempts at trials, one second each; (state, reports) or (kind of failure, reports)."""
+    log = Log(RandomSampler(), Problem())
+    waiting = None
+    for end, reports in attempts:
+        fresh = waiting is None
+        number = len(log.engine.history) if fresh else waiting
+        attempt = 1 if fresh else log.engine.history[number].attempt + 1
+        log.write(Started(number, attempt, {}, "w", log.engine.position, 0.0, fresh=fresh))
+        failure = Failure(end) if isinstance(end, str) else None
+        state = FAIL if failure else end
+        metrics = {"value": 1.0} if state is DONE else {}
+        log.write(Ended(number, attempt, state, metrics, 1.0, tuple(Report(s, {}) for s in reports), failure=failure))
+        waiting = None if log.engine.history[number].is_finished else number
+    return log.engine
+
+
+def test_cost_counts_every_attempt_but_lost_ones():
+    engine = attempted((DONE, ()), ("E", ()), (PRUNED, ()), (TrialState.PAUSED, ()), ("lost", ()), (DONE, ()))
+    assert engine.ledger.reached(Limits(cost=5.5), engine.history) is None
+    assert engine.ledger.reached(Limits(cost=5.0), engine.history) == "5 s of trials are spent (limit 5)"
+
+
+@given(st.lists(st.lists(st.integers(0, 50), max_size=5), max_size=8))
+def test_steps_are_the_last_of_each_trial(trials):
+    engine = attempted(*[(DONE, dict.fromkeys(steps)) for steps in trials])
+    spent = sum(max(steps, default=0) for steps in trials)
+    assert engine.ledger.steps == spent
+    assert engine.ledger.reached(Limits(steps=spent), engine.history)
+    assert engine.ledger.reached(Limits(steps=spent + 1), engine.history) is None
+
+
+def test_steps_of_a_paused_trial_are_spent_once():
+    engine = attempted((TrialState.PAUSED, (1, 2, 3)), (DONE, (4, 5)), (PRUNED, (1,)))
+    assert engine.ledger.reached(Limits(steps=6), engine.history) == "6 steps of trials are spent (limit 6)"
+    assert engine.ledger.reached(Limits(steps=7), engine.history) is None
+
+
+def test_a_limit_on_steps_that_nobody_reports_ends_the_study():
+    assert reached(Limits(steps=100), *[(DONE, 1.0)] * 9) is None
+    assert "no trial has reported a step" in reached(Limits(steps=100), *[(DONE, 1.0)] * 10)
 
 
 @pytest.mark.parametrize(("way", "good", "bad"), [("minimize", 0.5, 2.0), ("maximize", 2.0, 0.5)])

@@ -17,7 +17,7 @@ from kilter.core.problem import Objective, Problem
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.samplers import AutoSampler, EvolutionSampler, RandomSampler
-from kilter.schedulers.fifo import Fifo
+from kilter.schedulers.fifo import FifoScheduler
 from kilter.testing.sampler import Log, eventful, rich_space
 
 PROBLEM = Problem(rich_space(), (Objective("loss"), Objective("speed", "maximize")))
@@ -75,7 +75,7 @@ def test_metrics_may_have_any_name(names):
 def test_another_sampler_does_not_fit():
     for sampler in (AutoSampler(), EvolutionSampler(population=7, tournament=2)):
         with pytest.raises(ValueError, match="another sampler"):
-            snapshot.loads(Engine(PROBLEM, sampler, Fifo(), 7), DATA)
+            snapshot.loads(Engine(PROBLEM, sampler, FifoScheduler(), 7), DATA)
 
 
 def test_every_truncation_is_refused():

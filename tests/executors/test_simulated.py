@@ -2,8 +2,9 @@
 
 import pytest
 
+from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, TrialPruned
-from kilter.core.events import TrialState
+from kilter.core.events import Report, TrialState
 from kilter.core.interfaces import Outcome, Progress
 from kilter.executors.simulated import Simulated, VirtualClock
 from kilter.testing.executor import task
@@ -38,7 +39,7 @@ def test_reports_come_at_their_times_and_the_last_is_the_result():
     for step in range(3):
         (message,) = executor.wait(None)
         assert isinstance(message, Progress)
-        assert message.reports[0] == (step, {"loss": 1.0 - step})
+        assert message.reports[0] == Report(step, {"loss": 1.0 - step})
         assert message.reply is None
         assert clock() == 10.0 * (step + 1)
     (outcome,) = executor.wait(None)
@@ -50,8 +51,8 @@ def test_an_answer_prunes():
     clock = VirtualClock()
     executor = Simulated(curve, 1, clock)
     executor.submit(task(judged=True, x=1.0))
-    for stop in (False, True):
-        executor.wait(None)[0].reply(stop)
+    for verdict in (Verdict.CONTINUE, Verdict.STOP):
+        executor.wait(None)[0].reply(verdict)
     (outcome,) = executor.wait(None)
     assert outcome.state is TrialState.PRUNED
     assert outcome.metrics == {"loss": 0.0}

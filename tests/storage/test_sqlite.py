@@ -11,7 +11,7 @@ import time
 import pytest
 
 from kilter.core.errors import StorageError, StorageTooNew, StorageUnsafe
-from kilter.core.events import Ended, Failure, Noted, Report, TrialState
+from kilter.core.events import Dropped, Ended, Failure, Noted, Report, Started, TrialState
 from kilter.storage import sqlite
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.testing.storage import StorageSuite, created, ended, every_kind, started, waiting
@@ -95,7 +95,7 @@ def test_the_view_of_trials(storage):
 def test_each_body_is_json_for_sqlite(storage):
     study = storage.create("a", created())
     storage.append(study, [*every_kind(), ended(3, loss=float("nan")), Noted(0, {"x": float("inf")}, 1.0)], 1)
-    assert storage._connection.execute("SELECT min(json_valid(body)), count(*) FROM event").fetchone() == (1, 14)
+    assert storage._connection.execute("SELECT min(json_valid(body)), count(*) FROM event").fetchone() == (1, 19)
 
 
 # Processes.
@@ -165,8 +165,24 @@ def test_32_processes_create_the_file_at_once(tmp_path):
 
 def test_a_newer_file(storage):
     storage._connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StorageTooNew, match=r"99.*up to 1.*upgrade kilter"):
+    with pytest.raises(StorageTooNew, match=r"99.*up to 2.*upgrade kilter"):
         SQLiteStorage(storage.path)
+
+
+def test_the_view_of_a_paused_trial(storage):
+    """Paused, running again, paused, and dropped at last."""
+    study = storage.create("a", created())
+
+    def state():
+        return storage._connection.execute("SELECT state, attempt, budget FROM trials").fetchone()
+
+    storage.append(study, [Started(0, 1, {}, "w", 0, 1.0, budget={"epochs": 3})])
+    storage.append(study, [Ended(0, 1, TrialState.PAUSED, {"loss": 1.0}, 2.0)])
+    assert state() == ("paused", 1, '{"epochs":3}')
+    storage.append(study, [Started(0, 2, {}, "w", 0, 3.0, fresh=False, budget={"epochs": 9})])
+    assert state() == ("running", 2, '{"epochs":9}')
+    storage.append(study, [Ended(0, 2, TrialState.PAUSED, {"loss": 1.0}, 4.0), Dropped(0, 2, "behind", 5.0)])
+    assert state() == ("pruned", 2, '{"epochs":9}')
 
 
 def test_an_older_file_is_migrated(storage, monkeypatch):
@@ -175,7 +191,7 @@ def test_an_older_file_is_migrated(storage, monkeypatch):
     monkeypatch.setattr(sqlite, "MIGRATIONS", (*sqlite.MIGRATIONS, more))
     newer = SQLiteStorage(storage.path)
     assert newer.read(study) == [(1, created())]
-    assert newer._connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert newer._connection.execute("PRAGMA user_version").fetchone() == (3,)
     assert newer._connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
 
 

@@ -65,7 +65,7 @@ def test_a_killed_trial_comes_back_with_its_checkpoint(tmp_path: Path) -> None:
     assert second.wait(timeout=60) == 0
     study = check_whole(url, 10)
     assert study.trials[4].attempt == 2
-    (steps,) = (tmp_path / "k.db.trials").glob("*/4/steps")
+    (steps,) = (tmp_path / "k.db.trials").glob("*/4/2/steps")
     assert steps.read_text() == "12"
 
 

@@ -24,9 +24,17 @@ def budget(function: F) -> F:
     for add in reversed(
         [
             click.option("-n", "--trials", type=int, help="How many trials the study may have in total."),
-            click.option("-t", "--time", metavar="2h30m", help="How long this run may last."),
+            click.option(
+                "-t", "--time", metavar="2h30m", help="How long this run may last; what runs then is cut and resumed."
+            ),
             click.option("-j", "--jobs", type=int, help="How many trials run at once; -1: one a core."),
+            click.option(
+                "--steps", type=int, help="How many reported steps (epochs, say) the study may spend in total."
+            ),
             click.option("--target", type=float, help="Stop once the objective is this good."),
+            click.option(
+                "--gain", type=float, help="Stop once the next hour is expected to bring less than this, or than noise."
+            ),
             click.option("--strict", is_flag=True, help="Exit with 6 where the target was not reached."),
             click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file."),
             options.progress,
@@ -39,11 +47,8 @@ def budget(function: F) -> F:
     return function
 
 
-def overlay(
-    document: dict[str, Any], trials: int | None, time: str | None, jobs: int | None, target: float | None
-) -> None:
-    """Write the options that were given over the document's budget."""
-    given = {"trials": trials, "time": time, "jobs": jobs, "target": target}
+def overlay(document: dict[str, Any], **given: Any) -> None:
+    """Write the options of `budget` that were given over those of the document."""
     changes = {key: value for key, value in given.items() if value is not None}
     if changes:
         document["budget"] = {**document.get("budget", {}), **changes}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TABLES: dict[str, tuple[str, ...]] = {
     "objective": ("metric", "goal", "minimize", "maximize", "constraints"),
-    "budget": ("trials", "time", "jobs", "trial_timeout", "target", "patience", "cost"),
+    "budget": ("trials", "time", "jobs", "trial_timeout", "target", "patience", "cost", "steps", "gain"),
     "command": ("argv", "env", "cwd", "shell", "gpus_per_trial", "cpus_per_trial", "files"),
     "prune": ("method",),
 }
@@ -226,17 +226,20 @@ class Specification:
         from kilter.engine.limits import Limits
 
         budget = self._table("budget")
-        numbers = {key: _number(key, budget.get(key)) for key in ("trials", "target", "patience")}
+        numbers = {key: _number(key, budget.get(key)) for key in ("trials", "steps", "target", "patience", "gain")}
         spans = {key: None if budget.get(key) is None else duration(budget[key]) for key in ("time", "cost")}
-        if all(value is None for value in (*numbers.values(), *spans.values())):
-            raise InvalidInput("nothing says when to stop: give -n TRIALS, -t TIME or --target, or a [budget]")
-        return Limits(
+        limits = Limits(
             trials=_whole("trials", numbers["trials"]),
             seconds=spans["time"],
             cost=spans["cost"],
+            steps=_whole("steps", numbers["steps"]),
             target=numbers["target"],
             patience=_whole("patience", numbers["patience"]),
+            gain=numbers["gain"],
         )
+        if not limits.are_given:
+            raise InvalidInput("nothing says when to stop: give -n TRIALS, -t TIME or --target, or a [budget]")
+        return limits
 
     @property
     def jobs(self) -> int:

@@ -6,10 +6,11 @@ The kind is the third part of the event's identity, where it has one, so a late 
     created    problem, sampler, scheduler, seed           reported   reports
     extended   parameters                                  ended      state, metrics, reports?, params?, failure?
     enqueued   params, worker?, attrs?                     late       as ended
-    started    params, worker, seen, fresh? (false)        noted      attrs
+    started    params, worker, seen, fresh? (false),       dropped    reason
+               parent?, budget?                            noted      attrs
 
 Reports are columns, `{"steps": [1, 2], "metrics": {"loss": [0.5, 0.4]}}`, or where they do not share their names
-rows, `{"steps": [1, 2], "rows": [{"loss": 0.5}, {}]}`.
+rows, `{"steps": [1, 2], "rows": [{"loss": 0.5}, {}]}`; with `"folds": [0, null]` where any is about one.
 
 The body is strict JSON, so that SQL can read it: a metric that is not finite is the string "inf", "-inf" or "nan".
 Elsewhere such a number is `{"$float": "inf"}`, and a dict that could be mistaken for a mark is `{"$dict": {…}}`. Marks
@@ -24,6 +25,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,6 +33,7 @@ import numpy as np
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     Created,
+    Dropped,
     Ended,
     Enqueued,
     Event,
@@ -51,6 +54,7 @@ STATES = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
     TrialState.WAITING: "waiting",
+    TrialState.PAUSED: "paused",
 }
 """The words for a state in a body, chosen for whoever reads the database with plain SQL."""
 
@@ -78,7 +82,7 @@ def decode(kind: str, number: int | None, attempt: int, time: float, body: str) 
     """The event that `encode` made into this kind and body.
 
     >>> decode("started", 7, 0, 0.0, '{"params":{"lr":0.1},"worker":"w1","seen":12}')
-    Started(number=7, attempt=0, params={'lr': 0.1}, worker='w1', seen=12, time=0.0, fresh=True)
+    Started(number=7, attempt=0, params={'lr': 0.1}, worker='w1', seen=12, ...)
     """
     try:
         data, _ = _scan(body, 0)
@@ -121,6 +125,10 @@ def _started_row(event: Started) -> tuple[str, dict[str, Any]]:
     body: dict[str, Any] = {"params": dict(event.params), "worker": event.worker, "seen": event.seen}
     if not event.fresh:
         body["fresh"] = False
+    if event.parent is not None:
+        body["parent"] = event.parent
+    if event.budget is not None:
+        body["budget"] = dict(event.budget)
     return "started", body
 
 
@@ -140,6 +148,10 @@ def _ended_row(event: Ended) -> tuple[str, dict[str, Any]]:
     return "late" if event.late else "ended", body
 
 
+def _dropped_row(event: Dropped) -> tuple[str, dict[str, Any]]:
+    return "dropped", {"reason": event.reason}
+
+
 def _noted_row(event: Noted) -> tuple[str, dict[str, Any]]:
     return "noted", {"attrs": dict(event.attrs)}
 
@@ -147,10 +159,16 @@ def _noted_row(event: Noted) -> tuple[str, dict[str, Any]]:
 def _columns(reports: Sequence[Report]) -> dict[str, Any]:
     steps = [report[0] for report in reports]
     rows = [report[1] for report in reports]
+    folds = [report[2] for report in reports]
+    data: dict[str, Any] = {"steps": steps}
     names = list(rows[0]) if rows else []
     if all([*row] == names for row in rows):  # the order too
-        return {"steps": steps, "metrics": {name: [row[name] for row in rows] for name in names}}
-    return {"steps": steps, "rows": rows}
+        data["metrics"] = {name: [row[name] for row in rows] for name in names}
+    else:
+        data["rows"] = rows
+    if any(fold is not None for fold in folds):
+        data["folds"] = folds
+    return data
 
 
 _ROWS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
@@ -160,6 +178,7 @@ _ROWS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
     Started: _started_row,
     Reported: _reported_row,
     Ended: _ended_row,
+    Dropped: _dropped_row,
     Noted: _noted_row,
 }
 
@@ -180,7 +199,18 @@ def _enqueued(number: int | None, attempt: int, time: float, data: dict[str, Any
 
 
 def _started(number: int, attempt: int, time: float, data: dict[str, Any]) -> Started:
-    return Started(number, attempt, data["params"], data["worker"], data["seen"], time, data.get("fresh", True))
+    get = data.get
+    return Started(
+        number,
+        attempt,
+        data["params"],
+        data["worker"],
+        data["seen"],
+        time,
+        get("fresh", True),
+        get("parent"),
+        get("budget"),
+    )
 
 
 def _reported(number: int, attempt: int, time: float, data: dict[str, Any]) -> Reported:
@@ -203,6 +233,10 @@ def _ended(number: int, attempt: int, time: float, data: dict[str, Any], late: b
     )
 
 
+def _dropped(number: int, attempt: int, time: float, data: dict[str, Any]) -> Dropped:
+    return Dropped(number, attempt, data["reason"], time)
+
+
 def _noted(number: int | None, attempt: int, time: float, data: dict[str, Any]) -> Noted:
     return Noted(number, data["attrs"], time)
 
@@ -222,7 +256,12 @@ def _reports(data: dict[str, Any]) -> tuple[Report, ...]:
         rows = [{} for _ in steps]
     if len(rows) != len(steps):
         raise ValueError(f"{len(steps)} steps, {len(rows)} reports")
-    return tuple(map(_make_report, zip(steps, rows)))
+    folds = data.get("folds")
+    if folds is None:
+        return tuple(map(_make_report, zip(steps, rows, repeat(None))))
+    if len(folds) != len(steps):
+        raise ValueError(f"{len(steps)} steps, {len(folds)} folds")
+    return tuple(map(_make_report, zip(steps, rows, folds)))
 
 
 _make_report: Callable[[Any], Report] = partial(tuple.__new__, Report)  # Report._make without its Python frame
@@ -237,6 +276,7 @@ _EVENTS: dict[str, Callable[..., Event]] = {
     "reported": _reported,
     "ended": _ended,
     "late": partial(_ended, late=True),
+    "dropped": _dropped,
     "noted": _noted,
 }
 
@@ -310,9 +350,9 @@ def _unmark_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _map_reports(reports: dict[str, Any], each: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
     """The same reports with `each` applied to every row of metrics."""
     if "rows" in reports:
-        return {"steps": reports["steps"], "rows": [each(row) for row in reports["rows"]]}
+        return {**reports, "rows": [each(row) for row in reports["rows"]]}
     columns = {name: [each({name: value})[name] for value in column] for name, column in reports["metrics"].items()}
-    return {"steps": reports["steps"], "metrics": columns}
+    return {**reports, "metrics": columns}
 
 
 def _metric_text(value: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from hashlib import blake2b
 from typing import Any, NamedTuple, Union
 
 from kilter.core.parameter import Plain
@@ -23,6 +24,8 @@ class TrialState(IntEnum):
     PRUNED = 2
     FAIL = 3
     WAITING = 4
+    PAUSED = 5
+    """Put aside with its checkpoint, at the scheduler's wish; Optuna has no such state."""
 
     def is_finished(self) -> bool:
         """Whether the trial will not change any more."""
@@ -35,6 +38,10 @@ LOST = "lost"
 
 INTERRUPTED = "interrupted"
 """The kind of failure of an attempt that its own worker broke off; its trial goes back to the queue."""
+
+
+CONFIRMS = "confirms"
+"""The attribute of a trial that scores an earlier one, whose number it holds, once more; no scheduler judges it."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,22 @@ class Failure:
 
 
 class Report(NamedTuple):
-    """Metrics that a trial reported at a step, a non-negative whole number."""
+    """Metrics that a trial reported at a step, a non-negative whole number, of all of it or of one fold.
+
+    A fold is any part that an evaluation is the mean of: a fold of the data, an instance, a seed.
+    """
 
     step: int
     metrics: dict[str, float]
+    fold: int | str | None = None
+
+    @property
+    def key(self) -> int:
+        """The step, or below zero a digest of step and fold: what tells one report of an attempt from another."""
+        if self.fold is None:
+            return self.step
+        digest = blake2b(f"{self.step} {self.fold!r}".encode(), digest_size=7).digest()
+        return -1 - int.from_bytes(digest, "big")
 
 
 @dataclass(frozen=True)
@@ -108,7 +127,8 @@ class Enqueued:
 class Started:
     """An attempt at a trial began on `worker`. `seen` is how far in the log its sampler had read.
 
-    `fresh` says that this also creates the trial, which is refused where the number is taken.
+    `fresh` says that this also creates the trial, which is refused where the number is taken. A first attempt with a
+    `parent` begins with a copy of that trial's checkpoint. `budget` is how far it goes along each fidelity.
     """
 
     number: int
@@ -118,6 +138,8 @@ class Started:
     seen: int
     time: float
     fresh: bool = True
+    parent: int | None = None
+    budget: Mapping[str, float] | None = None
 
     @property
     def identity(self) -> tuple[int, int, str, int]:
@@ -130,7 +152,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Reported:
-    """A running trial reported metrics, in one or more steps; the first step is part of the identity."""
+    """A running trial reported metrics, once or more; the first report is part of the identity."""
 
     number: int
     attempt: int
@@ -141,7 +163,7 @@ class Reported:
 
     @property
     def identity(self) -> tuple[int, int, str, int]:
-        return self.number, self.attempt, "reported", self.reports[0].step
+        return self.number, self.attempt, "reported", self.reports[0].key
 
 
 @dataclass(frozen=True)
@@ -169,6 +191,22 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """A paused trial will never go on: it counts as pruned, with the metrics it had."""
+
+    number: int
+    attempt: int
+    reason: str
+    time: float
+
+    creates = False
+
+    @property
+    def identity(self) -> tuple[int, int, str, int]:
+        return self.number, self.attempt, "dropped", 0
+
+
+@dataclass(frozen=True)
 class Noted:
     """Attributes set by the user or an observer, on a trial or (number None) on the study."""
 
@@ -180,7 +218,7 @@ class Noted:
     creates = False
 
 
-Event = Union[Created, SpaceExtended, Enqueued, Started, Reported, Ended, Noted]
+Event = Union[Created, SpaceExtended, Enqueued, Started, Reported, Ended, Dropped, Noted]
 
 
 class Entry(NamedTuple):

@@ -3,7 +3,7 @@
     number → Trial     the record: state, configuration, metrics, attempt, times
     matrix   (n, d)    configurations in the unit cube, NaN where inactive
     values   (n, m)    objectives, times their sign so that smaller is better; NaN where unknown
-    reports            flat arrays: trial, step, and a column for each metric ever reported
+    reports            flat arrays: trial, step, fold, and a column for each metric ever reported
 
 Columns are NumPy arrays grown in place; trials that are running, waiting or failed have their rows too.
 """
@@ -11,7 +11,7 @@ Columns are NumPy arrays grown in place; trials that are running, waiting or fai
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +42,16 @@ class Trial:
     """How many trials before it had their configuration from the sampler."""
     started: float | None = None
     ended: float | None = None
+    earlier: float = 0.0
+    """Seconds of the attempts that it was paused after."""
     seen: int = 0
     """How far in the log its sampler had read when it chose the configuration."""
+    losses: int = 0
+    """How many of its attempts ended because their worker vanished."""
+    parent: int | None = None
+    """The trial whose checkpoint it began with."""
+    budget: dict[str, float] | None = None
+    """How far its latest attempt goes along each fidelity."""
 
     @property
     def is_finished(self) -> bool:
@@ -52,8 +60,10 @@ class Trial:
 
     @property
     def seconds(self) -> float:
-        """How long its last attempt ran; NaN while that is not known."""
-        return self.ended - self.started if self.ended is not None and self.started is not None else math.nan
+        """How long its last attempt ran, and those before it that were paused; NaN while that is not known."""
+        if self.ended is None or self.started is None:
+            return math.nan
+        return self.earlier + self.ended - self.started
 
 
 class History:
@@ -66,6 +76,7 @@ class History:
         """How many trials had their configuration from the sampler."""
         self.running: dict[int, Trial] = {}
         self.waiting: dict[int, Trial] = {}
+        self.paused: dict[int, Trial] = {}
         self.finished: list[int] = []
         """Numbers in the order in which they ended."""
         self._values = np.full((64, len(problem.objectives)), np.nan)
@@ -111,7 +122,7 @@ class History:
             self._matrix = grown
         if self._encoded < n:
             self._matrix[self._encoded : n] = space.encode([t.params for t in self.trials[self._encoded :]])
-        # Rows are settled up to the first trial that still runs or waits.
+        # Rows are settled up to the first trial that still runs or waits for its first attempt.
         open_trials = [*self.running, *self.waiting]
         self._encoded = min(open_trials) if open_trials else n
         return self._matrix[:n]
@@ -121,7 +132,7 @@ class History:
         if trial.number != len(self.trials):
             raise ValueError(f"trial {trial.number} comes after {len(self.trials) - 1}: the log has a gap")
         trial.rank = self.sampled
-        self.sampled += not trial.enqueued
+        self.sampled += not trial.enqueued and trial.parent is None
         self.trials.append(trial)
         if len(self.trials) > len(self._values):
             self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])
@@ -132,6 +143,10 @@ class History:
         metrics = trial.metrics
         row = [metrics.get(objective.name, math.nan) for objective in self.problem.objectives]
         self._values[trial.number] = self._signs * row if len(row) > 1 else self._signs[0] * row[0]
+
+    def changed(self, number: int) -> None:
+        """The configuration of a trial is another one now: what was encoded of it and later ones is not used again."""
+        self._encoded = min(self._encoded, number)
 
     def with_state(self, *states: TrialState) -> list[Trial]:
         """The trials in any of the states, by number."""
@@ -150,8 +165,14 @@ class Reports:
 
     def __init__(self) -> None:
         self.count = 0
+        self.furthest: dict[int, int] = {}
+        """The largest step that each trial reported."""
+        self.labels: list[int | str] = []
+        """The folds that reports were about."""
+        self._places: dict[int | str, int] = {}
         self._trial = np.empty(256, dtype=np.int32)
         self._step = np.empty(256, dtype=np.int64)
+        self._fold = np.empty(256, dtype=np.int32)
         self._columns: dict[str, np.ndarray] = {}
         self._rows: dict[int, list[int]] = {}
 
@@ -161,9 +182,11 @@ class Reports:
         if stop > len(self._trial):
             self._grow(stop)
         self._trial[start:stop] = number
-        self._step[start:stop] = [report.step for report in reports]
-        for name in {name for _, metrics in reports for name in metrics}:
-            self._column(name)[start:stop] = [metrics.get(name, math.nan) for _, metrics in reports]
+        self._step[start:stop] = steps = [report.step for report in reports]
+        self._fold[start:stop] = [-1 if report.fold is None else self._place(report.fold) for report in reports]
+        self.furthest[number] = max(self.furthest.get(number, 0), *steps)
+        for name in {name for report in reports for name in report.metrics}:
+            self._column(name)[start:stop] = [report.metrics.get(name, math.nan) for report in reports]
         spans = self._rows.get(number)
         if spans is None:
             self._rows[number] = [start, stop]
@@ -172,6 +195,12 @@ class Reports:
         else:
             spans += [start, stop]
         self.count = stop
+
+    def _place(self, label: int | str) -> int:
+        if label not in self._places:
+            self._places[label] = len(self.labels)
+            self.labels.append(label)
+        return self._places[label]
 
     def _column(self, name: str) -> np.ndarray:
         if name not in self._columns:
@@ -182,18 +211,26 @@ class Reports:
         size = max(needed, 2 * len(self._trial))
         self._trial = np.concatenate([self._trial, np.zeros(size - len(self._trial), self._trial.dtype)])
         self._step = np.concatenate([self._step, np.zeros(size - len(self._step), self._step.dtype)])
+        self._fold = np.concatenate([self._fold, np.full(size - len(self._fold), -1, self._fold.dtype)])
         for name, column in self._columns.items():
             self._columns[name] = np.concatenate([column, np.full(size - len(column), np.nan)])
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything, for a snapshot: trial, step, and a column for each metric."""
-        columns = {f"metric {name}": column[: self.count] for name, column in self._columns.items()}
-        return {"trial": self._trial[: self.count], "step": self._step[: self.count], **columns}
+        """Everything but the labels, for a snapshot: trial, step, fold, and a column for each metric."""
+        columns: dict[str, np.ndarray] = {"trial": self._trial, "step": self._step, "fold": self._fold}
+        columns.update((f"metric {name}", column) for name, column in self._columns.items())
+        return {name: column[: self.count] for name, column in columns.items()}
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take over what `arrays` gave."""
-        self._trial, self._step = arrays["trial"], arrays["step"]
+    def restore(self, arrays: Mapping[str, np.ndarray], labels: Sequence[int | str]) -> None:
+        """Take over what `arrays` and `labels` gave."""
+        self._trial, self._step, self._fold = arrays["trial"], arrays["step"], arrays["fold"]
+        self.labels = list(labels)
+        self._places = {label: i for i, label in enumerate(labels)}
         self.count = len(self._trial)
+        if self.count:
+            largest = np.zeros(int(self._trial.max()) + 1, dtype=np.int64)
+            np.maximum.at(largest, self._trial, self._step)
+            self.furthest = {number: int(largest[number]) for number in np.unique(self._trial).tolist()}
         self._columns = {n[len("metric ") :]: c for n, c in arrays.items() if n.startswith("metric ")}
         borders = np.flatnonzero(np.diff(self._trial, prepend=-1)).tolist() if self.count else []
         for start, stop in zip(borders, [*borders[1:], self.count]):
@@ -206,15 +243,33 @@ class Reports:
         for start, stop in zip(spans[::2], spans[1::2]):
             for i in range(start, stop):
                 metrics = {name: float(column[i]) for name, column in self._columns.items()}
-                found.append(Report(int(self._step[i]), metrics))
+                fold = int(self._fold[i])
+                found.append(Report(int(self._step[i]), metrics, None if fold < 0 else self.labels[fold]))
         return found
 
     def curve(self, number: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
-        """Steps and values of one metric of a trial, each of shape (k,)."""
-        spans = self._rows.get(number, [])
-        rows = np.concatenate([np.arange(a, b) for a, b in zip(spans[::2], spans[1::2])]) if spans else np.empty(0, int)
+        """Steps and values of one metric of a trial in the order they came, each of shape (k,); folds left out."""
+        rows = self._rows_of(number)
+        rows = rows[self._fold[rows] < 0]
         column = self._columns.get(metric)
         return self._step[rows], column[rows] if column is not None else np.full(len(rows), np.nan)
+
+    def folds(self, number: int, metric: str) -> dict[int | str, float]:
+        """The latest value of one metric of a trial for each fold, in the order in which folds were first met."""
+        column = self._columns.get(metric)
+        rows = self._rows_of(number)
+        rows = rows[self._fold[rows] >= 0]
+        if column is None:
+            return {}
+        return {
+            self.labels[place]: float(value) for place, value in zip(self._fold[rows].tolist(), column[rows].tolist())
+        }
+
+    def _rows_of(self, number: int) -> np.ndarray:
+        spans = self._rows.get(number, [])
+        if not spans:
+            return np.empty(0, dtype=int)
+        return np.concatenate([np.arange(a, b) for a, b in zip(spans[::2], spans[1::2])])
 
     @property
     def metrics(self) -> Mapping[str, np.ndarray]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union, runtime_checkable
 
+from kilter.core.actions import Budget, Judgement, Plan, Start, Verdict
 from kilter.core.events import Created, Entry, Event, Failure, Report, TrialState
 from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
@@ -76,17 +77,49 @@ class Explaining(Protocol):
 
 
 class Scheduler(Protocol):
-    """Spends the budget: whether a running trial goes on after a report."""
+    """Spends the budget: what a free worker does, and whether a running trial goes on after a report.
 
-    @property
-    def judges(self) -> bool:
-        """Whether reports can end trials; where False, workers need not ask."""
+    A frozen dataclass of settings that subclasses this; what it does not define, runs every trial to its end. What it
+    learns lives in its state, which `started`, `reported` and `ended` change in the order of the log, on every replica
+    alike. `plan` and `judge` leave the state as it is.
+    """
+
+    judges: ClassVar[bool] = True
+    """Whether reports can end or pause trials; where False, workers need not ask."""
 
     def start(self, problem: Problem, seed: int) -> Any:
-        """The state before any trial."""
+        """The state before any trial: a dataclass of JSON-serialisable fields."""
 
-    def judge(self, state: Any, trial: Trial, history: History) -> str | None:
-        """A reason to stop the trial now, or None to let it go on."""
+    def started(self, state: Any, trial: Trial, history: History) -> None:
+        """An attempt began."""
+        return
+
+    def reported(self, state: Any, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+        """A running trial reported."""
+        return
+
+    def ended(self, state: Any, trial: Trial, history: History) -> None:
+        """An attempt ended: the trial is finished, paused, or waits for another attempt."""
+        return
+
+    def plan(self, state: Any, history: History) -> Plan:
+        """What a free worker does next; trials whose worker vanished go on before anybody asks."""
+        return Start()
+
+    def judge(self, state: Any, trial: Trial, history: History) -> Judgement:
+        """Whether a running trial, whose latest reports the state has, should end or pause; None to go on."""
+        return None
+
+
+class Stopper(Protocol):
+    """Says when a study has had enough: any function of this shape, asked whenever a worker is free.
+
+    >>> def at_fifty(history, now):
+    ...     return "fifty trials are enough" if len(history.finished) >= 50 else None
+    """
+
+    def __call__(self, history: History, now: float, /) -> str | None:
+        """The reason to start no more trials, or None to go on; `now` is the study's clock, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -183,12 +216,21 @@ class Task:
     """Problem.to_json(), from which a far worker builds the space."""
     seed: int
     directory: str | None
-    """Where the trial may keep checkpoints; the same for each attempt."""
+    """Where the attempt may keep checkpoints; it begins with what the attempt or the parent before it left."""
     judged: bool
     """Whether should_prune has to ask the scheduler."""
     declared: bool = True
     """Whether the configuration is the trial's from the start, or only what the objective will suggest."""
     attrs: dict[str, Any] = field(default_factory=dict)
+    budget: Budget | None = None
+    """How far to go along each fidelity."""
+    parent: int | None = None
+    """The trial whose checkpoint it began with."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The plain configuration with the budget beside it."""
+        return {**self.params, **(self.budget or {})}
 
 
 @dataclass(frozen=True)
@@ -211,12 +253,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """A running trial reported; `reply`, where given, takes whether it should stop and must be called."""
+    """A running trial reported; `reply`, where given, takes whether it should go on and must be called."""
 
     number: int
     attempt: int
     reports: tuple[Report, ...]
-    reply: Callable[[bool], None] | None = None
+    reply: Callable[[Verdict], None] | None = None
 
 
 Message = Union[Progress, Outcome]

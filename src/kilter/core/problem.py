@@ -1,4 +1,4 @@
-"""What is to be solved: a space, named objectives, constraints on metrics, and a fidelity axis."""
+"""What is to be solved: a space, named objectives, constraints on metrics, and fidelities."""
 
 from __future__ import annotations
 
@@ -72,7 +72,15 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """An axis along which a cheaper, rougher evaluation is possible, such as epochs from 1 to 81."""
+    """An axis along which a cheaper, rougher evaluation is possible, such as epochs from 1 to 81.
+
+    Where both ends are whole numbers so is all in between. Each level costs about `eta` times the one below.
+
+    >>> Fidelity("epochs", 1, 81).levels()
+    [1, 3, 9, 27, 81]
+    >>> Fidelity("rows", 0.1, 1.0).levels()
+    [0.1111111111111111, 0.3333333333333333, 1.0]
+    """
 
     name: str
     low: float
@@ -80,13 +88,36 @@ class Fidelity:
     eta: float = 3.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidInput(f"{self!r}: the name must be the argument of the objective that takes the budget")
         if not (0 < self.low <= self.high and math.isfinite(self.high)) or not 1 < self.eta < math.inf:
             raise InvalidInput(f"{self!r}: needs 0 < low <= high and eta > 1")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its values are whole numbers."""
+        return float(self.low).is_integer() and float(self.high).is_integer()
+
+    def at(self, share: float) -> float:
+        """The value that is this share of the highest one, at least the lowest."""
+        value = min(max(self.high * share, self.low), self.high)
+        return max(int(self.low), round(value)) if self.is_whole else float(value)
+
+    def levels(self) -> list[float]:
+        """Values from the lowest to the highest, each about `eta` times the one before, counted down from the end."""
+        shares = [1.0]
+        while self.high * shares[-1] / self.eta >= self.low * (1 - 1e-9):
+            shares.append(shares[-1] / self.eta)
+        return sorted({self.at(share) for share in shares})
+
+    def step(self, value: float) -> int:
+        """The step at which a result at this value is reported: the value, or thousandths of the highest one."""
+        return round(value) if self.is_whole else max(1, round(1000 * value / self.high))
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A space, one or more objectives, constraints and a fidelity; frozen, hashable, JSON.
+    """A space, one or more objectives, constraints and fidelities; frozen, hashable, JSON.
 
     >>> Problem(Space(), (Objective("loss"),)).objectives
     (Objective(name='loss', direction='minimize'),)
@@ -95,9 +126,10 @@ class Problem:
     space: Space = field(default_factory=Space)
     objectives: tuple[Objective, ...] = (Objective("value"),)
     constraints: tuple[Constraint, ...] = ()
-    fidelity: Fidelity | None = None
+    fidelities: tuple[Fidelity, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_fidelities()
         names = [objective.name for objective in self.objectives]
         if not names:
             raise InvalidInput("a problem needs at least one objective: say what to minimize or maximize")
@@ -111,7 +143,7 @@ class Problem:
         direction: Any = None,
         directions: Sequence[Any] | Mapping[str, Any] | None = None,
         subject_to: Mapping[str, str] | None = None,
-        fidelity: Fidelity | None = None,
+        fidelity: Fidelity | Sequence[Fidelity] | None = None,
     ) -> Problem:
         """The problem in the words of create_study: one direction, a list of them, or {metric: direction}."""
         if direction is not None and directions is not None:
@@ -123,7 +155,39 @@ class Problem:
         else:
             objectives = [Objective(f"value_{i}", way) for i, way in enumerate(directions)]
         constraints = tuple(Constraint.parse(metric, text) for metric, text in (subject_to or {}).items())
-        return cls(space, tuple(objectives), constraints, fidelity)
+        fidelities = () if fidelity is None else (fidelity,) if isinstance(fidelity, Fidelity) else tuple(fidelity)
+        return cls(space, tuple(objectives), constraints, fidelities)
+
+    def _check_fidelities(self) -> None:
+        names = [fidelity.name for fidelity in self.fidelities if isinstance(fidelity, Fidelity)]
+        if len(names) < len(self.fidelities):
+            raise InvalidInput(
+                f"fidelity={self.fidelities!r}: give kilter.Fidelity('epochs', 1, 81), or a list of such"
+            )
+        taken = [name for name in names if name in self.space or names.count(name) > 1]
+        if taken:
+            raise InvalidInput(f"the fidelity {taken[0]!r} is a parameter, or there twice: give each a name of its own")
+
+    def budget(self, share: float) -> dict[str, float]:
+        """Every fidelity at a share of the budget: the first at that share of its high end, others as far down.
+
+        >>> Problem(fidelities=(Fidelity("epochs", 1, 81), Fidelity("rows", 0.1, 1.0))).budget(1 / 9)
+        {'epochs': 9, 'rows': 0.31622776601683794}
+        """
+        if not self.fidelities:
+            return {}
+        first, *others = self.fidelities
+        reach = math.log(first.high / first.low)
+        depth = min(-math.log(share) / reach, 1.0) if reach else 0.0
+        return {
+            first.name: first.at(share),
+            **{other.name: other.at((other.low / other.high) ** depth) for other in others},
+        }
+
+    @property
+    def full_budget(self) -> dict[str, float]:
+        """Every fidelity at its high end."""
+        return self.budget(1.0)
 
     @cached_property
     def metric_names(self) -> tuple[str, ...]:
@@ -183,8 +247,8 @@ class Problem:
         }
         if self.constraints:
             data["constraints"] = [[c.metric, c.relation, c.bound] for c in self.constraints]
-        if self.fidelity is not None:
-            data["fidelity"] = [self.fidelity.name, self.fidelity.low, self.fidelity.high, self.fidelity.eta]
+        if self.fidelities:
+            data["fidelities"] = [[f.name, f.low, f.high, f.eta] for f in self.fidelities]
         return data
 
     @classmethod
@@ -194,7 +258,7 @@ class Problem:
             Space.from_json(data["space"]),
             tuple(Objective(*entry) for entry in data["objectives"]),
             tuple(Constraint(*entry) for entry in data.get("constraints", ())),
-            Fidelity(*data["fidelity"]) if data.get("fidelity") else None,
+            tuple(Fidelity(*entry) for entry in data.get("fidelities", ())),
         )
 
 

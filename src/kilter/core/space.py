@@ -36,8 +36,10 @@ from kilter.core.parameter import (
 Config = dict[str, Plain]
 """A configuration: the plain values of the active parameters."""
 
-REJECTIONS = 10_000
+REJECTIONS = 2_000
 """How often a draw that hits a forbidden clause is repeated before we say that too little is allowed."""
+SHORT = 1_000
+"""A parameter with so many values at most has a short list of them."""
 
 
 class Space:
@@ -223,13 +225,23 @@ class Space:
     def draw(self, rng: np.random.Generator, known: Mapping[str, Plain] | None = None) -> Config:
         """A random configuration from the priors, uniform where there are none; `known` values are kept.
 
-        Raises InvalidInput where ten thousand draws in a row are forbidden.
+        Where a thousand draws in a row are forbidden, every value of a finite parameter is as likely as another, for
+        what is allowed may be what the priors hardly draw. Raises InvalidInput where two thousand are.
         """
-        for _ in range(REJECTIONS):
-            config = self.from_uniforms(rng.random(len(self)), known)
+        for turn in range(REJECTIONS):
+            if 2 * turn < REJECTIONS:
+                config = self.from_uniforms(rng.random(len(self)), known)
+            else:
+                even = {name: values[int(rng.integers(len(values)))] for name, values in self._short.items()}
+                config = self.from_uniforms(rng.random(len(self)), {**even, **(known or {})})
             if not self.forbidden or not self.is_forbidden(config):
                 return config
         raise InvalidInput(f"{REJECTIONS} draws in a row were forbidden: loosen the forbidden clauses of the space")
+
+    @cached_property
+    def _short(self) -> dict[str, Sequence[Plain]]:
+        """The values of each parameter that has few."""
+        return {name: p.grid(int(p.size)) for name, p in self._pairs if p.size <= SHORT}
 
     def from_uniforms(self, row: Sequence[float] | np.ndarray, known: Mapping[str, Plain] | None = None) -> Config:
         """The configuration at quantiles `row` of the priors; `known` values are kept where they are active."""

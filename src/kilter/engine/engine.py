@@ -10,11 +10,25 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
+from kilter.core.actions import Judgement, Plan
 from kilter.core.errors import IncapableSampler, InvalidInput
-from kilter.core.events import Ended, Enqueued, Entry, Event, Noted, Reported, SpaceExtended, Started, TrialState
+from kilter.core.events import (
+    LOST,
+    Dropped,
+    Ended,
+    Enqueued,
+    Entry,
+    Event,
+    Noted,
+    Report,
+    Reported,
+    SpaceExtended,
+    Started,
+    TrialState,
+)
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Sampler, Scheduler
-from kilter.core.parameter import parameter_from_json
+from kilter.core.parameter import Plain, parameter_from_json
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
@@ -67,8 +81,10 @@ class Engine:
         elif kind is Enqueued:
             self._enqueued(event)  # type: ignore[arg-type]
         elif kind is Reported:
-            if self._concerned(event):
-                self.history.reports.extend(event.number, event.reports)  # type: ignore[arg-type, union-attr]
+            if trial := self._concerned(event):
+                self._reported(trial, event.reports)  # type: ignore[union-attr]
+        elif kind is Dropped:
+            self._dropped(event)  # type: ignore[arg-type]
         elif kind is SpaceExtended:
             self._extended(event.parameters)  # type: ignore[union-attr]
         elif kind is Noted:
@@ -96,37 +112,72 @@ class Engine:
 
     def _started(self, event: Started) -> None:
         if event.number == len(self.history) and is_legal(event, None):
-            self.history.add(Trial(event.number, TrialState.WAITING, {}, created=event.time))
+            self.history.add(Trial(event.number, TrialState.WAITING, {}, created=event.time, parent=event.parent))
         trial = self._concerned(event)
         if trial is None:
             return
         self.history.waiting.pop(trial.number, None)
+        if self.history.paused.pop(trial.number, None):
+            trial.earlier = trial.seconds
         trial.state = TrialState.RUNNING
         if not trial.params:  # another attempt has the configuration of the first one
             trial.seen = event.seen
-        trial.params = dict(event.params)
-        trial.attempt, trial.worker, trial.started = event.attempt, event.worker, event.time
+        self._configured(trial, event.params)
+        trial.attempt, trial.worker, trial.started, trial.ended = event.attempt, event.worker, event.time, None
+        trial.budget = None if event.budget is None else dict(event.budget)
         self.history.running[trial.number] = trial
+        self.scheduler.started(self.scheduler_state, trial, self.history)
+
+    def _configured(self, trial: Trial, params: Mapping[str, Plain]) -> None:
+        if trial.params != params:
+            trial.params = dict(params)
+            self.history.changed(trial.number)
+
+    def _reported(self, trial: Trial, reports: tuple[Report, ...]) -> None:
+        before = self.history.reports.furthest.get(trial.number, 0)
+        self.history.reports.extend(trial.number, reports)
+        self.ledger.steps += self.history.reports.furthest[trial.number] - before
+        self.scheduler.reported(self.scheduler_state, trial, reports, self.history)
 
     def _ended(self, event: Ended) -> None:
         trial = self._concerned(event)
         if trial is None:
             return
         if event.reports:
-            self.history.reports.extend(event.number, event.reports)
+            self._reported(trial, event.reports)
         del self.history.running[trial.number]
-        trial.state = state_after(event)
+        is_lost = event.failure is not None and event.failure.kind == LOST
+        trial.losses += is_lost
+        if not is_lost and trial.started is not None:
+            self.ledger.cost += event.time - trial.started
+        trial.state = state_after(event, trial.losses)
         trial.failure = event.failure
         if trial.state is TrialState.WAITING:
             trial.worker = None
             self.history.waiting[trial.number] = trial
+            self.scheduler.ended(self.scheduler_state, trial, self.history)
             return
         if event.params is not None:
-            trial.params = dict(event.params)
+            self._configured(trial, event.params)
         trial.metrics = dict(event.metrics)
         trial.ended = event.time
+        if trial.state is TrialState.PAUSED:
+            self.history.paused[trial.number] = trial
+            self.scheduler.ended(self.scheduler_state, trial, self.history)
+        else:
+            self._finished(trial)
+
+    def _dropped(self, event: Dropped) -> None:
+        trial = self._concerned(event)
+        if trial is not None:
+            del self.history.paused[trial.number]
+            trial.state = TrialState.PRUNED
+            self._finished(trial)
+
+    def _finished(self, trial: Trial) -> None:
         self.history.settle(trial)
         self.ledger.count(self.history, trial.number)
+        self.scheduler.ended(self.scheduler_state, trial, self.history)
         self.sampler.tell(self.sampler_state, trial)
 
     def _extended(self, parameters: Mapping[str, Any]) -> None:
@@ -184,8 +235,12 @@ class Engine:
         except InvalidInput:
             return None
 
-    def judge(self, number: int) -> str | None:
-        """A reason to stop a running trial now."""
+    def plan(self) -> Plan:
+        """What the scheduler would have a free worker do."""
+        return self.scheduler.plan(self.scheduler_state, self.history)
+
+    def judge(self, number: int) -> Judgement:
+        """Whether a running trial should end or pause now."""
         return self.scheduler.judge(self.scheduler_state, self.history[number], self.history)
 
 

@@ -11,37 +11,53 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History
 
+SILENT = 10
+"""Where so many trials are complete and none has reported a step, a limit on steps ends the study: else nothing might.
+"""
+
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds on a study; None is no bound.
 
     trials       how many trials the study may have in total, over all workers and restarts
-    seconds      how long this run may last
+    seconds      how long this run may last; trials that run then are cut, and wait for the next run to go on
     cost         how many seconds of trials the study may spend in total
+    steps        how many steps (epochs, say) of trials the study may spend in total: the last one each reported, summed
     target       stop once the first objective is at least this good
     patience     stop after so many finished trials without a better one
+    gain         stop once the next hour is expected to improve the first objective by less than this, or by less than
+                 the noise of the best result; see analysis.gain
     failures     give up when the first so many trials all failed in the same way
+
+    Only `seconds` end what runs; the others keep new trials from being started.
     """
 
     trials: int | None = None
     seconds: float | None = None
     cost: float | None = None
+    steps: int | None = None
     target: float | None = None
     patience: int | None = None
+    gain: float | None = None
     failures: int | None = 10
 
     def __post_init__(self) -> None:
-        for name in ("trials", "patience", "failures"):
+        for name in ("trials", "steps", "patience", "failures"):
             value = getattr(self, name)
             if value is not None and (not _is_number(value) or value % 1 != 0 or value < 0):
                 raise InvalidInput(f"{name}={value!r}: a limit must be a whole number from 0 on, or None for no limit")
-        for name in ("seconds", "cost"):
+        for name in ("seconds", "cost", "gain"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value >= 0):
                 raise InvalidInput(f"{name}={value!r}: a limit must be a number from 0 on, or None for no limit")
         if self.target is not None and (not _is_number(self.target) or math.isnan(self.target)):
             raise InvalidInput(f"target={self.target!r} is never reached: give a number, or None for no limit")
+
+    @property
+    def are_given(self) -> bool:
+        """Whether anything but a row of failures ends the study."""
+        return any(value is not None for name, value in vars(self).items() if name != "failures")
 
 
 def _is_number(value: Any) -> bool:
@@ -53,6 +69,9 @@ class Ledger:
 
     def __init__(self) -> None:
         self.cost = 0.0
+        """Seconds of all attempts but the lost ones."""
+        self.steps = 0
+        """The largest step that each trial reported, summed."""
         self.best = math.inf
         self.best_number: int | None = None
         self.since_best = 0
@@ -66,7 +85,6 @@ class Ledger:
     def count(self, history: History, number: int) -> None:
         """Take in a trial that has just finished."""
         trial = history[number]
-        self.cost += 0.0 if math.isnan(trial.seconds) else trial.seconds
         self.states[trial.state.name] = self.states.get(trial.state.name, 0) + 1
         if trial.state is TrialState.FAIL:
             kind = trial.failure.kind if trial.failure else ""
@@ -85,6 +103,10 @@ class Ledger:
         """Which limit, other than time and the number of trials, is reached; a sentence or None."""
         if limits.cost is not None and self.cost >= limits.cost:
             return f"{self.cost:.4g} s of trials are spent (limit {limits.cost:.4g})"
+        if limits.steps is not None and self.steps >= limits.steps:
+            return f"{self.steps} steps of trials are spent (limit {limits.steps})"
+        if limits.steps is not None and not self.steps and self.states.get("COMPLETE", 0) >= SILENT:
+            return f"no trial has reported a step, so the limit of {limits.steps} would never be reached"
         if limits.target is not None:
             objective = history.problem.objectives[0]
             if self.best <= objective.sign * limits.target:

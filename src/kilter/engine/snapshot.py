@@ -18,9 +18,12 @@ from kilter.core.history import Trial
 from kilter.core.problem import Problem
 from kilter.engine.engine import Engine
 
-VERSION = "2"
+VERSION = "3"
 
-COLUMNS = ("state", "params", "attempt", "worker", "metrics", "created", "enqueued", "started", "ended", "seen")
+COLUMNS = (
+    *("state", "params", "attempt", "losses", "parent", "budget", "worker", "metrics"),
+    *("created", "enqueued", "started", "ended", "earlier", "seen"),
+)
 """What every trial has; attributes and failures, which few have, are kept by number."""
 
 
@@ -29,6 +32,7 @@ def dumps(engine: Engine) -> bytes:
     trials = engine.history.trials
     content = {
         "sampler": repr(engine.sampler),
+        "scheduler": repr(engine.scheduler),
         "problem": engine.problem_json,
         "attrs": engine.attrs,
         "ledger": vars(engine.ledger),
@@ -40,6 +44,8 @@ def dumps(engine: Engine) -> bytes:
         "failures": {t.number: vars(t.failure) for t in trials if t.failure},
         "waiting": list(engine.history.waiting),
         "running": list(engine.history.running),
+        "paused": list(engine.history.paused),
+        "folds": engine.history.reports.labels,
         "finished": engine.history.finished,
     }
     reports = engine.history.reports.arrays()
@@ -65,11 +71,14 @@ def loads(engine: Engine, data: bytes) -> None:
 def _load(engine: Engine, data: bytes) -> None:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         content: dict[str, Any] = json.loads(arrays["content"].tobytes())
-        if content["sampler"] != repr(engine.sampler):
-            raise ValueError("the snapshot is of another sampler")
+        if (content["sampler"], content["scheduler"]) != (repr(engine.sampler), repr(engine.scheduler)):
+            raise ValueError("the snapshot is of another sampler or scheduler")
         reports = {name: arrays[f"report {i}"] for i, name in enumerate(content["reports"])}
     if len({len(column) for column in reports.values()}) > 1:
         raise ValueError("columns of reports of different lengths")
+    folds = content["folds"]
+    if not isinstance(folds, list) or len(folds) != 1 + max(reports["fold"], default=-1):
+        raise ValueError("the folds of reports without their names")
     sampler_state = loads_state(type(engine.sampler_state), content["sampler_state"])
     scheduler_state = loads_state(type(engine.scheduler_state), content["scheduler_state"])
     history = engine.history
@@ -84,9 +93,10 @@ def _load(engine: Engine, data: bytes) -> None:
         history[int(number)].failure = Failure(**failure)
     history.waiting = {number: history[number] for number in content["waiting"]}
     history.running = {number: history[number] for number in content["running"]}
+    history.paused = {number: history[number] for number in content["paused"]}
     for number in content["finished"]:
         history.settle(history[number])
-    history.reports.restore(reports)
+    history.reports.restore(reports, folds)
     if content["ledger"].keys() != vars(engine.ledger).keys():
         raise ValueError(f"a ledger of {sorted(content['ledger'])}")
     vars(engine.ledger).update(content["ledger"])

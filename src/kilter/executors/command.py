@@ -30,13 +30,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
-from kilter.executors.context import failed, failure_of
+from kilter.executors.context import failed, failure_of, reached
 from kilter.executors.processes import (
     environments,
     kill_tree,
@@ -108,7 +109,7 @@ class Command:
         """Start the program on a task. Raises where the template asks for a parameter that the study lacks."""
         problem = Problem.from_json(task.problem)
         if problem.space.names not in self._checked:
-            self.check(problem.space)
+            self.check(problem.space, [fidelity.name for fidelity in problem.fidelities])
             self._checked.add(problem.space.names)
         if not self._free:
             raise InvalidInput(f"all {self.slots} slots are taken: wait for an outcome before the next submit")
@@ -138,7 +139,7 @@ class Command:
 
     # -- looking before running -----------------------------------------------------------------------------------
 
-    def check(self, space: Space) -> None:
+    def check(self, space: Space, fidelities: Sequence[str] = ()) -> None:
         """Raise UnknownName for a placeholder that is no parameter, InvalidInput for other faults of the templates."""
         for piece in self._pieces():
             if piece.kind == "file":
@@ -223,7 +224,7 @@ class _Values:
                 "dir": self.directory,
             }
             return known[name]
-        return self.task.params.get(name)
+        return self.task.arguments.get(name)
 
     def is_missing(self, text: _Text) -> bool:
         return any(piece.kind == "value" and self.get(piece.name) is None for piece in text)
@@ -480,11 +481,11 @@ class _Run:
         self._findings = _Findings(command._metrics or problem.metric_names, command._patterns)
         self._stderr: deque[str] = deque(maxlen=TAIL)
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._reason: Failure | str | None = None
+        self._reason: Failure | Verdict | None = None
         self._weighed = 0.0
 
-    def end(self, reason: Failure | str) -> None:
-        """End the program: with a failure, or as pruned."""
+    def end(self, reason: Failure | Verdict) -> None:
+        """End the program: with a failure, or at the scheduler's wish."""
         self._events.put(("end", reason))
 
     def _run(self) -> None:
@@ -528,7 +529,7 @@ class _Run:
     def _write_files(self, values: _Values) -> None:
         for piece in self._command._pieces():
             if piece.kind == "file":
-                _write(values.shown(piece), _written(piece.name, self._task.params))
+                _write(values.shown(piece), _written(piece.name, self._task.arguments))
         for name, text in self._command._files.items():
             _write(os.path.join(values.directory, name), values.filled(text))
 
@@ -556,7 +557,7 @@ class _Run:
         env = {**os.environ, **command._environments[self.slot]}
         env.update(KILTER_TRIAL=str(task.number), KILTER_ATTEMPT=str(task.attempt), KILTER_REPORT=report)
         env["KILTER_CHECKPOINT_DIR"] = values.directory
-        for name, value in task.params.items():
+        for name, value in task.arguments.items():
             if value is not None:
                 env["KILTER_PARAM_" + re.sub(r"\W", "_", name).upper()] = _plain_text(value)
         for name, text in command._env.items():
@@ -633,9 +634,9 @@ class _Run:
             reply = self._reply if task.judged else None
             self._command._messages.put(Progress(task.number, task.attempt, reports, reply))
 
-    def _reply(self, stop: bool) -> None:
-        if stop:
-            self.end("pruned")
+    def _reply(self, verdict: Verdict) -> None:
+        if verdict:
+            self.end(verdict)
 
     def _enforce(self, process: subprocess.Popen[bytes], elapsed: float) -> None:
         limits = self._command._resources
@@ -655,12 +656,15 @@ class _Run:
         if isinstance(self._reason, Failure):
             return Outcome(task.number, task.attempt, TrialState.FAIL, {}, reports, failure=self._reason)
         if self._reason is not None:
-            return Outcome(task.number, task.attempt, TrialState.PRUNED, dict(findings.last), reports)
+            state = TrialState.PAUSED if self._reason is Verdict.PAUSE else TrialState.PRUNED
+            return Outcome(task.number, task.attempt, state, dict(findings.last), reports)
         metrics = findings.metrics()
         failure = self._failure(code, metrics)
         if failure is not None:
             return Outcome(task.number, task.attempt, TrialState.FAIL, {}, reports, failure=failure)
-        return Outcome(task.number, task.attempt, TrialState.COMPLETE, metrics, reports)
+        state, last = reached(self._problem, task, metrics)
+        reports += tuple(report for report in last if report.step not in findings.steps)
+        return Outcome(task.number, task.attempt, state, metrics, reports)
 
     def _failure(self, code: int, metrics: dict[str, float]) -> Failure | None:
         if code != 0:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any, Union
 
 from kilter.core import codec
+from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, TrialPruned, UnusableResult
 from kilter.core.events import Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
@@ -24,6 +25,7 @@ from kilter.core.parameter import UNSET, Boolean, Choice, Condition, Float, Int,
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
+from kilter.executors import checkpoint
 
 FLUSH_SECONDS = 1.0
 """Reports wait at most this long before they are shipped, so that others see a running trial's curve."""
@@ -41,7 +43,7 @@ class Trial:
         task: Task,
         problem: Problem,
         send: Callable[[tuple[Report, ...]], None],
-        should_stop: Callable[[], bool],
+        judged: Callable[[], Verdict],
     ) -> None:
         self.number = task.number
         self.attempt = task.attempt
@@ -54,10 +56,14 @@ class Trial:
         self._config: dict[str, Plain] = dict(task.params) if task.declared else {}
         self._values: dict[str, Any] = problem.space.values(task.params) if task.declared else {}
         self._send = send
-        self._should_stop = should_stop
-        self._steps: set[int] = set()
+        self._judged = judged
+        self._verdict = Verdict.CONTINUE
+        self._answer: Verdict | None = None
+        """What the scheduler said when reports went out before a checkpoint, until the objective asks."""
+        self._reported: set[int] = set()
         self._unsent: list[Report] = []
         self._last: Report | None = None
+        self._folds: dict[int | str, dict[str, float]] = {}
         self._flushed = 0.0
 
     def __repr__(self) -> str:
@@ -84,17 +90,60 @@ class Trial:
         return self._last
 
     @property
+    def metrics_so_far(self) -> dict[str, float]:
+        """What it counts by if it leaves now: its last report or, of folds, the mean over those that it reported."""
+        if self._last is None:
+            return {}
+        if self._last.fold is None:
+            return dict(self._last.metrics)
+        names = dict.fromkeys(name for metrics in self._folds.values() for name in metrics)
+        known = {name: [m[name] for m in self._folds.values() if name in m] for name in names}
+        return {name: sum(values) / len(values) for name, values in known.items()}
+
+    @property
     def new_attrs(self) -> dict[str, Any]:
         """Attributes set during this attempt."""
         return self._new_attrs
 
     @property
     def checkpoint_dir(self) -> str:
-        """A directory of this trial's own, made on first use; a retry of the trial finds what was left in it."""
+        """A directory of this attempt's own, made on first use.
+
+        An attempt after a pause, a retry or a fork finds in it a copy of what was left in the one before. What has been
+        reported is in the log before the path is handed out: report a step before you save it, and a trial that is
+        killed in between does the step again, as if nothing had happened.
+        """
+        if self._unsent and self._task.judged:
+            self._answer = self._ask()
         if self._task.directory is None:
             raise InvalidInput("this trial has no checkpoint directory: the study was asked without one")
         os.makedirs(self._task.directory, exist_ok=True)
         return self._task.directory
+
+    @property
+    def budget(self) -> dict[str, float]:
+        """How far to go along each fidelity of the study; empty where it has none."""
+        return dict(self._task.budget or {})
+
+    @property
+    def parent(self) -> int | None:
+        """The trial whose checkpoint this one began with, if any."""
+        return self._task.parent
+
+    def save(self, state: Any) -> None:
+        """Keep the state of the training in the checkpoint: numbers, text, arrays, and lists and dicts of these.
+
+        Report a step before you save it; see checkpoint_dir. Raises InvalidInput for anything else: write that to a
+        file in `checkpoint_dir`.
+        """
+        checkpoint.save(self.checkpoint_dir, state)
+
+    def load(self) -> Any:
+        """What `save` kept last, in this attempt, an earlier one, or in the trial that this one was forked from.
+
+        None where there is nothing, or where it is damaged, which is warned of: the training then starts anew.
+        """
+        return None if self._task.directory is None else checkpoint.load(self._task.directory)
 
     # -- suggesting -----------------------------------------------------------------------------------------------
 
@@ -143,20 +192,36 @@ class Trial:
 
     # -- reporting ------------------------------------------------------------------------------------------------
 
-    def report(self, value: Any, step: int) -> None:
-        """Tell metrics at a step: a number for a single objective, or a dict; NaN and inf are kept as they are.
+    def report(
+        self,
+        value: Any,
+        step: int | None = None,
+        *,
+        fold: int | str | None = None,
+        instance: int | str | None = None,
+        seed: int | str | None = None,
+    ) -> None:
+        """Tell metrics at a step, or of a fold: a number for a single objective, or a dict; NaN and inf are kept.
 
-        A second report at the same step is ignored with a warning.
+        `instance` and `seed` are other words for `fold`: whatever part the evaluation is the mean of. Parts are only
+        ever compared with the same part of another trial. A second report of the same step and fold is ignored with a
+        warning.
         """
+        part = _part(fold, instance, seed)
+        if step is None and part is not None:
+            step = 0
         if not _is_step(step):
-            raise InvalidInput(f"step={step!r} of a report: it must be a whole number from 0 on")
-        step = int(step)
-        if step in self._steps:
-            warnings.warn(f"trial {self.number} reported step {step} twice; the second report is ignored", stacklevel=2)
+            raise InvalidInput(f"step={step!r} of a report: it must be a whole number from 0 on, below 2**63")
+        report = Report(int(step), self._named(value), part)  # type: ignore[arg-type]  # _is_step has looked
+        if report.key in self._reported:
+            of = "" if part is None else f" of {part!r}"
+            warnings.warn(f"trial {self.number} reported step {step}{of} twice; the second is ignored", stacklevel=2)
             return
-        self._last = Report(step, self._named(value))
-        self._steps.add(step)
-        self._unsent.append(self._last)
+        self._last = report
+        if part is not None:
+            self._folds[part] = report.metrics
+        self._reported.add(report.key)
+        self._unsent.append(report)
         now = time.monotonic()
         if not self._flushed:
             self._flushed = now
@@ -164,11 +229,24 @@ class Trial:
             self.flush()
 
     def should_prune(self) -> bool:
-        """Whether the scheduler would end this trial now; then raise TrialPruned."""
+        """Whether the scheduler would end or pause this trial now: then save what is to be kept and raise TrialPruned.
+
+        A paused trial is called again later, with the same configuration and its checkpoint.
+        """
         if not self._task.judged:
             return False
+        answer, self._answer = self._answer, None
+        self._verdict = self._ask() if answer is None or self._unsent else answer
+        return bool(self._verdict)
+
+    def _ask(self) -> Verdict:
         self.flush()
-        return self._should_stop()
+        return self._judged()
+
+    @property
+    def left_as(self) -> TrialState:
+        """The state of this trial where it leaves at the scheduler's wish: paused or pruned."""
+        return TrialState.PAUSED if self._verdict is Verdict.PAUSE else TrialState.PRUNED
 
     def flush(self) -> None:
         """Ship the reports that wait."""
@@ -205,16 +283,16 @@ def perform(
     objective: Callable[..., Any],
     task: Task,
     send: Callable[[tuple[Report, ...]], None],
-    should_stop: Callable[[], bool],
+    judged: Callable[[], Verdict],
     space: Space | None = None,
 ) -> Outcome:
     """Call the objective on a task and say how it ended; exceptions become failures, never leave this function.
 
-    `send` ships reports that should not wait for the end; `should_stop` asks the scheduler. `space` brings the objects
+    `send` ships reports that should not wait for the end; `judged` asks the scheduler. `space` brings the objects
     that the task's JSON knows by name only.
     """
     problem = _problem(task, space)
-    trial = Trial(task, problem, send, should_stop)
+    trial = Trial(task, problem, send, judged)
     failure: Failure | None = None
     error: BaseException | None = None
     metrics: dict[str, float] = {}
@@ -222,8 +300,8 @@ def perform(
     try:
         metrics = problem.metrics(_call(objective, trial))
     except TrialPruned:
-        state = TrialState.PRUNED
-        metrics = dict(trial.last_report.metrics) if trial.last_report else {}
+        state = trial.left_as
+        metrics = trial.metrics_so_far
     except (Exception, SystemExit) as caught:
         if isinstance(caught, SystemExit) and type(caught) is not SystemExit:
             raise  # not the objective's own sys.exit() but a signal to this process
@@ -251,14 +329,18 @@ def finish(
     failure: Failure | None = None,
     error: BaseException | None = None,
 ) -> Outcome:
-    """The outcome of a trial with all that it gathered."""
+    """The outcome of a trial with all that it gathered; at part of the budget, a result is a report and a pause."""
     changed = trial.config if trial.config != trial._task.params else None
+    reports = trial.take_unsent()
+    if state is TrialState.COMPLETE:
+        state, last = reached(trial._problem, trial._task, metrics)
+        reports += tuple(report for report in last if report.key not in trial._reported)
     return Outcome(
         trial.number,
         trial.attempt,
         state,
         metrics,
-        trial.take_unsent(),
+        reports,
         changed,
         trial.extensions,
         trial.new_attrs,
@@ -267,14 +349,27 @@ def finish(
     )
 
 
+def reached(problem: Problem, task: Task, metrics: dict[str, float]) -> tuple[TrialState, tuple[Report, ...]]:
+    """What a result means: the end, or under a fidelity a report, and a pause where more of the budget is left."""
+    if not problem.fidelities:
+        return TrialState.COMPLETE, ()
+    full, first = problem.full_budget, problem.fidelities[0]
+    budget = task.budget or full
+    state = TrialState.COMPLETE if budget == full else TrialState.PAUSED
+    return state, (Report(first.step(budget[first.name]), metrics),)
+
+
 def _call(objective: Callable[..., Any], trial: Trial) -> Any:
     """Call with keywords, or the trial first where nothing is declared or the one needed argument is no parameter."""
     names, takes_all, alone, has_place = _signature(objective)
     params = trial._values
+    params = {**params, **trial.budget}
     arguments = dict(params) if takes_all else {name: params[name] for name in names if name in params}
     if "trial" in names:
         arguments["trial"] = trial
-    elif (alone is not None and alone not in trial._space) or (has_place and not trial._task.declared):
+    elif (alone is not None and alone not in trial._space and alone not in params) or (
+        has_place and not trial._task.declared
+    ):
         return objective(trial, **arguments)
     return objective(**arguments)
 
@@ -319,9 +414,24 @@ def _problem(task: Task, space: Space | None) -> Problem:
     return problem
 
 
+def _part(fold: Any, instance: Any, seed: Any) -> int | str | None:
+    """The one part that a report is about."""
+    given = {"fold": fold, "instance": instance, "seed": seed}
+    named = {name: part for name, part in given.items() if part is not None}
+    if len(named) > 1:
+        raise InvalidInput(f"a report is about one part, not {' and '.join(named)}: join them to one, as in fold='3/7'")
+    for name, part in named.items():
+        if isinstance(part, str):
+            return part
+        if isinstance(part, bool) or not hasattr(part, "__index__"):
+            raise InvalidInput(f"{name}={part!r} of a report: it must be a whole number or text")
+        return int(part)
+    return None
+
+
 def _is_step(step: Any) -> bool:
     try:
-        return not isinstance(step, bool) and int(step) == step and step >= 0
+        return not isinstance(step, bool) and int(step) == step and 0 <= step < 2**63
     except (TypeError, ValueError, OverflowError):
         return False
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from kilter.core.events import Failure, Report
-from kilter.core.interfaces import Message, Progress, Task
+from kilter.core.actions import Verdict
+from kilter.core.events import Failure, Report, TrialState
+from kilter.core.interfaces import Message, Outcome, Progress, Task
 from kilter.core.space import Space
 from kilter.executors.context import failed, perform
 
 
+class Interrupted(BaseException):
+    """Ends an objective in the middle; no Exception, so that `except Exception` in it does not swallow it."""
+
+
 class Inline:
-    """One slot; `wait` runs the trial. Reports reach `on_progress` while it runs, since nobody is waiting then."""
+    """One slot; `wait` runs the trial. Reports reach `on_progress` while it runs, since nobody is waiting then.
+
+    While a trial runs, `stop` can be called by `on_progress` or by the handler of a signal, both in the same thread.
+    The trial then ends where it stands if its objective is being executed, else at its question or report.
+    """
 
     slots = 1
 
@@ -22,47 +32,84 @@ class Inline:
         space: Space | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
+        self.on_progress = on_progress
         self._objective = objective
         self._space = space
-        self._on_progress = on_progress
         self._task: Task | None = None
         self._held: list[Message] = []
+        self._running: int | None = None
+        self._in_objective = False
+        """Whether the objective is being executed: neither what takes its reports nor what comes after it."""
+        self._stopped = False
+        self._told = False
+        """Whether the trial that runs was told to stop: what it then ends with is no result."""
 
     def submit(self, task: Task) -> None:
         """Keep the task until `wait` runs it."""
         self._task = task
 
     def wait(self, timeout: float | None) -> list[Message]:
-        """Run the task that was submitted; the time limit cannot interrupt it."""
+        """Run the task that was submitted; the timeout cannot interrupt it, `stop` can."""
         task, self._task = self._task, None
         if task is None:
             held, self._held = self._held, []
             return held
-        outcome = perform(
-            self._objective, task, lambda reports: self._send(task, reports), lambda: self._ask(task), self._space
-        )
+        outcome = self._perform(task)
         held, self._held = self._held, []
         return [*held, outcome]
 
     def stop(self, number: int) -> None:
-        """End a trial that waits; one that runs in this thread has ended before anybody can stop it."""
+        """End a trial that waits, or the one that runs; see the class."""
         if self._task is not None and self._task.number == number:
             self._held.append(failed(self._task, Failure("stopped", "stopped before it began")))
             self._task = None
+        elif self._running == number and not self._stopped:
+            self._stopped = True
+            if self._in_objective:
+                raise Interrupted
 
     def close(self) -> None:
         """Nothing to end."""
 
-    def _send(self, task: Task, reports: tuple[Report, ...]) -> None:
-        progress = Progress(task.number, task.attempt, reports)
-        if self._on_progress is None:
-            self._held.append(progress)
-        else:
-            self._on_progress(progress)
+    def _perform(self, task: Task) -> Outcome:
+        self._stopped = self._told = False
+        self._running = task.number
+        try:
+            self._in_objective = True
+            outcome = perform(
+                self._objective, task, lambda reports: self._send(task, reports), lambda: self._ask(task), self._space
+            )
+            self._in_objective = False
+        except Interrupted:
+            outcome = failed(task, Failure("stopped", "stopped on request"))
+        finally:
+            self._in_objective = False
+            self._running = None
+        if self._told and outcome.state not in (TrialState.COMPLETE, TrialState.PAUSED):
+            return replace(failed(task, Failure("stopped", "stopped on request")), reports=outcome.reports)
+        return outcome
 
-    def _ask(self, task: Task) -> bool:
-        if self._on_progress is None:
-            return False
-        answer: list[bool] = []
-        self._on_progress(Progress(task.number, task.attempt, (), answer.append))
-        return answer[0]
+    def _send(self, task: Task, reports: tuple[Report, ...]) -> None:
+        self._tell(Progress(task.number, task.attempt, reports))
+        if self._stopped and (self._told or not task.judged):
+            raise Interrupted
+        self._told = self._stopped  # it may be about to ask, and then to save what it has
+
+    def _ask(self, task: Task) -> Verdict:
+        answer: list[Verdict] = []
+        if self.on_progress is not None:
+            self._tell(Progress(task.number, task.attempt, (), answer.append))
+        if self._stopped:  # it may save what it has before it leaves
+            self._told = True
+            return Verdict.STOP
+        return answer[0] if answer else Verdict.CONTINUE
+
+    def _tell(self, progress: Progress) -> None:
+        self._in_objective = False
+        try:
+            if self.on_progress is None:
+                self._held.append(progress)
+            else:
+                self.on_progress(progress)
+        finally:
+            self._in_objective = self._running is not None

@@ -4,7 +4,7 @@
     parent  --objective and space (cloudpickle)----->  worker      once
     parent  --Task------------------------------>      worker
     parent  <--(reports, asks)-------------------      worker
-    parent  --bool------------------------------>      worker      only to a question
+    parent  --Verdict--------------------------->      worker      only to a question
     parent  <--Outcome--------------------------       worker
 
 A worker that dies fails its trial and no other; the next trial of that slot gets a fresh one.
@@ -32,6 +32,7 @@ from typing import Any
 
 import psutil
 
+from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Failure
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
@@ -279,8 +280,8 @@ class _Worker:
             self.began = time.monotonic()
             self._send(self.task)
 
-    def reply(self, stop: bool) -> None:
-        self._send(stop)
+    def reply(self, verdict: Verdict) -> None:
+        self._send(Verdict(verdict))
 
     def dismiss(self) -> None:
         """Let an idle worker end by itself; kill a busy one."""

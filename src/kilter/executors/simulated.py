@@ -10,11 +10,12 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, TrialPruned, UnusableResult
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Task
 from kilter.core.problem import Problem
-from kilter.executors.context import failed, failure_of
+from kilter.executors.context import failed, failure_of, reached
 
 
 @dataclass
@@ -40,9 +41,9 @@ class VirtualClock:
 class Simulated:
     """Runs an objective that says how long it would take.
 
-    The objective gets the configuration as a dict. It returns (value or metrics, seconds); or it is a generator that
-    yields (step, value or metrics, seconds since the report before), and may return (value or metrics, seconds), else
-    the last report is its result. A limit given to wait() is in virtual seconds.
+    The objective gets the configuration, with the budget of each fidelity, as a dict. It returns (value or metrics,
+    seconds); or it is a generator that yields (step, value or metrics, seconds since the report before), and may return
+    (value or metrics, seconds), else the last report is its result. A limit given to wait() is in virtual seconds.
 
     >>> executor = Simulated(lambda config: (config["x"] ** 2, 60.0), 4, VirtualClock())
     """
@@ -87,6 +88,7 @@ class Simulated:
         run = self._running.get(number)
         if run is not None and not run.is_over:
             run.is_over = True
+            run.close()
             outcome = failed(run.task, Failure("stopped", "stopped on request"))
             self._push(self._clock(), _Run(run.task, run.problem), outcome)
 
@@ -107,14 +109,14 @@ class Simulated:
             self._schedule(run)
 
     def _schedule(self, run: _Run) -> None:
-        seconds, message = run.advance(lambda stop: self._answered(run, stop))
+        seconds, message = run.advance(lambda verdict: self._answered(run, verdict))
         self._push(self._clock() + seconds, run, message)
 
-    def _answered(self, run: _Run, stop: bool) -> None:
+    def _answered(self, run: _Run, verdict: Verdict) -> None:
         if run.is_over:
             return
-        if stop:
-            self._push(self._clock(), run, run.pruned())
+        if verdict:
+            self._push(self._clock(), run, run.left(verdict))
         else:
             self._schedule(run)
 
@@ -134,10 +136,11 @@ class _Run:
     _result: Any = None
     _error: BaseException | None = None
     _last: dict[str, float] = field(default_factory=dict)
+    _told: set[int] = field(default_factory=set)
 
     def begin(self, objective: Callable[[dict[str, Any]], Any]) -> None:
         try:
-            result = objective(self.problem.space.values(self.task.params))
+            result = objective({**self.problem.space.values(self.task.params), **(self.task.budget or {})})
         except Exception as error:
             self._error = error
             return
@@ -146,7 +149,7 @@ class _Run:
         else:
             self._result = result
 
-    def advance(self, reply: Callable[[bool], None]) -> tuple[float, Message]:
+    def advance(self, reply: Callable[[Verdict], None]) -> tuple[float, Message]:
         """The next message, and after how many seconds it comes."""
         try:
             if self._error is not None:
@@ -159,15 +162,17 @@ class _Run:
                 return (0.0, self._outcome(self._last)) if end.value is None else self._end(end.value)
             self._last = self._named(value)
             report = Report(step, self._last)
+            self._told.add(step)
             asked = reply if self.task.judged else None
             return float(seconds), Progress(self.task.number, self.task.attempt, (report,), asked)
         except TrialPruned:
-            return 0.0, self.pruned()
+            return 0.0, self.left(Verdict.STOP)
         except Exception as error:
             return 0.0, failed(self.task, failure_of(error), error)
 
-    def pruned(self) -> Outcome:
-        return Outcome(self.task.number, self.task.attempt, TrialState.PRUNED, dict(self._last))
+    def left(self, verdict: Verdict) -> Outcome:
+        state = TrialState.PAUSED if verdict is Verdict.PAUSE else TrialState.PRUNED
+        return Outcome(self.task.number, self.task.attempt, state, dict(self._last))
 
     def close(self) -> None:
         if self._steps is not None:
@@ -186,7 +191,9 @@ class _Run:
 
     def _outcome(self, value: Any) -> Outcome:
         metrics = self.problem.metrics(value)
-        return Outcome(self.task.number, self.task.attempt, TrialState.COMPLETE, metrics)
+        state, last = reached(self.problem, self.task, metrics)
+        reports = tuple(report for report in last if report.step not in self._told)
+        return Outcome(self.task.number, self.task.attempt, state, metrics, reports)
 
     def _named(self, value: Any) -> dict[str, float]:
         if isinstance(value, Mapping):

@@ -2,7 +2,7 @@
 
 Worth it where the objective waits (for a server, a subprocess) or computes outside the interpreter lock. A thread
 cannot be killed, so `stop` only takes effect when the trial next asks should_prune or ships its reports, and limits on
-seconds or memory are refused: use Processes for those.
+the seconds or the memory of a trial are refused: use Processes for those.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kilter.core.errors import InvalidInput, TrialPruned
-from kilter.core.events import Failure, Report
+from kilter.core.actions import Verdict
+from kilter.core.errors import InvalidInput
+from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
 from kilter.executors.context import failed, failure_of, perform
+from kilter.executors.inline import Interrupted
 
 UNLIMITED = Resources()
 """What a trial may use where nobody said."""
 
 Ship = Callable[[tuple[Report, ...]], None]
-Ask = Callable[[tuple[Report, ...]], bool]
+Ask = Callable[[tuple[Report, ...]], Verdict]
 
 
 class Reporting:
@@ -48,7 +50,7 @@ class Reporting:
             self._ship(self._take())
         self._held = reports
 
-    def should_stop(self) -> bool:
+    def judged(self) -> Verdict:
         """Ask the scheduler, with the reports that it has not seen."""
         return self._ask(self._take())
 
@@ -64,8 +66,9 @@ class Reporting:
 class Threads:
     """Runs trials in `slots` threads of this process.
 
-    `stop(number)` ends a trial at its next should_prune, or at the next batch of reports that leaves it (at most a
-    second of reports later); until then its slot stays taken. A thread that never reports cannot be ended.
+    `stop(number)` ends a trial at its next should_prune, which is answered with True, or at the next batch of reports
+    that leaves it (at most a second of reports later); until then its slot stays taken. A thread that never reports
+    cannot be ended, and what it returns is its result.
     """
 
     def __init__(
@@ -132,48 +135,52 @@ class _Run:
         self._task = task
         self._post = post
         self._stopped = threading.Event()
-        self._replies: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._told = False
+        """Whether the objective has met the stop: what it then ends with, other than a result, is owed to that."""
+        self._replies: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         self._reporting = Reporting(task.judged, self._ship, self._ask)
 
     def stop(self) -> None:
         self._stopped.set()
-        self._replies.put(True)
+        self._replies.put(Verdict.STOP)
 
     def perform(self, objective: Callable[..., Any], space: Space | None) -> Outcome:
         task = self._task
         try:
-            outcome = perform(objective, task, self._reporting.send, self._reporting.should_stop, space)
+            outcome = perform(objective, task, self._reporting.send, self._reporting.judged, space)
         except BaseException as error:
             outcome = failed(task, failure_of(error), error)
         outcome = self._reporting.complete(outcome)
-        if self._stopped.is_set():
+        if self._told and outcome.state not in (TrialState.COMPLETE, TrialState.PAUSED):
             return replace(failed(task, Failure("stopped", "stopped on request")), reports=outcome.reports)
         return outcome
 
     def _ship(self, reports: tuple[Report, ...]) -> None:
-        self._end_if_stopped()
         self._post(Progress(self._task.number, self._task.attempt, reports))
+        if self._meets_stop():
+            raise Interrupted
 
-    def _ask(self, reports: tuple[Report, ...]) -> bool:
-        self._end_if_stopped()
+    def _ask(self, reports: tuple[Report, ...]) -> Verdict:
+        if self._meets_stop():  # it may save what it has before it leaves
+            if reports:
+                self._post(Progress(self._task.number, self._task.attempt, reports))
+            return Verdict.STOP
         self._post(Progress(self._task.number, self._task.attempt, reports, self._replies.put))
         answer = self._replies.get()
-        self._end_if_stopped()
-        return answer
+        return Verdict.STOP if self._meets_stop() else answer
 
-    def _end_if_stopped(self) -> None:
-        if self._stopped.is_set():
-            raise TrialPruned("stopped on request")
+    def _meets_stop(self) -> bool:
+        self._told = self._told or self._stopped.is_set()
+        return self._told
 
 
 def arrived(messages: queue.SimpleQueue[Message], timeout: float | None, expected: bool) -> list[Message]:
     """All messages that are there, once the first has come; without a timeout, none at once where none is expected."""
-    taken: list[Message] = []
+    if timeout is None and not expected:
+        return []
     try:
-        if timeout is None and not expected:
-            return taken
-        taken.append(messages.get(timeout=timeout))
-        while True:
-            taken.append(messages.get_nowait())
+        first = messages.get(timeout=timeout)
     except queue.Empty:
-        return taken
+        return []
+    # Not until none is left: whoever reports as fast as this reads would keep us here for good.
+    return [first, *(messages.get() for _ in range(messages.qsize()))]

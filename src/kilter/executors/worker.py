@@ -17,6 +17,7 @@ from dataclasses import replace
 from multiprocessing import connection as connections
 from typing import Any, NoReturn
 
+from kilter.core.actions import Verdict
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.space import Space
@@ -54,7 +55,7 @@ def _serve(line: _Line, objective: Callable[..., Any], space: Space | None) -> N
 def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Space | None) -> Outcome:
     reporting = Reporting(task.judged, line.ship, line.ask)
     try:
-        outcome = perform(objective, task, reporting.send, reporting.should_stop, space)
+        outcome = perform(objective, task, reporting.send, reporting.judged, space)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -95,7 +96,7 @@ class _Line:
         self._parent = parent
         self._sending = threading.Lock()
         self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._replies: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="kilter-parent", daemon=True).start()
 
     def send(self, kind: str, content: Any) -> None:
@@ -108,7 +109,7 @@ class _Line:
     def ship(self, reports: tuple[Report, ...]) -> None:
         self.send("progress", (reports, False))
 
-    def ask(self, reports: tuple[Report, ...]) -> bool:
+    def ask(self, reports: tuple[Report, ...]) -> Verdict:
         self.send("progress", (reports, True))
         return self._replies.get()
 
@@ -117,7 +118,7 @@ class _Line:
             while True:
                 if self._connection.poll(WATCH):
                     message = self._connection.recv()
-                    if isinstance(message, bool):
+                    if isinstance(message, Verdict):
                         self._replies.put(message)
                     else:
                         self.tasks.put(message)

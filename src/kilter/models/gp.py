@@ -289,6 +289,28 @@ class Posterior:
         return K @ self.alpha, np.maximum(variance, LEAST_VARIANCE), by_mean, by_variance
 
 
+class WholePosterior(Posterior):
+    """A process over configurations and, as its last feature, resource; asked at the whole resource, which is 1."""
+
+    def joined(self, features: np.ndarray, y: np.ndarray) -> WholePosterior:
+        """The same process conditioned on more points at the whole resource."""
+        features, y = np.concatenate([self.features, _whole(features)]), np.concatenate([self.y, y])
+        return WholePosterior(self.layout, self.theta, features, y)
+
+    def predict(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance, without the noise, at configurations with features X (q, p)."""
+        return super().predict(_whole(X))
+
+    def predict_with_gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Mean and variance (q,), and their gradients by X, each (q, p)."""
+        mean, variance, by_mean, by_variance = super().predict_with_gradients(_whole(X))
+        return mean, variance, by_mean[:, :-1], by_variance[:, :-1]
+
+
+def _whole(features: np.ndarray) -> np.ndarray:
+    return np.concatenate([features, np.ones((len(features), 1))], axis=1)
+
+
 def _inverse(L: np.ndarray) -> np.ndarray:
     """The inverse of the matrix whose lower Cholesky factor is L, zero above the diagonal."""
     half: np.ndarray = dpotri(L, lower=1)[0]

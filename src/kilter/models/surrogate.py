@@ -6,6 +6,10 @@
     duration      a belief on the logarithm of seconds, where improvement is to be had per second
     prior         the users' beliefs, fading with the number of trials (Hvarfner et al. 2022, πBO)
 
+Where trials report, the objectives' processes have one input more, the resource, and learn from all that was measured
+at any of it (as in MOBSTER, Klein et al. 2020); they are asked at the whole resource, and only what got there counts
+as reached.
+
 Everything is a function of the trials that ended, in their order, and of those that run: what has been fitted is
 remembered, never needed. θ is fitted from its start at a few counts of trials (COLD apart) and from there anew at the
 counts between (WARM apart), so that a resumed study, which remembers nothing, fits twice and gets the same numbers.
@@ -25,8 +29,8 @@ from kilter.core.history import History
 from kilter.core.seeds import rng
 from kilter.models.acquisition import exploration_share, log_expected_improvement, log_probability_below
 from kilter.models.encoding import Encoding
-from kilter.models.gp import Layout, Posterior, fit
-from kilter.models.observed import LEAST, Observed
+from kilter.models.gp import Layout, Posterior, WholePosterior, fit
+from kilter.models.observed import LEAST, Measured, Observed, is_control
 from kilter.models.transforms import Output, bent, standard
 
 COLD = 1.5
@@ -42,6 +46,8 @@ FIT = 256
 """Points that θ is fitted to, at most: the best third and those nearest to the best one."""
 CAP = 320
 """Points that a prediction rests on, at most: it keeps the cost of a suggestion flat."""
+MEASURED_CAP = 192
+"""The same where trials report, with some three rows each."""
 CAREFUL = (2, 24)
 """How often the chance of success multiplies expected improvement: twice for each failure, within this.
 Where better values lure beyond a border, one failure more costs little and the next point there promises as much."""
@@ -81,12 +87,25 @@ class Surrogate:
         self.sign = history.problem.objectives[0].sign
         usable, failed = observed.usable, observed.failed
         feasible = usable & (observed.violation == 0.0)
-        self.best_points = observed.points[observed.best(CAP)[:CAP]]
-        """The best observed points, best first: feasible ones, then by violation."""
-        fitted = _Fits(observed, _REMEMBERED.setdefault(history, {}))
-        scale = np.exp(-fitted.shape("objective 0", observed.values[:, 0], usable)[0][: encoding.d])
-        rows = _active(observed, usable | failed, scale, rng(seed, "active set", number))
-        self.objectives = [fitted.belief(f"objective {i}", y, usable, rows) for i, y in enumerate(observed.values.T)]
+        memory = _REMEMBERED.setdefault(history, {})
+        fitted = _Fits.of_trials(observed, memory)
+        measured = Measured.of(history)
+        stream = rng(seed, "active set", number)
+        if measured is None:
+            self.best_points = observed.points[observed.best(CAP)[:CAP]]
+            """The best observed points, best first: feasible ones, then by violation."""
+            self.returning = np.empty((0, encoding.d))
+            """Points that were stopped and may be proposed again, once, (q, d)."""
+            scale = np.exp(-fitted.shape("objective 0", observed.values[:, 0], usable)[0][: encoding.d])
+            rows = _active(observed, usable | failed, scale, stream)
+            self.objectives = [
+                fitted.belief(f"objective {i}", y, usable, rows) for i, y in enumerate(observed.values.T)
+            ]
+        else:
+            rows = np.flatnonzero(usable | failed)[-CAP:]
+            self.best_points = measured.points(measured.best[:CAP])
+            self.returning = measured.returning
+            self.objectives = _over_resource(measured, encoding, memory, is_control(number))
         self.constraints = [
             fitted.belief(f"constraint {i}", y, np.isfinite(y), rows)
             for i, y in enumerate(observed.constraints.T)
@@ -99,16 +118,34 @@ class Surrogate:
         varies = per_second and timed[rows].any() and np.std(seconds[timed]) > ALIKE
         self.duration = fitted.belief("duration", seconds, timed, rows) if varies else None
         self.has_feasible = bool(feasible.any())
-        self.rows = rows[usable[rows]]
-        """The rows of `observed` that the objectives rest on, (n,)."""
-        self.means = np.stack([belief.posterior.fitted for belief in self.objectives], axis=1)
-        """The posterior means of the (transformed) objectives there, (n, m)."""
-        inside = feasible[self.rows] if self.has_feasible else slice(None)
+        if measured is None:
+            self.rows = rows[usable[rows]]
+            """The rows of `observed` that the objectives rest on, or that got to the whole resource, (n,)."""
+            self.means = np.stack([belief.posterior.fitted for belief in self.objectives], axis=1)
+            """The posterior means of the (transformed) objectives there, (n, m)."""
+            reached = self.means[feasible[self.rows]] if self.has_feasible else self.means
+            evaluated = observed.points
+        else:
+            whole = np.flatnonzero(measured.is_whole)[-CAP:]
+            places = measured.points(whole)
+            features = encoding.features(places)
+            means = np.stack([belief.posterior.predict(features)[0] for belief in self.objectives], axis=1)
+            ended = measured.ended[whole]
+            self.rows, self.means = ended[ended >= 0], means[ended >= 0]
+            counts = feasible[ended] if self.has_feasible else np.ones(len(whole), dtype=bool)
+            reached = means[counts] if counts.any() else means
+            evaluated = np.concatenate(
+                [
+                    places,
+                    observed.points[failed | (observed.reach == np.inf)],
+                    _points(history, encoding, list(history.paused)),
+                ]
+            )
         self._prior_weight = PRIOR_WEIGHT / observed.count if encoding.has_priors else 0.0
         pending = _pending(history, encoding)
-        self.seen = np.concatenate([observed.points, pending])
-        """All points that were or will be evaluated, (k, d)."""
-        reached = np.concatenate([self.means[inside], self._imagine(pending)])
+        self.seen = np.concatenate([evaluated, pending])
+        """All points that were or will be evaluated, (k, d); not those that were stopped on the way."""
+        reached = np.concatenate([reached, self._imagine(pending)])
         self.best = reached.min(axis=0)
         """The least posterior mean of each objective at a feasible point, those that run included."""
         self._aim(reached)
@@ -220,17 +257,29 @@ _REMEMBERED: WeakKeyDictionary[History, dict[Hashable, Any]] = WeakKeyDictionary
 
 @dataclass(frozen=True)
 class _Fits:
-    """θ of each quantity, fitted where it is not remembered."""
+    """θ of each quantity over some rows, fitted where it is not remembered."""
 
-    observed: Observed
+    features: Callable[[np.ndarray], np.ndarray]
+    """The features of rows."""
+    layout: Layout
+    key: Callable[[int], Hashable]
+    """What tells the first n rows apart from others."""
     memory: dict[Hashable, Any]
+    kind: type[Posterior] = Posterior
+
+    @classmethod
+    def of_trials(cls, observed: Observed, memory: dict[Hashable, Any]) -> _Fits:
+        """Over the trials that ended."""
+        encoding = observed.encoding
+        layout = Layout(encoding.owner, encoding.number_features, encoding.d, encoding.mean_active)
+        return cls(lambda rows: observed.features[rows], layout, lambda n: encoding.space, memory)
 
     def belief(self, name: str, y: np.ndarray, known: np.ndarray, rows: np.ndarray) -> Belief:
         """The belief on y (k,), of which some rows are known, resting on those among `rows`."""
         theta, power = self.shape(name, y, known)
         rows = rows[known[rows]]
         output = standard(y[rows]) if power is None else bent(y[rows], power)[0]
-        return Belief(Posterior(self._layout, theta, self.observed.features[rows], output(y[rows])), output)
+        return Belief(self.kind(self.layout, theta, self.features(rows), output(y[rows])), output)
 
     def shape(self, name: str, y: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, float | None]:
         """θ, and the power that values are bent by, or None: whichever has the higher marginal likelihood."""
@@ -239,63 +288,88 @@ class _Fits:
         early = step_below(n, COLD)
         late = n if n <= EVERY else max(early, step_below(n, WARM))
         theta, power = self._remembered(
-            (name, "cold", early), lambda: self._cold(*self._sample(rows[:early], y, COLD_FIT), name not in STRAIGHT)
+            name, "cold", early, lambda: self._cold(*self._sample(rows[:early], y, COLD_FIT), name not in STRAIGHT)
         )
         if late > early:
             start, is_bent = theta, power is not None
             theta, power = self._remembered(
-                (name, "warm", late), lambda: self._warm(*self._sample(rows[:late], y, FIT), start, is_bent)
+                name, "warm", late, lambda: self._warm(*self._sample(rows[:late], y, FIT), start, is_bent)
             )
         return self._certain(theta) if name == "failure" else theta, power
 
     def _certain(self, theta: np.ndarray) -> np.ndarray:
         """θ of labels that are taken at their word, unless failures are scattered all over the space."""
-        noise = self._layout.d + 1
+        noise = self.layout.d + 1
         if theta[noise] > np.log(SCATTERED):
             return theta
         theta = theta.copy()
         theta[noise] = np.log(FAILURE_NOISE)
         return theta
 
-    def _remembered(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        key = self.observed.encoding.space, key
+    def _remembered(self, name: str, kind: str, n: int, make: Callable[[], Any]) -> Any:
+        key = self.key(n), (name, kind, n)
         if key not in self.memory:
             self.memory[key] = make()
         return self.memory[key]
-
-    @property
-    def _layout(self) -> Layout:
-        encoding = self.observed.encoding
-        return Layout(encoding.owner, encoding.number_features, encoding.d, encoding.mean_active)
 
     def _sample(self, rows: np.ndarray, y: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
         """Features and values of so many rows at most: the best third, and those of the others nearest to the best."""
         if len(rows) > most:
             order = np.argsort(y[rows], kind="stable")
             best, rest = rows[order[: most // 3]], rows[order[most // 3 :]]
-            apart = ((self.observed.features[rest] - self.observed.features[best[0]]) ** 2).sum(axis=1)
+            apart = ((self.features(rest) - self.features(best[:1])) ** 2).sum(axis=1)
             rows = np.concatenate([best, rest[np.argsort(apart, kind="stable")[: most - len(best)]]])
-        return self.observed.features[rows], y[rows]
+        return self.features(rows), y[rows]
 
     def _cold(self, features: np.ndarray, y: np.ndarray, may_bend: bool) -> tuple[np.ndarray, float | None]:
-        start = self._layout.start()
-        theta, cost = fit(self._layout, features, standard(y)(y), start, COLD_CALLS)
+        start = self.layout.start()
+        theta, cost = fit(self.layout, features, standard(y)(y), start, COLD_CALLS)
         if not may_bend:
             return theta, None
         output, jacobian = bent(y)
-        theta_bent, cost_bent = fit(self._layout, features, output(y), start, COLD_CALLS)
+        theta_bent, cost_bent = fit(self.layout, features, output(y), start, COLD_CALLS)
         return (theta_bent, output.power) if cost_bent - jacobian < cost else (theta, None)
 
     def _warm(
         self, features: np.ndarray, y: np.ndarray, start: np.ndarray, is_bent: bool
     ) -> tuple[np.ndarray, float | None]:
         output = bent(y)[0] if is_bent else standard(y)
-        return fit(self._layout, features, output(y), start, WARM_CALLS)[0], output.power
+        return fit(self.layout, features, output(y), start, WARM_CALLS)[0], output.power
+
+
+def _over_resource(measured: Measured, encoding: Encoding, memory: dict[Hashable, Any], is_blind: bool) -> list[Belief]:
+    """The beliefs on the objectives from what was measured at any resource, or at the whole one alone."""
+    rows = np.flatnonzero(measured.is_whole) if is_blind else np.arange(len(measured.numbers))
+    if len(rows) < LEAST:
+        rows = np.arange(len(measured.numbers))
+    values, resource, numbers = measured.values[rows], measured.resource[rows], measured.numbers[rows]
+
+    def key(n: int) -> Hashable:
+        return encoding.space, *(hash(column[:n].tobytes()) for column in (numbers, resource, values))
+
+    layout = Layout(
+        np.append(encoding.owner, encoding.d),
+        np.append(encoding.number_features, encoding.width),
+        encoding.d + 1,
+        encoding.mean_active + 1.0,
+    )
+    fitted = _Fits(lambda some: measured.features(rows[some]), layout, key, memory, WholePosterior)
+    known, active = np.ones(len(rows), dtype=bool), np.arange(len(rows))
+    if len(rows) > MEASURED_CAP:  # half of them the furthest and best, half the latest
+        order = np.lexsort([values[:, 0], -resource])
+        half = MEASURED_CAP // 2
+        active = np.sort(np.concatenate([order[:half], np.sort(order[half:])[half - MEASURED_CAP :]]))
+    return [fitted.belief(f"objective {i}", y, known, active) for i, y in enumerate(values.T)]
 
 
 def _pending(history: History, encoding: Encoding) -> np.ndarray:
     """The points of trials that run or wait and whose configuration is whole, (k, d)."""
-    matrix = history.matrix[[*history.running, *history.waiting]]
+    return _points(history, encoding, [*history.running, *history.waiting])
+
+
+def _points(history: History, encoding: Encoding, numbers: list[int]) -> np.ndarray:
+    """The points of those trials whose configuration is whole, (k, d)."""
+    matrix = history.matrix[numbers]
     points = encoding.points(matrix)
     whole: np.ndarray = points[~(encoding.active(points) & np.isnan(matrix)).any(axis=1)]
     return whole

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kilter.core.actions import Wait
 from kilter.core.errors import StudyAborted
 from kilter.core.history import Trial
-from kilter.core.interfaces import Executor, Outcome
+from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
 from kilter.engine.limits import Limits
 from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
-from kilter.runtime.signals import Interrupts, Terminated
+from kilter.runtime.signals import Alarm, Interrupts, Terminated
 
 TICK = 0.25
 """Seconds between looks at the clock, at signals and at the display while trials run."""
+
+SHORT = 1e-3
+"""Seconds that are waited at least, lest a clock stand still for the rounding of what is left."""
+
+LISTED = 10
+"""Trials that were cut, which the reason names; of more it says how many there are."""
 
 
 @dataclass
 class Run:
     """One run of the loop. `calls` bounds the trials of this run, `limits` those of the study.
 
-    `on_end` is called with each trial that ended here; `catch` are the exceptions that do not end the run.
+    Where `limits.seconds` are over, what runs is cut and put back in the queue, so that a later run goes on with it.
+    The other limits, and `stoppers`, only keep trials from being started. `on_end` is called with each trial that
+    ended here; `catch` are the exceptions that do not end the run.
     """
 
     session: Session
@@ -32,17 +43,27 @@ class Run:
     on_end: Callable[[Trial], None] | None = None
     on_tick: Callable[[], None] | None = None
     wants_stop: Callable[[], bool] = lambda: False
+    stoppers: Sequence[Stopper] = ()
 
     def __post_init__(self) -> None:
         self.reason: str | None = None
         self._running: set[int] = set()
         self._begun = 0
+        self._met: set[int] = set()
+        """The trials that were begun here, once or more often."""
+        self._waits = False
+        """Whether the scheduler waits for a trial that runs."""
         self._error: BaseException | None = None
         self._since = self.session.clock()
+        self._cut: list[int] = []
+        """The trials that were put back because the time was up."""
+        self._inline = self.executor if isinstance(self.executor, Inline) else None
 
     def __call__(self) -> str:
         """Run until there is a reason to stop; the reason."""
-        with Interrupts(isinstance(self.executor, Inline)) as self._interrupts:
+        if self._inline is not None:
+            self._inline.on_progress = self._attend
+        with Interrupts(self._inline is not None) as self._interrupts:
             try:
                 self._turn()
             except (KeyboardInterrupt, Terminated):
@@ -59,34 +80,71 @@ class Run:
         if self.reason is None:
             self.reason = "done"
         self._check_hopeless()
-        return self.reason
+        return self.reason + self._cut_text()
 
     def _turn(self) -> None:
         while True:
             self.session.recover()
             self._fill()
             if not self._running:
-                return
-            for message in self.executor.wait(TICK):
-                if isinstance(message, Outcome):
-                    self._end(message)
-                else:
-                    self.session.progress(message)
-            if self.on_tick is not None:
-                self.on_tick()
-            self._obey()
+                if not self._waits:
+                    return
+                time.sleep(TICK)  # for a trial of another worker
+                self.session.sync()
+            self._take(self._wait())
+            if self._stops:  # what has come already need not be cut
+                for _ in range(2 * len(self._running)):  # a report and the end of each
+                    self._take(self.executor.wait(0))
+            self._look()
+
+    def _take(self, messages: list[Message]) -> None:
+        for message in messages:
+            if isinstance(message, Outcome):
+                self._end(message)
+            else:
+                self.session.progress(message)
+
+    def _wait(self) -> list[Message]:
+        """What has happened since; not beyond the time that is left, and an objective in this thread is broken off."""
+        left = self._left()
+        if self._inline is not None and left < math.inf:
+            with Alarm(self._left, self._stop_all):
+                return self._inline.wait(None)
+        return self.executor.wait(max(min(TICK, left), SHORT) if left > 0 else TICK)
+
+    def _attend(self, progress: Progress) -> None:
+        """Take a report or a question out of the middle of an objective that runs in this thread."""
+        self.session.progress(progress)
+        self._look()
+
+    def _look(self) -> None:
+        if self.on_tick is not None:
+            self.on_tick()
+        self._obey()
+
+    def _left(self) -> float:
+        """Seconds until the time is up; infinite where there is no such limit."""
+        seconds = self.limits.seconds
+        return math.inf if seconds is None else self._since + seconds - self.session.clock()
 
     def _fill(self) -> None:
         """Start trials while there are free slots and no reason to stop."""
+        self._waits = False
         while self.reason is None and len(self._running) < self.executor.slots:
             self.reason = self._enough()
             if self.reason is not None:
                 return
-            trial = self.session.begin(self.limits.trials)
+            is_new = self.calls is None or self._begun < self.calls
+            trial = self.session.begin(self.limits.trials, is_new)
             if trial is None:
-                self.reason = self._nothing_left()
+                if not self._running:  # else one that runs may pause, and go on
+                    self.reason = self._nothing_left() if is_new else f"{self.calls} trials are done"
                 return
-            self._begun += 1
+            if isinstance(trial, Wait):
+                self._waits = True
+                return
+            self._begun += trial.number not in self._met
+            self._met.add(trial.number)
             self._running.add(trial.number)
             self.executor.submit(self.session.task(trial))
 
@@ -94,18 +152,20 @@ class Run:
         called_off = self._called_off()
         if called_off is not None:
             return called_off
-        if self.calls is not None and self._begun >= self.calls:
-            return f"{self.calls} trials are done"
         engine = self.session.engine
         if engine.ledger.hopeless(self.limits, engine.history):
             return "every trial failed"
-        return engine.ledger.reached(self.limits, engine.history)
+        reached = engine.ledger.reached(self.limits, engine.history)
+        if reached is not None:
+            return reached
+        now = self.session.clock()
+        return next(filter(None, (stopper(engine.history, now) for stopper in self.stoppers)), None)
 
     def _called_off(self) -> str | None:
         """What the user or the clock says, whatever the trials do."""
         if self._interrupts.draining or self.wants_stop():
             return "stopped by the user"
-        if self.limits.seconds is not None and self.session.clock() - self._since >= self.limits.seconds:
+        if self._left() <= 0:
             return f"the time is up ({self.limits.seconds:g} s)"
         return None
 
@@ -117,8 +177,8 @@ class Run:
 
     def _end(self, outcome: Outcome) -> None:
         self._running.discard(outcome.number)
-        if outcome.failure is not None and outcome.failure.kind == "stopped" and self._interrupts.stopping:
-            self.session.interrupt(outcome.number, "stopped by the user")
+        if outcome.failure is not None and outcome.failure.kind == "stopped" and self._stops:
+            self._put_back(outcome)
             return
         self.session.end(outcome)
         if self.on_end is not None:
@@ -127,13 +187,31 @@ class Run:
             self._error = outcome.error
             self.reason = "the objective raised an exception that is not to be caught"
 
+    def _put_back(self, outcome: Outcome) -> None:
+        """Have a trial that was stopped wait to go on, with what it reported."""
+        if outcome.reports:
+            self.session.progress(Progress(outcome.number, outcome.attempt, outcome.reports))
+        if self._interrupts.stopping:
+            self.session.interrupt(outcome.number, "stopped by the user")
+            return
+        self.session.interrupt(outcome.number, f"the time of the run was up ({self.limits.seconds:g} s)")
+        self._cut.append(outcome.number)
+
+    @property
+    def _stops(self) -> bool:
+        """Whether what runs is to be stopped: the user insists, or the time is up."""
+        return self._interrupts.stopping or self._left() <= 0
+
     def _obey(self) -> None:
-        """Start nothing more where the user or the clock says so; stop what runs where the user insists."""
+        """Start nothing more where the user or the clock says so, and stop what runs where that is meant."""
         if self.reason is None:
             self.reason = self._called_off()
-        if self._interrupts.stopping:
-            for number in list(self._running):
-                self.executor.stop(number)
+        if self._stops:
+            self._stop_all()
+
+    def _stop_all(self) -> None:
+        for number in list(self._running):
+            self.executor.stop(number)
 
     def _abandon(self) -> None:
         """Put back what still ran when the run was broken off."""
@@ -148,6 +226,16 @@ class Run:
             raise Terminated
         if self._interrupts.stopping:
             raise KeyboardInterrupt
+
+    def _cut_text(self) -> str:
+        """Which trials the end of the time has cut, to follow the reason."""
+        if not self._cut:
+            return ""
+        first = self._cut[0]
+        if len(self._cut) == 1:
+            return f"; trial {first} was cut and waits to go on"
+        listed = ", ".join(map(str, sorted(self._cut)[:LISTED])) + (", …" if len(self._cut) > LISTED else "")
+        return f"; {len(self._cut)} trials were cut and wait to go on: {listed}"
 
     def _check_hopeless(self) -> None:
         engine = self.session.engine

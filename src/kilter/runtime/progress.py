@@ -6,22 +6,38 @@ Nothing is printed per trial; the cost of a finished trial is a comparison and a
 from __future__ import annotations
 
 import logging
+import math
 import sys
+import time
 from collections.abc import Callable
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from kilter.core.errors import InvalidInput
-from kilter.core.history import Trial
+from kilter.core.events import TrialState
+from kilter.core.history import History, Trial
 from kilter.engine.limits import Limits
+from kilter.runtime.blas import single_threaded
 from kilter.runtime.session import Session
+
+if TYPE_CHECKING:
+    from kilter.analysis.gain import Gain
 
 PLAIN_SECONDS = 30.0
 LIVE_SECONDS = 0.2
 IMPROVEMENT_SECONDS = 1.0
 """Improvements that follow one another faster share a line."""
 
+GAIN_SECONDS = 5.0
+"""Between two looks at what the next hour will bring, and before the first, pass at least so many seconds ..."""
+GAIN_SHARE = 0.02
+"""... and so many that looking takes at most this share of the time."""
+
 KINDS = ("auto", "live", "plain", "none")
 SPARK = "▁▂▃▄▅▆▇█"
+
+LABELS = 7
+"""Columns of the live block's titles, at least; GAP more lie before the text."""
+GAP = 2
 
 
 class Display(Protocol):
@@ -79,6 +95,10 @@ class Status:
         self.before = done
         self.goal = limits.trials if limits.trials is not None else done + calls if calls is not None else None
         self.bests: list[float] = []
+        self._gain: Gain | None = None
+        self._gain_after = done
+        self._gain_due = time.monotonic() + GAIN_SECONDS
+        self._savings = Savings()
 
     @property
     def objective(self) -> Any:
@@ -104,11 +124,37 @@ class Status:
 
     def counts_text(self) -> str:
         """How many trials there are in each state."""
-        states, running = self.session.engine.ledger.states, len(self.session.engine.history.running)
+        states, history = self.session.engine.ledger.states, self.session.engine.history
         words = [("COMPLETE", "done"), ("PRUNED", "pruned"), ("FAIL", "failed")]
         parts = [f"{states[state]} {word}" for state, word in words if states.get(state)] or ["0 done"]
-        parts += [f"{running} running"] if running else []
+        parts += [f"{len(history.paused)} paused"] if history.paused else []
+        parts += [f"{len(history.running)} running"] if history.running else []
+        parts += [f"{len(history.waiting)} waiting"] if history.waiting else []
         return ", ".join(parts)
+
+    def gain_text(self) -> str | None:
+        """What the next hour is expected to bring, and the noise beside which that is small; None where not known.
+
+        The model is asked again only now and then, and where trials have ended since.
+        """
+        now, done = time.monotonic(), len(self.session.engine.history.finished)
+        if now >= self._gain_due and done != self._gain_after:
+            from kilter.analysis.gain import expected_gain  # loads SciPy
+
+            with single_threaded():
+                self._gain = expected_gain(self.session.engine.history, self.session.engine.seed)
+            spent = time.monotonic() - now
+            self._gain_after, self._gain_due = done, now + max(GAIN_SECONDS, spent / GAIN_SHARE)
+        if self._gain is None:
+            return None
+        noise = f", noise {short(self._gain.noise, 2)}" if self._gain.noise > 0 else ""
+        return f"~{short(self._gain.value, 2)} in the next hour{noise}"
+
+    def saved_text(self) -> str | None:
+        """What early stopping has saved; None where that is nothing, or not known."""
+        self._savings.follow(self.session.engine.history)
+        saved = self._savings.seconds
+        return f"~{span(saved)} by early stopping ({self._savings.share:.0%} of steps)" if saved > 0 else None
 
     def rate_text(self, over: bool = False) -> str:
         """Trials a minute in this run, and how long it will take at that rate unless it is over."""
@@ -129,6 +175,48 @@ class Status:
         failure = self.session.engine.history[number].failure
         message = failure.message.splitlines()[0][:100] if failure and failure.message else ""
         return f"{kind} ×{count}: {message}  (trial {number})"
+
+
+class Savings:
+    """What early stopping has saved: steps that pruned trials had left, at the length of complete trials."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        """How many finished trials have been counted."""
+        self._lengths: dict[TrialState, tuple[int, int]] = {}
+        """Of the complete and of the pruned trials that reported: how many, and their steps, summed."""
+        self._timed_steps = 0
+        self._seconds = 0.0
+
+    def follow(self, history: History) -> None:
+        """Take in the trials that finished since."""
+        for number in history.finished[self._read :]:
+            trial, steps = history[number], history.reports.furthest.get(number, 0)
+            if steps:
+                count, total = self._lengths.get(trial.state, (0, 0))
+                self._lengths[trial.state] = count + 1, total + steps
+                if math.isfinite(trial.seconds):
+                    self._timed_steps += steps
+                    self._seconds += trial.seconds
+        self._read = len(history.finished)
+
+    @property
+    def steps(self) -> float:
+        """How many steps were saved."""
+        complete, steps = self._lengths.get(TrialState.COMPLETE, (0, 0))
+        pruned, pruned_steps = self._lengths.get(TrialState.PRUNED, (0, 0))
+        return max(pruned * steps / complete - pruned_steps, 0.0) if complete else 0.0
+
+    @property
+    def share(self) -> float:
+        """The steps that were saved, of those that there would have been."""
+        spent = sum(steps for _, steps in self._lengths.values())
+        return self.steps / (self.steps + spent) if spent else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The time of trials that was saved, at the seconds that a step takes on average."""
+        return self.steps * self._seconds / self._timed_steps if self._timed_steps else 0.0
 
 
 class Plain:
@@ -157,18 +245,19 @@ class Plain:
 
     def tick(self) -> None:
         """Say how far it is, every half minute."""
-        if self._status.now() - self._said_at >= PLAIN_SECONDS:
-            self._say(
-                f"{self._status.name}: {self._status.counts_text()}; "
-                f"best {self._status.best_text()}; {self._status.rate_text()}"
-            )
+        status = self._status
+        if status.now() - self._said_at >= PLAIN_SECONDS:
+            gain, saved = status.gain_text(), status.saved_text()
+            more = (f"; gain {gain}" if gain else "") + (f"; saved {saved}" if saved else "")
+            self._say(f"{status.name}: {status.counts_text()}; best {status.best_text()}; {status.rate_text()}{more}")
 
     def finish(self, reason: str) -> None:
         """Say how it ended."""
         status = self._status
+        saved = status.saved_text()
         self._say(
             f"{status.name}: {reason}; {status.counts_text()} in {span(status.now() - status.began)}; "
-            f"best {status.best_text()}"
+            f"best {status.best_text()}" + (f"; saved {saved}" if saved else "")
         )
 
     def _say(self, line: str) -> None:
@@ -207,8 +296,12 @@ class Live:
 
     def finish(self, reason: str) -> None:
         """Leave the last picture standing, with the reason."""
+        from rich.text import Text
+
         self._live.stop()
         self._console.print(self._table(reason))
+        if not self._fits(self._heading(reason)):
+            self._console.print(Text(reason))
 
     def _draw(self) -> None:
         self._drawn_at = self._status.now()
@@ -220,19 +313,26 @@ class Live:
         from rich.text import Text
 
         status = self._status
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True, min_width=7)
+        table = Table.grid(padding=(0, GAP))
+        table.add_column(style="dim", no_wrap=True, min_width=LABELS)
         table.add_column(overflow="ellipsis", no_wrap=True)
-        state = reason or "running"
-        table.add_row(
-            Text(status.name, style="bold"), escape(f"{status.objective.direction} {status.objective.name}   {state}")
-        )
+        heading = self._heading(reason or "running")
+        shown = heading if self._fits(heading) else self._heading("over" if reason else "running")
+        table.add_row(Text(status.name, style="bold"), escape(shown))
         table.add_row("best", Text(f"{status.best_text()}   {sparkline(status.bests)}", style="green"))
         if status.best is not None:
             table.add_row("", escape(status.params_text(status.best)))
         done = len(status.session.engine.history.finished)
         goal = f"/{status.goal}" if status.goal is not None else ""
-        table.add_row("trials", f"{done}{goal}   {status.counts_text()}   {status.rate_text(over=reason is not None)}")
+        counts, rate = f"{done}{goal}   {status.counts_text()}", status.rate_text(over=reason is not None)
+        if self._fits(f"{counts}   {rate}"):
+            table.add_row("trials", f"{counts}   {rate}")
+        else:
+            table.add_row("trials", counts)
+            table.add_row("time", rate)
+        for title, text in (("gain", status.gain_text() if reason is None else None), ("saved", status.saved_text())):
+            if text:
+                table.add_row(title, text)
         running = list(status.session.engine.history.running.values())[:3]
         if running and reason is None:
             table.add_row("running", escape("   ".join(f"#{t.number} {self._latest(t)}" for t in running)))
@@ -240,6 +340,13 @@ class Live:
         if failure:
             table.add_row("", Text(failure, style="red"))
         return table
+
+    def _heading(self, state: str) -> str:
+        return f"{self._status.objective.direction} {self._status.objective.name}   {state}"
+
+    def _fits(self, text: str) -> bool:
+        """Whether a row has room for the text."""
+        return max(len(self._status.name), LABELS) + GAP + len(text) <= self._console.width
 
     def _latest(self, trial: Trial) -> str:
         reports = self._status.session.engine.history.reports.of(trial.number)
@@ -262,9 +369,9 @@ def _rate(per_minute: float) -> str:
     return f"{per_minute:.0f}" if per_minute >= 100 else f"{per_minute:.2g}"
 
 
-def short(value: Any) -> str:
-    """A value with four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def short(value: Any, digits: int = 4) -> str:
+    """A value with so many significant digits."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def span(seconds: float) -> str:

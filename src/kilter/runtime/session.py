@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from kilter.core.actions import Budget, Fork, Pause, Resume, Start, Stop, Verdict, Wait
 from kilter.core.errors import InvalidInput
 from kilter.core.events import (
+    CONFIRMS,
     INTERRUPTED,
     LOST,
+    Dropped,
     Ended,
     Enqueued,
     Event,
@@ -33,6 +38,7 @@ from kilter.core.interfaces import Outcome, Progress, Storage, Task
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.runtime.blas import single_threaded
+from kilter.runtime.checkpoints import Checkpoints
 from kilter.runtime.leases import LEASE_SECONDS, Lease, is_gone, this_worker
 
 log = logging.getLogger("kilter")
@@ -42,6 +48,9 @@ SNAPSHOT_EVERY = 10_000
 
 RECOVERY_SECONDS = 5.0
 """Seconds between looks for vanished workers."""
+
+KEPT = 10
+"""Complete trials, the best ones, whose checkpoints stay."""
 
 CHUNK = 5_000
 """Entries read at once: a long log need not be in memory twice."""
@@ -58,6 +67,7 @@ class Session:
         clock: Callable[[], float],
         declared: bool,
         lease: float | None = LEASE_SECONDS,
+        keep_checkpoints: int = KEPT,
     ) -> None:
         self.storage = storage
         self.study = study
@@ -67,9 +77,11 @@ class Session:
         self.worker = this_worker()
         self.lock = threading.RLock()
         self._lease_seconds = lease
+        self._keep_checkpoints = keep_checkpoints
         self._lease: Lease | None = None
         self._snapshot_at = engine.position
         self._root: str | None = None
+        self._checkpoints: Checkpoints | None = None
         self._recovered = float("-inf")
         self._gone: frozenset[str | None] = frozenset()
 
@@ -108,41 +120,85 @@ class Session:
         if self._lease is not None:
             self._lease.release()
             self._lease = None
+        self._retain()
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
-    def begin(self, limit: int | None = None) -> Trial | None:
-        """Start an attempt: at a waiting trial, else at a new one below `limit`; None where there is nothing to do.
+    def begin(self, limit: int | None = None, is_new: bool = True) -> Trial | Wait | None:
+        """Start an attempt: at a trial that lost its worker, else at what the scheduler plans.
 
-        The number of a new trial is taken by writing its start. Where another worker was faster we reserve one before
-        we ask the sampler again, so nobody asks more than twice.
+        None where there is nothing to do, for `limit` bounds the number of trials, and with `is_new` False only those
+        go on that have begun; Wait where something that runs has
+        to end first. The number of a new trial is taken by writing its start. Where another worker was faster we
+        reserve one before we ask the sampler again, so nobody asks more than twice.
         """
         with self.lock:
             self._hold_lease()
             self.recover()
             while True:
-                waiting = self.engine.claimable(self.worker.id, self._gone)
-                number = waiting.number if waiting else len(self.engine.history)
-                if waiting is None and limit is not None and number >= limit:
-                    return None
-                with single_threaded():
-                    config = self.engine.propose(number)
-                if config is None:
-                    return None
-                started = Started(
-                    number=number,
-                    attempt=waiting.attempt + 1 if waiting else 1,
-                    params=config,
-                    worker=self.worker.id,
-                    seen=self.engine.position,
-                    time=self.clock(),
-                    fresh=waiting is None,
-                )
-                refused = self.write(started, limit=limit)
-                if not refused:
-                    return self.engine.history[number]
-                if waiting is None and (limit is None or len(self.engine.history) < limit):
-                    self.write(Enqueued(None, {}, self.clock(), worker=self.worker.id), limit=limit)
+                started = self._next(limit, is_new)
+                if isinstance(started, (Wait, type(None))):
+                    return started
+                if isinstance(started, Dropped):
+                    self.write(started)
+                elif self._is_begun(started, limit):
+                    return self.engine.history[started.number]
+
+    def _is_begun(self, started: Started, limit: int | None) -> bool:
+        """Whether the start was written, and was legal where it stands in the log."""
+        refused = self.write(started, limit=limit)
+        if not refused:
+            trial = self.engine.history[started.number]
+            return (trial.attempt, trial.worker) == (started.attempt, self.worker.id)
+        wants_a_new_one = started.fresh and isinstance(self.engine.plan(), Start)  # and still does, of another number
+        if wants_a_new_one and (limit is None or len(self.engine.history) < limit):
+            self.write(Enqueued(None, {}, self.clock(), worker=self.worker.id), limit=limit)
+        return False
+
+    def _next(self, limit: int | None, is_new: bool) -> Started | Dropped | Wait | None:
+        """What a free worker would write now."""
+        engine, history = self.engine, self.engine.history
+        waiting = engine.claimable(self.worker.id, self._gone)
+        if waiting is not None and waiting.attempt:
+            return self._attempt(waiting, waiting.params, waiting.budget)
+        action = engine.plan()
+        if isinstance(action, Wait):
+            return action if history.running else None
+        if isinstance(action, Stop):
+            paused = history[action.number]  # type: ignore[index]  # a plan names the trial that it stops
+            return Dropped(paused.number, paused.attempt, action.reason, self.clock())
+        if isinstance(action, Resume):
+            return self._attempt(history[action.number], history[action.number].params, action.budget)
+        number = len(history)
+        if not is_new:
+            return None
+        if isinstance(action, Start) and waiting is not None:
+            number = waiting.number
+        elif limit is not None and number >= limit:
+            return None
+        if isinstance(action, Fork):
+            return self._attempt(number, action.params, action.budget, action.parent)
+        with single_threaded():
+            config = engine.propose(number)
+        return None if config is None else self._attempt(waiting or number, config, action.budget)
+
+    def _attempt(
+        self, trial: Trial | int, params: Mapping[str, Any], budget: Budget | None, parent: int | None = None
+    ) -> Started:
+        """The start of the next attempt at a trial, or of the first one at a new trial of this number."""
+        number, attempt = (trial, 1) if isinstance(trial, int) else (trial.number, trial.attempt + 1)
+        full = self.engine.problem.full_budget
+        return Started(
+            number=number,
+            attempt=attempt,
+            params=params,
+            worker=self.worker.id,
+            seen=self.engine.position,
+            time=self.clock(),
+            fresh=isinstance(trial, int),
+            parent=parent,
+            budget={**full, **(budget or {})} if full else None,
+        )
 
     def task(self, trial: Trial) -> Task:
         """What an executor needs to run a trial that has begun."""
@@ -153,22 +209,31 @@ class Session:
             params=trial.params,
             problem=engine.problem_json,
             seed=engine.seed,
-            directory=os.path.join(self.root, str(trial.number)),
-            judged=engine.scheduler.judges,
+            directory=self.checkpoints.prepare(trial, engine.history),
+            judged=engine.scheduler.judges and CONFIRMS not in trial.attrs,
             declared=self.declared,
             attrs=dict(trial.attrs),
+            budget=trial.budget,
+            parent=trial.parent,
         )
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The directories that trials keep their checkpoints in."""
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(self.root)
+        return self._checkpoints
 
     @property
     def root(self) -> str:
         """The folder of the study's checkpoints."""
         if self._root is None:
             base = self.storage.directory
-            self._root = (
-                os.path.join(base, str(self.study))
-                if base
-                else os.path.join(tempfile.gettempdir(), f"kilter-{self.worker.id}")
-            )
+            if base is not None:
+                self._root = os.path.join(base, str(self.study))
+            else:  # nothing of a study in memory outlives it
+                self._root = os.path.join(tempfile.gettempdir(), f"kilter-{self.worker.id}")
+                weakref.finalize(self, _remove, self._root, os.getpid())
         return self._root
 
     def enqueue(self, params: Mapping[str, Any], attrs: Mapping[str, Any] | None = None) -> int:
@@ -187,7 +252,14 @@ class Session:
             if progress.reports:
                 self.write(Reported(progress.number, progress.attempt, progress.reports, self.clock()))
             if progress.reply is not None:
-                progress.reply(self.engine.judge(progress.number) is not None)
+                progress.reply(self.verdict(progress.number))
+
+    def verdict(self, number: int) -> Verdict:
+        """Whether a running trial should go on, end or pause."""
+        judgement = self.engine.judge(number)
+        if judgement is None:
+            return Verdict.CONTINUE
+        return Verdict.PAUSE if isinstance(judgement, Pause) else Verdict.STOP
 
     def end(self, outcome: Outcome) -> bool:
         """Write how an attempt ended; False where the trial had been given to another worker meanwhile."""
@@ -209,6 +281,7 @@ class Session:
         )
         refused = self.write(*events, ended)
         if ended not in refused:
+            self._retain()
             return True
         trial = self.engine.history[outcome.number]
         if trial.attempt == outcome.attempt and trial.state is outcome.state and trial.metrics == outcome.metrics:
@@ -222,6 +295,10 @@ class Session:
         trial = self.engine.history[number]
         failure = Failure(INTERRUPTED, reason)
         self.write(Ended(number, trial.attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
+
+    def _retain(self) -> None:
+        with self.lock:
+            self.checkpoints.retain(self.engine.history, self._keep_checkpoints)
 
     def note(self, number: int | None, attrs: Mapping[str, Any]) -> None:
         """Keep attributes with a trial or, with None, with the study."""
@@ -255,6 +332,12 @@ class Session:
     def _hold_lease(self) -> None:
         if self._lease is None and self._lease_seconds is not None and self.storage.directory is not None:
             self._lease = Lease(self.storage, self.study, self.worker, self._lease_seconds)
+
+
+def _remove(root: str, pid: int) -> None:
+    """Remove a folder where this is not a fork of the process that made it."""
+    if os.getpid() == pid:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def check_objects(engine: Engine) -> None:

@@ -1,12 +1,20 @@
-"""Ctrl-C once: finish what runs. Twice, or SIGTERM: stop it at once. The state is saved either way."""
+"""Ctrl-C once: finish what runs. Twice, or SIGTERM: stop it at once. The state is saved either way.
+
+And an alarm, which breaks into an objective that runs in this thread when its time is up.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+SOON = 0.01
+"""Seconds that a timer is set to at least: where it goes off a little before its time, it is set again."""
 
 
 class Terminated(SystemExit):
@@ -50,3 +58,63 @@ class Interrupts:
         self.draining = self.stopping = self.terminated = True
         if self._interruptible:
             raise Terminated
+
+
+class Alarm:
+    """Calls `ring` once in this thread, while the `with` block runs, as soon as `left()` seconds are none.
+
+    What `ring` raises comes out of whatever is being executed. `left` is asked again whenever the timer goes off, since
+    a study's clock need not be the machine's. A timer and a handler of the user's go on: the handler is called when its
+    time comes, and is back afterwards. Does nothing outside the main thread, and where there are no interval timers.
+    """
+
+    def __init__(self, left: Callable[[], float], ring: Callable[[], None]) -> None:
+        self._left, self._ring = left, ring
+        self._has_rung = False
+        self._is_set = False
+        self._previous: Any = None
+        self._previous_due: float | None = None
+        """When the user's timer goes off, by time.monotonic, ..."""
+        self._previous_interval = 0.0
+        """... and after how many seconds again; 0 for never."""
+
+    def __enter__(self) -> Alarm:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) is not None:
+            self._is_set = True
+            remaining, self._previous_interval = signal.getitimer(signal.ITIMER_REAL)
+            self._previous_due = time.monotonic() + remaining if remaining else None
+            self._previous = signal.signal(signal.SIGALRM, self._on_alarm)
+            self._wind()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_set or signal.getsignal(signal.SIGALRM) != self._on_alarm:
+            return  # what the objective has set since, it means to keep
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._previous)
+        if self._previous_due is not None:
+            left = max(self._previous_due - time.monotonic(), SOON)
+            signal.setitimer(signal.ITIMER_REAL, left, self._previous_interval)
+
+    def _wind(self) -> None:
+        """Set the timer to our time or the user's, whichever is first; to none where both are over."""
+        times = [] if self._has_rung else [self._left()]
+        times += [] if self._previous_due is None else [self._previous_due - time.monotonic()]
+        signal.setitimer(signal.ITIMER_REAL, max(min(times), SOON) if times else 0)
+
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        rings = not self._has_rung and self._left() <= 0
+        self._has_rung = self._has_rung or rings
+        now = time.monotonic()
+        is_theirs = self._previous_due is not None and now >= self._previous_due
+        if is_theirs:
+            self._previous_due = now + self._previous_interval if self._previous_interval else None
+        self._wind()
+        if is_theirs and callable(self._previous):
+            self._previous(number, frame)
+        elif is_theirs and self._previous == signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)  # which ends the process, as the user wanted of that timer
+        if rings:
+            self._ring()

@@ -21,7 +21,7 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.models.encoding import encoding_of
-from kilter.models.observed import Observed
+from kilter.models.observed import Measured, Observed, is_control
 from kilter.models.tried import Tried, listed
 from kilter.samplers.cmaes import CmaEsSampler
 from kilter.samplers.nsga2 import NSGA2Sampler
@@ -102,6 +102,8 @@ def _arm(state: State, history: History, number: int) -> tuple[str, str]:
         return "sobol", "too little is known for a model, so the space is covered evenly"
     if len(problem.objectives) > MOST_OBJECTIVES:
         return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too dear to model"
+    if is_control(number) and Measured.of(history) is not None:
+        return "gp", "every fifth trial rests on whole trainings alone, in case early results mislead"
     is_many = history.rank(number) >= MANY and number % MODELLED > 0
     if is_many and len(problem.objectives) == 1 and _suits_evolution(problem.space):
         return "cmaes", f"after {MANY} trials most come from an evolution strategy that starts at the best one"

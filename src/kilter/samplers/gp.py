@@ -27,6 +27,9 @@ CANDIDATES = 96
 """Uniform points, and as many neighbours of the best ones, that are scored before the ascent."""
 PARZEN = 64
 """Candidates from the density of the good trials, which knows which values and branches go together."""
+RETURNING = np.log(0.8)
+"""A stopped configuration comes again, knowing what it reported, where at least this much of the best improvement is
+expected of it: nearly the same one, which the ascent would find, would be stopped as it was."""
 LISTED = 1024
 """Of a finite space with no more points left than this, every one is scored."""
 
@@ -94,5 +97,10 @@ def proposal(surrogate: Surrogate, tried: Tried, stream: np.random.Generator) ->
         ]
     )
     points = maximized(surrogate, encoding, candidates, best, stream)
+    if len(surrogate.returning):
+        scores = surrogate.score(surrogate.returning)
+        if scores.max() >= surrogate.score(points[:1])[0] + RETURNING:
+            returning: np.ndarray = surrogate.returning[np.argmax(scores)]
+            return returning
     point = first_new(encoding, points, surrogate.seen)
     return new_by_chance(tried, stream) if point is None else point

@@ -10,7 +10,7 @@ from kilter.core.interfaces import Explanation
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
-from kilter.models.observed import Observed
+from kilter.models.observed import CONTROLLED, Measured, Observed, is_control
 from kilter.models.tried import Tried
 from kilter.samplers.sobol import QMCSampler
 
@@ -38,7 +38,9 @@ def started(problem: Problem, seed: int) -> State:
 
 
 def is_early(history: History, number: int, initial: int = INITIAL) -> bool:
-    """Whether too little is known to build on."""
+    """Whether too little is known to build on; controls build on what got to the largest step alone."""
+    if is_control(number) and (measured := Measured.of(history)) is not None and measured.wholes < CONTROLLED:
+        return True
     return history.rank(number) < initial or not Observed.of(history).suffices
 
 

@@ -1,1 +1,44 @@
-"""Who spends the budget: whether a running trial goes on. One method, one file."""
+"""Who spends the budget: what a free worker does, and whether a running trial goes on. One method, one file."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kilter.schedulers.asha import ASHAScheduler
+    from kilter.schedulers.auto import AutoScheduler
+    from kilter.schedulers.curve import CurveScheduler
+    from kilter.schedulers.fifo import FifoScheduler
+    from kilter.schedulers.hyperband import HyperbandScheduler
+    from kilter.schedulers.median import MedianScheduler, PercentileScheduler
+    from kilter.schedulers.pasha import PASHAScheduler
+    from kilter.schedulers.patient import PatientScheduler
+    from kilter.schedulers.pb2 import PB2Scheduler
+    from kilter.schedulers.pbt import PBTScheduler
+    from kilter.schedulers.race import RaceScheduler
+    from kilter.schedulers.threshold import ThresholdScheduler
+
+_HOME = {
+    "ASHAScheduler": "asha",
+    "AutoScheduler": "auto",
+    "CurveScheduler": "curve",
+    "FifoScheduler": "fifo",
+    "HyperbandScheduler": "hyperband",
+    "MedianScheduler": "median",
+    "PASHAScheduler": "pasha",
+    "PB2Scheduler": "pb2",
+    "PBTScheduler": "pbt",
+    "PatientScheduler": "patient",
+    "PercentileScheduler": "median",
+    "RaceScheduler": "race",
+    "ThresholdScheduler": "threshold",
+}
+"""The file of each name, loaded when it is first used."""
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"kilter.schedulers.{_HOME[name]}"), name)
+    hint = f": use scheduler='auto', or one of {', '.join(__all__)}" if name.endswith(("Scheduler", "Pruner")) else ""
+    raise AttributeError(f"module 'kilter.schedulers' has no attribute {name!r}{hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kilter.core.history import History, Trial
+from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 
 
@@ -15,7 +15,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Fifo:
+class FifoScheduler(Scheduler):
     """Never stops a trial."""
 
     judges: ClassVar[bool] = False
@@ -23,7 +23,3 @@ class Fifo:
     def start(self, problem: Problem, seed: int) -> State:
         """An empty state."""
         return State()
-
-    def judge(self, state: State, trial: Trial, history: History) -> str | None:
-        """None: go on."""
-        return None

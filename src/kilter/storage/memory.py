@@ -148,4 +148,5 @@ class MemoryStorage:
 def _stored(event: Event) -> Event:
     """The event as it would come back from a file."""
     kind, body = codec.encode(event)
-    return codec.decode(kind, event.number, 0, event.time, body)
+    _, attempt, _, _ = event.identity or (None, 0, "", 0)
+    return codec.decode(kind, event.number, attempt, event.time, body)

@@ -17,26 +17,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psutil
 
+from kilter.core.actions import Verdict
 from kilter.core.errors import TrialPruned
-from kilter.core.events import TrialState
+from kilter.core.events import Report, TrialState
 from kilter.core.interfaces import Executor, Message, Outcome, Progress, Task
 from kilter.core.parameter import Float
-from kilter.core.problem import Objective, Problem
+from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
 
-Make = Callable[[Callable[..., Any], int], Executor]
+PROBLEM = Problem(Space({"x": Float(0, 1)}), (Objective("loss"),))
+UNDER_FIDELITY = replace(PROBLEM, fidelities=(Fidelity("epochs", 1, 9),)).to_json()
 
 
 def task(
     number: int = 0, *, judged: bool = False, directory: str | None = None, x: float = 0.5, attempt: int = 1
 ) -> Task:
     """A task of a problem with one parameter x in [0, 1] and the objective `loss`."""
-    problem = Problem(Space({"x": Float(0, 1)}), (Objective("loss"),))
-    return Task(number, attempt, {"x": x}, problem.to_json(), 7, directory, judged)
+    return Task(number, attempt, {"x": x}, PROBLEM.to_json(), 7, directory, judged)
 
 
 class ExecutorSuite:
@@ -63,7 +65,9 @@ class ExecutorSuite:
         finally:
             executor.close()
 
-    def messages(self, executor: Executor, answer: Callable[[Progress], bool] = lambda _: False) -> Iterator[Message]:
+    def messages(
+        self, executor: Executor, answer: Callable[[Progress], Verdict] = lambda _: Verdict.CONTINUE
+    ) -> Iterator[Message]:
         """Messages as they come, questions answered, until no more is asked for."""
         deadline = time.monotonic() + self.patience
         while time.monotonic() < deadline:
@@ -74,7 +78,7 @@ class ExecutorSuite:
         raise AssertionError(f"no message within {self.patience:g} seconds")
 
     def until_end(
-        self, executor: Executor, answer: Callable[[Progress], bool] = lambda _: False
+        self, executor: Executor, answer: Callable[[Progress], Verdict] = lambda _: Verdict.CONTINUE
     ) -> tuple[list[Progress], Outcome]:
         """The progress of the one running trial, and its outcome."""
         progress: list[Progress] = []
@@ -142,18 +146,29 @@ class ExecutorSuite:
                     raise TrialPruned
             return 0.0
 
-        seen: list[int] = []
+        for verdict, state in ((Verdict.STOP, TrialState.PRUNED), (Verdict.PAUSE, TrialState.PAUSED)):
+            seen: list[int] = []
 
-        def answer(progress: Progress) -> bool:
-            seen.extend(report.step for report in progress.reports)
-            return seen[-1] == 3
+            def answer(progress: Progress, seen: list[int] = seen, verdict: Verdict = verdict) -> Verdict:
+                seen.extend(report.step for report in progress.reports)
+                return verdict if seen[-1] == 3 else Verdict.CONTINUE
 
-        with self.running(ask) as executor:
-            executor.submit(task(judged=True))
-            progress, outcome = self.until_end(executor, answer)
-        assert seen == [0, 1, 2, 3] == [r.step for p in progress for r in p.reports]
-        assert outcome.state is TrialState.PRUNED
-        assert outcome.metrics == {"loss": 3.0}
+            with self.running(ask) as executor:
+                executor.submit(task(judged=True))
+                progress, outcome = self.until_end(executor, answer)
+            assert seen == [0, 1, 2, 3] == [r.step for p in progress for r in p.reports]
+            assert outcome.state is state
+            assert outcome.metrics == {"loss": 3.0}
+
+    def test_a_budget_reaches_the_objective_and_its_result_is_a_report(self) -> None:
+        def train(x: float, epochs: int) -> float:
+            return x * epochs
+
+        for epochs, state in ((3, TrialState.PAUSED), (9, TrialState.COMPLETE)):
+            outcome = self.outcome(train, replace(task(x=0.5), problem=UNDER_FIDELITY, budget={"epochs": epochs}))
+            assert outcome.state is state
+            assert outcome.metrics == {"loss": 0.5 * epochs}
+            assert outcome.reports == (Report(epochs, {"loss": 0.5 * epochs}),)
 
     def test_an_unjudged_trial_does_not_ask(self) -> None:
         def ask(trial: Any) -> float:

@@ -44,7 +44,7 @@ from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Paramete
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Config, Space
 from kilter.engine.engine import Engine
-from kilter.schedulers.fifo import Fifo
+from kilter.schedulers.fifo import FifoScheduler
 
 ALPHA = 0.01
 """How likely a sampler that is no better than random search may pass `test_better_than_random`."""
@@ -64,7 +64,7 @@ class Log:
 
     def replayed(self, cut: int) -> Engine:
         """A fresh engine that was handed the first `cut` entries."""
-        engine = Engine(self.problem, self.sampler, Fifo(), self.seed)
+        engine = Engine(self.problem, self.sampler, FifoScheduler(), self.seed)
         engine.handle(self.entries[:cut])
         return engine
 

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from kilter.core.errors import InvalidInput, StudyExists, StudyNotFound
 from kilter.core.events import (
     Created,
+    Dropped,
     Ended,
     Enqueued,
     Event,
@@ -67,6 +69,11 @@ def every_kind() -> list[Event]:
         started(1, fresh=False),
         Ended(1, 1, TrialState.FAIL, {}, 4.0, failure=Failure("ValueError", "bad \u0000 \ud800", "line 1\nline 2")),
         ended(1, loss=0.7, late=True),
+        replace(started(2), parent=0, budget={"epochs": 3, "rows": 0.5}),
+        Reported(2, 1, (Report(0, {"loss": 0.5}, 3), Report(0, {"loss": 0.4}, "tsp"), Report(1, {"loss": 0.3})), 4.5),
+        Reported(2, 1, (Report(0, {"loss": 0.6}, 4),), 4.6),
+        Ended(2, 1, TrialState.PAUSED, {"loss": 0.3}, 4.7),
+        Dropped(2, 1, "behind", 4.8),
         Noted(1, {"tag": "x", "$float": "not a mark"}, 5.0),
         Noted(None, {"owner": "me"}, 6.0),
     ]

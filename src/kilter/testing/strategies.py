@@ -94,7 +94,7 @@ def configs(draw: Callable[..., Any], space: Space) -> Config:
 
 @st.composite
 def problems(draw: Callable[..., Any], max_parameters: int = 4) -> Problem:
-    """Problems with one to three objectives, constraints on them or on other metrics, and perhaps a fidelity."""
+    """Problems with one to three objectives, constraints on them or on other metrics, and perhaps fidelities."""
     metrics = draw(st.lists(st.text(LETTERS, min_size=1, max_size=5), min_size=1, max_size=5, unique=True))
     objectives = draw(st.integers(1, min(3, len(metrics))))
     ways = st.sampled_from(["minimize", "maximize"])
@@ -105,7 +105,7 @@ def problems(draw: Callable[..., Any], max_parameters: int = 4) -> Problem:
         draw(spaces(max_parameters)),
         tuple(Objective(name, draw(ways)) for name in metrics[:objectives]),
         tuple(draw(st.lists(constraint, max_size=2))),
-        draw(st.none() | fidelity.map(lambda f: Fidelity("epochs", f[0], f[0] * f[1], f[2]))),
+        tuple(Fidelity(f"~{i}", f[0], f[0] * f[1], f[2]) for i, f in enumerate(draw(st.lists(fidelity, max_size=2)))),
     )
 
 

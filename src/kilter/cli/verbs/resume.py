@@ -17,7 +17,9 @@ def command(
     trials: int | None,
     time: str | None,
     jobs: int | None,
+    steps: int | None,
     target: float | None,
+    gain: float | None,
     strict: bool,
     settings: tuple[str, ...],
     progress: str,
@@ -40,6 +42,6 @@ def command(
         )
     document = copy.deepcopy(remembered)
     specification.put(document, settings)
-    going.overlay(document, trials, time, jobs, target)
+    going.overlay(document, trials=trials, time=time, jobs=jobs, steps=steps, target=target, gain=gain)
     document["study"] = study.study_name
     return going.go(study, specification.Specification.of(document), progress, strict, as_json)

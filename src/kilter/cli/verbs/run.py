@@ -60,7 +60,9 @@ def command(
     trials: int | None,
     time: str | None,
     jobs: int | None,
+    steps: int | None,
     target: float | None,
+    gain: float | None,
     strict: bool,
     settings: tuple[str, ...],
     progress: str,
@@ -83,7 +85,7 @@ def command(
 
     document: dict[str, Any] = specification.read(file) if file is not None else {}
     specification.put(document, settings)
-    going.overlay(document, trials, time, jobs, target)
+    going.overlay(document, trials=trials, time=time, jobs=jobs, steps=steps, target=target, gain=gain)
     for key, value in (("study", study), ("seed", seed), ("sampler", sampler)):
         if value is not None:
             document[key] = value

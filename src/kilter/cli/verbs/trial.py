@@ -38,10 +38,13 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
         return
     attempt = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
     lasted = show.span(show.seconds(trial))
-    click.echo(f"trial {number}: {trial.state.name.lower()}{attempt}{' in ' + lasted if lasted else ''}")
+    forked = f", from the checkpoint of trial {trial.parent}" if trial.parent is not None else ""
+    click.echo(f"trial {number}: {trial.state.name.lower()}{attempt}{' in ' + lasted if lasted else ''}{forked}")
     for title, entries in (
         ("params", show.plain_params(trial)),
+        ("budget", trial.budget),
         ("metrics", trial.metrics),
+        ("folds", trial.folds),
         ("attrs", trial.user_attrs),
     ):
         if entries:
@@ -55,6 +58,11 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
         columns = [show.Column("step", [str(step) for step, _ in shown], 0, True)]
         columns += [show.Column(n, [show.text(m.get(n)) for _, m in shown], 1 + i, True) for i, n in enumerate(names)]
         show.echo_table(columns, show.width())
+    ahead = study.forecast(number) if reports and not trial.state.is_finished() else None
+    if ahead is not None:
+        chance = "" if ahead.probability is None else f"; {ahead.probability:.0%} likely to be the best"
+        span = f"{show.text(ahead.mean)}, 80 % from {show.text(ahead.low)} to {show.text(ahead.high)}"
+        click.echo(f"\nforecast at step {ahead.horizon}: {span}{chance}")
     if trial.failure is not None:
         click.echo(f"\nfailure\n  {trial.failure.kind}: {trial.failure.message}")
         if trial.failure.traceback:

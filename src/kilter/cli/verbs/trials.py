@@ -15,7 +15,7 @@ from kilter.cli import options, show
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all.")
 @click.option(
     "--state",
-    type=click.Choice(["running", "complete", "pruned", "fail", "waiting"], case_sensitive=False),
+    type=click.Choice(["running", "complete", "pruned", "fail", "waiting", "paused"], case_sensitive=False),
     help="Only these.",
 )
 @options.as_json

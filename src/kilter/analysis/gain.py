@@ -1,0 +1,262 @@
+"""What going on is worth: the improvement to expect of the next hour, beside the noise of the best result.
+
+Two witnesses, whose mean is taken, since each errs where the other does not. The model knows what it does not know, but
+neither that errors are never negative, say, nor what it has not imagined; the past knows nothing of what is left.
+
+    K            trials of the time ahead, at the study's pace
+    e            expected improvement of the best next trial, by the model
+    g            expected improvement of the best of all candidates, were each of them known: what the model deems left
+    model        g (1 - exp(-K e / g)): e per trial at first, g in the end
+    past         2 (best at n/2 - best at n) K / (n + K): each doubling of the trials brings half as much as the last
+
+A study is not worth it any more where that falls below a tolerance, or below the standard error of its best result
+(Makarova et al. 2022, "Automatic termination for hyperparameter optimization": what is below cannot be told from luck).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import TrialState
+from kilter.core.history import History
+from kilter.core.seeds import rng
+from kilter.models import surrogate as surrogates
+from kilter.models.candidates import mutants
+from kilter.models.gp import Posterior, matern
+from kilter.models.surrogate import Surrogate
+
+HOUR = 3600.0
+CANDIDATES = 96
+"""Uniform points, and as many neighbours of the best ones, at which the model is asked."""
+DRAWN = 64
+"""Of those the most promising, at which functions are drawn from it."""
+DRAWS = 128
+"""Functions that are drawn from the model."""
+PAUSE = 60.0
+"""Seconds without a running trial that still count as the study's own slowness; more is a break between runs."""
+RECENT = 50
+"""The pace is that of so many trials that ended last."""
+EXACT = 0.01
+"""Noise below this share of the signal's variance is none: a smooth model is never quite right."""
+MUTE = 0.5
+"""Where the model calls more than this share of the variance noise, it has understood nothing, the noise included."""
+FEWEST = 20
+"""Trials before which nobody may say that going on is not worth it, ..."""
+PER_PARAMETER = 3
+"""... and so many for each parameter of the space."""
+GROWTH = 1.3
+"""From one look to the next the number of finished trials grows by this factor, ..."""
+STEP = 5
+"""... and by so many at least, so that looking costs little beside what the default sampler takes."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What is expected of the time ahead, in the unit of the first objective; a gain whichever the direction."""
+
+    value: float
+    """How much better the best result becomes, expected; 0 or more."""
+    noise: float
+    """The standard error of the best result; 0 where results are exact, or where nothing is known of their noise."""
+    trials: float
+    """How many trials end in that time, at the pace of the latest."""
+    seconds: float
+    """The time ahead."""
+
+
+def expected_gain(history: History, seed: int, seconds: float = HOUR) -> Gain | None:
+    """The improvement of the best result that the next `seconds` promise, from all trials that have finished.
+
+    None where there is no telling: with several objectives, and before some trials are complete and feasible.
+    Raises InvalidInput where `seconds` is not positive.
+
+    `Study.expected_gain` is this for a study's user.
+    """
+    if not seconds > 0:
+        raise InvalidInput(f"seconds={seconds!r} of expected_gain: the time ahead must be positive")
+    return _gain(history, len(history.finished), seed, seconds)
+
+
+@dataclass(frozen=True)
+class NotWorthIt:
+    """A stopper: the next `seconds` are expected to improve the objective by less than `tolerance`, or than noise.
+
+    Never before 20 trials, and 3 for each parameter, have finished; it has to be so at two looks in a row, and looks
+    are made at counts of finished trials that grow by 30 %, at those alone: whoever reads the same log stops at the
+    same trial. Raises InvalidInput for a negative tolerance, and when it is asked about several objectives.
+
+    >>> from kilter import Float, create_study
+    >>> study = create_study(space={"x": Float(0, 1)}, seed=1)
+    >>> study.optimize(lambda x: (x - 0.3) ** 2, n_trials=500, stoppers=[NotWorthIt(0.01)], progress="none")
+    >>> len(study.trials)
+    26
+    """
+
+    tolerance: float = 0.0
+    seconds: float = HOUR
+    seed: int = 0
+    _looks: WeakKeyDictionary[History, dict[int, Gain | None]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
+    """What looks at a history brought, by the number of trials that had finished; remembered, never needed."""
+
+    def __post_init__(self) -> None:
+        if not (self.tolerance >= 0 and self.seconds > 0):
+            raise InvalidInput(
+                f"NotWorthIt({self.tolerance!r}, seconds={self.seconds!r}): a tolerance from 0 on, for a positive time"
+            )
+
+    def __call__(self, history: History, now: float, /) -> str | None:
+        """The reason to stop, or None."""
+        if len(history.problem.objectives) > 1:
+            raise InvalidInput("gain is about one objective, this study has several: bound it by trials, time or cost")
+        looks = _looks_before(len(history.finished), len(history.problem.space))
+        if len(looks) < 2:
+            return None
+        gains = [self._look(history, count) for count in looks[-2:]]
+        if any(gain is None or gain.value >= max(self.tolerance, gain.noise) for gain in gains):
+            return None
+        last = gains[-1]
+        assert last is not None
+        bound = f"{self.tolerance:g}" if last.value < self.tolerance else f"the noise of the best, {last.noise:.2g}"
+        return f"not worth it: {last.value:.2g} is expected of the next {_spelled(self.seconds)}, less than {bound}"
+
+    def _look(self, history: History, count: int) -> Gain | None:
+        known = self._looks.setdefault(history, {})
+        if count not in known:
+            known[count] = _gain(history, count, self.seed, self.seconds)
+        return known[count]
+
+
+def _spelled(seconds: float) -> str:
+    return "hour" if seconds == HOUR else f"{seconds:g} s"
+
+
+def _looks_before(finished: int, parameters: int) -> list[int]:
+    """The counts of finished trials, not above this one, at which looks are made."""
+    looks, count = [], max(FEWEST, PER_PARAMETER * parameters)
+    while count <= finished:
+        looks.append(count)
+        count = max(count + STEP, int(GROWTH * count))
+    return looks
+
+
+# -- the estimate -------------------------------------------------------------------------------------------------
+
+
+def _gain(history: History, count: int, seed: int, seconds: float) -> Gain | None:
+    """As it was after so many trials had finished."""
+    numbers = history.finished[:count]
+    bests, incumbent = _bests(history, numbers)
+    if len(history.problem.objectives) > 1 or incumbent is None:
+        return None
+    past = _as_of(history, numbers)
+    if not Surrogate.is_ready(past):
+        return None
+    surrogate = Surrogate(past, seed, len(past))
+    trials = seconds * _pace(history, numbers)
+    n = int(np.isfinite(bests).sum())
+    bests = bests[-n:]
+    by_past = 2.0 * float(bests[(n - 1) // 2] - bests[-1]) / (1.0 + n / trials)
+    value = 0.5 * (_by_model(surrogate, trials, seed) + by_past)
+    return Gain(value, _noise(history, incumbent, surrogate), trials, seconds)
+
+
+def _bests(history: History, numbers: list[int]) -> tuple[np.ndarray, int | None]:
+    """The best result so far after each trial (k,), inf while there is none, and the trial that has the last one."""
+    good = [
+        history[number].state is TrialState.COMPLETE and history.problem.is_feasible(history[number].metrics)
+        for number in numbers
+    ]
+    values = history.values[numbers, 0] if numbers else np.empty(0)
+    values = np.where(good & np.isfinite(values), values, np.inf)
+    bests = np.minimum.accumulate(values)
+    return bests, numbers[int(np.argmin(values))] if len(bests) and np.isfinite(bests[-1]) else None
+
+
+def _as_of(history: History, numbers: list[int]) -> History:
+    """A history of these trials alone, numbered anew in the order in which they ended."""
+    past = History(history.problem)
+    for number in numbers:
+        trial = replace(history[number], number=len(past))
+        past.add(trial)
+        past.settle(trial)
+    # What is fitted to the first trials that ended is the same in both, so what the sampler has fitted is taken over.
+    surrogates._REMEMBERED[past] = dict(surrogates._REMEMBERED.get(history, {}))
+    return past
+
+
+def _pace(history: History, numbers: list[int]) -> float:
+    """Trials that end in a second, of all workers, with what lies between trials but without breaks between runs."""
+    latest = [history[number] for number in numbers[-RECENT:]]
+    spans = sorted((t.started, t.ended) for t in latest if t.started is not None and t.ended is not None)
+    active, until = 0.0, -math.inf
+    for started, ended in spans:
+        if until == -math.inf:
+            active += ended - started
+        else:
+            active += min(max(started - until, 0.0), PAUSE) + max(ended - max(started, until), 0.0)
+        until = max(until, ended)
+    return len(spans) / active if active > 0 else math.inf
+
+
+def _by_model(surrogate: Surrogate, trials: float, seed: int) -> float:
+    """The model's word, g (1 - exp(-K e / g)); see the module's first lines."""
+    stream = rng(seed, "gain", surrogate.observed.count)
+    encoding, belief = surrogate.encoding, surrogate.objectives[0]
+    uniform = encoding.from_uniforms(stream.random((CANDIDATES, encoding.d)))
+    points = np.concatenate([uniform, mutants(encoding, surrogate.best_points, CANDIDATES, stream)])
+    scores = surrogate.score(points)
+    likely = points[np.argsort(-scores, kind="stable")[:DRAWN]]
+    best = float(surrogate.best[0])
+    least = np.minimum(_draws(belief.posterior, encoding.features(likely), stream).min(axis=1), best)
+    after_next = best - math.exp(min(float(scores.max()), 700.0))
+    y = belief.output.inverse(np.concatenate([[best, after_next], least]))
+    next_trial, left = float(y[0] - y[1]), float((y[0] - y[2:]).mean())
+    if not (left > 0 and next_trial > 0):
+        return 0.0
+    return left * -math.expm1(-trials * next_trial / left)
+
+
+def _draws(posterior: Posterior, features: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+    """Functions drawn from a process, at points with these features (q, p); (DRAWS, q)."""
+    cross = _prior_covariance(posterior, features, posterior.features)
+    covariance = _prior_covariance(posterior, features, features) - cross @ posterior.inverse @ cross.T
+    variances, axes = np.linalg.eigh(covariance)  # of a matrix that is singular to rounding, as no Cholesky factor is
+    root = axes * np.sqrt(np.maximum(variances, 0.0))
+    drawn: np.ndarray = cross @ posterior.alpha + stream.standard_normal((DRAWS, len(features))) @ root.T
+    return drawn
+
+
+def _prior_covariance(posterior: Posterior, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """k(x, x') of models/gp.py without the noise, between two sets of features; (q, r)."""
+    layout, scale = posterior.layout, posterior.inverse_length
+    warped = [layout.warped(features, posterior.theta)[0] for features in (first, second)]
+    (a, b), (a0, b0) = [w * scale for w in warped], [(w - 0.5) * scale for w in warped]
+    squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2.0 * a @ b.T
+    shape = matern(np.maximum(squares, 0.0))[0] + posterior.trend * (1.0 + a0 @ b0.T / layout.active) ** 2
+    covariance: np.ndarray = posterior.signal * shape
+    return covariance
+
+
+def _noise(history: History, incumbent: int, surrogate: Surrogate) -> float:
+    """The standard error of a result: of its folds where it has some, else what the model calls noise.
+
+    Folds of a cross-validation share their data, which the second term corrects (Nadeau & Bengio 2003).
+    """
+    folds = np.array(list(history.reports.folds(incumbent, history.problem.objectives[0].name).values()))
+    folds = folds[np.isfinite(folds)]
+    k = len(folds)
+    if k > 1:
+        return float(folds.std(ddof=1)) * math.sqrt(1.0 / k + 1.0 / (k - 1))
+    belief, noise = surrogate.objectives[0], surrogate.objectives[0].posterior.noise
+    if noise <= EXACT * belief.posterior.signal or noise > MUTE:
+        return 0.0
+    best, sd = float(surrogate.best[0]), math.sqrt(noise)
+    low, high = belief.output.inverse(np.array([best - sd, best + sd])).tolist()
+    return float(high - low) / 2.0

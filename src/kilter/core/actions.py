@@ -1,0 +1,69 @@
+"""What a scheduler may want done: the answers to "a worker is free" (plan) and to "does this trial go on?" (judge)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Union
+
+from kilter.core.parameter import Plain
+
+Budget = Mapping[str, float]
+"""How far an attempt goes along each fidelity of the problem, by name."""
+
+
+class Verdict(IntEnum):
+    """What a running trial is told when it asks whether to go on; true where it should leave its loop."""
+
+    CONTINUE = 0
+    STOP = 1
+    PAUSE = 2
+
+
+@dataclass(frozen=True)
+class Start:
+    """A new trial, with a configuration from the queue or from the sampler."""
+
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A paused trial goes on from its checkpoint."""
+
+    number: int
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A new trial with this configuration, which begins with a copy of the parent's checkpoint."""
+
+    parent: int
+    params: Mapping[str, Plain]
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The trial ends here and counts as pruned; with a number, a paused one that will never go on."""
+
+    reason: str
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The trial is put aside with its checkpoint; a plan may resume it."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to do before something that runs has ended; where nothing runs, nothing at all."""
+
+
+Plan = Union[Start, Resume, Fork, Stop, Wait]
+Judgement = Union[Stop, Pause, None]

@@ -1,0 +1,267 @@
+"""The best few once more on all folds, and what the chosen one is worth: not the score that it was chosen for.
+
+    study.optimize(objective, n_trials=200)             # over_folds(trial, splits, score, first=1): a single fold
+    confirmation = confirm(study, objective, k=10)      # the best ten on the other folds too
+    confirmation.choice.params, confirmation.estimate, confirmation.interval
+
+The best of many scores is mostly a lucky one. The estimate undoes that in two ways: folds by which the candidates were
+picked from all trials do not count where there are others, and the choice is made anew for each fold f by the folds
+other than f,
+
+    e_f = score of  argmin_c mean of c over the folds but f   on fold f            estimate = mean of e_f
+
+so no score both chooses and is counted (cross-validated selection; the idea of the bootstrap of Tsamardinos, Greasidou
+and Borboudakis 2018, Machine Learning 107, with folds in place of rows). What remains: a
+sampler that learns was led by the same rows, and so were the stops of a race; and models were trained on fewer rows
+than the final one will be, which is pessimistic.
+
+Scores of folds share training rows, so the variance of their mean is more than a share of theirs: it is
+(1/k + overlap) s² after Nadeau and Bengio (2003, Machine Learning 52), with test rows / training rows,
+1 / (K - 1) in K-fold cross-validation, as the overlap. Where the study maximises, all signs are turned for the argmin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput, NotReady
+from kilter.core.events import CONFIRMS, TrialState
+from kilter.evaluation.folds import KNOWN
+
+if TYPE_CHECKING:
+    from kilter.api import Study
+    from kilter.trial import FrozenTrial
+
+LEVEL = 0.95
+"""Of the interval around the estimate."""
+
+Fold = Union[int, str]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial of the search that was scored on all folds."""
+
+    number: int
+    """The trial of the search."""
+    confirmed_by: int
+    """The trial that scored it again."""
+    params: dict[str, Any]
+    earlier: float
+    """The value by which it was picked."""
+    earlier_folds: tuple[Fold, ...]
+    """The folds that this value is the mean of; none where none were reported."""
+    folds: dict[Fold, float]
+    """The score of every fold."""
+    mean: float
+    standard_error: float
+    """Of the mean, corrected for folds that share training rows; NaN with a single fold."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What `confirm` found: the candidates, best first, and what to expect of the chosen one on new data."""
+
+    candidates: tuple[Candidate, ...]
+    estimate: float
+    """The score to expect, corrected for the selection."""
+    standard_error: float
+    interval: tuple[float, float]
+    """95 %, by Student's t; infinite where a single fold counts."""
+    counted: tuple[Fold, ...]
+    """The folds that the estimate is the mean of."""
+
+    @property
+    def choice(self) -> Candidate:
+        """The candidate with the best mean over all folds."""
+        return self.candidates[0]
+
+    def __str__(self) -> str:
+        choice, (low, high) = self.choice, self.interval
+        rows = [f"{'trial':>6} {'earlier':>10} {'on folds':>8} {'confirmed':>10}   ±"]
+        for c in self.candidates:
+            earlier = f"{c.earlier:10.4g} {len(c.earlier_folds) or '?':>8}"
+            rows.append(f"{c.number:>6} {earlier} {c.mean:10.4g}   {c.standard_error:.2g}")
+        rows.append(f"choice: trial {choice.number}, {choice.mean:.4g} on {len(choice.folds)} folds")
+        rows.append(
+            f"to expect on new data: {self.estimate:.4g}, 95 % between {low:.4g} and {high:.4g} "
+            f"(corrected for the selection, on {len(self.counted)} folds)"
+        )
+        return "\n".join(rows)
+
+
+def confirm(
+    study: Study,
+    objective: Callable[..., Any],
+    k: int = 10,
+    *,
+    reuse: bool = True,
+    overlap: float | None = None,
+    n_jobs: int = 1,
+) -> Confirmation:
+    """Score the best `k` complete, feasible trials of a study on all folds, and say which to take.
+
+    Each becomes a new trial with the same parameters and the attribute "confirms", which no race judges; objectives
+    that use `over_folds` run only the folds that are missing, all others run whole. Calling it again after a crash
+    goes on where it stopped. With `reuse` False everything is scored anew, for an objective with fresh splits; pass
+    that objective. `overlap` is test rows / training rows, by default 1 / (folds - 1); 0 for seeds and instances.
+
+    Raises NotReady where there is nothing to confirm or no confirmation was completed, and InvalidInput for several
+    objectives, fidelities, a k below 1, and an objective that reports no folds.
+    """
+    _check(study, k)
+    trials = study.trials
+    picked = _best(trials, k, study.problem.objectives[0].sign)
+    if not picked:
+        raise NotReady(f"{study.study_name!r} has no complete, feasible trial to confirm: run optimize() first")
+    done = _confirming(trials) if reuse else {}
+    numbers = {
+        trial.number: done[trial.number] if trial.number in done else _enqueue(study, trial, reuse) for trial in picked
+    }
+    _run(study, objective, list(numbers.values()), n_jobs)
+    trials = study.trials
+    pairs = [(trial, trials[numbers[trial.number]]) for trial in picked]
+    confirmed = [(trial, by) for trial, by in pairs if by.state is TrialState.COMPLETE]
+    if not confirmed:
+        failures = {str(by.failure) for _, by in pairs if by.failure}
+        raise NotReady(f"none of {len(pairs)} confirmations is complete: {'; '.join(failures) or 'they still run'}")
+    return _weighed(study, confirmed, trials if reuse else (), overlap)
+
+
+def _check(study: Study, k: int) -> None:
+    if len(study.problem.objectives) > 1:
+        raise InvalidInput("confirm compares one objective; this study has several: read study.best_trials")
+    if study.problem.fidelities:
+        raise InvalidInput(
+            "confirm scores folds, not fidelities: a study with a fidelity has run its best at full budget"
+        )
+    if k < 1:
+        raise InvalidInput(f"k={k!r}: confirm at least one trial")
+
+
+def _best(trials: Sequence[FrozenTrial], k: int, sign: float) -> list[FrozenTrial]:
+    """The best trials of the search, each configuration once."""
+    ended = [t for t in trials if t.state is TrialState.COMPLETE and t.is_feasible and CONFIRMS not in t.user_attrs]
+    ended = [t for t in ended if t.value is not None and isfinite(t.value)]
+    # Of trials that ran on different numbers of folds, those with the most come first: others were cheap looks.
+    ended.sort(key=lambda t: (-len(t.folds), sign * (t.value or 0.0), t.number))
+    picked: list[FrozenTrial] = []
+    for trial in ended:
+        if len(picked) < k and all(trial.params != other.params for other in picked):
+            picked.append(trial)
+    return picked
+
+
+def _confirming(trials: Sequence[FrozenTrial]) -> dict[int, int]:
+    """The trial that confirms each, where there is one that did not fail."""
+    ours = [t for t in trials if CONFIRMS in t.user_attrs and t.state not in (TrialState.FAIL, TrialState.PRUNED)]
+    return {int(t.user_attrs[CONFIRMS]): t.number for t in ours}
+
+
+def _enqueue(study: Study, trial: FrozenTrial, reuse: bool) -> int:
+    known = {KNOWN: [[fold, score] for fold, score in trial.folds.items()]} if reuse else {}
+    return study.enqueue_trial(trial.params, {CONFIRMS: trial.number, **known})
+
+
+def _run(study: Study, objective: Callable[..., Any], numbers: Sequence[int], n_jobs: int) -> None:
+    """Run the queue until these trials have ended or run elsewhere, or nothing that is done here brings them on."""
+    left: list[int] = []
+    while True:
+        trials = study.trials
+        halted = (TrialState.WAITING, TrialState.PAUSED)
+        before, left = left, [number for number in numbers if trials[number].state in halted]
+        if not left or left == before:
+            return
+        study.optimize(objective, n_trials=len(left), n_jobs=n_jobs, progress="none")
+
+
+def _weighed(
+    study: Study,
+    confirmed: Sequence[tuple[FrozenTrial, FrozenTrial]],
+    trials: Sequence[FrozenTrial],
+    overlap: float | None,
+) -> Confirmation:
+    """The result; `trials` are those with scores on the same splits, none where all was scored afresh."""
+    sign = study.problem.objectives[0].sign
+    folds = list(confirmed[0][1].folds)
+    if not folds:
+        raise InvalidInput(
+            "the objective reports no folds, so there is nothing to weigh: call over_folds(trial, splits, score), or "
+            "trial.report(score, fold=k) for each"
+        )
+    overlap = (1 / (len(folds) - 1) if len(folds) > 1 else 0.0) if overlap is None else overlap
+    candidates = []
+    for trial, by in confirmed:
+        scores = np.array([by.folds.get(fold, np.nan) for fold in folds])
+        candidates.append(
+            Candidate(
+                trial.number,
+                by.number,
+                trial.params,
+                float(trial.value or 0.0),
+                tuple(trial.folds),
+                by.folds,
+                float(scores.mean()),
+                _error(scores, overlap),
+            )
+        )
+    candidates.sort(key=lambda c: (sign * c.mean if isfinite(c.mean) else inf, c.number))
+    scores, counted = _pool(trials, candidates, folds)
+    values = chosen(sign * scores, counted) * sign
+    error, estimate = _error(values, overlap), float(values.mean())
+    return Confirmation(
+        tuple(candidates), estimate, error, _interval(estimate, error, len(values)), tuple(folds[i] for i in counted)
+    )
+
+
+def _pool(
+    trials: Sequence[FrozenTrial], candidates: Sequence[Candidate], folds: Sequence[Fold]
+) -> tuple[np.ndarray, list[int]]:
+    """Scores among which the choice is made anew, (c, K), and the columns of the folds that count.
+
+    Folds by which candidates were picked are left out where there are others; the choice is then among the candidates.
+    Else all folds count, and the choice is among all trials that have them, for these were picked from. Without
+    trials, whose splits were others then, no fold has picked anybody.
+    """
+    used = {fold for candidate in candidates for fold in candidate.earlier_folds} if trials else set()
+    fresh = [i for i, fold in enumerate(folds) if fold not in used]
+    rows: list[Mapping[Fold, float]] = [candidate.folds for candidate in candidates]
+    if len(fresh) < 2:
+        fresh = list(range(len(folds)))
+        rows += [t.folds for t in trials if t.state is TrialState.COMPLETE and t.is_feasible]
+    scores = np.array([[row.get(fold, np.nan) for fold in folds] for row in rows])
+    return scores[np.isfinite(scores).all(axis=1)], fresh
+
+
+def chosen(scores: np.ndarray, counted: Sequence[int]) -> np.ndarray:
+    """For each counted fold, the score on it of the row that is best, smallest, by the mean over the other folds.
+
+    `scores` (c, K), result (len(counted),); with a single fold, the best score itself.
+
+    >>> chosen(np.array([[1.0, 1.0, 9.0], [2.0, 2.0, 2.0]]), [0, 1, 2]).tolist()
+    [2.0, 2.0, 9.0]
+    """
+    folds = scores.shape[1]
+    others = scores if folds == 1 else scores.sum(axis=1, keepdims=True) - scores
+    columns = list(counted)
+    picked: np.ndarray = scores[others[:, columns].argmin(axis=0), columns]
+    return picked
+
+
+def _error(scores: np.ndarray, overlap: float) -> float:
+    """The standard error of a mean over folds; NaN with a single one."""
+    return float(scores.std(ddof=1) * sqrt(1 / len(scores) + overlap)) if len(scores) > 1 else float("nan")
+
+
+def _interval(estimate: float, error: float, folds: int) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    if folds < 2:
+        return -inf, inf
+    reach = float(stdtrit(folds - 1, (1 + LEVEL) / 2)) * error
+    return estimate - reach, estimate + reach

@@ -1,0 +1,221 @@
+"""What trial.save keeps and trial.load finds: one file in the trial's directory, replaced as a whole, never a pickle.
+
+The file is a NumPy archive (`numpy.load` reads it too) with the arrays and, in a member of its own, the structure
+around them as JSON:
+
+    state.json    {"format": 1, "state": …}
+    0.npy, …      arrays and bytes, in the order in which the structure names them
+
+A JSON object in there has one entry, which says what it stands for:
+
+    {"dict": [[key, value], …]}   {"tuple": […]}   {"array": member}   {"bytes": member}   {"int": "0x…"}
+    {"scalar": [dtype, hex]}   {"str_": text}   {"bytes_": hex}   these three are NumPy's scalars
+
+Every member of the archive carries a CRC-32, and its table of contents stands at its end: damage and truncation show.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import secrets
+import warnings
+import zipfile
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput
+
+FILE = "state.kilter"
+"""The name of the file; all others in the directory are the user's."""
+
+UNFINISHED = f"{FILE}.*.tmp"
+"""The pattern of what a process leaves that is killed while it saves."""
+
+FORMAT = 1
+"""The version of the format."""
+
+MAX_DEPTH = 100
+"""Containers within containers: more is a structure that holds itself, or one that JSON readers would refuse."""
+
+PLAIN_BITS = 64
+"""Longer integers are written in base 16, since Python refuses to read thousands of decimal digits."""
+
+VERSION = (3, 0)
+"""The version of the .npy format, which all of NumPy from 1.17 on read and which knows any field's name."""
+
+MAX_HEADER = 2**20
+"""Bytes of an array's header: NumPy's own limit of 10,000 refuses structured types of some hundred fields."""
+
+
+def save(directory: str, state: Any) -> None:
+    """Write the state to the directory, which must exist; until it is written whole, the earlier one stays.
+
+    The state may hold dicts (with keys of any of these types), lists, tuples, str, bytes, bool, None, int, float, and
+    NumPy scalars and arrays of every dtype but object. All come back with value and type, arrays also with shape and
+    order. Raises InvalidInput that names the place of anything else, and OSError where the file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     save(directory, {"epoch": 3, "momentum": np.zeros(2), 7: ("tuple", float("inf"))})
+    ...     load(directory)
+    {'epoch': 3, 'momentum': array([0., 0.]), 7: ('tuple', inf)}
+    """
+    arrays: list[np.ndarray] = []
+    structure = {"format": FORMAT, "state": _marked(state, "state", 0, arrays)}
+    text = json.dumps(structure, ensure_ascii=False, separators=(",", ":"))
+    path = os.path.join(directory, FILE)
+    unfinished = f"{path}.{secrets.token_hex(4)}.tmp"
+    try:
+        with open(unfinished, "xb") as file:
+            _write(file, text, arrays)
+        os.replace(unfinished, path)
+    except BaseException:
+        try:
+            os.remove(unfinished)
+        except OSError:  # it was never made, or its disk is gone: the first error says more
+            pass
+        raise
+
+
+def load(directory: str) -> Any:
+    """The state that `save` wrote last to the directory; None where there is none.
+
+    A file that is damaged or cannot be read is a warning and None: a trial had better start over than stop.
+    """
+    path = os.path.join(directory, FILE)
+    try:
+        with open(path, "rb") as file:
+            return _read(file)
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # damaged bytes may break zipfile, json and NumPy in any way
+        why = f"{type(error).__name__}: {error}"
+        warnings.warn(
+            f"the checkpoint {path} cannot be read ({why}): the trial starts from the beginning", stacklevel=3
+        )
+        return None
+
+
+def _write(file: BinaryIO, text: str, arrays: list[np.ndarray]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        # Two lone surrogates side by side would become one character in escaped JSON; as bytes they stay two.
+        archive.writestr(zipfile.ZipInfo("state.json"), text.encode("utf-8", "surrogatepass"))
+        for i, array in enumerate(arrays):
+            with archive.open(zipfile.ZipInfo(_member(i)), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, VERSION, allow_pickle=False)
+
+
+def _read(file: BinaryIO) -> Any:
+    with zipfile.ZipFile(file) as archive:
+        # Before anything is made of it: reading an array stops where its header says, which may be before the CRC.
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"its part {damaged} does not fit its checksum")
+
+        def array(i: int) -> np.ndarray:
+            with archive.open(_member(i)) as member:
+                made: np.ndarray = np.lib.format.read_array(member, allow_pickle=False, max_header_size=MAX_HEADER)
+                return made
+
+        unmark: dict[str, Callable[[Any], Any]] = {
+            **_UNMARK,
+            "array": array,
+            "bytes": lambda i: array(i).tobytes(),
+        }
+
+        def unmarked(mark: dict[str, Any]) -> Any:
+            if "format" in mark:
+                return mark
+            [(kind, content)] = mark.items()
+            return unmark[kind](content)
+
+        text = archive.read("state.json").decode("utf-8", "surrogatepass")
+        structure = json.loads(text, object_hook=unmarked)  # from the inside out, so the content is unmarked already
+    if structure["format"] != FORMAT:
+        raise ValueError(f"it has the format {structure['format']} of another version of kilter")
+    return structure["state"]
+
+
+def _member(i: int) -> str:
+    return f"{i}.npy"
+
+
+def _marked(value: Any, place: str, depth: int, arrays: list[np.ndarray]) -> Any:
+    """The value as JSON with marks; its arrays go to `arrays`. Types are exact: a subclass would come back as less."""
+    kind = type(value)
+    if value is None or kind in (bool, str, float):
+        return value
+    if kind is int:
+        return value if value.bit_length() <= PLAIN_BITS else {"int": hex(value)}
+    if kind in (dict, list, tuple):
+        return _marked_container(value, place, depth + 1, arrays)
+    if kind is np.str_:
+        return {"str_": str.__str__(value)}  # its own __str__ loses zeros at its end
+    if kind is np.bytes_:
+        return {"bytes_": bytes(value).hex()}
+    if kind is bytes:
+        arrays.append(np.frombuffer(value, np.uint8))
+        return {"bytes": len(arrays) - 1}
+    if kind is np.ndarray:
+        _descr(value.dtype, place)
+        arrays.append(value)
+        return {"array": len(arrays) - 1}
+    if isinstance(value, np.generic):
+        return {"scalar": [repr(_descr(value.dtype, place)), value.tobytes().hex()]}
+    raise _unfit(place, f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", ""))
+
+
+def _marked_container(value: Any, place: str, depth: int, arrays: list[np.ndarray]) -> Any:
+    if depth > MAX_DEPTH:
+        raise InvalidInput(
+            f"{place:.80}… of a checkpoint holds itself, or more than {MAX_DEPTH} containers within one another: "
+            "save a flatter structure"
+        )
+    if isinstance(value, dict):
+        pairs = []
+        for key, item in value.items():
+            name = _marked(key, f"the key {key!r} of {place}", depth, arrays)
+            pairs.append([name, _marked(item, f"{place}[{key!r}]", depth, arrays)])
+        return {"dict": pairs}
+    items = [_marked(item, f"{place}[{i}]", depth, arrays) for i, item in enumerate(value)]
+    return items if isinstance(value, list) else {"tuple": items}
+
+
+def _descr(dtype: np.dtype[Any], place: str) -> Any:
+    """The dtype as a literal of Python; raises InvalidInput where that says less than the dtype."""
+    if not dtype.hasobject:
+        try:
+            descr = np.lib.format.dtype_to_descr(dtype)
+            if np.lib.format.descr_to_dtype(descr) == dtype:
+                return descr
+        except ValueError:  # fields that overlap
+            pass
+    raise _unfit(place, f"of NumPy's dtype {dtype}")
+
+
+def _unfit(place: str, what: str) -> InvalidInput:
+    return InvalidInput(
+        f"{place} is {what}, which a checkpoint cannot hold: save numbers, text, bytes, lists, tuples, dicts and "
+        "numeric NumPy arrays, or write a file of your own into trial.checkpoint_dir, for instance with torch.save or "
+        "joblib.dump"
+    )
+
+
+def _scalar(content: list[str]) -> Any:
+    descr, bits = content
+    dtype = np.lib.format.descr_to_dtype(ast.literal_eval(descr))
+    return np.ndarray((), dtype, buffer=bytes.fromhex(bits)).copy()[()]
+
+
+_UNMARK: dict[str, Callable[[Any], Any]] = {
+    "dict": dict,
+    "tuple": tuple,
+    "int": lambda text: int(text, 16),
+    "scalar": _scalar,
+    "str_": np.str_,
+    "bytes_": lambda text: np.bytes_(bytes.fromhex(text)),
+}

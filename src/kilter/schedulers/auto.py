@@ -1,0 +1,111 @@
+"""The scheduler for those who name none: spends less where that is safe, and otherwise leaves trials alone.
+
+    the problem has a fidelity     asynchronous successive halving: trials pause at each level, the best third go on
+    the objective reports folds    a race against the incumbent on the folds that both have done
+    it reports steps               its learning curve will hardly beat the best complete trial, asked of two looks;
+                                   with several objectives, behind three quarters of the others in each of them
+    it does not report             nothing
+
+A trial that reports steps is never stopped before STARTUP trials are complete, nor within the first tenth of the way
+that they took, nor for a single report; one that reports folds not before its second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kilter.core.actions import Judgement, Plan, Start
+from kilter.core.events import Report, TrialState
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Scheduler
+from kilter.core.problem import Problem
+from kilter.schedulers import asha, curve, median, race
+from kilter.schedulers.patient import told
+
+STARTUP = 5
+"""Complete trials with reports before any is stopped for its steps: whoever runs five sees all of them in full."""
+GRACE = 0.1
+"""The share of the usual way, in steps, within which none is stopped."""
+KEPT = 16
+"""Complete trials whose number of steps is remembered: what is usual can change."""
+
+FOLDS = 2
+"""Folds that a trial has reported before it can lose a race: a single one can be an odd one."""
+
+PARTS: Mapping[str, tuple[Scheduler, type]] = {
+    "asha": (asha.ASHAScheduler(), asha.State),
+    "race": (race.RaceScheduler(), race.State),
+    "curve": (curve.CurveScheduler(), curve.State),
+    "median": (median.MedianScheduler(percentile=75.0), median.State),
+}
+"""The schedulers that it asks, each with its state."""
+
+
+@dataclass
+class State:
+    """The last steps of the latest complete trials, and the fields of the states of the schedulers that it asks."""
+
+    ends: list[int] = field(default_factory=list)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AutoScheduler(Scheduler):
+    """Stops, pauses or races trials by what the problem and the reports allow; see the module's first lines.
+
+    >>> AutoScheduler()
+    AutoScheduler()
+    """
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """The state before any trial."""
+        several = len(problem.objectives) > 1
+        names = ["asha"] if problem.fidelities else ["median"] if several else ["race", "curve"]
+        return State(parts={name: vars(PARTS[name][0].start(problem, seed)) for name in names})
+
+    def started(self, state: State, trial: Trial, history: History) -> None:
+        """Pass it on."""
+        self._tell(state, "started", trial, history)
+
+    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+        """Pass it on."""
+        self._tell(state, "reported", trial, reports, history)
+
+    def ended(self, state: State, trial: Trial, history: History) -> None:
+        """Pass it on, and note how far a complete trial came."""
+        self._tell(state, "ended", trial, history)
+        furthest = history.reports.furthest.get(trial.number)
+        if trial.state is TrialState.COMPLETE and furthest is not None:
+            state.ends = [*state.ends, furthest][-KEPT:]
+
+    def plan(self, state: State, history: History) -> Plan:
+        """With a fidelity what successive halving plans, else a new trial."""
+        if "asha" not in state.parts:
+            return Start()
+        scheduler, kind = PARTS["asha"]
+        return scheduler.plan(kind(**state.parts["asha"]), history)
+
+    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+        """What the race says, and out of the grace also what is said of its steps."""
+        for name, fields in state.parts.items():
+            if name in ("curve", "median") and self._has_grace(state, trial, history):
+                continue
+            if name == "race" and len(fields["running"].get(trial.number, ())) < FOLDS:
+                continue
+            scheduler, kind = PARTS[name]
+            judgement = scheduler.judge(kind(**fields), trial, history)
+            if judgement is not None:
+                return judgement
+        return None
+
+    def _has_grace(self, state: State, trial: Trial, history: History) -> bool:
+        if len(state.ends) < STARTUP:
+            return True
+        usual = sorted(state.ends)[len(state.ends) // 2]
+        return history.reports.furthest.get(trial.number, 0) < GRACE * usual
+
+    def _tell(self, state: State, method: str, *what: Any) -> None:
+        for name, fields in state.parts.items():
+            state.parts[name] = told(*PARTS[name], fields, method, *what)

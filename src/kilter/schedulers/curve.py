@@ -1,0 +1,155 @@
+"""Stops a trial whose learning curve will hardly beat the best complete trial.
+
+At steps that lie apart by a share of the way so far, the model of kilter.models.curves predicts the value that the
+trial would end with; it takes into account how earlier complete trials went on from the same step. Where the chance to
+beat the best of them is small at two such looks in a row, the trial stops.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from kilter.core.actions import Stop
+from kilter.core.errors import InvalidInput
+from kilter.core.events import Report, TrialState
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Scheduler
+from kilter.core.problem import Problem
+from kilter.models.curves import EARLIER, Curve, predict
+
+KEPT = 32
+"""Points kept of a complete trial's curve."""
+LOOKS = 2
+"""So many looks in a row must find no hope: one report may be noise."""
+
+
+@dataclass
+class State:
+    """What was seen; values are times the sign of the objective, so that smaller is better."""
+
+    sign: float
+    metric: str
+    horizon: int | None
+    """Where trials end, if that is given; else the furthest step of a complete trial is taken."""
+    furthest: int = 0
+    complete: int = 0
+    """How many trials are complete."""
+    best: float | None = None
+    """The best value of a complete trial that meets the constraints."""
+    earlier: list[list[Any]] = field(default_factory=list)
+    """[steps, values, end] of the latest complete trials, thinned."""
+    looks: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """For each trial that may go on: reports so far, its first and furthest step, from which step on to look again,
+    and the chances found at the latest looks."""
+
+
+@dataclass(frozen=True)
+class CurveScheduler(Scheduler):
+    """Stops a trial that will beat the best complete one with less than `probability`, in one objective.
+
+    Never within its first `grace` reports, before `startup` trials are complete (what a schedule does to all of them
+    late, they tell), or beyond the `horizon`: the step at which trials end. Where that is None it is the highest step
+    of the problem's fidelity, or without one the furthest step of a complete trial. Looks are `spacing` apart, as a
+    share of the way since a trial's first report.
+    """
+
+    probability: float = 0.05
+    grace: int = 5
+    startup: int = 3
+    horizon: int | None = None
+    spacing: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 < self.probability < 1:
+            raise InvalidInput(f"{self!r}: probability must lie between 0 and 1")
+        if (
+            self.grace < 1
+            or self.startup < 1
+            or not 0 < self.spacing < math.inf
+            or (self.horizon is not None and self.horizon < 1)
+        ):
+            raise InvalidInput(
+                f"{self!r}: needs grace >= 1, startup >= 1, spacing > 0, and a horizon of at least one step"
+            )
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """The state before any trial; raises InvalidInput where there are several objectives."""
+        if len(problem.objectives) > 1:
+            names = ", ".join(repr(objective.name) for objective in problem.objectives)
+            raise InvalidInput(f"{type(self).__name__} predicts one objective, and there are {names}: try 'asha'")
+        horizon = self.horizon
+        if horizon is None and len(problem.fidelities) == 1:
+            horizon = problem.fidelities[0].step(problem.fidelities[0].high)
+        return State(problem.objectives[0].sign, problem.objectives[0].name, horizon)
+
+    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+        """Count, and look where the trial has come far enough since the last look."""
+        whole = [report for report in reports if report.fold is None]
+        for later, report in zip(reversed(range(len(whole))), whole):
+            if state.metric in report.metrics:
+                self._take(state, trial.number, report, later, history)
+
+    def ended(self, state: State, trial: Trial, history: History) -> None:
+        """A complete trial sets the mark, the horizon, and an example of how curves go on."""
+        if trial.is_finished:
+            state.looks.pop(trial.number, None)
+        value = state.sign * trial.metrics.get(state.metric, math.nan)
+        if trial.state is not TrialState.COMPLETE or math.isnan(value):
+            return
+        state.complete += 1
+        if history.problem.is_feasible(trial.metrics) and (state.best is None or value < state.best):
+            state.best = value
+        steps, values = history.reports.curve(trial.number, state.metric)
+        curve = Curve.of(steps, state.sign * values, value, points=KEPT)
+        if curve is not None:
+            state.furthest = max(state.furthest, int(curve.steps[-1]))
+            state.earlier.append(list(curve))
+            del state.earlier[:-EARLIER]
+
+    def judge(self, state: State, trial: Trial, history: History) -> Stop | None:
+        """Stop where the latest looks all found too small a chance."""
+        look = state.looks.get(trial.number)
+        if look is None or state.best is None or len(look["chances"]) < LOOKS:
+            return None
+        chance = max(look["chances"])
+        if chance >= self.probability:
+            return None
+        return Stop(
+            f"at step {look['furthest']} its chance to beat {state.sign * state.best:.6g} in the end is at most "
+            f"{chance:.2g}, below {self.probability:g}"
+        )
+
+    def _take(self, state: State, number: int, report: Report, later: int, history: History) -> None:
+        """Take in a report, to which `later` ones of the trial have been added since."""
+        step = report.step
+        look = state.looks.setdefault(number, {"reports": 0, "first": step, "furthest": -1, "next": 0.0, "chances": []})
+        look["first"] = min(look["first"], step)
+        if step <= look["furthest"]:  # said again after a restart, or out of order
+            return
+        look["furthest"], look["reports"] = step, look["reports"] + 1
+        horizon = state.furthest if state.horizon is None else state.horizon
+        if state.best is None or state.complete < self.startup:
+            return
+        if look["reports"] < self.grace or not look["next"] <= step < horizon:
+            return
+        look["next"] = step + max(1.0, self.spacing * (step - look["first"]))
+        latest = state.sign * report.metrics[state.metric]
+        if latest < state.best:  # it is ahead already: no need to ask the model
+            chance = 1.0
+        elif not math.isfinite(latest):  # a training that came to nan or inf does not come back
+            chance = 0.0
+        else:
+            chance = _chance(state, number, later, horizon, history)
+        look["chances"] = [*look["chances"], chance][-LOOKS:]
+
+
+def _chance(state: State, number: int, later: int, horizon: int, history: History) -> float:
+    """The probability that a trial ends better than the best complete one, by all but its `later` reports."""
+    steps, values = history.reports.curve(number, state.metric)
+    curve = Curve.of(steps[: len(steps) - later], state.sign * values[: len(steps) - later])
+    if curve is None or state.best is None:
+        return 1.0
+    earlier = [Curve(*known) for known in state.earlier]
+    return predict(curve, horizon, earlier).probability_below(state.best)

@@ -1,0 +1,789 @@
+"""What every scheduler has to do. Subclass SchedulerSuite, hand it your scheduler, and pytest runs the checks.
+
+>>> class TestMine(SchedulerSuite):
+...     order_free = True  # judges by which reports there are, not by the order in which trials made them
+...
+...     def scheduler(self):
+...         return MyScheduler()
+
+Each check is run with objectives of three forms: one that reports steps, one that takes a budget, one that reports
+folds. A check of a problem that the scheduler refuses when it starts is skipped. Most checks drive an Engine with a log
+made by hand, in memory; those about whole studies run them in virtual time, so nothing here sleeps.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from kilter.core.actions import Fork, Judgement, Pause, Plan, Resume, Start, Stop, Wait
+from kilter.core.codec import dumps_state, loads_state
+from kilter.core.errors import InvalidInput
+from kilter.core.events import (
+    INTERRUPTED,
+    LOST,
+    Created,
+    Dropped,
+    Ended,
+    Enqueued,
+    Entry,
+    Event,
+    Failure,
+    Report,
+    Reported,
+    Started,
+    TrialState,
+)
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Scheduler, Storage
+from kilter.core.parameter import Float
+from kilter.core.problem import Constraint, Fidelity, Objective, Problem
+from kilter.core.seeds import rng
+from kilter.core.space import Config, Space
+from kilter.engine.engine import Engine
+from kilter.engine.limits import Limits
+from kilter.executors.simulated import Simulated, VirtualClock
+from kilter.runtime.loop import Run
+from kilter.runtime.session import Session
+from kilter.samplers.random import RandomSampler
+from kilter.storage.memory import MemoryStorage
+from kilter.storage.sqlite import SQLiteStorage
+from kilter.testing.sampler import _calls, _picture
+
+STEPS = 27
+"""How many steps, or folds, an objective of the checks reports, and its highest budget."""
+BYTES = 100
+"""How much of a state a report may cost, in bytes of JSON, in the mean over those trials."""
+FORMS = ("steps", "budget", "folds")
+"""How objectives tell how they are doing."""
+
+Curve = Callable[[Config, int], float]
+"""The value, smaller is better, of a configuration after so many steps."""
+
+
+class Log:
+    """A log made by hand, the engine that folds it, and the answers that its scheduler gave on the way."""
+
+    def __init__(self, scheduler: Scheduler, problem: Problem, seed: int = 7) -> None:
+        self.scheduler, self.problem, self.seed = scheduler, problem, seed
+        self.entries: list[Entry] = []
+        self.answers: list[tuple[int, int | None, Plan | Judgement]] = []
+        """How much of the log there was, which trial asked (None for a worker), and what it was told."""
+        self.engine = self.replayed(0)
+
+    @property
+    def history(self) -> History:
+        """The trials so far."""
+        return self.engine.history
+
+    def replayed(self, cut: int) -> Engine:
+        """A fresh engine that was handed the first `cut` entries."""
+        engine = Engine(self.problem, RandomSampler(), self.scheduler, self.seed)
+        engine.handle(self.entries[:cut])
+        return engine
+
+    def write(self, event: Event) -> None:
+        """One more entry."""
+        self.entries.append(Entry(len(self.entries) + 1, event))
+        self.engine.handle(self.entries[-1:])
+
+    # A worker asks.
+
+    def plan(self) -> Plan:
+        """What the scheduler would have a free worker do."""
+        action = self.engine.plan()
+        self.answers.append((len(self.entries), None, action))
+        return action
+
+    def judge(self, number: int) -> Judgement:
+        """Whether a running trial should go on."""
+        judgement = self.engine.judge(number)
+        self.answers.append((len(self.entries), number, judgement))
+        assert self.scheduler.judges or judgement is None, "a scheduler with judges=False stops a trial"
+        return judgement
+
+    def begin(self, limit: int) -> Trial | None:
+        """Start what the scheduler plans, as a session does; None where that is nothing, or would be one too many."""
+        waiting = self.engine.claimable("w1")
+        if waiting is not None and waiting.attempt:
+            return self._started(waiting.number, waiting.params, waiting.budget)
+        for _ in range(len(self.history.paused) + 1):
+            action = self.plan()
+            if isinstance(action, Wait):
+                return None
+            if isinstance(action, Stop):
+                assert action.number in self.history.paused, f"{action!r} stops a trial that is not paused"
+                trial = self.history[action.number]
+                self.write(Dropped(trial.number, trial.attempt, action.reason, float(len(self.entries))))
+                continue
+            if isinstance(action, Resume):
+                assert action.number in self.history.paused, f"{action!r} resumes a trial that is not paused"
+                return self._started(action.number, self.history[action.number].params, action.budget)
+            number = waiting.number if waiting is not None else len(self.history)
+            if waiting is None and number >= limit:
+                return None
+            if isinstance(action, Fork):
+                assert 0 <= action.parent < len(self.history), f"{action!r} forks a trial that does not exist"
+                return self._started(len(self.history), dict(action.params), action.budget, action.parent)
+            assert isinstance(action, Start), f"plan() answers {action!r}"
+            config = self.engine.propose(number)
+            assert config is not None  # random search goes on for ever
+            return self._started(number, config, action.budget)
+        raise AssertionError("plan() drops more trials than are paused")
+
+    def _started(self, number: int, params: Config, budget: Any, parent: int | None = None) -> Trial:
+        fresh = number == len(self.history)
+        attempt = 1 if fresh else self.history[number].attempt + 1
+        full = self.problem.full_budget
+        whole = {**full, **(budget or {})} if full else None
+        assert whole is None or whole.keys() == full.keys(), f"{budget!r} is about other fidelities than {full!r}"
+        time = float(len(self.entries))
+        self.write(Started(number, attempt, params, "w1", self.engine.position, time, fresh, parent, whole))
+        return self.history[number]
+
+    # A trial tells.
+
+    def report(self, number: int, *reports: Report) -> None:
+        """Reports of a running trial."""
+        self.write(Reported(number, self.history[number].attempt, reports, float(len(self.entries))))
+
+    def end(
+        self,
+        number: int,
+        metrics: dict[str, float],
+        state: TrialState = TrialState.COMPLETE,
+        reports: tuple[Report, ...] = (),
+        failure: Failure | None = None,
+    ) -> None:
+        """The running attempt of a trial ends."""
+        attempt = self.history[number].attempt
+        self.write(Ended(number, attempt, state, metrics, len(self.entries) + 0.5, reports, failure=failure))
+
+    @property
+    def fates(self) -> list[tuple[Any, ...]]:
+        """What became of each trial."""
+        return [(t.number, t.state.name, t.params, t.budget, t.parent, t.metrics) for t in self.history]
+
+
+# Problems and objectives.
+
+
+def stepping(**more: Any) -> Problem:
+    """Two continuous parameters and nothing else, for objectives that report steps or folds."""
+    return Problem(Space({"x": Float(-1.0, 1.0), "y": Float(1e-3, 1.0, log=True)}), **more)
+
+
+def budgeted(**more: Any) -> Problem:
+    """The same with a fidelity."""
+    return stepping(fidelities=(Fidelity("epochs", 1, STEPS),), **more)
+
+
+def usual(config: Config, step: int) -> float:
+    """Falls steadily, at a speed of its own, to what the configuration is worth."""
+    return worth(config) + math.exp(-step * (0.1 + 0.3 * _y(config)))
+
+
+def late(config: Config, step: int) -> float:
+    """Says nothing before two thirds of the way: the same value for all."""
+    return 1.0 if step < 2 * STEPS // 3 else worth(config) - 1.0
+
+
+def crossing(config: Config, step: int) -> float:
+    """What is best at the end is worst at first, and the other way round."""
+    return worth(config) * (2 * step / STEPS - 1.0)
+
+
+def steady(config: Config, step: int) -> float:
+    """The same at each step."""
+    return worth(config)
+
+
+def worth(config: Config) -> float:
+    """A number for a configuration, smaller is better, with its best at x = 0.3, y = 1."""
+    return abs(float(config["x"]) - 0.3) + 0.2 * (1 - _y(config))  # type: ignore[arg-type]
+
+
+def _y(config: Config) -> float:
+    return 1.0 + math.log10(float(config["y"])) / 3.0  # type: ignore[arg-type]
+
+
+def named(problem: Problem, config: Config, value: float) -> dict[str, float]:
+    """The value as the metrics of a problem: each in its direction, no two the same."""
+    x = float(config["x"])  # type: ignore[arg-type]
+    metrics = {o.name: o.sign * (value + 0.3 * x * i) for i, o in enumerate(problem.objectives)}
+    return {**{constraint.metric: 10 * abs(x) for constraint in problem.constraints}, **metrics}
+
+
+@dataclasses.dataclass
+class Workers:
+    """A few workers that run trials of one objective side by side, in an order that is drawn, and judge them.
+
+    With `mishaps`, trials also fail, are lost, interrupted and enqueued, report in batches, out of order, twice, NaN,
+    inf, at huge steps and with their end, start over after a pause, and do not ask whether to go on.
+    """
+
+    log: Log
+    form: str
+    curve: Curve = usual
+    slots: int = 4
+    mishaps: bool = False
+    exhausts: bool = False
+
+    def run(self, trials: int) -> None:
+        """Run until there are so many trials and nothing is left to do."""
+        attempts: dict[int, Generator[None, None, None]] = {}
+        waits = False
+        for turn in range(40 * trials * (STEPS + 2)):
+            if self.mishaps and turn % 50 == 25 and len(self.log.history) < trials:
+                self.log.write(Enqueued(len(self.log.history), self.log.problem.space.draw(rng(3, "queue", turn)), 0.0))
+            if not waits and len(attempts) < self.slots:
+                trial = self.log.begin(trials)
+                if trial is not None:
+                    attempts[trial.number] = self._attempt(trial)
+                    continue
+                waits = True
+            if not attempts:
+                done = self.exhausts or len(self.log.history) >= trials
+                assert done, f"plan() waits with nothing running after {len(self.log.history)} of {trials} trials"
+                return
+            number = list(attempts)[int(rng(5, "turn", turn).integers(len(attempts)))]
+            if next(attempts[number], self) is self:
+                del attempts[number]
+                waits = False
+        raise AssertionError(f"{trials} trials go on without end")
+
+    def _attempt(self, trial: Trial) -> Generator[None, None, None]:
+        if self.form == "budget":
+            yield from self._budgeted(trial)
+        else:
+            yield from self._reporting(trial)
+
+    def _budgeted(self, trial: Trial) -> Generator[None, None, None]:
+        yield
+        log, number = self.log, trial.number
+        if self._is_mishap(trial):
+            return
+        assert trial.budget is not None
+        (fidelity,) = log.problem.fidelities
+        step = fidelity.step(trial.budget[fidelity.name])
+        metrics = self._metrics(trial, step)
+        full = trial.budget == log.problem.full_budget
+        log.end(number, metrics, TrialState.COMPLETE if full else TrialState.PAUSED, (Report(step, metrics),))
+
+    def _reporting(self, trial: Trial) -> Generator[None, None, None]:
+        log, number = self.log, trial.number
+        reports = self._reports(trial)
+        size = 1 + number % 3 if self.mishaps else 1
+        batches = [tuple(reports[i : i + size]) for i in range(0, len(reports), size)]
+        last = batches.pop() if self.mishaps and number % 4 == 2 else ()
+        for done, batch in enumerate(batches):
+            yield
+            if done == len(batches) // 2 and self._is_mishap(trial):
+                return
+            log.report(number, *batch)
+            if self.mishaps and number % 6 == 5:
+                continue
+            judgement = log.judge(number)
+            if judgement is not None:
+                assert isinstance(judgement, (Stop, Pause)), f"judge() answers {judgement!r}"
+                state = TrialState.PRUNED if isinstance(judgement, Stop) else TrialState.PAUSED
+                log.end(number, batch[-1].metrics, state)
+                return
+        yield
+        log.end(number, self._metrics(trial, STEPS), reports=last)
+
+    def _reports(self, trial: Trial) -> list[Report]:
+        number = trial.number
+        known = self.log.history.reports.furthest.get(number, 0) if self.form == "steps" else 0
+        begins = 1 if self.mishaps and number % 2 else min(known + 1, STEPS)
+        if self.form == "folds":
+            return [Report(0, self._metrics(trial, step), step) for step in range(1, STEPS // 3 + 1)]
+        reports = [Report(step, self._metrics(trial, step)) for step in range(begins, STEPS + 1)]
+        if self.mishaps:
+            if number % 5 == 1:
+                reports[::3] = [r._replace(metrics=dict.fromkeys(r.metrics, math.nan)) for r in reports[::3]]
+            if number % 5 == 2:
+                reports[:4] = [r._replace(metrics=dict.fromkeys(r.metrics, math.inf)) for r in reports[:4]]
+            if number % 5 == 3:
+                reports[1:7] = reports[6:0:-1]
+            if number % 7 == 4:
+                reports.append(Report(10**15, reports[-1].metrics))
+        return reports
+
+    def _metrics(self, trial: Trial, step: int) -> dict[str, float]:
+        return named(self.log.problem, trial.params, self.curve(trial.params, step))
+
+    def _is_mishap(self, trial: Trial) -> bool:
+        """Whether the first attempt at this trial comes to a bad end, which is then written."""
+        kinds = {3: "ValueError", 7: LOST, 8: INTERRUPTED}
+        kind = kinds.get(trial.number % 9) if self.mishaps and trial.attempt == 1 else None
+        if kind is not None:
+            self.log.end(trial.number, {}, TrialState.FAIL, failure=Failure(kind))
+        return kind is not None
+
+
+def _answers(engine: Engine) -> tuple[Plan, list[Judgement]]:
+    """All that an engine's scheduler can be asked now."""
+    return engine.plan(), [engine.judge(number) for number in engine.history.running]
+
+
+class _Watched(Scheduler):
+    """Passes everything on, and sees to it that history and trial are as they were."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.inner = scheduler
+
+    def start(self, problem: Problem, seed: int) -> Any:
+        return self.inner.start(problem, seed)
+
+    def started(self, state: Any, trial: Trial, history: History) -> None:
+        self._watch(history, lambda: self.inner.started(state, trial, history))
+
+    def reported(self, state: Any, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+        before = copy.deepcopy(reports)
+        self._watch(history, lambda: self.inner.reported(state, trial, reports, history))
+        assert repr(reports) == repr(before)
+
+    def ended(self, state: Any, trial: Trial, history: History) -> None:
+        self._watch(history, lambda: self.inner.ended(state, trial, history))
+
+    def plan(self, state: Any, history: History) -> Plan:
+        return self.inner.plan(state, history)
+
+    def judge(self, state: Any, trial: Trial, history: History) -> Judgement:
+        return self.inner.judge(state, trial, history)
+
+    def _watch(self, history: History, act: Callable[[], None]) -> None:
+        before = _seen(history)
+        act()
+        assert _seen(history) == before, "the scheduler changes the history"
+
+
+def _seen(history: History) -> Any:
+    sets = [list(numbers) for numbers in (history.running, history.waiting, history.paused, history.finished)]
+    return repr(history.trials), sets, history.reports.count
+
+
+class SchedulerSuite:
+    """The contract of `kilter.core.interfaces.Scheduler`."""
+
+    order_free: ClassVar[bool] = False
+    """Whether judgements depend only on which reports there are, not on the order in which trials made them."""
+    completes: ClassVar[bool] = True
+    """Whether some trial always gets to its end; not so where each is judged by itself, as in early stopping."""
+    mirrors: ClassVar[bool] = True
+    """Whether maximising is to it as minimising the negative; not so with bounds in a metric's own unit."""
+    many: ClassVar[int] = 2_000
+    """How many trials, of 20 reports each, it is handed to see that it does not slow down."""
+    exhausts: ClassVar[bool] = False
+    """Whether `plan` may be done by itself, with nothing running, before the user's limits."""
+
+    def scheduler(self) -> Scheduler:
+        """A scheduler with its usual settings; override this."""
+        raise NotImplementedError("override the method `scheduler`")
+
+    def problem(self, form: str, **more: Any) -> Problem:
+        """The problem of the checks for an objective of one of the FORMS; override for a scheduler that needs another.
+
+        It must have parameters x in [-1, 1] and y in [0.001, 1], and take objectives and constraints.
+        """
+        return budgeted(**more) if form == "budget" else stepping(**more)
+
+    # Tools of the checks.
+
+    def log(self, form: str, seed: int = 7, **more: Any) -> Log:
+        """An empty log; skips the check where the scheduler refuses the problem."""
+        problem = self.problem(form, **more)
+        try:
+            return Log(self.scheduler(), problem, seed)
+        except InvalidInput as error:
+            pytest.skip(str(error))
+
+    def played(self, form: str, trials: int = 24, mishaps: bool = False, curve: Curve = usual, **more: Any) -> Log:
+        """The log of a study that workers ran to its end."""
+        log = self.log(form, **more)
+        Workers(log, form, curve, mishaps=mishaps, exhausts=self.exhausts).run(trials)
+        return log
+
+    # Settings, state and purity.
+
+    def test_settings_are_frozen(self) -> None:
+        """A scheduler is a frozen dataclass of settings with a repr that tells two settings apart."""
+        scheduler = self.scheduler()
+        assert dataclasses.is_dataclass(scheduler)
+        assert type(scheduler).__dataclass_params__.frozen
+        assert repr(scheduler) == repr(self.scheduler())
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_questions_leave_everything_as_it_is(self, form: str) -> None:
+        """State, history and settings are the same after plan and judge as before, and asking again gives the same."""
+        log = self.log(form)
+        ask, asked = _answers, 0
+        write = log.write
+
+        def write_and_ask(event: Event) -> None:
+            nonlocal asked
+            write(event)
+            asked += 1
+            if asked % 7 == 0:
+                before = _picture(log.engine.scheduler_state), _seen(log.history), _picture(log.scheduler)
+                first = copy.deepcopy(ask(log.engine))
+                assert (_picture(log.engine.scheduler_state), _seen(log.history), _picture(log.scheduler)) == before
+                assert ask(log.engine) == first
+
+        log.write = write_and_ask  # type: ignore[method-assign]
+        Workers(log, form, mishaps=True, exhausts=self.exhausts).run(24)
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_folding_leaves_the_history_as_it_is(self, form: str) -> None:
+        """Trials, reports and history belong to the log; the state takes what it needs."""
+        log = Log(_Watched(self.scheduler()), self.log(form).problem)
+        Workers(log, form, mishaps=True, exhausts=self.exhausts).run(24)
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_state_survives_the_codec(self, form: str) -> None:
+        """At every cut of the log a state that was written and read answers and learns as the one in memory."""
+        log = self.played(form, mishaps=True)
+        kept, other = log.replayed(0), log.replayed(0)
+        for entry in log.entries:
+            kept.handle([entry])
+            other.handle([entry])
+            written = dumps_state(other.scheduler_state)
+            other.scheduler_state = loads_state(type(other.scheduler_state), written)
+            assert dumps_state(other.scheduler_state) == written
+            assert _answers(other) == _answers(kept)
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_replay(self, form: str) -> None:
+        """A fresh engine that is handed the log up to any place answers as was answered there, from an equal state."""
+        log = self.played(form, mishaps=True)
+        for cut, number, answer in log.answers[:: max(1, len(log.answers) // 20)]:
+            engine = log.replayed(cut)
+            assert (engine.plan() if number is None else engine.judge(number)) == answer, f"after {cut} entries"
+        assert dumps_state(log.replayed(len(log.entries)).scheduler_state) == dumps_state(log.engine.scheduler_state)
+
+    @pytest.mark.parametrize("form", ["steps", "folds"])
+    def test_order_of_reports(self, form: str) -> None:
+        """Where the scheduler promises it, the same reports in another order of trials give the same judgements."""
+        if not self.order_free:
+            pytest.skip("does not claim that the order of reports is the same to it")
+        judged = []
+        for order in range(2):
+            log = self.log(form)
+            for _ in range(12):
+                assert log.begin(12) is not None
+            pending = {t.number: Workers(log, form)._reports(t)[:9] for t in log.history}
+            while pending:
+                number = list(pending)[int(rng(order, "order", len(log.entries)).integers(len(pending)))]
+                log.report(number, pending[number].pop(0))
+                if not pending[number]:
+                    del pending[number]
+            judged.append([type(log.engine.judge(number)) for number in range(12)])
+        assert judged[0] == judged[1]
+
+    @pytest.mark.parametrize("form", ["steps", "folds"])
+    def test_reports_in_batches(self, form: str) -> None:
+        """Reports that come together are judged as those that come one by one."""
+        judged = []
+        for size in (1, 4):
+            log = self.log(form)
+            answers: list[Any] = []
+            for turn in range(12):
+                trial = log.begin(turn + 1)
+                if trial is None:
+                    break
+                reports = Workers(log, form)._reports(trial)[:8]
+                for start in range(0, len(reports), size):
+                    log.report(trial.number, *reports[start : start + size])
+                    if (start + size) % 4 == 0:
+                        answers.append(type(log.judge(trial.number)))
+                log.end(trial.number, reports[-1].metrics)
+            judged.append(answers)
+        assert judged[0] == judged[1]
+
+    # Whole studies.
+
+    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("mishaps", [False, True])
+    def test_new_trials_go_on(self, form: str, mishaps: bool) -> None:
+        """Whatever happens to trials, the study gets all it may have, and every action is one that can be done."""
+        log = self.played(form, 60, mishaps)
+        if not self.exhausts:
+            assert len(log.history) == 60
+        assert not log.history.running
+        assert not log.history.waiting
+
+    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("slots", [1, 5])
+    def test_a_study_ends_in_virtual_time(self, form: str, slots: int) -> None:
+        """A real session and loop over simulated workers come to an end before long, with all trials."""
+        problem = self.log(form).problem
+        storage, clock = MemoryStorage(), VirtualClock()
+        session, run = self._study(problem, storage, clock, form, slots, trials=20)
+        reason = run()
+        history = session.engine.history
+        assert "time is up" not in reason, "the study goes on and on"
+        assert not history.running
+        assert self.exhausts or len(history) == 20, f"ended after {len(history)} of 20 trials: {reason}"
+
+    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+    def test_kill_and_resume(self, form: str, share: float) -> None:
+        """A study that was killed in the middle and resumed from its file makes the decisions of one that was not."""
+        problem = self.log(form).problem
+        session, run = self._study(problem, MemoryStorage(), VirtualClock(), form, 1, trials=20)
+        run()
+        expected = _fates(session.engine.history)
+        calls = run.executor._objective.calls  # type: ignore[attr-defined]
+        with tempfile.TemporaryDirectory() as folder:
+            path, clock = Path(folder) / "studies.db", VirtualClock()
+            storage: Storage = SQLiteStorage(path)
+            session, run = self._study(problem, storage, clock, form, 1, trials=20)
+            run.executor._objective.fatal = max(1, round(share * calls))  # type: ignore[attr-defined]
+            with pytest.raises(_Killed):
+                run()
+            storage.close()
+            storage = SQLiteStorage(path)
+            session, run = self._study(problem, storage, clock, form, 1, trials=20, study=session.study)
+            run()
+            resumed = _fates(session.engine.history)
+            storage.close()
+        assert resumed == expected
+
+    def _study(
+        self,
+        problem: Problem,
+        storage: Storage,
+        clock: VirtualClock,
+        form: str,
+        slots: int,
+        trials: int,
+        study: int | None = None,
+    ) -> tuple[Session, Run]:
+        if study is None:
+            study = storage.create("study", Created(problem.to_json(), {}, {}, 7, 0.0))
+        engine = Engine(problem, RandomSampler(), self.scheduler(), 7)
+        session = Session(storage, study, engine, clock, declared=True, lease=None)
+        session.sync()
+        objective = _Objective(problem, form, session)
+        return session, Run(session, Simulated(objective, slots, clock), Limits(trials, seconds=2.5 * trials * STEPS))
+
+    def test_one_trial(self) -> None:
+        """In a study of one trial it ends complete, or paused for others to be compared with: nothing stops it."""
+        for form in FORMS:
+            log = Log(self.scheduler(), self.problem(form))
+            Workers(log, form, exhausts=self.exhausts).run(1)
+            (trial,) = log.history
+            fine = (TrialState.COMPLETE, TrialState.PAUSED)
+            assert trial.state in fine, f"{form}: the only trial is {trial.state.name}"
+
+    def test_an_objective_that_never_reports(self) -> None:
+        """Without reports there is nothing to judge: every trial completes."""
+        log = self.log("steps")
+        for _ in range(12):
+            trial = log.begin(12)
+            if trial is None and self.exhausts:
+                break
+            assert trial is not None, "plan() waits with nothing running"
+            assert log.judge(trial.number) is None, "a trial that never reported is stopped"
+            log.end(trial.number, {"value": worth(trial.params)})
+        assert {trial.state for trial in log.history} == {TrialState.COMPLETE}
+
+    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("curve", [usual, late, crossing, steady], ids=lambda curve: curve.__name__)
+    def test_some_trial_gets_to_its_end(self, form: str, curve: Curve) -> None:
+        """Whether curves fall steadily, improve only late, cross or stand still, some trial goes all the way."""
+        if not self.completes:
+            pytest.skip("does not claim that any trial gets to its end")
+        log = self.played(form, 40, curve=curve)
+        assert TrialState.COMPLETE in {trial.state for trial in log.history}
+
+    # Odd reports.
+
+    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("value", [0.0, math.nan, math.inf, -math.inf, 1e308, -1e308])
+    def test_constant_reports(self, form: str, value: float) -> None:
+        """Nothing to compare is no reason to fail, and no number is too odd."""
+        log = self.played(form, 20, curve=lambda config, step: value)
+        assert dumps_state(log.engine.scheduler_state)
+
+    @pytest.mark.parametrize(
+        "steps", [[5, 3, 4, 1, 2], [2, 2, 2, 2, 2], [0, 10**15, 1, 2**63 - 1], [1, 10, 10**4, 10**8]]
+    )
+    def test_odd_steps(self, steps: Sequence[int]) -> None:
+        """Out of order, repeated, huge and far apart: the scheduler goes on, and its state stays small."""
+        log = self.log("steps")
+        for turn in range(12):
+            trial = log.begin(turn + 1)
+            if trial is None:
+                break
+            for step in steps:
+                log.report(trial.number, Report(step, {"value": worth(trial.params) + 1.0 / (1 + step)}))
+                log.judge(trial.number)
+            log.end(trial.number, {"value": worth(trial.params)})
+        assert len(dumps_state(log.engine.scheduler_state)) < 20_000
+
+    @pytest.mark.parametrize("form", ["steps", "folds"])
+    def test_retries(self, form: str) -> None:
+        """An attempt that starts over and reports its old steps again changes no judgement."""
+        judged = []
+        for loses in (False, True):
+            log = self.log(form)
+            answers: list[Any] = []
+            for turn in range(16):
+                trial = log.begin(turn + 1)
+                if trial is None:
+                    break
+                reports = Workers(log, form)._reports(trial)[:9]
+                if loses and turn % 3 == 1:
+                    log.report(trial.number, *reports[:6])
+                    log.end(trial.number, {}, TrialState.FAIL, failure=Failure(LOST))
+                    again = log.begin(turn + 1)
+                    assert again is not None
+                    assert again.number == trial.number
+                for report in reports:
+                    log.report(trial.number, report)
+                answers.append(type(log.judge(trial.number)))
+                log.end(trial.number, reports[-1].metrics)
+            judged.append(answers)
+        assert judged[0] == judged[1]
+
+    # Objectives and constraints.
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_maximising_is_minimising_the_negative(self, form: str) -> None:
+        """The direction of the objective makes no difference."""
+        if not self.mirrors:
+            pytest.skip("does not claim that directions are the same to it")
+        down, up = (
+            self.played(form, 40, objectives=(Objective("value", direction),)) for direction in ("minimize", "maximize")
+        )
+        assert [fate[:5] for fate in down.fates] == [fate[:5] for fate in up.fates]
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_several_objectives(self, form: str) -> None:
+        """Three objectives, one of them maximised: handled, or refused at the start in a sentence that says so."""
+        objectives = (Objective("a"), Objective("b", "maximize"), Objective("c"))
+        self._handles_or_refuses(form, "objective", objectives=objectives)
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_constraints(self, form: str) -> None:
+        """A bound on another metric: handled, or refused at the start in a sentence that says so."""
+        self._handles_or_refuses(form, "constraint", constraints=(Constraint("memory", "<=", 4.0),))
+
+    def _handles_or_refuses(self, form: str, word: str, **more: Any) -> None:
+        refusal = None
+        try:
+            log = Log(self.scheduler(), self.problem(form, **more))
+        except InvalidInput as error:
+            refusal = str(error)
+        if refusal is not None:
+            assert word in refusal, f"the refusal should say what is not handled: {refusal}"
+            return
+        Workers(log, form, mishaps=True, exhausts=self.exhausts).run(30)
+        assert self.exhausts or len(log.history) == 30
+
+    # Cost.
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_many_trials_at_a_steady_cost(self, form: str) -> None:
+        """Of very `many` trials the last cost no more calls, and add hardly more to the state, than the early ones."""
+        log = self.log(form)
+        calls, sizes, reports = [], [0], 0
+        part = self.many // 8
+        for _ in range(8):
+            asked = 0
+            for turn in range(part):
+                trial = log.begin(self.many)
+                if trial is None:
+                    break
+                made, cost = self._quick_trial(log, form, trial, is_counted=turn % 10 == 0)
+                reports += made
+                asked += cost
+            calls.append(asked)
+            sizes.append(len(dumps_state(log.engine.scheduler_state)))
+        assert max(calls[-3:]) <= 2 * max(calls[:2]) + 10 * part, f"calls for each {part // 10} trials: {calls}"
+        grown = [later - earlier for earlier, later in pairwise(sizes)]
+        assert max(grown[-3:]) <= 2 * max(*grown[:2], 4000), f"bytes of state for each {part} trials: {grown}"
+        assert sizes[-1] <= BYTES * max(reports, 20 * part), f"{sizes[-1]} bytes of state after {reports} reports"
+
+    def _quick_trial(self, log: Log, form: str, trial: Trial, is_counted: bool) -> tuple[int, int]:
+        """Run a trial of up to 20 reports; how many it made, and how many calls the answers and the folding took."""
+        state, number, scheduler = log.engine.scheduler_state, trial.number, log.scheduler
+        metrics: dict[str, float] = {}
+        calls = 0
+        worker = Workers(log, form)
+        if form == "budget":
+            next(run := worker._budgeted(trial))
+            next(run, None)
+            return 1, _cost(lambda: scheduler.plan(state, log.history), trial) if is_counted else 0
+        reports = worker._reports(trial)[:20]
+        for start in range(0, len(reports), 5):
+            batch = reports[start : start + 5]
+            metrics = batch[-1].metrics
+            if is_counted:
+                calls += _cost(lambda: log.report(number, *batch), trial)  # noqa: B023  # called at once
+                calls += _cost(lambda: scheduler.judge(state, trial, log.history), trial)
+            else:
+                log.report(number, *batch)
+            judgement = scheduler.judge(state, trial, log.history)
+            if judgement is not None:
+                log.end(number, metrics, TrialState.PRUNED if isinstance(judgement, Stop) else TrialState.PAUSED)
+                return start + len(batch), calls
+        log.end(number, metrics)
+        return len(reports), calls
+
+
+def _cost(act: Callable[[], object], trial: Trial) -> int:
+    """How many calls something takes."""
+
+    def once(state: Any, trial: Trial) -> None:
+        act()
+
+    return _calls(once, None, [trial])
+
+
+class _Killed(BaseException):
+    """Ends a process of the checks in the middle."""
+
+
+class _Objective:
+    """An objective for Simulated that goes on where its trial stood, as one with checkpoints does."""
+
+    def __init__(self, problem: Problem, form: str, session: Session) -> None:
+        self.problem, self.form, self.session = problem, form, session
+        self.calls = 0
+        self.fatal: int | None = None
+
+    def __call__(self, config: dict[str, Any]) -> Any:
+        if self.form == "budget":
+            self._count()
+            epochs = config["epochs"]
+            return named(self.problem, config, usual(config, epochs)), float(epochs)
+        return self._reporting(config)
+
+    def _reporting(self, config: dict[str, Any]) -> Generator[Any, None, Any]:
+        if self.form == "folds":  # Simulated has no folds: the objective only returns
+            self._count()
+            return named(self.problem, config, worth(config)), 10.0
+        for step in range(1, STEPS + 1):
+            self._count()
+            yield step, named(self.problem, config, usual(config, step)), 1.0
+        return None
+
+    def _count(self) -> None:
+        self.calls += 1
+        if self.calls == self.fatal:
+            raise _Killed
+
+
+def _fates(history: History) -> list[tuple[Any, ...]]:
+    return [(t.number, t.state.name, t.params, t.budget, t.parent, t.metrics) for t in history]

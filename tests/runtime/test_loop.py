@@ -1,0 +1,277 @@
+"""When a run ends, and what becomes of what runs then."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kilter
+from kilter.core.errors import InvalidInput
+from kilter.core.events import TrialState
+from kilter.engine.limits import Limits
+from kilter.executors.command import Command
+from kilter.executors.processes import Processes
+from kilter.executors.simulated import Simulated, VirtualClock
+
+SPACE = {"x": kilter.Float(0, 1)}
+COMPLETE, WAITING, PRUNED = TrialState.COMPLETE, TrialState.WAITING, TrialState.PRUNED
+
+
+def made(**settings):
+    return kilter.create_study(space=SPACE, seed=1, sampler="random", **settings)
+
+
+def states(study):
+    return [trial.state for trial in study.trials]
+
+
+# -- in virtual time ----------------------------------------------------------------------------------------------
+
+
+def simulated(durations, slots):
+    """A study in virtual time whose trials last so long in turn, and what runs it."""
+    clock = VirtualClock()
+    study = made(clock=clock)
+    lasting = {}
+
+    def objective(config):
+        seconds = lasting.setdefault(config["x"], durations[len(lasting) % len(durations)])
+        for step in range(4):
+            yield step, config["x"], seconds / 4
+
+    return study, clock, Simulated(objective, slots, clock)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.floats(0.1, 10), min_size=1, max_size=5),
+    st.integers(1, 4),
+    st.lists(st.floats(10.5, 40), min_size=1, max_size=4),
+)
+def test_runs_that_are_cut_do_together_what_one_run_does(durations, slots, seconds):
+    study, clock, executor = simulated(durations, slots)
+    for limit in seconds:
+        began = clock()
+        reason = study.run(executor, Limits(trials=12, seconds=limit), progress="none")
+        assert clock() - began <= limit + 0.01
+        waiting = [trial.number for trial in study.trials if trial.state is WAITING]
+        assert set(states(study)) <= {COMPLETE, WAITING}
+        assert (f"{limit:g} s" in reason) == bool(waiting) or not waiting
+        assert all(str(number) in reason for number in waiting)
+    study.run(executor, Limits(trials=12), progress="none")
+    assert states(study) == [COMPLETE] * 12
+
+
+def test_the_reason_names_what_was_cut():
+    study, clock, executor = simulated([60.0], 2)
+    assert study.run(executor, Limits(seconds=100), progress="none") == (
+        "the time is up (100 s); 2 trials were cut and wait to go on: 2, 3"
+    )
+    assert clock() == 100
+    study, _, executor = simulated([60.0], 1)
+    reason = study.run(executor, Limits(seconds=100), progress="none")
+    assert reason == "the time is up (100 s); trial 1 was cut and waits to go on"
+    study, _, executor = simulated([60.0], 12)
+    assert study.run(executor, Limits(seconds=10), progress="none") == (
+        "the time is up (10 s); 12 trials were cut and wait to go on: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …"
+    )
+
+
+def test_a_run_without_anything_to_cut_says_nothing_of_it():
+    study, _, executor = simulated([50.0], 2)
+    assert study.run(executor, Limits(seconds=100), progress="none") == "the time is up (100 s)"
+    assert states(study) == [COMPLETE] * 4
+
+
+def test_a_cut_trial_keeps_its_reports_and_says_why():
+    study, _, executor = simulated([80.0], 1)
+    study.run(executor, Limits(seconds=50), progress="none")
+    (trial,) = study.trials
+    assert trial.intermediate_values.keys() == {0, 1}
+    assert (trial.failure.kind, trial.failure.message) == ("interrupted", "the time of the run was up (50 s)")
+
+
+def test_what_drains_is_cut_as_well_once_the_time_is_up():
+    study, clock, executor = simulated([60.0, 500.0], 2)
+    reason = study.run(executor, Limits(steps=3, seconds=100), progress="none")
+    assert reason == "3 steps of trials are spent (limit 3); trial 1 was cut and waits to go on"
+    assert clock() == 100
+
+
+def test_a_limit_on_steps_ends_the_study():
+    study, _, executor = simulated([60.0], 1)
+    assert study.run(executor, Limits(steps=9), progress="none") == "9 steps of trials are spent (limit 9)"
+    assert len(study.trials) == 3
+
+
+# -- stoppers -----------------------------------------------------------------------------------------------------
+
+
+def test_a_stopper_gives_the_reason():
+    study, _, executor = simulated([60.0], 1)
+    asked = []
+
+    def enough(history, now):
+        asked.append((len(history.finished), now))
+        return "five are enough" if len(history.finished) >= 5 else None
+
+    reason = study.run(executor, Limits(trials=50), progress="none", stoppers=[lambda history, now: None, enough])
+    assert reason == "five are enough"
+    assert asked == [(n, 60.0 * n) for n in range(6)]
+
+
+def test_stoppers_of_tune_and_optimize():
+    def enough(history, now):
+        return "enough" if len(history.finished) >= 3 else None
+
+    study = kilter.tune(lambda x: x, SPACE, stoppers=[enough], storage=None, progress="none")
+    assert len(study.trials) == 3
+    study.optimize(lambda x: x, n_trials=5, stoppers=[enough], progress="none")
+    assert len(study.trials) == 3
+
+
+def test_tune_names_all_that_ends_a_study():
+    with pytest.raises(InvalidInput, match=r"steps=.*gain=.*stoppers="):
+        kilter.tune(lambda x: x, SPACE, storage=None, progress="none")
+
+
+# -- in real time -------------------------------------------------------------------------------------------------
+
+
+def wait_forever():
+    while True:
+        threading.Event().wait(0.01)
+
+
+def test_the_time_breaks_into_an_objective_of_this_thread():
+    cleaned = []
+
+    def objective(x, trial):
+        if trial.number < 2:
+            return x
+        while True:
+            try:
+                wait_forever()
+            except Exception:
+                pytest.fail("no Exception is to be swallowed")
+            finally:
+                cleaned.append(trial.number)
+
+    study = made()
+    study.optimize(objective, timeout=0.1, progress="none")
+    assert states(study) == [COMPLETE, COMPLETE, WAITING]
+    assert cleaned == [2]
+    study.optimize(lambda x: x, n_trials=1, progress="none")
+    assert states(study) == [COMPLETE] * 3
+    assert study.trials[2].attempt == 2
+
+
+def test_a_trial_of_this_thread_goes_on_with_its_checkpoint(tmp_path):
+    began = []
+
+    def objective(x, trial):
+        state = trial.load() or {"epoch": 0}
+        began.append(state["epoch"])
+        for epoch in range(state["epoch"], 5):
+            trial.save({"epoch": epoch + 1})
+            if epoch == 2 and trial.attempt == 1:
+                wait_forever()
+        return x
+
+    study = made(storage=f"sqlite:///{tmp_path / 'k.db'}")
+    study.optimize(objective, timeout=0.2, progress="none")
+    assert states(study) == [WAITING]
+    study.optimize(objective, n_trials=1, progress="none")
+    assert began == [0, 3]
+    assert states(study) == [COMPLETE]
+
+
+def in_another_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+def test_outside_the_main_thread_reports_notice_the_time(monkeypatch):
+    monkeypatch.setattr("kilter.executors.context.FLUSH_SECONDS", 0.0)
+
+    def objective(x, trial):
+        for step in range(10**9):
+            trial.report(x, step)
+            threading.Event().wait(0.001)
+
+    study = made()
+    in_another_thread(lambda: study.optimize(objective, timeout=0.05, progress="none"))
+    assert states(study) == [WAITING]
+    assert study.trials[0].last_step > 0
+
+
+class Judging(kilter.schedulers.FifoScheduler):
+    """Asks, and never stops anything."""
+
+    judges = True
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_a_trial_that_prunes_itself_for_want_of_time_is_interrupted(n_jobs, monkeypatch):
+    left = []
+
+    def objective(x, trial):
+        for step in range(10**9):
+            trial.report(x, step)
+            if trial.should_prune():
+                left.append(trial.number)
+                raise kilter.TrialPruned
+
+    study = made()
+    study._session.engine.scheduler = Judging()
+    in_another_thread(lambda: study.optimize(objective, timeout=0.05, n_jobs=n_jobs, progress="none"))
+    assert states(study) == [WAITING] * n_jobs
+    assert sorted(left) == list(range(n_jobs))
+
+
+def test_threads_end_at_their_next_report(monkeypatch):
+    monkeypatch.setattr("kilter.executors.context.FLUSH_SECONDS", 0.0)
+
+    def objective(x, trial):
+        for step in range(10**9):
+            trial.report(x, step)
+            threading.Event().wait(0.001)
+
+    study = made()
+    study.optimize(objective, timeout=0.05, n_jobs=2, progress="none")
+    assert states(study) == [WAITING] * 2
+
+
+def test_a_thread_that_never_asks_has_its_result():
+    up = threading.Event()
+
+    def objective(x):
+        up.wait(20)
+        return x
+
+    study = made()
+    study.optimize(
+        objective, timeout=0.01, n_jobs=2, progress="none", stoppers=[lambda history, now: up.set() if now else None]
+    )
+    assert states(study) == [COMPLETE] * len(study.trials)
+
+
+def test_processes_are_killed():
+    study = made()
+    executor = Processes(lambda x: threading.Event().wait(), 2, space=study.space)
+    reason = study.run(executor, Limits(seconds=0.5), progress="none")
+    assert states(study) == [WAITING] * 2
+    assert reason == "the time is up (0.5 s); 2 trials were cut and wait to go on: 0, 1"
+
+
+def test_commands_are_terminated_and_keep_what_they_printed():
+    study = made()
+    program = 'echo \'{"step": 1, "value": 0.5}\'; sleep 60'
+    executor = Command(["sh", "-c", program.replace("{", "{{").replace("}", "}}")], metrics=["value"])
+    reason = study.run(executor, Limits(seconds=0.5), progress="none")
+    assert reason == "the time is up (0.5 s); trial 0 was cut and waits to go on"
+    assert study.trials[0].intermediate_values == {1: 0.5}

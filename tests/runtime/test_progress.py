@@ -1,0 +1,167 @@
+"""What a display says: counts of every state, what early stopping saved, and the gain to expect where it is shown."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import pytest
+
+import kilter
+from kilter.core.events import Report, TrialState
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Outcome
+from kilter.core.problem import Problem
+from kilter.engine.limits import Limits
+from kilter.executors.simulated import VirtualClock
+from kilter.runtime import progress
+from kilter.runtime.progress import Live, Plain, Savings, Status
+
+SPACE = {"x": kilter.Float(0, 1)}
+COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+
+
+def history_of(*ends):
+    """A history of trials that ended as (state, last step), ten seconds a step."""
+    history = History(Problem())
+    for number, (state, steps) in enumerate(ends):
+        trial = Trial(number, state, {}, started=0.0, ended=10.0 * steps)
+        history.add(trial)
+        if steps:
+            history.reports.extend(number, (Report(steps, {}),))
+        history.settle(trial)
+    return history
+
+
+def saved(*ends):
+    savings = Savings()
+    savings.follow(history_of(*ends))
+    return savings
+
+
+def test_what_pruned_trials_had_left_is_saved():
+    savings = saved((COMPLETE, 9), (PRUNED, 3), (COMPLETE, 9), (PRUNED, 1), (FAIL, 5), (PRUNED, 0))
+    assert savings.steps == 14
+    assert savings.seconds == 140
+    assert savings.share == pytest.approx(14 / (14 + 27))
+
+
+@pytest.mark.parametrize("ends", [[], [(COMPLETE, 9)], [(PRUNED, 3)], [(COMPLETE, 0), (PRUNED, 0)]])
+def test_nothing_is_saved_where_nothing_is_known(ends):
+    savings = saved(*ends)
+    assert (savings.steps, savings.seconds, savings.share) == (0, 0, 0)
+
+
+def test_each_trial_is_counted_once():
+    history = history_of((COMPLETE, 9), (PRUNED, 3))
+    savings = Savings()
+    for _ in range(3):
+        savings.follow(history)
+    assert savings.steps == 6
+
+
+@pytest.fixture
+def study():
+    """A study with a trial in each state, and its clock."""
+    clock = VirtualClock()
+    study = kilter.create_study(space=SPACE, seed=1, sampler="random", clock=clock)
+    trials = study.ask(5)
+    for trial, steps, state in zip(trials, (4, 1, 2), (COMPLETE, PRUNED, TrialState.PAUSED)):
+        clock.advance(clock() + 10)
+        for step in range(1, steps + 1):
+            trial.report(1.0, step)
+        trial.flush()
+        study._session.end(Outcome(trial.number, 1, state, {"value": 1.0}))
+    study._session.interrupt(3, "the time was up")
+    return study, clock
+
+
+def status_of(study, **limits):
+    return Status(study._session, "digits", Limits(**limits), None)
+
+
+def test_every_state_is_counted_by_its_word(study):
+    assert status_of(study[0]).counts_text() == "1 done, 1 pruned, 1 paused, 1 running, 1 waiting"
+
+
+def test_what_was_saved_is_told(study):
+    # 60 s for 5 steps of finished trials; the pruned one had 3 left
+    text = status_of(study[0]).saved_text()
+    assert text is not None
+    assert text.endswith("by early stopping (38% of steps)")
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """How often the model was asked for the gain; it always says 0.5."""
+    calls = []
+
+    def expected_gain(history, seed):
+        calls.append(len(history.finished))
+        return SimpleNamespace(value=0.5, noise=0.125)
+
+    monkeypatch.setattr("kilter.analysis.gain.expected_gain", expected_gain)
+    return calls
+
+
+def test_the_gain_is_looked_up_where_trials_have_ended_since_and_time_has_passed(study, looks, monkeypatch):
+    now = SimpleNamespace(monotonic=lambda: time)
+    monkeypatch.setattr(progress, "time", now)
+    time = 0.0
+    status = status_of(study[0])
+    time = 4.0
+    assert status.gain_text() is None
+    time = 6.0
+    assert status.gain_text() is None  # nothing has ended in this run
+    study[0].optimize(lambda x: x, n_trials=1, progress="none")
+    assert status.gain_text() == "~0.5 in the next hour, noise 0.12"
+    study[0].optimize(lambda x: x, n_trials=1, progress="none")
+    time = 10.0
+    assert status.gain_text() == "~0.5 in the next hour, noise 0.12"
+    assert len(looks) == 1
+    time = 12.0
+    status.gain_text()
+    assert len(looks) == 2
+
+
+def test_no_display_asks_for_no_gain(looks, monkeypatch):
+    monkeypatch.setattr(progress, "GAIN_SECONDS", 0.0)
+    study = kilter.create_study(space=SPACE, seed=1, sampler="random")
+    study.optimize(lambda x: x, n_trials=5, progress="none")
+    assert looks == []
+
+
+def test_lines_tell_of_gain_and_savings(study, looks, monkeypatch):
+    monkeypatch.setattr(progress, "GAIN_SECONDS", 0.0)
+    study, clock = study
+    stream = io.StringIO()
+    plain = Plain(status_of(study), stream)
+    plain.start()
+    study.optimize(lambda x: x, n_trials=1, progress="none")
+    clock.advance(clock() + 31)
+    plain.tick()
+    plain.finish("the time is up (60 s); trial 4 was cut and waits to go on")
+    _, line, last = stream.getvalue().splitlines()
+    assert "gain ~0.5 in the next hour, noise 0.12; saved ~" in line
+    assert "trial 4 was cut and waits to go on; " in last
+    assert "saved ~" in last
+
+
+@pytest.mark.parametrize("width", [120, 80, 40])
+def test_the_live_block_keeps_to_the_width_and_loses_no_reason(study, looks, width, monkeypatch):
+    monkeypatch.setattr(progress, "GAIN_SECONDS", 0.0)
+    monkeypatch.setenv("COLUMNS", str(width))
+    study, _ = study
+    live = Live(status_of(study))
+    live._console.file = stream = io.StringIO()
+    study.optimize(lambda x: x, n_trials=1, progress="none")
+    live._console.print(live._table(None))
+    shown = stream.getvalue()
+    assert "~0.5 in the next hour" in shown
+    assert "by early stopping" in shown
+    assert all(len(line) <= width for line in shown.splitlines())
+    live._console.file = stream = io.StringIO()
+    live.finish("the time is up (60 s); 2 trials were cut and wait to go on: 17, 18")
+    shown = stream.getvalue()
+    assert "wait to go on: 17, 18" in " ".join(shown.split())
+    assert all(len(line) <= width for line in shown.splitlines())

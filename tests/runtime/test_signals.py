@@ -1,0 +1,110 @@
+"""An alarm rings in its time and at no other, and leaves the user's own timers and handlers as they were."""
+
+import signal
+import threading
+
+import pytest
+
+from kilter.runtime.signals import Alarm
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="interval timers")
+
+
+class Rang(BaseException):
+    """What an alarm raises here."""
+
+
+def ring():
+    raise Rang
+
+
+def wait_for_signals():
+    """Until something is raised."""
+    while True:
+        threading.Event().wait(0.01)
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    yield
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
+@pytest.fixture
+def theirs():
+    """A handler that notes its calls."""
+    calls = []
+    signal.signal(signal.SIGALRM, lambda number, frame: calls.append(number))
+    yield calls
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def test_it_breaks_into_what_runs():
+    with pytest.raises(Rang), Alarm(lambda: 0.0, ring):
+        wait_for_signals()
+
+
+def test_it_does_not_ring_before_its_time_or_after_the_block():
+    asked = []
+
+    def left():
+        asked.append(1)
+        return 1e-4 if len(asked) < 4 else 0.0  # a clock that is behind the machine's
+
+    with pytest.raises(Rang), Alarm(left, ring):
+        wait_for_signals()
+    assert len(asked) == 4
+    with Alarm(lambda: 1e-4, ring):
+        pass
+    threading.Event().wait(0.03)
+
+
+def test_it_rings_once():
+    rung = []
+    with Alarm(lambda: 0.0, lambda: rung.append(True)):
+        threading.Event().wait(0.05)
+    assert rung == [True]
+
+
+def test_a_timer_of_the_user_goes_off_in_between(theirs):
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    with Alarm(lambda: 60.0, ring):
+        while not theirs:
+            threading.Event().wait(0.01)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 1
+    assert theirs == [signal.SIGALRM]
+
+
+def test_a_timer_of_the_user_goes_on_afterwards(theirs):
+    handler = signal.getsignal(signal.SIGALRM)
+    signal.setitimer(signal.ITIMER_REAL, 100.0, 7.0)
+    with pytest.raises(Rang), Alarm(lambda: 0.0, ring):
+        wait_for_signals()
+    left, interval = signal.getitimer(signal.ITIMER_REAL)
+    assert 90 < left <= 100
+    assert interval == pytest.approx(7.0)
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert not theirs
+
+
+def test_what_the_objective_sets_stays(theirs):
+    with Alarm(lambda: 60.0, ring):
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 50.0)
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_IGN
+    assert signal.getitimer(signal.ITIMER_REAL)[0] > 40
+
+
+def test_outside_the_main_thread_it_does_nothing():
+    rung = []
+
+    def run():
+        with Alarm(lambda: 0.0, lambda: rung.append(True)):
+            threading.Event().wait(0.03)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert rung == []

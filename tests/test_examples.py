@@ -1,0 +1,37 @@
+"""Every example runs from a clean folder and prints what it promises; `make demo` runs demo.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PRINTS = {
+    "asha_digits": ("compute saved", "all trained in full", "on the test"),
+    "lightgbm_rounds": ("compute saved", "all trained in full", "on the test"),
+    "pbt_digits": ("The schedule of the best", "fixed configurations", "never seen"),
+    "race_boosting": ("The race saved", "full", "to expect on new data"),
+}
+NEEDS = {"asha_digits": "torch", "pbt_digits": "torch", "lightgbm_rounds": "lightgbm", "race_boosting": "sklearn"}
+
+
+def test_no_example_is_forgotten() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"demo", *PRINTS}
+
+
+@pytest.mark.story
+@pytest.mark.parametrize("name", PRINTS)
+def test_an_example_runs(name: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(NEEDS[name]) is None:
+        pytest.skip(f"{NEEDS[name]} is not installed: pip install 'kilter[examples]'")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, EXAMPLES / f"{name}.py"]
+    run = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    for words in PRINTS[name]:
+        assert words in run.stdout
