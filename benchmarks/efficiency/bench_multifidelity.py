@@ -3,9 +3,9 @@
     python benchmarks/efficiency/bench_multifidelity.py --bench PATH [--optimizers kilter,kilter-r3,kilter-full]
 
 The runs are made by `python -m bench.mf` there: one worker, a simulated clock of full trainings. `kilter` reports at
-every step, `kilter-r3` at powers of three, `kilter-full` is the default sampler with full trainings only. The score is
-that of `bench.mf_score`: normalised regret of the incumbent after 3, 10 and 30 full trainings, on the problems and
-seeds that all have; intervals are bootstrapped over problems. Without a bench outside nothing is measured.
+every step, `kilter-r3` at powers of three, `kilter-full` is the default sampler with full trainings only. The score is that
+of `bench.mf_score`: normalised regret of the incumbent after 3, 10 and 30 full trainings; intervals are bootstrapped
+over problems, and peers whose runs are stored with fewer seeds count with those. Without a bench outside nothing is measured.
 """
 
 from __future__ import annotations
@@ -48,27 +48,31 @@ def regrets(folder: Path, out: Path) -> dict[str, dict[tuple[str, int], list[flo
 
 
 def table(found: dict[str, dict[tuple[str, int], list[float]]]) -> str:
-    """Means over seeds, then problems, with intervals; mean ranks; and ours over the best peer's."""
-    shared = sorted(set.intersection(*(set(runs) for runs in found.values())))
-    problems = sorted({problem for problem, _ in shared})
+    """Means over an optimizer's own seeds, then problems, with intervals; ranks on common runs; ours over the best peer's."""
     names = sorted(found)
+    problems = sorted(set.intersection(*({problem for problem, _ in runs} for runs in found.values())))
+    means = np.array(
+        [
+            [np.mean([row for (p, _), row in found[o].items() if p == problem], axis=0) for problem in problems]
+            for o in names
+        ]
+    )  # optimizer, problem, point
+    shared = sorted(set.intersection(*(set(runs) for runs in found.values())))
     cube = np.array([[found[name][key] for key in shared] for name in names])  # optimizer, run, point
-    of = np.array([problems.index(problem) for problem, _ in shared])
-    means = np.stack([cube[:, of == i].mean(axis=1) for i in range(len(problems))], axis=1)
     ranks = ((cube[:, None] > cube[None]).sum(axis=1) + (cube[:, None] == cube[None]).sum(axis=1) / 2 + 0.5).mean(
         axis=1
     )
     drawn = np.random.default_rng(0).integers(len(problems), size=(2000, len(problems)))
     low, high = np.quantile(means[:, drawn].mean(axis=2), [0.025, 0.975], axis=1)
-    lines = [f"{len(problems)} problems, {len(shared)} runs each", ""]
-    lines.append("| | " + " | ".join(f"regret at {p} [95 %] | rank at {p}" for p in POINTS) + " |")
-    lines.append("|---" * (1 + 2 * len(POINTS)) + "|")
     mean = means.mean(axis=1)
+    lines = [f"{len(problems)} problems; ranks on the {len(shared)} runs that all have", ""]
+    lines.append("| | runs | " + " | ".join(f"regret at {p} [95 %] | rank at {p}" for p in POINTS) + " |")
+    lines.append("|---" * (2 + 2 * len(POINTS)) + "|")
     for i in np.argsort(mean[:, -1]):
         cells = [
             f"{mean[i, j]:.3f} [{low[i, j]:.2f}, {high[i, j]:.2f}] | {ranks[i, j]:.2f}" for j in range(len(POINTS))
         ]
-        lines.append(f"| {names[i]} | " + " | ".join(cells) + " |")
+        lines.append(f"| {names[i]} | {len(found[names[i]])} | " + " | ".join(cells) + " |")
     peers = [i for i, name in enumerate(names) if name not in OURS]
     lines += ["", "Over the best peer's mean regret at the same point:", ""]
     for i, name in enumerate(names):
@@ -84,7 +88,7 @@ def main() -> None:
     options.add_argument("--optimizers", default=",".join(OURS))
     options.add_argument("--seeds", default="0-2")
     options.add_argument("--equivalents", type=float, default=30)
-    options.add_argument("--problems", default="*")
+    options.add_argument("--problems", default="!live*", help="patterns with commas (default: those that peers ran)")
     options.add_argument("--out", type=Path, default=contest.RESULTS)
     options.add_argument("--score-only", action="store_true")
     chosen = options.parse_args()
@@ -99,7 +103,7 @@ def main() -> None:
         shutil.copy(stored, out / "mf-dev" / stored.name)
     text = table(regrets(folder.resolve(), out.resolve()))
     print(text)
-    (chosen.out / "multifidelity.md").write_text(f"Multi-fidelity, `{' '.join(sys.argv)}`: {text}")
+    (chosen.out / "multifidelity.md").write_text(f"Multi-fidelity, `bench_multifidelity.py`: {text}")
 
 
 if __name__ == "__main__":
