@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 import kilter
 
 TRIALS = 30
-ROUNDS = kilter.Fidelity("rounds", 10, 270, eta=3)
+ROUNDS = kilter.Fidelity("rounds", 30, 270, eta=3)
 
 space = {
     "learning_rate": kilter.Float(0.01, 0.5, log=True),

@@ -3,9 +3,10 @@
     python benchmarks/efficiency/bench_multifidelity.py --bench PATH [--optimizers kilter,kilter-r3,kilter-full]
 
 The runs are made by `python -m bench.mf` there: one worker, a simulated clock of full trainings. `kilter` reports at
-every step, `kilter-r3` at powers of three, `kilter-full` is the default sampler with full trainings only. The score is that
-of `bench.mf_score`: normalised regret of the incumbent after 3, 10 and 30 full trainings; intervals are bootstrapped
-over problems, and peers whose runs are stored with fewer seeds count with those. Without a bench outside nothing is measured.
+every step, `kilter-r3` at powers of three, `kilter-full` is the default sampler with full trainings only. The score is
+that of `bench.mf_score`: normalised regret of the incumbent after 3, 10 and 30 full trainings; intervals are
+bootstrapped over problems, and peers whose runs are stored with fewer seeds count with those. Without a bench outside
+nothing is measured.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def regrets(folder: Path, out: Path) -> dict[str, dict[tuple[str, int], list[flo
 
 
 def table(found: dict[str, dict[tuple[str, int], list[float]]]) -> str:
-    """Means over an optimizer's own seeds, then problems, with intervals; ranks on common runs; ours over the best peer's."""
+    """Means over an optimizer's seeds, then problems; ranks on common runs; ours over the best peer's."""
     names = sorted(found)
     problems = sorted(set.intersection(*({problem for problem, _ in runs} for runs in found.values())))
     means = np.array(

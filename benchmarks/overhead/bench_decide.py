@@ -3,8 +3,8 @@
     python benchmarks/overhead/bench_decide.py [--quick] [--schedulers asha,median] [--trials 1000,10000]
 
 CPU time of folding one report and judging it, on an engine that has so many trials with STEPS reports already: the
-median and the 99th percentile over a few hundred reports of new trials. Optuna's pruners in the same run where it is
-installed, at a count that they can bear. The budget is 0.2 ms at 10,000 trials.
+median, the mean and the 99th percentile over a few hundred reports of new trials. Optuna's pruners in the same run
+where it is installed, at a count that they can bear. The budget is 0.2 ms at 10,000 trials, for the mean.
 """
 
 from __future__ import annotations
@@ -119,10 +119,19 @@ def main() -> None:
     found = []
     for name, count, measured in rows:
         spent = measured(name, count)
-        middle, most = float(np.median(spent)), float(np.quantile(spent, 0.99))
-        over = " over budget" if measured is ours and middle > BUDGET else ""
-        print(f"{name:24} {count:6} trials   {middle:8.4f} ms   99 % {most:8.4f} ms{over}", flush=True)
-        found.append({"scheduler": name, "trials": count, "median_ms": middle, "p99_ms": most, "reports": len(spent)})
+        middle, mean, most = float(np.median(spent)), float(np.mean(spent)), float(np.quantile(spent, 0.99))
+        over = " over budget" if measured is ours and mean > BUDGET else ""
+        print(f"{name:24} {count:6} trials   {middle:8.4f} ms   mean {mean:8.4f}   99 % {most:8.4f}{over}", flush=True)
+        found.append(
+            {
+                "scheduler": name,
+                "trials": count,
+                "median_ms": middle,
+                "mean_ms": mean,
+                "p99_ms": most,
+                "reports": len(spent),
+            }
+        )
     if not chosen.quick:
         about = {"command": " ".join(sys.argv), "python": platform.python_version(), "steps": STEPS}
         RESULTS.write_text(json.dumps({**about, "costs": found}, indent=1) + "\n")

@@ -23,7 +23,7 @@ from kilter.core.pareto import non_dominated
 from kilter.core.problem import Problem
 
 
-@dataclass
+@dataclass(slots=True)
 class Trial:
     """One trial as the log tells it; `params` are plain."""
 

@@ -60,6 +60,8 @@ class Checkpoints:
         beginning. Large checkpoints take their time, so call it without holding a lock.
         """
         target = self._path(trial.number, trial.attempt)
+        if trial.attempt == 1 and trial.parent is None:
+            return target
         while not os.path.isdir(target):
             source = self._source(trial, history)
             if source is None:
@@ -115,6 +117,9 @@ class Checkpoints:
         Call it after each trial that ended, while the history does not change. It looks at each trial once, and at the
         disk once for each that ended; with several objectives it also compares the kept ones at each complete trial.
         """
+        if not os.path.isdir(self.root):  # most objectives keep nothing
+            self._ended = len(history.finished)
+            return []
         with self._lock:
             if not self._is_swept:
                 self._sweep(history)

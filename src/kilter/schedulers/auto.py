@@ -45,9 +45,11 @@ PARTS: Mapping[str, tuple[Scheduler, type]] = {
 
 @dataclass
 class State:
-    """The last steps of the latest complete trials, and the fields of the states of the schedulers that it asks."""
+    """The last steps of the latest complete trials, who reports, and the states of the schedulers that it asks."""
 
     ends: list[int] = field(default_factory=list)
+    reporting: dict[int, bool] = field(default_factory=dict)
+    """The unfinished trials that have reported."""
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -66,16 +68,24 @@ class AutoScheduler(Scheduler):
         return State(parts={name: vars(PARTS[name][0].start(problem, seed)) for name in names})
 
     def started(self, state: State, trial: Trial, history: History) -> None:
-        """Pass it on."""
-        self._tell(state, "started", trial, history)
+        """Pass it on; where the others wait for reports, with the first one."""
+        if "asha" in state.parts:
+            self._tell(state, "started", trial, history)
 
     def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
         """Pass it on."""
+        if "asha" not in state.parts and trial.number not in state.reporting:
+            state.reporting[trial.number] = True
+            self._tell(state, "started", trial, history)
         self._tell(state, "reported", trial, reports, history)
 
     def ended(self, state: State, trial: Trial, history: History) -> None:
         """Pass it on, and note how far a complete trial came."""
+        if "asha" not in state.parts and trial.number not in state.reporting:
+            return  # it never reported, which is what most objectives do
         self._tell(state, "ended", trial, history)
+        if trial.is_finished:
+            state.reporting.pop(trial.number, None)
         furthest = history.reports.furthest.get(trial.number)
         if trial.state is TrialState.COMPLETE and furthest is not None:
             state.ends = [*state.ends, furthest][-KEPT:]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from kilter.core.actions import Stop
 from kilter.core.errors import InvalidInput
@@ -38,11 +39,12 @@ class State:
     """How many trials are complete."""
     best: float | None = None
     """The best value of a complete trial that meets the constraints."""
-    earlier: list[list[Any]] = field(default_factory=list)
-    """[steps, values, end] of the latest complete trials, thinned."""
+    earlier: list[int] = field(default_factory=list)
+    """The latest complete trials, whose curves show how others go on."""
     looks: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """For each trial that may go on: reports so far, its first and furthest step, from which step on to look again,
-    and the chances found at the latest looks."""
+    """For each trial that may go on: points of its curve, reports that went further, its first and furthest step, from
+    which step on to look again, and the latest looks, each as [points of the curve, last value]. What they show is
+    asked when it is needed: those who only read the log need not predict anything."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,15 @@ class CurveScheduler(Scheduler):
 
     def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
         """Count, and look where the trial has come far enough since the last look."""
-        whole = [report for report in reports if report.fold is None]
-        for later, report in zip(reversed(range(len(whole))), whole):
-            if state.metric in report.metrics:
-                self._take(state, trial.number, report, later, history)
+        look = state.looks.get(trial.number)
+        for report in reports:
+            if report.fold is None:
+                if look is None:
+                    look = {"points": 0, "reports": 0, "first": report.step, "furthest": -1, "next": 0.0, "latest": []}
+                    state.looks[trial.number] = look
+                look["points"] += 1
+                if state.metric in report.metrics:
+                    self._take(state, look, report)
 
     def ended(self, state: State, trial: Trial, history: History) -> None:
         """A complete trial sets the mark, the horizon, and an example of how curves go on."""
@@ -101,30 +108,29 @@ class CurveScheduler(Scheduler):
         state.complete += 1
         if history.problem.is_feasible(trial.metrics) and (state.best is None or value < state.best):
             state.best = value
-        steps, values = history.reports.curve(trial.number, state.metric)
-        curve = Curve.of(steps, state.sign * values, value, points=KEPT)
-        if curve is not None:
-            state.furthest = max(state.furthest, int(curve.steps[-1]))
-            state.earlier.append(list(curve))
-            del state.earlier[:-EARLIER]
+        furthest = history.reports.furthest.get(trial.number)
+        if furthest is not None:
+            state.furthest = max(state.furthest, furthest)
+            state.earlier = [*state.earlier, trial.number][-EARLIER:]
 
     def judge(self, state: State, trial: Trial, history: History) -> Stop | None:
         """Stop where the latest looks all found too small a chance."""
         look = state.looks.get(trial.number)
-        if look is None or state.best is None or len(look["chances"]) < LOOKS:
+        if look is None or state.best is None or len(look["latest"]) < LOOKS:
             return None
-        chance = max(look["chances"])
-        if chance >= self.probability:
-            return None
+        chance = 0.0
+        for points, value in reversed(look["latest"]):
+            chance = max(chance, _chance(state, trial.number, points, value, history))
+            if chance >= self.probability:
+                return None
         return Stop(
             f"at step {look['furthest']} its chance to beat {state.sign * state.best:.6g} in the end is at most "
             f"{chance:.2g}, below {self.probability:g}"
         )
 
-    def _take(self, state: State, number: int, report: Report, later: int, history: History) -> None:
-        """Take in a report, to which `later` ones of the trial have been added since."""
+    def _take(self, state: State, look: dict[str, Any], report: Report) -> None:
+        """Take in a report, and note where it is time for a look."""
         step = report.step
-        look = state.looks.setdefault(number, {"reports": 0, "first": step, "furthest": -1, "next": 0.0, "chances": []})
         look["first"] = min(look["first"], step)
         if step <= look["furthest"]:  # said again after a restart, or out of order
             return
@@ -135,21 +141,49 @@ class CurveScheduler(Scheduler):
         if look["reports"] < self.grace or not look["next"] <= step < horizon:
             return
         look["next"] = step + max(1.0, self.spacing * (step - look["first"]))
-        latest = state.sign * report.metrics[state.metric]
-        if latest < state.best:  # it is ahead already: no need to ask the model
-            chance = 1.0
-        elif not math.isfinite(latest):  # a training that came to nan or inf does not come back
-            chance = 0.0
-        else:
-            chance = _chance(state, number, later, horizon, history)
-        look["chances"] = [*look["chances"], chance][-LOOKS:]
+        look["latest"] = [*look["latest"], [look["points"], state.sign * report.metrics[state.metric]]][-LOOKS:]
 
 
-def _chance(state: State, number: int, later: int, horizon: int, history: History) -> float:
-    """The probability that a trial ends better than the best complete one, by all but its `later` reports."""
+_CHANCES: WeakKeyDictionary[History, dict[tuple[int, int, int], float]] = WeakKeyDictionary()
+"""Chances by trial, points and number of complete trials; remembered, never needed."""
+_CURVES: WeakKeyDictionary[History, dict[int, Curve | None]] = WeakKeyDictionary()
+"""The curves of complete trials, likewise."""
+REMEMBERED = 1_000
+"""So many of either are remembered, at most."""
+
+
+def _chance(state: State, number: int, points: int, value: float, history: History) -> float:
+    """The probability that a trial ends better than the best complete one, by the first so many points of its curve."""
+    if state.best is None or value < state.best:  # it is ahead already: no need to ask the model
+        return 1.0
+    if not math.isfinite(value):  # a training that came to nan or inf does not come back
+        return 0.0
+    known = _CHANCES.setdefault(history, {})
+    key = number, points, state.complete
+    if key not in known:
+        if len(known) >= REMEMBERED:
+            known.clear()
+        known[key] = _predicted(state, number, points, history)
+    return known[key]
+
+
+def _predicted(state: State, number: int, points: int, history: History) -> float:
     steps, values = history.reports.curve(number, state.metric)
-    curve = Curve.of(steps[: len(steps) - later], state.sign * values[: len(steps) - later])
+    curve = Curve.of(steps[:points], state.sign * values[:points])
     if curve is None or state.best is None:
         return 1.0
-    earlier = [Curve(*known) for known in state.earlier]
+    horizon = state.furthest if state.horizon is None else state.horizon
+    earlier = [known for other in state.earlier if (known := _complete(state, other, history)) is not None]
     return predict(curve, horizon, earlier).probability_below(state.best)
+
+
+def _complete(state: State, number: int, history: History) -> Curve | None:
+    """The curve of a complete trial, thinned."""
+    known = _CURVES.setdefault(history, {})
+    if number not in known:
+        if len(known) >= REMEMBERED:
+            known.clear()
+        steps, values = history.reports.curve(number, state.metric)
+        end = state.sign * history[number].metrics[state.metric]
+        known[number] = Curve.of(steps, state.sign * values, end, points=KEPT)
+    return known[number]
