@@ -265,6 +265,22 @@ def test_steps_and_gain_are_limits() -> None:
     assert Specification.of({"budget": budget}).limits == Limits(trials=50, steps=4, gain=0.5)
 
 
+def test_a_program_takes_a_budget() -> None:
+    script = "print({lr} + 1 / {epochs})"
+    budgeted = ("--fidelity", "epochs=1,9", "--scheduler", "hyperband")
+    ok(run(*budgeted, n=8, program=("-c", script)))
+    trials = load_study(storage="sqlite:///kilter.db").trials
+    assert {trial.budget["epochs"] for trial in trials} <= {1, 3, 9}
+    assert {trial.state.name for trial in trials} == {"COMPLETE", "PAUSED"}
+    assert "budget" in ok(kilter("trial", "0"))
+    Path("sweep.toml").write_text(
+        'space.lr = "float(0,1)"\nobjective.minimize = ["loss"]\nbudget.trials = 1\nfidelity.epochs = [1, 9]\n'
+        f'command.argv = [{sys.executable!r}, "-c", {script!r}]\n'
+    )
+    assert "+ 1 / 9" in ok(kilter("check", "sweep.toml"))
+    assert "must read like [1, 81]" in run("--fidelity", "epochs=many").stderr
+
+
 @pytest.mark.story
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize(

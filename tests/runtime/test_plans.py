@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from dataclasses import dataclass, field
 
@@ -179,6 +180,18 @@ def test_a_damaged_checkpoint_starts_the_trial_anew(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert study.ask().number == 3
+
+
+def test_a_missing_checkpoint_starts_the_trial_anew(caplog):
+    study = kilter.create_study(space=SPACE, fidelity=EPOCHS, sampler="random", scheduler=Halving(), seed=1)
+    for _ in range(3):
+        trial = study.ask()
+        study.tell(trial, train(**trial.params, **trial.budget, trial=trial))
+    shutil.rmtree(study._session.root)
+    best = study.ask()
+    assert f"trial {best.number} goes on without a checkpoint, from the beginning" in caplog.text
+    study.tell(best, train(**best.params, **best.budget, trial=best))
+    assert study.trials[best.number].user_attrs["trained"] == [9]
 
 
 def test_without_a_scheduler_that_knows_budgets_everything_is_trained_in_full():

@@ -60,7 +60,7 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     from kilter.core.events import TrialState
 
     limits, executor = wanted.limits, wanted.command()
-    executor.check(study.space)
+    executor.check(study.space, [fidelity.name for fidelity in study.problem.fidelities])
     wanted.check_program()
     if study.user_attrs.get("run") != wanted.document:
         study.set_user_attr("run", wanted.document)

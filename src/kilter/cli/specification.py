@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kilter.core.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
+    from kilter.core.problem import Fidelity
     from kilter.core.space import Space
     from kilter.engine.limits import Limits
     from kilter.executors.command import Command
@@ -27,7 +28,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "command": ("argv", "env", "cwd", "shell", "gpus_per_trial", "cpus_per_trial", "files"),
     "prune": ("method",),
 }
-TOP = ("study", "storage", "seed", "sampler", "report", "space", "forbidden", "directory", *TABLES)
+TOP = ("study", "storage", "seed", "sampler", "report", "space", "fidelity", "forbidden", "directory", *TABLES)
 
 GOALS = {"min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
 
@@ -195,6 +196,25 @@ class Specification:
         if not isinstance(forbidden, list) or not all(isinstance(clause, Mapping) for clause in forbidden):
             raise InvalidInput(f"forbidden = {forbidden!r}: write a list of tables, [{{ opt = 'sgd', amp = true }}]")
         return Space({name: parameter(name, given) for name, given in entries.items()}, forbidden)
+
+    @property
+    def fidelities(self) -> list[Fidelity]:
+        """The budgets that the program takes: [fidelity] with lines such as epochs = [1, 81]."""
+        from kilter.core.problem import Fidelity
+
+        found = []
+        for name, given in self._table("fidelity").items():
+            ends = given if isinstance(given, list) else str(given).split(",")
+            try:
+                numbers = [float(end) for end in ends]
+            except (TypeError, ValueError):
+                numbers = []
+            if len(numbers) not in (2, 3):
+                raise InvalidInput(
+                    f"the fidelity {name} = {given!r} must read like [1, 81], lowest and highest, with eta behind it"
+                )
+            found.append(Fidelity(name, *numbers))
+        return found
 
     @property
     def seed(self) -> int:

@@ -1,7 +1,7 @@
 """Runs any program once per trial: fills in its arguments, and reads its metrics from what it prints or writes.
 
-    {lr}                the value of a parameter; an argument whose value is None, or inactive, is left out, with an
-                        option that stands directly before it
+    {lr}                the value of a parameter, or the budget of a fidelity; an argument whose value is None, or
+                        inactive, is left out, with an option that stands directly before it
     {amp:flag=--amp}    the argument --amp where the parameter is true
     {trial} {attempt} {seed} {dir}
     {file:yaml}         the path of a file with all parameters, nested at the dots of their names; also json and toml
@@ -140,15 +140,15 @@ class Command:
     # -- looking before running -----------------------------------------------------------------------------------
 
     def check(self, space: Space, fidelities: Sequence[str] = ()) -> None:
-        """Raise UnknownName for a placeholder that is no parameter, InvalidInput for other faults of the templates."""
+        """Raise UnknownName for a placeholder that is no parameter or fidelity, InvalidInput for other faults."""
         for piece in self._pieces():
             if piece.kind == "file":
                 _check_nesting(space.names)
                 if piece.name == "yaml":
                     _yaml()
-            elif piece.kind in ("value", "flag") and piece.name not in space and piece.name not in SPECIALS:
+            elif piece.kind in ("value", "flag") and piece.name not in (*space.names, *fidelities, *SPECIALS):
                 raise UnknownName.of(
-                    "placeholder", piece.name, [*space.names, *SPECIALS], "Double a brace to print it."
+                    "placeholder", piece.name, [*space.names, *fidelities, *SPECIALS], "Double a brace to print it."
                 )
         for name in SPECIALS:
             if name in space and any(piece.name == name for piece in self._pieces() if piece.kind != "file"):

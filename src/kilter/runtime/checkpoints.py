@@ -37,6 +37,8 @@ class Checkpoints:
         self.root = root
         self._lock = threading.Lock()
         self._is_swept = False
+        self._is_missed = False
+        """Whether it was said that a trial found no checkpoint."""
         self._resumed: list[int] = []
         """Trials of which an attempt after the first began here, so that an older one may be too many."""
         self._forks: dict[int, list[int]] = {}
@@ -65,6 +67,13 @@ class Checkpoints:
         while not os.path.isdir(target):
             source = self._source(trial, history)
             if source is None:
+                if not self._is_missed:
+                    self._is_missed = True
+                    log.warning(
+                        "trial %d goes on without a checkpoint, from the beginning: none was kept, or it is gone "
+                        "(trial.save keeps one; this is said once)",
+                        trial.number,
+                    )
                 break
             unfinished = _aside(target)
             try:

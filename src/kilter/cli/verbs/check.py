@@ -31,6 +31,8 @@ def command(file: str, dry: bool, settings: tuple[str, ...], as_json: bool) -> i
     \b
     kilter check digits.toml --dry-run-trial
     """
+    from dataclasses import replace
+
     import numpy as np
 
     from kilter.cli import specification
@@ -42,13 +44,14 @@ def command(file: str, dry: bool, settings: tuple[str, ...], as_json: bool) -> i
     document["directory"] = os.getcwd()
     wanted = specification.Specification.of(document)
     space = wanted.space
-    problem = Problem.of(space, directions=wanted.directions, subject_to=wanted.constraints)
+    problem = Problem.of(space, directions=wanted.directions, subject_to=wanted.constraints, fidelity=wanted.fidelities)
     limits, executor, _ = wanted.limits, wanted.command(), wanted.scheduler
-    executor.check(space)
+    executor.check(space, list(problem.full_budget))
     wanted.check_program()
     config = space.draw(np.random.default_rng(wanted.seed), space.plain(space.defaults, partial=True))
     with tempfile.TemporaryDirectory(prefix="kilter-check-") as folder:
         task = Task(0, 1, config, problem.to_json(), wanted.seed, os.path.join(folder, "0"), judged=False)
+        task = replace(task, budget=problem.full_budget)
         argv = executor.expand(task)
         outcome = _tried(executor, task) if dry else None
     failure = outcome.failure if outcome else None

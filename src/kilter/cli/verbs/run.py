@@ -45,6 +45,14 @@ class _WithProgram(click.Command):
 @click.option("-s", "--study", metavar="NAME", help="The study's name; the file's or the program's otherwise.")
 @click.option("--seed", type=int, help="Where the randomness begins; 0.")
 @click.option("--sampler", help="What proposes configurations; auto.")
+@click.option("--scheduler", help="What stops, pauses and resumes trials; auto.")
+@click.option(
+    "--fidelity",
+    "fidelities",
+    multiple=True,
+    metavar="NAME=LOW,HIGH",
+    help="A budget, such as 'epochs=1,81', for {NAME}.",
+)
 @going.budget
 @click.pass_context
 def command(
@@ -57,6 +65,8 @@ def command(
     study: str | None,
     seed: int | None,
     sampler: str | None,
+    scheduler: str | None,
+    fidelities: tuple[str, ...],
     trials: int | None,
     time: str | None,
     jobs: int | None,
@@ -96,6 +106,11 @@ def command(
         document["space"] = {**document.get("space", {}), **dict(map(dimensions.parse, params))}
     if minimize or maximize:
         document["objective"] = {"minimize": list(minimize), "maximize": list(maximize)}
+    if scheduler is not None:
+        document["prune"] = {"method": scheduler}
+    for text in fidelities:
+        name, _, ends = text.partition("=")
+        document["fidelity"] = {**document.get("fidelity", {}), name: ends}
     if constraints:
         document["objective"] = {**document.get("objective", {}), "constraints": list(constraints)}
     document["directory"] = os.getcwd()
@@ -103,7 +118,8 @@ def command(
     document.pop("storage", None)
     wanted = specification.Specification.of(document)
     directions, space, _ = wanted.directions, wanted.space, wanted.limits
-    wanted.command().check(space)  # before there is a study
+    budgets = wanted.fidelities
+    wanted.command().check(space, [fidelity.name for fidelity in budgets])  # before there is a study
     wanted.check_program()
     made = create_study(
         storage=where,
@@ -114,6 +130,7 @@ def command(
         directions=directions,
         space=space,
         subject_to=wanted.constraints,
+        fidelity=budgets,
         seed=wanted.seed,
     )
     return going.go(made, wanted, progress, strict, as_json)
