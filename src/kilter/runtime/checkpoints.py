@@ -205,8 +205,8 @@ class Checkpoints:
     # -- paths ----------------------------------------------------------------------------------------------------
 
     def _path(self, number: int, attempt: int | None = None) -> str:
-        trial = os.path.join(self.root, str(number))
-        return trial if attempt is None else os.path.join(trial, str(attempt))
+        trial = f"{self.root}{os.sep}{number}"
+        return trial if attempt is None else f"{trial}{os.sep}{attempt}"
 
     def _attempts(self, number: int) -> list[int]:
         """The attempts that have a directory, in order."""
