@@ -39,8 +39,11 @@ def test_metrics_of_metrics_are_themselves(problem, data):
 @given(st.floats(allow_nan=False, allow_infinity=False), NUMBERS)
 def test_a_constraint_reads_as_it_prints(bound, value):
     for relation, met in (("<=", value <= bound), (">=", value >= bound)):
-        assert Constraint.parse("m", f" {relation} {bound!r} ").is_met({"m": value}) == met
+        constraint = Constraint.parse("m", f" {relation} {bound!r} ")
+        assert constraint.is_met({"m": value}) == met
+        assert (constraint.beyond({"m": value}) <= 0) == met
     assert not Constraint.parse("m", "<= 1").is_met({})
+    assert math.isnan(Constraint.parse("m", "<= 1").beyond({}))
     assert not Constraint.parse("m", ">= 1").is_met({"m": math.nan})
 
 

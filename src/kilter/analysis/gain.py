@@ -25,10 +25,9 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History
 from kilter.core.seeds import rng
-from kilter.models import surrogate as surrogates
 from kilter.models.candidates import mutants
 from kilter.models.gp import Posterior, matern
-from kilter.models.surrogate import Surrogate
+from kilter.models.surrogate import Surrogate, share_fits
 
 HOUR = 3600.0
 CANDIDATES = 96
@@ -187,7 +186,7 @@ def _as_of(history: History, numbers: list[int]) -> History:
         past.add(trial)
         past.settle(trial)
     # What is fitted to the first trials that ended is the same in both, so what the sampler has fitted is taken over.
-    surrogates._REMEMBERED[past] = dict(surrogates._REMEMBERED.get(history, {}))
+    share_fits(history, past)
     return past
 
 

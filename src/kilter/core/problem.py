@@ -66,6 +66,11 @@ class Constraint:
         value = metrics.get(self.metric, math.nan)
         return value <= self.bound if self.relation == "<=" else value >= self.bound
 
+    def beyond(self, metrics: Mapping[str, float]) -> float:
+        """How far the metric is beyond its bound, at most 0 where it is within; NaN where it is missing or NaN."""
+        excess = metrics.get(self.metric, math.nan) - self.bound
+        return excess if self.relation == "<=" else -excess
+
     def __str__(self) -> str:
         return f"{self.metric} {self.relation} {self.bound:g}"
 

@@ -662,9 +662,8 @@ class _Run:
         failure = self._failure(code, metrics)
         if failure is not None:
             return Outcome(task.number, task.attempt, TrialState.FAIL, {}, reports, failure=failure)
-        state, last = reached(self._problem, task, metrics)
-        reports += tuple(report for report in last if report.step not in findings.steps)
-        return Outcome(task.number, task.attempt, state, metrics, reports)
+        state, last = reached(self._problem, task, metrics, findings.steps)
+        return Outcome(task.number, task.attempt, state, metrics, reports + last)
 
     def _failure(self, code: int, metrics: dict[str, float]) -> Failure | None:
         if code != 0:

@@ -12,7 +12,7 @@ import os
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 from typing import Any, Union
 
@@ -333,8 +333,8 @@ def finish(
     changed = trial.config if trial.config != trial._task.params else None
     reports = trial.take_unsent()
     if state is TrialState.COMPLETE:
-        state, last = reached(trial._problem, trial._task, metrics)
-        reports += tuple(report for report in last if report.key not in trial._reported)
+        state, last = reached(trial._problem, trial._task, metrics, trial._reported)
+        reports += last
     return Outcome(
         trial.number,
         trial.attempt,
@@ -349,14 +349,20 @@ def finish(
     )
 
 
-def reached(problem: Problem, task: Task, metrics: dict[str, float]) -> tuple[TrialState, tuple[Report, ...]]:
-    """What a result means: the end, or under a fidelity a report, and a pause where more of the budget is left."""
+def reached(
+    problem: Problem, task: Task, metrics: dict[str, float], told: Container[int]
+) -> tuple[TrialState, tuple[Report, ...]]:
+    """What a result means: the end, or under a fidelity a report, and a pause where more of the budget is left.
+
+    `told` are the steps that the trial reported itself.
+    """
     if not problem.fidelities:
         return TrialState.COMPLETE, ()
     full, first = problem.full_budget, problem.fidelities[0]
     budget = task.budget or full
     state = TrialState.COMPLETE if budget == full else TrialState.PAUSED
-    return state, (Report(first.step(budget[first.name]), metrics),)
+    step = first.step(budget[first.name])
+    return state, () if step in told else (Report(step, metrics),)
 
 
 def _call(objective: Callable[..., Any], trial: Trial) -> Any:

@@ -191,9 +191,8 @@ class _Run:
 
     def _outcome(self, value: Any) -> Outcome:
         metrics = self.problem.metrics(value)
-        state, last = reached(self.problem, self.task, metrics)
-        reports = tuple(report for report in last if report.step not in self._told)
-        return Outcome(self.task.number, self.task.attempt, state, metrics, reports)
+        state, last = reached(self.problem, self.task, metrics, self._told)
+        return Outcome(self.task.number, self.task.attempt, state, metrics, last)
 
     def _named(self, value: Any) -> dict[str, float]:
         if isinstance(value, Mapping):

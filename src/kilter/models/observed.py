@@ -60,7 +60,6 @@ class Observed:
 
     def __init__(self, history: History) -> None:
         problem = history.problem
-        self._signs = [1.0 if c.relation == "<=" else -1.0 for c in problem.constraints]
         self._rows: dict[str, np.ndarray] = {
             "numbers": np.empty(64, dtype=int),
             "values": np.empty((64, len(problem.objectives))),
@@ -94,9 +93,7 @@ class Observed:
             values = history.values[number]
             self._rows["numbers"][at] = number
             self._rows["values"][at] = values
-            self._rows["constraints"][at] = [
-                sign * (trial.metrics.get(c.metric, np.nan) - c.bound) for sign, c in zip(self._signs, constraints)
-            ]
+            self._rows["constraints"][at] = [constraint.beyond(trial.metrics) for constraint in constraints]
             self._rows["failed"][at] = is_to_blame(trial, values)
             self._rows["seconds"][at] = trial.seconds
             step = history.reports.furthest.get(number)

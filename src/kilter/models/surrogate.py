@@ -255,6 +255,11 @@ class Surrogate:
 _REMEMBERED: WeakKeyDictionary[History, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
+def share_fits(known: History, other: History) -> None:
+    """Spare another history the fits of this one, whose trials ended alike up to some count."""
+    _REMEMBERED[other] = dict(_REMEMBERED.get(known, {}))
+
+
 @dataclass(frozen=True)
 class _Fits:
     """θ of each quantity over some rows, fitted where it is not remembered."""

@@ -64,11 +64,8 @@ def key_of(problem: Problem, trial: Trial) -> Key:
 
 def _excess(constraint: Constraint, metrics: Mapping[str, float]) -> float:
     """By how much a constraint is missed, in units of its bound so that several can be added up."""
-    value = metrics.get(constraint.metric, math.nan)
-    if math.isnan(value):
-        return math.inf
-    over = value - constraint.bound if constraint.relation == "<=" else constraint.bound - value
-    return max(0.0, over) / (abs(constraint.bound) or 1.0)
+    over = constraint.beyond(metrics)
+    return math.inf if math.isnan(over) else max(0.0, over) / (abs(constraint.bound) or 1.0)
 
 
 def spread(keys: Sequence[Sequence[float]]) -> float:

@@ -24,14 +24,14 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from kilter.core.actions import Budget, Judgement, Pause, Plan, Resume, Start, Stop
+from kilter.core.actions import Judgement, Pause, Plan, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.models.observed import is_control
-from kilter.schedulers.rungs import Rungs, level_of, level_of_budget, scores_of, step_of
+from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, next_number, scores_of, step_of
 
 OPENING = 6
 """Of so many first trials every second one goes to the second rung: how low rungs and higher ones go together is
@@ -140,18 +140,18 @@ class ASHAScheduler(Scheduler):
     def plan(self, state: State, history: History) -> Plan:
         """Resume the best that was put aside on the highest rung and may go on; else start a trial."""
         rungs, problem = Rungs(state.rungs), history.problem
-        share = 1 / (problem.fidelities[0].eta if problem.fidelities else self.eta)
+        share = 1 / eta_of(problem, self.eta)
         for level in reversed(rungs.levels):
             number = rungs.promotable(level, share)
             if number is not None and not (state.levels and level == len(state.levels) - 1):
-                return Resume(number, self._budget(state, level + 1, problem) if state.levels else None)
+                return Resume(number, budget_at(state.levels, level + 1, problem) if state.levels else None)
         if not state.levels:
             return Start()
-        number = next((n for n, trial in history.waiting.items() if not trial.attempt), len(history))
+        number = next_number(history)
         level = int(_opens(number) and len(state.levels) > 2)  # of two levels the second is the end
         if is_control(number) and rungs.levels:
             level = max(level, rungs.levels[-1])
-        return Start(self._budget(state, level, problem))
+        return Start(budget_at(state.levels, level, problem))
 
     def judge(self, state: State, trial: Trial, history: History) -> Judgement:
         """What the trial's standing on its latest rung was when it came there."""
@@ -162,9 +162,6 @@ class ASHAScheduler(Scheduler):
         if known["verdict"] == "pause":
             return Pause(f"is to be compared with more trials {where}")
         return Stop(f"was not among the best 1/{self.eta:g} {where}")
-
-    def _budget(self, state: State, level: int, problem: Problem) -> Budget:
-        return problem.budget(state.levels[level] / state.levels[-1])
 
 
 def _opens(number: int) -> bool:

@@ -21,14 +21,14 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from kilter.core.actions import Budget, Judgement, Plan, Resume, Start, Stop
+from kilter.core.actions import Judgement, Plan, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
-from kilter.schedulers.rungs import Rungs, level_of, level_of_budget, scores_of
+from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, next_number, scores_of
 
 LATEST = 16
 """Trials that one which reaches a level is compared with for τ: the last ones, so that the cost does not grow."""
@@ -142,13 +142,13 @@ class HyperbandScheduler(Scheduler):
         """Resume what may go on, from the highest level down; else start a trial at the first level of a bracket."""
         for level in range(len(state.levels) - 2, -1, -1):
             for data in state.rungs.values():
-                number = Rungs(data).promotable(level, 1 / self._eta(history.problem))
+                number = Rungs(data).promotable(level, 1 / eta_of(history.problem, self.eta))
                 if number is not None:
-                    return Resume(number, self._budget(state, level + 1, history.problem))
+                    return Resume(number, budget_at(state.levels, level + 1, history.problem))
         if not state.levels:
             return Start()
-        number = next((n for n, trial in history.waiting.items() if not trial.attempt), len(history))
-        return Start(self._budget(state, self._drawn(state, number), history.problem))
+        number = next_number(history)
+        return Start(budget_at(state.levels, self._drawn(state, number), history.problem))
 
     def judge(self, state: State, trial: Trial, history: History) -> Judgement:
         """Stop what was not among the best 1/eta when it came to its latest level; the first few there go on."""
@@ -162,12 +162,6 @@ class HyperbandScheduler(Scheduler):
         return Stop(
             f"{known['place']} of {rungs.size(level)} did better at level {level} of bracket {known['bracket']}"
         )
-
-    def _eta(self, problem: Problem) -> float:
-        return problem.fidelities[0].eta if problem.fidelities else self.eta
-
-    def _budget(self, state: State, level: int, problem: Problem) -> Budget:
-        return problem.budget(state.levels[level] / state.levels[-1])
 
     def _drawn(self, state: State, number: int) -> int:
         """The bracket of a new trial."""

@@ -29,7 +29,7 @@ from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
-from kilter.schedulers.rungs import Rungs, level_of, level_of_budget, scores_of
+from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, scores_of
 
 LATEST = 16
 """Trials at the top whose ranking is looked at: the last ones, so that the cost does not grow."""
@@ -132,7 +132,7 @@ class PASHAScheduler(Scheduler):
             state.top, state.ranked = state.top + 1, []
 
     def _has_to_rise(self, state: State, history: History) -> bool:
-        if len(state.ranked) < self._eta(history.problem) or state.top == len(state.levels) - 1:
+        if len(state.ranked) < eta_of(history.problem, self.eta) or state.top == len(state.levels) - 1:
             return False
         below, above = np.array([row[1:] for row in state.ranked]).T
         if is_stable(below, above, 0.0):
@@ -146,15 +146,14 @@ class PASHAScheduler(Scheduler):
         """Resume what may go on below the top, then what leads there; else start a trial."""
         rungs, problem = Rungs(state.rungs), history.problem
         for level in range(state.top - 1, -1, -1):
-            number = rungs.promotable(level, 1 / self._eta(problem))
+            number = rungs.promotable(level, 1 / eta_of(problem, self.eta))
             if number in history.paused:
-                share = state.levels[level + 1] / state.levels[-1] if state.levels else 1.0
-                return Resume(number, problem.budget(share) if state.levels else None)
-        if rungs.size(state.top) >= self._eta(problem):
+                return Resume(number, budget_at(state.levels, level + 1, problem) if state.levels else None)
+        if rungs.size(state.top) >= eta_of(problem, self.eta):
             number = rungs.promotable(state.top, 1 / rungs.size(state.top))
             if number in history.paused and self._leads(state, state.trials[number]["scores"]):
                 return Resume(number)
-        return Start(problem.budget(state.levels[0] / state.levels[-1])) if state.levels else Start()
+        return Start(budget_at(state.levels, 0, problem) if state.levels else None)
 
     def judge(self, state: State, trial: Trial, history: History) -> Judgement:
         """Pause at the top; stop what was not among the best 1/eta when it came to a level below."""
@@ -171,9 +170,6 @@ class PASHAScheduler(Scheduler):
 
     def _leads(self, state: State, scores: list[float]) -> bool:
         return state.leader is None or scores < state.leader
-
-    def _eta(self, problem: Problem) -> float:
-        return problem.fidelities[0].eta if problem.fidelities else self.eta
 
 
 def is_stable(below: np.ndarray, above: np.ndarray, epsilon: float) -> bool:

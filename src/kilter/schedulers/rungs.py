@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from kilter.core.history import Trial
+from kilter.core.history import History, Trial
 from kilter.core.problem import Problem
 from kilter.models.pareto import crowding_distance, non_dominated_ranks
 
@@ -63,11 +63,8 @@ def scores_of(problem: Problem, metrics: Mapping[str, float]) -> list[float]:
     A constrained metric that is not among them is not held against anybody.
     """
     values = [o.sign * metrics.get(o.name, nan) for o in problem.objectives]
-    violation = 0.0
-    for constraint in problem.constraints:
-        sign = 1.0 if constraint.relation == "<=" else -1.0
-        excess = sign * (metrics.get(constraint.metric, constraint.bound) - constraint.bound)
-        violation += inf if isnan(excess) else max(excess, 0.0)
+    beyond = [constraint.beyond(metrics) for constraint in problem.constraints if constraint.metric in metrics]
+    violation = sum((inf if isnan(excess) else max(excess, 0.0) for excess in beyond), 0.0)
     return [violation, *([inf] * len(values) if any(map(isnan, values)) else values)]
 
 
@@ -75,6 +72,21 @@ def level_of_budget(levels: list[float], trial: Trial, problem: Problem) -> int:
     """The highest of the ascending levels that a trial's budget reaches, by the first fidelity; -1 below the first."""
     budget = trial.budget or problem.full_budget
     return bisect_right(levels, budget[problem.fidelities[0].name] * (1 + 1e-9)) - 1
+
+
+def budget_at(levels: list[float], level: int, problem: Problem) -> dict[str, float]:
+    """What to spend to reach one of the ascending levels, the last of which is the whole budget."""
+    return problem.budget(levels[level] / levels[-1])
+
+
+def eta_of(problem: Problem, eta: float) -> float:
+    """The problem's own eta where it has fidelities, else the scheduler's."""
+    return problem.fidelities[0].eta if problem.fidelities else eta
+
+
+def next_number(history: History) -> int:
+    """The trial that a start would begin: the first that waits for its first attempt, or a new one."""
+    return next((number for number, trial in history.waiting.items() if not trial.attempt), len(history))
 
 
 class Rungs:
