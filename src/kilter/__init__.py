@@ -18,7 +18,15 @@ _HOME = {
     "kilter.core.space": ("Space",),
     "kilter.executors.context": ("Trial",),
 }
-_MODULES = ("distributions", "exceptions", "logging", "samplers", "schedulers", "study", "trial")
+_MODULES = (
+    "distributions",
+    "exceptions",
+    "logging",
+    "samplers",
+    "schedulers",
+    "study",
+    "trial",
+)
 _INSTEAD = {
     "pruners": "give create_study(scheduler=…) the name of one of kilter.schedulers, or leave it out",
     "visualization": "read study.trials_dataframe()",

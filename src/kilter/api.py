@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Union
 
 from kilter import plugins
@@ -17,6 +18,7 @@ from kilter.core.interfaces import (
     Executor,
     Explaining,
     Explanation,
+    Observer,
     Outcome,
     Progress,
     Resources,
@@ -372,6 +374,8 @@ class Study:
     ) -> tuple[dict[str, float], TrialState, Failure | None]:
         if state is TrialState.FAIL:
             return {}, state, Failure("told", "told as failed")
+        if state is None and context is not None and context.has_left:
+            state, values = TrialState.PRUNED, None
         if state is TrialState.PRUNED and values is None:
             if context is not None and context.last_report is not None:
                 return context.metrics_so_far, context.left_as, None
@@ -443,6 +447,34 @@ class Study:
         """Add several trials that were run elsewhere."""
         for trial in trials:
             self.add_trial(trial)
+
+    @contextmanager
+    def observed(self, *observers: Observer) -> Iterator[None]:
+        """Within this context observers, such as trackers of experiments, are told what happens to the study here.
+
+        Each is a function of (study_name, event), called in a thread of its own; see kilter.core.interfaces.Observer.
+        At the end they get up to a minute to take in what they have not yet seen.
+
+        >>> study, seen = create_study(seed=0), []
+        >>> with study.observed(lambda study_name, event: seen.append(type(event).__name__)):
+        ...     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1, progress="none")
+        >>> seen
+        ['Created', 'Started', 'SpaceExtended', 'Ended']
+        """
+        from kilter.runtime.observers import Observed
+
+        session = self._session
+        (created,) = session.storage.read(session.study, 0, 1)
+        watching = [Observed(self.study_name, observer) for observer in observers]
+        for observer in watching:
+            observer(created.event)
+        session.observers += watching
+        try:
+            yield
+        finally:
+            for observer in watching:
+                session.observers.remove(observer)
+                observer.close()
 
     # -- optimizing -----------------------------------------------------------------------------------------------
 
@@ -744,6 +776,7 @@ def tune(
     stoppers: Sequence[Stopper] = (),
     progress: str = "auto",
     callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+    observers: Sequence[Observer] = (),
 ) -> Study:
     """Find the best configuration of an objective; runs again where it was left off when it is called again.
 
@@ -758,7 +791,7 @@ def tune(
     the only objective by less than this, or by less than the noise of the best result; `stoppers`, functions of
     (history, now) that return a reason or None. And `timeout` seconds of this call: the trials that run then are cut,
     and wait with their checkpoints for the next call to go on with them. Where only that ends the study the default
-    sampler looks for improvement per second of a trial's duration.
+    sampler looks for improvement per second of a trial's duration. `observers` are told what happens, as trackers are.
 
     >>> study = tune(lambda x: (x - 2) ** 2, {"x": Choice([0, 1, 2, 3, 4])}, n_trials=30, storage=None, progress="none")
     >>> study.best_params
@@ -795,7 +828,8 @@ def tune(
         from kilter.executors.processes import Processes
 
         executor = Processes(objective, workers, asked, study.space)
-    study.run(executor, limits, None, (Exception,), callbacks, progress, stoppers)
+    with study.observed(*observers):
+        study.run(executor, limits, None, (Exception,), callbacks, progress, stoppers)
     return study
 
 

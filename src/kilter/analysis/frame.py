@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import needed
 
 if TYPE_CHECKING:
     import pandas
@@ -16,10 +16,8 @@ def dataframe(
     trials: Sequence[Any], metrics: Sequence[str], attrs: Sequence[str], multi_index: bool = False
 ) -> pandas.DataFrame:
     """A row per trial (a FrozenTrial): number, value or values_NAME, times, params_NAME, user_attrs_NAME, state."""
-    try:
+    with needed("dataframe", "trials_dataframe()"):
         import pandas
-    except ImportError:
-        raise InvalidInput("trials_dataframe() needs pandas: pip install pandas") from None
     columns: dict[tuple[str, str], list[Any]] = {}
     for attribute in attrs:
         columns.update(_columns(trials, metrics, attribute))

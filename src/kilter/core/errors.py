@@ -11,6 +11,7 @@ KilterError
 │   └── TrialNotFound                no such trial in this study
 ├── StudyExists (also ValueError)    create_study without load_if_exists
 ├── NotReady (also ValueError)       a question that needs at least one finished trial, or a running one
+├── MissingLibrary (also ImportError)   an optional library is not installed, with the command that installs it
 ├── StudyAborted                     the first trials all failed in the same way
 └── StorageError                     the store cannot be read or written
     ├── StorageTooNew                written by a later kilter
@@ -24,7 +25,8 @@ Each message says what is wrong, which value, where, and what to do about it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class KilterError(Exception):
@@ -88,6 +90,28 @@ class StudyExists(KilterError, ValueError):
 
 class NotReady(KilterError, ValueError):
     """A question that needs at least one finished trial, or a running one."""
+
+
+class MissingLibrary(KilterError, ImportError):
+    """An optional library is not installed; the message is the command that installs it."""
+
+
+@contextmanager
+def needed(extra: str, what: str, instead: str = "") -> Iterator[None]:
+    """Wraps the import of an optional library: where that is not installed it raises MissingLibrary, in one line.
+
+    A library that is there but does not import raises what it raises.
+
+    >>> with needed("parquet", "Parquet", "or use --format csv"):
+    ...     import not_installed
+    Traceback (most recent call last):
+    kilter.core.errors.MissingLibrary: Parquet needs not_installed: pip install 'kilter[parquet]', or use --format csv
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        hint = f", {instead}" if instead else ""
+        raise MissingLibrary(f"{what} needs {error.name}: pip install 'kilter[{extra}]'{hint}") from None
 
 
 class StudyAborted(KilterError):

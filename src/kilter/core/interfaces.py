@@ -122,6 +122,21 @@ class Stopper(Protocol):
         """The reason to start no more trials, or None to go on; `now` is the study's clock, in seconds."""
 
 
+class Observer(Protocol):
+    """Told what happens to a study: any function of this shape, as a tracker of experiments is.
+
+    First comes Created, then each event that this process writes. Observers run in threads of their own: a slow one
+    holds nobody up, and one that raises is warned of and told no more. One with a method `close` is told the end by it.
+
+    >>> def on_event(study_name, event):
+    ...     if isinstance(event, Ended):
+    ...         print(study_name, event.number, event.state.name, dict(event.metrics))
+    """
+
+    def __call__(self, study_name: str, event: Event, /) -> None:
+        """Take note of an event of the study."""
+
+
 @dataclass(frozen=True)
 class StudyRow:
     """A study in a storage's list."""

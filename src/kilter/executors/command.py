@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from kilter.core.actions import Verdict
-from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.parameter import Plain
@@ -367,10 +367,8 @@ def _written(fmt: str, params: Mapping[str, Plain]) -> str:
 
 
 def _yaml() -> Any:
-    try:
+    with needed("yaml", "{file:yaml}", "or use {file:json} or {file:toml}"):
         import yaml  # type: ignore[import-untyped, unused-ignore]
-    except ImportError:
-        raise InvalidInput("{file:yaml} needs PyYAML: install it, or use {file:json} or {file:toml}") from None
     return yaml
 
 

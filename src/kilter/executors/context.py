@@ -58,6 +58,7 @@ class Trial:
         self._send = send
         self._judged = judged
         self._verdict = Verdict.CONTINUE
+        self._has_left = False
         self._answer: Verdict | None = None
         """What the scheduler said when reports went out before a checkpoint, until the objective asks."""
         self._reported: set[int] = set()
@@ -239,6 +240,20 @@ class Trial:
         self._verdict = self._ask() if answer is None or self._unsent else answer
         return bool(self._verdict)
 
+    def leaves(self) -> bool:
+        """Whether the scheduler would end or pause this trial now; if so it ends so, whatever the objective returns.
+
+        For a callback that stops the training of a library: the library returns as usual, with what it has trained,
+        and nothing has to be raised. Once it has said True it does so without asking again.
+        """
+        self._has_left = self._has_left or self.should_prune()
+        return self._has_left
+
+    @property
+    def has_left(self) -> bool:
+        """Whether leaves() has said True."""
+        return self._has_left
+
     def _ask(self) -> Verdict:
         self.flush()
         return self._judged()
@@ -298,7 +313,10 @@ def perform(
     metrics: dict[str, float] = {}
     state = TrialState.COMPLETE
     try:
-        metrics = problem.metrics(_call(objective, trial))
+        result = _call(objective, trial)
+        if trial.has_left:
+            raise TrialPruned
+        metrics = problem.metrics(result)
     except TrialPruned:
         state = trial.left_as
         metrics = trial.metrics_so_far

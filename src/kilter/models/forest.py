@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import InvalidInput, needed
 
 INACTIVE = -1.0
 """Stands for NaN: outside the cube, so that half of the thresholds tell active from inactive."""
@@ -42,12 +42,10 @@ class Forest:
     def fit(self, x: np.ndarray, y: np.ndarray) -> Grown:
         """The forest grown on x (n, d) and finite y (n,).
 
-        Raises InvalidInput where there is nothing to learn from, where y is not finite, and without scikit-learn.
+        Raises InvalidInput where there is nothing to learn from or y is not finite, MissingLibrary without scikit-learn.
         """
-        try:
+        with needed("forest", "a forest"):
             from sklearn.ensemble import ExtraTreesRegressor
-        except ImportError:
-            raise InvalidInput("a forest needs scikit-learn: pip install 'kilter[forest]'") from None
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         if x.ndim != 2 or y.shape != (len(x),) or not len(y) or not np.isfinite(y).all():
             raise InvalidInput(f"a forest needs x (n, d) and n finite values, not x {x.shape} and y {y.shape}")

@@ -84,6 +84,8 @@ class Session:
         self._checkpoints: Checkpoints | None = None
         self._recovered = float("-inf")
         self._gone: frozenset[str | None] = frozenset()
+        self.observers: list[Callable[[Event], None]] = []
+        """Told each event that is written from here."""
 
     # -- keeping up -----------------------------------------------------------------------------------------------
 
@@ -103,6 +105,10 @@ class Session:
             appended = self.storage.append(self.study, events, self.engine.position, limit)
             self.engine.handle(appended.entries)
             self._snapshot_where_due()
+            for observer in self.observers:
+                for event in events:
+                    if event not in appended.refused:
+                        observer(event)
             return appended.refused
 
     def _snapshot_where_due(self) -> None:

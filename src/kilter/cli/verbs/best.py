@@ -64,7 +64,7 @@ def command(
 
 
 def _rendered(form: str, params: Mapping[str, Any]) -> str:
-    from kilter.core.errors import InvalidInput
+    from kilter.core.errors import InvalidInput, needed
     from kilter.executors.command import nested, toml
 
     if form == "json":
@@ -72,10 +72,8 @@ def _rendered(form: str, params: Mapping[str, Any]) -> str:
     if form == "toml":
         return toml(nested(params))
     if form == "yaml":
-        try:
+        with needed("yaml", "--format yaml", "or use --format json"):
             import yaml  # type: ignore[import-untyped, unused-ignore]
-        except ImportError:
-            raise InvalidInput("--format yaml needs PyYAML: pip install 'kilter[yaml]', or use --format json") from None
         return str(yaml.safe_dump(nested(params), sort_keys=False, allow_unicode=True))
     if form == "env":
         given = {n: v for n, v in params.items() if v is not None}

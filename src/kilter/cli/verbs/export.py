@@ -102,13 +102,11 @@ def _csv(study: Study) -> str:
 
 
 def _parquet(study: Study) -> bytes:
-    from kilter.core.errors import InvalidInput
+    from kilter.core.errors import needed
 
-    try:
+    with needed("parquet", "Parquet", "or use --format csv"):
         import pyarrow
         from pyarrow import parquet
-    except ImportError:
-        raise InvalidInput("Parquet needs pyarrow: pip install 'kilter[parquet]', or use --format csv") from None
     titles, table = rows(study)
     columns = {title: _even([row[i] for row in table]) for i, title in enumerate(titles)}
     out = io.BytesIO()
