@@ -6,14 +6,13 @@ model in its checkpoint, and so on up to the full number. At the end the same co
 
 from __future__ import annotations
 
-import os
-
 import lightgbm
 from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 import kilter
+from kilter.integrations.lightgbm import resumed, save
 
 TRIALS = 30
 ROUNDS = kilter.Fidelity("rounds", 30, 270, eta=3)
@@ -37,8 +36,7 @@ def data():
 def train(rounds, trial, **settings):
     """Log loss on the rows for choosing after so many rounds; those done before are not done again."""
     rows, valid, labels, wanted, test, hidden = data()
-    model = os.path.join(trial.checkpoint_dir, "model.txt")
-    earlier = lightgbm.Booster(model_file=model) if os.path.exists(model) else None
+    earlier = resumed(trial)
     done = earlier.current_iteration() if earlier else 0
     booster = lightgbm.train(
         {"objective": "binary", "num_threads": 1, "seed": 0, "verbosity": -1, **settings},
@@ -46,7 +44,7 @@ def train(rounds, trial, **settings):
         num_boost_round=rounds - done,
         init_model=earlier,
     )
-    booster.save_model(model)
+    save(trial, booster)
     trial.set_user_attr("test", log_loss(hidden, booster.predict(test)))
     return log_loss(wanted, booster.predict(valid))
 

@@ -21,9 +21,11 @@ _HOME = {
 _MODULES = (
     "distributions",
     "exceptions",
+    "integrations",
     "logging",
     "samplers",
     "schedulers",
+    "spaces",
     "study",
     "trial",
 )

@@ -1,0 +1,27 @@
+"""Ready-made search spaces for the estimators that people tune most, each beginning at the library's own defaults.
+
+    kilter.tune(objective, kilter.spaces.hist_gradient_boosting(), n_trials=50)
+    KilterSearchCV(estimator, kilter.spaces.space_for(estimator))
+
+A space is a dict of parameters under the names of the estimator's arguments, made anew by each call: take one out, put
+one in, or narrow one as with any dict. Every parameter has the library's default as its `default`, so that the first
+trial of a study is the estimator as it comes, the score to beat. No library is imported here.
+"""
+
+from kilter.spaces.boosting import catboost, hist_gradient_boosting, lightgbm, xgboost
+from kilter.spaces.estimators import k_neighbors, logistic_regression, mlp, random_forest, svm
+from kilter.spaces.lookup import prefixed, space_for
+
+__all__ = [
+    "catboost",
+    "hist_gradient_boosting",
+    "k_neighbors",
+    "lightgbm",
+    "logistic_regression",
+    "mlp",
+    "prefixed",
+    "random_forest",
+    "space_for",
+    "svm",
+    "xgboost",
+]
