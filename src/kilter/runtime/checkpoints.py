@@ -94,6 +94,11 @@ class Checkpoints:
             self._resumed.append(trial.number)
         return target
 
+    def latest(self, number: int) -> str | None:
+        """What the latest attempt of a trial that kept anything has left; None where there is nothing."""
+        attempts = self._attempts(number)
+        return self._path(number, attempts[-1]) if attempts else None
+
     def _source(self, trial: Trial, history: History) -> str | None:
         for attempt in reversed(self._attempts(trial.number)):
             if attempt < trial.attempt:

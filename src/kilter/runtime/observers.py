@@ -23,6 +23,7 @@ class Observed:
         self._study_name = study_name
         self._observer = observer
         self._patience = patience
+        self._is_given_up = False
         self._events: queue.SimpleQueue[Union[Event, None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._tell, name=f"kilter-{self._title}", daemon=True)
         self._thread.start()
@@ -37,6 +38,7 @@ class Observed:
         self._events.put(None)
         self._thread.join(self._patience)
         if self._thread.is_alive():
+            self._is_given_up = True
             log.warning("%s took too long: what it has not been told by now is not tracked", self._title)
 
     @property
@@ -45,9 +47,9 @@ class Observed:
 
     def _tell(self) -> None:
         try:
-            while (event := self._events.get()) is not None:
+            while (event := self._events.get()) is not None and not self._is_given_up:
                 self._observer(self._study_name, event)
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: a thread would end of it without a word
             log.warning("%s failed and is told no more: %s: %s", self._title, type(error).__name__, error)
         finally:
             self._end()
@@ -55,5 +57,5 @@ class Observed:
     def _end(self) -> None:
         try:
             getattr(self._observer, "close", lambda: None)()
-        except Exception as error:
+        except BaseException as error:
             log.warning("%s failed to close: %s: %s", self._title, type(error).__name__, error)

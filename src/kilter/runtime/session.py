@@ -105,10 +105,10 @@ class Session:
             appended = self.storage.append(self.study, events, self.engine.position, limit)
             self.engine.handle(appended.entries)
             self._snapshot_where_due()
-            for observer in self.observers:
-                for event in events:
-                    if event not in appended.refused:
-                        observer(event)
+            ours = len(appended.entries) - len(events) + len(appended.refused)
+            for observer in tuple(self.observers):
+                for entry in appended.entries[ours:]:  # as stored: with the number that the storage gave
+                    observer(entry.event)
             return appended.refused
 
     def _snapshot_where_due(self) -> None:
