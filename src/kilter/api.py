@@ -190,6 +190,22 @@ class Study:
         self._session.sync()
         return forecast(self._history, self._number(trial), horizon)
 
+    def checkpoint_dir(self, trial: FrozenTrial | Trial | int) -> str | None:
+        """The directory with what a trial has left in its checkpoint, as to load the best model from; None for nothing.
+
+        Of the finished trials the best few keep theirs: `keep_checkpoints` of create_study. Raises TrialNotFound.
+
+        >>> study = create_study(seed=0)
+        >>> def objective(trial):
+        ...     trial.save({"weights": [1.0, 2.0]})
+        ...     return trial.suggest_float("x", 0, 1)
+        >>> study.optimize(objective, n_trials=3, progress="none")
+        >>> os.listdir(study.checkpoint_dir(study.best_trial))
+        ['state.kilter']
+        """
+        self._session.sync()
+        return self._session.checkpoints.latest(self._number(trial))
+
     def confirm(
         self,
         objective: Callable[..., Any],

@@ -1,0 +1,522 @@
+"""PyTorch: a training that was interrupted ends as one that was not; several processes share a trial."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kilter
+from kilter import Fidelity, Float, TrialState
+from kilter.core.errors import InvalidInput
+from kilter.schedulers import PBTScheduler, ThresholdScheduler
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'kilter[torch]'")
+
+from kilter.integrations.torch import STATE, Checkpoint, DistributedTrial, optimize_distributed  # noqa: E402
+
+torch.set_num_threads(1)
+SPACE = {"lr": Float(0.01, 0.1, log=True)}
+EPOCHS = 6
+X = torch.linspace(-1, 1, 48).reshape(24, 2)
+Y = X.sum(1, keepdim=True) ** 2
+
+
+def training(trial: Any, *, epochs: float = EPOCHS, dies_after: int | None = None) -> Any:
+    """A training in which everything is left to chance: shuffling, dropout, and noise from Python and NumPy."""
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002 - as scripts do
+    model = torch.nn.Sequential(
+        torch.nn.Linear(2, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 1)
+    )
+    optimizer = torch.optim.Adam(model.parameters(), trial.params["lr"] if trial is not None else 0.05)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    scaler = torch.amp.GradScaler("cpu")
+    generator = torch.Generator().manual_seed(3)
+    own = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, Y), 6, shuffle=True, generator=generator)
+    of_the_global_state = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, Y), 8, shuffle=True)
+    checkpoint = Checkpoint(
+        trial, model=model, optimizer=optimizer, scheduler=scheduler, scaler=scaler, generator=generator
+    )
+    for epoch in checkpoint.epochs(epochs):
+        losses = []
+        for loader in (own, of_the_global_state):
+            for x, y in loader:
+                optimizer.zero_grad()
+                noise = random.gauss(0, 0.1) + np.random.normal(0, 0.1)  # noqa: NPY002 - as scripts do
+                loss = torch.nn.functional.mse_loss(model(x + noise), y)
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                losses.append(loss.item())
+        scheduler.step()
+        checkpoint.report(sum(losses))
+        if epoch == dies_after:
+            raise KeyboardInterrupt
+    return checkpoint.value
+
+
+def curve(trial: Any) -> dict[int, float]:
+    return dict(trial.intermediate_values)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> dict[int, float]:
+    study = kilter.create_study(space=SPACE, seed=0)
+    study.enqueue_trial({"lr": 0.05})
+    study.optimize(training, n_trials=1, progress="none")
+    assert sorted(curve(study.trials[0])) == [1, 2, 3, 4, 5, 6]
+    return curve(study.trials[0])
+
+
+@pytest.mark.parametrize("dies_after", [1, 3, 6])
+def test_a_trial_that_was_broken_off_ends_the_same_to_the_last_digit(
+    uninterrupted: dict[int, float], dies_after: int
+) -> None:
+    study = kilter.create_study(space=SPACE, seed=0)
+    study.enqueue_trial({"lr": 0.05})
+    begun: list[int] = []
+
+    def objective(trial: Any) -> Any:
+        begun.append(trial.attempt)
+        return training(trial, dies_after=dies_after if trial.attempt == 1 else None)
+
+    with pytest.raises(KeyboardInterrupt):
+        study.optimize(objective, n_trials=1, progress="none")
+    study.optimize(objective, n_trials=1, progress="none")
+    (trial,) = study.trials
+    assert begun == [1, 2]
+    assert curve(trial) == uninterrupted
+    assert trial.value == uninterrupted[EPOCHS]
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband"])
+def test_pauses_at_rungs_change_nothing(scheduler: str) -> None:
+    """Under a fidelity a trial pauses at each rung; a training of all epochs at once ends the same."""
+    attempts: dict[int, int] = {}
+
+    def objective(trial: Any, epochs: float) -> Any:
+        attempts[trial.number] = trial.attempt
+        return training(trial, epochs=epochs)
+
+    study = kilter.create_study(space=SPACE, scheduler=scheduler, seed=0, fidelity=Fidelity("epochs", 1, 9))
+    study.optimize(objective, n_trials=20, progress="none")
+    whole = [t for t in study.trials if t.state is TrialState.COMPLETE and attempts[t.number] > 1]
+    assert whole
+    again = kilter.create_study(space=SPACE, seed=0)
+    again.enqueue_trial(whole[0].params)
+    again.optimize(lambda trial: training(trial, epochs=9), n_trials=1, progress="none")
+    assert curve(again.trials[0]) == curve(whole[0])
+
+
+def test_the_loop_ends_where_the_trial_leaves() -> None:
+    epochs: list[int] = []
+
+    def objective(trial: Any) -> None:
+        checkpoint = Checkpoint(trial)
+        for epoch in checkpoint.epochs(10):
+            epochs.append(epoch)
+            assert checkpoint.report(5.0) is (epoch == 3)
+
+    study = kilter.create_study(space=SPACE, scheduler=ThresholdScheduler(upper=4.0, grace=2), seed=0)
+    study.optimize(objective, n_trials=1, progress="none")
+    assert (study.trials[0].state, study.trials[0].value, epochs) == (TrialState.PRUNED, 5.0, [1, 2, 3])
+
+
+def test_a_copy_trains_with_its_own_learning_rate() -> None:
+    """In a population the state is the parent's and the learning rate the fork's, in optimizer and scheduler."""
+    seen: list[tuple[float, float, float, int]] = []
+
+    def objective(trial: Any) -> Any:
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), trial.params["lr"], momentum=0.9)
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        checkpoint = Checkpoint(trial, model=model, optimizer=optimizer, scheduler=scheduler)
+        for epoch in checkpoint.epochs(4):
+            now = optimizer.param_groups[0]["lr"]
+            assert now == pytest.approx(trial.params["lr"] * 0.5 ** (epoch - 1), rel=1e-12)
+            assert scheduler.get_last_lr() == [now]
+            assert scheduler.base_lrs == [trial.params["lr"]]
+            if epoch > 1:
+                assert optimizer.state_dict()["state"][0]["momentum_buffer"] is not None
+            optimizer.zero_grad()
+            torch.nn.functional.mse_loss(model(X), Y).backward()
+            optimizer.step()
+            scheduler.step()
+            seen.append((trial.params["lr"], now, scheduler.base_lrs[0], epoch))
+            checkpoint.report(trial.params["lr"])
+        return checkpoint.value
+
+    study = kilter.create_study(
+        space=SPACE, scheduler=PBTScheduler(population=4, interval=1, last_step=4, quantile=0.25), seed=0
+    )
+    study.optimize(objective, progress="none")
+    forks = [t for t in study.trials if t.parent is not None]
+    assert forks
+    assert not [t for t in study.trials if t.state is TrialState.FAIL]
+    assert any(t.params["lr"] != study.trials[t.parent].params["lr"] for t in forks)
+
+
+class Holder:
+    """A trial as Checkpoint sees it, with a directory and nobody who judges."""
+
+    def __init__(self, directory: Path) -> None:
+        self.checkpoint_dir = str(directory)
+        self.has_left = False
+        self.reports: list[tuple[Any, int]] = []
+
+    def report(self, value: Any, step: int) -> None:
+        self.reports.append((value, step))
+
+    def leaves(self) -> bool:
+        return False
+
+
+def construct(lr: float, gamma: float = 0.1, decay: float = 0.0) -> tuple[Any, Any, Any]:
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=decay, betas=(0.9, 0.99))
+    return model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma)
+
+
+def advanced(parts: tuple[Any, Any, Any], trial: Any) -> None:
+    model, optimizer, scheduler = parts
+    checkpoint = Checkpoint(trial, model=model, optimizer=optimizer, scheduler=scheduler)
+    for _ in checkpoint.epochs(checkpoint.epoch + 1):
+        model(X).sum().backward()
+        optimizer.step()
+        scheduler.step()
+        checkpoint.report(1.0)
+
+
+def test_every_option_of_now_wins_over_that_of_then(tmp_path: Path) -> None:
+    advanced(construct(0.1, 0.5, 0.01), Holder(tmp_path))
+    model, optimizer, scheduler = construct(0.4, 0.25, 0.02)
+    Checkpoint(Holder(tmp_path), model=model, optimizer=optimizer, scheduler=scheduler)
+    group = optimizer.param_groups[0]
+    assert (group["lr"], group["initial_lr"], group["weight_decay"], group["betas"]) == (0.2, 0.4, 0.02, (0.9, 0.99))
+    assert (scheduler.gamma, scheduler.base_lrs, scheduler.last_epoch, scheduler.get_last_lr()) == (
+        0.25,
+        [0.4],
+        1,
+        [0.2],
+    )
+    assert optimizer.state_dict()["state"][0]["step"] == 1
+
+
+def test_options_that_did_not_change_are_those_of_the_checkpoint_even_where_the_loop_set_them(tmp_path: Path) -> None:
+    parts = construct(0.1)
+    parts[1].param_groups[0]["weight_decay"] = 0.3  # constructed so, as far as Checkpoint knows
+    checkpoint = Checkpoint(Holder(tmp_path), model=parts[0], optimizer=parts[1])
+    for _ in checkpoint.epochs(1):
+        parts[1].param_groups[0]["lr"] = 0.07  # by hand, as in a schedule of one's own
+        checkpoint.report(1.0)
+    model, optimizer, _ = construct(0.1, decay=0.3)
+    Checkpoint(Holder(tmp_path), model=model, optimizer=optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.07
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10),
+        lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o),
+        lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda epoch: 0.9**epoch),
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.1, total_steps=12),
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 2, 2),
+        lambda o: torch.optim.lr_scheduler.SequentialLR(
+            o,
+            [torch.optim.lr_scheduler.LinearLR(o, 0.1, total_iters=2), torch.optim.lr_scheduler.ExponentialLR(o, 0.5)],
+            milestones=[2],
+        ),
+    ],
+    ids=["cosine", "plateau", "lambda", "one cycle", "warm restarts", "sequential"],
+)
+def test_every_schedule_goes_on_where_it_stood(tmp_path: Path, make: Any) -> None:
+    def rates(trial: Any, epochs: int) -> list[float]:
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        scheduler = make(optimizer)
+        checkpoint = Checkpoint(trial, model=model, optimizer=optimizer, scheduler=scheduler)
+        seen = []
+        for _ in checkpoint.epochs(epochs):
+            optimizer.step()
+            plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+            scheduler.step(*([1.0] if plateau else []))
+            seen.append(optimizer.param_groups[0]["lr"])
+            checkpoint.report(1.0)
+        return seen
+
+    whole = rates(None, 12)
+    assert rates(Holder(tmp_path), 5) + rates(Holder(tmp_path), 12) == whole
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "text", "empty"])
+def test_a_damaged_file_is_warned_of_and_the_training_starts_anew(tmp_path: Path, damage: str) -> None:
+    parts = construct(0.1)
+    advanced(parts, Holder(tmp_path))
+    path = tmp_path / STATE
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":  # in a weight, where PyTorch does not notice it
+        content[content.index(parts[0].weight.detach().numpy().tobytes())] ^= 0xFF
+    path.write_bytes({"cut": content[: len(content) // 2], "text": b"nothing", "empty": b""}.get(damage, content))
+    model, optimizer, scheduler = construct(0.1)
+    before = [p.clone() for p in model.parameters()]
+    with pytest.warns(UserWarning, match="starts from the beginning"):
+        checkpoint = Checkpoint(Holder(tmp_path), model=model, optimizer=optimizer, scheduler=scheduler)
+    assert (checkpoint.epoch, checkpoint.value) == (0, None)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_a_file_that_would_run_code_is_not_read(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    torch.save({"format": 1, "epoch": 1, "evil": Evil()}, tmp_path / STATE)
+    with pytest.warns(UserWarning, match="cannot be read"):
+        Checkpoint(Holder(tmp_path))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_only_the_finished_file_stays(tmp_path: Path) -> None:
+    advanced(construct(0.1), Holder(tmp_path))
+    advanced(construct(0.1), Holder(tmp_path))
+    assert [p.name for p in tmp_path.iterdir()] == [STATE]
+
+
+class Stateful:
+    """A part with any state."""
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"state": self.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.state = state["state"]
+
+
+@pytest.mark.parametrize("state", [Path(), lambda: None, np.zeros(2)], ids=["object", "function", "array"])
+def test_a_state_that_could_not_be_read_back_is_refused_when_it_is_kept(tmp_path: Path, state: Any) -> None:
+    checkpoint = Checkpoint(Holder(tmp_path), good=Stateful(1), bad=Stateful(state))
+    next(checkpoint.epochs(1))
+    with pytest.raises(InvalidInput, match="the state of bad cannot be read back"):
+        checkpoint.report(1.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_that_do_not_fit_say_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"Checkpoint\(lr=float\)"):
+        Checkpoint(Holder(tmp_path), lr=0.1)
+    advanced(construct(0.1), Holder(tmp_path))
+    with pytest.raises(InvalidInput, match="holds model, optimizer, scheduler, but Checkpoint was given model"):
+        Checkpoint(Holder(tmp_path), model=construct(0.1)[0])
+    _, optimizer, scheduler = construct(0.1)
+    with pytest.raises(InvalidInput, match="does not fit model=Linear"):
+        Checkpoint(Holder(tmp_path), model=torch.nn.Linear(3, 1), optimizer=optimizer, scheduler=scheduler)
+
+
+def test_without_a_trial_nothing_is_kept_and_the_loop_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uninterrupted: dict[int, float]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert training(None) == uninterrupted[EPOCHS]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metrics_by_name(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(Holder(tmp_path))
+    for _ in checkpoint.epochs(1):
+        checkpoint.report({"loss": torch.tensor(0.5), "size": 3})
+    assert Checkpoint(Holder(tmp_path)).value == {"loss": 0.5, "size": 3.0}
+
+
+# -- several processes ------------------------------------------------------------------------------------------------
+
+
+def test_distributed_needs_a_group() -> None:
+    for act in (lambda: DistributedTrial(None), lambda: optimize_distributed(None, lambda trial: 0.0)):
+        with pytest.raises(InvalidInput, match="init_process_group on every rank first"):
+            act()
+
+
+def run_ranks(tmp_path: Path, script: str, ranks: int = 2) -> list[str]:
+    """What each rank printed; fails where one of them did or hangs."""
+    path = tmp_path / "script.py"
+    path.write_text(PREAMBLE + script + "\ndist.barrier()\ndist.destroy_process_group()\n")
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(path), str(rank), str(ranks)],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(ranks)
+    ]
+    try:
+        ended = [process.communicate(timeout=120) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    for process, (_, errors) in zip(started, ended, strict=True):
+        assert process.returncode == 0, errors
+    return [out for out, _ in ended]
+
+
+PREAMBLE = """
+import pathlib, sys
+import torch, torch.distributed as dist
+import kilter
+from kilter.integrations.torch import Checkpoint, DistributedTrial, optimize_distributed
+
+torch.set_num_threads(1)
+rank, ranks = int(sys.argv[1]), int(sys.argv[2])
+meeting = (pathlib.Path(sys.path[0]) / "meeting").as_uri()
+dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=ranks)
+"""
+
+
+def test_ranks_train_one_model_and_a_resumption_is_exact(tmp_path: Path) -> None:
+    """DistributedDataParallel, with random states of each rank's own, paused at rungs and run through at once."""
+    script = """
+X = torch.linspace(-1, 1, 64).reshape(32, 2)
+Y = X.sum(1, keepdim=True) ** 2
+
+def objective(trial):
+    torch.manual_seed(rank)
+    lr = trial.suggest_float("lr", 0.01, 0.1, log=True)
+    model = torch.nn.parallel.DistributedDataParallel(
+        torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 1)))
+    optimizer = torch.optim.SGD(model.parameters(), lr, momentum=0.9)
+    shuffle = torch.Generator().manual_seed(rank)
+    checkpoint = Checkpoint(trial, model=model, optimizer=optimizer, shuffle=shuffle)
+    assert trial.params == {"lr": lr}
+    for epoch in checkpoint.epochs(trial.budget.get("epochs", 9)):
+        total = torch.zeros(1)
+        for rows in torch.randperm(32, generator=shuffle).split(16):
+            optimizer.zero_grad()
+            loss = ((model(X[rows][rank::2]) - Y[rows][rank::2]) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        dist.all_reduce(total)
+        checkpoint.report(total.item())
+    seen.append((trial.number, trial.attempt, lr, checkpoint.value))
+    return checkpoint.value
+
+seen = []
+fidelity = kilter.Fidelity("epochs", 1, 9)
+study = kilter.create_study(scheduler="asha", fidelity=fidelity, seed=0) if rank == 0 else None
+optimize_distributed(study, objective, n_trials=12, progress="none")
+print(seen)
+again = kilter.create_study(seed=0) if rank == 0 else None
+if rank == 0:
+    whole = [t for t in study.trials if t.state.name == "COMPLETE"]
+    resumed = {number for number, attempt, _, _ in seen if attempt > 1}
+    whole = [t for t in whole if t.number in resumed]
+    assert whole and not [t for t in study.trials if t.state.name == "FAIL"], study.trials
+    again.enqueue_trial(whole[0].params)
+optimize_distributed(again, objective, n_trials=1, progress="none")
+if rank == 0:
+    assert dict(again.trials[0].intermediate_values) == dict(whole[0].intermediate_values)
+"""
+    first, second = run_ranks(tmp_path, script)
+    assert first == second
+    assert len(eval(first)) >= 12
+
+
+def test_a_failure_of_any_rank_is_a_failed_trial_and_the_study_goes_on(tmp_path: Path) -> None:
+    script = """
+class Odd(Exception):
+    def __init__(self, a, b):  # cannot be unpickled
+        super().__init__(a)
+
+def objective(trial):
+    trial.suggest_float("x", 0, 1)
+    what = {0: 0, 1: 1, 2: "odd", 3: "both", 4: "report", 5: "calls", 6: "pruned", 7: "swallowed"}.get(trial.number)
+    try:
+        if what == rank:
+            raise ValueError(f"here {rank}")
+        if what == "odd" and rank == 1:
+            raise Odd("odd", 2)
+        if what == "both":
+            raise ValueError(f"both {rank}")
+        if what == "report":
+            trial.report("no number" if rank == 0 else 1.0, 1)
+        if what == "calls" and rank == 1:
+            return 0.0
+        if what == "pruned" and rank == 1:
+            raise kilter.TrialPruned
+        if what == "swallowed" and rank == 1:
+            raise ValueError("swallowed")
+        trial.report(0.5, 2)
+    except ValueError:
+        if what != "swallowed" or rank == 1:
+            raise
+    return 1.0
+
+study = kilter.create_study(seed=0) if rank == 0 else None
+optimize_distributed(study, objective, n_trials=9, progress="none")
+if rank == 0:
+    for trial in study.trials:
+        print(trial.state.name, trial.failure.message if trial.failure else "-")
+    assert "raised on rank 1" in study.trials[1].failure.traceback
+try:
+    optimize_distributed(study, objective, n_trials=1, n_jobs=2)
+except kilter.core.errors.InvalidInput as error:
+    assert "n_jobs=2" in str(error)
+else:
+    assert rank == 1, "settings of rank 0 count"
+"""
+    first, _ = run_ranks(tmp_path, script)
+    states = [line.split(" ", 1) for line in first.splitlines()]
+    assert [state for state, _ in states] == ["FAIL"] * 6 + ["PRUNED", "FAIL", "COMPLETE"]
+    said = [text for _, text in states]
+    assert said[:4] == ["here 0", "here 1", "Odd: odd", "both 0"]
+    assert "no number" in said[4]
+    assert "rank 1 has returned" in said[5]
+    assert said[7] == "swallowed"
+
+
+def test_a_trial_that_is_over_for_the_clock_leaves_with_all_ranks(tmp_path: Path) -> None:
+    script = """
+def objective(trial):
+    total = torch.zeros(1)
+    for step in range(10**9):
+        dist.all_reduce(total)
+        trial.report(1.0, step)
+        if trial.leaves():
+            break
+    return 1.0
+
+study = kilter.create_study(seed=0) if rank == 0 else None
+optimize_distributed(study, objective, timeout=0.5, progress="none")
+dist.barrier()
+print("through")
+"""
+    assert run_ranks(tmp_path, script) == ["through\n"] * 2
+
+
+def test_what_ends_the_study_is_raised_on_all_ranks(tmp_path: Path) -> None:
+    script = """
+def objective(trial):
+    raise ValueError("always")
+
+study = kilter.create_study(seed=0) if rank == 0 else None
+for settings in ({"n_trials": 3, "catch": ()}, {"n_trials": 30}):
+    try:
+        optimize_distributed(study, objective, progress="none", **settings)
+    except Exception as error:
+        print(type(error).__name__)
+"""
+    assert run_ranks(tmp_path, script) == ["ValueError\nStudyAborted\n"] * 2
