@@ -13,11 +13,24 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PRINTS = {
     "asha_digits": ("compute saved", "all trained in full", "on the test"),
+    "keras_cnn": ("saved by pausing", "library defaults", "tuned", "on the test"),
     "lightgbm_rounds": ("compute saved", "all trained in full", "on the test"),
     "pbt_digits": ("The schedule of the best", "fixed configurations", "never seen"),
     "race_boosting": ("The race saved", "full", "to expect on new data"),
+    "resnet_digits": ("plain setting", "tuned", "compute saved"),
+    "sklearn_pipeline": ("40 candidates", "best:", "on unseen rows"),
 }
-NEEDS = {"asha_digits": "torch", "pbt_digits": "torch", "lightgbm_rounds": "lightgbm", "race_boosting": "sklearn"}
+NEEDS = {
+    "asha_digits": "torch",
+    "keras_cnn": "keras",
+    "lightgbm_rounds": "lightgbm",
+    "pbt_digits": "torch",
+    "race_boosting": "sklearn",
+    "resnet_digits": "torch",
+    "sklearn_pipeline": "sklearn",
+}
+SHORT = {"keras_cnn", "resnet_digits"}
+"""These take minutes in full, and a minute in short."""
 
 
 def test_no_example_is_forgotten() -> None:
@@ -30,7 +43,7 @@ def test_an_example_runs(name: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed: pip install 'kilter[examples]'")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, EXAMPLES / f"{name}.py"]
+    command = [sys.executable, EXAMPLES / f"{name}.py", *(["--short"] if name in SHORT else [])]
     run = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     for words in PRINTS[name]:

@@ -42,7 +42,8 @@ class Forest:
     def fit(self, x: np.ndarray, y: np.ndarray) -> Grown:
         """The forest grown on x (n, d) and finite y (n,).
 
-        Raises InvalidInput where there is nothing to learn from or y is not finite, MissingLibrary without scikit-learn.
+        Raises InvalidInput where there is nothing to learn from or y is not finite, and MissingLibrary without
+        scikit-learn.
         """
         with needed("forest", "a forest"):
             from sklearn.ensemble import ExtraTreesRegressor

@@ -64,7 +64,7 @@ def command(
 
 
 def _rendered(form: str, params: Mapping[str, Any]) -> str:
-    from kilter.core.errors import InvalidInput, needed
+    from kilter.core.errors import needed
     from kilter.executors.command import nested, toml
 
     if form == "json":

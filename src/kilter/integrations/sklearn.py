@@ -1,0 +1,507 @@
+"""A search over hyperparameters in the words of scikit-learn: KilterSearchCV takes the place of RandomizedSearchCV.
+
+    from kilter.integrations.sklearn import KilterSearchCV
+
+    search = KilterSearchCV(SVC(), {"C": kilter.Float(1e-3, 1e3, log=True), "kernel": ["rbf", "poly"]}, n_iter=40)
+    search.fit(X, y).best_params_
+
+How it is built: scikit-learn's own `fit` hands out all candidates of a batch before it sees a score, so a class that
+only overrides `_run_search` is either sequential or blind. Here `fit` keeps the steps of scikit-learn's, with its
+helpers for each (scorers, routing, `_fit_and_score`, the table, the choice), and the loop between them is that of any
+study: an executor whose unit of work is one fit on one fold. So there is one result in, one candidate out, and
+schedulers, storages and limits work as everywhere. The helpers are private to scikit-learn; those used here are alike
+from 1.6 to 1.9, and its own tests of RandomizedSearchCV run with this class in its place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor as Futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from kilter.api import Study, create_study
+from kilter.core.errors import InvalidInput, NotReady, needed
+from kilter.core.events import TrialState
+from kilter.core.space import Config, Space
+from kilter.engine.limits import Limits
+from kilter.integrations.distributions import Candidates
+from kilter.integrations.fit_callbacks import FitCallbacks
+from kilter.integrations.fold_results import folds_of, metrics_of, result_of, row_of
+from kilter.integrations.folds import SCORE, Folds
+
+with needed("sklearn", "kilter.integrations.sklearn"):
+    import joblib
+    from joblib.executor import get_memmapping_executor
+    from joblib.parallel import get_active_backend
+    from sklearn import get_config
+    from sklearn.base import _fit_context, clone, is_classifier
+    from sklearn.metrics._scorer import _MultimetricScorer
+    from sklearn.model_selection import ParameterSampler, RandomizedSearchCV, check_cv
+    from sklearn.model_selection._validation import (
+        _fit_and_score,
+        _insert_error_scores,
+        _warn_or_raise_about_fit_failures,
+    )
+    from sklearn.utils import check_random_state
+    from sklearn.utils._param_validation import Interval
+    from sklearn.utils.parallel import delayed
+    from sklearn.utils.validation import _check_method_params, indexable
+
+MAPPED = 1 << 20
+"""Bytes of data from which on processes map it into memory, read-only, instead of reading a copy each."""
+
+IDLE_SECONDS = 300
+"""How long idle processes stay for the next fit."""
+
+TABLED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PAUSED)
+
+
+class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn is untyped
+    """Search with cross-validation whose candidates are chosen by what the ones before have scored.
+
+    What RandomizedSearchCV has, this has with the same meaning: its arguments, methods and attributes. Different are:
+
+    param_distributions   may also hold kilter's parameters, with conditions (`.when`), or be a kilter.Space; see
+                          kilter.integrations.distributions. A Choice of estimators chooses a step of a pipeline. No
+                          candidate is tried twice, so a finite space may end the search early, with a warning.
+    n_iter                candidates in total; those that a stored study has already count
+    cv                    is split once, so that all candidates meet the same folds
+    pre_dispatch          has no effect: a candidate is chosen when a worker is free, with all results there are
+    random_state          seeds the choice of candidates
+
+    sampler               who chooses, "auto", "tpe", … or a sampler of kilter's; with "random", scikit-learn's
+                          distributions give the very candidates of RandomizedSearchCV with the same random_state
+    scheduler             "race" ends candidates that have hardly a chance left to beat the best one, after any fold;
+                          None runs every candidate on all folds. Those that were ended have NaN for the folds they
+                          lack, and for the mean, come last in the ranking, and are never the best.
+    storage, study_name   keep the study, as in "sqlite:///study.db": a later fit goes on with it, and several
+                          processes can fit at once. It is refused for other data, folds, scoring or estimator.
+    timeout               seconds after which no fold is started; in processes those that run are ended, in this one
+                          waited for. Candidates that were cut go on in a later fit of a stored study.
+
+    The estimator's own parameters are the first candidate where they lie in the space, so the best one is not worse. A
+    space of at most n_iter candidates is tried whole, in its order, unless there is a timeout.
+
+    After fit, `study_` is the kilter.Study (not kept when the search is pickled) and `trials_` has a dict for each row
+    of `cv_results_`: number, state, score, folds (how many were scored), seconds of its fits, failure. Ctrl-C waits
+    for the running candidates, a second one for the running folds; then `cv_results_` and the best candidate are set,
+    nothing is refitted, and KeyboardInterrupt goes on.
+
+    Raises InvalidInput for distributions that stand for nothing and for a study of something else, NotReady where no
+    candidate was finished in time, and what RandomizedSearchCV raises.
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> search = KilterSearchCV(SVC(), {"C": [0.1, 1, 10], "kernel": ["linear", "rbf"]}, n_iter=6, cv=3)
+    >>> search.fit(*load_iris(return_X_y=True)).best_params_
+    {'C': 1, 'kernel': 'linear'}
+    """
+
+    _parameter_constraints = {
+        **RandomizedSearchCV._parameter_constraints,
+        "param_distributions": [dict, list, Space],
+        "timeout": [Interval(Real, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_iter: int = 10,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        sampler: Any = "auto",
+        scheduler: Any = None,
+        storage: Any = None,
+        study_name: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.sampler = sampler
+        self.scheduler = scheduler
+        self.storage = storage
+        self.study_name = study_name
+        self.timeout = timeout
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "study_"}  # it holds locks and files
+
+    @_fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
+    def fit(self, X: Any, y: Any = None, **params: Any) -> KilterSearchCV:  # noqa: N803 - scikit-learn's name
+        """Search, and refit the best candidate on all rows.
+
+        `X` (n, …) and `y` (n,) or (n, outputs) or None; `params` go to the estimator's fit, the scorer and the
+        splitter, as in RandomizedSearchCV.
+        """
+        scorers, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)  # noqa: N806
+        params = _check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        told = FitCallbacks(self, X, y, params)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
+        splits = list(cv.split(X, y, **routed.splitter.split))
+        if not splits:
+            raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
+        if len(splits) != self.n_splits_:
+            raise ValueError(
+                "cv.split and cv.get_n_splits return inconsistent results. "
+                f"Expected {self.n_splits_} splits, got {len(splits)}"
+            )
+        data = _Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
+        candidates = Candidates.of(self.param_distributions)
+        study, total = self._study(candidates, data)
+        evaluation = _Evaluation(
+            clone(self.estimator),
+            data,
+            {
+                "scorer": scorers,
+                "return_train_score": self.return_train_score,
+                "return_n_test_samples": True,
+                "return_times": True,
+                "return_parameters": False,
+                "error_score": self.error_score,
+                "verbose": self.verbose,
+            },
+        )
+        interrupted = self._search(study, total, candidates, evaluation, told)
+        self._tabulate(study, candidates)
+        self.study_ = study
+        self.scorer_ = scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
+        self._choose(refit_metric)
+        if interrupted is not None:
+            raise interrupted
+        if self.refit:
+            self._refit(X, y, routed.estimator.fit, told)
+        told.end()
+        return self
+
+    def _study(self, candidates: Candidates, data: _Data) -> tuple[Study, int]:
+        """A new study, or the stored one, checked to be of the same search; and how many trials it should have."""
+        state = check_random_state(self.random_state)
+        drawn = self._drawn(candidates, state) if self.sampler == "random" else None
+        size = candidates.space.size
+        if drawn is None and size < self.n_iter:
+            warnings.warn(
+                f"The total space of parameters {int(size)} is smaller than n_iter={self.n_iter}. "
+                f"Running {int(size)} iterations. For exhaustive searches, use GridSearchCV.",
+                UserWarning,
+                stacklevel=4,
+            )
+        study = create_study(
+            storage=self.storage,
+            study_name=self.study_name or (None if self.storage is None else type(self.estimator).__name__),
+            load_if_exists=True,
+            sampler=self.sampler,
+            scheduler=self.scheduler or "fifo",
+            directions={SCORE: "maximize"},
+            space=candidates.space,
+            seed=int(state.randint(np.iinfo(np.int32).max)),
+        )
+        if self.storage is not None:
+            self._check_same(study, data)
+        if drawn is None:
+            queue = [] if study.trials else self._first(candidates)
+            total = int(min(size, self.n_iter))
+        else:
+            queue, total = drawn, len(drawn)
+            for trial in study._history:  # a longer search draws the same ones first
+                if trial.params in queue:
+                    queue.remove(trial.params)
+        for config in queue[: total - len(study.trials)]:
+            study.enqueue_trial(candidates.space.values(config))
+        return study, total
+
+    def _first(self, candidates: Candidates) -> list[Config]:
+        """All of a space that will be tried whole, in order; else the estimator as it is, where it is in the space."""
+        if candidates.space.size <= self.n_iter and self.timeout is None:
+            return list(candidates.space.grid(self.n_iter))
+        own = candidates.config(self.estimator.get_params())
+        return [] if own is None else [own]
+
+    def _drawn(self, candidates: Candidates, state: np.random.RandomState) -> list[Config] | None:
+        """The candidates of RandomizedSearchCV; None where it could not draw them, or we not see what was drawn."""
+        if not candidates.can_be_drawn:
+            return None
+        drawn = [
+            candidates.config(params)
+            for params in ParameterSampler(self.param_distributions, self.n_iter, random_state=state)
+        ]
+        return None if None in drawn else drawn  # type: ignore[return-value]
+
+    def _check_same(self, study: Study, data: _Data) -> None:
+        """Scores of a stored study are compared with new ones, so they have to be of the same thing."""
+        told = {
+            "data": _digest((data.X, data.y)),
+            "fit parameters": _digest((data.fit_params, data.score_params)),
+            "folds": _digest(data.splits),
+            "estimator": _digest(self.estimator),
+            "scoring": _digest((self.scoring, self.refit, self.return_train_score, str(self.error_score))),
+        }
+        known = study.user_attrs.get("search")
+        if known is None:
+            study.set_user_attr("search", told)
+            return
+        changed = [name for name in told if known.get(name) != told[name]]
+        if changed:
+            hint = "; give cv= a random_state to have the same folds again" if "folds" in changed else ""
+            raise InvalidInput(
+                f"the study {study.study_name!r} in {self.storage!r} was made with other {', '.join(changed)}: its "
+                f"scores cannot be compared with new ones; choose another study_name{hint}"
+            )
+
+    def _search(
+        self, study: Study, total: int, candidates: Candidates, evaluation: _Evaluation, told: FitCallbacks
+    ) -> KeyboardInterrupt | None:
+        """Run the study's loop; the interruption where the user broke it off."""
+        left = max(total - sum(trial.state.is_finished() for trial in study.trials), 0)
+        if self.verbose > 0:
+            print(  # noqa: T201 - where scikit-learn's searches print it
+                f"Fitting {self.n_splits_} folds for each of {left} candidates, totalling {left * self.n_splits_} fits"
+            )
+        interrupted = None
+        with told.searching(left * self.n_splits_) as contexts, _workers(self.n_jobs, evaluation) as workers:
+
+            def begin(number: int, params: dict[str, Any], fold: int) -> Future[Any]:
+                progress = {"split_progress": (fold, self.n_splits_), "candidate_progress": (number, total)}
+                return workers.futures.submit(workers.evaluate, params, fold, **progress, **contexts())  # type: ignore[no-any-return]
+
+            folds = Folds(
+                begin,
+                workers.slots,
+                self.n_splits_,
+                candidates.params,
+                lambda out: (metrics_of(out, self.refit), out["fit_error"]),
+                lambda number: folds_of(study, number),
+            )
+            try:
+                limits = Limits(trials=total, seconds=self.timeout, failures=None)
+                study.run(folds, limits, catch=(), progress="none")
+            except KeyboardInterrupt as interruption:
+                interrupted = interruption
+            finally:
+                if folds.are_running:
+                    workers.kill()
+        return interrupted
+
+    def _tabulate(self, study: Study, candidates: Candidates) -> None:
+        """Set `cv_results_` and `trials_` from the study's log."""
+        trials = [trial for trial in study.get_trials(states=TABLED) if folds_of(study, trial.number)]
+        if not trials:
+            raise NotReady(
+                f"no candidate was finished within the timeout of {self.timeout} s: give more time, or begin with a "
+                "cheaper estimator"
+                if self.timeout is not None
+                else "no fits were performed: the search was ended before the first candidate"
+            )
+        outs: list[dict[str, Any]] = []
+        rows = []
+        for trial in trials:
+            folds, errors = folds_of(study, trial.number), trial.user_attrs.get("fit_errors", {})
+            outs += [
+                result_of(folds.get(fold), errors.get(str(fold)), self.return_train_score, callable(self.scoring))
+                for fold in range(self.n_splits_)
+            ]
+            rows.append(row_of(trial, folds))
+        known = [out for out in outs if not np.isnan(out["fit_time"])]
+        _warn_or_raise_about_fit_failures(known, self.error_score)
+        if callable(self.scoring):
+            _insert_error_scores(known, self.error_score)
+        first = known[0]["test_scores"]
+        self.multimetric_ = isinstance(first, dict)
+        if self.multimetric_:
+            for out in outs:
+                for name in {"test_scores", "train_scores"} & out.keys():
+                    if not isinstance(out[name], dict):  # of a fold that was not run
+                        out[name] = dict.fromkeys(first, np.nan)
+        whole = np.array([row["folds"] == self.n_splits_ for row in rows])
+        if not whole.any():
+            raise NotReady(
+                f"none of {len(rows)} candidates was scored on all {self.n_splits_} folds, so none is the best: give "
+                f"more time, or a milder scheduler than {self.scheduler!r}"
+            )
+        params = [candidates.params(study._history[trial.number].params) for trial in trials]
+        with warnings.catch_warnings():
+            if not whole.all() and all(np.isfinite(row["score"]) for row, is_whole in zip(rows, whole) if is_whole):
+                warnings.filterwarnings("ignore", "One or more of the", UserWarning)  # NaN only of those ended early
+            results = self._format_results(params, self.n_splits_, outs)
+        for name in results:
+            if name.startswith("rank_test_"):
+                results[name][~whole] = whole.sum() + 1
+        self.cv_results_, self.trials_ = results, rows
+
+    def _choose(self, refit_metric: Any) -> None:
+        """Set `best_index_`, and what follows from it."""
+        results = self.cv_results_
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(self._names())
+            refit_metric = self.refit
+        if not self.refit and self.multimetric_:
+            return
+        self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+        if not callable(self.refit):
+            self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+        self.best_params_ = results["params"][self.best_index_]
+
+    def _names(self) -> list[str]:
+        return [name[len("mean_test_") :] for name in self.cv_results_ if name.startswith("mean_test_")]
+
+    def _refit(self, X: Any, y: Any, fit_params: Mapping[str, Any], told: FitCallbacks) -> None:  # noqa: N803
+        """Fit the best candidate on all rows."""
+        best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
+        self.best_estimator_ = best
+        with told.refitting(best):
+            began = time.time()
+            best.fit(X, **fit_params) if y is None else best.fit(X, y, **fit_params)
+            self.refit_time_ = time.time() - began
+        if hasattr(best, "feature_names_in_"):
+            self.feature_names_in_ = best.feature_names_in_
+
+
+# -- one fit on one fold ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What all fits read."""
+
+    X: Any
+    y: Any
+    splits: list[tuple[Any, Any]]
+    fit_params: Mapping[str, Any]
+    score_params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """Fits a candidate on a fold and scores it, wherever it is called; `data` may be the file that holds them."""
+
+    estimator: Any
+    data: _Data | str
+    options: dict[str, Any]
+    function: Callable[..., dict[str, Any]] = _fit_and_score
+
+    def __call__(self, params: dict[str, Any], fold: int, **more: Any) -> dict[str, Any]:
+        is_far = isinstance(self.data, str)
+        data = _loaded(self.data) if isinstance(self.data, str) else self.data
+        train, test = data.splits[fold]
+        with joblib.parallel_config("threading") if is_far else nullcontext():  # no processes of processes
+            return self.function(
+                clone(self.estimator),
+                data.X,
+                data.y,
+                train=train,
+                test=test,
+                parameters=params,
+                fit_params=data.fit_params,
+                score_params=data.score_params,
+                **self.options,
+                **more,
+            )
+
+
+@lru_cache(maxsize=1)
+def _loaded(file: str) -> _Data:
+    data: _Data = joblib.load(file, mmap_mode="r" if os.path.getsize(file) >= MAPPED else None)
+    return data
+
+
+class _Here(Futures):
+    """Calls in this thread, at once."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **named))
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
+            future.set_exception(error)
+        return future
+
+
+@dataclass(frozen=True)
+class _Workers:
+    """Where fits run, how many at once, what is called there, and how to end what runs, where that can be."""
+
+    futures: Any
+    slots: int
+    evaluate: _Evaluation
+    kill: Callable[[], None] = lambda: None
+
+
+@contextmanager
+def _workers(n_jobs: int | None, evaluation: _Evaluation) -> Iterator[_Workers]:
+    """Workers by joblib's rules for n_jobs and parallel_config."""
+    slots = joblib.effective_n_jobs(n_jobs)
+    if slots == 1:
+        yield _Workers(_Here(), 1, evaluation)
+        return
+    backend = type(get_active_backend()[0]).__name__.replace("Backend", "").lower()
+    function, *_ = delayed(_fit_and_score)()  # takes along scikit-learn's configuration, which belongs to a thread
+    if hasattr(function, "with_config_and_warning_filters"):
+        function.with_config_and_warning_filters(get_config(), warnings.filters)
+    else:
+        function.with_config(get_config())
+    if backend == "threading":
+        with ThreadPoolExecutor(slots) as threads:
+            yield _Workers(threads, slots, replace(evaluation, function=function))
+        return
+    if backend not in ("loky", "multiprocessing"):
+        raise InvalidInput(
+            f"joblib's backend {backend!r} cannot run a search: use 'loky' or 'threading'; on several machines, fit "
+            "the same search on each of them, with one storage= that they share"
+        )
+    with tempfile.TemporaryDirectory(prefix="kilter-search-", ignore_cleanup_errors=True) as folder:
+        file = os.path.join(folder, "data")
+        joblib.dump(evaluation.data, file)
+        processes = get_memmapping_executor(slots, timeout=IDLE_SECONDS, env=_threads_each(slots))
+        there = replace(evaluation, data=file, function=function)
+        yield _Workers(processes, slots, there, lambda: processes.terminate(kill_workers=True))
+
+
+def _threads_each(processes: int) -> dict[str, str]:
+    """The share of the cores that the libraries of each process may use, where the user has not said."""
+    share = str(max(joblib.cpu_count() // processes, 1))
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    return {name: share for name in names if name not in os.environ}
+
+
+def _digest(thing: Any) -> str:
+    """A hash of what is in a thing, the same in every process; of what cannot be pickled, of how it reads."""
+    try:
+        return str(joblib.hash(thing))
+    except Exception:  # noqa: BLE001 - whatever the pickling of foreign objects raises
+        return str(joblib.hash(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))))

@@ -1,0 +1,16 @@
+"""A plug-in for pytest that has scikit-learn's own tests meet KilterSearchCV under the name of RandomizedSearchCV.
+
+    pytest -p swap_search <scikit-learn>/model_selection/tests/test_search.py
+
+One of these tests knows which candidates a seed draws, so the sampler is the one that draws the same.
+"""
+
+import sklearn.model_selection
+import sklearn.model_selection._search as home
+
+from kilter.integrations.sklearn import KilterSearchCV
+
+KilterSearchCV.__module__ = home.__name__
+KilterSearchCV.__name__ = KilterSearchCV.__qualname__ = "RandomizedSearchCV"
+KilterSearchCV.__init__.__kwdefaults__["sampler"] = "random"
+home.RandomizedSearchCV = sklearn.model_selection.RandomizedSearchCV = KilterSearchCV
