@@ -51,5 +51,5 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
-def test_a_page_has_snippets() -> None:
-    assert all(blocks(page) for page in PAGES)
+def test_pages_have_snippets() -> None:
+    assert [page.stem for page in PAGES if not blocks(page)] == ["hydra"]  # it is all command line: test_hydra.py

@@ -174,7 +174,7 @@ class StateIsNoData(Half):
 
 class GlobalChance(Half):
     def judge(self, state, trial, history):
-        return Stop("unlucky") if np.random.default_rng().random() < 0.1 else None
+        return Stop("unlucky") if np.random.default_rng().random() < 0.5 else None
 
 
 @dataclass(frozen=True)
