@@ -52,7 +52,8 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
             show.echo_pairs({f"  {show.text(key)}": show.text(value) for key, value in entries.items()})
     reports = trial.reports
     if reports:
-        names = list(dict.fromkeys(name for metrics in reports.values() for name in metrics))
+        told = dict.fromkeys(n for metrics in reports.values() for n, value in metrics.items() if value == value)
+        names = list({**dict.fromkeys(study.metric_names), **told})  # what other trials or folds report is NaN here
         shown = list(reports.items())[-20:]
         click.echo("\nreports" + (f", the last 20 of {len(reports)}" if len(reports) > 20 else ""))
         columns = [show.Column("step", [str(step) for step, _ in shown], 0, True)]
