@@ -11,7 +11,7 @@ branches by the log loss, and stops fine-tunings that will not get there. The lo
 frozen, are computed once for all trials; so is the embedding of words, which none of them trains.
 
 In the end what was found and the two defaults learn from all texts but those of the test, which are looked at only
-then. About a quarter of an hour on two cores, about a minute with --short.
+then. Tens of minutes on two cores, about one with --short.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ import kilter
 from kilter.integrations.transformers import TrialCallback
 
 SHORT = "--short" in sys.argv or os.environ.get("KILTER_SHORT") == "1"
-TRAIN, CHOOSE, TEST = (200, 200, 300) if SHORT else (600, 300, 800)
-TOKENS, TRIALS, STARTS = (20, 12, 1) if SHORT else (32, 30, 3)
+TRAIN, CHOOSE, TEST = (200, 200, 300) if SHORT else (400, 300, 700)
+TOKENS, TRIALS, STARTS = (20, 12, 1) if SHORT else (32, 20, 2)
 LAYERS = 6
 TOPICS = ("stats", "signal", "optimize", "linalg", "sparse", "special", "ndimage", "spatial")
 TEMPLATES = r"\w+\(|As an instance of the `rv_"
@@ -56,7 +56,7 @@ space = {
     "hidden_dropout": kilter.Float(0.0, 0.3).when(method="fine-tuned"),
     "attention_dropout": kilter.Float(0.0, 0.3).when(method="fine-tuned"),
     "batch_size": kilter.Int(8, 32, log=True).when(method="fine-tuned"),
-    "epochs": kilter.Int(2, 3 if SHORT else 6).when(method="fine-tuned"),
+    "epochs": kilter.Int(2, 3 if SHORT else 5).when(method="fine-tuned"),
     "weight_decay": kilter.Float(0.0, 0.1).when(method="fine-tuned"),
 }
 FROZEN = {"method": "frozen", "penalty": 1.0, "layer": LAYERS}

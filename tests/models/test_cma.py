@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
@@ -140,6 +140,7 @@ def test_no_cell_is_out_of_reach(cells, mean, sigma, margin, successes):
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(2, 12), MEANS, SIGMAS, MARGINS, st.floats(0.1, 10), st.floats(-0.5, 0.5))
+@example(2, 1 / 3, 0.34375, 0.25, 1.0, 1 / 3)  # moved onto the very border
 def test_a_cell_that_none_left_well_is_left_no_more_often(cells, mean, sigma, margin, growth, shift):
     centres = (np.arange(cells) + 0.5) / cells
     columns = np.array([1])

@@ -236,7 +236,7 @@ def with_margin(
     above = np.clip(above + surplus * (above - margin / 2), 1e-12, 0.5 - 1e-9)
     down, up = -ndtri(below), -ndtri(above)
     mean[columns] = np.where(
-        edge, low + np.sign(low - m) * ndtri(side) * deviation, (low * up + high * down) / (down + up)
+        edge, low + np.where(place == 0, 1, -1) * ndtri(side) * deviation, (low * up + high * down) / (down + up)
     )
     stretch[columns] = np.where(edge, stretch[columns], (high - low) / ((down + up) * spread))
     leaving[columns] = np.where(edge, side, below + above)
