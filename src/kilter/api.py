@@ -469,7 +469,7 @@ class Study:
         """Within this context observers, such as trackers of experiments, are told what happens to the study here.
 
         Each is a function of (study_name, event), called in a thread of its own; see kilter.core.interfaces.Observer.
-        At the end they get up to a minute to take in what they have not yet seen.
+        At the end it waits until they have taken in everything: Ctrl-C does without, as does a minute over one event.
 
         >>> study, seen = create_study(seed=0), []
         >>> with study.observed(lambda study_name, event: seen.append(type(event).__name__)):
@@ -477,7 +477,7 @@ class Study:
         >>> seen
         ['Created', 'Started', 'SpaceExtended', 'Ended']
         """
-        from kilter.runtime.observers import Observed
+        from kilter.runtime.observers import Observed, finish
 
         session = self._session
         (created,) = session.storage.read(session.study, 0, 1)
@@ -490,7 +490,7 @@ class Study:
         finally:
             for observer in watching:
                 session.observers.remove(observer)
-                observer.close()
+            finish(watching)
 
     # -- optimizing -----------------------------------------------------------------------------------------------
 

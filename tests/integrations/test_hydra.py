@@ -101,7 +101,11 @@ def test_a_sweep_is_a_study(app):
     losses = {n: (c["model"]["lr"] - 0.1) ** 2 + c["layers"] for n, c in seen.items()}
     best = min(losses, key=losses.get)
     named = {"model.lr": seen[best]["model"]["lr"], "layers": seen[best]["layers"], "opt": seen[best]["opt"]}
-    assert results(app.folder) == {"name": "kilter", "best_params": named, "best_value": losses[best]}
+    expected = {"name": "kilter", "best_params": named, "best_value": losses[best], "best_trial": best}
+    assert results(app.folder) == expected
+    for n, loss in losses.items():
+        so_far = min(range(n + 1), key=losses.get)
+        assert f"trial {n}: value = {loss:g}; best: trial {so_far}, {losses[so_far]:g}\n" in said
     assert (app.folder / "out" / "multirun.yaml").exists()
 
 
@@ -128,7 +132,9 @@ def test_a_sweep_goes_on_in_its_storage_and_failures_are_failed_trials(app):
 def test_a_sweep_of_which_every_job_fails_fails(app):
     said = app("model.lr=interval(0,1)", "opt=broken", "hydra.sweeper.n_trials=30", fails=True)
     assert "all failed with ValueError: this one is broken" in said
+    assert said.count("trial 9: failed with ValueError: this one is broken\n") == 1
     assert said.count("Launching") == 10  # and not thirty times
+    assert "best_params" not in said and "Traceback" not in said[said.index("the first 10") :]
 
 
 def test_several_objectives(app):
@@ -151,15 +157,46 @@ def test_params_of_the_config_give_way_to_the_command_line(app):
     assert len({config["model"]["lr"] for config in seen}) == 5
 
 
+def test_what_the_config_has_comes_first_and_conditions_hold(app):
+    config = OmegaConf.create(CONFIG)
+    config.defaults = [{"net": "mlp"}, *config.defaults]
+    config.hydra.sweeper.sampler = {"_target_": "kilter.samplers.tpe.TPESampler", "initial": 3}
+    config.hydra.sweeper.params = {
+        "model.lr": "interval(0, 1)",
+        "net": "choice(cnn, mlp)",
+        "net.layers": "int(interval(1, 4))",  # which there is in one of the two alone
+        "layers": "choice(2, 3)",  # the config has neither
+        "opt": "choice(adam, sgd)",
+    }
+    config.hydra.sweeper.when = {
+        "net.layers": {"net": "mlp"},
+        "layers": {"kind": ["dict", "number"]},
+        "opt": {"kind": "none"},
+    }
+    (app.folder / "conf" / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    (app.folder / "conf" / "net").mkdir()
+    (app.folder / "conf" / "net" / "mlp.yaml").write_text("layers: 3")
+    (app.folder / "conf" / "net" / "cnn.yaml").write_text("kernel: 5")
+    app("hydra.sweeper.n_trials=8")
+    seen = jobs(app.folder)
+    assert len(seen) == 8 and {tuple(config["net"]) for config in seen.values()} == {("layers",), ("kernel",)}
+    assert (seen[0]["model"]["lr"], seen[0]["net"]) == (0.1, {"layers": 3})
+    assert {config["layers"] for config in seen.values()} == {2, 3}
+    assert {config["opt"] for config in seen.values()} == {"adam"}  # as in the config, for its condition never holds
+    assert len({config["net"]["layers"] for config in seen.values() if "layers" in config["net"]}) > 1
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
+        (["layers=choice(1,2)", "+hydra.sweeper.when.layer.opt=adam"], "no override 'layer': did you mean 'layers'?"),
         (["layers=2"], "there is nothing to search"),
         (["layerz=choice(1,2)"], "Key 'layerz' is not in struct"),
     ],
 )
 def test_mistakes_are_said_before_a_job_runs(app, overrides, said):
-    assert said in app(*overrides, fails=True)
+    shown = app(*overrides, fails=True)
+    assert said in shown and "Traceback" not in shown
     assert jobs(app.folder) == {}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import threading
+
 import pytest
 
 import kilter
@@ -58,6 +61,7 @@ def test_a_study_is_a_run_with_runs_of_trials(uri):
     parent, runs = runs_of(uri, "digits")
     assert parent.info.run_name == "digits" and parent.info.status == "FINISHED"
     assert parent.data.tags["team"] == "red"
+    assert parent.data.tags["kilter.directions"] == '{"loss": "minimize"}' and "mlflow.user" in parent.data.tags
     assert parent.data.metrics["best/loss"] == study.best_value
     assert parent.data.tags["kilter.best_trial"] == str(study.best_trial.number)
     assert sorted(runs) == [0, 1, 2, 3]
@@ -69,7 +73,7 @@ def test_a_study_is_a_run_with_runs_of_trials(uri):
         assert run.data.params == {"x": str(plain["x"]), "layer": plain["layer"]}
         assert points(uri, run, "loss")[:3] == [(step, trial.params["x"] + step) for step in range(3)]
         assert run.data.tags["seen"] == f"[{trial.number}]"
-        assert run.data.tags["kilter.state"] == trial.state.name
+        assert run.data.tags["kilter.state"] == trial.state.name and run.data.tags["kilter.study"] == "digits"
         if trial.state is not TrialState.FAIL:
             assert run.data.metrics == trial.metrics  # the last ones that were logged are the result
         assert run.info.end_time >= run.info.start_time
@@ -137,6 +141,45 @@ def test_names_and_texts_that_mlflow_would_refuse(uri):
     assert len(runs[0].data.params["long"]) == 5000
     assert runs[0].data.metrics["loss ___"] == 1.0 and runs[0].data.metrics["m1199"] == 1199.0
     assert runs[0].data.tags["attr 119"] == "119"
+
+
+def test_an_objective_logs_into_its_trials_run(uri):
+    tracker, ids = MLflowTracker(uri), []
+    study = kilter.create_study(space=SPACE, seed=1, study_name="own")
+
+    def logging(trial):
+        copy = pickle.loads(pickle.dumps(tracker))  # as it goes to the process of a worker
+        ids.append((tracker.run_id(trial), copy.run_id(trial)))
+        MlflowClient(uri).log_metric(ids[-1][0], "own", trial.number)
+        return trial.params["x"]
+
+    with study.observed(tracker):
+        study.optimize(logging, n_trials=2, progress="none")
+        best = tracker.run_id(study.best_trial)
+    _, runs = runs_of(uri, "own")
+    assert ids == [(runs[number].info.run_id, runs[number].info.run_id) for number in range(2)]
+    assert [runs[number].data.metrics["own"] for number in range(2)] == [0.0, 1.0]
+    assert best == runs[study.best_trial.number].info.run_id
+
+
+def test_workers_that_begin_at_once_agree_on_one_run(uri, tmp_path):
+    url, both = f"sqlite:///{tmp_path}/s.db", threading.Barrier(2, timeout=60)
+
+    class Rival(MLflowTracker):
+        def _created(self, name, tags):
+            if "kilter.candidate" in tags:
+                both.wait()  # neither has seen the other's
+            return super()._created(name, tags)
+
+    first = kilter.create_study(space=SPACE, storage=url, study_name="raced", seed=1)
+    second = kilter.load_study(storage=url, study_name="raced")
+    with first.observed(Rival(uri)), second.observed(Rival(uri)):
+        for study in (first, second):
+            study.optimize(lambda x: x, n_trials=2, progress="none")
+    parent, runs = runs_of(uri, "raced")
+    assert sorted(runs) == [0, 1, 2, 3]
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
+    assert parent.data.metrics["best/value"] == min(trial.value for trial in second.trials)
 
 
 def test_a_store_that_is_away_costs_the_study_nothing(caplog):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+
 import pytest
 
 import kilter
@@ -145,6 +148,21 @@ def test_a_study_that_goes_on_knows_its_best(tmp_path):
         with study.observed(TensorBoardTracker(tmp_path / "runs")):
             study.optimize(lambda x: x, n_trials=2, progress="none")
     assert curve(tmp_path / "runs" / "s", "best/value") == [(0, 0.75), (1, 0.25), (3, 0.125)]
+
+
+def test_what_was_told_is_there_to_see_while_the_study_runs(tmp_path):
+    study = kilter.create_study(space={"x": kilter.Float(0, 1)}, seed=3, study_name="live")
+    tracker = TensorBoardTracker(tmp_path)
+    with study.observed(tracker):
+        trial = study.ask()
+        trial.report(0.5, 7)
+        trial.flush()
+        at = tracker.directory(trial)
+        assert pickle.loads(pickle.dumps(tracker)).directory(trial) == at
+        tracker.awaited(lambda: (os.path.isdir(at) and "value" in read(at).Tags()["scalars"]) or None, 60, "is late")
+        assert curve(at) == [(7, 0.5)]
+        study.tell(trial, 0.25)
+    assert words(tmp_path / "live", "directions") == ['{"value": "minimize"}']
 
 
 def test_an_objective_that_suggests(tmp_path):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import pytest
 
 import kilter
-from kilter.core.errors import TrialPruned
+from kilter.core.errors import NotReady, TrialPruned
 from kilter.core.events import CONFIRMS, Dropped, TrialState
 from kilter.integrations.tracking import Row, Tracker, text
 
@@ -185,10 +186,44 @@ def test_a_trial_begun_before_and_a_study_that_goes_on(tmp_path):
     assert first.trials[0]["metrics"] == {"value": 1.0} and first.trials[0]["facts"]["state"] == "COMPLETE"
     with kilter.load_study(storage=url).observed(second):
         pass
-    assert second.calls == [("begin", first.study.id)]  # the same study, the same identity
+    assert second.calls == first.calls[:1]  # the same study, the same identity
     with kilter.create_study(study_name="s", seed=1).observed(third := Shown()):
         pass
-    assert third.study.id != first.study.id  # another study of the same name is another one
+    assert third.calls != second.calls  # another study of the same name is another one
+
+
+def test_a_tracker_knows_the_study_while_it_observes_one(monkeypatch):
+    study, shown = kilter.create_study(space=SPACE, seed=1, study_name="s", sampler="tpe"), Shown()
+    with study.observed(shown):
+        facts = shown.study.facts  # in another thread than the tracker's, and perhaps before it
+        copy = pickle.loads(pickle.dumps(shown))
+    assert facts == {
+        "study": "s",
+        "directions": '{"value": "minimize"}',
+        "sampler": "tpe",
+        "scheduler": study._session.storage.read(study._session.study, 0, 1)[0].event.scheduler["name"],
+        "seed": "1",
+    }
+    assert copy.study.facts == facts and copy.calls == []
+    monkeypatch.setattr("kilter.integrations.tracking.HELLO", 0.0)
+    with pytest.raises(NotReady, match="Shown is told of no study"):
+        str(shown.study)
+
+
+def test_nobody_waits_for_a_tracker_that_has_failed():
+    class Failing(Shown):
+        def start(self, trial):
+            raise OSError("the server is away")
+
+    shown = Failing()
+
+    def wanting(x):
+        return shown.awaited(lambda: None, 600, "has nothing")
+
+    study = kilter.create_study(space=SPACE, seed=1)
+    with study.observed(shown):
+        study.optimize(wanting, n_trials=1, progress="none")
+    assert study._history[0].failure.message == "Failing has failed"
 
 
 def test_interrupted_trials_wait_and_are_shown_to_the_end():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 import struct
 
 import psutil
 import pytest
 
 import kilter
-from kilter.core.errors import TrialPruned
+from kilter.core.errors import NotReady, TrialPruned
 
 wandb = pytest.importorskip("wandb", reason="Weights & Biases is not installed: pip install 'kilter[wandb]'")
 
@@ -102,6 +103,7 @@ def test_a_study_is_a_group_of_runs(tmp_path):
     (whole,) = [run for run in runs if run.job_type == "study"]
     trials = {run.summary["trial"]: run for run in runs if run.job_type == "trial"}
     assert sorted(trials) == ["0", "1", "2", "3"]
+    assert whole.config["directions"] == '{"loss": "minimize"}'
     assert whole.name == "digits" and whole.summary["attrs.team"] == "red" and whole.exits == [0]
     assert whole.history[-1]["best/loss"] == whole.summary["best/loss"] == study.best_value
     for trial in study.trials:
@@ -149,6 +151,22 @@ def test_a_study_that_goes_on_goes_on_in_runs_of_its_ids(tmp_path):
             study.optimize(lambda x: x, n_trials=1, progress="none")
         ids.append({run.id.removesuffix(f"-{len(ids)}") for run in runs_in(tmp_path / part).values()})
     assert ids[0] == ids[1] and len(ids[0]) == 1
+
+
+def test_an_objective_logs_into_its_trials_run(tmp_path):
+    study = kilter.create_study(space=SPACE, seed=1, study_name="into")
+    tracker = WandbTracker("p", directory=str(tmp_path))
+
+    def logging(trial):
+        tracker.run(trial).log({"own": trial.number})
+        return trial.params["x"]
+
+    with study.observed(tracker):
+        with pytest.raises(NotReady, match="use threads"):
+            pickle.dumps(tracker)
+        study.optimize(logging, n_trials=2, progress="none")
+    found = {run.summary["trial"]: run for run in runs_in(tmp_path).values() if run.job_type == "trial"}
+    assert [found[str(number)].history[0]["own"] for number in range(2)] == [0, 1]
 
 
 def test_a_run_of_the_objectives_own(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import kilter
 from kilter.core.events import Created, Ended, Enqueued, Noted, Reported, Started, TrialState
 from kilter.executors.processes import Processes
-from kilter.runtime.observers import Observed
+from kilter.runtime.observers import Observed, finish
 
 SPACE = {"x": kilter.Float(0, 1)}
 
@@ -116,7 +116,7 @@ def test_one_that_fails_to_close_is_warned_of(caplog):
     assert "Sticky failed to close: OSError: the disk is full" in caplog.text
 
 
-def test_one_that_hangs_holds_nobody_up_and_is_given_up(caplog):
+def test_those_that_hang_hold_nobody_up_and_are_given_up(caplog):
     release, told = threading.Event(), []
 
     def hanging(study_name, event):
@@ -124,16 +124,62 @@ def test_one_that_hangs_holds_nobody_up_and_is_given_up(caplog):
         release.wait()
 
     study, seen = made(), Seen()
-    hung = Observed("hung", hanging, patience=0.01)
-    study._session.observers.append(hung)
+    hung = [Observed("hung", hanging) for _ in range(2)]
+    study._session.observers += hung
     with study.observed(seen):
         study.optimize(objective, n_trials=5, progress="none")  # ends although the first event is not taken in yet
     assert len(study.trials) == 5 and len(seen.of(Ended)) == 5
-    hung.close()
-    assert "hanging took too long" in caplog.text
+    finish(hung, patience=0.01)
+    rest = len(seen.events) - 2  # all but Created, which these were not told, and the one that they are at
+    assert caplog.messages.count(f"hanging took too long: {rest} events are not tracked") == 2
+    release.set()
+    for each in hung:
+        each._thread.join()
+    assert len(told) == 2  # as was said: what they had not been told by then is not tracked
+
+
+def test_one_that_is_slow_is_waited_for_as_long_as_it_goes_on(monkeypatch, caplog):
+    now, told, going, begun = [0.0], [], threading.Semaphore(0), threading.Semaphore(0)
+    monkeypatch.setattr("kilter.runtime.observers.time.monotonic", lambda: now[0])
+
+    def slow(study_name, event):
+        begun.release()
+        going.acquire()
+        told.append(event)
+
+    observed = Observed("slow", slow)
+    for _ in range(5):
+        observed(Noted(None, {}, 0.0))
+    begun.acquire()
+    ended = observed._thread.join
+
+    def join(seconds):
+        """One event is taken in, and the next one begun."""
+        now[0] += 40
+        going.release()
+        if now[0] < 200:
+            begun.acquire()
+        else:
+            ended()
+
+    monkeypatch.setattr(observed._thread, "join", join)
+    finish([observed], patience=60)
+    assert len(told) == 5 and "took too long" not in caplog.text
+    assert "waiting for slow, which has yet to be told 3 events" in caplog.text
+
+
+def test_ctrl_c_does_without_those_that_are_waited_for(caplog):
+    class Impatient(Observed):
+        def wait(self, since, patience):
+            raise KeyboardInterrupt
+
+    release, seen = threading.Event(), Seen()
+    hung = Observed("hung", lambda *_: release.wait())
+    hung(Noted(None, {}, 0.0))
+    finish([Impatient("s", seen), hung])
+    assert "<lambda> took too long" in caplog.text
     release.set()
     hung._thread.join()
-    assert len(told) == 1  # as was said: what it had not been told by then is not tracked
 
 
 def test_only_what_this_process_writes_is_told(tmp_path):

@@ -10,19 +10,26 @@ Only MLflow's client is used, never its active run, so that an objective may hav
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from kilter.core.errors import needed
 from kilter.core.events import TrialState
 from kilter.core.parameter import Plain
-from kilter.integrations.tracking import Row, TrackedTrial, Tracker, text
+from kilter.integrations.tracking import PATIENCE, TICK, Numbered, Row, TrackedTrial, Tracker, text
 
 with needed("mlflow", "kilter.integrations.mlflow"):
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
+    from mlflow.tracking.context.registry import resolve_tags
 
 STATUS = {
     TrialState.RUNNING: "RUNNING",
@@ -36,17 +43,32 @@ STATUS = {
 
 LONGEST = 5000
 """Characters of a parameter or tag that every version of MLflow keeps."""
-MOST_METRICS, MOST_PARAMS = 1000, 100
-"""How many MLflow takes at once; tags are as few as parameters."""
+MOST_METRICS, MOST_PARAMS = 800, 100
+"""How many MLflow takes at once; tags are as few as parameters, and all together at most 1,000."""
+
+NO_ADDRESS = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
+
+AGREEMENT = 10.0
+"""Seconds after which a worker that was about to open the study's run is taken to be gone."""
+
+
+@dataclass
+class Unwritten:
+    """What a run is to be told by the next request."""
+
+    metrics: list[Any] = field(default_factory=list)
+    params: list[Any] = field(default_factory=list)
+    tags: list[Any] = field(default_factory=list)
 
 
 class MLflowTracker(Tracker):
     """Shows a study in MLflow; an Observer, for `observers=` of tune or for `study.observed`.
 
     `tracking_uri` is a server, folder or database, by default the one that MLflow is set to; `experiment` is by default
-    the study's name. A trial's run has its parameters, its metrics by step, its attributes as tags, its trial, attempt,
-    state, parent, budget and failure as tags kilter.…, and the status FINISHED, KILLED (pruned), FAILED, or SCHEDULED
-    (paused, or to be tried again). The study's run has the best value so far, over the number of the newest trial.
+    the study's name. A trial's run has its parameters, its metrics by step, its attributes as tags, its study, trial,
+    attempt, state, parent, budget and failure as tags kilter.…, and the status FINISHED, KILLED (pruned), FAILED, or
+    SCHEDULED (paused, or to be tried again). The study's run has the best value so far, over the number of the newest
+    trial, and its directions, sampler, scheduler and seed as tags kilter.….
 
     >>> MLflowTracker("sqlite:///mlflow.db", experiment="digits")
     MLflowTracker('sqlite:///mlflow.db', experiment='digits')
@@ -61,44 +83,67 @@ class MLflowTracker(Tracker):
         self._study_run = ""
         self._runs: dict[int, str] = {}
         """The runs of the trials that have not ended."""
+        self._best: float | None = None
         self._stamp = 0
         """When metrics were last logged, in milliseconds since the epoch."""
+        self._unwritten: defaultdict[str, Unwritten] = defaultdict(Unwritten)
+        """By the run: a request takes its time, so there is one for all that an event says."""
 
     def __repr__(self) -> str:
         return f"MLflowTracker({self.tracking_uri!r}, experiment={self.experiment!r})"
 
+    def run_id(self, trial: Numbered) -> str:
+        """The id of a trial's run, for what the objective logs itself, in whichever process it runs.
+
+            with mlflow.start_run(run_id=tracker.run_id(trial)):
+                mlflow.log_artifact("confusion.png")
+
+        Raises NotReady where there is no such run within a minute, or the tracker has failed.
+        """
+        if self._client is None:  # its thread has not come so far, or this is a copy, which has none
+            self._client = MlflowClient(self.tracking_uri)
+        name, identity = self.experiment or self.study.name, self._trial_id(trial.number)
+
+        def find() -> str | None:
+            if trial.number in self._runs:
+                return self._runs[trial.number]
+            experiment = self._client.get_experiment_by_name(name)
+            return experiment and self._found(identity, experiment.experiment_id)
+
+        return self.awaited(find, PATIENCE, f"has no run of trial {trial.number} in the experiment {name!r}")
+
     def begin(self) -> None:
-        study = self.study
         self._runs = {}
+        self._unwritten.clear()
         self._client = MlflowClient(self.tracking_uri)
-        self._experiment_id = self._found_experiment(self.experiment or study.name)
-        found = self._found(study.id)
-        self._study_run = found or self._created(study.id, study.name, {"kilter.study": study.name})
+        self._experiment_id = self._found_experiment(self.experiment or self.study.name)
+        self._study_run = self._agreed()
+        self._best = self._logged_best()
         self._client.update_run(self._study_run, status="RUNNING")
 
     def start(self, trial: TrackedTrial) -> None:
         if trial.attempt == 1 and trial.number not in self._runs:
-            self._runs[trial.number] = self._created_trial(trial.number)  # nobody else can have begun it
-        run = self._run(trial.number)
-        self._client.update_run(run, status="RUNNING")
-        self._tag(run, _named(trial.facts))
+            self._runs[trial.number] = self._created_trial(trial.number, trial.facts)  # nobody else can have begun it
+        else:
+            self._client.update_run(self._run(trial.number), status="RUNNING")
+            self._tag(self._run(trial.number), _named(trial.facts))
 
     def know(self, trial: TrackedTrial, params: Mapping[str, Plain]) -> None:
         listed = [Param(_key(name), text(value)[:LONGEST]) for name, value in params.items()]
-        for some in _portions(listed, MOST_PARAMS):
-            self._client.log_batch(self._run(trial.number), params=some)
+        self._unwritten[self._run(trial.number)].params += listed
 
     def report(self, trial: TrackedTrial, rows: Iterable[Row]) -> None:
         now = self._later
         metrics = [Metric(_key(n), v, now, row.step) for row in rows for n, v in row.values.items()]
-        for some in _portions(metrics, MOST_METRICS):
-            self._client.log_batch(self._run(trial.number), metrics=some)
+        self._unwritten[self._run(trial.number)].metrics += metrics
 
     def end(self, trial: TrackedTrial) -> None:
         run = self._run(trial.number)
         self._tag(run, _named(trial.facts))
+        self.flush()
         if trial.state.is_finished():
-            self._client.set_terminated(run, STATUS[trial.state], self._milliseconds)
+            with _without_address():
+                self._client.set_terminated(run, STATUS[trial.state], self._milliseconds)
             del self._runs[trial.number]
         else:
             self._client.update_run(run, status=STATUS[trial.state])
@@ -107,24 +152,42 @@ class MLflowTracker(Tracker):
         self._tag(self._study_run if number is None else self._run(number), attrs)
 
     def best(self) -> float | None:
-        sign = self.study.problem.objectives[0].sign
-        return min((float(best.value) for best in self._bests), key=lambda value: sign * value, default=None)
+        return self._best
 
     def improve(self, trial: TrackedTrial, value: float) -> None:
-        step = max([self.newest, *(best.step for best in self._bests)])
-        best = Metric(self._best_key, value, self._later, step)
-        tags = [RunTag("kilter.best_trial", str(trial.number))]
-        self._client.log_batch(self._study_run, metrics=[best], tags=tags)
+        best, sign = self._logged_best(), self.study.problem.objectives[0].sign  # other workers log theirs as well
+        self._best = value if best is None or sign * value < sign * best else best
+        if self._best != best:
+            step = max([self.newest, *(logged.step for logged in self._logged_bests())])
+            self._unwritten[self._study_run].metrics += [Metric(self._best_key, value, self._later, step)]
+            self._tag(self._study_run, {"kilter.best_trial": str(trial.number)})
+
+    def flush(self) -> None:
+        """Send what is unwritten."""
+        while self._unwritten:
+            run, told = self._unwritten.popitem()
+            portions: Iterable[Any] = zip_longest(
+                _portions(told.metrics, MOST_METRICS),
+                _portions(told.params, MOST_PARAMS),
+                _portions(told.tags, MOST_PARAMS),
+                fillvalue=[],
+            )
+            for metrics, params, tags in portions:
+                self._client.log_batch(run, metrics=metrics, params=params, tags=tags)
 
     def close(self) -> None:
         """Have the study's run finished, until the study goes on."""
         if self._study_run:
             self._client.set_terminated(self._study_run, "FINISHED")
+        super().close()
 
-    @property
-    def _bests(self) -> list[Any]:
+    def _logged_bests(self) -> list[Any]:
         """What this worker and others have logged as the best value."""
         return list(self._client.get_metric_history(self._study_run, self._best_key))
+
+    def _logged_best(self) -> float | None:
+        sign = self.study.problem.objectives[0].sign
+        return min((float(best.value) for best in self._logged_bests()), key=lambda value: sign * value, default=None)
 
     @property
     def _best_key(self) -> str:
@@ -141,23 +204,52 @@ class MLflowTracker(Tracker):
                     raise
         return str(known.experiment_id)
 
+    def _agreed(self) -> str:
+        """The study's run: the one that there is, else a new one, the same for all workers that begin at once.
+
+        Each of those makes one, and looks. Who sees no other's gives its own the tag kilter.id, and so it is the one;
+        of several that see one another all but the smallest go. MLflow has no lock, but what it has made it shows.
+        """
+        study, candidate = self.study.id, "kilter.candidate"
+        found, until = self._found(study, self._experiment_id), time.monotonic() + AGREEMENT
+        mine = "" if found else self._created(self.study.name, {candidate: study, **_named(self.study.facts)})
+        while not found:
+            rivals = self._tagged(candidate, study, self._experiment_id)
+            if rivals == [mine] or time.monotonic() > until:
+                found = min(rivals)
+                self._client.set_tag(found, "kilter.id", study)
+            else:
+                if mine and mine != min(rivals):
+                    self._client.delete_run(mine)
+                    mine = ""
+                time.sleep(TICK)
+                found = self._found(study, self._experiment_id)
+        if mine and mine != found:
+            self._client.delete_run(mine)
+        return found
+
     def _run(self, number: int) -> str:
         """The run of a trial: ours, else the one that was begun elsewhere or before, else a new one."""
         if number not in self._runs:
-            self._runs[number] = self._found(self._trial_id(number)) or self._created_trial(number)
+            found = self._found(self._trial_id(number), self._experiment_id)
+            self._runs[number] = found or self._created_trial(number, {"trial": str(number)})
         return self._runs[number]
 
-    def _found(self, identity: str) -> str | None:
-        runs = self._client.search_runs([self._experiment_id], f"tags.`kilter.id` = '{identity}'", max_results=1)
-        return runs[0].info.run_id if runs else None
+    def _found(self, identity: str, experiment: str) -> str | None:
+        runs = self._tagged("kilter.id", identity, experiment)
+        return runs[0] if runs else None
 
-    def _created_trial(self, number: int) -> str:
-        return self._created(self._trial_id(number), f"trial {number}", {"mlflow.parentRunId": self._study_run})
+    def _tagged(self, key: str, value: str, experiment: str) -> list[str]:
+        runs = self._client.search_runs([experiment], f"tags.`{key}` = '{value}'")
+        return [str(run.info.run_id) for run in runs]
 
-    def _created(self, identity: str, name: str, tags: Mapping[str, str]) -> str:
-        tags = {"kilter.id": identity, **tags}
-        run = self._client.create_run(self._experiment_id, self._milliseconds, tags, run_name=name)
-        return str(run.info.run_id)
+    def _created_trial(self, number: int, facts: Mapping[str, str]) -> str:
+        tags = {"kilter.id": self._trial_id(number), "mlflow.parentRunId": self._study_run}
+        return self._created(f"trial {number}", {**tags, **_named({"study": self.study.name, **facts})})
+
+    def _created(self, name: str, tags: Mapping[str, str]) -> str:
+        told = resolve_tags({key: value[:LONGEST] for key, value in tags.items()})  # who runs what, and of which commit
+        return str(self._client.create_run(self._experiment_id, self._milliseconds, told, run_name=name).info.run_id)
 
     @property
     def _milliseconds(self) -> int:
@@ -173,9 +265,20 @@ class MLflowTracker(Tracker):
         return f"{self.study.id}/{number}"
 
     def _tag(self, run: str, tags: Mapping[str, Any]) -> None:
-        listed = [RunTag(_key(name), text(value)[:LONGEST]) for name, value in tags.items()]
-        for some in _portions(listed, MOST_PARAMS):
-            self._client.log_batch(run, tags=some)
+        self._unwritten[run].tags += [RunTag(_key(name), text(value)[:LONGEST]) for name, value in tags.items()]
+
+
+@contextmanager
+def _without_address() -> Iterator[None]:
+    """Within it MLflow prints no address of a run that ends: one line for the study is enough."""
+    given = os.environ.get(NO_ADDRESS)
+    os.environ[NO_ADDRESS] = "true"
+    try:
+        yield
+    finally:
+        del os.environ[NO_ADDRESS]
+        if given is not None:
+            os.environ[NO_ADDRESS] = given
 
 
 def _named(facts: Mapping[str, str]) -> dict[str, str]:

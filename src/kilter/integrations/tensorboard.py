@@ -18,7 +18,7 @@ from typing import Any
 from kilter.core.errors import needed
 from kilter.core.events import TrialState
 from kilter.core.parameter import Plain
-from kilter.integrations.tracking import Row, TrackedTrial, Tracker, text
+from kilter.integrations.tracking import Numbered, Row, TrackedTrial, Tracker, text
 
 with needed("tensorboard", "kilter.integrations.tensorboard"):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -58,8 +58,19 @@ class TensorBoardTracker(Tracker):
     def __repr__(self) -> str:
         return f"TensorBoardTracker({self.log_dir!r})"
 
+    def directory(self, trial: Numbered) -> str:
+        """Where a trial's files are, for what its objective writes itself, in whichever process it runs.
+
+            SummaryWriter(tracker.directory(trial)).add_image("first digits", grid)
+
+        Raises NotReady where no study is observed.
+        """
+        return os.path.join(self._study_dir, _directory(trial.number))
+
     def begin(self) -> None:
-        self.close()
+        self._close()
+        for name, value in self.study.facts.items():
+            self._write(None, text_pb(name, value))
         self._best = self._earlier_best()
 
     def start(self, trial: TrackedTrial) -> None:
@@ -95,8 +106,17 @@ class TensorBoardTracker(Tracker):
         self._best = value
         self._write(None, _scalars({self._best_tag: value}), self.newest)
 
+    def flush(self) -> None:
+        """Have what was written be seen at once: TensorFlow, where it is there, and some file systems keep it back."""
+        for writer in self._writers.values():
+            writer.flush()
+
     def close(self) -> None:
         """Close the files."""
+        self._close()
+        super().close()
+
+    def _close(self) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}

@@ -16,12 +16,15 @@ Configurations are told in their plain form, {"optimizer": "adam", "lr": 0.01}: 
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from kilter.core.errors import NotReady
 from kilter.core.events import (
     CONFIRMS,
     INTERRUPTED,
@@ -41,6 +44,21 @@ from kilter.core.events import (
 from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
 
+T = TypeVar("T")
+
+HELLO, PATIENCE = 5.0, 60.0
+"""Seconds in which a tracker's own thread has to learn of a study, and to open a trial, for others to use."""
+
+TICK = 0.05
+"""Seconds between two looks whether it has."""
+
+
+class Numbered(Protocol):
+    """A trial, as an objective or a study has it."""
+
+    @property
+    def number(self) -> int: ...
+
 
 class Row(NamedTuple):
     """Values at a step, by the name of their curve: the metric, or metric/fold-2 for one of a single fold."""
@@ -56,6 +74,14 @@ class TrackedStudy:
     name: str
     problem: Problem
     id: str
+    made_with: Mapping[str, str]
+    """The names of the sampler and the scheduler that it was made with, and its seed."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is to be known of it, as text."""
+        directions = {objective.name: objective.direction for objective in self.problem.objectives}
+        return {"study": self.name, "directions": json.dumps(directions), **self.made_with}
 
 
 @dataclass
@@ -97,15 +123,36 @@ class Tracker:
 
     One study at a time: it forgets one when another begins. What happened before it was told, or elsewhere, it does not
     know, so a method may be called for a trial that was never started here.
+
+    Where an objective goes to another process with a tracker, a copy goes that knows the study and has nothing open.
     """
 
     def __init__(self) -> None:
-        self.study: TrackedStudy
         self.time = 0.0
         """When what is being told happened, in seconds since the epoch."""
         self.newest = 0
         """The largest number of a trial so far: where the best value is shown, whose own number may be smaller."""
         self._trials: dict[int, TrackedTrial] = {}
+        self._study: TrackedStudy | None = None
+        self._has_failed = False
+
+    @property
+    def study(self) -> TrackedStudy:
+        """The study that is tracked; raises NotReady where there is none."""
+        return self.awaited(lambda: self._study, HELLO, "is told of no study: use it while it observes one")
+
+    def awaited(self, find: Callable[[], T | None], seconds: float, otherwise: str) -> T:
+        """What the tracker's thread is about to make, for other threads; raises NotReady where it does not come."""
+        until = time.monotonic() + seconds
+        while (found := find()) is None:
+            if self._has_failed or time.monotonic() > until:
+                raise NotReady(f"{type(self).__name__} {'has failed' if self._has_failed else otherwise}")
+            time.sleep(TICK)
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        settings = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return _copied, (type(self), settings, self.study)
 
     # -- for a subclass to say ------------------------------------------------------------------------------------
 
@@ -141,15 +188,28 @@ class Tracker:
         """A trial is complete, feasible, and better than best()."""
         raise NotImplementedError
 
+    def flush(self) -> None:
+        """All that there was to say of an event has been said."""
+
+    def close(self) -> None:
+        """The observation ends; a subclass closes what it has opened, and calls this last."""
+        self._study, self._trials = None, {}
+
     # -- the fold -------------------------------------------------------------------------------------------------
 
     def __call__(self, study_name: str, event: Event) -> None:
         """Take in an event of the study; an Observer."""
+        try:
+            self._take(study_name, event)
+        except BaseException:
+            self._has_failed = True  # so that nobody waits for it
+            raise
+
+    def _take(self, study_name: str, event: Event) -> None:
         self.time = event.time
         if isinstance(event, Created):
-            problem = Problem.from_json(event.problem)
-            self.study = TrackedStudy(study_name, problem, _identity(study_name, event))
-            self.newest, self._trials = 0, {}
+            self.newest, self._trials, self._has_failed = 0, {}, False
+            self._study = _tracked(study_name, event)
             self.begin()
         elif isinstance(event, Enqueued):
             if event.number is not None:
@@ -169,6 +229,7 @@ class Tracker:
             if event.number in self._trials:
                 self._trials[event.number].attrs.update(event.attrs)
             self.note(event.number, event.attrs)
+        self.flush()
 
     def _trial(self, number: int) -> TrackedTrial:
         return self._trials.setdefault(number, TrackedTrial(number))
@@ -239,8 +300,20 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _identity(study_name: str, created: Created) -> str:
-    return blake2b(f"{study_name} {created.time!r} {created.seed}".encode(), digest_size=8).hexdigest()
+def _copied(kind: Callable[..., Tracker], settings: Mapping[str, Any], study: TrackedStudy) -> Tracker:
+    copy = kind(**settings)
+    copy._study = study
+    return copy
+
+
+def _tracked(study_name: str, created: Created) -> TrackedStudy:
+    identity = blake2b(f"{study_name} {created.time!r} {created.seed}".encode(), digest_size=8).hexdigest()
+    made_with = {
+        "sampler": str(created.sampler["name"]),
+        "scheduler": str(created.scheduler["name"]),
+        "seed": str(created.seed),
+    }
+    return TrackedStudy(study_name, Problem.from_json(created.problem), identity, made_with)
 
 
 def _curves(report: Report) -> dict[str, float]:

@@ -12,12 +12,12 @@ out, or ends, one that is open already.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from kilter.core.errors import needed
+from kilter.core.errors import NotReady, needed
 from kilter.core.events import TrialState
 from kilter.core.parameter import Plain
-from kilter.integrations.tracking import Row, TrackedTrial, Tracker
+from kilter.integrations.tracking import PATIENCE, Numbered, Row, TrackedTrial, Tracker
 
 with needed("wandb", "kilter.integrations.wandb"):
     import wandb
@@ -57,8 +57,25 @@ class WandbTracker(Tracker):
             f"WandbTracker({self.project!r}, entity={self.entity!r}, directory={self.directory!r}, mode={self.mode!r})"
         )
 
+    def run(self, trial: Numbered) -> Any:
+        """The open run of a trial, for what its objective logs itself; in this process, but in any thread.
+
+            tracker.run(trial).log({"digits": wandb.Image(grid)})
+
+        Raises NotReady where there is none within a minute, or the tracker has failed.
+        """
+        number = trial.number
+        return self.awaited(lambda: self._runs.get(number), PATIENCE, f"has no open run of trial {number}")
+
+    def __reduce__(self) -> NoReturn:
+        raise NotReady(
+            "a run of Weights & Biases is written by one process, for WandbTracker this one: use threads, or open one "
+            "of its own in the objective"
+        )
+
     def begin(self) -> None:
-        self.close()
+        self._close()
+        self._run(None).config.update(self.study.facts, allow_val_change=True)
         known = self._run(None).summary.get(self._best_key)  # of earlier processes; offline nothing is known of them
         self._best = None if known is None else float(known)
 
@@ -94,6 +111,10 @@ class WandbTracker(Tracker):
 
     def close(self) -> None:
         """Finish the runs that are open."""
+        self._close()
+        super().close()
+
+    def _close(self) -> None:
         for run in self._runs.values():
             run.finish()
         self._runs = {}
