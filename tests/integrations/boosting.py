@@ -57,6 +57,6 @@ def run(objective: Any, scheduler: Any = "fifo", n_trials: int = 1, **more: Any)
     return study
 
 
-def asked() -> kilter.Trial:
+def asked(**study: Any) -> kilter.Trial:
     """A trial outside an objective, so that errors arrive as they are."""
-    return kilter.create_study(space=SPACE, seed=0).ask()
+    return kilter.create_study(space=SPACE, seed=0, **study).ask()

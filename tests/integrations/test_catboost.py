@@ -27,54 +27,97 @@ class Counts:
         return True
 
 
-def trained(trial, rounds=20, eval_set=VALID, settings=None, going_on=False, **arguments):
+def trained(trial, rounds=20, eval_set=VALID, settings=None, going_on=False, metric="Logloss", **arguments):
     """A model that keeps all its rounds."""
     where = {"train_dir": trial.checkpoint_dir} if going_on else {"allow_writing_files": False}
     model = catboost.CatBoostClassifier(
         iterations=rounds,
-        custom_metric=["AUC"],
         thread_count=1,
         random_seed=0,
         verbose=0,
         use_best_model=False,
-        **{**trial.params, **where, **(settings or {})},
+        **{**trial.params, **where, **(settings or {"custom_metric": ["AUC"]})},
     )
     keeping = snapshot(trial) if going_on else {}
-    callbacks = [counts := Counts(), TrialCallback(trial, **arguments)]
+    callbacks = [counts := Counts(), TrialCallback(trial, metric, **arguments)]
     model.fit(ROWS[:200], LABELS[:200], eval_set=eval_set, callbacks=callbacks, **keeping)
     trial.set_user_attr("trained", [*trial.user_attrs.get("trained", []), counts.rounds])
     return model
 
 
 @pytest.mark.parametrize(
-    ("arguments", "of"),
+    ("arguments", "of", "direction"),
     [
-        ({}, ("validation", "Logloss")),
-        ({"metric": "AUC"}, ("validation", "AUC")),
-        ({"data": "learn"}, ("learn", "Logloss")),
+        ({}, ("validation", "Logloss"), "minimize"),
+        ({"metric": "AUC"}, ("validation", "AUC"), "maximize"),
+        ({"data": "learn"}, ("learn", "Logloss"), "minimize"),
     ],
 )
-def test_every_round_is_a_step_with_the_score_that_the_library_shows(arguments, of) -> None:
+def test_every_round_is_a_step_with_the_score_that_the_library_shows(arguments, of, direction) -> None:
     curves = []
 
     def objective(trial):
         curves.append(trained(trial, **arguments).get_evals_result()[of[0]][of[1]])
         return curves[0][-1]
 
-    assert run(objective).trials[0].intermediate_values == dict(enumerate(curves[0], start=1))
+    (trial,) = run(objective, direction=direction).trials
+    assert trial.intermediate_values == dict(enumerate(curves[0], start=1))
 
 
-def test_of_several_validation_sets_the_first_counts_unless_another_is_named() -> None:
+def told(call) -> str:
+    """The error that a call ends in: some versions wrap ours in CatBoostError, others in SystemError."""
+    with pytest.raises(Exception) as caught:
+        call()
+    text = "".join(traceback.format_exception(caught.value))
+    assert "InvalidInput" in text
+    return text
+
+
+def test_of_several_validation_sets_one_is_named() -> None:
     two = [(ROWS[200:250], LABELS[200:250]), (ROWS[250:], LABELS[250:])]
-    for arguments, name in (({}, "validation_0"), ({"data": "validation_1"}, "validation_1")):
-        curves = []
+    assert "'validation_0', 'validation_1': name the one" in told(lambda: trained(asked(), eval_set=two))
+    curves = []
 
-        def objective(trial, arguments=arguments, name=name, curves=curves):
-            curves.append(trained(trial, eval_set=two, **arguments).get_evals_result()[name]["Logloss"])
-            return 0.0
+    def objective(trial):
+        curves.append(trained(trial, eval_set=two, data="validation_1").get_evals_result()["validation_1"]["Logloss"])
+        return 0.0
 
-        (trial,) = run(lambda trial: objective(trial)).trials
-        assert list(trial.intermediate_values.values()) == curves[0]
+    (trial,) = run(objective).trials
+    assert list(trial.intermediate_values.values()) == curves[0]
+
+
+@pytest.mark.parametrize("eval_metric", ["PRAUC", "Recall"])  # scored after and before the loss
+def test_beside_an_eval_metric_one_is_named(eval_metric: str) -> None:
+    text = told(lambda: trained(asked(), settings={"eval_metric": eval_metric}, metric=None))
+    assert f"'{eval_metric}'" in text and "'Logloss'" in text and "name the one" in text
+
+
+@pytest.mark.parametrize(("metric", "direction"), [("AUC", "minimize"), ("Logloss", "maximize")])
+def test_a_study_that_looks_for_the_wrong_end_of_a_metric_is_told(metric, direction) -> None:
+    text = told(lambda: trained(asked(direction=direction), metric=metric))
+    assert f"values of {metric!r} are better, but the study {direction}s 'value'" in text
+
+
+@pytest.mark.filterwarnings("ignore:Failed to import numba")
+def test_metrics_with_parameters_and_those_of_the_user_have_a_direction_or_none() -> None:
+    class Mine:
+        """Named as no metric of CatBoost is."""
+
+        def is_max_optimal(self):
+            return True
+
+        def evaluate(self, approxes, target, weight):
+            return float(np.mean((np.asarray(approxes[0]) > 0) == np.asarray(target))), 1.0
+
+        def get_final_error(self, error, weight):
+            return error
+
+    for direction in ("minimize", "maximize"):
+        trial = asked(direction=direction)
+        trained(trial, settings={"eval_metric": Mine()}, rounds=3, metric="Mine")
+        assert trial.last_report.step == 3
+    settings = {"custom_metric": ["F:beta=2"]}
+    assert "larger values of 'F:beta=2'" in told(lambda: trained(asked(), settings=settings, metric="F:beta=2"))
 
 
 def test_a_stop_ends_the_training_gently_and_keeps_the_model() -> None:
@@ -125,11 +168,7 @@ def test_a_trial_that_has_left_ends_its_other_trainings_too() -> None:
     ],
 )
 def test_what_is_not_there_is_named_with_what_is(arguments, words) -> None:
-    # Some versions wrap the error in CatBoostError, others in SystemError.
-    with pytest.raises(Exception) as caught:
-        trained(asked(), **arguments)
-    told = "".join(traceback.format_exception(caught.value))
-    assert "InvalidInput" in told and words in told
+    assert words in told(lambda: trained(asked(), **arguments))
 
 
 def test_the_rounds_between_reports_are_checked_at_once() -> None:

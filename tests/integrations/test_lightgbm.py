@@ -20,7 +20,7 @@ def sets():
     return train, train.create_valid(ROWS[200:], LABELS[200:])
 
 
-def trained(trial, *more, rounds=20, init_model=None, **arguments):
+def trained(trial, *more, rounds=20, init_model=None, metric="binary_logloss", **arguments):
     """A model, and the curves of its scores."""
     train, valid = sets()
     scores = {}
@@ -31,7 +31,7 @@ def trained(trial, *more, rounds=20, init_model=None, **arguments):
         valid_sets=[train, valid],
         valid_names=["training", "valid"],
         init_model=init_model,
-        callbacks=[TrialCallback(trial, **arguments), lightgbm.record_evaluation(scores), *more],
+        callbacks=[TrialCallback(trial, metric, **arguments), lightgbm.record_evaluation(scores), *more],
     )
     return model, scores
 
@@ -49,28 +49,40 @@ def test_every_round_is_a_step_with_the_score_that_the_library_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "of"),
+    ("arguments", "of", "direction"),
     [
-        ({}, ("valid", "auc")),
-        ({"data": "training"}, ("training", "auc")),
-        ({"metric": "binary_logloss", "data": "training"}, ("training", "binary_logloss")),
+        ({"metric": "auc"}, ("valid", "auc"), "maximize"),
+        ({"metric": "auc", "data": "training"}, ("training", "auc"), "maximize"),
+        ({"data": "training"}, ("training", "binary_logloss"), "minimize"),
     ],
 )
-def test_the_first_metric_of_the_validation_set_counts_unless_another_is_named(arguments, of) -> None:
+def test_the_metric_of_the_validation_set_counts_unless_another_is_named(arguments, of, direction) -> None:
     curves = []
 
     def objective(trial):
         curves.append(trained(trial, **arguments)[1][of[0]][of[1]])
         return curves[0][-1]
 
-    assert list(run(objective).trials[0].intermediate_values.values()) == curves[0]
+    (trial,) = run(objective, direction=direction).trials
+    assert list(trial.intermediate_values.values()) == curves[0]
+
+
+def test_one_metric_of_one_validation_set_need_not_be_named() -> None:
+    def objective(trial):
+        train, valid = sets()
+        settings = {**SETTINGS, "metric": "auc", **trial.params}
+        model = lightgbm.train(settings, train, 5, [train, valid], callbacks=[TrialCallback(trial)])
+        return model.best_score["valid_1"]["auc"]
+
+    (trial,) = run(objective, direction="maximize").trials
+    assert trial.value == trial.intermediate_values[5]
 
 
 def test_a_stop_ends_the_training_gently_and_keeps_the_model() -> None:
     models = []
 
     def objective(trial):
-        model, scores = trained(trial)
+        model, scores = trained(trial, metric="auc")
         assert len(scores["valid"]["auc"]) == 7  # the last round is recorded too
         models.append(model)
         return 99.0  # does not count: the trial left with what it reported
@@ -167,12 +179,58 @@ def test_a_trial_that_has_left_ends_its_other_trainings_too() -> None:
         ({"metric": "acu"}, "did you mean 'auc'"),
         ({"data": "vaild"}, "did you mean 'valid'"),
         ({"metric": "rmse", "data": "training"}, "auc, binary_logloss"),
+        ({"metric": None}, "'auc', 'binary_logloss': name the one"),
         ({"every": 0}, "whole number above 0"),
     ],
 )
 def test_what_is_not_there_is_named_with_what_is(arguments, words) -> None:
     with pytest.raises(InvalidInput, match=words):
         trained(asked(), **arguments)
+
+
+@pytest.mark.parametrize(("metric", "direction"), [("auc", "minimize"), ("binary_logloss", "maximize")])
+def test_a_study_that_looks_for_the_wrong_end_of_a_metric_is_told(metric, direction) -> None:
+    with pytest.raises(InvalidInput, match=f"are better, but the study {direction}s 'value'"):
+        trained(asked(direction=direction), metric=metric)
+    with pytest.raises(InvalidInput, match=f"values of {metric!r}"):
+        lightgbm.cv(
+            {**SETTINGS, "metric": metric},
+            sets()[0],
+            2,
+            nfold=2,
+            callbacks=[TrialCallback(asked(direction=direction))],
+        )
+
+
+def test_the_direction_of_a_metric_of_the_user_is_what_the_user_says() -> None:
+    def share(predictions, rows):
+        return "share", float(((predictions > 0.5) == rows.get_label()).mean()), True
+
+    def objective(trial):
+        train, valid = sets()
+        settings = {**SETTINGS, "metric": "None", **trial.params}
+        callbacks = [TrialCallback(trial)]
+        return lightgbm.train(settings, train, 3, [valid], feval=share, callbacks=callbacks).best_score["valid_0"][
+            "share"
+        ]
+
+    (trial,) = run(objective, direction="maximize").trials
+    assert trial.last_step == 3
+    with pytest.raises(InvalidInput, match="larger values of 'share'"):
+        objective(asked(direction="minimize"))
+
+
+@pytest.mark.filterwarnings("error:trial")  # of a step that is reported twice
+def test_of_folds_one_by_one_the_first_reports() -> None:
+    curves = []
+
+    def objective(trial):
+        curves.extend(trained(trial, rounds=rounds)[1]["valid"]["binary_logloss"] for rounds in (5, 8, 3))
+        return 0.0
+
+    (trial,) = run(objective).trials
+    assert [len(curve) for curve in curves] == [5, 8, 3]
+    assert list(trial.intermediate_values.values()) == curves[0]
 
 
 def test_without_a_validation_set_it_says_so() -> None:

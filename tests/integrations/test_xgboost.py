@@ -11,14 +11,14 @@ from kilter.core.errors import InvalidInput
 
 xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install 'kilter[xgboost]'")
 
-from kilter.integrations.xgboost import MODEL, TrialCallback, resumed, save  # noqa: E402
+from kilter.integrations.xgboost import MAXIMIZED, MINIMIZED, MODEL, TrialCallback, resumed, save  # noqa: E402
 
 SETTINGS = {"objective": "binary:logistic", "eval_metric": ["auc", "logloss"], "nthread": 1, "seed": 0}
 TRAIN = xgboost.DMatrix(ROWS[:200], LABELS[:200])
 VALID = xgboost.DMatrix(ROWS[200:], LABELS[200:])
 
 
-def trained(trial, *more, rounds=20, earlier=None, **arguments):
+def trained(trial, *more, rounds=20, earlier=None, metric="logloss", **arguments):
     """A model, and the curves of its scores."""
     scores = {}
     model = xgboost.train(
@@ -29,35 +29,36 @@ def trained(trial, *more, rounds=20, earlier=None, **arguments):
         evals_result=scores,
         xgb_model=earlier,
         verbose_eval=False,
-        callbacks=[TrialCallback(trial, **arguments), *more],
+        callbacks=[TrialCallback(trial, metric, **arguments), *more],
     )
     return model, scores
 
 
 @pytest.mark.parametrize(
-    ("arguments", "of"),
+    ("arguments", "of", "direction"),
     [
-        ({}, ("valid", "auc")),
-        ({"metric": "logloss"}, ("valid", "logloss")),
-        ({"data": "train"}, ("train", "auc")),
-        ({"metric": "logloss", "data": "train"}, ("train", "logloss")),
+        ({"metric": "auc"}, ("valid", "auc"), "maximize"),
+        ({"metric": "logloss"}, ("valid", "logloss"), "minimize"),
+        ({"metric": "auc", "data": "train"}, ("train", "auc"), "maximize"),
+        ({"metric": "logloss", "data": "train"}, ("train", "logloss"), "minimize"),
     ],
 )
-def test_every_round_is_a_step_with_the_score_that_the_library_shows(arguments, of) -> None:
+def test_every_round_is_a_step_with_the_score_that_the_library_shows(arguments, of, direction) -> None:
     curves = []
 
     def objective(trial):
         curves.append(trained(trial, **arguments)[1][of[0]][of[1]])
         return curves[0][-1]
 
-    assert run(objective).trials[0].intermediate_values == dict(enumerate(curves[0], start=1))
+    (trial,) = run(objective, direction=direction).trials
+    assert trial.intermediate_values == dict(enumerate(curves[0], start=1))
 
 
 def test_a_stop_ends_the_training_gently_and_keeps_the_model() -> None:
     models = []
 
     def objective(trial):
-        models.append(trained(trial)[0])
+        models.append(trained(trial, metric="auc")[0])
         return 99.0  # does not count: the trial left with what it reported
 
     (trial,) = run(objective, StopsAt(7), direction="maximize").trials
@@ -134,12 +135,60 @@ def test_a_trial_that_has_left_ends_its_other_trainings_too() -> None:
         ({"metric": "acu"}, "did you mean 'auc'"),
         ({"data": "vaild"}, "did you mean 'valid'"),
         ({"metric": "rmse", "data": "train"}, "auc, logloss"),
+        ({"metric": None}, "'auc', 'logloss': name the one"),
         ({"every": 1.5}, "whole number above 0"),
     ],
 )
 def test_what_is_not_there_is_named_with_what_is(arguments, words) -> None:
     with pytest.raises(InvalidInput, match=words):
         trained(asked(), **arguments)
+
+
+@pytest.mark.parametrize(("metric", "direction"), [("auc", "minimize"), ("logloss", "maximize")])
+def test_a_study_that_looks_for_the_wrong_end_of_a_metric_is_told(metric, direction) -> None:
+    with pytest.raises(InvalidInput, match=f"are better, but the study {direction}s 'value'"):
+        trained(asked(direction=direction), metric=metric)
+
+
+def test_xgboost_stops_early_at_the_same_end_of_each_metric() -> None:
+    """Its own names and their directions are written down here; it tells the second where it stops early."""
+    judged = {}
+    for name in MAXIMIZED | MINIMIZED:
+        early = xgboost.callback.EarlyStopping(rounds=1)
+        booster = xgboost.Booster(SETTINGS, [TRAIN])
+        for value in (0.0, 1.0):
+            early.starting_round = 0
+            early.after_iteration(booster, int(value), {"valid": {name: [value]}})
+        judged[name] = booster.attr("best_iteration") == "1"
+    assert judged == {name: name in MAXIMIZED for name in judged}
+
+
+def test_of_the_sets_of_the_scikit_learn_classes_one_is_named() -> None:
+    two = [(ROWS[:200], LABELS[:200]), (ROWS[200:], LABELS[200:])]  # the first is the training's own, unnamed
+
+    def fit(trial, **arguments):
+        model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1, callbacks=[TrialCallback(trial, **arguments)])
+        return model.fit(ROWS[:200], LABELS[:200], eval_set=two, verbose=False).evals_result()
+
+    with pytest.raises(InvalidInput, match="'validation_0', 'validation_1': name the one"):
+        fit(asked())
+    trial = asked()
+    assert fit(trial, data="validation_1")["validation_1"]["logloss"][-1] == trial.last_report.metrics["value"]
+
+
+def test_a_cloned_estimator_still_speaks_for_the_trial() -> None:
+    base = pytest.importorskip("sklearn.base")
+    models = []
+
+    def objective(trial):
+        first = xgboost.XGBClassifier(n_estimators=20, n_jobs=1, callbacks=[TrialCallback(trial)])
+        for model in (base.clone(first), base.clone(first)):
+            model.fit(ROWS[:200], LABELS[:200], eval_set=[(ROWS[200:], LABELS[200:])], verbose=False)
+            models.append(model.get_booster().num_boosted_rounds())
+        return 0.0
+
+    assert run(objective, StopsAt(4)).trials[0].state.name == "PRUNED"
+    assert models == [4, 1]
 
 
 def test_without_a_validation_set_it_says_so() -> None:

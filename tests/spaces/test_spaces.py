@@ -20,11 +20,14 @@ from kilter.spaces.lookup import ESTIMATORS
 WHERE = {
     "CatBoostClassifier": "catboost",
     "CatBoostRegressor": "catboost",
+    "ExtraTreesClassifier": "sklearn.ensemble",
+    "ExtraTreesRegressor": "sklearn.ensemble",
     "HistGradientBoostingClassifier": "sklearn.ensemble",
     "HistGradientBoostingRegressor": "sklearn.ensemble",
     "KNeighborsClassifier": "sklearn.neighbors",
     "KNeighborsRegressor": "sklearn.neighbors",
     "LGBMClassifier": "lightgbm",
+    "LGBMRanker": "lightgbm",
     "LGBMRegressor": "lightgbm",
     "LogisticRegression": "sklearn.linear_model",
     "MLPClassifier": "sklearn.neural_network",
@@ -34,15 +37,21 @@ WHERE = {
     "SVC": "sklearn.svm",
     "SVR": "sklearn.svm",
     "XGBClassifier": "xgboost",
+    "XGBRanker": "xgboost",
     "XGBRegressor": "xgboost",
 }
 FEW = {"HistGradient": "max_iter", "LGBM": "n_estimators", "XGB": "n_estimators", "CatBoost": "iterations"}
-FEW |= {"RandomForest": "n_estimators", "MLP": "max_iter"}
+FEW |= {"RandomForest": "n_estimators", "ExtraTrees": "n_estimators", "MLP": "max_iter"}
 """What to set low: a few rounds, trees or epochs are enough to see whether a configuration works."""
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 12))
 TARGETS = ROWS[:, 0] + ROWS[:, 1] ** 2 + 0.5 * RNG.normal(size=60)
+QUERIES = {
+    "LGBMRanker": {"group": [20, 20, 20]},
+    "XGBRanker": {"group": [20, 20, 20]},
+}
+"""What a ranker is told beside rows and labels: which rows belong together."""
 MEDIAN = np.median(TARGETS)
 LABELS = (TARGETS > MEDIAN).astype(int)
 
@@ -81,7 +90,7 @@ def fitted(kind: Any, settings: dict[str, Any]) -> Any:
     target = TARGETS if kind.__name__.endswith(("Regressor", "SVR")) else LABELS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of training that has not converged, and of columns without names
-        return kind(**{**constants(kind), **settings}).fit(ROWS, target)
+        return kind(**{**constants(kind), **settings}).fit(ROWS, target, **QUERIES.get(kind.__name__, {}))
 
 
 def predictions(kind: Any, settings: dict[str, Any]) -> np.ndarray:
@@ -109,7 +118,7 @@ def test_the_defaults_are_those_that_the_library_states(name: str) -> None:
     for key, parameter in spaces.space_for(name).items():
         if key not in unstated:
             assert parameter.default == stated[key] and type(parameter.default) is type(stated[key]), key
-    by_none = {"RandomForest": {"max_samples"}, "LogisticReg": {"class_weight"}}
+    by_none = {"RandomForest": {"max_samples"}, "ExtraTrees": {"max_samples"}, "LogisticReg": {"class_weight"}}
     if not name.startswith(("XGB", "CatBoost")):  # theirs are inside, see the next test
         assert unstated == next((keys for start, keys in by_none.items() if name.startswith(start)), set())
 
@@ -163,16 +172,56 @@ def test_a_space_is_made_anew_by_each_call() -> None:
 
 
 def test_the_task_is_one_that_there_is() -> None:
-    for make in (spaces.svm, spaces.random_forest):
+    for make in (spaces.svm, spaces.random_forest, spaces.extra_trees):
         with pytest.raises(UnknownName, match="did you mean 'regression'"):
             make("regresion")
 
 
 def test_a_space_is_found_by_instance_class_subclass_and_name() -> None:
-    kind = type("SVC", (), {})  # only its name counts, as nothing is imported
+    kind = type("SVC", (), {"__module__": "library"})  # only its name counts, as nothing is imported
     assert spaces.space_for(kind()) == spaces.space_for(kind) == spaces.space_for("SVC") == spaces.svm()
     assert spaces.space_for(type("Mine", (kind,), {})) == spaces.svm()
     assert "epsilon" in spaces.space_for("SVR") and "criterion" not in spaces.space_for("RandomForestRegressor")
+
+
+def test_what_a_library_makes_of_its_own_classes_is_another_method() -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    with pytest.raises(UnknownName, match="no ready-made space for 'LogisticRegressionCV'"):
+        spaces.space_for(linear.LogisticRegressionCV)
+    with pytest.raises(UnknownName, match="no ready-made space for 'XGBRFClassifier'"):
+        spaces.space_for(pytest.importorskip("xgboost").XGBRFClassifier())
+
+
+@every_estimator
+def test_a_bare_estimator_has_the_space_of_its_class(name: str) -> None:
+    kind = estimator_class(name)
+    assert spaces.space_for(kind()) == spaces.space_for(kind) == spaces.space_for(name)
+
+
+def test_an_estimator_keeps_its_settings_as_defaults_where_the_ranges_allow_them() -> None:
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    forest = ensemble.RandomForestClassifier(n_estimators=7, max_features=0.5, min_samples_leaf=4, criterion="log_loss")
+    space = spaces.space_for(forest)
+    assert space.keys() == spaces.random_forest().keys()
+    assert defaults(space) == {**defaults(spaces.random_forest()), "max_features": 0.5, "min_samples_leaf": 4}
+
+
+def test_the_parts_of_an_estimator_have_their_spaces() -> None:
+    compose = pytest.importorskip("sklearn.compose")
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    svm = estimator_class("SVR")
+    steps = pipeline.make_pipeline(preprocessing.StandardScaler(), svm(C=3.0))
+    both = ensemble.VotingRegressor([("a", steps), ("b", estimator_class("RandomForestRegressor")())])
+    whole = compose.TransformedTargetRegressor(both)
+    space = spaces.space_for(whole)
+    assert space["regressor__a__svr__C"] == Float(1e-3, 1e3, log=True, default=3.0)
+    assert space["regressor__b__max_samples"].conditions == (Condition("regressor__b__bootstrap", (True,)),)
+    assert len(space) == len(spaces.svm("regression")) + len(spaces.random_forest("regression"))
+    whole.set_params(**defaults(space)).fit(ROWS, TARGETS)
+    with pytest.raises(UnknownName, match="no ready-made space for 'Pipeline'"):
+        spaces.space_for(steps[:1])
 
 
 def test_an_unknown_estimator_is_answered_with_the_nearest() -> None:

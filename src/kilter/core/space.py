@@ -268,6 +268,29 @@ class Space:
                 raise SpaceChanged(f"the parameter {name!r} cannot change so in a running study: {error}") from None
         return self._with(joined, self.forbidden)
 
+    def met(self, name: str, parameter: Parameter, before: Config) -> Parameter:
+        """The parameter in the branch that a define-by-run trial met it in: the options that were chosen before it.
+
+        Where it is known under other options of a choice, it is taken not to depend on that choice: `extended` then
+        drops the condition (docs/decisions/0007).
+
+        >>> space = Space({"model": Choice(["svm", "net", "trees"])})
+        >>> space = space.extended({"C": space.met("C", Float(0, 1), {"model": "svm"})})
+        >>> space["C"]
+        Float(0.0, 1.0).when({'model': ['svm']})
+        >>> space.extended({"C": space.met("C", Float(0, 1), {"model": "net"})})["C"]
+        Float(0.0, 1.0)
+        """
+        known = {c.parent: c.values for c in self[name].conditions} if name in self else None
+        branch = [
+            Condition(other, (value,))
+            for other, value in before.items()
+            if other != name
+            and isinstance(self.parameters.get(other), (Choice, Boolean))
+            and (known is None or any(same(value, v) for v in known.get(other, ())))
+        ]
+        return parameter.under(tuple(branch))
+
     @classmethod
     def _with(cls, parameters: Mapping[str, Parameter], clauses: Iterable[Mapping[str, Sequence[Plain]]]) -> Space:
         """A space whose forbidden clauses are plain already."""

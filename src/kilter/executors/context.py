@@ -21,8 +21,8 @@ from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, TrialPruned, UnusableResult
 from kilter.core.events import Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
-from kilter.core.parameter import UNSET, Boolean, Choice, Condition, Float, Int, Parameter, Plain
-from kilter.core.problem import Problem
+from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain
+from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
 from kilter.executors import checkpoint
@@ -70,6 +70,10 @@ class Trial:
     def __repr__(self) -> str:
         return f"Trial(number={self.number}, params={self.params!r})"
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trial:
+        """Itself: a callback that is cloned with its estimator goes on speaking for this attempt."""
+        return self
+
     @property
     def params(self) -> dict[str, Any]:
         """The configuration as Python values."""
@@ -79,6 +83,11 @@ class Trial:
     def distributions(self) -> dict[str, Parameter]:
         """The parameters of the configuration."""
         return {name: self._space[name] for name in self._values}
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the study wants of the metrics, each with its name and direction."""
+        return self._problem.objectives
 
     @property
     def config(self) -> dict[str, Plain]:
@@ -180,14 +189,8 @@ class Trial:
         return value
 
     def _extend(self, name: str, parameter: Parameter) -> None:
-        """Note the parameter with the branch that it was met in: the options that were chosen before it."""
-        decided = [other for other in self._config if other != name]
-        branch = tuple(
-            Condition(other, (self._config[other],))
-            for other in decided
-            if isinstance(self._space.parameters.get(other), (Choice, Boolean))
-        )
-        met = parameter.under(branch)
+        """Note the parameter with the branch that it was met in."""
+        met = self._space.met(name, parameter, self._config)
         self._space = self._space.extended({name: met})  # raises where it contradicts what is known
         self.extensions[name] = met.to_json()
 

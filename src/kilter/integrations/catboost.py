@@ -2,7 +2,7 @@
 
     def objective(trial):
         model = catboost.CatBoostClassifier(**trial.params, eval_metric="AUC", verbose=0)
-        model.fit(train, eval_set=valid, callbacks=[TrialCallback(trial)])
+        model.fit(train, eval_set=valid, callbacks=[TrialCallback(trial, "AUC")])
         return model.get_evals_result()["validation"]["AUC"][-1]
 
     kilter.tune(objective, kilter.spaces.catboost(), maximize="auc", scheduler="median", n_trials=100)
@@ -23,7 +23,8 @@ from kilter.integrations.rounds import Rounds
 from kilter.trial import Trial
 
 with needed("catboost", "kilter.integrations.catboost"):
-    import catboost  # noqa: F401  # CatBoost asks for no class of its own, but who lacks it should hear so here
+    import catboost
+    from catboost.core import is_maximizable_metric, is_minimizable_metric
 
 SNAPSHOT = "catboost.snapshot"
 """CatBoost's own file in a trial's checkpoint directory."""
@@ -33,16 +34,19 @@ class TrialCallback:
     """Reports a score to the trial after every so many rounds, and ends the training where the scheduler says so.
 
     `metric` is a name as CatBoost prints it ("AUC", "Logloss"), `data` the name of a set that is scored ("validation",
-    or "validation_0" and so on where there are several). Left out they are the first metric of the first set that is
-    not "learn". It must be what the objective returns, or the two cannot be compared. Several metrics are reported as a
-    dict, for objectives of those names. Rounds that a `metric_period` leaves out are not reported.
+    or "validation_0" and so on where there are several). They may be left out where one metric of one such set is
+    scored; beside an `eval_metric` CatBoost scores the loss. It must be what the objective returns, or the two cannot
+    be compared. Several metrics are reported as a dict, for objectives of those names. Rounds that a `metric_period`
+    leaves out are not reported.
 
     The step is the number of rounds of this training; of those that began with a `snapshot`, of all together. A
     training that ends so returns as usual, and the trial counts by its last report whatever the objective returns.
     CatBoost keeps the rounds up to the best one by itself; give `use_best_model=False` to keep all.
+    Of several trainings in one trial the first reports; once the trial leaves, the others end after a round.
 
-    Raises InvalidInput, with the names that there are, for a metric or data set that is not scored; CatBoost wraps it
-    in an error of its own, which has that text in its message or its cause.
+    Raises InvalidInput, with the names that there are, for a metric or data set that is not scored or is one of
+    several, and where CatBoost takes larger values of the metric for better but the study minimizes, or the reverse.
+    CatBoost wraps it in an error of its own, which has that text in its message or its cause.
 
     >>> import kilter, catboost, numpy
     >>> rows = numpy.arange(200.0).reshape(100, 2) % 7
@@ -72,7 +76,17 @@ class TrialCallback:
         if not is_scored:  # the last score is that of an earlier round
             return not self._rounds.trial.has_left
         scores = {data: {metric: values[-1] for metric, values in of.items()} for data, of in info.metrics.items()}
-        return not self._rounds.leaves(info.iteration, scores)
+        return not self._rounds.leaves(info.iteration, scores, _maximizes)
+
+
+def _maximizes(metric: str) -> bool | None:
+    """Whether larger values are better; None for a metric that is not CatBoost's own."""
+    for name in (metric, metric.partition(":")[0]):  # some parameters are refused where the loss is not known
+        try:
+            return True if is_maximizable_metric(name) else False if is_minimizable_metric(name) else None
+        except catboost.CatBoostError:
+            continue
+    return None
 
 
 def snapshot(trial: Trial) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kilter.core.errors import needed
-from kilter.integrations.rounds import Rounds
+from kilter.integrations.rounds import Maximizes, Rounds, Scores
 from kilter.trial import Trial
 
 with needed("lightgbm", "kilter.integrations.lightgbm"):
@@ -37,14 +37,16 @@ class TrialCallback:
     """Reports a score to the trial after every so many rounds, and ends the training where the scheduler says so.
 
     `metric` is a name as LightGBM prints it ("auc", "binary_logloss", or what `feval` returns), `data` the name of a
-    validation set ("valid_0"; "valid" in `lightgbm.cv`). Left out they are the first metric of the first set that is
-    not the training set. It must be what the objective returns, or the two cannot be compared. Several metrics are
-    reported as a dict, for objectives of those names. In `lightgbm.cv` the mean over the folds is reported.
+    validation set ("valid_0"; "valid" in `lightgbm.cv`). They may be left out where one metric of one validation set
+    is scored. It must be what the objective returns, or the two cannot be compared. Several metrics are reported as a
+    dict, for objectives of those names. In `lightgbm.cv` the mean over the folds is reported.
 
     The step is the number of rounds of the model, those of an `init_model` included. A training that ends so returns
     as usual, with all the rounds that it has, and the trial counts by its last report whatever the objective returns.
+    Of several trainings in one trial the first reports; once the trial leaves, the others end after a round.
 
-    Raises InvalidInput, with the names that there are, for a metric or data set that is not scored.
+    Raises InvalidInput, with the names that there are, for a metric or data set that is not scored or is one of
+    several, and where LightGBM takes larger values of the metric for better but the study minimizes, or the reverse.
 
     >>> import kilter, numpy
     >>> rows = numpy.arange(200.0).reshape(100, 2) % 7
@@ -69,7 +71,8 @@ class TrialCallback:
 
     def __call__(self, env: Any) -> None:
         """Called by LightGBM after a round; raises EarlyStopException, by which LightGBM's own callbacks end it."""
-        if self._rounds.leaves(env.iteration + 1, _scores(env.evaluation_result_list or [])):
+        results = [tuple(result) for result in env.evaluation_result_list or []]
+        if self._rounds.leaves(env.iteration + 1, *_scores(results)):
             raise lightgbm.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
 
 
@@ -87,18 +90,20 @@ def resumed(trial: Trial) -> lightgbm.Booster | None:
 
     Give it to the training as `init_model`, and ask for `model.current_iteration()` rounds less. Where no chance is
     involved the result is that of one training without a break: that is, without bagging, feature_fraction, extra_trees
-    and dart, whose random numbers begin anew.
+    and dart, whose random numbers begin anew: give these a seed for each attempt, such as `"seed": trial.attempt`, or
+    they draw the same rows and columns again, which makes a worse model than one training.
     """
     path = os.path.join(trial.checkpoint_dir, MODEL)
     return lightgbm.Booster(model_file=path) if os.path.exists(path) else None
 
 
-def _scores(results: list[Any]) -> dict[str, dict[str, float]]:
+def _scores(results: list[tuple[Any, ...]]) -> tuple[Scores, Maximizes]:
     """What LightGBM scored; before 4.7 the names that `cv` gives are "cv_agg" and "valid auc"."""
     scores: dict[str, dict[str, float]] = {}
-    for result in results:
-        data, metric, value = tuple(result)[:3]
+    maximized: dict[str, bool] = {}
+    for data, metric, value, is_maximized, *_ in results:
         if data == "cv_agg":
             data, metric = metric.split(" ", 1)
         scores.setdefault(data, {})[metric] = value
-    return scores
+        maximized[metric] = bool(is_maximized)
+    return scores, maximized.get

@@ -9,11 +9,12 @@ trial of a study is the estimator as it comes, the score to beat. No library is 
 """
 
 from kilter.spaces.boosting import catboost, hist_gradient_boosting, lightgbm, xgboost
-from kilter.spaces.estimators import k_neighbors, logistic_regression, mlp, random_forest, svm
+from kilter.spaces.estimators import extra_trees, k_neighbors, logistic_regression, mlp, random_forest, svm
 from kilter.spaces.lookup import prefixed, space_for
 
 __all__ = [
     "catboost",
+    "extra_trees",
     "hist_gradient_boosting",
     "k_neighbors",
     "lightgbm",

@@ -36,7 +36,7 @@ def hist_gradient_boosting() -> dict[str, Parameter]:
 
 
 def lightgbm() -> dict[str, Parameter]:
-    """For LGBMClassifier and LGBMRegressor, and for `lightgbm.train`, which knows the same names.
+    """For LGBMClassifier, LGBMRegressor and LGBMRanker, and for `lightgbm.train`, which knows the same names.
 
     `subsample` does nothing in LightGBM unless `subsample_freq` is above zero, so it is active only then.
 
@@ -57,7 +57,7 @@ def lightgbm() -> dict[str, Parameter]:
 
 
 def xgboost() -> dict[str, Parameter]:
-    """For XGBClassifier and XGBRegressor, and but for `n_estimators` for `xgboost.train`, which knows the same names.
+    """For XGBClassifier, XGBRegressor and XGBRanker, and but for `n_estimators` for `xgboost.train`, of the same names.
 
     The defaults are those of the library itself: those of its scikit-learn classes are None, which means the same.
 

@@ -1,4 +1,4 @@
-"""The space of a given estimator, and spaces for a step of a pipeline."""
+"""The space of a given estimator or of the parts of one, and spaces for a step of a pipeline."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kilter.core.errors import UnknownName
+from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.parameter import Condition, Parameter
 from kilter.core.space import Space
 from kilter.spaces.boosting import catboost, hist_gradient_boosting, lightgbm, xgboost
-from kilter.spaces.estimators import k_neighbors, logistic_regression, mlp, random_forest, svm
+from kilter.spaces.estimators import extra_trees, k_neighbors, logistic_regression, mlp, random_forest, svm
 
 ESTIMATORS: dict[str, Callable[[], dict[str, Parameter]]] = {
     "CatBoostClassifier": catboost,
     "CatBoostRegressor": catboost,
+    "ExtraTreesClassifier": extra_trees,
+    "ExtraTreesRegressor": lambda: extra_trees("regression"),
     "HistGradientBoostingClassifier": hist_gradient_boosting,
     "HistGradientBoostingRegressor": hist_gradient_boosting,
     "KNeighborsClassifier": k_neighbors,
     "KNeighborsRegressor": k_neighbors,
     "LGBMClassifier": lightgbm,
+    "LGBMRanker": lightgbm,
     "LGBMRegressor": lightgbm,
     "LogisticRegression": logistic_regression,
     "MLPClassifier": mlp,
@@ -29,32 +32,68 @@ ESTIMATORS: dict[str, Callable[[], dict[str, Parameter]]] = {
     "SVC": svm,
     "SVR": lambda: svm("regression"),
     "XGBClassifier": xgboost,
+    "XGBRanker": xgboost,
     "XGBRegressor": xgboost,
 }
 """The class of an estimator, by name, so that no library need be imported -> what makes its space."""
 
 
 def space_for(estimator: Any) -> dict[str, Parameter]:
-    """The ready-made space for an estimator, its class, or the name of its class; a subclass has its parent's.
+    """The ready-made space for an estimator, its class, or the name of its class; a subclass of yours has its parent's.
 
-    The defaults are those of the library, also where this estimator has other settings. Raises UnknownName, with the
-    nearest known name, for one that there is no space for.
+    For a class or a name the defaults are the library's. An estimator keeps its own settings as defaults, where the
+    ranges allow them, so that the first trial of a study is the estimator as it is given. A pipeline, or whatever else
+    is made of estimators, has the spaces of all parts that there are spaces for, with the names of its `get_params`.
+
+    Raises UnknownName, with the nearest known name, where there is no space.
 
     >>> list(space_for("SVC"))
-    ['C', 'kernel', 'gamma']
+    ['C', 'gamma']
     >>> space_for("RandomForrestClassifier")
     Traceback (most recent call last):
     kilter.core.errors.UnknownName: no ready-made space for 'RandomForrestClassifier': did you mean ...
     """
     if isinstance(estimator, str):
-        names = [estimator]
-    else:
-        kind = estimator if isinstance(estimator, type) else type(estimator)
-        names = [parent.__name__ for parent in kind.__mro__]
-    for name in names:
-        if name in ESTIMATORS:
-            return ESTIMATORS[name]()
-    raise UnknownName.of("ready-made space for", names[0], ESTIMATORS)
+        if estimator in ESTIMATORS:
+            return ESTIMATORS[estimator]()
+        raise UnknownName.of("ready-made space for", estimator, ESTIMATORS)
+    kind = estimator if isinstance(estimator, type) else type(estimator)
+    name = _known(kind)
+    if kind is estimator or not hasattr(estimator, "get_params"):
+        return space_for(name)
+    settings = estimator.get_params()
+    if name in ESTIMATORS:
+        return _beginning_at(settings, space_for(name))
+    parts = {part: _known(type(value)) for part, value in settings.items()}
+    space: dict[str, Parameter] = {}
+    for part, known in parts.items():
+        if known in ESTIMATORS:
+            space |= prefixed(_beginning_at(settings[part].get_params(), space_for(known)), part)
+    return space or space_for(name)
+
+
+def _known(kind: type) -> str:
+    """The name under which a class or what it was made from is known, else its own.
+
+    A library's own subclasses are other methods: XGBRFClassifier trains no rounds, LogisticRegressionCV has no C.
+    """
+    for parent in kind.__mro__:
+        is_foreign = parent.__module__.split(".")[0] != kind.__module__.split(".")[0]
+        if parent.__name__ in ESTIMATORS and (parent is kind or is_foreign):
+            return parent.__name__
+    return kind.__name__
+
+
+def _beginning_at(settings: Mapping[str, Any], space: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The space with these settings as defaults, where they are in it; None is a library's word for its own default."""
+    begun = dict(space)
+    for name in space.keys() & settings.keys():
+        if settings[name] is not None:
+            try:
+                begun[name] = replace(space[name], default=settings[name])
+            except InvalidInput:
+                continue
+    return begun
 
 
 def prefixed(space: Mapping[str, Parameter], step: str) -> dict[str, Parameter]:
@@ -62,8 +101,8 @@ def prefixed(space: Mapping[str, Parameter], step: str) -> dict[str, Parameter]:
 
     Choices with sub-spaces are written out. Raises InvalidInput for what is no space.
 
-    >>> prefixed(svm(), "clf")["clf__gamma"].conditions
-    (Condition(parent='clf__kernel', values=('rbf',)),)
+    >>> prefixed(random_forest(), "clf")["clf__max_samples"].conditions
+    (Condition(parent='clf__bootstrap', values=(True,)),)
     """
     return {
         f"{step}__{name}": replace(
