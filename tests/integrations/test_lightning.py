@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,12 +68,13 @@ class Killed(BaseException):
 class Killer(lightning.Callback):
     """Raises in the third batch of an epoch."""
 
-    def __init__(self, epoch: int | None) -> None:
+    def __init__(self, epoch: int | None, error: type[BaseException] = Killed) -> None:
         self.epoch = epoch
+        self.error = error
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if trainer.current_epoch == self.epoch and batch_idx == 2:
-            raise Killed
+            raise self.error
 
 
 def fitted(
@@ -82,7 +84,9 @@ def fitted(
     epochs: int = EPOCHS,
     schedule: str = "step",
     killed_in: int | None = None,
+    by: type[BaseException] = Killed,
     validates: bool = True,
+    goes_on: bool = True,
     **settings: Any,
 ) -> Module:
     torch.manual_seed(1)
@@ -90,7 +94,7 @@ def fitted(
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
     trainer = lightning.Trainer(
         max_epochs=epochs,
-        callbacks=[callback, Killer(killed_in)],
+        callbacks=[callback, Killer(killed_in, by)],
         accelerator="cpu",
         logger=False,
         **quiet,
@@ -99,7 +103,7 @@ def fitted(
     loaders = [torch.utils.data.DataLoader(DATA, 6, shuffle=True)]
     if validates:
         loaders.append(torch.utils.data.DataLoader(DATA, 8))
-    trainer.fit(module, *loaders, ckpt_path=callback.ckpt_path)
+    trainer.fit(module, *loaders, ckpt_path=callback.ckpt_path if goes_on else None)
     return module
 
 
@@ -236,20 +240,57 @@ def test_a_damaged_checkpoint_is_warned_of_and_the_training_starts_anew(tmp_path
     assert list(trial.reports) == [1]
 
 
+def test_a_checkpoint_that_is_not_handed_to_fit_is_warned_of(tmp_path: Path) -> None:
+    fitted(TrialCallback(Holder(tmp_path, 1)), 0.05)  # type: ignore[arg-type]
+    callback = TrialCallback(Holder(tmp_path))  # type: ignore[arg-type]
+    with pytest.warns(UserWarning, match="ckpt_path=callback.ckpt_path"):
+        fitted(callback, 0.05, epochs=1, goes_on=False)
+
+
+def test_a_second_callback_of_a_trial_is_refused(tmp_path: Path) -> None:
+    """As in a cross-validation: the second fold would go on with the weights of the first, and fit no more."""
+    trial = Holder(tmp_path)
+    TrialCallback(trial)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="has a TrialCallback already"):
+        TrialCallback(trial)  # type: ignore[arg-type]
+
+
+def test_ctrl_c_ends_the_study_and_the_trial_waits() -> None:
+    study = kilter.create_study(space=SPACE, seed=0)
+
+    def objective(trial: Any, lr: float) -> Any:
+        callback = TrialCallback(trial)
+        fitted(callback, lr, killed_in=1, by=KeyboardInterrupt)
+        return callback.value
+
+    with pytest.raises(KeyboardInterrupt):
+        study.optimize(objective, n_trials=1, progress="none")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    (trial,) = study.trials
+    assert (trial.state, list(curve(trial))) == (TrialState.WAITING, [1])
+
+
+def test_a_trainer_that_starts_processes_of_its_own_is_refused(tmp_path: Path) -> None:
+    callback = TrialCallback(Holder(tmp_path))  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="Start the processes with torchrun"):
+        fitted(callback, 0.05, strategy="ddp_spawn", devices=2)
+
+
 def test_two_processes_fit_one_module(tmp_path: Path) -> None:
-    """Under torchrun's variables, with the study on rank 0, paused at rungs."""
+    """With torchrun's variables, the study on rank 0, paused at rungs; the import of Lightning is shared by a fork."""
     script = f"""
-import os, sys
-import importlib.util
-import torch.distributed as dist
+import importlib.util, os, sys
 import kilter
-from kilter.integrations.torch import optimize_distributed
+from kilter.integrations.torch import gathered, optimize_distributed, torch
 
 spec = importlib.util.spec_from_file_location("here", {__file__!r})
 here = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(here)
-dist.init_process_group("gloo")
-rank = dist.get_rank()
+child = os.fork()
+rank = 0 if child else 1
+os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", GROUP_RANK="0")
+os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="0", TORCHELASTIC_RUN_ID="none")
+torch.distributed.init_process_group("gloo", init_method="file://{tmp_path}/meeting", rank=rank, world_size=2)
 
 def fit(trial, epochs):
     callback = here.TrialCallback(trial)
@@ -261,7 +302,8 @@ seen = []
 fidelity = kilter.Fidelity("epochs", 1, 2, 2)
 study = kilter.create_study(space=here.SPACE, scheduler="asha", seed=0, fidelity=fidelity) if rank == 0 else None
 optimize_distributed(study, lambda trial: fit(trial, int(trial.budget["epochs"])), n_trials=4, progress="none")
-print(seen)
+everything = gathered(seen)
+assert everything[0] == everything[1] != [], everything
 again = kilter.create_study(space=here.SPACE, seed=0) if rank == 0 else None
 if rank == 0:
     assert not [t for t in study.trials if t.state.name == "FAIL"], [t.failure for t in study.trials]
@@ -271,22 +313,22 @@ if rank == 0:
 optimize_distributed(again, lambda trial: fit(trial, 2), n_trials=1, progress="none")
 if rank == 0:
     assert here.curve(again.trials[0]) == here.curve(trial)
+try:
+    fit(kilter.create_study(space=here.SPACE, seed=0).ask(), 1)
+except here.InvalidInput as error:
+    assert "would run a study of its own" in str(error)
+else:
+    raise AssertionError("each process has a trial of its own")
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     path = tmp_path / "script.py"
     path.write_text(script)
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "--tee=3",
-        str(path),
-    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(path)]
     run = subprocess.run(
-        command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    seen = {line.split("[(", 1)[1] for line in run.stdout.splitlines() if "[(" in line}
-    assert len(seen) == 1

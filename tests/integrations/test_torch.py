@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import resource
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +173,7 @@ class Holder:
     """A trial as Checkpoint sees it, with a directory and nobody who judges."""
 
     def __init__(self, directory: Path) -> None:
+        directory.mkdir(exist_ok=True)
         self.checkpoint_dir = str(directory)
         self.has_left = False
         self.reports: list[tuple[Any, int]] = []
@@ -257,6 +263,25 @@ def test_every_schedule_goes_on_where_it_stood(tmp_path: Path, make: Any) -> Non
     assert rates(Holder(tmp_path), 5) + rates(Holder(tmp_path), 12) == whole
 
 
+def test_a_copy_has_milestones_and_a_warm_up_of_its_own(tmp_path: Path) -> None:
+    def rates(trial: Any, epochs: int, lr: float, milestone: int) -> list[float]:
+        optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr)
+        steps = torch.optim.lr_scheduler.MultiStepLR(optimizer, [milestone], 0.5)
+        from_zero = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr)
+        warm_up = torch.optim.lr_scheduler.LambdaLR(from_zero, lambda epoch: min(epoch / 4, 1.0))
+        checkpoint = Checkpoint(trial, a=optimizer, b=steps, c=from_zero, d=warm_up)
+        seen = []
+        for _ in checkpoint.epochs(epochs):
+            seen += [optimizer.param_groups[0]["lr"], from_zero.param_groups[0]["lr"]]
+            for part in (optimizer, steps, from_zero, warm_up):
+                part.step()
+            checkpoint.report(1.0)
+        return seen
+
+    rates(Holder(tmp_path), 2, 0.1, 3)
+    assert rates(Holder(tmp_path), 6, 0.4, 5) == pytest.approx(rates(None, 6, 0.4, 5)[4:])
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "text", "empty"])
 def test_a_damaged_file_is_warned_of_and_the_training_starts_anew(tmp_path: Path, damage: str) -> None:
     parts = construct(0.1)
@@ -324,6 +349,56 @@ def test_parts_that_do_not_fit_say_so(tmp_path: Path) -> None:
         Checkpoint(Holder(tmp_path), model=torch.nn.Linear(3, 1), optimizer=optimizer, scheduler=scheduler)
 
 
+def test_what_has_no_state_is_no_part() -> None:
+    with pytest.raises(InvalidInput, match="model=the class Linear"):
+        Checkpoint(None, model=torch.nn.Linear)
+
+
+def test_a_second_checkpoint_of_a_trial_is_refused(tmp_path: Path) -> None:
+    """As in a cross-validation: the model of the second fold would have the weights of the first, and train no more."""
+    trial = Holder(tmp_path)
+    advanced(construct(0.1), trial)
+    with pytest.raises(InvalidInput, match="has a Checkpoint already"):
+        advanced(construct(0.1), trial)
+
+
+def test_phases_go_on_exactly_whatever_is_drawn_between_them(tmp_path: Path) -> None:
+    def losses(trial: Any, epochs: int) -> list[float]:
+        torch.manual_seed(0)
+        checkpoint = Checkpoint(trial)
+        seen: list[float] = []
+        for last in (2, 4):
+            for epoch in checkpoint.epochs(min(last, epochs)):
+                seen.append(torch.rand(1).item())
+                checkpoint.report(epoch)
+            torch.rand(1)  # a new head, say
+        return seen
+
+    whole = losses(None, 4)
+    for done in (1, 2, 3):
+        assert losses(Holder(tmp_path / str(done)), done) + losses(Holder(tmp_path / str(done)), 4) == whole
+
+
+def test_where_the_disk_is_full_the_file_before_stays(tmp_path: Path) -> None:
+    model = torch.nn.Linear(300, 300)
+    checkpoint = Checkpoint(Holder(tmp_path), model=model)
+    epochs = checkpoint.epochs(2)
+    next(epochs)
+    checkpoint.report(1.0)
+    next(epochs)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        with pytest.raises(OSError, match=r"is the disk full\?"):
+            checkpoint.report(2.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [p.name for p in tmp_path.iterdir()] == [STATE]
+    assert Checkpoint(Holder(tmp_path), model=model).epoch == 1
+
+
 def test_without_a_trial_nothing_is_kept_and_the_loop_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uninterrupted: dict[int, float]
 ) -> None:
@@ -348,45 +423,81 @@ def test_distributed_needs_a_group() -> None:
             act()
 
 
-def run_ranks(tmp_path: Path, script: str, ranks: int = 2) -> list[str]:
-    """What each rank printed; fails where one of them did or hangs."""
-    path = tmp_path / "script.py"
-    path.write_text(PREAMBLE + script + "\ndist.barrier()\ndist.destroy_process_group()\n")
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(path), str(rank), str(ranks)],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(ranks)
-    ]
-    try:
-        ended = [process.communicate(timeout=120) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    for process, (_, errors) in zip(started, ended, strict=True):
-        assert process.returncode == 0, errors
-    return [out for out, _ in ended]
-
-
-PREAMBLE = """
-import pathlib, sys
+WORKER = """
+import contextlib, datetime, io, itertools, sys
 import torch, torch.distributed as dist
 import kilter
-from kilter.integrations.torch import Checkpoint, DistributedTrial, optimize_distributed
+from kilter.integrations.torch import Checkpoint, optimize_distributed
 
 torch.set_num_threads(1)
-rank, ranks = int(sys.argv[1]), int(sys.argv[2])
-meeting = (pathlib.Path(sys.path[0]) / "meeting").as_uri()
-dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=ranks)
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), timeout=datetime.timedelta(hours=1))
+for task in itertools.count():
+    script = store.get(str(task)).decode()
+    if not script:
+        break
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(script, dict(globals()))
+        dist.barrier()
+    store.set(f"{task} of {rank}", said.getvalue() + "end")
+dist.destroy_process_group()
 """
 
 
-def test_ranks_train_one_model_and_a_resumption_is_exact(tmp_path: Path) -> None:
+class Ranks:
+    """Two processes under torchrun that run one script after the other."""
+
+    def __init__(self, directory: Path) -> None:
+        self._tasks = 0
+        self._store = torch.distributed.TCPStore(
+            "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=1)
+        )
+        (directory / "worker.py").write_text(WORKER)
+        self._log = directory / "log"
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [*torchrun, str(directory / "worker.py"), str(self._store.port)],
+                cwd=directory,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdout=log,
+                stderr=log,
+            )
+
+    def run(self, script: str) -> list[str]:
+        """What each rank printed; fails where one of them did or hangs."""
+        self._store.set(str(self._tasks), script)
+        keys = [f"{self._tasks} of {rank}" for rank in range(2)]
+        self._tasks += 1
+        latest = time.monotonic() + 300  # seconds: a machine under load may take its time to start processes
+        while True:
+            try:
+                self._store.wait(keys)
+            except torch.distributed.DistStoreError:
+                if self._process.poll() is not None or time.monotonic() > latest:
+                    pytest.fail(self._log.read_text()[-5000:])
+                continue
+            return [self._store.get(key).decode().removesuffix("end") for key in keys]
+
+    def close(self) -> None:
+        """End the processes, which must not have failed by then."""
+        self._store.set(str(self._tasks), "")
+        try:
+            status = self._process.wait(60)
+        finally:
+            self._process.kill()
+        assert status == 0, self._log.read_text()[-5000:]
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
+    started = Ranks(tmp_path_factory.mktemp("ranks"))
+    yield started
+    started.close()
+
+
+def test_ranks_train_one_model_and_a_resumption_is_exact(ranks: Ranks) -> None:
     """DistributedDataParallel, with random states of each rank's own, paused at rungs and run through at once."""
     script = """
 X = torch.linspace(-1, 1, 64).reshape(32, 2)
@@ -430,12 +541,12 @@ optimize_distributed(again, objective, n_trials=1, progress="none")
 if rank == 0:
     assert dict(again.trials[0].intermediate_values) == dict(whole[0].intermediate_values)
 """
-    first, second = run_ranks(tmp_path, script)
+    first, second = ranks.run(script)
     assert first == second
     assert len(eval(first)) >= 12
 
 
-def test_a_failure_of_any_rank_is_a_failed_trial_and_the_study_goes_on(tmp_path: Path) -> None:
+def test_a_failure_of_any_rank_is_a_failed_trial_and_the_study_goes_on(ranks: Ranks) -> None:
     script = """
 class Odd(Exception):
     def __init__(self, a, b):  # cannot be unpickled
@@ -443,7 +554,8 @@ class Odd(Exception):
 
 def objective(trial):
     trial.suggest_float("x", 0, 1)
-    what = {0: 0, 1: 1, 2: "odd", 3: "both", 4: "report", 5: "calls", 6: "pruned", 7: "swallowed"}.get(trial.number)
+    whats = [0, 1, "odd", "both", "report", "calls", "pruned", "swallowed", "exit", "object"]
+    what = dict(enumerate(whats)).get(trial.number)
     try:
         if what == rank:
             raise ValueError(f"here {rank}")
@@ -459,6 +571,10 @@ def objective(trial):
             raise kilter.TrialPruned
         if what == "swallowed" and rank == 1:
             raise ValueError("swallowed")
+        if what == "exit" and rank == 1:
+            sys.exit("bad arguments")
+        if what == "object":
+            trial.suggest("activation", kilter.Choice({"none": lambda: None}))
         trial.report(0.5, 2)
     except ValueError:
         if what != "swallowed" or rank == 1:
@@ -466,11 +582,12 @@ def objective(trial):
     return 1.0
 
 study = kilter.create_study(seed=0) if rank == 0 else None
-optimize_distributed(study, objective, n_trials=9, progress="none")
+optimize_distributed(study, objective, n_trials=11, progress="none")
 if rank == 0:
     for trial in study.trials:
         print(trial.state.name, trial.failure.message if trial.failure else "-")
     assert "raised on rank 1" in study.trials[1].failure.traceback
+    assert "both 1" in study.trials[3].failure.traceback
 try:
     optimize_distributed(study, objective, n_trials=1, n_jobs=2)
 except kilter.core.errors.InvalidInput as error:
@@ -478,17 +595,19 @@ except kilter.core.errors.InvalidInput as error:
 else:
     assert rank == 1, "settings of rank 0 count"
 """
-    first, _ = run_ranks(tmp_path, script)
+    first, _ = ranks.run(script)
     states = [line.split(" ", 1) for line in first.splitlines()]
-    assert [state for state, _ in states] == ["FAIL"] * 6 + ["PRUNED", "FAIL", "COMPLETE"]
+    assert [state for state, _ in states] == ["FAIL"] * 6 + ["PRUNED", *["FAIL"] * 3, "COMPLETE"]
     said = [text for _, text in states]
     assert said[:4] == ["here 0", "here 1", "Odd: odd", "both 0"]
     assert "no number" in said[4]
     assert "rank 1 has returned" in said[5]
     assert said[7] == "swallowed"
+    assert "bad arguments" in said[8]
+    assert "cannot be sent to the other ranks" in said[9]
 
 
-def test_a_trial_that_is_over_for_the_clock_leaves_with_all_ranks(tmp_path: Path) -> None:
+def test_a_trial_that_is_over_for_the_clock_leaves_with_all_ranks(ranks: Ranks) -> None:
     script = """
 def objective(trial):
     total = torch.zeros(1)
@@ -504,10 +623,10 @@ optimize_distributed(study, objective, timeout=0.5, progress="none")
 dist.barrier()
 print("through")
 """
-    assert run_ranks(tmp_path, script) == ["through\n"] * 2
+    assert ranks.run(script) == ["through\n"] * 2
 
 
-def test_what_ends_the_study_is_raised_on_all_ranks(tmp_path: Path) -> None:
+def test_what_ends_the_study_is_raised_on_all_ranks(ranks: Ranks) -> None:
     script = """
 def objective(trial):
     raise ValueError("always")
@@ -519,4 +638,49 @@ for settings in ({"n_trials": 3, "catch": ()}, {"n_trials": 30}):
     except Exception as error:
         print(type(error).__name__)
 """
-    assert run_ranks(tmp_path, script) == ["ValueError\nStudyAborted\n"] * 2
+    assert ranks.run(script) == ["ValueError\nStudyAborted\n"] * 2
+
+
+def test_where_a_rank_is_lost_the_others_are_told_and_its_trial_waits_and_goes_on(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+import kilter
+from kilter.integrations.torch import Checkpoint, optimize_distributed, torch
+
+study = kilter.create_study(seed=0)
+rank = 1 if os.fork() == 0 else 0
+torch.distributed.init_process_group("gloo", init_method="file://{tmp_path}/meeting", rank=rank, world_size=2)
+begun = []
+
+def objective(trial):
+    trial.suggest_float("x", 0, 1)
+    checkpoint = Checkpoint(trial)
+    for epoch in checkpoint.epochs(3):
+        begun.append((trial.number, trial.attempt, epoch))
+        if begun[-1] == (1, 1, 3) and rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            checkpoint.report(epoch)
+        except Exception:  # as objectives do
+            pass
+    return checkpoint.value
+
+try:
+    optimize_distributed(study, objective, n_trials=4, progress="none")
+except ConnectionError as error:
+    print(error)
+assert [trial.state.name for trial in study.trials] == ["COMPLETE", "WAITING"], study.trials
+study.optimize(objective, n_trials=1, progress="none")
+assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE"], study.trials
+print(begun[3:])
+"""
+    (tmp_path / "script.py").write_text(script)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(tmp_path / "script.py")]
+    run = subprocess.run(
+        command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    said, begun = run.stdout.splitlines()
+    assert "waits to go on" in said
+    assert eval(begun) == [(1, 1, 1), (1, 1, 2), (1, 1, 3), (1, 2, 3)]

@@ -13,10 +13,11 @@ kilter.integrations.torch.optimize_distributed, whose trial the callback takes a
 from __future__ import annotations
 
 import os
+import signal
 import warnings
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, NoReturn
 
 from kilter.core.errors import InvalidInput, needed
 from kilter.executors.checkpoint import FILE
@@ -28,6 +29,7 @@ from kilter.integrations.torch import (
     options,
     random_state,
     set_random_state,
+    take,
     with_options,
 )
 
@@ -40,6 +42,11 @@ STATE = f"{FILE}.ckpt"
 KEY = "kilter"
 """Where the callback keeps its own state in Lightning's checkpoints."""
 
+ALONE = (
+    "TrialCallback: the Trainer has several processes, and each would run a study of its own. Start the processes with "
+    "torchrun and run the study by kilter.integrations.torch.optimize_distributed, or set devices=1"
+)
+
 
 class TrialCallback(lightning.pytorch.Callback):
     """Reports `monitor` after each epoch with a validation, and stops the Trainer where the scheduler says so.
@@ -51,8 +58,10 @@ class TrialCallback(lightning.pytorch.Callback):
     The Trainer's checkpoint is kept in that of the trial after each epoch, with the random states of Python, NumPy,
     PyTorch and CUDA. Hand `ckpt_path` to `fit`, and an attempt after a pause or a lost worker goes on as if nothing had
     happened; a fork goes on with its own learning rate and other options (see kilter.integrations.torch.Checkpoint).
+    Without it the training starts anew, which is warned of.
 
-    Raises InvalidInput for a name that was not logged.
+    Raises InvalidInput for a name that was not logged, for a second callback of a trial, and for a Trainer of several
+    processes with a trial that they do not share.
 
     >>> import kilter
     >>> study = kilter.create_study(space={"lr": kilter.Float(1e-3, 1e-1, log=True)}, seed=0)
@@ -63,6 +72,7 @@ class TrialCallback(lightning.pytorch.Callback):
 
     def __init__(self, trial: Trial | DistributedTrial, monitor: str | Sequence[str] = "val_loss") -> None:
         super().__init__()
+        take(trial, "TrialCallback")
         self.trial = trial
         self.monitor = monitor
         self.value: float | dict[str, float] | None = None
@@ -94,7 +104,15 @@ class TrialCallback(lightning.pytorch.Callback):
             return None
         return path
 
+    def __reduce__(self) -> NoReturn:
+        raise InvalidInput(ALONE)  # on its way to the processes of strategy="ddp_spawn"
+
     # -- Lightning's hooks, in the order in which it calls them ---------------------------------------------------
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Refuse a Trainer that started processes of its own: each would run the study."""
+        if trainer.world_size > 1 and not isinstance(self.trial, DistributedTrial):
+            raise InvalidInput(ALONE)
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Remember the checkpoint: Lightning gives it to the optimizers later, when they exist."""
@@ -104,6 +122,12 @@ class TrialCallback(lightning.pytorch.Callback):
         """Put back the random states, and the options that the trial gives into what the optimizers will load."""
         self._begun_with = [deepcopy(options(part)) for part in _scheduled(trainer)]
         if self._loaded is None:
+            if trainer.ckpt_path is None and self.ckpt_path is not None:
+                warnings.warn(
+                    "this trial has a checkpoint, but fit was called without it: the training starts from the "
+                    "beginning. Use trainer.fit(…, ckpt_path=callback.ckpt_path)",
+                    stacklevel=2,
+                )
             return
         kept = self._loaded[KEY]
         self.value = kept["value"]
@@ -156,6 +180,13 @@ class TrialCallback(lightning.pytorch.Callback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the state after the last epoch."""
         self._keep(trainer)
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Let Ctrl-C be one, so that the trial waits to go on: Lightning would make it sys.exit(1), a failure."""
+        if isinstance(exception, KeyboardInterrupt):
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so Lightning has made it meanwhile
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise exception
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning leaves out."""

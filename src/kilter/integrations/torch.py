@@ -28,12 +28,14 @@ import threading
 import traceback
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 
@@ -42,6 +44,7 @@ from kilter.core.errors import InvalidInput, needed
 from kilter.core.parameter import Parameter
 from kilter.executors.checkpoint import FILE
 from kilter.executors.context import Trial
+from kilter.runtime.signals import Terminated
 
 with needed("torch", "kilter.integrations.torch"):
     import torch
@@ -76,8 +79,12 @@ class Checkpoint:
     is now constructed with another value than it was, as in a fork of population-based training, keeps the new value;
     one that a schedule had scaled by then is the new value scaled as much.
 
-    Raises InvalidInput for a part that is none of these, for a state that could not be read back, and for a checkpoint
-    that does not fit the parts. A damaged file is warned of, and the training starts anew.
+    A trial has one Checkpoint. Of a cross-validation make the model of each fold a part, and train all of them in each
+    epoch; of a GAN, both models.
+
+    Raises InvalidInput for a part that is none of these, for a second Checkpoint of a trial, for a state that could not
+    be read back, and for a checkpoint that does not fit the parts; OSError where the file cannot be written, which
+    leaves the one before. A damaged file is warned of, and the training starts anew.
 
     >>> import kilter
     >>> def objective(trial):
@@ -109,12 +116,13 @@ class Checkpoint:
         """The random states to begin the first epoch with."""
         self._is_checked = False
         for name, part in parts.items():
-            if not isinstance(part, torch.Generator) and not callable(getattr(part, "load_state_dict", None)):
+            if not isinstance(part, torch.Generator) and not _has_state(part):
                 raise InvalidInput(
-                    f"Checkpoint({name}={type(part).__name__}): give objects with state_dict and load_state_dict, "
+                    f"Checkpoint({name}={_named(part)}): give objects with state_dict and load_state_dict, "
                     "or a torch.Generator"
                 )
         if trial is not None:
+            take(trial, "Checkpoint")
             directory = trial.checkpoint_dir
             kept = self._on_rank_zero(lambda: _read(os.path.join(directory, STATE)))
             if kept is not None:
@@ -122,7 +130,8 @@ class Checkpoint:
 
     def epochs(self, total: float) -> Iterator[int]:
         """The numbers of the epochs still to do, up to `total` (the first is 1); ends early where the trial leaves."""
-        if self._random is not None:  # only now: what was constructed since has drawn numbers too
+        # Only now, as what was constructed since has drawn numbers too; and not in a phase that was over by then.
+        if self._random is not None and self.epoch < total + 1:
             set_random_state(self._random)
             self._random = None
         while self.epoch < total and not (self._trial is not None and self._trial.has_left):
@@ -185,7 +194,7 @@ class Checkpoint:
                 part.load_state_dict(state)
             except (RuntimeError, ValueError, KeyError) as error:
                 raise InvalidInput(
-                    f"the checkpoint of this trial does not fit {name}={type(part).__name__} ({error}): a parameter "
+                    f"the checkpoint of this trial does not fit {name}={_named(part)} ({error}): a parameter "
                     "that gives it another shape cannot change while it is trained"
                 ) from error
         self.epoch, self.value = kept["epoch"], kept["value"]
@@ -193,6 +202,20 @@ class Checkpoint:
 
     def _on_rank_zero(self, act: Callable[[], T]) -> T:
         return self._trial.on_rank_zero(act) if isinstance(self._trial, DistributedTrial) else act()
+
+
+_taken: WeakSet[Any] = WeakSet()
+"""Attempts of which somebody keeps the state."""
+
+
+def take(trial: Any, taker: str) -> None:
+    """Raises InvalidInput where the state of this attempt is kept already: there is one place for it."""
+    if trial in _taken:
+        raise InvalidInput(
+            f"this trial has a {taker} already, and a second one would go on where the first one stands, with its "
+            "weights: train all models of a trial in one loop, or keep their states with trial.save"
+        )
+    _taken.add(trial)
 
 
 def random_state() -> dict[str, Any]:
@@ -220,6 +243,17 @@ def set_random_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state(device_state, device)
 
 
+class RankLost(BaseException):
+    """A rank of torch.distributed is gone, or does not answer in time.
+
+    It is no Exception, as it says nothing about the trial: like one whose worker was killed, that waits to go on.
+    """
+
+
+LEAVING = (KeyboardInterrupt, Terminated, RankLost)
+"""What ends a rank at once, in the middle of anything: it talks to nobody, the others notice that it is gone."""
+
+
 class DistributedTrial:
     """A trial that all ranks of torch.distributed share: rank 0 has it, the others pass None; all see the same answers.
 
@@ -228,7 +262,8 @@ class DistributedTrial:
     one. In optimize_distributed the objective gets one ready-made, and an objective that raises on one rank ends on
     the others as soon as these next ask or report.
 
-    Raises InvalidInput where torch.distributed is not initialized, or rank 0 brings no trial.
+    Raises InvalidInput where torch.distributed is not initialized, rank 0 brings no trial, or an answer of it cannot be
+    pickled, and RankLost where a rank is gone.
     """
 
     def __init__(self, trial: Trial | None, group: Any = None) -> None:
@@ -263,29 +298,39 @@ class DistributedTrial:
         """What `act` returns on rank 0, on all ranks; it is called on rank 0 only. Its error is raised on all."""
         if self._over is not None:
             raise self._over
-        answer: list[Any] = [None]
+        answer, packed = None, b""
         error: Exception | None = None
         if self.rank == 0:
             try:
-                answer = [act()]
+                answer = act()
+                packed = _packed(answer)
             except Exception as caught:  # noqa: BLE001 - whatever it is, the others must not wait for an answer
                 error = caught
         self._exchange(False, error)
-        torch.distributed.broadcast_object_list(answer, src=0, group=self._group)
-        return answer[0]  # type: ignore[no-any-return]
+        packed = _broadcast(packed, self._group)
+        return answer if self.rank == 0 else pickle.loads(packed)  # type: ignore[return-value]  # noqa: S301 - our own
 
     def gather(self, value: Any) -> list[Any]:
         """The values of all ranks, by rank, on all ranks."""
         if self._over is not None:
             raise self._over
-        self._exchange(False, None)
-        return gathered(value, self._group)
+        packed, error = b"", None
+        try:
+            packed = _packed(value)
+        except InvalidInput as caught:
+            error = caught
+        self._exchange(False, error)
+        return [pickle.loads(theirs) for theirs in gathered(packed, self._group)]  # noqa: S301 - our own
 
     def _exchange(self, is_over: bool, error: BaseException | None) -> None:
         """Tell all ranks where this one stands; raises where any of them met an error or they are not at one."""
         heard = gathered((is_over, None if error is None else _sent(error)), self._group)
         stopped = [rank for rank, (over, _) in enumerate(heard) if over]
-        met = error or next((_received(e, rank) for rank, (_, e) in enumerate(heard) if e is not None), None)
+        theirs = (_received(e, rank) for rank, (_, e) in enumerate(heard) if e is not None and rank != self.rank)
+        other = next(theirs, None)
+        met = error or other
+        if error is not None and error.__cause__ is None:
+            error.__cause__ = other  # which may be why: a collective that this rank waited in has failed
         if met is None and 0 < len(stopped) < len(heard):
             met = InvalidInput(
                 f"rank {stopped[0]} has returned from the objective while others still ask the trial: all ranks have "
@@ -366,8 +411,10 @@ def optimize_distributed(study: Study | None, objective: Callable[[DistributedTr
     objective returns on rank 0 is the result. An exception on any rank fails the trial on all of them, once they next
     ask, report or return; a rank that waits in a collective of the training for one that is gone is freed by the
     timeout of its own process group. When the time is up trials end where they next ask, not in the middle.
+    Where the process of a rank has gone, the trial that ran waits to go on: start all ranks again with the same study.
 
-    Raises InvalidInput for n_jobs other than 1, and on all ranks what Study.optimize raises.
+    Raises InvalidInput for n_jobs other than 1, on all ranks what Study.optimize raises, and ConnectionError on those
+    that are left where one is gone.
 
         torch.distributed.init_process_group("gloo")          # as torchrun starts them
         study = kilter.load_study(...) if torch.distributed.get_rank() == 0 else None
@@ -377,17 +424,31 @@ def optimize_distributed(study: Study | None, objective: Callable[[DistributedTr
     # Its own group: what is said about the study never meets the gradients, and needs no accelerator. It lives as long
     # as the process, like the global one: a rank that closed it would break off others who still listen.
     group = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
-    if torch.distributed.get_rank() == 0:
-        _lead(study, objective, group, settings)
-    else:
-        _follow(objective, group)
+    try:
+        if torch.distributed.get_rank() == 0:
+            _lead(study, objective, group, settings)
+        else:
+            _follow(objective, group)
+    except RankLost as lost:
+        raise ConnectionError(f"{lost}: the trial that ran waits to go on, start all ranks again") from lost
 
 
 def _lead(study: Study | None, objective: Callable[..., Any], group: Any, settings: dict[str, Any]) -> None:
+    is_amid = False
+    """Whether the other ranks are in the middle of a trial, so that they would not listen."""
+
     def led(trial: Trial) -> Any:
+        nonlocal is_amid
         with _unbroken():
-            _broadcast((True, None), group)
-            return _perform(DistributedTrial(trial, group), objective)
+            is_amid = True
+            try:
+                _broadcast((True, None), group)
+                result = _perform(DistributedTrial(trial, group), objective)
+            except BaseException as error:
+                is_amid = isinstance(error, LEAVING)
+                raise
+            is_amid = False
+            return result
 
     ended_by: Sent | None = None
     try:
@@ -403,26 +464,36 @@ def _lead(study: Study | None, objective: Callable[..., Any], group: Any, settin
         ended_by = _sent(error)
         raise
     finally:
-        _broadcast((False, ended_by), group)
-        torch.distributed.barrier(group)  # nobody is gone before all have heard
+        if not is_amid:
+            with suppress(RankLost):  # what ended the study says more, and so does what a rank printed that is gone
+                _broadcast((False, ended_by), group)
+                _wait_for_all(group)
 
 
 def _follow(objective: Callable[..., Any], group: Any) -> None:
     while True:
         goes_on, error = _broadcast(None, group)
         if not goes_on:
-            torch.distributed.barrier(group)
+            _wait_for_all(group)
             if error is not None:
                 raise _received(error, 0)
             return
-        with suppress(Exception):  # rank 0 has heard of it and stores it
+        with suppress(Exception, SystemExit):  # rank 0 has heard of it and stores it
             _perform(DistributedTrial(None, group), objective)
+
+
+def _wait_for_all(group: Any) -> None:
+    """Nobody is gone before all have heard."""
+    with _answered():
+        torch.distributed.barrier(group)
 
 
 def _perform(trial: DistributedTrial, objective: Callable[..., Any]) -> Any:
     """Call the objective on this rank, and wait until all ranks are through with it."""
     try:
         result = objective(trial)
+    except LEAVING:
+        raise
     except BaseException as error:
         if trial._over is None:
             trial._exchange(True, error)
@@ -455,16 +526,41 @@ def check_initialized() -> None:
 
 
 def gathered(value: Any, group: Any = None) -> list[Any]:
-    """The values of all ranks of torch.distributed, by rank, on all ranks; they are pickled on their way."""
+    """The values of all ranks of torch.distributed, by rank, on all ranks; they are pickled on their way.
+
+    Raises RankLost where a rank is gone.
+    """
     values: list[Any] = [None] * torch.distributed.get_world_size(group)
-    torch.distributed.all_gather_object(values, value, group=group)
+    with _answered():
+        torch.distributed.all_gather_object(values, value, group=group)
     return values
 
 
 def _broadcast(value: Any, group: Any) -> Any:
     values = [value]
-    torch.distributed.broadcast_object_list(values, src=0, group=group)
+    with _answered():
+        torch.distributed.broadcast_object_list(values, src=0, group=group)
     return values[0]
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Raises RankLost where what is done needs all ranks, and one is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RankLost("a rank of torch.distributed is gone or does not answer") from error
+
+
+def _packed(value: Any) -> bytes:
+    """The value pickled, before anybody waits for it."""
+    try:
+        return pickle.dumps(value)
+    except Exception as error:
+        raise InvalidInput(
+            f"{value!r:.200} cannot be sent to the other ranks ({error}): let the space hold what can be pickled, "
+            "such as names, by which the objective looks up the objects"
+        ) from error
 
 
 def _sent(error: BaseException) -> Sent:
@@ -474,7 +570,7 @@ def _sent(error: BaseException) -> Sent:
         copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     except Exception:  # noqa: BLE001 - exceptions may refuse to be pickled in any way
         copy = None
-    # A Ctrl-C on one rank is an error to the others, not their end.
+    # What ends the process of one rank is an error to the others, not their end.
     return (copy if isinstance(copy, Exception) else RuntimeError(f"{type(error).__name__}: {error}")), text
 
 
@@ -482,6 +578,15 @@ def _received(sent: Sent, rank: int) -> Exception:
     error, text = sent
     error.__cause__ = RuntimeError(f"raised on rank {rank}:\n{text}")
     return error
+
+
+def _has_state(part: Any) -> bool:
+    methods = (getattr(part, name, None) for name in ("state_dict", "load_state_dict"))
+    return not isinstance(part, type) and all(map(callable, methods))
+
+
+def _named(part: Any) -> str:
+    return f"the class {part.__name__}" if isinstance(part, type) else type(part).__name__
 
 
 def _has_options(part: Any) -> bool:
@@ -497,14 +602,19 @@ def options(part: Any) -> Any:
 def with_options(state: dict[str, Any], then: Any, now: Any) -> dict[str, Any]:
     """The state of an optimizer or LR scheduler with the options that it is constructed with now."""
     if "param_groups" in state:
-        return {**state, "param_groups": _merged(state["param_groups"], then, now)}
+        groups = _merged(state["param_groups"], then, now)
+        for group, kept, old, new in zip(groups, state["param_groups"], then, now, strict=False):
+            if all("initial_lr" in g for g in (kept, old, new)) and old["initial_lr"]:
+                # Not by the lr after construction, where a schedule stood at its first step: a warm-up begins with 0.
+                group["lr"] = kept["lr"] * (new["initial_lr"] / old["initial_lr"])
+        return {**state, "param_groups": groups}
     merged: dict[str, Any] = _merged(state, then, now)
     return merged
 
 
 def _merged(kept: Any, then: Any, now: Any) -> Any:
     """What was kept, where `then` and `now` are the values after construction: see Checkpoint."""
-    if isinstance(kept, dict):
+    if isinstance(kept, dict) and not isinstance(kept, Counter):  # MultiStepLR counts milestones: one value
         return {k: _merged(v, then[k], now[k]) if k in then and k in now else v for k, v in kept.items()}
     if isinstance(kept, (list, tuple)):
         if not len(kept) == len(then) == len(now):
@@ -536,6 +646,8 @@ def _write(path: str, kept: dict[str, Any], check: bool) -> None:
                 f"the state of {', '.join(unfit)} cannot be read back with torch.load(weights_only=True): let "
                 "state_dict return tensors, numbers, text, and lists and dicts of these"
             ) from error
+        if isinstance(error, RuntimeError):  # PyTorch's words for it are about positions in its archive
+            raise OSError(f"the checkpoint {path} cannot be written, is the disk full? ({error})") from error
         raise
     finally:
         with suppress(OSError):
