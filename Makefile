@@ -21,7 +21,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal # else one core may be left with a long queue while the other idles
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

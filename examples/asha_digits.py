@@ -8,6 +8,7 @@ the stopping saved and what it cost in quality. Under a minute on two cores.
 
 from __future__ import annotations
 
+import argparse
 import os
 
 import torch
@@ -18,7 +19,6 @@ from torch import nn
 import kilter
 
 EPOCHS = 9
-TRIALS = 14
 
 space = {
     "learning_rate": kilter.Float(1e-4, 1e-1, log=True),
@@ -91,19 +91,23 @@ def train(learning_rate, momentum, weight_decay, batch, width, trial):
     return accuracy
 
 
-def search(scheduler: str, configurations: list[dict] | None = None) -> kilter.Study:
+def search(scheduler: str, trials: int, configurations: list[dict] | None = None) -> kilter.Study:
     study = kilter.create_study(direction="maximize", space=space, scheduler=scheduler, seed=0)
     for configuration in configurations or ():
         study.enqueue_trial(configuration)
-    study.optimize(train, n_trials=TRIALS, progress="none")
+    study.optimize(train, n_trials=trials, progress="none")
     return study
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=14)
+    trials = parser.parse_args().trials
+
     torch.set_num_threads(1)
-    stopped = search("asha")
-    full = search("fifo", [trial.params for trial in stopped.trials])
-    print(f"{TRIALS} configurations of a residual network on digits, {EPOCHS} epochs each")
+    stopped = search("asha", trials)
+    full = search("fifo", trials, [trial.params for trial in stopped.trials])
+    print(f"{trials} configurations of a residual network on digits, {EPOCHS} epochs each")
     for name, study in (("all trained in full", full), ("successive halving", stopped)):
         epochs = sum(trial.last_step for trial in study.trials)
         best = study.best_trial
@@ -113,7 +117,7 @@ def main() -> None:
         )
     saved = 1 - sum(t.last_step for t in stopped.trials) / sum(t.last_step for t in full.trials)
     states = [trial.state.name for trial in stopped.trials]
-    print(f"compute saved: {saved:.0%} ({states.count('PRUNED')} of {TRIALS} trials were stopped early)")
+    print(f"compute saved: {saved:.0%} ({states.count('PRUNED')} of {trials} trials were stopped early)")
 
 
 if __name__ == "__main__":

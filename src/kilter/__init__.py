@@ -33,6 +33,8 @@ _INSTEAD = {
     "pruners": "give create_study(scheduler=…) the name of one of kilter.schedulers, or leave it out",
     "visualization": "read study.trials_dataframe()",
     "copy_study": "pass the old study's .trials to the new one's add_trials()",
+    "storages": 'give create_study(storage="sqlite:///study.db")',
+    "integration": "callbacks are in kilter.integrations, one module for each library",
 }
 """What to use in place of names that Optuna's users look for."""
 _PLACE = {name: module for module, names in _HOME.items() for name in names}

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import Failure, TrialState
 from kilter.core.history import History
 from kilter.core.history import Trial as Record
-from kilter.core.parameter import Parameter
+from kilter.core.parameter import Choice, Float, Int, Parameter
 from kilter.executors.context import Trial
 
 __all__ = ["FrozenTrial", "Trial", "TrialState", "create_trial"]
@@ -140,6 +140,44 @@ class FrozenTrial:
         """How long its last attempt ran."""
         start, end = self.datetime_start, self.datetime_complete
         return end - start if start and end else None
+
+    # -- as an objective asks, so that `objective(study.best_trial)` evaluates a configuration once more ----------------
+
+    def suggest(self, name: str, parameter: Parameter) -> Any:
+        """The value that it has; raises UnknownName for a parameter that it does not have.
+
+        >>> from kilter import create_study
+        >>> study, line = create_study(seed=0), lambda trial: trial.suggest_float("x", 0, 1)
+        >>> study.optimize(line, n_trials=5, progress="none")
+        >>> line(study.best_trial) == study.best_value
+        True
+        """
+        if name not in self._record.params:
+            raise UnknownName.of("parameter", name, self._record.params, f"(of trial {self.number})")
+        plain = self._record.params[name]  # of an object that another process handed in we may know no more
+        return parameter.value(plain) if parameter.contains(plain) else self.params[name]
+
+    def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
+        """The value that it has, as `suggest`."""
+        return self.suggest(name, Float(low, high))  # type: ignore[no-any-return]
+
+    def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
+        """The value that it has, as `suggest`."""
+        return self.suggest(name, Int(low, high))  # type: ignore[no-any-return]
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The value that it has, as `suggest`."""
+        return self.suggest(name, Choice(choices))
+
+    def report(self, value: float | Mapping[str, float], step: int = 0, **_: Any) -> None:
+        """Nothing: the study stays as it is."""
+
+    def set_user_attr(self, name: str, value: Any) -> None:
+        """Nothing: the study stays as it is."""
+
+    def should_prune(self) -> bool:
+        """False."""
+        return False
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FrozenTrial) and self._record == other._record

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import kilter
@@ -97,7 +97,6 @@ PLAIN = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=Fal
     ends=st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted),
     values=st.lists(PLAIN, min_size=5, max_size=5),
 )
-@settings(deadline=None)
 def test_schedules_survive_json_and_know_each_step(ends, values):
     starts = [0, *ends[:-1]]
     segments = tuple(Segment(a, b, {"x": values[i]}, i) for i, (a, b) in enumerate(zip(starts, ends)))

@@ -43,7 +43,6 @@ def test_the_optimum_is_legal_and_has_the_best_value(name: str) -> None:
     assert value(problem, space.values(config)) == pytest.approx(best(problem), rel=1e-9, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SINGLE), st.integers(0, 2**32), st.floats(0, 0.2))
 def test_nothing_is_better_than_the_best(name: str, seed: int, spread: float) -> None:
     problem, stream = MADE[name], np.random.default_rng(seed)
@@ -95,7 +94,7 @@ def test_kursawes_best_hypervolume_is_just_above_what_a_search_of_its_corner_fin
     assert 0.98 * problem.best < hypervolume(np.array(points), problem.reference) < problem.best
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(sorted(MADE)), st.integers(0, 2**32))
 def test_without_noise_an_evaluation_is_the_truth(name: str, seed: int) -> None:
     problem = MADE[name]

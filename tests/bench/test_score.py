@@ -38,7 +38,6 @@ def races(draw: st.DrawFn) -> list[Run]:
     return [steady(a, draw(incumbents), problem=p, seed=s) for a in samplers for p, s in cells]
 
 
-@settings(deadline=None)
 @given(races())
 def test_laws_of_a_table(runs: list[Run]) -> None:
     table = score(runs, at=[5, BUDGET])
@@ -56,7 +55,7 @@ def test_laws_of_a_table(runs: list[Run]) -> None:
         assert row.rank == pytest.approx(count - beaten)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(races(), st.randoms(use_true_random=False))
 def test_the_order_of_the_runs_does_not_matter(runs: list[Run], random: Any) -> None:
     table = score(runs, at=[BUDGET])

@@ -45,7 +45,6 @@ def drawn(problem: BenchProblem, seed: int) -> dict[str, Any]:
     return space.values(space.draw(np.random.default_rng(seed)))
 
 
-@settings(deadline=None)
 @given(wrapped())
 def test_the_best_value_stays_within_reach(pair: tuple[BenchProblem, BenchProblem]) -> None:
     inner, outer = pair
@@ -58,7 +57,6 @@ def test_the_best_value_stays_within_reach(pair: tuple[BenchProblem, BenchProble
     assert metrics[outer.problem.objectives[0].name] == pytest.approx(inner.best, rel=1e-6, abs=1e-6)
 
 
-@settings(deadline=None)
 @given(wrapped(), seeds)
 def test_every_draw_is_legal_has_all_metrics_and_is_no_better_than_the_best(
     pair: tuple[BenchProblem, BenchProblem], seed: int
@@ -72,7 +70,6 @@ def test_every_draw_is_legal_has_all_metrics_and_is_no_better_than_the_best(
     assert Space.from_json(outer.problem.space.to_json()) == outer.problem.space
 
 
-@settings(deadline=None)
 @given(wrapped(), seeds)
 def test_an_evaluation_follows_from_its_generator(pair: tuple[BenchProblem, BenchProblem], seed: int) -> None:
     outer = pair[1]
@@ -87,7 +84,6 @@ def test_an_evaluation_follows_from_its_generator(pair: tuple[BenchProblem, Benc
     assert evaluated() == evaluated()
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SINGLE), seeds, seeds, st.floats(0, 3))
 def test_what_acts_on_the_space_and_what_acts_on_the_result_commute(
     name: str, seed: int, place: int, sd: float
@@ -100,7 +96,6 @@ def test_what_acts_on_the_space_and_what_acts_on_the_result_commute(
         assert one.evaluate(values, np.random.default_rng(1)) == other.evaluate(values, np.random.default_rng(1))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SINGLE), seeds, seeds)
 def test_a_permutation_changes_the_order_and_nothing_else(name: str, seed: int, place: int) -> None:
     problem = MADE[name]
@@ -117,7 +112,6 @@ def test_some_permutation_lists_parameters_and_options_differently() -> None:
     assert any(mixed[name].values != known[name].values for name in known)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["levy-4", "schwefel-3", "hartmann-3", "zdt1", "dtlz2"]), seeds)
 def test_a_shift_moves_what_the_optimum_names_off_borders_and_centre(name: str, seed: int) -> None:
     problem = MADE[name]
@@ -133,7 +127,6 @@ def test_a_shift_moves_what_the_optimum_names_off_borders_and_centre(name: str, 
         assert inner == pytest.approx(problem.noiseless({**values, **problem.optimum})), known
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_a_shift_keeps_distances_and_reflects_without_a_jump(seed: int) -> None:
     sphere = shifted(PROBLEMS["sphere-4"](), seed)
@@ -166,7 +159,7 @@ def test_a_share_and_a_region_fail() -> None:
         closed.evaluate({"x1": -1.0, "x2": 2.0}, stream)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.01, 5), seeds)
 def test_noise_has_the_spread_that_was_asked_for(sd: float, seed: int) -> None:
     problem, stream = noisy(MADE["cut-sphere-4"], sd), np.random.default_rng(seed)

@@ -161,6 +161,30 @@ def test_export_round_trip() -> None:
     assert table["params.opt"] == [d["params"]["opt"] for d in documents]
 
 
+def test_studies_go_to_optuna_and_come_back() -> None:
+    pytest.importorskip("optuna", reason="needs Optuna: pip install 'kilter[optuna]'")
+    ok(run())
+    ok(kilter("export", "train", "-o", "sqlite:///optuna.db"))
+    assert "4 trials of 'train'" in kilter("import", "optuna.db", "--storage", "sqlite:///back.db").stderr
+    there, back = (json.loads(ok(kilter("trials", "--json", *to))) for to in ((), ("--storage", "sqlite:///back.db")))
+    assert [(t["params"], t["metrics"]["loss"]) for t in back] == [(t["params"], t["metrics"]["loss"]) for t in there]
+    again = kilter("import", "optuna.db", "train")
+    assert again.exit_code == 2
+    assert "already, perhaps from an earlier import" in again.stderr
+    ok(run("-s", "other", n=1))
+    ok(kilter("export", "other", "-o", "sqlite:///optuna.db"))
+    several = kilter("import", "optuna.db", "--storage", "sqlite:///back.db")
+    assert several.exit_code == 3
+    assert "other" in several.stderr
+    assert "train" in several.stderr
+    every = kilter("import", "sqlite:///optuna.db", "--all", "--storage", "sqlite:///back.db")
+    assert "'train' is in sqlite:///back.db already" in every.stderr
+    assert {row["study"] for row in json.loads(ok(kilter("ls", "--json", "--storage", "sqlite:///back.db")))} == {
+        "train",
+        "other",
+    }
+
+
 def test_enqueue_takes_scalars_and_labels() -> None:
     ok(run())
     assert ok(kilter("enqueue", "train", "lr=0.01", "opt=sgd", "amp=true")) == "trial 4\n"
@@ -199,6 +223,11 @@ def test_tables_fit_and_say_what_they_leave_out() -> None:
         (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1", "--", "true", "{y}"], 2, "no placeholder 'y'"),
         (["run", "train.py", "{lr}"], 2, "put the program after --"),
         (["rm", "train"], 2, "--yes"),
+        (["import", "nope.db"], 5, "no file nope.db"),
+        (["import", "kilter.db"], 5, "cannot be used as a storage of Optuna's"),
+        (["import", "nope.db", "train", "--all"], 2, "--all takes every study"),
+        (["export", "--format", "optuna"], 2, "give the URL"),
+        (["export", "-o", "sqlite:///kilter.db"], 5, "choose another file"),
     ],
 )
 def test_errors_are_one_line_with_a_code(words: list[str], code: int, said: str) -> None:

@@ -64,7 +64,6 @@ STEPS = st.lists(st.tuples(st.integers(0, 12), st.sampled_from(list(TrialState))
 
 
 @given(STEPS)
-@settings(deadline=None)
 def test_columns_agree_with_records(steps):
     """Trials come, run, wait again with another configuration, and end; the columns are read at any time between."""
     history = History(PROBLEM)
@@ -127,7 +126,6 @@ VALUES = st.sampled_from([0.0, 1.0, 2.0, 3.0, math.inf, -math.inf, math.nan])
 
 
 @given(st.lists(st.tuples(VALUES, VALUES, VALUES, st.sampled_from(FINISHED), st.booleans()), max_size=25))
-@settings(deadline=None)
 def test_the_front_is_what_brute_force_finds(rows):
     ways = ("minimize", "maximize", "minimize")
     problem = Problem(SPACE, tuple(map(Objective, "abc", ways)), (Constraint("m", "<=", 0.0),))
@@ -164,7 +162,7 @@ BATCHES = st.lists(st.tuples(METRICS, FOLDS), min_size=1, max_size=120)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), BATCHES), max_size=8), st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_reports_are_kept_by_trial(batches, restored):
     reports, told = Reports(), {}
     for number, rows in batches:

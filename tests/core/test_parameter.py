@@ -130,6 +130,28 @@ def test_merged_holds_the_values_of_both_in_either_order(data, kind):
     assert joined.covers(a) and joined.covers(b) and joined.covers(other) and other.covers(joined)
 
 
+def test_merged_knows_defaults_and_priors_by_their_names():
+    known = Choice([Named("relu"), Named("tanh")], default=Named("tanh"), prior=Prior(Named("relu"), "high"))
+    relu, tanh = (lambda x: max(x, 0)), math.tanh
+    for joined in (
+        known.merged(Choice({"relu": relu, "tanh": tanh})),
+        Choice({"relu": relu, "tanh": tanh}).merged(known),
+    ):
+        assert joined.default is tanh and joined.prior == Prior(relu, "high")
+
+
+def test_one_name_stands_for_one_option():
+    for one, other in (({"small": 64}, {"small": 128}), ({"small": 128}, {"small": 64})):
+        with pytest.raises(InvalidInput, match="'small' is both"):
+            Choice(one).merged(Choice(other))
+    with pytest.raises(InvalidInput, match="'off' and 'none' name the same option"):
+        Choice({"off": None, "none": None})
+
+
+def test_options_may_all_have_empty_sub_spaces():
+    assert Choice({"svm": {}, "forest": {}}).values == ("svm", "forest")
+
+
 # -- cases: numbers -----------------------------------------------------------------------------------------------
 
 

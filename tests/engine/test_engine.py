@@ -188,7 +188,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=120, stateful_step_count=30)
 
 
 def log(*events):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kilter.core.events import (
@@ -175,7 +175,6 @@ MOVES = st.lists(
 
 
 @given(MOVES)
-@settings(deadline=None)
 def test_sets_agree_with_states_and_snapshots_with_replay(moves):
     log = Log()
     for turn, (number, move) in enumerate(moves):

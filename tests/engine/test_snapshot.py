@@ -86,14 +86,13 @@ def test_every_truncation_is_refused():
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"PK\x03\x04", b"\x93NUMPY", DATA[:200]]))
 @example(b"", b"")
-@settings(deadline=None)
 def test_garbage_is_refused(noise, start):
     with pytest.raises(ValueError, match="snapshot"):
         back(start + noise)
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_damage_loads_or_is_refused(data):
     """A changed byte may go unseen, in a name or a time; it never raises anything else."""
     damaged = bytearray(DATA)

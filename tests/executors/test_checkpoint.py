@@ -68,7 +68,6 @@ def directory(tmp_path_factory):
 
 
 @given(state=STATES)
-@settings(deadline=None)
 def test_a_state_comes_back_with_types_and_bits(directory, state):
     save(directory, state)
     assert same(load(directory), state)
@@ -164,7 +163,7 @@ def test_a_crash_in_the_middle_leaves_the_earlier_one(tmp_path, monkeypatch, nam
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_damage_is_recognised_or_does_no_harm(directory, data):
     state = {"weights": np.arange(40.0), "epoch": 12}
     save(directory, state)

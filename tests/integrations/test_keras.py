@@ -336,19 +336,22 @@ def test_what_cannot_be_is_said() -> None:
 
 
 def classifier(trial: Any) -> Any:
+    trial.set_user_attr("named", f"{trial.number}.{trial.attempt}")  # of the best one the model is built again
     if trial.suggest_categorical("depth", ["shallow", "impossible"]) == "impossible":
         keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Conv2D(1, 5)])  # negative dimensions
     return network(trial.suggest_float("learning_rate", 1e-3, 0.3, log=True), trial.suggest_int("width", 2, 8))
 
 
 def batches(trial: Any) -> dict[str, Any]:
-    return {"batch_size": trial.suggest_int("batch_size", 4, 32, log=True)}
+    log = keras.callbacks.CSVLogger(os.path.join(trial.checkpoint_dir, "log.csv"))
+    epochs = trial.suggest_int("epochs", 2, 4)
+    return {"batch_size": trial.suggest_int("batch_size", 4, 32, log=True), "epochs": epochs, "callbacks": [log]}
 
 
 def test_the_model_of_tune_is_the_best_one_after_its_best_epoch(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     path = str(tmp_path / "best.keras")
-    common: dict[str, Any] = {"epochs": 4, "objective": "val_loss", "fit": batches, "storage": url, "progress": "none"}
+    common: dict[str, Any] = {"epochs": 9, "objective": "val_loss", "fit": batches, "storage": url, "progress": "none"}
     study, model = tune(classifier, TRAIN, VALID, n_trials=6, path=path, **common)
 
     states = {trial.params["depth"]: trial.state for trial in study.trials}
@@ -356,6 +359,8 @@ def test_the_model_of_tune_is_the_best_one_after_its_best_epoch(tmp_path: Path) 
     assert study.study_name == "classifier"
     assert study.metric_names == ["val_loss"]
     best = study.best_trial
+    assert best.user_attrs["named"] == f"{best.number}.1"
+    assert best.last_step == best.params["epochs"]
     assert best.value == min(best.intermediate_values.values())
     assert model.evaluate(*VALID, verbose=0, return_dict=True)["loss"] == pytest.approx(best.value, rel=1e-5)
     assert model.layers[0].units == best.params["width"]
@@ -395,6 +400,37 @@ def test_build_has_to_return_a_model() -> None:
         tune(lambda trial: None, TRAIN, VALID, n_trials=2, epochs=1, storage=None, progress="none")
 
 
+def test_epochs_are_chosen_by_the_fidelity_or_by_fit() -> None:
+    both: dict[str, Any] = {"epochs": kilter.Fidelity("epochs", 1, 3), "fit": {"epochs": 2}}
+    with pytest.raises(NotReady, match=r"trial 0: fit gives epochs=2, which Fidelity"):
+        tune(lambda trial: network(), TRAIN, VALID, n_trials=1, **both, storage=None, progress="none")
+
+
+def test_a_model_that_cannot_be_saved_is_said_before_it_is_trained(tmp_path: Path) -> None:
+    class Line(keras.Model):  # type: ignore[misc]
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(width)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    def build(trial: Any) -> Any:
+        model = Line(1)
+        model.compile("sgd", "mse")
+        return model
+
+    common: dict[str, Any] = {"n_trials": 1, "epochs": 1, "objective": "loss", "storage": None, "progress": "none"}
+    with pytest.raises(NotReady, match="get_config"):
+        tune(build, TRAIN, path=str(tmp_path / "line.keras"), **common)
+    assert tune(build, TRAIN, **common).model.evaluate(*TRAIN, verbose=0) > 0
+
+
+def test_one_objective_is_one_key() -> None:
+    with pytest.raises(InvalidInput, match=r"\['val_loss', 'loss'\]: it must be one key"):
+        tune(classifier, TRAIN, n_trials=1, epochs=1, objective=["val_loss", "loss"])  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("objective", "direction"),
     [
@@ -429,7 +465,12 @@ def test_a_build_function_of_keras_tuner_runs_as_it_is() -> None:
         width = hp.Int("units", 2, 8, step=2)
         assert width % 2 == 0
         rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log", default=1e-2)
-        assert hp.Fixed("layers", 1) == 1
+        assert hp.Fixed("layers", 1) == hp["layers"] == 1
+        with hp.conditional_scope("layers", 1), hp.name_scope("first"):
+            assert hp.Boolean("bias") is not None
+        nesterov = hp.Boolean("nesterov", parent_name="optimizer", parent_values=["sgd"])
+        with hp.conditional_scope("nesterov", True):  # of a parent that is not active either
+            assert (hp.Choice("kind", ["a", "b"]) is not None) == bool(nesterov) == ("kind" in hp)
         layers = [keras.Input((4,)), keras.layers.Dense(width)]
         if hp.Boolean("normalize"):
             layers += [keras.layers.BatchNormalization()]
@@ -437,6 +478,7 @@ def test_a_build_function_of_keras_tuner_runs_as_it_is() -> None:
         optimizer = keras.optimizers.Adam(rate) if kind == "adam" else keras.optimizers.SGD(rate, momentum)
         model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
         assert hp.get("units") == width
+        assert hp.values == {**hp.trial.params, "layers": 1}
         return model
 
     study, model = tune(
@@ -445,15 +487,28 @@ def test_a_build_function_of_keras_tuner_runs_as_it_is() -> None:
     assert {trial.state for trial in study.trials} == {kilter.TrialState.COMPLETE}
     assert model.layers[0].units == study.best_params["units"]
     for trial in study.trials:
-        assert ("momentum" in trial.params) == (trial.params["optimizer"] == "sgd")
+        assert ("momentum" in trial.params) == ("nesterov" in trial.params) == (trial.params["optimizer"] == "sgd")
+        assert ("kind" in trial.params) == trial.params.get("nesterov", False)
+        assert "first/bias" in trial.params
     assert study.space["learning_rate"].default == 1e-2
+
+
+def test_a_step_on_a_log_scale_multiplies() -> None:
+    trial = kilter.create_study().ask()
+    hp = HyperParameters(trial)
+    hp.Int("batch_size", 16, 130, step=2, sampling="log", default=32)
+    hp.Float("learning_rate", 1e-5, 1e-1, step=10, sampling="log")
+    assert trial.distributions["batch_size"] == kilter.Ordinal([16, 32, 64, 128], default=32)
+    assert trial.distributions["learning_rate"].values == pytest.approx([1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
 
 
 def test_hyperparameters_say_what_they_cannot() -> None:
     hp = HyperParameters(kilter.create_study().ask())
+    with pytest.raises(UnknownName, match="optimizr"), hp.conditional_scope("optimizr", ["sgd"]):
+        pass
     with pytest.raises(InvalidInput, match="reverse_log"):
         hp.Float("x", 1, 2, sampling="reverse_log")
-    with pytest.raises(InvalidInput, match="step=2"):
-        hp.Int("x", 1, 8, step=2, sampling="log")
+    with pytest.raises(InvalidInput, match="step=1"):
+        hp.Int("x", 1, 8, step=1, sampling="log")
     with pytest.raises(UnknownName, match="unit"):
         hp.get("unit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import sqlite3
 import warnings
 from datetime import datetime, timedelta
 
@@ -17,12 +18,20 @@ optuna = pytest.importorskip("optuna", reason="needs Optuna: pip install 'kilter
 
 import kilter  # noqa: E402
 from kilter import Boolean, Choice, Float, Int, Ordinal, TrialState  # noqa: E402
-from kilter.core.errors import IncapableSampler, InvalidInput, StudyExists, UnknownName  # noqa: E402
+from kilter.core.errors import (  # noqa: E402
+    IncapableSampler,
+    InvalidInput,
+    StorageError,
+    StudyExists,
+    StudyNotFound,
+    UnknownName,
+)
 from kilter.integrations.optuna import (  # noqa: E402
     KilterSampler,
     export_study,
     from_kilter,
     import_study,
+    study_names,
     to_kilter,
 )
 from kilter.testing import strategies as kilter_strategies  # noqa: E402
@@ -282,7 +291,7 @@ def test_a_study_comes_back_through_files(tmp_path):
             raise ArithmeticError
         return x + depth
 
-    theirs.optimize(objective, n_trials=12, catch=(ArithmeticError,))
+    theirs.optimize(objective, n_trials=6, catch=(ArithmeticError,))
     theirs.enqueue_trial({"x": 0.5}, user_attrs={"by": "hand"})
     theirs.ask()
     imported = import_study(f"sqlite:///{tmp_path}/theirs.db", f"sqlite:///{tmp_path}/ours.db", "files")
@@ -413,6 +422,37 @@ def test_a_name_that_is_taken_is_said_and_nothing_is_left_half_done(tmp_path):
         import_study(3, None)
 
 
+def test_a_study_is_found_by_url_file_and_name(tmp_path):
+    journal, database = tmp_path / "optuna.log", tmp_path / "optuna.db"
+    backend = optuna.storages.journal.JournalFileBackend(str(journal))
+    for storage in (optuna.storages.JournalStorage(backend), f"sqlite:///{database}"):
+        for name in ("resnet", "bert"):
+            optuna.create_study(study_name=name, storage=storage)
+    for source in (journal, str(database), f"sqlite:///{database}"):
+        assert sorted(study_names(source)) == ["bert", "resnet"]
+        assert import_study(source, None, "bert").study_name == "bert"
+        with pytest.raises(StudyNotFound, match=r"2 studies: name one of (bert, resnet|resnet, bert)"):
+            import_study(source, None)
+        with pytest.raises(StudyNotFound, match="did you mean 'bert'"):
+            import_study(source, None, "brt")
+
+
+def test_looking_for_a_study_leaves_no_trace(tmp_path):
+    missing, ours, url = tmp_path / "missing.db", tmp_path / "ours.db", f"sqlite:///{tmp_path}/ours.db"
+    study = kilter.create_study(study_name="ours", storage=url)
+    with pytest.raises(StorageError, match="no file"):
+        import_study(f"sqlite:///{missing}", None)
+    assert not missing.exists()
+    before = sqlite3.connect(ours).execute("SELECT * FROM sqlite_master").fetchall()
+    with pytest.raises(StorageError, match=r"ours.db cannot be used .* no such table"):
+        import_study(url, None)
+    with pytest.raises(StorageError, match="studies of kilter's: choose another file"):
+        export_study(study, url)
+    assert sqlite3.connect(ours).execute("SELECT * FROM sqlite_master").fetchall() == before
+    with pytest.raises(StorageError, match="plugin"):
+        export_study(study, "postgres://here/there")
+
+
 def test_a_thousand_trials_are_a_handful_of_transactions(tmp_path, monkeypatch):
     theirs = optuna.create_study(study_name="large")
     ranges = {"x": FloatDistribution(0, 1), "k": IntDistribution(0, 9)}
@@ -463,8 +503,9 @@ def test_a_study_that_is_resumed_goes_on_as_if_it_had_not_stopped(tmp_path):
         return trial.suggest_float("x" if kind == "a" else "y", 0, 1) + trial.suggest_int("k", 1, 64, log=True)
 
     whole = optimized(objective, 10, KilterSampler(seed=1))
-    storage = f"sqlite:///{tmp_path}/o.db"
     for n in (5, 2, 3):
+        backend = optuna.storages.journal.JournalFileBackend(f"{tmp_path}/journal.log")
+        storage = optuna.storages.JournalStorage(backend)
         study = optuna.create_study(storage=storage, study_name="s", load_if_exists=True, sampler=KilterSampler(seed=1))
         study.optimize(objective, n_trials=n, catch=(ArithmeticError,))
     assert [t.params for t in study.trials] == [t.params for t in whole.trials]
@@ -559,6 +600,19 @@ def test_a_parameter_of_a_branch_belongs_to_it():
     assert study.best_value < 0.1 and study.best_params["model"] == "svm"
 
 
+def test_choices_are_taken_for_independent_once_that_was_seen():
+    def objective(trial):
+        wrong = [trial.suggest_categorical(f"choice {i}", list("abcdef")) != "ace"[i] for i in range(3)]
+        return sum(wrong) + trial.suggest_float("x", 0, 1) ** 2
+
+    theirs = optimized(objective, 25, KilterSampler(seed=0))
+    ours = kilter.create_study(seed=0)
+    ours.optimize(objective, n_trials=25, progress="none")
+    spaces = theirs.sampler._replica(theirs).engine.problem.space, import_study(theirs, None).space, ours.space
+    assert not any(parameter.conditions for space in spaces for parameter in space.parameters.values())
+    assert max(theirs.best_value, ours.best_value) < 0.01
+
+
 def test_running_trials_are_reckoned_with():
     study = optimized(quadratic, 10, KilterSampler(seed=0))
     batch = [study.ask() for _ in range(5)]
@@ -648,7 +702,7 @@ def test_hugging_face_searches_with_it(tmp_path):
         vocab_size=30, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
     )
     arguments = transformers.TrainingArguments(
-        str(tmp_path), max_steps=2, eval_strategy="epoch", save_strategy="no", report_to=[], use_cpu=True
+        str(tmp_path), max_steps=1, eval_strategy="epoch", save_strategy="no", report_to=[], use_cpu=True
     )
     trainer = transformers.Trainer(
         model_init=lambda trial: transformers.BertForSequenceClassification(config),
@@ -656,15 +710,16 @@ def test_hugging_face_searches_with_it(tmp_path):
         train_dataset=rows,
         eval_dataset=rows,
     )
+    storage = optuna.storages.InMemoryStorage()
     best = trainer.hyperparameter_search(
         hp_space=lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)},
         backend="optuna",
-        n_trials=4,
+        n_trials=2,
         direction="minimize",
         sampler=KilterSampler(seed=0),
-        storage=f"sqlite:///{tmp_path}/search.db",
+        storage=storage,
         study_name="search",
     )
-    study = import_study(f"sqlite:///{tmp_path}/search.db", None)
-    assert len(study.trials) == 4 and study.best_value == best.objective
+    study = import_study(storage, None)
+    assert len(study.trials) == 2 and study.best_value == best.objective
     assert study.best_params == best.hyperparameters

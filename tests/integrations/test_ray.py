@@ -132,6 +132,8 @@ def test_nested_spaces_and_constants() -> None:
         ({"xs": [tune.uniform(0, 1)]}, "'xs/0'.*in dicts alone"),
         ({"a/b": tune.uniform(0, 1)}, "without a slash"),
         ({"x": tune.choice([1, 1, 2])}, "'x'.*two options"),
+        ({"x": tune.choice([1, tune.uniform(0, 1)])}, "'x'.*an option of tune.choice holds a domain"),
+        ({"x": tune.choice([{"type": "svm", "C": tune.uniform(0, 1)}, {}])}, "'x'.*kilter.Space"),
     ],
 )
 def test_what_has_no_place_in_a_space_is_said(param_space: dict[str, Any], said: str) -> None:
@@ -236,6 +238,23 @@ def test_how_a_trial_ends() -> None:
     assert searcher.study.best_value == 1.0
 
 
+def test_a_trial_that_a_scheduler_stops_is_pruned() -> None:
+    """As Ray tells it: a result at which a trial is stopped comes with its end alone."""
+    searcher = search()
+    searcher.set_search_properties("loss", "min", {}, stop={"accuracy": 0.9})
+    ends = {"runs out": 4, "stopped": 2, "stopped at the last": 4, "good enough": 1, "returned": 2}
+    for name, last in ends.items():
+        searcher.suggest(name)
+        results = [{"loss": 1 / step, "accuracy": 0.5, "training_iteration": step} for step in range(1, last + 1)]
+        for result in results if name in ("runs out", "returned") else results[:-1]:
+            searcher.on_trial_result(name, result)
+        searcher.on_trial_complete(name, {**results[-1], "accuracy": 0.95 if name == "good enough" else 0.5, "done": 1})
+    trials = dict(zip(ends, searcher.study.trials))
+    assert [name for name, trial in trials.items() if trial.state.name == "PRUNED"] == ["stopped"]
+    assert [trial.state.name for trial in trials.values()].count("COMPLETE") == 4
+    assert trials["stopped"].intermediate_values == {1: 1.0, 2: 0.5}
+
+
 def test_a_space_that_is_used_up_ends_the_search() -> None:
     searcher = search(space={"a": Boolean()}, sampler="grid")
     assert {searcher.suggest(str(i))["a"] for i in range(2)} == {False, True}
@@ -272,7 +291,7 @@ def test_a_restored_search_goes_on_as_if_nothing_had_happened(how: str, tmp_path
     else:
         restored = pickle.loads(pickle.dumps(searcher))
     for each in (searcher, restored):
-        each.on_trial_complete("running", {"loss": 0.01, "training_iteration": 1})
+        each.on_trial_complete("running", {"loss": 0.01, "training_iteration": 2})
     assert run(restored, 20, 25) == run(searcher, 20, 25)
     assert [t.values for t in restored.study.trials] == [t.values for t in searcher.study.trials]
 
@@ -321,7 +340,9 @@ def test_a_tuner_runs_and_is_restored(tmp_path: Path) -> None:
         tuner = tune.Tuner(
             train,
             param_space=param_space,
-            tune_config=tune.TuneConfig(metric="loss", mode="min", search_alg=searcher, num_samples=2),
+            tune_config=tune.TuneConfig(
+                metric="loss", mode="min", search_alg=searcher, num_samples=2, reuse_actors=True
+            ),
             run_config=tune.RunConfig(name="run", storage_path=str(tmp_path), verbose=0),
         )
         assert tuner.fit().num_errors == 1

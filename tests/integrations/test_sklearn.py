@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import re
@@ -97,6 +98,15 @@ def interrupts_third_candidate(probe: Probe) -> None:
     if len(CALLS) == 8:  # its second fold of three
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
+
+
+def interrupts_second_candidate(probe: Probe) -> None:
+    if len(CALLS) == 5:
+        signal.raise_signal(signal.SIGINT)
+
+
+def interrupts_its_process(probe: Probe) -> None:
+    signal.raise_signal(signal.SIGINT)  # as a terminal does, which tells all processes
 
 
 def hangs_above_half(probe: Probe) -> None:
@@ -376,12 +386,31 @@ def test_a_longer_fit_goes_on_with_the_stored_one(tmp_path: Path, scoring: Any) 
         ("folds", {"cv": StratifiedKFold(3, shuffle=True, random_state=5)}, Y),
         ("scoring", {"scoring": "recall"}, Y),
         ("estimator", {"estimator": SVC(degree=4)}, Y),
+        ("fit parameters", {}, Y),
     ],
 )
 def test_a_study_of_something_else_is_refused(tmp_path: Path, changed: str, settings: Any, y: Any) -> None:
     stored(tmp_path, n_iter=2, study_name="s").fit(X, Y)
+    more = {"sample_weight": np.ones(len(y))} if changed == "fit parameters" else {}
     with pytest.raises(InvalidInput, match=f"with other {changed}: .* choose another study_name"):
-        stored(tmp_path, n_iter=4, study_name="s").set_params(**settings).fit(X, y)
+        stored(tmp_path, n_iter=4, study_name="s").set_params(**settings).fit(X, y, **more)
+
+
+def test_tables_and_estimators_that_were_used_meanwhile_are_the_same(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="needs pandas: pip install 'kilter[dataframe]'")
+    table = pandas.DataFrame({"a": X[:, 0]})
+    for name in "bc":  # a column at a time, so pandas keeps them apart until the table is copied
+        table[name] = X[:, 1]
+    labels = pandas.Series(Y)
+    estimator = SVC()
+    search = stored(tmp_path, n_iter=3).set_params(estimator=estimator)
+    before = clone(search).fit(table, labels).cv_results_["mean_fit_time"].tolist()
+    estimator.fit(X, Y)
+    table, labels = table.copy(), labels.copy()
+    assert search.fit(table, labels).cv_results_["mean_fit_time"].tolist() == before
+    table.loc[3, "b"] += 1
+    with pytest.raises(InvalidInput, match="with other data: "):
+        search.fit(table, labels)
 
 
 def test_ctrl_c_keeps_what_is_there_and_a_later_fit_does_the_rest_only(tmp_path: Path) -> None:
@@ -399,6 +428,24 @@ def test_ctrl_c_keeps_what_is_there_and_a_later_fit_does_the_rest_only(tmp_path:
     assert len(search.cv_results_["params"]) == 4
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
     assert before + len(CALLS) - before - 10 == 4 * 3 + 1  # no fold twice, and the refit
+
+
+def test_one_ctrl_c_finishes_the_candidate_and_is_raised() -> None:
+    probe = Probe(trouble=interrupts_second_candidate)
+    search = KilterSearchCV(probe, {"quality": kilter.Float(0.0, 1.0)}, n_iter=9, cv=KFold(3), random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(ROWS, LABELS)
+    assert [row["folds"] for row in search.trials_] == [3, 3]
+    assert search.best_score_ == max(search.cv_results_["mean_test_score"])
+    assert not hasattr(search, "best_estimator_")
+
+
+def test_ctrl_c_is_raised_even_where_nothing_was_finished() -> None:
+    CALLS.extend({} for _ in range(6))
+    search = KilterSearchCV(Probe(trouble=interrupts_third_candidate), {"quality": kilter.Float(0, 1)}, cv=KFold(3))
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(ROWS, LABELS)
+    assert not hasattr(search, "cv_results_")
 
 
 CRASHING = """
@@ -435,17 +482,6 @@ def test_when_the_time_is_up_the_table_has_what_was_finished(tmp_path: Path) -> 
     search = stored(tmp_path, n_iter=9, timeout=0.0).fit(X, Y)
     assert len(search.trials_) == 3
     assert search.predict(X).shape == Y.shape
-
-
-def test_processes_that_hang_are_ended_when_the_time_is_up() -> None:
-    # The processes are started first, and stay: the time is for fits, however long a start takes on a busy machine.
-    KilterSearchCV(Probe(), {"quality": [0.1, 0.2]}, n_iter=2, cv=2, n_jobs=2).fit(ROWS, LABELS)
-    search = KilterSearchCV(
-        Probe(trouble=hangs_above_half), {"quality": [0.1, 0.2, 0.3, 0.9, 0.8]}, n_iter=5, cv=2, n_jobs=2, timeout=6,
-        sampler="random", random_state=0,
-    ).fit(ROWS, LABELS)  # fmt: skip
-    assert search.best_params_["quality"] < 0.5
-    assert len(search.trials_) < 5
 
 
 # -- what parameters may be -------------------------------------------------------------------------------------------
@@ -498,9 +534,26 @@ def test_distributions_become_what_they_are() -> None:
 
 
 def test_quantiles_are_those_of_the_distribution() -> None:
-    candidates = Candidates.of({"x": stats.norm(1, 2), "k": stats.poisson(3)})
-    assert candidates.params({"x": 0.5, "k": 0.5}) == {"x": 1.0, "k": 3}
+    candidates = Candidates.of({"x": stats.norm(1, 2), "k": stats.poisson(900)})
+    assert candidates.params({"x": 0.5, "k": 0.5}) == {"x": 1.0, "k": 900}
     assert type(candidates.params({"x": 0.5, "k": 0.5})["k"]) is int
+
+
+@pytest.mark.parametrize(
+    ("distribution", "most"),
+    [
+        (stats.poisson(3), 100), (stats.rv_discrete(values=([1, 2, 5], [0.2, 0.5, 0.3])), 3), (stats.binom(6, 0.4), 7),
+        (stats.uniform, math.inf), (stats.expon, math.inf), (stats.rv_histogram(np.histogram([1, 2, 9.0])), math.inf),
+    ],
+)  # fmt: skip
+def test_distributions_need_not_be_frozen_and_whole_numbers_do_not_come_twice(distribution: Any, most: float) -> None:
+    candidates = Candidates.of({"n": distribution})
+    assert candidates.space.size <= most
+    for value in distribution.rvs(size=20, random_state=0):  # what RandomizedSearchCV may draw is in the space
+        assert candidates.params(candidates.config({"n": value}) or {}) == {"n": pytest.approx(value)}
+    if most < math.inf:
+        numbers = [candidates.params({"n": n})["n"] for n in candidates.space["n"].grid(100)]
+        assert len(set(numbers)) == len(numbers)
 
 
 @given(u=st.lists(st.floats(0, 1), min_size=13, max_size=13), dicts=st.sampled_from([ANY, ANY[:1], ANY[2:], ANY[1:]]))
@@ -523,6 +576,13 @@ def test_a_candidate_is_found_again_in_the_space(u: list[float], dicts: Any) -> 
 def test_what_stands_for_no_values_is_refused(wrong: Any) -> None:
     with pytest.raises((InvalidInput, kilter.core.errors.UnknownName), match=r"C|param_distributions"):
         KilterSearchCV(SVC(), wrong, cv=2).fit(X, Y)
+
+
+def test_the_ranges_of_bayes_search_are_no_lists() -> None:
+    with pytest.raises(InvalidInput, match=r"the range is kilter.Float\(0.01, 10.0, log=True\)"):
+        Candidates.of({"C": (1e-2, 10.0, "log-uniform")})
+    with pytest.raises(InvalidInput, match=r"the range is kilter.Int\(1, 8\)"):
+        Candidates.of({"degree": (1, 8, "uniform")})
 
 
 # -- workers ----------------------------------------------------------------------------------------------------------
@@ -548,6 +608,53 @@ def test_a_backend_that_is_not_known_is_refused() -> None:
     joblib.register_parallel_backend("odd", Odd)
     with joblib.parallel_config("odd"), pytest.raises(InvalidInput, match="backend 'odd' cannot run a search"):
         KilterSearchCV(SVC(), SMOOTH, n_iter=2, cv=2, n_jobs=2).fit(X, Y)
+
+
+def process(estimator: Any, X: Any, y: Any) -> float:  # noqa: N803
+    return float(os.getpid())
+
+
+def test_the_processes_are_those_of_joblib_s_other_users() -> None:
+    settings: dict[str, Any] = {"n_iter": 4, "cv": 2, "n_jobs": 2, "scoring": process, "refit": False}
+    met = [
+        set(search(GaussianNB(), {"var_smoothing": stats.loguniform(1e-9, 1)}, **settings).fit(X, Y).cv_results_[name])
+        for search in (RandomizedSearchCV, KilterSearchCV, RandomizedSearchCV)
+        for name in ("split0_test_score", "split1_test_score")
+    ]
+    assert len(set.union(*met)) <= 2
+    assert os.getpid() not in set.union(*met)
+
+
+def test_processes_finish_their_fits_when_a_terminal_interrupts_all_of_them() -> None:
+    probe = Probe(trouble=interrupts_its_process)
+    search = KilterSearchCV(probe, {"quality": kilter.Float(0, 1)}, n_iter=4, cv=2, n_jobs=2, refit=False)
+    assert [row["state"] for row in search.fit(ROWS, LABELS).trials_] == ["COMPLETE"] * 4
+
+
+class Called(GaussianNB):
+    """Calls what its fit is given."""
+
+    def fit(self, X: Any, y: Any, told: Any = None) -> Any:  # noqa: N803
+        told(self)
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_what_fits_are_given_may_be_anything(n_jobs: int) -> None:
+    space = {"var_smoothing": stats.loguniform(1e-9, 1)}
+    search = KilterSearchCV(Called(), space, n_iter=3, cv=2, n_jobs=n_jobs, error_score="raise", refit=False)
+    assert len(search.fit(X, Y, told=lambda estimator: estimator.get_params()).trials_) == 3
+
+
+def test_processes_that_hang_are_ended_when_the_time_is_up() -> None:
+    # The processes are started first, and stay: the time is for fits, however long a start takes on a busy machine.
+    KilterSearchCV(Probe(), {"quality": [0.1, 0.2]}, n_iter=2, cv=2, n_jobs=2).fit(ROWS, LABELS)
+    search = KilterSearchCV(
+        Probe(trouble=hangs_above_half), {"quality": [0.1, 0.2, 0.3, 0.9, 0.8]}, n_iter=5, cv=2, n_jobs=2, timeout=6,
+        sampler="random", random_state=0,
+    ).fit(ROWS, LABELS)  # fmt: skip
+    assert search.best_params_["quality"] < 0.5
+    assert len(search.trials_) < 5
 
 
 # -- scikit-learn's own tests -----------------------------------------------------------------------------------------

@@ -203,6 +203,12 @@ def test_it_stops_at_its_budget_and_goes_on_to_the_next(tmp_path: Path) -> None:
     assert losses(rest) == losses(whole)
 
 
+def test_a_model_without_its_optimizer_is_none_to_go_on_from(tmp_path: Path) -> None:
+    trained(a_trial(tmp_path, lambda: Verdict.PAUSE), tmp_path, save_only_model=True)
+    with pytest.raises(InvalidInput, match=f"step {PER_EPOCH} has no optimizer"):
+        trained(a_trial(tmp_path), tmp_path, save_only_model=True)
+
+
 def test_a_budget_that_the_rhythm_does_not_count_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="max_steps by 'steps'"):
         trained(a_trial(tmp_path, max_steps=3), tmp_path)
@@ -265,11 +271,15 @@ def test_all_processes_leave_together(tmp_path: Path) -> None:
 
 # -- tune_trainer -----------------------------------------------------------------------------------------------------
 
+WARMUP = "warmup_ratio" if transformers.__version__.startswith("4.") else "warmup_steps"
+"""The share of the steps that warm up; its default may be written as a whole number."""
+
 SPACE = {
     "learning_rate": kilter.Float(1e-4, 1e-1, log=True),
     "per_device_train_batch_size": kilter.Ordinal([4, 8]),
     "lr_scheduler_type": kilter.Choice(["linear", "cosine"]),
     "dropout": kilter.Float(0.0, 0.5),
+    WARMUP: kilter.Float(0.0, 0.5),
 }
 QUIET: dict[str, Any] = {"storage": None, "progress": "none"}
 
@@ -289,6 +299,7 @@ def test_tune_trainer_sets_arguments_and_hands_on_the_rest(tmp_path: Path) -> No
         assert (used.learning_rate, dropout) == (trial.params["learning_rate"], trial.params["dropout"])
         assert used.train_batch_size == trial.params["per_device_train_batch_size"]
         assert used.lr_scheduler_type == trial.params["lr_scheduler_type"]
+        assert getattr(used, WARMUP) == trial.params[WARMUP]
         assert trial.intermediate_values == {1: trial.value}
     assert args.to_dict() == before  # the user's stay as they are
     assert not list(tmp_path.iterdir())
@@ -298,9 +309,11 @@ def test_tune_trainer_sets_arguments_and_hands_on_the_rest(tmp_path: Path) -> No
     assert again["eval_accuracy"] == study.best_value
 
 
-def test_tune_trainer_spends_a_budget_of_epochs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [{}, {"save_only_model": True}, {"save_strategy": "no"}])
+def test_tune_trainer_spends_a_budget_of_epochs(tmp_path: Path, changes: dict[str, Any]) -> None:
+    space = {"learning_rate": kilter.Float(1e-5, 1e-1, log=True)}
     study = tune_trainer(
-        make_trainer, arguments(tmp_path), {"learning_rate": kilter.Float(1e-5, 1e-1, log=True)}, minimize="loss",
+        make_trainer, arguments(tmp_path, **changes), space, minimize="loss",
         fidelity=kilter.Fidelity("num_train_epochs", 1, 3), n_trials=4, **QUIET,
     )  # fmt: skip
     assert not [trial.failure for trial in study.trials if trial.failure]

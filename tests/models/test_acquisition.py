@@ -14,7 +14,7 @@ from kilter.models.acquisition import (
     log_probability_below,
 )
 
-MANY = settings(max_examples=100, deadline=None)
+MANY = settings(max_examples=100)
 Z = st.floats(-1e200, 1e10) | st.floats(-50, 50) | st.floats(-2, 0)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kilter.models.ascent import ascended
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 def hills(seed, q, k):

@@ -10,7 +10,7 @@ from kilter.models.candidates import DUPLICATE, filled, first_new, mutants
 from kilter.models.encoding import NEUTRAL, Encoding
 from kilter.testing import strategies
 
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=25)
 
 
 def best_points(encoding, seed, count=4):

@@ -25,7 +25,7 @@ def covariance(gaussian):
     return gaussian.sigma**2 * root @ root.T
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 150), st.integers(2, 300))
 def test_the_constants_make_sense(d, popsize):
     s = cma.strategy(d, popsize)
@@ -37,7 +37,7 @@ def test_the_constants_make_sense(d, popsize):
     assert 0 < s.c_path <= 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SEEDS)
 def test_a_rotated_problem_is_solved_in_the_same_way(seed):
     steps, ranks, stream = generation(seed)
@@ -49,7 +49,7 @@ def test_a_rotated_problem_is_solved_in_the_same_way(seed):
     assert np.allclose(turn @ covariance(plain) @ turn.T, covariance(turned))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SEEDS)
 def test_the_order_within_equal_ranks_does_not_count(seed):
     steps, _, _ = generation(seed)
@@ -61,7 +61,7 @@ def test_the_order_within_equal_ranks_does_not_count(seed):
     assert np.allclose(covariance(one), covariance(other))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SEEDS)
 def test_white_steps_are_what_was_drawn(seed):
     steps, ranks, stream = generation(seed)
@@ -73,7 +73,7 @@ def test_white_steps_are_what_was_drawn(seed):
     assert np.allclose(gaussian.deviations, np.sqrt(np.diag(covariance(gaussian))) / gaussian.sigma)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SEEDS, st.floats(0.01, 1e6))
 def test_a_foreign_step_is_shortened_but_not_turned(seed, factor):
     steps, ranks, stream = generation(seed)
@@ -121,7 +121,7 @@ SIGMAS = st.floats(1e-9, 10)
 MARGINS = st.floats(0.001, 0.3)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(2, 30), MEANS, SIGMAS, MARGINS, st.lists(st.booleans(), min_size=1, max_size=5))
 def test_no_cell_is_out_of_reach(cells, mean, sigma, margin, successes):
     """Whatever the distribution, after the correction the chance to leave the mean's cell is at least the margin."""
@@ -138,7 +138,7 @@ def test_no_cell_is_out_of_reach(cells, mean, sigma, margin, successes):
         assert min(below, above) >= margin / 2 * (1 - 1e-6) - 1e-12
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(2, 12), MEANS, SIGMAS, MARGINS, st.floats(0.1, 10), st.floats(-0.5, 0.5))
 @example(2, 1 / 3, 0.34375, 0.25, 1.0, 1 / 3)  # moved onto the very border
 def test_a_cell_that_none_left_well_is_left_no_more_often(cells, mean, sigma, margin, growth, shift):
@@ -152,7 +152,7 @@ def test_a_cell_that_none_left_well_is_left_no_more_often(cells, mean, sigma, ma
     assert sum(leaving(after, centres)) <= max(sum(leaving(before, centres)), margin) * (1 + 1e-6) + 1e-9
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(SEEDS, st.integers(2, 12), st.floats(0.01, 1.0))
 def test_good_points_in_other_cells_count_as_their_centres(seed, cells, sigma):
     steps, ranks, stream = generation(seed)
@@ -181,7 +181,7 @@ def test_good_points_in_other_cells_count_as_their_centres(seed, cells, sigma):
     assert (fixed | stuck.all(axis=0)).all()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SEEDS, st.lists(st.integers(2, 6), min_size=1, max_size=4), st.floats(0.01, 0.27))
 def test_chances_stay_chances(seed, sizes, margin):
     stream = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ def curve(values, first=1, every=1):
 # Laws.
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(any_values, any_steps, st.integers(0, 10**15), st.lists(any_values, max_size=3))
 def test_any_curve_gives_a_belief(values, steps, horizon, others):
     own = Curve.of(steps[: len(values)], values)
@@ -42,7 +42,7 @@ def test_any_curve_gives_a_belief(values, steps, horizon, others):
     assert 0 <= belief.probability_below(own.values[-1]) <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tame, st.lists(tame, max_size=4), st.floats(1e-6, 1e6), st.floats(-10, 10))
 def test_the_unit_of_values_does_not_matter(values, others, factor, shift):
     n, ordered = len(values), np.sort(values)
@@ -54,7 +54,7 @@ def test_the_unit_of_values_does_not_matter(values, others, factor, shift):
     assert moved.scale == pytest.approx(factor * belief.scale, rel=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tame, st.sampled_from([10, 1000, 10**13]))
 def test_the_unit_of_steps_does_not_matter(values, every):
     belief = predict(curve(values), 40)
@@ -62,7 +62,7 @@ def test_the_unit_of_steps_does_not_matter(values, every):
     assert (other.mean, other.scale) == pytest.approx((belief.mean, belief.scale), rel=5e-3, abs=1e-3 * belief.scale)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tame, st.randoms())
 def test_order_repeats_and_gaps_of_reports_do_not_matter(values, random):
     rows = [(step, value) for step, value in enumerate(values)]

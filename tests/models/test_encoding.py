@@ -21,7 +21,7 @@ def uniforms(data, d, count=6):
     return np.array(data.draw(st.lists(st.lists(u, min_size=d, max_size=d), min_size=count, max_size=count)))
 
 
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=25)
 
 
 # Laws.

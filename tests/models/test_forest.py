@@ -23,7 +23,7 @@ def data(seed: int, n: int = 40, d: int = 3) -> tuple[np.ndarray, np.ndarray, np
     return x, np.nan_to_num(x) @ np.arange(1, d + 1) + 0.1 * stream.standard_normal(n), q
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000), st.integers(1, 5))
 def test_it_predicts_as_scikit_learn_does(seed: int, leaf: int) -> None:
     from sklearn.ensemble import ExtraTreesRegressor

@@ -14,7 +14,7 @@ from kilter.core.space import Space
 from kilter.models.encoding import Encoding
 from kilter.models.gp import LEAST_VARIANCE, Layout, Posterior, fit, matern, negative_log_posterior
 
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=25)
 SPACES = {
     "one": Space({"x": Float(0, 1)}),
     "numbers": Space({"x": Float(0, 1), "y": Float(0, 1), "z": Float(0, 1)}),

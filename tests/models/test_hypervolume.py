@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -27,13 +27,11 @@ def counted(front, reference, low):
 
 
 @given(FRONTS)
-@settings(deadline=None)
 def test_the_volume_is_the_number_of_cells(front):
     assert hypervolume(front, corner(front)) == pytest.approx(counted(front, corner(front), -1), abs=1e-9)
 
 
 @given(FRONTS, st.randoms(use_true_random=False), st.data())
-@settings(deadline=None)
 def test_laws_of_the_volume(front, random, data):
     """Any order of points and of objectives gives the same; one more point never less, a dominated one nothing."""
     reference, m = corner(front), front.shape[1]
@@ -71,7 +69,6 @@ def test_nothing_dominates_nothing():
 
 
 @given(FRONTS)
-@settings(deadline=None)
 def test_boxes_fill_what_is_not_dominated(front):
     """Disjoint, dominated nowhere, and of the volume that is left."""
     reference, m = corner(front), front.shape[1]

@@ -36,7 +36,7 @@ def searched(space, seed, count=12, steep=1.0):
     return encoding, acquisition, candidates, points
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(strategies.spaces(), st.integers(0, 999), st.sampled_from([1e-9, 1.0, 1e9]))
 def test_laws(space, seed, steep):
     encoding, acquisition, candidates, points = searched(space, seed, steep=steep)

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kilter.core.events import Report, TrialState
@@ -104,7 +104,6 @@ curves = st.lists(
 )
 
 
-@settings(deadline=None)  # the first call loads SciPy
 @given(curves, st.integers(0, 11))
 def test_rows_do_not_depend_on_when_they_were_asked_for(trials, look):
     asked, fresh = Study(), Study()

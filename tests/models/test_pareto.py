@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -31,7 +31,6 @@ def brute_force(values):
 
 
 @given(TIED)
-@settings(deadline=None)
 def test_non_dominated_is_what_brute_force_finds(values):
     assert non_dominated(values).tolist() == brute_force(values).tolist()
 
@@ -46,7 +45,6 @@ def test_non_dominated_over_several_blocks(m, levels):
 
 
 @given(FINITE, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_ranks(values, random):
     """The rank 0 is the front; without it the next one is; the order of the rows does not matter."""
     ranks = non_dominated_ranks(values)
@@ -58,7 +56,6 @@ def test_ranks(values, random):
 
 
 @given(FINITE, st.data())
-@settings(deadline=None)
 def test_constraints_come_first(values, data):
     violation = data.draw(arrays.arrays(float, len(values), elements=st.sampled_from([0.0, 0.0, 1.0, 2.0, np.inf])))
     ranks = non_dominated_ranks(values, violation)
@@ -84,7 +81,6 @@ def test_crowding_ignores_an_objective_that_is_constant():
 
 
 @given(FINITE, st.integers(2, 30))
-@settings(deadline=None)
 def test_orders_are_permutations_by_rank(values, most):
     violation = np.zeros(len(values))
     ranks = non_dominated_ranks(values)

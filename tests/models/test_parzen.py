@@ -56,7 +56,7 @@ def share(encoding, points):
 # Laws.
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(spaces(max_parameters=4), st.integers(0, 40), st.integers(0, 99), st.sampled_from([0.0, 0.6, 1.0]))
 def test_draws_are_legal_points(space, count, seed, known):
     density = density_round(space, count, seed, known=known)
@@ -69,7 +69,7 @@ def test_draws_are_legal_points(space, count, seed, known):
         assert space.is_legal(encoding.config(point)) != forbidden
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(spaces(max_parameters=3), st.integers(0, 30), st.integers(0, 99), st.sampled_from([0.5, 1.0]))
 def test_it_adds_up_to_one_where_all_can_be_listed(space, count, seed, known):
     bare = Space({name: _without_prior(p) for name, p in space.parameters.items()})  # and without clauses

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from kilter.models.transforms import EDGE, POWERS, Output, bent, kumaraswamy, standard, yeo_johnson
 
-MANY = settings(max_examples=60, deadline=None)
+MANY = settings(max_examples=60)
 ANY = st.floats(allow_nan=False, allow_infinity=False)
 USUAL = st.floats(-10, 10)
 SPECIAL = st.sampled_from([0.0, 1.0, 1.0 + 1e-15, 1e9, -1e9, 1e300, -1e300, 1.7e308, 1e-300, 2e-300, 5e-324, -5e-324])

@@ -21,7 +21,7 @@ def typed(configs):
     return sorted(repr(sorted((name, type(value).__name__, value) for name, value in c.items())) for c in configs)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(spaces(max_parameters=4))
 def test_all_points_are_listed_once(space):
     assume(not 2000 < Space(space.parameters).size <= LISTED)  # right too, but slow to check
@@ -35,7 +35,7 @@ def test_all_points_are_listed_once(space):
         assert all(map(space.is_legal, configs))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(spaces(max_parameters=4), st.integers(0, 99))
 def test_whatever_a_trial_had_is_not_new(space, seed):
     log = Log(RandomSampler(), Problem(space), seed)

@@ -241,7 +241,7 @@ MOVES = st.lists(
 
 
 @given(moves=MOVES, keep=st.integers(0, 4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_retention_keeps_what_the_rule_says(tmp_path_factory, moves, keep):
     root = tmp_path_factory.mktemp("root")
     study = Study(root, constraints=(Constraint.parse("size", "<= 1"),))
@@ -315,7 +315,7 @@ def test_of_several_objectives_the_front_comes_first(tmp_path):
     ends=st.lists(st.tuples(*[st.integers(0, 6).map(float)] * 2), max_size=20),
     keep=st.integers(0, 5),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_one_after_another_the_worst_of_the_kept_ones_and_the_new_one_leaves(tmp_path_factory, ends, keep):
     study = Study(tmp_path_factory.mktemp("root"), "loss", "time")
     kept = []

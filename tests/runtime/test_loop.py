@@ -45,7 +45,7 @@ def simulated(durations, slots):
     return study, clock, Simulated(objective, slots, clock)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.floats(0.1, 10), min_size=1, max_size=5),
     st.integers(1, 4),

@@ -53,7 +53,7 @@ def enqueue(log, config, metrics):
     log.end(number, metrics)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(range(12)))
 def test_the_order_of_results_within_a_generation_does_not_count(order):
     def after(order):
@@ -68,7 +68,7 @@ def test_the_order_of_results_within_a_generation_does_not_count(order):
     assert dumps_state(one) == dumps_state(other)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0.1, 10.0), st.floats(-5.0, 5.0))
 def test_only_the_order_of_the_losses_counts(scale, shift):
     def after(objective, direction):

@@ -39,7 +39,7 @@ def bumpy(config):
     return {"value": sum(10 - 10 * math.cos(10 * math.pi * (v - 0.3)) + 25 * (v - 0.3) ** 2 for v in config.values())}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.lists(st.one_of(st.floats(-10, 10), st.just(math.nan)), min_size=40, max_size=40))
 def test_no_slot_ever_gets_worse(seed, losses):
     log = Log(DESampler(population=8), Problem(PLANE), seed)
@@ -52,7 +52,7 @@ def test_no_slot_ever_gets_worse(seed, losses):
             assert sum(now != then for now, then in zip(state.keys, before)) <= 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.integers(4, 20))
 def test_the_first_trials_share_no_cell_of_any_parameter(seed, size):
     log = Log(DESampler(population=size), Problem(PLANE), seed)

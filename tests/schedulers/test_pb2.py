@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import kilter
@@ -39,7 +39,6 @@ def bandit(space, configs, start, gain, parent, fixed=(), now=3, loss=1.0):
 
 
 @given(gain=st.lists(st.floats(-1e6, 1e6) | st.just(-math.inf), min_size=1, max_size=20), seed=st.integers(0, 99))
-@settings(deadline=None)
 def test_gains_are_compared_within_a_milestone(gain, seed):
     start = np.random.default_rng(seed).integers(3, size=len(gain))
     scaled = within(np.array(gain), start)

@@ -39,7 +39,7 @@ class TestPBT(SchedulerSuite):
 
 
 @given(data=st.data(), resample=st.sampled_from([0.0, 0.3, 1.0]), factor=st.sampled_from([0.5, 0.8, 1.2, 3.0]))
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.filter_too_much])
 def test_an_explored_configuration_is_legal_and_keeps_what_must_not_change(data, resample, factor):
     space = data.draw(spaces())
     try:
@@ -184,7 +184,7 @@ def decisions(study):
 
 
 @given(seed=st.integers(0, 10**6), slots=st.integers(2, 9))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_decisions_do_not_depend_on_workers_and_their_speed(seed, slots):
     assert decisions(ran(slots, seed)) == decisions(ran(1))
 

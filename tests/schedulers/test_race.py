@@ -179,7 +179,7 @@ def test_what_is_no_number_ends_a_trial_or_never_does_but_breaks_nothing(scores,
     assert all(map(math.isfinite, race.state.folds.values()))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6))
 def test_a_trial_is_wrongly_stopped_as_rarely_as_promised(seed):
     """On folds as the rule takes them to be, of 200 trials that would turn out better hardly any is lost."""

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kilter.cli import group, options, show
+from kilter.runtime.signals import STOPPED
 
 if TYPE_CHECKING:
     from kilter.api import Study
     from kilter.cli.specification import Specification
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-STOPPED = "stopped by the user"
-"""The loop's reason after one Ctrl-C."""
 
 
 def budget(function: F) -> F:

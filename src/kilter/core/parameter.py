@@ -171,10 +171,15 @@ class Parameter:
 
         A default or prior of `other` replaces ours. Raises InvalidInput where the two cannot be joined.
         """
-        joined = self._united(other)
+        joined = replace(self, default=UNSET, prior=None)._united(other)
         conditions = _united_conditions(self.conditions, other.conditions)
-        default = other.default if other.has_default else self.default
-        return replace(joined, conditions=conditions, default=default, prior=other.prior or self.prior)
+        default, prior = UNSET, None
+        for told in (self, other):  # in their plain forms, since one of the two may know an option by its name alone
+            if told.has_default:
+                default = joined.value(told.plain(told.default))
+            if told.prior is not None:
+                prior = replace(told.prior, value=joined.value(told.plain(told.prior.value)))
+        return replace(joined, conditions=conditions, default=default, prior=prior)
 
     def _united(self, other: Parameter) -> Parameter:
         """The parameter of our kind that holds the values of both."""
@@ -658,9 +663,13 @@ class Choice(_Listed):
             raise InvalidInput(f"{self!r} and {other!r} are of different kinds")
         options = dict(zip(map(_typed, self.labels), zip(self.labels, self.values)))
         for label, value in zip(other.labels, other.values):
-            # The later declaration wins where the earlier knew the option by its name alone.
-            if _typed(label) not in options or isinstance(options[_typed(label)][1], Named):
+            _, known = options.get(_typed(label), (label, Named(str(label))))
+            if isinstance(known, Named):  # as when a store knew the option by its name alone
                 options[_typed(label)] = (label, value)
+            elif _is_json(known) and _is_json(value) and not _exactly(known, value):
+                raise InvalidInput(
+                    f"the option {label!r} is both {known!r} and {value!r}: give one of them another name"
+                )
         return replace(self, options=_declared(list(options.values())))
 
     def _own_json(self) -> dict[str, Any]:
@@ -863,8 +872,11 @@ def _labels(values: tuple[Any, ...]) -> tuple[Plain, ...]:
 
 
 def _check_names(labels: tuple[str, ...], values: tuple[Any, ...]) -> None:
-    """No option may be the name of another, or one could not tell which of the two a text means."""
-    for label, value in zip(labels, values):
+    """No option may be there twice or be the name of another, or one could not tell which of the two is meant."""
+    for i, (label, value) in enumerate(zip(labels, values)):
+        for other, known in zip(labels[:i], values[:i]):
+            if value is known or _holds(_exactly, value, known):
+                raise InvalidInput(f"{other!r} and {label!r} name the same option, {value!r}: give it one name")
         if isinstance(value, str) and value != label and value in labels:
             raise InvalidInput(f"the option {value!r} named {label!r} is also the name of another option: rename one")
 
@@ -976,9 +988,10 @@ def _has_subspaces(options: Mapping[str, Any]) -> bool:
     def is_subspace(option: Any) -> bool:
         return isinstance(option, Mapping) and all(isinstance(p, Parameter) for p in option.values())
 
-    if not any(is_subspace(option) and option for option in options.values()):
-        return False
+    subspaces = [option for option in options.values() if is_subspace(option)]
     strange = [name for name, option in options.items() if option is not None and not is_subspace(option)]
+    if not any(subspaces):  # empty ones among other options are those options
+        return bool(subspaces) and not strange
     if strange:
         raise InvalidInput(f"the option {strange[0]!r} is no sub-space: give a dict of parameters, or {{}} for none")
     return True

@@ -225,14 +225,16 @@ class Space:
     def draw(self, rng: np.random.Generator, known: Mapping[str, Plain] | None = None) -> Config:
         """A random configuration from the priors, uniform where there are none; `known` values are kept.
 
-        Where a thousand draws in a row are forbidden, every value of a finite parameter is as likely as another, for
-        what is allowed may be what the priors hardly draw. Raises InvalidInput where two thousand are.
+        Where a thousand draws in a row are forbidden, every value of a finite parameter is as likely as another and
+        priors count no more, for what is allowed may be what they hardly draw. Raises InvalidInput where two thousand
+        are.
         """
         for turn in range(REJECTIONS):
             if 2 * turn < REJECTIONS:
                 config = self.from_uniforms(rng.random(len(self)), known)
             else:
-                even = {name: values[int(rng.integers(len(values)))] for name, values in self._short.items()}
+                even = {name: p.from_unit(rng.random()) for name, p in self._pairs if p.prior is not None}
+                even |= {name: values[int(rng.integers(len(values)))] for name, values in self._short.items()}
                 config = self.from_uniforms(rng.random(len(self)), {**even, **(known or {})})
             if not self.forbidden or not self.is_forbidden(config):
                 return config

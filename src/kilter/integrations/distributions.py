@@ -6,7 +6,8 @@
 What may stand there, by parameter of the estimator:
 
     a parameter of kilter      itself, conditions included
-    uniform, loguniform, randint of scipy.stats, frozen       the Float or Int that it is
+    uniform, loguniform, randint of scipy.stats               the Float or Int that it is
+    any other of a few whole numbers    an Ordinal of them, with a Prior at the median
     any other with `ppf`       a Float, the quantile; the value is that quantile of the distribution
     any other with `rvs`       an Int, the seed of a draw: it can be drawn again, but nothing can be learned of it
     a list                     an Ordinal where it is of at least three numbers that rise or fall, else a Choice
@@ -25,14 +26,18 @@ from typing import Any, Union
 import numpy as np
 
 from kilter.core.errors import InvalidInput
-from kilter.core.parameter import Choice, Condition, Float, Int, Ordinal, Parameter
+from kilter.core.parameter import Choice, Condition, Float, Int, Ordinal, Parameter, Prior
 from kilter.core.space import Config, Space
+from kilter.integrations.conversion import confidence
 
 BRANCH = "which dict"
 """The parameter that says which of several dicts a candidate is drawn from; no estimator sees it."""
 
 TAIL = 1e-6
 """Quantiles of a distribution without an end go no nearer to it than this."""
+
+FEW = 100
+"""Whole numbers up to which a distribution becomes a list, since many quantiles would be the same candidate."""
 
 SEEDS = 2**31 - 1
 """Draws of a distribution that can do nothing but draw."""
@@ -147,25 +152,38 @@ def _dimension(described: Any) -> tuple[Parameter, Value | None]:
         return _drawn(described)
     if isinstance(described, (str, bytes)) or not isinstance(described, Iterable):
         raise InvalidInput(
-            f"{described!r} is no list, distribution or parameter: for a constant, give a list of one value"
+            f"{described!r} is no list, distribution or parameter: for a constant, give a list of one value; for a "
+            "range, kilter.Float(low, high) or kilter.Int(low, high)"
         )
-    return _listed(list(described)), None
+    values = list(described)
+    if len(values) == 3 and all(map(_is_number, values[:2])) and values[2] in ("uniform", "log-uniform"):
+        low, high, kind = values
+        number = Int if isinstance(low, int) and isinstance(high, int) else Float
+        raise InvalidInput(f"{described!r} would be a list: the range is kilter.{number(low, high, log='log' in kind)}")
+    return _listed(values), None
 
 
 def _drawn(distribution: Any) -> tuple[Parameter, Value | None]:
-    """A frozen distribution of SciPy, or anything that can draw."""
+    """A distribution of SciPy, or anything that can draw."""
     if not hasattr(distribution, "ppf"):
         return Int(0, SEEDS), (lambda seed: distribution.rvs(random_state=np.random.RandomState(seed)), None)
     low, high = (float(end) for end in distribution.support())
-    name = getattr(getattr(distribution, "dist", None), "name", "")
+    kind = getattr(distribution, "dist", distribution)  # of a frozen one; others stand for themselves
+    name = getattr(kind, "name", "")
     if name == "randint":
         return Int(int(low), int(high)), None
     if name == "uniform":
         return Float(low, high), None
     if name in ("loguniform", "reciprocal") and math.isclose(distribution.ppf(0.5) ** 2, low * high):  # not shifted
         return Float(low, high, log=True), None
+    if hasattr(kind, "pmf"):
+        numbers = np.arange(distribution.ppf(TAIL), distribution.ppf(1 - TAIL) + 1)
+        values = numbers[distribution.pmf(numbers) > 0].astype(int).tolist() if len(numbers) <= FEW else []
+        if values:
+            spread = float(distribution.std()) / max(values[-1] - values[0], 1)
+            return Ordinal(values, prior=Prior(int(distribution.median()), confidence(spread))), None
     ends = 0.0 if math.isfinite(low) else TAIL, 1.0 if math.isfinite(high) else 1 - TAIL
-    number = int if hasattr(distribution.dist, "pmf") else float
+    number = int if hasattr(kind, "pmf") else float
     return Float(*ends), (lambda quantile: number(distribution.ppf(quantile)), distribution.cdf)
 
 

@@ -19,20 +19,24 @@ epoch of which both are there.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import kilter.api
+from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotReady, UnknownName, needed
 from kilter.core.parameter import UNSET, Boolean, Choice, Float, Int, Ordinal, Parameter
 from kilter.core.problem import Fidelity
 from kilter.executors import checkpoint as state_file
 from kilter.executors.context import Trial
+from kilter.trial import FrozenTrial
 
 # Keras imports its backend, so that may be what is not there.
 with needed("keras", "kilter.integrations.keras", "and torch, jax or tensorflow, the one that KERAS_BACKEND names"):
@@ -248,11 +252,15 @@ def tune(
     arguments of `model.fit`, or is a function of the trial that returns them:
     lambda trial: {"batch_size": trial.suggest_int("batch_size", 16, 128, log=True)}.
 
-    `epochs` is how long each trial may train, or a kilter.Fidelity: then trials pause at its levels and the best go on.
-    `path`, which ends in .keras, is where the model is saved too. All other arguments are those of kilter.tune:
-    storage, study_name (by default that of `build`), scheduler, timeout, space, observers and so on. Called again with
-    the same storage it goes on. Raises InvalidInput where the direction is not known, NotReady where no trial is
-    complete, and what kilter.tune raises.
+    `epochs` is how long each trial may train, unless `fit` has epochs of its own, or a kilter.Fidelity: then trials
+    pause at its levels and the best go on. `path`, which ends in .keras, is where the model is saved too. All other
+    arguments are those of kilter.tune: storage, study_name (by default that of `build`), scheduler, timeout, space,
+    observers and so on. Called again with the same storage it goes on.
+
+    `build` and `fit` are called once more in the end, for the best trial, with its number and its configuration.
+
+    Raises InvalidInput where the direction is not known, NotReady where no trial is complete, and what kilter.tune
+    raises.
 
     >>> x = np.linspace(0, 1, 32, dtype="float32")[:, None]
     >>> def line(trial):
@@ -263,6 +271,11 @@ def tune(
     >>> len(study.trials), model.count_params()
     (2, 2)
     """
+    if not isinstance(objective, str):
+        raise InvalidInput(
+            f"objective={objective!r}: it must be one key of Keras' logs, whose direction= may be given beside it; for "
+            "several write an objective with TrialCallback"
+        )
     way = _direction(objective) if direction is None else direction
     if way not in DIRECTIONS:
         raise InvalidInput(f"direction={direction!r}: it must be 'minimize' or 'maximize'")
@@ -271,7 +284,7 @@ def tune(
     x, y, weights = keras.utils.unpack_x_y_sample_weight(train)
     data = {"x": x, "y": y, "sample_weight": weights, "validation_data": validation, "verbose": 0}
 
-    def made(trial: Any) -> Any:
+    def made(trial: Trial) -> Any:
         keras.backend.clear_session()  # names and memory of the models before
         keras.utils.set_random_seed(seed)
         model = build(trial)
@@ -279,16 +292,21 @@ def tune(
             raise InvalidInput(f"build returned {type(model).__name__}: it must return a compiled keras.Model")
         return model
 
-    def arguments(trial: Any) -> dict[str, Any]:
-        return {**data, **((fit(trial) if callable(fit) else fit) or {})}
+    def arguments(trial: Trial) -> dict[str, Any]:
+        own = (fit(trial) if callable(fit) else fit) or {}
+        if not isinstance(epochs, Fidelity):
+            return {**data, "epochs": epochs, **own}
+        if "epochs" in own:
+            raise InvalidInput(f"fit gives epochs={own['epochs']!r}, which {epochs!r} is to choose: leave one out")
+        return {**data, "epochs": int(trial.budget[epochs.name]), **own}
 
     def train_one(trial: Trial) -> float:
         model = made(trial)
+        if path is not None:
+            model.get_config()  # what cannot be saved is said by the first trial, and not after the last
         given = arguments(trial)
         callback = TrialCallback(trial, objective, seed=seed, direction=way)
-        callbacks = [*(given.pop("callbacks", None) or ()), callback]
-        total = trial.budget[epochs.name] if isinstance(epochs, Fidelity) else epochs
-        history = model.fit(**given, epochs=int(total), callbacks=callbacks)
+        history = model.fit(**{**given, "callbacks": [*(given.get("callbacks") or ()), callback]})
         if callback.best_epoch is None:
             return float("nan")
         trial.set_user_attr("best_epoch", callback.best_epoch)
@@ -311,21 +329,28 @@ def tune(
     kept = os.path.join(study.checkpoint_dir(best) or "", DIRECTORY, f"{best.user_attrs['best_epoch']}.weights.h5")
     if not os.path.exists(kept):
         raise NotReady(f"the weights of trial {best.number} are gone from its checkpoint, {kept}: train it again")
-    remembered = _Remembered(best.params)
-    model = made(remembered)
+    again = _again(study, best)
+    model = made(again)
     # No epoch is trained: it builds a model without an Input, and the optimizer, whose variables are in the file.
-    model.fit(**{**arguments(remembered), "callbacks": None}, epochs=0)
+    model.fit(**{**arguments(again), "callbacks": None, "epochs": 0})
     model.load_weights(kept)
     if path is not None:
         model.save(path)
     return Tuned(study, model)
 
 
+def _again(study: kilter.api.Study, trial: FrozenTrial) -> Trial:
+    """A trial that ended, as its objective saw it: to build its model once more. It is asked and told nothing."""
+    task = replace(study._session.task(trial._record), judged=False)
+    return Trial(task, study.problem, lambda reports: None, lambda: Verdict.CONTINUE)
+
+
 class HyperParameters:
     """KerasTuner's `hp` in front of a trial, so that a build(hp) function stays as it is.
 
-    tune(lambda trial: build(HyperParameters(trial)), …) runs it. Within `conditional_scope` of a value that was not
-    chosen the methods suggest nothing and return None, as in KerasTuner.
+    tune(lambda trial: build(HyperParameters(trial)), …) runs it. With `parent_name` and `parent_values`, or within
+    `conditional_scope` of them, the methods suggest nothing and return None where the parent has none of the values, as
+    in KerasTuner.
 
     >>> study = kilter.api.create_study(seed=0)
     >>> hp = HyperParameters(study.ask())
@@ -335,18 +360,28 @@ class HyperParameters:
 
     def __init__(self, trial: Any) -> None:
         self.trial = trial
+        self._fixed: dict[str, Any] = {}
+        self._inactive: set[str] = set()
         self._is_active = True
+        self._scopes: list[str] = []
 
     @property
     def values(self) -> dict[str, Any]:
-        """What was chosen so far."""
-        return dict(self.trial.params)
+        """What was chosen so far, and what is fixed."""
+        return {**self.trial.params, **self._fixed}
 
     def get(self, name: str) -> Any:
-        """The value of a parameter that was chosen before; raises UnknownName."""
+        """The value of a parameter that was chosen before; raises UnknownName, which is a KeyError."""
+        name = self._named(name)
         if name not in self.values:
-            raise UnknownName.of("hyperparameter", name, self.values)
+            raise UnknownName.of("active hyperparameter", name, self.values)
         return self.values[name]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.get(name)
+
+    def __contains__(self, name: str) -> bool:
+        return self._named(name) in self.values
 
     def Int(  # noqa: N802
         self,
@@ -354,12 +389,14 @@ class HyperParameters:
         min_value: int,
         max_value: int,
         step: int | None = None,
-        sampling: str = "linear",
+        sampling: str | None = "linear",
         default: Any = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
     ) -> Any:
-        """A whole number from min_value to max_value, both included."""
-        log = _is_log(name, sampling, step)
-        return self._suggest(name, Int(min_value, max_value, log=log, step=step or 1, default=_default(default)))
+        """A whole number from min_value to max_value, both included; with sampling="log" a step multiplies."""
+        parameter = _number(Int, name, min_value, max_value, step, sampling, default)
+        return self._suggest(name, parameter, parent_name, parent_values)
 
     def Float(  # noqa: N802
         self,
@@ -367,52 +404,97 @@ class HyperParameters:
         min_value: float,
         max_value: float,
         step: float | None = None,
-        sampling: str = "linear",
+        sampling: str | None = "linear",
         default: Any = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
     ) -> Any:
-        """A real number in [min_value, max_value]."""
-        log = _is_log(name, sampling, step)
-        return self._suggest(name, Float(min_value, max_value, log=log, step=step, default=_default(default)))
+        """A real number in [min_value, max_value]; with sampling="log" a step multiplies."""
+        parameter = _number(Float, name, min_value, max_value, step, sampling, default)
+        return self._suggest(name, parameter, parent_name, parent_values)
 
-    def Choice(self, name: str, values: Sequence[Any], ordered: bool | None = None, default: Any = None) -> Any:  # noqa: N802
+    def Choice(  # noqa: N802
+        self,
+        name: str,
+        values: Sequence[Any],
+        ordered: bool | None = None,
+        default: Any = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+    ) -> Any:
         """One of the values; numbers count as ordered unless `ordered` says otherwise."""
         numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
         kind = Ordinal if (numbers if ordered is None else ordered) else Choice
-        return self._suggest(name, kind(values, default=_default(default)))
+        return self._suggest(name, kind(values, default=_default(default)), parent_name, parent_values)
 
-    def Boolean(self, name: str, default: Any = None) -> Any:  # noqa: N802
+    def Boolean(  # noqa: N802
+        self, name: str, default: Any = None, parent_name: str | None = None, parent_values: Any = None
+    ) -> Any:
         """True or False."""
-        return self._suggest(name, Boolean(default=_default(default)))
+        return self._suggest(name, Boolean(default=_default(default)), parent_name, parent_values)
 
-    def Fixed(self, name: str, value: Any) -> Any:  # noqa: N802
+    def Fixed(self, name: str, value: Any, parent_name: str | None = None, parent_values: Any = None) -> Any:  # noqa: N802
         """The value itself: what is not searched for is not part of a trial."""
-        return value if self._is_active else None
+        return self._where_active(name, lambda own: self._fixed.setdefault(own, value), parent_name, parent_values)
 
     @contextmanager
     def conditional_scope(self, parent_name: str, parent_values: Any) -> Iterator[None]:
-        """What is suggested within is part of the trial only where the parent has one of the values."""
+        """What is suggested within is part of the trial only where the parent has one of the values.
+
+        Raises UnknownName for a parent that was not met before.
+        """
+        parent = self._named(parent_name)
+        if parent not in self.values and parent not in self._inactive:
+            raise UnknownName.of("hyperparameter", parent, {*self.values, *self._inactive})
         values = parent_values if isinstance(parent_values, (list, tuple)) else [parent_values]
         before = self._is_active
-        self._is_active = before and self.values.get(parent_name) in values
+        self._is_active = before and parent in self.values and self.values[parent] in values
         try:
             yield
         finally:
             self._is_active = before
 
-    def _suggest(self, name: str, parameter: Parameter) -> Any:
-        return self.trial.suggest(name, parameter) if self._is_active else None
+    @contextmanager
+    def name_scope(self, name: str) -> Iterator[None]:
+        """Put the name and a slash in front of all names within."""
+        self._scopes.append(name)
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    def _named(self, name: str) -> str:
+        return "/".join([*self._scopes, name])
+
+    def _suggest(self, name: str, parameter: Parameter, parent_name: str | None, parent_values: Any) -> Any:
+        return self._where_active(name, lambda own: self.trial.suggest(own, parameter), parent_name, parent_values)
+
+    def _where_active(
+        self, name: str, choose: Callable[[str], Any], parent_name: str | None, parent_values: Any
+    ) -> Any:
+        with nullcontext() if parent_name is None else self.conditional_scope(parent_name, parent_values):
+            if self._is_active:
+                return choose(self._named(name))
+        self._inactive.add(self._named(name))
+        return None
 
 
-class _Remembered:
-    """A trial that suggests what the best one was given, to build its model again."""
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        self.params = dict(params)
-
-    def suggest(self, name: str, *_: Any, **__: Any) -> Any:
-        return self.params[name]
-
-    suggest_float = suggest_int = suggest_categorical = suggest
+def _number(
+    kind: type[Int] | type[Float], name: str, low: Any, high: Any, step: Any, sampling: str | None, default: Any
+) -> Parameter:
+    """The parameter that KerasTuner's arguments stand for."""
+    if sampling not in (None, "linear", "log"):
+        raise InvalidInput(f"{name}: sampling={sampling!r}: there are 'linear' and 'log'")
+    if step is None or sampling != "log":
+        stepped = {} if step is None else {"step": step}
+        return kind(low, high, log=sampling == "log", default=_default(default), **stepped)
+    if not (0 < low <= high and step > 1):
+        raise InvalidInput(
+            f"{name}: from {low!r} to {high!r}, step={step!r}, sampling='log': the step multiplies, so it must be "
+            "above 1, and min_value above 0"
+        )
+    count = 1 + int(math.log(high / low, step) + 1e-9)  # the last one is not lost to rounding
+    return Ordinal([low * step**power for power in range(count)], default=_default(default))
 
 
 def _direction(objective: str) -> str:
@@ -424,16 +506,6 @@ def _direction(objective: str) -> str:
     raise InvalidInput(
         f"objective={objective!r} does not say which way is better: give direction='minimize' or 'maximize'"
     )
-
-
-def _is_log(name: str, sampling: str | None, step: float | None) -> bool:
-    if sampling in (None, "linear"):
-        return False
-    if sampling != "log" or step is not None:
-        raise InvalidInput(
-            f"{name}: sampling={sampling!r} with step={step!r}: there are 'linear', with or without a step, and 'log'"
-        )
-    return True
 
 
 def _default(value: Any) -> Any:

@@ -22,19 +22,20 @@ from typing import Any, NoReturn
 from kilter.core.errors import InvalidInput, needed
 from kilter.executors.checkpoint import FILE
 from kilter.executors.context import Trial
-from kilter.integrations.torch import (
-    DistributedTrial,
-    check_archive,
-    gathered,
-    options,
-    random_state,
-    set_random_state,
-    take,
-    with_options,
-)
 
 with needed("lightning", "kilter.integrations.lightning"):
     import lightning.pytorch
+
+    from kilter.integrations.torch import (  # after lightning, whose extra brings torch
+        DistributedTrial,
+        check_archive,
+        gathered,
+        options,
+        random_state,
+        set_random_state,
+        take,
+        with_options,
+    )
 
 STATE = f"{FILE}.ckpt"
 """The name of Lightning's file in the trial's directory."""

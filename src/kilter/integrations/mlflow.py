@@ -101,7 +101,7 @@ class MLflowTracker(Tracker):
         Raises NotReady where there is no such run within a minute, or the tracker has failed.
         """
         if self._client is None:  # its thread has not come so far, or this is a copy, which has none
-            self._client = MlflowClient(self.tracking_uri)
+            self._client = self._opened()
         name, identity = self.experiment or self.study.name, self._trial_id(trial.number)
 
         def find() -> str | None:
@@ -115,11 +115,15 @@ class MLflowTracker(Tracker):
     def begin(self) -> None:
         self._runs = {}
         self._unwritten.clear()
-        self._client = MlflowClient(self.tracking_uri)
+        self._client = self._opened()
         self._experiment_id = self._found_experiment(self.experiment or self.study.name)
         self._study_run = self._agreed()
         self._best = self._logged_best()
         self._client.update_run(self._study_run, status="RUNNING")
+
+    def _opened(self) -> Any:
+        with needed("mlflow", "MLflow's store"):  # of a database it needs libraries that mlflow-skinny does not bring
+            return MlflowClient(self.tracking_uri)
 
     def start(self, trial: TrackedTrial) -> None:
         if trial.attempt == 1 and trial.number not in self._runs:

@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import secrets
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -26,7 +30,7 @@ import numpy as np
 
 from kilter import plugins
 from kilter.api import DEFAULT_STORAGE, Study, create_study, load_study
-from kilter.core.errors import InvalidInput, StorageError, StudyExists, needed
+from kilter.core.errors import InvalidInput, StorageError, StudyExists, StudyNotFound, needed
 from kilter.core.events import (
     Ended,
     Enqueued,
@@ -41,13 +45,14 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.interfaces import Storage
-from kilter.core.parameter import Boolean, Choice, Condition, Float, Int, Ordinal, Parameter, Plain, same
+from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter, Plain, same
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.engine.engine import Engine, check_capable
 from kilter.runtime.blas import single_threaded
 from kilter.schedulers.fifo import FifoScheduler
+from kilter.storage.sqlite import APPLICATION
 from kilter.storage.urls import open_storage
 from kilter.trial import FrozenTrial
 
@@ -62,8 +67,9 @@ with needed("optuna", "kilter.integrations.optuna"):
         json_to_distribution,
     )
     from optuna.samplers import BaseSampler
+    from optuna.storages.journal import JournalFileBackend
 
-__all__ = ["KilterSampler", "export_study", "from_kilter", "import_study", "to_kilter"]
+__all__ = ["KilterSampler", "export_study", "from_kilter", "import_study", "study_names", "to_kilter"]
 
 CONSTRAINTS = "constraints"
 """Optuna's attribute for constraints: a list of numbers, or one number under `constraints:name`; met where <= 0."""
@@ -162,14 +168,10 @@ def _growth(space: Space, met: Mapping[str, Parameter], config: Config) -> tuple
     for name, parameter in met.items():
         known = space.parameters.get(name)
         if known is None or not known.covers(parameter) or not space.is_active(name, seen):
-            branch = [
-                Condition(other, (value,))
-                for other, value in seen.items()
-                if isinstance(space.parameters.get(other), (Choice, Boolean))
-            ]
+            placed = space.met(name, parameter, seen)
             try:
-                space = space.extended({name: parameter.under(tuple(branch))})
-                grown[name] = parameter.under(tuple(branch))
+                space = space.extended({name: placed})
+                grown[name] = placed
             except InvalidInput:
                 pass
         seen[name] = config[name]
@@ -423,14 +425,15 @@ def _seconds(time: datetime | None) -> float:
 def import_study(source: Any, storage: str | Storage | None = DEFAULT_STORAGE, study_name: str | None = None) -> Study:
     """Copy a study of Optuna's into a storage of ours, under its name; what kilter then knows of it, it goes on with.
 
-    `source` is a study of Optuna's, or its storage or the URL of that, where `study_name` says which of several.
-    Numbers, states, parameters, values, reports, attributes and times stay what they were; what kilter has no place
-    for, such as a range that held for one trial only, is kept in an attribute for `export_study`. Constraints become
-    those of the study, met where they are at most 0. A trial that runs in Optuna goes back to the queue when the
-    study goes on here.
+    `source` is a study of Optuna's, or its storage, the URL of that, or its SQLite or journal file, where `study_name`
+    says which of several. Numbers, states, parameters, values, reports, attributes and times stay what they were; what
+    kilter has no place for, such as a range that held for one trial only, is kept in an attribute for `export_study`.
+    Constraints become those of the study, met where they are at most 0. A trial that runs in Optuna goes back to the
+    queue when the study goes on here.
 
-    Raises InvalidInput for an attribute or a choice that is not JSON, and StudyExists where the name is taken. A study
-    that could not be copied to its end is removed.
+    Raises InvalidInput for an attribute or a choice that is not JSON, StudyNotFound with the names that there are,
+    StorageError where nothing of Optuna's is found, and StudyExists where the name is taken. A study that could not be
+    copied to its end is removed.
 
     >>> theirs = optuna.create_study(study_name="line", direction="maximize")
     >>> theirs.optimize(lambda trial: trial.suggest_int("x", 0, 9), n_trials=3)
@@ -442,12 +445,18 @@ def import_study(source: Any, storage: str | Storage | None = DEFAULT_STORAGE, s
     trials = theirs.get_trials(deepcopy=False)
     names = dict.fromkeys(name for trial in trials for name in _constraints(trial.system_attrs))
     store = open_storage(storage)
-    study = create_study(
-        storage=store,
-        study_name=theirs.study_name,
-        directions=_named_directions(theirs),
-        subject_to={_metric(name): "<= 0" for name in names},
-    )
+    try:
+        study = create_study(
+            storage=store,
+            study_name=theirs.study_name,
+            directions=_named_directions(theirs),
+            subject_to={_metric(name): "<= 0" for name in names},
+        )
+    except StudyExists:
+        raise StudyExists(
+            f"there is a study {theirs.study_name!r} in {store.url} already, perhaps from an earlier import: "
+            "remove it first, or import into another storage"
+        ) from None
     try:
         _write(study, _study_events(theirs, study))
         _write(study, _trial_events(trials, study))
@@ -458,14 +467,54 @@ def import_study(source: Any, storage: str | Storage | None = DEFAULT_STORAGE, s
     return study
 
 
+def study_names(source: Any) -> list[str]:
+    """The names of the studies in a storage of Optuna's, which is given as for `import_study`."""
+    return optuna.get_all_study_names(_opened(source))
+
+
 def _theirs(source: Any, study_name: str | None) -> Any:
     if isinstance(source, optuna.Study):
         return source
-    if not isinstance(source, (str, optuna.storages.BaseStorage)):
+    storage = _opened(source)
+    names = optuna.get_all_study_names(storage)
+    if study_name is None and len(names) != 1:
+        raise StudyNotFound(f"{source} has {len(names)} studies: name one of {', '.join(names) or '(none)'}")
+    if study_name is not None and study_name not in names:
+        raise StudyNotFound.of("study", study_name, names, f"(in {source})")
+    return optuna.load_study(study_name=study_name or names[0], storage=storage)
+
+
+def _opened(source: Any) -> Any:
+    """A storage of Optuna's that exists. Optuna itself would make the file, or its tables in one of another program."""
+    if isinstance(source, optuna.storages.BaseStorage):
+        return source
+    if not isinstance(source, (str, os.PathLike)):
         raise InvalidInput(
-            f"source={source!r}: give a study of Optuna's, its storage, or a URL such as 'sqlite:///o.db'"
+            f"source={source!r}: give a study of Optuna's, its storage, a URL such as 'sqlite:///o.db', or a file"
         )
-    return optuna.load_study(study_name=study_name, storage=source)
+    url = os.fspath(source)
+    path = _sqlite_path(url)
+    if "://" not in url or url.startswith("sqlite:///"):
+        if not path.is_file():
+            raise StorageError(f"there is no file {path}, from which to take studies of Optuna's: see to the path")
+        with path.open("rb") as file:
+            is_journal = file.read(1) == b"{"
+        if is_journal:
+            return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+        url = url if "://" in url else f"sqlite:///{url}"
+    return _database(url, skip_table_creation=True)
+
+
+def _database(url: str, **settings: Any) -> Any:
+    try:
+        return optuna.storages.get_storage(optuna.storages.RDBStorage(url, **settings))
+    except Exception as error:  # SQLAlchemy has many kinds, and each database more
+        why = str(error.__cause__ or error).partition("\n")[0]
+        raise StorageError(f"{url} cannot be used as a storage of Optuna's: {why}") from error
+
+
+def _sqlite_path(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///").partition("?")[0])
 
 
 def _named_directions(theirs: Any) -> Any:
@@ -626,7 +675,8 @@ def export_study(source: Study | str | Storage, storage: Any, study_name: str | 
     which `import_study` reads again. Left out are steps where `from_kilter` would raise, reports of folds, budgets and
     parents.
 
-    Raises StudyExists where the name is taken. A study that could not be copied to its end is removed.
+    Raises StudyExists where the name is taken, and StorageError for a file that holds studies of kilter's. A study that
+    could not be copied to its end is removed.
 
     >>> ours = create_study(study_name="parabola", seed=0)
     >>> ours.optimize(lambda trial: trial.suggest_float("x", -1, 1) ** 2, n_trials=3, progress="none")
@@ -637,8 +687,9 @@ def export_study(source: Study | str | Storage, storage: Any, study_name: str | 
     distributions = _distributions(ours)
     trials = [_restored(trial, _frozen(trial, ours, distributions)) for trial in ours.trials]
     directions: Any = ours.directions
+    target = _target(storage)
     try:
-        theirs = optuna.create_study(storage=storage, study_name=ours.study_name, directions=directions)
+        theirs = optuna.create_study(storage=target, study_name=ours.study_name, directions=directions)
     except optuna.exceptions.DuplicatedStudyError:
         raise StudyExists(f"there is a study {ours.study_name!r} in {storage} already: delete it there") from None
     try:
@@ -652,6 +703,19 @@ def export_study(source: Study | str | Storage, storage: Any, study_name: str | 
         optuna.delete_study(study_name=theirs.study_name, storage=theirs._storage)
         raise
     return theirs
+
+
+def _target(storage: Any) -> Any:
+    """A storage of Optuna's to write to. Optuna would put its tables among those of kilter, and lines into ours."""
+    if not isinstance(storage, str):
+        return storage
+    path = _sqlite_path(storage)
+    if storage.startswith("sqlite:///") and path.is_file():
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            [application] = connection.execute("PRAGMA application_id").fetchone()
+        if application == APPLICATION:
+            raise StorageError(f"{storage} holds studies of kilter's: choose another file for those of Optuna's")
+    return _database(storage)
 
 
 def _distributions(study: Study) -> dict[str, BaseDistribution]:

@@ -55,8 +55,9 @@ class KilterSearch(Searcher):
     `kilter status` looks on, and another run goes on with what is known. Results of an iteration are reported at the
     step `training_iteration`.
 
-    A trial that raised counts as failed, as does one whose last result lacks the metric or has NaN; one that Ray's
-    scheduler stopped early counts with its last result, which is how Ray hands it over.
+    A trial that raised counts as failed, as does one whose last result lacks the metric or has NaN. One that was
+    stopped at an earlier iteration than others have reached, with none of the Tuner's `stop` criteria met, counts as
+    pruned: its results say how it stood there, and not what it would have come to.
 
     >>> search = KilterSearch({"x": Float(0, 1)}, metric="loss", mode="min", sampler="random", seed=0)
     >>> config = search.suggest("a")
@@ -89,6 +90,10 @@ class KilterSearch(Searcher):
         """Of the trials that run, by Ray's name for them."""
         self._trials: dict[str, Trial] = {}
         """Those of them that were handed out since the search was last restored."""
+        self._stop: dict[str, float] = {}
+        """The Tuner's criteria: a trial is complete where a metric has reached its bound."""
+        self._furthest = 0
+        """The last iteration that any trial has reached."""
         if self._space is not None and metric is not None and mode is not None:
             self._study = self._created(self._space)
 
@@ -103,6 +108,7 @@ class KilterSearch(Searcher):
 
     def set_search_properties(self, metric: Any, mode: Any, config: dict[str, Any], **spec: Any) -> bool:
         """Take metric, mode and param_space of the Tuner; False where the search has a space already."""
+        self._stop = dict(spec.get("stop") or {})
         declared = to_kilter(config or {})
         if self._study is not None or (self._space is not None and len(declared)):
             return self._study is not None and declared == self._study.space  # a search that was restored knows it
@@ -134,11 +140,13 @@ class KilterSearch(Searcher):
             return
         if trial.last_report is None or step > trial.last_report.step:
             trial.report(metrics, step)
+            self._furthest = max(self._furthest, step)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell how a trial ended; see the class."""
         if trial_id not in self._numbers:
             return
+        is_cut = self._is_cut(self._trials.get(trial_id), result or {})
         if result:
             self.on_trial_result(trial_id, result)
         told: Any = self._trials.pop(trial_id, None) or self._numbers[trial_id]
@@ -148,15 +156,29 @@ class KilterSearch(Searcher):
             self.study.tell(told, state=TrialState.PRUNED, skip_if_finished=True)
         elif error or metrics is None:
             self.study.tell(told, state=TrialState.FAIL, skip_if_finished=True)
+        elif is_cut:
+            self.study.tell(told, state=TrialState.PRUNED, skip_if_finished=True)
         else:
             self.study.tell(told, metrics, skip_if_finished=True)
+
+    def _is_cut(self, trial: Trial | None, result: Mapping[str, Any]) -> bool:
+        """Whether a trial was stopped before its time.
+
+        Ray does not say so. But it tells of each result from which a trial goes on, and of the one at which it is
+        stopped only with its end; that may be where a criterion is met, too, or at the last step of a scheduler.
+        """
+        step = result.get(TRAINING_ITERATION)
+        if trial is None or not isinstance(step, int) or (trial.last_report and step <= trial.last_report.step):
+            return False
+        is_met = any(name in result and result[name] >= bound for name, bound in self._stop.items())
+        return step < self._furthest and not is_met
 
     def save(self, checkpoint_path: str) -> None:
         """Write the state of the search to a file, as JSON: its log where the study is in memory, else its name."""
         Path(checkpoint_path).write_text(json.dumps(self._state()), encoding="utf-8")
 
     def restore(self, checkpoint_path: str) -> None:
-        """Go on from a state that `save` wrote; trials that ran then may be told as ever, though not report."""
+        """Go on from a state that `save` wrote; trials that ran then count with their last result."""
         self._resume(json.loads(Path(checkpoint_path).read_text(encoding="utf-8")))
 
     # -- its state ----------------------------------------------------------------------------------------------------
@@ -176,7 +198,13 @@ class KilterSearch(Searcher):
             return {}
         for trial in self._trials.values():
             trial.flush()
-        state = {"study": self.study.study_name, "trials": self._numbers, "metric": self._metric, "mode": self._mode}
+        state = {
+            "study": self.study.study_name,
+            "trials": self._numbers,
+            "metric": self._metric,
+            "mode": self._mode,
+            "furthest": self._furthest,
+        }
         if self._store.directory is not None:
             return state
         row = next(row for row in self._store.studies() if row.name == self.study.study_name)
@@ -186,7 +214,7 @@ class KilterSearch(Searcher):
         if not state:
             return
         self._metric, self._mode = state["metric"], state["mode"]
-        self._numbers, self._trials = dict(state["trials"]), {}
+        self._numbers, self._trials, self._furthest = dict(state["trials"]), {}, state["furthest"]
         if "log" in state:
             self._store = MemoryStorage()
             first, *others = (_decoded(*row) for row in state["log"])
@@ -239,9 +267,10 @@ class KilterSearch(Searcher):
 def to_kilter(param_space: Mapping[str, Any]) -> Space:
     """The kilter space of the domains in a search space of Ray Tune; constants are left out.
 
-    Raises InvalidInput, with the place and what to do, for grid_search and sample_from, for domains inside lists, and
-    for keys with a slash. A normal distribution becomes a range of 4 standard deviations to either side, all but
-    0.006 % of the draws, with a Prior that draws the same bell. What Ray draws below an upper bound lies here up to it.
+    Raises InvalidInput, with the place and what to do, for grid_search and sample_from, for domains inside lists and
+    options, and for keys with a slash. A normal distribution becomes a range of 4 standard deviations to either side,
+    all but 0.006 % of the draws, with a Prior that draws the same bell. What Ray draws below an upper bound lies here
+    up to it.
 
     >>> to_kilter({"lr": tune.loguniform(1e-5, 1e-1), "net": {"width": tune.qrandint(32, 256, 32)}, "epochs": 10})
     Space({'lr': Float(1e-05, 0.1, log=True), 'net/width': Int(32, 256, step=32)})
@@ -299,6 +328,11 @@ def _parameter(domain: Any) -> Parameter:
         sampler = sampler.sampler
     is_log = isinstance(sampler, sample.LogUniform)
     if isinstance(domain, sample.Categorical):
+        if any(parse_spec_vars({"option": option})[1] for option in domain.categories):
+            raise InvalidInput(
+                "an option of tune.choice holds a domain, which Ray hands over undrawn: declare a kilter.Space, where "
+                "Choice({'svm': {'C': Float(0.1, 10)}, 'forest': {}}) says what belongs to an option"
+            )
         are_booleans = len(domain.categories) == 2 and all(isinstance(c, bool) for c in domain.categories)
         return Boolean() if are_booleans and len({*domain.categories}) == 2 else Choice(domain.categories)
     if isinstance(domain, sample.Float) and isinstance(sampler, sample.Normal):

@@ -9,21 +9,23 @@ How it is built: scikit-learn's own `fit` hands out all candidates of a batch be
 only overrides `_run_search` is either sequential or blind. Here `fit` keeps the steps of scikit-learn's, with its
 helpers for each (scorers, routing, `_fit_and_score`, the table, the choice), and the loop between them is that of any
 study: an executor whose unit of work is one fit on one fold. So there is one result in, one candidate out, and
-schedulers, storages and limits work as everywhere. The helpers are private to scikit-learn; those used here are alike
-from 1.6 to 1.9, and its own tests of RandomizedSearchCV run with this class in its place.
+schedulers, storages and limits work as everywhere. The processes are joblib's own. The helpers are private to scikit-
+learn; those used here are alike from 1.6 to 1.9, and its own tests of RandomizedSearchCV run with this class in its
+place.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor as Futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Real
@@ -40,10 +42,10 @@ from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
 from kilter.integrations.fold_results import folds_of, metrics_of, result_of, row_of
 from kilter.integrations.folds import SCORE, Folds
+from kilter.runtime.signals import STOPPED
 
 with needed("sklearn", "kilter.integrations.sklearn"):
     import joblib
-    from joblib.executor import get_memmapping_executor
     from joblib.parallel import get_active_backend
     from sklearn import get_config
     from sklearn.base import _fit_context, clone, is_classifier
@@ -54,16 +56,13 @@ with needed("sklearn", "kilter.integrations.sklearn"):
         _insert_error_scores,
         _warn_or_raise_about_fit_failures,
     )
-    from sklearn.utils import check_random_state
+    from sklearn.utils import _safe_indexing, check_random_state
     from sklearn.utils._param_validation import Interval
     from sklearn.utils.parallel import delayed
     from sklearn.utils.validation import _check_method_params, indexable
 
 MAPPED = 1 << 20
 """Bytes of data from which on processes map it into memory, read-only, instead of reading a copy each."""
-
-IDLE_SECONDS = 300
-"""How long idle processes stay for the next fit."""
 
 TABLED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PAUSED)
 
@@ -77,6 +76,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                           kilter.integrations.distributions. A Choice of estimators chooses a step of a pipeline. No
                           candidate is tried twice, so a finite space may end the search early, with a warning.
     n_iter                candidates in total; those that a stored study has already count
+    refit                 with several metrics, candidates are chosen for the one that it names, else for the first
     cv                    is split once, so that all candidates meet the same folds
     pre_dispatch          has no effect: a candidate is chosen when a worker is free, with all results there are
     random_state          seeds the choice of candidates
@@ -95,9 +95,9 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
     space of at most n_iter candidates is tried whole, in its order, unless there is a timeout.
 
     After fit, `study_` is the kilter.Study (not kept when the search is pickled) and `trials_` has a dict for each row
-    of `cv_results_`: number, state, score, folds (how many were scored), seconds of its fits, failure. Ctrl-C waits
-    for the running candidates, a second one for the running folds; then `cv_results_` and the best candidate are set,
-    nothing is refitted, and KeyboardInterrupt goes on.
+    of `cv_results_`: number, state, score, folds (how many were scored), seconds of its fits, failure. After Ctrl-C the
+    running candidates are finished, after a second one ended; then `cv_results_` and the best candidate are set as far
+    as there are any, nothing is refitted, and KeyboardInterrupt is raised.
 
     Raises InvalidInput for distributions that stand for nothing and for a study of something else, NotReady where no
     candidate was finished in time, and what RandomizedSearchCV raises.
@@ -199,12 +199,13 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             },
         )
         interrupted = self._search(study, total, candidates, evaluation, told)
-        self._tabulate(study, candidates)
         self.study_ = study
         self.scorer_ = scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
-        self._choose(refit_metric)
-        if interrupted is not None:
-            raise interrupted
+        with suppress(ValueError, NotReady) if interrupted else nullcontext():  # there may be too little for a table
+            self._tabulate(study, candidates)
+            self._choose(refit_metric)
+        if interrupted:
+            raise KeyboardInterrupt
         if self.refit:
             self._refit(X, y, routed.estimator.fit, told)
         told.end()
@@ -266,10 +267,10 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
     def _check_same(self, study: Study, data: _Data) -> None:
         """Scores of a stored study are compared with new ones, so they have to be of the same thing."""
         told = {
-            "data": _digest((data.X, data.y)),
+            "data": _digest((_content(data.X), _content(data.y))),
             "fit parameters": _digest((data.fit_params, data.score_params)),
             "folds": _digest(data.splits),
-            "estimator": _digest(self.estimator),
+            "estimator": _digest(clone(self.estimator)),  # without what it may have learned meanwhile
             "scoring": _digest((self.scoring, self.refit, self.return_train_score, str(self.error_score))),
         }
         known = study.user_attrs.get("search")
@@ -286,14 +287,13 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
 
     def _search(
         self, study: Study, total: int, candidates: Candidates, evaluation: _Evaluation, told: FitCallbacks
-    ) -> KeyboardInterrupt | None:
-        """Run the study's loop; the interruption where the user broke it off."""
+    ) -> bool:
+        """Run the study's loop; whether the user broke it off."""
         left = max(total - sum(trial.state.is_finished() for trial in study.trials), 0)
         if self.verbose > 0:
             print(  # noqa: T201 - where scikit-learn's searches print it
                 f"Fitting {self.n_splits_} folds for each of {left} candidates, totalling {left * self.n_splits_} fits"
             )
-        interrupted = None
         with told.searching(left * self.n_splits_) as contexts, _workers(self.n_jobs, evaluation) as workers:
 
             def begin(number: int, params: dict[str, Any], fold: int) -> Future[Any]:
@@ -310,13 +310,12 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             )
             try:
                 limits = Limits(trials=total, seconds=self.timeout, failures=None)
-                study.run(folds, limits, catch=(), progress="none")
-            except KeyboardInterrupt as interruption:
-                interrupted = interruption
+                return study.run(folds, limits, catch=(), progress="none").startswith(STOPPED)
+            except KeyboardInterrupt:
+                return True
             finally:
                 if folds.are_running:
                     workers.kill()
-        return interrupted
 
     def _tabulate(self, study: Study, candidates: Candidates) -> None:
         """Set `cv_results_` and `trials_` from the study's log."""
@@ -417,6 +416,8 @@ class _Evaluation:
 
     def __call__(self, params: dict[str, Any], fold: int, **more: Any) -> dict[str, Any]:
         is_far = isinstance(self.data, str)
+        if is_far:  # Ctrl-C in a terminal reaches them too, but what runs shall be finished first
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         data = _loaded(self.data) if isinstance(self.data, str) else self.data
         train, test = data.splits[fold]
         with joblib.parallel_config("threading") if is_far else nullcontext():  # no processes of processes
@@ -484,19 +485,37 @@ def _workers(n_jobs: int | None, evaluation: _Evaluation) -> Iterator[_Workers]:
             f"joblib's backend {backend!r} cannot run a search: use 'loky' or 'threading'; on several machines, fit "
             "the same search on each of them, with one storage= that they share"
         )
-    with tempfile.TemporaryDirectory(prefix="kilter-search-", ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="kilter-search-", ignore_cleanup_errors=True) as folder,
+        joblib.Parallel(n_jobs, backend=None if backend == "loky" else "loky") as parallel,
+    ):
         file = os.path.join(folder, "data")
-        joblib.dump(evaluation.data, file)
-        processes = get_memmapping_executor(slots, timeout=IDLE_SECONDS, env=_threads_each(slots))
+        joblib.dump(_portable(evaluation.data), file)
         there = replace(evaluation, data=file, function=function)
-        yield _Workers(processes, slots, there, lambda: processes.terminate(kill_workers=True))
+        loky = parallel._backend  # its processes are those of joblib's other users, which are not begun anew
+        yield _Workers(loky._workers, slots, there, lambda: loky.abort_everything(ensure_ready=False))
 
 
-def _threads_each(processes: int) -> dict[str, str]:
-    """The share of the cores that the libraries of each process may use, where the user has not said."""
-    share = str(max(joblib.cpu_count() // processes, 1))
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    return {name: share for name in names if name not in os.environ}
+def _portable(data: Any) -> _Data:
+    """The same data as a file can hold them: arrays and tables as they are, to be mapped; else by cloudpickle."""
+
+    def portable(value: Any) -> Any:
+        return value if hasattr(value, "shape") else joblib.wrap_non_picklable_objects(value, keep_wrapper=False)
+
+    fit_params, score_params = (
+        {name: portable(value) for name, value in params.items()} for params in (data.fit_params, data.score_params)
+    )
+    return _Data(portable(data.X), portable(data.y), data.splits, fit_params, score_params)
+
+
+def _content(data: Any) -> Any:
+    """The values of a table or column of pandas and the like, which pickle otherwise once they were copied or used."""
+    if hasattr(data, "columns"):
+        return [
+            list(map(str, data.columns)),
+            *(_content(_safe_indexing(data, i, axis=1)) for i in range(data.shape[1])),
+        ]
+    return np.ascontiguousarray(data.to_numpy()) if hasattr(data, "to_numpy") else data
 
 
 def _digest(thing: Any) -> str:

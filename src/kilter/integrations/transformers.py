@@ -62,7 +62,8 @@ class TrialCallback(transformers.TrainerCallback):
     Where the Trainer saves after an evaluation the trial leaves only once that is saved: with the trial's
     `checkpoint_dir` as the output directory and `train(resume_from_checkpoint=last_checkpoint(trial))` a trial that
     was paused, or whose worker died, goes on exactly where it stood. One that leaves is saved in any case, unless the
-    save strategy is "no" (after a pause it begins anew) or "best" (it goes on at its best evaluation).
+    save strategy is "no" (after a pause it begins anew) or "best" (it goes on at its best evaluation). A checkpoint of
+    the model only, without the optimizer and the schedule of the learning rate, is none to go on from.
 
     Under Fidelity("num_train_epochs", …) with eval_strategy="epoch", or Fidelity("max_steps", …) with "steps", it stops
     at the trial's budget; give the arguments the highest one, which the schedule of the learning rate is then made for.
@@ -74,7 +75,8 @@ class TrialCallback(transformers.TrainerCallback):
     With several processes for one model run the study by kilter.integrations.torch.optimize_distributed and hand over
     its trial, which they share.
 
-    Raises InvalidInput, with the metrics that there are, for one that no evaluation computes.
+    Raises InvalidInput, with the metrics that there are, for one that no evaluation computes, and for a training that
+    goes on under save_only_model.
     """
 
     def __init__(self, trial: Trial | DistributedTrial, metric: str | Sequence[str]) -> None:
@@ -96,6 +98,11 @@ class TrialCallback(transformers.TrainerCallback):
                 "kilter.integrations.torch.optimize_distributed, whose trial they share"
             )
         _check_budget(self.trial.budget, args.eval_strategy)
+        if state.global_step and args.save_only_model:
+            raise InvalidInput(
+                f"save_only_model=True: the checkpoint of step {state.global_step} has no optimizer and no schedule to "
+                "go on with; leave it at False, or train() without resume_from_checkpoint"
+            )
         if self.trial.parent is not None and state.global_step:
             _set_own(args, others["optimizer"], others["lr_scheduler"])
         self._is_training = True
@@ -171,9 +178,10 @@ def tune_trainer(
     Seeds are set to `args.seed` before a Trainer is made.
 
     Every trial is evaluated each epoch, unless `args` say otherwise, may be stopped there, and saves itself as often,
-    unless save_strategy is "no". With Fidelity("num_train_epochs", 1, 9) trials pause after some epochs, and the
-    promising ones go on. `user_attrs["checkpoint"]` of a finished trial is the folder that its last model can be loaded
-    from, or its best one with load_best_model_at_end; the best few trials of a study keep theirs.
+    unless save_strategy is "no". With that, or with save_only_model, one that has to go on begins anew. With
+    Fidelity("num_train_epochs", 1, 9) trials pause after some epochs, and the promising ones go on.
+    `user_attrs["checkpoint"]` of a finished trial is the folder that its last model can be loaded from, or its best one
+    with load_best_model_at_end; the best few trials of a study keep theirs.
 
     Raises InvalidInput for a parameter that is neither a field nor an argument, or that cannot fit its field.
     """
@@ -181,8 +189,8 @@ def tune_trainer(
     fidelity = options.get("fidelity") or ()
     fidelities = [fidelity] if isinstance(fidelity, Fidelity) else list(fidelity)
     _check_budget([f.name for f in fidelities], _rhythm(args)["eval_strategy"])
-    fields = {field.name for field in dataclasses.fields(args) if field.init}
-    _check_names(make_trainer, args, declared, [*declared.names, *(f.name for f in fidelities)], fields)
+    fields = {field.name: field.type for field in dataclasses.fields(args) if field.init}
+    _check_names(make_trainer, declared, [*declared.names, *(f.name for f in fidelities)], fields)
     whole = {f.name: f.high for f in fidelities if f.name in BUDGETS.values()}
     names = list(dict.fromkeys([*_listed(minimize), *_listed(maximize), *(options.get("subject_to") or {})]))
 
@@ -194,7 +202,7 @@ def tune_trainer(
         transformers.set_seed(arguments.seed)
         trainer = make_trainer(arguments, **others)
         trainer.add_callback(TrialCallback(trial, names))
-        trainer.train(resume_from_checkpoint=last_checkpoint(trial))
+        trainer.train(resume_from_checkpoint=None if arguments.save_only_model else last_checkpoint(trial))
         kept = trainer.state.best_model_checkpoint if arguments.load_best_model_at_end else None
         kept = kept or last_checkpoint(trial)
         if kept:
@@ -205,16 +213,16 @@ def tune_trainer(
     return tune(objective, declared, minimize=minimize, maximize=maximize, **options)
 
 
-def _check_names(make_trainer: Callable[..., Any], args: Any, space: Space, names: list[str], fields: set[str]) -> None:
+def _check_names(make_trainer: Callable[..., Any], space: Space, names: list[str], fields: Mapping[str, Any]) -> None:
     """Raise InvalidInput for a name that nothing takes, or a parameter that does not fit the field of its name."""
     _, *places = inspect.signature(make_trainer).parameters.values()
     takes = {place.name for place in places if place.kind in (place.POSITIONAL_OR_KEYWORD, place.KEYWORD_ONLY)}
     takes_all = any(place.kind is place.VAR_KEYWORD for place in places)
     for name in names:
-        if name not in fields | takes and not takes_all:
+        if name not in {*fields, *takes} and not takes_all:
             kind = "field of TrainingArguments or argument of make_trainer"
-            raise InvalidInput(str(UnknownName.of(kind, name, fields | takes)))
-        if name in fields and isinstance(space.parameters.get(name), Float) and _is_int(getattr(args, name)):
+            raise InvalidInput(str(UnknownName.of(kind, name, {*fields, *takes})))
+        if fields.get(name) in (int, "int") and isinstance(space.parameters.get(name), Float):
             raise InvalidInput(f"{space[name]!r} for {name}, which is a whole number: use Int or Ordinal")
 
 

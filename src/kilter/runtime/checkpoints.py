@@ -67,7 +67,8 @@ class Checkpoints:
         while not os.path.isdir(target):
             source = self._source(trial, history)
             if source is None:
-                if not self._is_missed:
+                goes_by_folds = any(report.fold is not None for report in history.reports.of(trial.number))
+                if not self._is_missed and not goes_by_folds:  # those that were scored are not done again
                     self._is_missed = True
                     log.warning(
                         "trial %d goes on without a checkpoint, from the beginning: none was kept, or it is gone "

@@ -14,7 +14,7 @@ from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
 from kilter.engine.limits import Limits
 from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
-from kilter.runtime.signals import Alarm, Interrupts, Terminated
+from kilter.runtime.signals import Alarm, Interrupts, STOPPED, Terminated
 
 TICK = 0.25
 """Seconds between looks at the clock, at signals and at the display while trials run."""
@@ -164,7 +164,7 @@ class Run:
     def _called_off(self) -> str | None:
         """What the user or the clock says, whatever the trials do."""
         if self._interrupts.draining or self.wants_stop():
-            return "stopped by the user"
+            return STOPPED
         if self._left() <= 0:
             return f"the time is up ({self.limits.seconds:g} s)"
         return None
@@ -192,7 +192,7 @@ class Run:
         if outcome.reports:
             self.session.progress(Progress(outcome.number, outcome.attempt, outcome.reports))
         if self._interrupts.stopping:
-            self.session.interrupt(outcome.number, "stopped by the user")
+            self.session.interrupt(outcome.number, STOPPED)
             return
         self.session.interrupt(outcome.number, f"the time of the run was up ({self.limits.seconds:g} s)")
         self._cut.append(outcome.number)

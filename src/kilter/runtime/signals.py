@@ -13,6 +13,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+STOPPED = "stopped by the user"
+"""The reason that a run ends for after Ctrl-C."""
+
 SOON = 0.01
 """Seconds that a timer is set to at least: where it goes off a little before its time, it is set again."""
 

@@ -381,7 +381,7 @@ class SchedulerSuite:
     """Whether some trial always gets to its end; not so where each is judged by itself, as in early stopping."""
     mirrors: ClassVar[bool] = True
     """Whether maximising is to it as minimising the negative; not so with bounds in a metric's own unit."""
-    many: ClassVar[int] = 2_000
+    many: ClassVar[int] = 800
     """How many trials, of 20 reports each, it is handed to see that it does not slow down."""
     exhausts: ClassVar[bool] = False
     """Whether `plan` may be done by itself, with nothing running, before the user's limits."""

@@ -28,23 +28,33 @@ ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "pa
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["csv", "jsonl", "parquet"]),
-    help="By default what the file ends in, else csv.",
+    type=click.Choice(["csv", "jsonl", "parquet", "optuna"]),
+    help="By default what the file ends in, optuna for a URL, else csv.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Where to; stdout otherwise.")
+@click.option("-o", "--output", metavar="FILE|URL", help="Where to; stdout otherwise.")
 def command(name: str | None, option: str | None, storage: str | None, form: str | None, output: str | None) -> None:
-    """Write all trials as CSV, JSON lines or Parquet.
+    """Write all trials as CSV, JSON lines or Parquet, or as a study of Optuna's.
 
     \b
     kilter export digits -o digits.csv
     kilter export digits --format jsonl | jq .metrics
+    kilter export digits -o sqlite:///optuna.db
 
     In CSV, text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     from kilter.core.errors import InvalidInput
 
-    form = form or ENDINGS.get(os.path.splitext(output or "")[1].lower(), "csv")
+    implied = "optuna" if "://" in (output or "") else ENDINGS.get(os.path.splitext(output or "")[1].lower(), "csv")
+    form = form or implied
     study = options.load(options.chosen(name, option), storage)
+    if form == "optuna":
+        if output is None or "://" not in output:
+            raise InvalidInput("give the URL of a storage of Optuna's: -o sqlite:///optuna.db")
+        from kilter.integrations.optuna import export_study
+
+        export_study(study, output)
+        show.note(f"{len(study.trials)} trials in {output}")
+        return
     if form == "parquet":
         if output is None and sys.stdout.isatty():
             raise InvalidInput("Parquet is no text for a terminal: give -o FILE")
