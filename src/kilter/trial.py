@@ -141,7 +141,7 @@ class FrozenTrial:
         start, end = self.datetime_start, self.datetime_complete
         return end - start if start and end else None
 
-    # -- as an objective asks, so that `objective(study.best_trial)` evaluates a configuration once more ----------------
+    # -- as an objective asks, so that `objective(study.best_trial)` evaluates a configuration once more -------------
 
     def suggest(self, name: str, parameter: Parameter) -> Any:
         """The value that it has; raises UnknownName for a parameter that it does not have.

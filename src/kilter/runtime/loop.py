@@ -14,7 +14,7 @@ from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
 from kilter.engine.limits import Limits
 from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
-from kilter.runtime.signals import Alarm, Interrupts, STOPPED, Terminated
+from kilter.runtime.signals import STOPPED, Alarm, Interrupts, Terminated
 
 TICK = 0.25
 """Seconds between looks at the clock, at signals and at the display while trials run."""
