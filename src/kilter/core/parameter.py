@@ -875,7 +875,7 @@ def _check_names(labels: tuple[str, ...], values: tuple[Any, ...]) -> None:
     """No option may be there twice or be the name of another, or one could not tell which of the two is meant."""
     for i, (label, value) in enumerate(zip(labels, values)):
         for other, known in zip(labels[:i], values[:i]):
-            if value is known or _holds(_exactly, value, known):
+            if value is known or _holds(_exactly, _unboxed(value), _unboxed(known)):
                 raise InvalidInput(f"{other!r} and {label!r} name the same option, {value!r}: give it one name")
         if isinstance(value, str) and value != label and value in labels:
             raise InvalidInput(f"the option {value!r} named {label!r} is also the name of another option: rename one")

@@ -273,14 +273,15 @@ class Space:
     def met(self, name: str, parameter: Parameter, before: Config) -> Parameter:
         """The parameter in the branch that a define-by-run trial met it in: the options that were chosen before it.
 
-        Where it is known under other options of a choice, it is taken not to depend on that choice: `extended` then
-        drops the condition (docs/decisions/0007).
+        Met under a third option of a choice it is taken not to depend on that choice, and `extended` then drops the
+        condition (docs/decisions/0007).
 
-        >>> space = Space({"model": Choice(["svm", "net", "trees"])})
-        >>> space = space.extended({"C": space.met("C", Float(0, 1), {"model": "svm"})})
+        >>> space = Space({"model": Choice(["svm", "net", "trees", "knn"])})
+        >>> for model in ("svm", "net"):
+        ...     space = space.extended({"C": space.met("C", Float(0, 1), {"model": model})})
         >>> space["C"]
-        Float(0.0, 1.0).when({'model': ['svm']})
-        >>> space.extended({"C": space.met("C", Float(0, 1), {"model": "net"})})["C"]
+        Float(0.0, 1.0).when({'model': ['svm', 'net']})
+        >>> space.extended({"C": space.met("C", Float(0, 1), {"model": "knn"})})["C"]
         Float(0.0, 1.0)
         """
         known = {c.parent: c.values for c in self[name].conditions} if name in self else None
@@ -289,7 +290,7 @@ class Space:
             for other, value in before.items()
             if other != name
             and isinstance(self.parameters.get(other), (Choice, Boolean))
-            and (known is None or any(same(value, v) for v in known.get(other, ())))
+            and (known is None or len(known.get(other, ())) == 1 or any(same(value, v) for v in known.get(other, ())))
         ]
         return parameter.under(tuple(branch))
 
