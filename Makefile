@@ -40,6 +40,7 @@ race: $(VENV)/race.stamp
 	$(BIN)/python benchmarks/efficiency/bench_single.py
 	$(BIN)/python benchmarks/efficiency/bench_multiobjective.py
 	$(BIN)/python benchmarks/efficiency/bench_constrained.py
+	$(BIN)/python benchmarks/efficiency/bench_search.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
