@@ -7,7 +7,7 @@ trial begins with 3 epochs; promising ones go on to 9, and of those the best to 
 In the end the network that most people would write down first, with Keras' defaults, and the one that was found are
 trained on the same images from several random starts, for twice as long as any trial, and each is taken as it was
 after its best epoch by the images for choosing. Only then the test images are looked at. A few minutes on two cores,
-half of one with --short.
+half of one with --short, whose few short trials show that it runs; who wins there is chance.
 """
 
 from __future__ import annotations
