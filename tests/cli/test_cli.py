@@ -242,6 +242,32 @@ def test_errors_are_one_line_with_a_code(words: list[str], code: int, said: str)
         assert len(result.stderr.splitlines()) == 1
 
 
+def test_no_verb_shows_what_a_terminal_obeys() -> None:
+    from kilter import Choice, create_study
+
+    hostile = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e"
+    space = {f"x{hostile}": Choice([f"a{hostile}", "b"])}
+    study = create_study(
+        study_name=f"s{hostile}", storage="sqlite:///kilter.db", space=space, directions={f"m{hostile}": "minimize"}
+    )
+    trial = study.ask()
+    trial.report({f"m{hostile}": 1.0}, 0)
+    trial.set_user_attr(f"k{hostile}", hostile)
+    study.tell(trial, 1.0)
+
+    def broken(trial: object) -> float:
+        raise RuntimeError(f"{hostile}\nsecond line {hostile}")
+
+    study.optimize(broken, n_trials=1, progress="none")
+    verbs = [["ls"], ["status"], ["best"], ["trials"], ["trial", "0"], ["trial", "1"], ["trial", "1", "--why"]]
+    for words in [*verbs, *([*words, "--json"] for words in verbs), ["status", "no such"], ["trial", "7"]]:
+        result = kilter(*words)
+        shown = result.stdout + result.stderr
+        assert shown and all(c.isprintable() or c in "\n" for c in shown), words
+        if "--json" in words and "--why" not in words:
+            json.loads(result.stdout)
+
+
 def test_debug_shows_the_traceback() -> None:
     ok(run(n=1))
     assert "Traceback" in kilter("status", "nope", "--debug").stderr

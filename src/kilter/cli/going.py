@@ -108,7 +108,7 @@ def echo_best(study: Study, best: list[Any]) -> None:
         params = {name: show.text(value) for name, value in show.plain_params(trial).items()}
         longest = max(map(len, [*values, *others, *(f"  {name}" for name in params)]))
         for name, value in {**values, **others, **{f"  {name}": value for name, value in params.items()}}.items():
-            click.echo(f"{name:<{longest}}  {value}".rstrip())
+            show.echo(f"{name:<{longest}}  {value}".rstrip())
         return
     from kilter.cli.listing import columns_of
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from kilter.core.errors import (
+    LONGEST,
     KilterError,
     NotReady,
     StorageError,
@@ -21,6 +22,7 @@ from kilter.core.errors import (
     StudyNotFound,
     TrialNotFound,
 )
+from kilter.core.text import one_line, printable
 
 INTERNAL, USAGE, NOT_FOUND, NO_SUCCESS, STORAGE, NO_TARGET = 1, 2, 3, 4, 5, 6
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143
@@ -106,7 +108,8 @@ def _explained(error: BaseException, debug: bool) -> int:
         error.show()
         return USAGE
     if debug and not isinstance(error, click.ClickException):
-        click.echo("".join(traceback.format_exception(type(error), error, error.__traceback__)), err=True, nl=False)
+        shown = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        click.echo(printable(shown), err=True, nl=False)
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return _say("interrupted; everything so far is saved", INTERRUPTED)
     if type(error).__name__ == "Terminated":  # by name: its module loads NumPy
@@ -124,7 +127,7 @@ def _explained(error: BaseException, debug: bool) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(click.style("error: ", fg="red", bold=True) + " ".join(message.split()), err=True, color=_wants_color())
+    click.echo(click.style("error: ", fg="red", bold=True) + one_line(message, LONGEST), err=True, color=_wants_color())
     return code
 
 

@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kilter.core.text import printable
+
 if TYPE_CHECKING:
     from kilter.trial import FrozenTrial
 
 
 def echo_json(data: Any) -> None:
-    """One document on stdout."""
-    click.echo(json.dumps(safe(data), ensure_ascii=False, indent=2))
+    """One document on stdout; what is no character to print stands in it as an escape of JSON."""
+    document = json.dumps(safe(data), ensure_ascii=False, indent=2)
+    if not document.isprintable():
+        document = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in document)
+    click.echo(document)
 
 
 def safe(data: Any) -> Any:
@@ -84,7 +89,7 @@ def text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.5g}"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return printable(str(value), keep="")
 
 
 def span(value: float | None) -> str:
@@ -145,9 +150,9 @@ def echo_table(columns: Sequence[Column], limit: int | None) -> list[str]:
         space = " " * (size - cell_len(cell))
         return space + cell if column.right else cell + space
 
-    click.echo(click.style("  ".join(padded(c.title, c) for c in kept).rstrip(), bold=True))
+    click.echo(click.style(printable("  ".join(padded(c.title, c) for c in kept).rstrip()), bold=True))
     for i in range(len(kept[0].cells)):
-        click.echo("  ".join(padded(c.cells[i], c) for c in kept).rstrip())
+        echo("  ".join(padded(c.cells[i], c) for c in kept).rstrip())
     return dropped[::-1]
 
 
@@ -155,9 +160,14 @@ def echo_pairs(pairs: Mapping[str, str]) -> None:
     """Names and values, a line each."""
     longest = max(map(len, pairs), default=0)
     for name, value in pairs.items():
-        click.echo(f"{name:<{longest}}  {value}".rstrip())
+        echo(f"{name:<{longest}}  {value}".rstrip())
+
+
+def echo(line: str) -> None:
+    """What people read, on stdout."""
+    click.echo(printable(line))
 
 
 def note(message: str) -> None:
     """A remark, on stderr."""
-    click.echo(message, err=True)
+    click.echo(printable(message), err=True)

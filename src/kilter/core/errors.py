@@ -28,13 +28,22 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from kilter.core.text import one_line, printable, shortened
+
+LONGEST = 2_000
+"""Characters of a message; more is no sentence but data."""
+
+NAME = 50
+"""Characters that a message shows of each name."""
+
 
 class KilterError(Exception):
     """Root of all errors that kilter raises on purpose."""
 
     def __str__(self) -> str:
-        # KeyError, a parent of UnknownName, would print the repr of the message.
-        return str(self.args[0]) if self.args else ""
+        # KeyError, a parent of UnknownName, would print the repr of the message. Messages quote names and other
+        # people's errors, which may hold what a terminal obeys.
+        return shortened(printable(str(self.args[0])), LONGEST) if self.args else ""
 
 
 class InvalidInput(KilterError, ValueError):
@@ -68,12 +77,13 @@ class UnknownName(KilterError, ValueError, KeyError):
     @classmethod
     def of(cls, kind: str, name: object, known: Iterable[str], hint: str = "") -> UnknownName:
         """The error for `name`, which is not among the `known` names of that `kind`."""
-        names = sorted(map(str, known))
-        near = difflib.get_close_matches(str(name), names, n=1)
+        names = sorted(one_line(each, NAME) for each in known)
+        asked = name if not isinstance(name, str) else shortened(name, NAME)
+        near = difflib.get_close_matches(str(asked), names, n=1)
         question = f": did you mean {near[0]!r}?" if near else "."
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         listing = f" Known: {shown}" if names else ""
-        return cls(f"no {kind} {name!r}{question}{listing}{' ' + hint if hint else ''}")
+        return cls(f"no {kind} {asked!r}{question}{listing}{' ' + hint if hint else ''}")
 
 
 class StudyNotFound(UnknownName):

@@ -47,4 +47,4 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     for trial in known["running"]:
         latest = trial["reports"][-1] if trial["reports"] else {}
         shown = " ".join(f"{name}={show.text(value)}" for name, value in latest.items())
-        click.echo(f"running        trial {trial['number']}, attempt {trial['attempt']} {shown}".rstrip())
+        show.echo(f"running        trial {trial['number']}, attempt {trial['attempt']} {shown}".rstrip())

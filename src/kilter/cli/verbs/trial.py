@@ -31,7 +31,7 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
         raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} (kilter trials {study.study_name})")
     trial = trials[number]
     if why:
-        click.echo(str(study.explain(trial)))
+        show.echo(str(study.explain(trial)))
         return
     if as_json:
         show.echo_json(show.trial_json(trial, reports=True))
@@ -39,7 +39,7 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
     attempt = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
     lasted = show.span(show.seconds(trial))
     forked = f", from the checkpoint of trial {trial.parent}" if trial.parent is not None else ""
-    click.echo(f"trial {number}: {trial.state.name.lower()}{attempt}{' in ' + lasted if lasted else ''}{forked}")
+    show.echo(f"trial {number}: {trial.state.name.lower()}{attempt}{' in ' + lasted if lasted else ''}{forked}")
     for title, entries in (
         ("params", show.plain_params(trial)),
         ("budget", trial.budget),
@@ -48,23 +48,23 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
         ("attrs", trial.user_attrs),
     ):
         if entries:
-            click.echo(f"\n{title}")
+            show.echo(f"\n{title}")
             show.echo_pairs({f"  {show.text(key)}": show.text(value) for key, value in entries.items()})
     reports = trial.reports
     if reports:
         told = dict.fromkeys(n for metrics in reports.values() for n, value in metrics.items() if value == value)
         names = list({**dict.fromkeys(study.metric_names), **told})  # what other trials or folds report is NaN here
         shown = list(reports.items())[-20:]
-        click.echo("\nreports" + (f", the last 20 of {len(reports)}" if len(reports) > 20 else ""))
+        show.echo("\nreports" + (f", the last 20 of {len(reports)}" if len(reports) > 20 else ""))
         columns = [show.Column("step", [str(step) for step, _ in shown], 0, True)]
-        columns += [show.Column(n, [show.text(m.get(n)) for _, m in shown], 1 + i, True) for i, n in enumerate(names)]
+        columns += [show.Column(show.text(n), [show.text(m.get(n)) for _, m in shown], 1 + i, True) for i, n in enumerate(names)]
         show.echo_table(columns, show.width())
     ahead = study.forecast(number) if reports and not trial.state.is_finished() else None
     if ahead is not None:
         chance = "" if ahead.probability is None else f"; {ahead.probability:.0%} likely to be the best"
         span = f"{show.text(ahead.mean)}, 80 % from {show.text(ahead.low)} to {show.text(ahead.high)}"
-        click.echo(f"\nforecast at step {ahead.horizon}: {span}{chance}")
+        show.echo(f"\nforecast at step {ahead.horizon}: {span}{chance}")
     if trial.failure is not None:
-        click.echo(f"\nfailure\n  {trial.failure.kind}: {trial.failure.message}")
+        show.echo(f"\nfailure\n  {trial.failure.kind}: {trial.failure.message}")
         if trial.failure.traceback:
-            click.echo("\n" + trial.failure.traceback.rstrip())
+            show.echo("\n" + trial.failure.traceback.rstrip())

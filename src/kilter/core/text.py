@@ -1,0 +1,37 @@
+"""Other people's text, such as failures and names, made fit to be shown: short, and nothing that a terminal obeys."""
+
+from __future__ import annotations
+
+WIDTH = 200
+"""Characters of a message or a name that a line shows."""
+
+
+def one_line(text: object, width: int = WIDTH) -> str:
+    r"""The text in one line of at most `width` characters, with what is no character to print written as an escape.
+
+    >>> print(one_line("CUDA out of memory\n  \x1b[2Jtried to allocate 2 GiB", 40))
+    CUDA out of memory \x1b[2Jtried to allo…
+    """
+    start = str(text).strip()[: 4 * width]  # a message may have megabytes
+    return shortened(printable(" ".join(start.split()), keep=""), width)
+
+
+def printable(text: str, keep: str = "\n\t") -> str:
+    r"""The text with escapes for what is no character to print, but for those to keep.
+
+    >>> print(printable("Traceback\n  bell \a, red \x1b[31m"))
+    Traceback
+      bell \x07, red \x1b[31m
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def shortened(text: str, width: int = WIDTH) -> str:
+    """The text, or its beginning and an ellipsis where it has more than `width` characters.
+
+    >>> shortened("learning_rate", 9)
+    'learning…'
+    """
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
