@@ -982,3 +982,32 @@ class TestAdding:
         with pytest.raises(ValueError):
             study.add_trial(kilter.create_trial(value=1.0, params=params))
         assert study.trials == []
+
+
+class TestOptunasWords:
+    """What Optuna's users read off a trial."""
+
+    def test_a_state_prints_as_its_name(self):
+        assert f"{TrialState.COMPLETE} {TrialState.FAIL!s}" == "TrialState.COMPLETE TrialState.FAIL"
+        assert TrialState.COMPLETE == 1
+
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    def test_a_trial_knows_when_it_began(self, n_jobs):
+        starts = {}
+
+        def objective(trial):
+            starts[trial.number] = trial.datetime_start
+            return trial.suggest_uniform("x", 0, 1) + trial.suggest_loguniform("y", 1, 9)
+
+        study = create_study(seed=0)
+        study.optimize(objective, n_trials=3, n_jobs=n_jobs, progress="none")
+        asked = study.ask()
+        assert starts == {t.number: t.datetime_start for t in study.trials if t.number < 3}
+        assert asked.datetime_start == study.trials[3].datetime_start
+
+    def test_the_older_suggestions_are_the_same_parameters(self):
+        trial = create_study(seed=0).ask()
+        trial.suggest_uniform("x", 0, 1)
+        trial.suggest_loguniform("y", 1, 9)
+        trial.suggest_discrete_uniform("z", 0, 1, 0.25)
+        assert trial.distributions == {"x": Float(0, 1), "y": Float(1, 9, log=True), "z": Float(0, 1, step=0.25)}

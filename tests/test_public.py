@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -17,6 +18,30 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize("name", kilter.__all__)
 def test_each_name_loads_and_has_a_docstring(name: str) -> None:
     assert getattr(kilter, name).__doc__
+
+
+MODULES = ["kilter", *(f"kilter.{name}" for name in kilter._MODULES)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_tab_offers_public_names_and_no_others(module: str) -> None:
+    offered = {name for name in dir(importlib.import_module(module)) if not name.startswith("__")}
+    assert offered == set(getattr(importlib.import_module(module), "__all__", offered)) | (
+        set(kilter._MODULES) if module == "kilter" else set()
+    )
+    assert not offered & {"Any", "TYPE_CHECKING", "annotations", "import_module", "needed"}
+    assert not [name for name in offered if name.startswith("_")]
+
+
+def test_a_trial_offers_what_an_objective_may_use() -> None:
+    """A change here is a change of the public surface: other helpers have an underscore."""
+    study = kilter.create_study(seed=0)
+    assert {name for name in dir(study.ask()) if not name.startswith("_")} == {
+        *("attempt", "budget", "checkpoint_dir", "datetime_start", "distributions", "last_report", "leaves", "load"),
+        *("number", "objectives", "params", "parent", "report", "save", "set_user_attr", "should_prune", "suggest"),
+        *("suggest_categorical", "suggest_discrete_uniform", "suggest_float", "suggest_int", "suggest_loguniform"),
+        *("suggest_uniform", "user_attrs"),
+    }
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

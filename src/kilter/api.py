@@ -390,13 +390,13 @@ class Study:
     ) -> tuple[dict[str, float], TrialState, Failure | None]:
         if state is TrialState.FAIL:
             return {}, state, Failure("told", "told as failed")
-        if state is None and context is not None and context.has_left:
+        if state is None and context is not None and context._has_left:
             state, values = TrialState.PRUNED, None
         if state is TrialState.PRUNED and values is None:
             if context is not None and context.last_report is not None:
-                return context.metrics_so_far, context.left_as, None
+                return context._metrics_so_far, context._left_as, None
             reports = self._history.reports.of(record.number)
-            return (dict(reports[-1].metrics) if reports else {}), context.left_as if context else state, None
+            return (dict(reports[-1].metrics) if reports else {}), context._left_as if context else state, None
         if state not in (None, TrialState.COMPLETE, TrialState.PRUNED):
             raise InvalidInput(f"state={state!r}: a trial is told as COMPLETE, PRUNED or FAIL")
         if values is None:

@@ -5,3 +5,7 @@ from kilter.core.parameter import Float as FloatDistribution
 from kilter.core.parameter import Int as IntDistribution
 
 __all__ = ["CategoricalDistribution", "FloatDistribution", "IntDistribution"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -6,3 +6,7 @@ DuplicatedStudyError = StudyExists
 """Optuna's name."""
 
 __all__ = ["DuplicatedStudyError", "KilterError", "StorageError", "StudyExists", "StudyNotFound", "TrialPruned"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

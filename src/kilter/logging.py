@@ -24,3 +24,7 @@ def set_verbosity(level: int) -> None:
 def get_verbosity() -> int:
     """The level that was set, INFO at first."""
     return _logger.level or INFO
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

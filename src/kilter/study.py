@@ -21,6 +21,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 class StudyDirection(str, Enum):
     """The directions by name; each equals its text.
 

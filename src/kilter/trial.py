@@ -16,6 +16,10 @@ from kilter.executors.context import Trial
 __all__ = ["FrozenTrial", "Trial", "TrialState", "create_trial"]
 
 
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 class FrozenTrial:
     """One trial of a study; reading it costs nothing until an attribute is asked for."""
 

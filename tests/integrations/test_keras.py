@@ -287,7 +287,7 @@ def test_a_trial_that_leaves_stops_the_fit_gently() -> None:
         model = network()
         history = fit(model, TrialCallback(trial))
         lengths.append(len(history["val_loss"]))
-        assert trial.has_left
+        assert trial._has_left
         assert model.predict(X, verbose=0).shape == (48, 1)
         return -99.0
 

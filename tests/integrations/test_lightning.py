@@ -173,7 +173,7 @@ def test_the_trainer_stops_gently_where_the_trial_leaves() -> None:
     def objective(trial: Any, lr: float) -> Any:
         callback = TrialCallback(trial)
         modules.append(fitted(callback, lr))
-        assert trial.has_left
+        assert trial._has_left
         return None
 
     study = kilter.create_study(space=SPACE, scheduler=ThresholdScheduler(upper=0.0), seed=0)

@@ -27,6 +27,9 @@ class TrialState(IntEnum):
     PAUSED = 5
     """Put aside with its checkpoint, at the scheduler's wish; Optuna has no such state."""
 
+    def __str__(self) -> str:
+        return f"TrialState.{self.name}"  # of an IntEnum it is else the number
+
     def is_finished(self) -> bool:
         """Whether the trial will not change any more."""
         return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

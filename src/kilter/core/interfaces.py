@@ -241,6 +241,8 @@ class Task:
     """How far to go along each fidelity."""
     parent: int | None = None
     """The trial whose checkpoint it began with."""
+    started: float | None = None
+    """When the attempt began, in seconds since the epoch."""
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Container, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Union
 
@@ -47,7 +48,7 @@ class Trial:
     ) -> None:
         self.number = task.number
         self.attempt = task.attempt
-        self.extensions: dict[str, Any] = {}
+        self._extensions: dict[str, Any] = {}
         self.user_attrs: dict[str, Any] = dict(task.attrs)
         self._new_attrs: dict[str, Any] = {}
         self._task = task
@@ -90,17 +91,12 @@ class Trial:
         return self._problem.objectives
 
     @property
-    def config(self) -> dict[str, Plain]:
-        """The configuration as the log holds it."""
-        return self._config
-
-    @property
     def last_report(self) -> Report | None:
         """The latest report, if any."""
         return self._last
 
     @property
-    def metrics_so_far(self) -> dict[str, float]:
+    def _metrics_so_far(self) -> dict[str, float]:
         """What it counts by if it leaves now: its last report or, of folds, the mean over those that it reported."""
         if self._last is None:
             return {}
@@ -109,11 +105,6 @@ class Trial:
         names = dict.fromkeys(name for metrics in self._folds.values() for name in metrics)
         known = {name: [m[name] for m in self._folds.values() if name in m] for name in names}
         return {name: sum(values) / len(values) for name, values in known.items()}
-
-    @property
-    def new_attrs(self) -> dict[str, Any]:
-        """Attributes set during this attempt."""
-        return self._new_attrs
 
     @property
     def checkpoint_dir(self) -> str:
@@ -139,6 +130,11 @@ class Trial:
     def parent(self) -> int | None:
         """The trial whose checkpoint this one began with, if any."""
         return self._task.parent
+
+    @property
+    def datetime_start(self) -> datetime | None:
+        """When this attempt began."""
+        return None if self._task.started is None else datetime.fromtimestamp(self._task.started)
 
     def save(self, state: Any) -> None:
         """Keep the state of the training in the checkpoint: numbers, text, arrays, and lists and dicts of these.
@@ -171,6 +167,18 @@ class Trial:
         """One of the choices, as the object it is."""
         return self._suggest(name, _declared(name, Choice, choices))
 
+    def suggest_uniform(self, name: str, low: float, high: float) -> float:
+        """Optuna's older word for suggest_float."""
+        return self.suggest_float(name, low, high)
+
+    def suggest_loguniform(self, name: str, low: float, high: float) -> float:
+        """Optuna's older word for suggest_float with log=True."""
+        return self.suggest_float(name, low, high, log=True)
+
+    def suggest_discrete_uniform(self, name: str, low: float, high: float, q: float) -> float:
+        """Optuna's older word for suggest_float with a step, `q`."""
+        return self.suggest_float(name, low, high, step=q)
+
     def suggest(self, name: str, parameter: Parameter) -> Any:
         """A value of any parameter, such as an Ordinal or one with a default or prior."""
         return self._suggest(name, parameter)
@@ -192,7 +200,7 @@ class Trial:
         """Note the parameter with the branch that it was met in."""
         met = self._space.met(name, parameter, self._config)
         self._space = self._space.extended({name: met})  # raises where it contradicts what is known
-        self.extensions[name] = met.to_json()
+        self._extensions[name] = met.to_json()
 
     # -- reporting ------------------------------------------------------------------------------------------------
 
@@ -230,7 +238,7 @@ class Trial:
         if not self._flushed:
             self._flushed = now
         elif now - self._flushed > FLUSH_SECONDS:
-            self.flush()
+            self._flush()
 
     def should_prune(self) -> bool:
         """Whether the scheduler would end or pause this trial now: then save what is to be kept and raise TrialPruned.
@@ -252,28 +260,23 @@ class Trial:
         self._has_left = self._has_left or self.should_prune()
         return self._has_left
 
-    @property
-    def has_left(self) -> bool:
-        """Whether leaves() has said True."""
-        return self._has_left
-
     def _ask(self) -> Verdict:
-        self.flush()
+        self._flush()
         return self._judged()
 
     @property
-    def left_as(self) -> TrialState:
+    def _left_as(self) -> TrialState:
         """The state of this trial where it leaves at the scheduler's wish: paused or pruned."""
         return TrialState.PAUSED if self._verdict is Verdict.PAUSE else TrialState.PRUNED
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Ship the reports that wait."""
         if self._unsent:
             self._send(tuple(self._unsent))
             self._unsent.clear()
         self._flushed = time.monotonic()
 
-    def take_unsent(self) -> tuple[Report, ...]:
+    def _take_unsent(self) -> tuple[Report, ...]:
         """The reports that wait, which then wait no longer."""
         unsent = tuple(self._unsent)
         self._unsent.clear()
@@ -317,12 +320,12 @@ def perform(
     state = TrialState.COMPLETE
     try:
         result = _call(objective, trial)
-        if trial.has_left:
+        if trial._has_left:
             raise TrialPruned
         metrics = problem.metrics(result)
     except TrialPruned:
-        state = trial.left_as
-        metrics = trial.metrics_so_far
+        state = trial._left_as
+        metrics = trial._metrics_so_far
     except (Exception, SystemExit) as caught:
         if isinstance(caught, SystemExit) and type(caught) is not SystemExit:
             raise  # not the objective's own sys.exit() but a signal to this process
@@ -351,8 +354,8 @@ def finish(
     error: BaseException | None = None,
 ) -> Outcome:
     """The outcome of a trial with all that it gathered; at part of the budget, a result is a report and a pause."""
-    changed = trial.config if trial.config != trial._task.params else None
-    reports = trial.take_unsent()
+    changed = trial._config if trial._config != trial._task.params else None
+    reports = trial._take_unsent()
     if state is TrialState.COMPLETE:
         state, last = reached(trial._problem, trial._task, metrics, trial._reported)
         reports += last
@@ -363,8 +366,8 @@ def finish(
         metrics,
         reports,
         changed,
-        trial.extensions,
-        trial.new_attrs,
+        trial._extensions,
+        trial._new_attrs,
         failure,
         error,
     )

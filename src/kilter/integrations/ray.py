@@ -197,7 +197,7 @@ class KilterSearch(Searcher):
         if self._study is None:
             return {}
         for trial in self._trials.values():
-            trial.flush()
+            trial._flush()
         state = {
             "study": self.study.study_name,
             "trials": self._numbers,

@@ -46,7 +46,7 @@ class Rounds:
         Of several trainings in one trial, as of folds one by one, the first reports: the curves of two are not one. A
         trial that has left stays so, and the rest end after a round.
         """
-        if self.trial.has_left:
+        if self.trial._has_left:
             return True
         last = self.trial.last_report
         if last is not None and (last.fold is not None or done < last.step):

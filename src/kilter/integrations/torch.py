@@ -134,7 +134,7 @@ class Checkpoint:
         if self._random is not None and self.epoch < total + 1:
             set_random_state(self._random)
             self._random = None
-        while self.epoch < total and not (self._trial is not None and self._trial.has_left):
+        while self.epoch < total and not (self._trial is not None and self._trial._has_left):
             self.epoch += 1
             yield self.epoch
 
@@ -378,11 +378,6 @@ class DistributedTrial:
     def leaves(self) -> bool:
         """Whether the trial ends or pauses now, whatever the objective returns; see Trial.leaves."""
         self._has_left = bool(self._ask("leaves"))
-        return self._has_left
-
-    @property
-    def has_left(self) -> bool:
-        """Whether leaves() has said True."""
         return self._has_left
 
     @property

@@ -207,7 +207,7 @@ def tune_trainer(
         kept = kept or last_checkpoint(trial)
         if kept:
             trial.set_user_attr("checkpoint", kept)
-        return None if trial.has_left else _of(trainer.evaluate(), names)
+        return None if trial._has_left else _of(trainer.evaluate(), names)
 
     options.setdefault("study_name", getattr(make_trainer, "__name__", "trainer"))
     return tune(objective, declared, minimize=minimize, maximize=maximize, **options)

@@ -221,6 +221,7 @@ class Session:
             attrs=dict(trial.attrs),
             budget=trial.budget,
             parent=trial.parent,
+            started=trial.started,
         )
 
     @property

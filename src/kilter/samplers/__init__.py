@@ -39,3 +39,7 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"kilter.samplers.{_HOME[name]}"), name)
     hint = f": use sampler='auto', or one of {', '.join(__all__)}" if name.endswith("Sampler") else ""
     raise AttributeError(f"module 'kilter.samplers' has no attribute {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

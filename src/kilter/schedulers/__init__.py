@@ -42,3 +42,7 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"kilter.schedulers.{_HOME[name]}"), name)
     hint = f": use scheduler='auto', or one of {', '.join(__all__)}" if name.endswith(("Scheduler", "Pruner")) else ""
     raise AttributeError(f"module 'kilter.schedulers' has no attribute {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
