@@ -26,8 +26,9 @@ from kilter.core.interfaces import (
     Storage,
 )
 from kilter.core.parameter import Choice, Parameter
-from kilter.core.problem import Fidelity, Problem
+from kilter.core.problem import DEFAULT_METRIC, Fidelity, Problem
 from kilter.core.space import Config, Space
+from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
 from kilter.engine.limits import Limits
@@ -494,6 +495,7 @@ class Study:
 
     # -- optimizing -----------------------------------------------------------------------------------------------
 
+    @answers_other_words
     def optimize(
         self,
         func: Callable[..., Any],
@@ -532,9 +534,7 @@ class Study:
         self.run(executor, bounds, n_trials, catch, callbacks or (), progress, stoppers)
 
     def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
-        jobs = (os.cpu_count() or 1) if n_jobs == -1 else n_jobs
-        if jobs < 1:
-            raise InvalidInput(f"n_jobs={n_jobs!r}: give a number from 1 on, or -1 for all cores")
+        jobs = _at_once("n_jobs", n_jobs)
         if not callable(objective):
             raise InvalidInput(f"the objective {objective!r} cannot be called: give a function")
         if jobs == 1:
@@ -601,6 +601,7 @@ class Study:
         self._stopped = True
 
 
+@answers_other_words
 def create_study(
     *,
     storage: str | Storage | None = None,
@@ -670,6 +671,7 @@ def create_study(
     return Study(name, session)
 
 
+@answers_other_words
 def load_study(
     *,
     study_name: str | None = None,
@@ -766,12 +768,13 @@ def get_all_study_names(storage: str | Storage = DEFAULT_STORAGE) -> list[str]:
     return [row.name for row in open_storage(storage).studies()]
 
 
+@answers_other_words
 def tune(
     objective: Callable[..., Any],
     space: SpaceLike = None,
     *,
-    minimize: str | Sequence[str] | None = None,
-    maximize: str | Sequence[str] | None = None,
+    minimize: str | Sequence[str] | bool | None = None,
+    maximize: str | Sequence[str] | bool | None = None,
     subject_to: Mapping[str, str] | None = None,
     n_trials: int | None = None,
     timeout: float | None = None,
@@ -797,9 +800,9 @@ def tune(
     """Find the best configuration of an objective; runs again where it was left off when it is called again.
 
     `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
-    minimised. More than one worker, a GPU or limits in `resources` run trials in processes of their own. Without a
-    `space` the objective's annotations declare it, or the objective suggests it. The study's name is the objective's,
-    unless one is given.
+    minimised, and with maximize=True it is maximised. More than one worker (-1 is one a core), a GPU or limits in
+    `resources` run trials in processes of their own. Without a `space` the objective's annotations declare it, or the
+    objective suggests it. The study's name is the objective's, unless one is given.
 
     It ends at the first of these that is given and reached. Over all calls and workers: `n_trials`; `cost`, in seconds
     of trials; `steps`, the last step (epoch, say) that each trial reported, summed; `target`, a value of the first
@@ -837,13 +840,13 @@ def tune(
         fidelity=fidelity,
         seed=seed,
     )
-    asked = resources or Resources(gpus=gpus_per_trial)
-    if workers == 1 and asked == Resources():
+    asked, slots = resources or Resources(gpus=gpus_per_trial), _at_once("workers", workers)
+    if slots == 1 and asked == Resources():
         executor = study._threads(objective, 1)
     else:
         from kilter.executors.processes import Processes
 
-        executor = Processes(objective, workers, asked, study.space)
+        executor = Processes(objective, slots, asked, study.space)
     with study.observed(*observers):
         study.run(executor, limits, None, (Exception,), callbacks, progress, stoppers)
     return study
@@ -858,14 +861,33 @@ def _by_gain(limits: Limits) -> list[Stopper]:
     return [NotWorthIt(limits.gain)]
 
 
-def _directions(minimize: str | Sequence[str] | None, maximize: str | Sequence[str] | None) -> dict[str, str] | None:
+def _directions(
+    minimize: str | Sequence[str] | bool | None, maximize: str | Sequence[str] | bool | None
+) -> dict[str, str] | None:
+    """{metric: direction}; True stands for the only number that the objective returns."""
     named: dict[str, str] = {}
     for direction, metrics in (("minimize", minimize), ("maximize", maximize)):
-        for metric in [metrics] if isinstance(metrics, str) else metrics or ():
+        for metric in _metrics(direction, metrics):
             if metric in named:
                 raise InvalidInput(f"the metric {metric!r} cannot be minimised and maximised at once")
             named[metric] = direction
+    if True in (minimize, maximize) and len(named) > 1:
+        raise InvalidInput("several objectives need names: minimize='loss', maximize=['accuracy', 'recall']")
     return named or None
+
+
+def _metrics(direction: str, given: str | Sequence[str] | bool | None) -> Sequence[str]:
+    if given is None or given is False:
+        return ()
+    if given is True:
+        return (DEFAULT_METRIC,)
+    metrics = [given] if isinstance(given, str) else given
+    if not isinstance(metrics, (list, tuple)) or not all(isinstance(metric, str) for metric in metrics):
+        raise InvalidInput(
+            f"{direction}={given!r}: give the name of a metric that the objective returns, as in {direction}='loss', a "
+            f"list of names, or {direction}=True for the number that it returns"
+        )
+    return metrics
 
 
 def _declared_space(objective: Callable[..., Any]) -> Space | None:
@@ -884,6 +906,13 @@ def as_space(given: SpaceLike) -> Space:
     if not isinstance(given, Mapping):
         raise InvalidInput(f"space={given!r}: give a dict of parameters, as in {{'lr': kilter.Float(1e-5, 1e-1)}}")
     return Space(given)
+
+
+def _at_once(word: str, given: Any) -> int:
+    """How many trials run at once; -1 stands for one a core."""
+    if isinstance(given, bool) or not hasattr(given, "__index__") or not (int(given) == -1 or int(given) >= 1):
+        raise InvalidInput(f"{word}={given!r}: give a whole number from 1 on, or -1 for one a core")
+    return (os.cpu_count() or 1) if int(given) == -1 else int(given)
 
 
 def _checked_seed(seed: int | None) -> int:

@@ -216,7 +216,11 @@ def test_tables_fit_and_say_what_they_leave_out() -> None:
         (["trials", "--sort", "losss"], 2, "did you mean 'loss'"),
         (["run", "nope.toml"], 2, "cannot read nope.toml"),
         (["run", "-p", "x=flaot(0,1)", "--minimize", "y", "-n", "1", "--", "true"], 2, "did you mean 'float'"),
-        (["run", "-p", "x=float(0,1)", "--minimize", "y", "--", "true"], 2, "when to stop"),
+        (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "0", "--", "true"], 2, "give 1 or more"),
+        (["run", "--n-jobs", "2", "-n", "1", "--", "true"], 2, "it is called --workers"),
+        (["run", "-p", "x={(0,1]}", "--minimize", "y", "-n", "1", "--", "true"], 2, "has no partner"),
+        (["run", "-p", "x=float(0,1)", "--minimize", "y", "--", "true", '{"x": {x}}'], 2, "double a brace"),
+        (["trial", "worst"], 2, "give a number or best"),
         (["run", "-p", "x=float(0,1)", "-n", "1", "--", "true"], 2, "--minimize"),
         (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1"], 2, "no command"),
         (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1", "--", "nosuchprogram"], 2, "cannot be run"),
@@ -266,6 +270,110 @@ def test_no_verb_shows_what_a_terminal_obeys() -> None:
         assert shown and all(c.isprintable() or c in "\n" for c in shown), words
         if "--json" in words and "--why" not in words:
             json.loads(result.stdout)
+
+
+def test_what_a_newcomer_guesses_works() -> None:
+    ok(run(n=6))
+    trials = json.loads(ok(kilter("trials", "--json")))
+    best = min(trials, key=lambda trial: trial["metrics"]["loss"])
+    assert json.loads(ok(kilter("trial", "best", "--json")))["number"] == best["number"]
+    assert json.loads(ok(kilter("trial", "train", "best", "--json")))["number"] == best["number"]
+    falling = json.loads(ok(kilter("trials", "--sort", "-loss", "--json")))
+    assert falling == sorted(trials, key=lambda trial: -trial["metrics"]["loss"])
+    assert [t["number"] for t in json.loads(ok(kilter("trials", "--sort", "-number", "--json")))] == [5, 4, 3, 2, 1, 0]
+    names = [t["params"]["opt"] for t in json.loads(ok(kilter("trials", "--sort", "-opt", "--json")))]
+    assert names == sorted(names, reverse=True)
+    assert ok(kilter("enqueue", "-p", "lr=0.01", "-p", "opt=sgd")) == "trial 6\n"
+    exported = json.loads(ok(kilter("export", "--format", "json")))
+    assert [trial["params"] for trial in exported[:6]] == [trial["params"] for trial in trials]
+    ok(kilter("export", "-o", "all.json"))
+    assert json.loads(Path("all.json").read_text()) == exported
+    assert "6 of 6: 6 complete, 1 waiting" in ok(kilter("status"))
+
+
+def test_failed_trials_are_called_failed() -> None:
+    run("-p", "opt={bad}", n=2)
+    assert "2 failed" in ok(kilter("status"))
+    for word in ("failed", "FAIL"):
+        assert len(json.loads(ok(kilter("trials", "--state", word, "--json")))) == 2
+    assert "failed" in ok(kilter("trial", "1"))
+
+
+PRINTS_ONE = [sys.executable, "-c", "import sys; print(1)", "{l}"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("[64,32],[128]", ["[64,32]", "[128]"]),
+        ("(1,2),(3,4)", ["(1,2)", "(3,4)"]),
+        ("'a,b',c", ["a,b", "c"]),
+        ("{x:[1,2]},[{y}]", ["{x:[1,2]}", "[{y}]"]),
+    ],
+)
+def test_brackets_and_quotes_keep_an_option_together(options: str, expected: list[str]) -> None:
+    few = ("--minimize", "loss", "-n", "2", "--progress", "none", "--", *PRINTS_ONE)
+    ok(kilter("run", "-p", f"l={{{options}}}", *few))
+    assert sorted(t["params"]["l"] for t in json.loads(ok(kilter("trials", "--json")))) == sorted(expected)
+
+
+def test_a_parameter_that_the_command_leaves_out_is_told() -> None:
+    said = run(program=("train.py", "{lr}", "adam")).stderr
+    assert "the command has no {opt} {amp}; the program finds it in $KILTER_PARAM_OPT, $KILTER_PARAM_AMP alone" in said
+    assert "warning" not in run("-s", "all", program=("train.py", "{lr}", "{opt}", "{amp:flag}")).stderr
+    assert "warning" not in run("-s", "file", program=("train.py", "1", "adam", "{file:json}")).stderr
+
+
+def test_without_a_limit_a_run_ends_where_nothing_is_left_or_with_ctrl_c() -> None:
+    result = kilter("run", "-p", "l={1,2,3}", "--minimize", "loss", "--progress", "none", "--", *PRINTS_ONE)
+    assert result.exit_code == 0
+    assert "until Ctrl-C" in result.stderr
+    assert len(json.loads(ok(kilter("trials", "--json")))) == 3
+
+
+def test_a_file_in_few_words() -> None:
+    command = f"{sys.executable} train.py {{lr}} {{opt}}"
+    Path("few.toml").write_text(
+        f'command = "{command}"\nscheduler = "median"\nobjective.minimize="loss"\n[budget]\nn_trials=2\nworkers=1\n'
+        '[space]\nlr = "log(1e-5, 1e-1)"\nopt = ["adam", "sgd"]\n'
+    )
+    ok(kilter("run", "few.toml", "--progress", "none", "--set", "budget.trials=3"))
+    trials = json.loads(ok(kilter("trials", "few", "--json")))
+    assert len(trials) == 3
+    assert {trial["params"]["opt"] for trial in trials} <= {"adam", "sgd"}
+    Path("range.toml").write_text(Path("few.toml").read_text().replace('["adam", "sgd"]', "[1, 5]"))
+    assert "may be a range or two options" in kilter("run", "range.toml").stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            {"budget": {"trials": 5, "time": "1m", "jobs": 2}},
+            {"budget": {"n_trials": 5, "timeout": "1m", "workers": 2}},
+        ),
+        ({"prune": {"method": "asha", "eta": 4}}, {"scheduler": {"name": "asha", "eta": 4}}),
+    ],
+)
+def test_documents_of_earlier_runs_are_read(old: dict[str, Any], new: dict[str, Any]) -> None:
+    before, after = Specification.of(old), Specification.of(new)
+    assert before == after
+    assert (before.limits, before.workers, before.plugin("scheduler")) == (
+        after.limits,
+        after.workers,
+        after.plugin("scheduler"),
+    )
+    with pytest.raises(ValueError, match="mean the same"):
+        Specification.of({key: {**old.get(key, {}), **new.get(key, {})} for key in {*old, *new}})
+
+
+def test_a_budget_that_is_spent_is_told() -> None:
+    ok(run("--fidelity", "epochs=1,9", "--scheduler", "hyperband", n=8, program=("-c", "print({lr} + 1 / {epochs})")))
+    study = load_study(storage="sqlite:///kilter.db")
+    spent = sum(trial.budget["epochs"] for trial in study.trials)
+    said = ok(kilter("status"))
+    assert f"{spent} epochs; full trials would take 72" in said
+    assert "wait for their turn" in said
 
 
 def test_debug_shows_the_traceback() -> None:

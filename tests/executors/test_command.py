@@ -85,7 +85,7 @@ def test_a_shell_gets_quoted_values():
         (["a", "{optim.nme}"], UnknownName, "did you mean 'optim.name'"),
         (["a", "{lr:x}"], InvalidInput, "flag=--option"),
         (["a", "{file:jsn}"], UnknownName, "did you mean 'json'"),
-        (["a", '{"lr'], InvalidInput, "double it"),
+        (["a", '{"lr'], InvalidInput, "double a brace"),
         (["a", "x{amp:flag=--amp}"], InvalidInput, "argument of its own"),
         ([], InvalidInput, "empty"),
         (["a", "{}"], InvalidInput, "names no parameter"),

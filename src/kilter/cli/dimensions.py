@@ -35,9 +35,35 @@ def scalar(word: str) -> Any:
     return value if not isinstance(value, (list, dict)) else word
 
 
-def _words(inner: str) -> list[str]:
-    """Cut at commas that stand outside quotes."""
-    return [word.strip() for word in re.findall(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""", inner)]
+PARTNERS = {")": "(", "]": "[", "}": "{"}
+
+
+def _words(inner: str, given: str) -> list[str]:
+    """Cut at commas that stand outside quotes and brackets.
+
+    >>> _words("[64,32], (1,2), 'a,b'", "…")
+    ['[64,32]', '(1,2)', "'a,b'"]
+    """
+    words, word, opened = [], "", ""
+    for token in re.findall(r""""[^"]*"|'[^']*'|.""", inner, re.DOTALL):
+        if token in PARTNERS.values():
+            opened += token
+        elif token in PARTNERS:
+            if not opened.endswith(PARTNERS[token]):
+                raise _unpaired(token, given)
+            opened = opened[:-1]
+        if token == "," and not opened:
+            words.append(word.strip())
+            word = ""
+        else:
+            word += token
+    if opened:
+        raise _unpaired(opened[-1], given)
+    return [word for word in (*words, word.strip()) if word]
+
+
+def _unpaired(bracket: str, given: str) -> InvalidInput:
+    return InvalidInput(f"the bracket {bracket!r} in {given!r} has no partner: put the option in quotes, {{'a(','b'}}")
 
 
 def parse(given: str) -> tuple[str, dict[str, Any]]:
@@ -60,7 +86,7 @@ def entry(text: str, given: str) -> dict[str, Any]:
     if body == "bool":
         return {"bool": True, **more}
     if body.startswith("{") and body.endswith("}"):
-        return {"choice": [scalar(word) for word in _words(body[1:-1])], **more}
+        return {"choice": [scalar(word) for word in _words(body[1:-1], given)], **more}
     found = re.fullmatch(r"(\w+)\((.*)\)", body)
     if not found:
         raise InvalidInput(f"the parameter {given!r} is not understood: write {EXAMPLES}")
@@ -68,7 +94,7 @@ def entry(text: str, given: str) -> dict[str, Any]:
     if kind not in KINDS:
         raise UnknownName.of("kind of parameter", kind, KINDS, f"It stands in {given!r}.")
     values, extras = [], {}
-    for word in _words(found[2]):
+    for word in _words(found[2], given):
         key, equals, value = word.partition("=")
         if equals and key.strip() in EXTRAS:
             extras[key.strip()] = scalar(value)
@@ -100,6 +126,8 @@ def parameter(name: str, given: Any) -> Parameter:
     """The parameter that an entry of [space] describes."""
     if isinstance(given, str):
         given = entry(given, f"{name} = {given}")
+    if isinstance(given, list):
+        given = _options(name, given)
     if not isinstance(given, Mapping):
         raise InvalidInput(f"space.{name} = {given!r}: write a table such as {{ log = [1e-5, 1e-1] }}")
     for key in given:
@@ -113,6 +141,16 @@ def parameter(name: str, given: Any) -> Parameter:
     except InvalidInput as error:
         raise InvalidInput(f"space.{name}: {error}") from None
     return made.when(conditions(name, given["when"])) if "when" in given else made
+
+
+def _options(name: str, given: list[Any]) -> dict[str, Any]:
+    """A list stands for the options of a choice; two numbers may be meant as bounds."""
+    if len(given) == 2 and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in given):
+        raise InvalidInput(
+            f"space.{name} = {given!r} may be a range or two options: write {{ float = {given!r} }}, "
+            f"{{ int = {given!r} }} or {{ choice = {given!r} }}"
+        )
+    return {"choice": given}
 
 
 def _made(kind: str, given: Mapping[str, Any]) -> Parameter:

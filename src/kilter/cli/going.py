@@ -8,24 +8,36 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kilter.cli import group, options, show
+from kilter.cli.specification import with_long_words
 from kilter.runtime.signals import STOPPED
 
 if TYPE_CHECKING:
     from kilter.api import Study
     from kilter.cli.specification import Specification
+    from kilter.engine.limits import Limits
+    from kilter.executors.command import Command
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def budget(function: F) -> F:
-    """The options that say how long to run, and how."""
+    """The options that say how long to run, and how; without any limit it runs until Ctrl-C."""
     for add in reversed(
         [
-            click.option("-n", "--trials", type=int, help="How many trials the study may have in total."),
             click.option(
-                "-t", "--time", metavar="2h30m", help="How long this run may last; what runs then is cut and resumed."
+                "-n", "--n-trials", "--trials", "trials", type=int, help="How many trials the study gets in total."
             ),
-            click.option("-j", "--jobs", type=int, help="How many trials run at once; -1: one a core."),
+            click.option(
+                "-t",
+                "--timeout",
+                "--time",
+                "time",
+                metavar="2h30m",
+                help="How long this run may last; what runs then is cut and goes on next time.",
+            ),
+            click.option(
+                "-j", "--workers", "--jobs", "jobs", type=int, help="How many trials run at once; -1: one a core."
+            ),
             click.option(
                 "--steps", type=int, help="How many reported steps (epochs, say) the study may spend in total."
             ),
@@ -47,7 +59,7 @@ def budget(function: F) -> F:
 
 def overlay(document: dict[str, Any], **given: Any) -> None:
     """Write the options of `budget` that were given over those of the document."""
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes = with_long_words({"budget": {key: value for key, value in given.items() if value is not None}})["budget"]
     if changes:
         document["budget"] = {**document.get("budget", {}), **changes}
 
@@ -60,6 +72,7 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     limits, executor = wanted.limits, wanted.command()
     executor.check(study.space, [fidelity.name for fidelity in study.problem.fidelities])
     wanted.check_program()
+    _remarks(study, executor, limits)
     if study.user_attrs.get("run") != wanted.document:
         study.set_user_attr("run", wanted.document)
     # Study.optimize does not return the reason.
@@ -94,6 +107,19 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
             )
             return group.NO_TARGET
     return 0
+
+
+def _remarks(study: Study, executor: Command, limits: Limits) -> None:
+    """What a person may not have meant."""
+    from kilter.executors.command import variable
+
+    unused = executor.unused([*study.space.names, *(fidelity.name for fidelity in study.problem.fidelities)])
+    if unused:
+        variables = ", ".join(f"${variable(name)}" for name in unused)
+        places = " ".join(f"{{{name}}}" for name in unused)
+        show.note(f"warning: the command has no {places}; the program finds it in {variables} alone")
+    if not limits.are_given:
+        show.note("no limit is given, so this runs until Ctrl-C; -n 50 makes it 50 trials")
 
 
 def echo_best(study: Study, best: list[Any]) -> None:

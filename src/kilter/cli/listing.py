@@ -22,7 +22,7 @@ def columns_of(study: Study, trials: Sequence[FrozenTrial]) -> list[show.Column]
     others = list(dict.fromkeys(name for trial in trials for name in trial.metrics if name not in objectives))
     columns = [
         show.Column("trial", [str(trial.number) for trial in trials], 0, True),
-        show.Column("state", [trial.state.name.lower() for trial in trials], 2 if len(states) > 1 else 900),
+        show.Column("state", [show.state(trial.state.name) for trial in trials], 2 if len(states) > 1 else 900),
     ]
     columns += [_metric(name, trials, 1) for name in objectives]
     for i, name in enumerate(study.space.names):
@@ -38,30 +38,41 @@ def _metric(name: str, trials: Sequence[FrozenTrial], rank: int) -> show.Column:
 
 
 def ordered(study: Study, trials: Sequence[FrozenTrial], by: str) -> list[FrozenTrial]:
-    """The trials by number, duration, value (best first), or any metric or parameter; those without it last."""
+    """The trials by number, duration, value (best first), or any metric or parameter; those without it last.
+
+    A column after a minus stands for the largest first.
+    """
     signs = {objective.name: objective.sign for objective in study.problem.objectives}
+    falls = by.startswith("-") and by not in study.space
+    by = by[1:] if falls else by
     name = study.metric_names[0] if by == "value" and by not in study.space else by
     known = {"number", "duration", "value", *signs, *study.space.names, *(n for t in trials for n in t.metrics)}
     if name not in known:
         raise UnknownName.of("column", by, known)
 
-    def key(trial: FrozenTrial) -> tuple[int, float, str, int]:
-        value: Any = trial.number
+    def value(trial: FrozenTrial) -> Any:
+        if name == "number":
+            return trial.number
         if name == "duration":
-            value = show.seconds(trial)
-        elif name in signs:
-            value = trial.metrics.get(name)
-            value = None if value is None or trial.values is None else signs[name] * value
-        elif name != "number":
-            value = trial.metrics.get(name, show.plain_params(trial).get(name))
-        missing = value is None or (isinstance(value, float) and math.isnan(value))
-        # Unsuccessful trials stand behind those that count.
-        place = (
-            3
-            if missing
-            else int(name in signs and trial.state.name != "COMPLETE") + int(name in signs and not trial.is_feasible)
-        )
-        number = float(value) if isinstance(value, (int, float)) and not missing else 0.0
-        return place, number, str(value) if isinstance(value, str) else "", trial.number
+            return show.seconds(trial)
+        if name not in signs:
+            return trial.metrics.get(name, show.plain_params(trial).get(name))
+        metric = None if trial.values is None else trial.metrics.get(name)
+        return metric if metric is None or falls else signs[name] * metric
 
-    return sorted(trials, key=key)
+    def size(trial: FrozenTrial) -> tuple[float, str]:
+        given = value(trial)
+        return (0.0, given) if isinstance(given, str) else (0.0 if _is_missing(given) else float(given), "")
+
+    def place(trial: FrozenTrial) -> int:
+        if _is_missing(value(trial)):
+            return 3
+        if name not in signs:
+            return 0
+        return (trial.state.name != "COMPLETE") + (not trial.is_feasible)  # behind those that count
+
+    return sorted(sorted(trials, key=size, reverse=falls), key=place)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

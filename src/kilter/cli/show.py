@@ -75,6 +75,11 @@ def trial_json(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
     return data
 
 
+def state(name: str) -> str:
+    """The name of a state as a person reads it."""
+    return "failed" if name == "FAIL" else name.lower()
+
+
 def seconds(trial: FrozenTrial) -> float | None:
     """How long it ran."""
     duration = trial.duration

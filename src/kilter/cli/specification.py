@@ -5,6 +5,7 @@ All three are one nested dict with the tables of the file; it is checked here an
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import re
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.vocabulary import answer, ours
 
 if TYPE_CHECKING:
     from kilter.core.problem import Fidelity
@@ -23,12 +25,15 @@ if TYPE_CHECKING:
     from kilter.executors.command import Command
 
 TABLES: dict[str, tuple[str, ...]] = {
-    "objective": ("metric", "goal", "minimize", "maximize", "constraints"),
-    "budget": ("trials", "time", "jobs", "trial_timeout", "target", "patience", "cost", "steps", "gain"),
+    "objective": ("minimize", "maximize", "constraints", "metric", "goal"),
+    "budget": ("n_trials", "timeout", "workers", "trial_timeout", "target", "patience", "cost", "steps", "gain"),
     "command": ("argv", "env", "cwd", "shell", "gpus_per_trial", "cpus_per_trial", "files"),
-    "prune": ("method",),
 }
-TOP = ("study", "storage", "seed", "sampler", "report", "space", "fidelity", "forbidden", "directory", *TABLES)
+TOP = ("study", "storage", "seed", "sampler", "scheduler", "report", "space", "fidelity", "forbidden", "directory")
+KEYS = (*TOP, *TABLES)
+
+SHORT = {"trials": "n_trials", "time": "timeout", "jobs": "workers"}
+"""Shorter words of [budget], from before they were those of `tune`."""
 
 GOALS = {"min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
 
@@ -59,7 +64,30 @@ def loads(text: str, where: str) -> dict[str, Any]:
         document: dict[str, Any] = tomllib.loads(text)
         return document
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{where} is no TOML: {error}") from None
+        raise InvalidInput(f"{where} is not valid TOML: {error}") from None
+
+
+def with_long_words(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document in the words of today: [prune] is `scheduler`, a command may be a text or a list of words.
+
+    >>> with_long_words({"budget": {"trials": 5}, "command": "train {lr}", "prune": {"method": "asha", "eta": 4}})
+    {'budget': {'n_trials': 5}, 'command': {'argv': 'train {lr}'}, 'scheduler': {'name': 'asha', 'eta': 4}}
+    """
+    new = dict(document)
+    budget = new.get("budget")
+    if isinstance(budget, Mapping):
+        for short, long in SHORT.items():
+            if short in budget and long in budget:
+                raise InvalidInput(f"[budget] has {short} and {long}, which mean the same: keep {long}")
+        new["budget"] = {SHORT.get(key, key): value for key, value in budget.items()}
+    if isinstance(new.get("command"), (str, list)):
+        new["command"] = {"argv": new["command"]}
+    if "prune" in new and "scheduler" in new:
+        raise InvalidInput("[prune] and scheduler mean the same: keep scheduler")
+    if isinstance(new.get("prune"), Mapping):
+        given = dict(new.pop("prune"))
+        new["scheduler"] = {"name": given.pop("method", None), **given}
+    return new
 
 
 def read(path: str) -> dict[str, Any]:
@@ -72,20 +100,21 @@ def read(path: str) -> dict[str, Any]:
         hint = ": put the command after --" if not path.endswith(".toml") else ""
         raise InvalidInput(f"cannot read {path}: {reason}{hint}") from None
     document.setdefault("study", os.path.splitext(os.path.basename(path))[0])
-    return document
+    return with_long_words(document)
 
 
 def put(document: dict[str, Any], settings: Iterable[str]) -> None:
-    """Write KEY=VALUE settings into a document, as in budget.trials=50; values are TOML, or else text."""
+    """Write KEY=VALUE settings into a document, as in budget.n_trials=50; values are TOML, or else text."""
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
-            raise InvalidInput(f"--set {setting!r} must read KEY=VALUE, as in budget.trials=50")
+            raise InvalidInput(f"--set {setting!r} must read KEY=VALUE, as in budget.n_trials=50")
         try:
-            _merge(document, loads(f"{key} = {value}", "it"))
+            new = loads(f"{key} = {value}", "it")
         except InvalidInput:
             quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-            _merge(document, loads(f'{key} = "{quoted}"', f"--set {setting!r}"))
+            new = loads(f'{key} = "{quoted}"', f"--set {setting!r}")
+        _merge(document, with_long_words(new))
 
 
 def _merge(document: dict[str, Any], new: Mapping[str, Any], depth: int = 0) -> None:
@@ -117,16 +146,17 @@ class Specification:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Specification:
         """Raise for unknown tables and settings, with the nearest known ones."""
+        document = with_long_words(document)
         for key in document:
-            if key not in TOP:
-                raise UnknownName.of("setting", key, TOP, "It stands at the top of the file.")
+            if key not in KEYS:
+                raise _misplaced(key)
         for table, known in TABLES.items():
             given = document.get(table, {})
             if not isinstance(given, Mapping):
                 raise InvalidInput(f"{table} = {given!r}: it is a table, [{table}]")
             for key in given:
-                if key not in known and table != "prune":  # the rest of [prune] are the settings of its method
-                    raise UnknownName.of("setting", key, known, f"It stands in [{table}].")
+                if key not in known:
+                    raise answer(f"[{table}]", key, known, str)
         if not isinstance(document.get("space", {}), Mapping):
             raise InvalidInput(f"space = {document['space']!r}: it is a table, [space]")
         return cls(dict(document))
@@ -224,52 +254,56 @@ class Specification:
             raise InvalidInput(f"seed = {seed!r}: it must be a whole number from 0 on")
         return seed
 
-    @property
-    def scheduler(self) -> Any:
-        """What [prune] asks for, if anything."""
-        given = dict(self._table("prune"))
-        if not given:
+    def plugin(self, kind: str) -> Any:
+        """The sampler or scheduler: a name, or a table with a name and settings; None where nothing is said."""
+        given = self.document.get(kind)
+        if given is None:
             return None
         from kilter import plugins
 
-        method = given.pop("method", None)
-        if not isinstance(method, str):
-            raise InvalidInput('[prune] needs a method, as in method = "asha"')
+        settings = dict(given) if isinstance(given, Mapping) else {"name": given}
+        name = settings.pop("name", None)
+        if not isinstance(name, str):
+            example = {"sampler": "gp", "scheduler": "asha"}[kind]
+            raise InvalidInput(
+                f'{kind} = {given!r}: write its name, {kind} = "{example}", or [{kind}] name = "{example}"'
+            )
+        known = inspect.signature(plugins.load(kind, name)).parameters
+        for setting in settings:
+            if setting not in known:
+                raise UnknownName.of("setting", setting, known, f"It stands in [{kind}].")
         try:
-            return plugins.from_spec("scheduler", {"name": method, "settings": given})
+            return plugins.from_spec(kind, {"name": name, "settings": settings})
         except TypeError as error:
-            raise InvalidInput(f"[prune]: {error}") from None
+            raise InvalidInput(f"[{kind}]: {error}") from None
 
     @property
     def limits(self) -> Limits:
-        """When it is enough; raises where nothing says so."""
+        """When it is enough; without any limit, when the user stops it."""
         from kilter.engine.limits import Limits
 
         budget = self._table("budget")
-        numbers = {key: _number(key, budget.get(key)) for key in ("trials", "steps", "target", "patience", "gain")}
-        spans = {key: None if budget.get(key) is None else duration(budget[key]) for key in ("time", "cost")}
-        limits = Limits(
-            trials=_whole("trials", numbers["trials"]),
-            seconds=spans["time"],
+        numbers = {key: _number(key, budget.get(key)) for key in ("n_trials", "steps", "target", "patience", "gain")}
+        spans = {key: None if budget.get(key) is None else duration(budget[key]) for key in ("timeout", "cost")}
+        return Limits(
+            trials=_counted("n_trials", numbers["n_trials"]),
+            seconds=spans["timeout"],
             cost=spans["cost"],
             steps=_whole("steps", numbers["steps"]),
             target=numbers["target"],
             patience=_whole("patience", numbers["patience"]),
             gain=numbers["gain"],
         )
-        if not limits.are_given:
-            raise InvalidInput("nothing says when to stop: give -n TRIALS, -t TIME or --target, or a [budget]")
-        return limits
 
     @property
-    def jobs(self) -> int:
+    def workers(self) -> int:
         """How many trials run at once."""
-        jobs = _whole("jobs", _number("jobs", self._table("budget").get("jobs", 1)))
-        if jobs == -1:
+        workers = _whole("workers", _number("workers", self._table("budget").get("workers", 1)))
+        if workers == -1:
             return os.cpu_count() or 1
-        if not jobs or jobs < 1:
-            raise InvalidInput(f"jobs = {jobs!r}: give a number from 1 on, or -1 for all cores")
-        return jobs
+        if not workers or workers < 1:
+            raise InvalidInput(f"workers = {workers!r}: give a number from 1 on, or -1 for all cores")
+        return workers
 
     def command(self) -> Command:
         """The executor."""
@@ -291,7 +325,7 @@ class Specification:
         timeout = budget.get("trial_timeout")
         return Command(
             words,
-            self.jobs,
+            self.workers,
             env={str(name): str(value) for name, value in dict(given.get("env", {})).items()},
             cwd=self._folder(given.get("cwd")),
             shell=shell,
@@ -340,6 +374,23 @@ def _number(name: str, given: Any) -> float | None:
     if isinstance(given, bool) or not isinstance(given, (int, float)) or math.isnan(given):
         raise InvalidInput(f"{name} = {given!r}: give a number")
     return given
+
+
+def _misplaced(key: str) -> UnknownName:
+    """The error for a key at the top of a file: it may belong into a table, or be another's word."""
+    for table, known in TABLES.items():
+        meant = ours(SHORT.get(key, key), known)
+        if SHORT.get(key, key) in known or meant:
+            return UnknownName(
+                f"the file has no {key!r} at its top: write it into [{table}], as {(meant or [key])[0]} = …"
+            )
+    return answer("the file", key, KEYS, str)
+
+
+def _counted(name: str, given: float | None) -> int | None:
+    if given is not None and given < 1:
+        raise InvalidInput(f"{name} = {given:g}: give 1 or more, or leave it out to go on until Ctrl-C")
+    return _whole(name, given)
 
 
 def _whole(name: str, given: float | None) -> int | None:

@@ -7,6 +7,7 @@ KilterError
 │   ├── SpaceChanged                 the study was made with a space that the new one contradicts
 │   └── IncapableSampler             the sampler cannot do what the problem needs
 ├── UnknownName (also ValueError, KeyError)   a name that nobody registered, with the nearest known one
+│   ├── UnknownArgument (also TypeError)   a function, verb or file has no argument of that name, but perhaps another
 │   ├── StudyNotFound                no such study in this storage
 │   └── TrialNotFound                no such trial in this study
 ├── StudyExists (also ValueError)    create_study without load_if_exists
@@ -84,6 +85,10 @@ class UnknownName(KilterError, ValueError, KeyError):
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         listing = f" Known: {shown}" if names else ""
         return cls(f"no {kind} {asked!r}{question}{listing}{' ' + hint if hint else ''}")
+
+
+class UnknownArgument(UnknownName, TypeError):
+    """A function, verb or file has no argument of that name."""
 
 
 class StudyNotFound(UnknownName):

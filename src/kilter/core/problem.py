@@ -14,6 +14,9 @@ from kilter.core.space import Space
 
 DIRECTIONS = ("minimize", "maximize")
 
+DEFAULT_METRIC = "value"
+"""The name of the only number that an objective returns."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -156,7 +159,7 @@ class Problem:
         if isinstance(directions, Mapping):
             objectives = [Objective(name, way) for name, way in directions.items()]
         elif directions is None or len(directions) == 1:
-            objectives = [Objective("value", directions[0] if directions else direction or "minimize")]
+            objectives = [Objective(DEFAULT_METRIC, directions[0] if directions else direction or "minimize")]
         else:
             objectives = [Objective(f"value_{i}", way) for i, way in enumerate(directions)]
         constraints = tuple(Constraint.parse(metric, text) for metric, text in (subject_to or {}).items())

@@ -26,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -51,6 +51,9 @@ from kilter.executors.threads import UNLIMITED, arrived
 
 SPECIALS = ("trial", "attempt", "seed", "dir")
 FORMATS = ("yaml", "json", "toml")
+DOUBLE = 'double a brace to print it, as in {{"lr": {lr}}}'
+"""How a program gets JSON as an argument."""
+
 TAIL = 40
 """Lines of stderr that a failure keeps."""
 
@@ -154,6 +157,12 @@ class Command:
             if name in space and any(piece.name == name for piece in self._pieces() if piece.kind != "file"):
                 raise InvalidInput(f"{{{name}}} is the {name} that kilter gives, but also a parameter: rename that")
 
+    def unused(self, names: Iterable[str]) -> list[str]:
+        """Of these parameters and budgets those that no placeholder shows; the environment of the program has them."""
+        used = {piece.name for piece in self._pieces() if piece.kind in ("value", "flag")}
+        whole = any(piece.kind == "file" for piece in self._pieces())
+        return [] if whole else [name for name in names if name not in used]
+
     def expand(self, task: Task) -> list[str]:
         """The arguments of a task, as the program will get them; nothing is written."""
         return self._template.expanded(_Values(task, task.directory or "<directory>"))
@@ -182,7 +191,7 @@ def _parsed(text: str) -> _Text:
     pieces: _Text = []
     for found in re.finditer(r"\{\{|\}\}|\{([^{}]*)\}|([{}])|[^{}]+", text):
         if found[2]:
-            raise InvalidInput(f"the brace in {text!r} has no partner: double it to print it")
+            raise InvalidInput(f"a brace in {text!r} has no partner: {DOUBLE}")
         if found[1] is not None:
             pieces.append(_placeholder(found[1], text))
         else:
@@ -194,7 +203,7 @@ def _placeholder(inner: str, text: str) -> _Piece:
     name, colon, extra = inner.strip().partition(":")
     if not name:
         raise InvalidInput(
-            f"the placeholder {{{inner}}} in {text!r} names no parameter: double the braces to print them"
+            f"the placeholder {{{inner}}} in {text!r} names no parameter: {DOUBLE}"
         )
     if name == "file" and colon:
         if extra not in FORMATS:
@@ -204,7 +213,9 @@ def _placeholder(inner: str, text: str) -> _Piece:
         return _Piece("value", name)
     if extra == "flag" or extra.startswith("flag="):
         return _Piece("flag", name, extra[5:] or f"--{name}")
-    raise InvalidInput(f"{{{inner}}} in {text!r}: after the colon comes flag or flag=--option")
+    raise InvalidInput(
+        f"{{{inner}}} in {text!r}: after the colon comes flag or flag=--option; {DOUBLE}"
+    )
 
 
 @dataclass(frozen=True)
@@ -298,6 +309,11 @@ class _Template:
 
 def _is_option(text: _Text) -> bool:
     return len(text) == 1 and text[0].kind == "text" and re.fullmatch(r"--?[A-Za-z][\w.-]*", text[0].name) is not None
+
+
+def variable(name: str) -> str:
+    """The environment variable in which the program finds a parameter."""
+    return "KILTER_PARAM_" + re.sub(r"[^A-Za-z0-9_]", "_", name).upper()
 
 
 def _plain_text(value: Plain) -> str:
@@ -557,7 +573,7 @@ class _Run:
         env["KILTER_CHECKPOINT_DIR"] = values.directory
         for name, value in task.arguments.items():
             if value is not None:
-                env["KILTER_PARAM_" + re.sub(r"\W", "_", name).upper()] = _plain_text(value)
+                env[variable(name)] = _plain_text(value)
         for name, text in command._env.items():
             if not values.is_missing(text):
                 env[name] = values.filled(text)
@@ -684,7 +700,8 @@ class _Run:
         last = self._findings.last_line
         seen = f"; the last line was {last[:80]!r}" if last else "; stdout was empty"
         names = ", ".join(map(repr, missing))
-        return f'the program never told {names}: looked for {", ".join(places)}{seen}. Print {{"{missing[0]}": 0.5}}'
+        looked = ", ".join(places)
+        return f'the program printed no {names}; looked in {looked}{seen}. Print a line {{"{missing[0]}": 0.5}}'
 
 
 class _Tail:

@@ -37,6 +37,7 @@ from kilter.api import Study, create_study
 from kilter.core.errors import InvalidInput, NotReady, needed
 from kilter.core.events import TrialState
 from kilter.core.space import Config, Space
+from kilter.core.vocabulary import answers_other_words
 from kilter.engine.limits import Limits
 from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
@@ -115,6 +116,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         "timeout": [Interval(Real, 0, None, closed="left"), None],
     }
 
+    @answers_other_words
     def __init__(
         self,
         estimator: Any,

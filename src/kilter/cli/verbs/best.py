@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -65,7 +64,7 @@ def command(
 
 def _rendered(form: str, params: Mapping[str, Any]) -> str:
     from kilter.core.errors import needed
-    from kilter.executors.command import nested, toml
+    from kilter.executors.command import nested, toml, variable
 
     if form == "json":
         return json.dumps(nested(show.safe(params)), indent=2, ensure_ascii=False) + "\n"
@@ -77,10 +76,7 @@ def _rendered(form: str, params: Mapping[str, Any]) -> str:
         return str(yaml.safe_dump(nested(params), sort_keys=False, allow_unicode=True))
     if form == "env":
         given = {n: v for n, v in params.items() if v is not None}
-        return "".join(
-            f"KILTER_PARAM_{re.sub(r'[^A-Za-z0-9_]', '_', n).upper()}={shlex.quote(_word(v))}\n"
-            for n, v in given.items()
-        )
+        return "".join(f"{variable(n)}={shlex.quote(_word(v))}\n" for n, v in given.items())
     words = []
     for key, value in params.items():
         if value is True:

@@ -45,7 +45,9 @@ def command(file: str, dry: bool, settings: tuple[str, ...], as_json: bool) -> i
     wanted = specification.Specification.of(document)
     space = wanted.space
     problem = Problem.of(space, directions=wanted.directions, subject_to=wanted.constraints, fidelity=wanted.fidelities)
-    limits, executor, _ = wanted.limits, wanted.command(), wanted.scheduler
+    limits, executor = wanted.limits, wanted.command()
+    for kind in ("sampler", "scheduler"):
+        wanted.plugin(kind)
     executor.check(space, list(problem.full_budget))
     wanted.check_program()
     config = space.draw(np.random.default_rng(wanted.seed), space.plain(space.defaults, partial=True))
@@ -68,7 +70,8 @@ def command(file: str, dry: bool, settings: tuple[str, ...], as_json: bool) -> i
             "study": show.text(wanted.study),
             "objective": ", ".join(f"{way} {metric}" for metric, way in wanted.directions.items()),
             "space": f"{len(space)} parameters{size}",
-            "budget": ", ".join(f"{k} {v}" for k, v in vars(limits).items() if v is not None and k != "failures"),
+            "budget": ", ".join(f"{k} {v}" for k, v in vars(limits).items() if v is not None and k != "failures")
+            or "until Ctrl-C",
             "params": "  ".join(f"{name}={show.text(value)}" for name, value in config.items()),
             "command": argv[0] if document.get("command", {}).get("shell") else shlex.join(argv),
         }

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 
 @click.command("enqueue")
-@click.argument("words", nargs=-1, required=True, metavar="[STUDY] NAME=VALUE...")
+@click.argument("words", nargs=-1, metavar="[STUDY] NAME=VALUE...")
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A value, as NAME=VALUE alone.")
 @click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")
 @options.storage
 @options.as_json
 @options.debug
-def command(words: tuple[str, ...], option: str | None, storage: str | None, as_json: bool) -> None:
+def command(
+    words: tuple[str, ...], params: tuple[str, ...], option: str | None, storage: str | None, as_json: bool
+) -> None:
     """Have a configuration tried next; the sampler fills in what is missing.
 
     \b
@@ -26,21 +29,21 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, as_
     """
     from kilter.core.errors import InvalidInput, UnknownName
 
-    name = words[0] if "=" not in words[0] else None
+    name = words[0] if words and "=" not in words[0] else None
     study = options.load(options.chosen(name, option), storage)
-    params: dict[str, Any] = {}
-    for word in words[1:] if name is not None else words:
+    config: dict[str, Any] = {}
+    for word in (*(words[1:] if name is not None else words), *params):
         key, equals, value = word.partition("=")
         if not equals:
             raise InvalidInput(f"{word!r} must read NAME=VALUE, as in lr=0.01")
         if key not in study.space:
             raise UnknownName.of("parameter", key, study.space.names)
-        params[key] = _parsed(key, study.space[key], value)
-    if not params:
+        config[key] = _parsed(key, study.space[key], value)
+    if not config:
         raise InvalidInput("give at least one NAME=VALUE, as in lr=0.01")
-    number = study.enqueue_trial(params)
+    number = study.enqueue_trial(config)
     trial = study.trials[number]
-    dropped = [key for key in params if key not in trial.params]
+    dropped = [key for key in config if key not in trial.params]
     if dropped:
         show.note(f"{', '.join(dropped)}: not active in this configuration, so left out")
     if as_json:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 
-ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
 @click.command("export")
@@ -28,12 +28,12 @@ ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "pa
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["csv", "jsonl", "parquet", "optuna"]),
+    type=click.Choice(["csv", "json", "jsonl", "parquet", "optuna"]),
     help="By default what the file ends in, optuna for a URL, else csv.",
 )
 @click.option("-o", "--output", metavar="FILE|URL", help="Where to; stdout otherwise.")
 def command(name: str | None, option: str | None, storage: str | None, form: str | None, output: str | None) -> None:
-    """Write all trials as CSV, JSON lines or Parquet, or as a study of Optuna's.
+    """Write all trials as CSV, JSON, JSON lines or Parquet, or as a study of Optuna's.
 
     \b
     kilter export digits -o digits.csv
@@ -59,11 +59,12 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
         if output is None and sys.stdout.isatty():
             raise InvalidInput("Parquet is no text for a terminal: give -o FILE")
         data = _parquet(study)
-    elif form == "jsonl":
-        lines = [
-            json.dumps(show.safe(show.trial_json(trial, reports=True)), ensure_ascii=False) for trial in study.trials
-        ]
-        data = "".join(f"{line}\n" for line in lines).encode()
+    elif form in ("json", "jsonl"):
+        documents = [show.safe(show.trial_json(trial, reports=True)) for trial in study.trials]
+        if form == "json":
+            data = (json.dumps(documents, ensure_ascii=False, indent=2) + "\n").encode()
+        else:
+            data = "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents).encode()
     else:
         data = _csv(study).encode()
     if output is None:

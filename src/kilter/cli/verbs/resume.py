@@ -40,7 +40,7 @@ def command(
         raise InvalidInput(
             f"{study.study_name!r} was not made by kilter run, so its command is not known: use kilter run"
         )
-    document = copy.deepcopy(remembered)
+    document = specification.with_long_words(copy.deepcopy(remembered))
     specification.put(document, settings)
     going.overlay(document, trials=trials, time=time, jobs=jobs, steps=steps, target=target, gain=gain)
     document["study"] = study.study_name

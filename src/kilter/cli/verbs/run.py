@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kilter.cli import going
+from kilter.core.vocabulary import ours
 
 
 class _WithProgram(click.Command):
@@ -22,6 +23,10 @@ class _WithProgram(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            known = [word[2:].replace("-", "_") for option in self.params for word in option.opts if word[:2] == "--"]
+            meant = ours(error.option_name.lstrip("-").replace("-", "_"), known)
+            if meant:
+                raise click.UsageError(f"no {error.option_name}: it is called {_option(meant)}", ctx) from None
             raise click.UsageError(f"{error.format_message()} The program's own stand after --", ctx) from None
         except click.UsageError as error:
             if program or "extra argument" not in error.message:
@@ -30,6 +35,10 @@ class _WithProgram(click.Command):
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [*super().collect_usage_pieces(ctx), "[-- PROGRAM ARG...]"]
+
+
+def _option(words: list[str]) -> str:
+    return " or ".join(f"--{word.replace('_', '-')}" for word in words)
 
 
 @click.command("run", cls=_WithProgram)
@@ -107,7 +116,7 @@ def command(
     if minimize or maximize:
         document["objective"] = {"minimize": list(minimize), "maximize": list(maximize)}
     if scheduler is not None:
-        document["prune"] = {"method": scheduler}
+        document["scheduler"] = scheduler
     for text in fidelities:
         name, _, ends = text.partition("=")
         document["fidelity"] = {**document.get("fidelity", {}), name: ends}
@@ -123,8 +132,8 @@ def command(
     wanted.check_program()
     made = create_study(
         storage=where,
-        sampler=document.get("sampler"),
-        scheduler=wanted.scheduler,
+        sampler=wanted.plugin("sampler"),
+        scheduler=wanted.plugin("scheduler"),
         study_name=wanted.study,
         load_if_exists=True,
         directions=directions,

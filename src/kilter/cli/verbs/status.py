@@ -7,6 +7,7 @@ import time
 import click
 
 from kilter.cli import options, show
+from kilter.cli.specification import with_long_words
 
 
 @click.command("status")
@@ -26,16 +27,22 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     if as_json:
         show.echo_json(known)
         return
-    counts = [f"{count} {state.lower()}" for state, count in known["states"].items() if count]
+    counts = [f"{count} {show.state(state)}" for state, count in known["states"].items() if count]
     pairs = {
         "study": show.text(known["study"]),
         "objective": ", ".join(f"{way} {metric}" for metric, way in known["objectives"].items()),
     }
     if known["constraints"]:
         pairs["subject to"] = ", ".join(known["constraints"])
-    budget = (study.user_attrs.get("run") or {}).get("budget", {}).get("trials")
-    total = f" of {budget}" if budget else ""
-    pairs["trials"] = f"{known['trials']}{total}" + (f": {', '.join(counts)}" if counts else "")
+    budget = with_long_words(study.user_attrs.get("run") or {}).get("budget", {}).get("n_trials")
+    begun = known["trials"] - known["states"]["WAITING"]
+    total = f"{begun} of {budget}" if budget and begun <= budget else str(known["trials"])
+    pairs["trials"] = total + (f": {', '.join(counts)}" if counts else "")
+    if known["states"]["PAUSED"]:
+        pairs["paused"] = "better trials went on instead; these wait for their turn"
+    for fidelity in study.problem.fidelities[:1]:
+        spent, full = sum(trial.budget.get(fidelity.name, 0) for trial in study.trials), begun * fidelity.high
+        pairs["spent"] = f"{show.text(spent)} {fidelity.name}; full trials would take {show.text(full)}"
     best = known["best"]
     if len(best) == 1:
         values = " ".join(show.text(best[0]["metrics"][metric]) for metric in known["objectives"])

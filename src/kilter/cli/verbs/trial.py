@@ -8,7 +8,7 @@ from kilter.cli import options, show
 
 
 @click.command("trial")
-@click.argument("words", nargs=-1, required=True, metavar="[STUDY] NUMBER")
+@click.argument("words", nargs=-1, required=True, metavar="[STUDY] NUMBER|best")
 @click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")
 @options.storage
 @click.option("--why", is_flag=True, help="Why the sampler chose it, and what its model expected.")
@@ -19,13 +19,15 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
 
     \b
     kilter trial digits 31
+    kilter trial best
     """
     from kilter.core.errors import TrialNotFound
 
-    if len(words) > 2 or not words[-1].isdecimal():
-        raise click.UsageError(f"{' '.join(words)!r} is no trial: give its number, as in kilter trial 31")
+    if len(words) > 2 or not (words[-1].isdecimal() or words[-1] == "best"):
+        raise click.UsageError(f"{' '.join(words)!r} is not a trial: give a number or best, as in kilter trial 31")
     study = options.load(options.chosen(words[0] if len(words) == 2 else None, option), storage)
-    number, trials = int(words[-1]), study.trials
+    trials = study.trials
+    number = study.best_trial.number if words[-1] == "best" else int(words[-1])
     if number >= len(trials):
         known = f"it has 0 to {len(trials) - 1}" if trials else "it has none yet"
         raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} (kilter trials {study.study_name})")
@@ -39,7 +41,7 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
     attempt = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
     lasted = show.span(show.seconds(trial))
     forked = f", from the checkpoint of trial {trial.parent}" if trial.parent is not None else ""
-    show.echo(f"trial {number}: {trial.state.name.lower()}{attempt}{' in ' + lasted if lasted else ''}{forked}")
+    show.echo(f"trial {number}: {show.state(trial.state.name)}{attempt}{' in ' + lasted if lasted else ''}{forked}")
     for title, entries in (
         ("params", show.plain_params(trial)),
         ("budget", trial.budget),

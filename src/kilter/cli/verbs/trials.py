@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from kilter.cli import options, show
 
 
+class _State(click.Choice):  # type: ignore[type-arg, unused-ignore]  # generic from click 8.2 on
+    """The states by the names that tables and progress lines call them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name that the choice knows."""
+        return super().convert({"fail": "failed", "done": "complete"}.get(value.lower(), value), param, ctx)
+
+
 @click.command("trials")
 @options.study
 @click.option(
-    "--sort", default="number", metavar="COLUMN", help="number, value (best first), duration, a metric or a parameter."
+    "--sort",
+    default="number",
+    metavar="COLUMN",
+    help="number, value (best first), duration, a metric or a parameter; -COLUMN for the largest first.",
 )
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all.")
 @click.option(
     "--state",
-    type=click.Choice(["running", "complete", "pruned", "fail", "waiting", "paused"], case_sensitive=False),
+    type=_State(["running", "complete", "pruned", "failed", "waiting", "paused"], case_sensitive=False),
     help="Only these.",
 )
 @options.as_json
@@ -39,7 +52,8 @@ def command(
     from kilter.core.events import TrialState
 
     study = options.load(options.chosen(name, option), storage)
-    found = study.get_trials(states=None if state is None else [TrialState[state.upper()]])
+    wanted = None if state is None else [s for s in TrialState if show.state(s.name) == state]
+    found = study.get_trials(states=wanted)
     shown = ordered(study, found, sort)
     if limit and sort == "number":
         shown = shown[-limit:]

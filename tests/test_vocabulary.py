@@ -1,0 +1,92 @@
+"""One word for one thing: whoever uses another tuner's is told ours, in Python, in the shell and in a file."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import kilter
+from kilter.cli.specification import TABLES, Specification
+from kilter.core.errors import InvalidInput, UnknownArgument
+from kilter.core.vocabulary import SAME, ours
+
+FUNCTIONS: list[Callable[..., Any]] = [
+    kilter.tune,
+    kilter.create_study,
+    kilter.load_study,
+    kilter.create_study().optimize,
+]
+
+
+def loss(x: float) -> float:
+    return x
+
+
+def test_a_word_stands_for_one_thing() -> None:
+    words = [word for group in SAME for word in group]
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+def test_every_other_word_is_answered_with_ours(function: Callable[..., Any]) -> None:
+    known = inspect.signature(function).parameters
+    foreign = {word: ours(word, known) for group in SAME for word in group if word not in known}
+    assert any(foreign.values())
+    for word, meant in foreign.items():
+        with pytest.raises(UnknownArgument, match=f"has no '{word}'") as raised:
+            function(**{word: 1})
+        assert all(name in str(raised.value) for name in meant)
+        assert isinstance(raised.value, TypeError)
+
+
+def test_a_slip_of_the_pen_is_answered_with_the_nearest_word() -> None:
+    with pytest.raises(TypeError, match=r"did you mean workers=\?"):
+        kilter.tune(loss, wrokers=2)
+
+
+def test_the_search_keeps_the_words_of_scikit_learn() -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.base import clone
+    from sklearn.svm import SVC
+
+    from kilter.integrations.sklearn import KilterSearchCV
+
+    with pytest.raises(TypeError, match="it is called n_iter="):
+        KilterSearchCV(SVC(), {"C": [1, 2]}, n_trials=3)
+    assert clone(KilterSearchCV(SVC(), {"C": [1, 2]}, n_iter=3)).n_iter == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "direction"),
+    [({}, "minimize"), ({"maximize": True}, "maximize"), ({"minimize": False, "maximize": True}, "maximize")],
+)
+def test_true_stands_for_the_number_that_is_returned(given: dict[str, bool], direction: str) -> None:
+    study = kilter.tune(loss, {"x": kilter.Int(0, 3)}, n_trials=4, storage=None, progress="none", **given)
+    assert study.direction == direction
+    assert study.best_value == (3 if direction == "maximize" else 0)
+
+
+@pytest.mark.parametrize("given", [{"maximize": 3}, {"minimize": [True]}, {"maximize": True, "minimize": "loss"}])
+def test_what_names_no_metric_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="name"):
+        kilter.tune(loss, {"x": kilter.Int(0, 3)}, n_trials=4, storage=None, **given)
+
+
+@pytest.mark.parametrize("workers", [1.5, True, 0, -2, "two"])
+def test_workers_are_counted(workers: Any) -> None:
+    with pytest.raises(InvalidInput, match="workers="):
+        kilter.tune(loss, {"x": kilter.Int(0, 3)}, n_trials=4, storage=None, workers=workers)
+
+
+def test_the_keys_of_a_file_are_answered_alike() -> None:
+    for table, known in TABLES.items():
+        for word in {word for group in SAME for word in group} - set(known) - {"trials", "time", "jobs"}:
+            meant = ours(word, known)
+            if meant:
+                with pytest.raises(UnknownArgument, match=f"it is called {meant[0]}"):
+                    Specification.of({table: {word: 1}})
+                with pytest.raises(ValueError, match=r"^(the file has no|.* = )"):
+                    Specification.of({word: 1})
