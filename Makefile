@@ -1,9 +1,11 @@
-# make demo   tune two models on real data, in under two minutes
-# make test   the whole test suite
-# make lint   ruff, mypy, import contracts
-# make bench  figures of speed and memory, beside Optuna's
-# make race   sample efficiency, beside Optuna's and CMA-ES's; KILTER_BENCH=PATH adds the bench in that folder
-# make clean  remove what these made
+# make demo           tune two models on real data, in under two minutes
+# make test           the whole test suite
+# make test-numerics  the numerical part of it as on two other processors
+# make test-long      its random choices twenty times over, each time others
+# make lint           ruff, mypy, import contracts
+# make bench          figures of speed and memory, beside Optuna's
+# make race           sample efficiency, beside Optuna's and CMA-ES's; KILTER_BENCH=PATH adds the bench in that folder
+# make clean          remove what these made
 #
 # Each sets up .venv by itself; all that is needed is Python 3.10 or later. Another one: make test PYTHON=python3.12
 
@@ -15,13 +17,25 @@ export KILTER_BENCH
 # Small matrices are slower on several threads, and the tests run side by side.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint bench race clean
+.PHONY: demo test test-numerics test-long lint bench race clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 --dist worksteal # else one core may be left with a long queue while the other idles
+
+# Kernels of OpenBLAS and NumPy that are chosen by the processor round differently; nothing may hang on the last bits.
+NUMERICS    := $(BIN)/python -m pytest -n 2 --dist worksteal tests/models tests/samplers tests/schedulers tests/analysis
+VECTOR_UNITS = $$($(BIN)/python -c 'from numpy._core._multiarray_umath import __cpu_dispatch__ as known, \
+	__cpu_features__ as found; print(*filter(found.get, known))')
+
+test-numerics: $(VENV)/dev.stamp
+	OPENBLAS_CORETYPE=Nehalem OPENBLAS_NUM_THREADS=1 NPY_DISABLE_CPU_FEATURES="$(VECTOR_UNITS)" $(NUMERICS)
+	OPENBLAS_CORETYPE=Prescott OPENBLAS_NUM_THREADS=2 $(NUMERICS)
+
+test-long: $(VENV)/dev.stamp
+	for seed in $$(seq 20); do $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-seed=$$seed || exit 1; done
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

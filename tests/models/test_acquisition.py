@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilter.models.acquisition import (
+    DOUBT,
     exploration_share,
     log_expected_improvement,
     log_h,
@@ -93,10 +94,24 @@ def test_gradients(z, mean, sd, seed):
 
 @pytest.mark.parametrize("z", [-1e4, -1e6, -1e8, -1e12])
 def test_gradients_far_below(z):
-    """d log h / dz and d log Φ / dz are -z there, to first order, although differences of logarithms have cancelled."""
+    """d log h / dz is -z there, to first order, although differences of logarithms have cancelled.
+
+    The logarithm of a probability falls by 1 / 2 DOUBT with each unit.
+    """
     mean, sd, one, zero = np.array([-z]), np.ones(1), np.ones((1, 1)), np.zeros((1, 1))
-    for acquisition in (log_expected_improvement, log_probability_below):
-        assert acquisition(0.0, mean, sd, one, zero)[1][0, 0] == pytest.approx(z, rel=1e-3)
+    assert log_expected_improvement(0.0, mean, sd, one, zero)[1][0, 0] == pytest.approx(z, rel=1e-3)
+    assert log_probability_below(0.0, mean, sd, one, zero)[1][0, 0] == pytest.approx(-1 / (2 * DOUBT), rel=1e-2)
+
+
+@MANY
+@given(st.floats(0.1, 1e9), st.floats(1.2, 10), st.floats(1e-12, 1e-5), st.floats(1e-12, 1e-5))
+def test_what_is_surely_infeasible_is_ordered_by_distance(distance, farther, variance, other):
+    """Whatever rounding has left of the variances."""
+    near, far = (
+        log_probability_below(0.0, np.array([mean]), np.array([v]))[0][0]
+        for mean, v in ((distance, variance), (distance * farther, other))
+    )
+    assert near > far
 
 
 @MANY

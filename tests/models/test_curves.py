@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from kilter.models.curves import EARLIER, POINTS, Curve, Prediction, predict
@@ -44,6 +44,8 @@ def test_any_curve_gives_a_belief(values, steps, horizon, others):
 
 @settings(max_examples=40)
 @given(tame, st.lists(tame, max_size=4), st.floats(1e-6, 1e6), st.floats(-10, 10))
+@example([0.0] * 7 + [-1 / 1024, -2 / 1024, -3 / 1024], [], 1e-6, 0.0)  # the last report lies on the border of a spike
+@example([i / 1024 for i in range(12)], [[5 / 1024] * 9], 0.3, 1 / 3)  # the other curve stands still
 def test_the_unit_of_values_does_not_matter(values, others, factor, shift):
     n, ordered = len(values), np.sort(values)
     assume(ordered[-1 - n // 10] - ordered[n // 10] > 1e-3)  # one that stands still takes its scale from its value

@@ -280,6 +280,19 @@ def test_constraints_are_learnt_and_feasibility_comes_first():
     assert not surrogate.has_feasible
     scores = surrogate.score(np.array([[0.99, 0.1], [0.99, 0.9], [0.3, 0.6]]))
     assert scores[:2].min() > scores[2]  # the last has the best value
+    assert scores.min() > -1e8  # what is left of the variance beside the data is rounding, and must not decide
+
+
+def test_the_last_bits_of_a_belief_do_not_decide():
+    """Where nothing is feasible and nothing noisy, values a bit off change nothing."""
+    constraints = (Constraint("m", ">=", 0.7),)
+    points = grid(Surrogate(history_of([lambda c: {"value": 0.0, "m": c["x"]}] * 8), 7, 8).encoding)
+
+    def scores(off):
+        metrics = lambda c: {"value": bowl(c), "m": c["x"] - 1.0 + off * math.sin(1e6 * c["y"])}  # noqa: E731
+        return Surrogate(history_of([metrics] * 25, constraints=constraints), 7, 25).score(points)
+
+    assert scores(1e-13) == pytest.approx(scores(0.0), rel=1e-2)
 
 
 @pytest.mark.parametrize("m", [math.nan, math.inf, -math.inf])

@@ -19,6 +19,11 @@ FAR = -1e5
 """Below this many standard deviations differences of logarithms have no digits left, and the first term of the
 asymptotic series is exact to ten."""
 
+DOUBT = 1e-3
+"""Variance added to a belief, whose values have variance 1, for each unit by which it lies beyond a bound. Far beyond,
+the logarithm of a probability then falls with that distance. Else it would fall with its square over a variance of
+which, where there is no noise, rounding errors are all that is left, and these would order what is surely infeasible."""
+
 
 def log_h(z: np.ndarray) -> np.ndarray:
     """log(φ(z) + z Φ(z)), equation 9 of Ament et al.: exact to rounding for every z."""
@@ -62,13 +67,13 @@ def log_probability_below(
     variance_gradient: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Logarithm of P(Y <= bound) (q,), and its gradient (q, p) where gradients of the belief are given."""
-    sd = np.sqrt(variance)
+    sd = np.sqrt(variance + DOUBT * np.maximum(mean - bound, 0.0))
     z = (bound - mean) / sd
     value = log_ndtr(z)
     if mean_gradient is None or variance_gradient is None:
         return value, None
     ratio = _ratio(-0.5 * z * z - LOG_ROOT_TWO_PI - value, z)  # d log Φ / dz = φ / Φ
-    d_sd = variance_gradient / (2.0 * sd)[:, None]
+    d_sd = (variance_gradient + (DOUBT * (mean > bound))[:, None] * mean_gradient) / (2.0 * sd)[:, None]
     return value, -ratio[:, None] * (mean_gradient + z[:, None] * d_sd) / sd[:, None]
 
 

@@ -81,6 +81,11 @@ WINDOW = 5
 SPIKE = 6.0
 """A report farther from that median than the curve's own width (between its first and last decile) plus so many
 median distances is a spike, replaced by the median."""
+TIE = 1e-9
+"""What differs by less than this share is equal: reports of few digits lie exactly on borders, and on which side of one
+must not hang on the last bits of a processor's arithmetic."""
+ROUNDING = 1e-12
+"""A curve whose bins differ by less than this share of its largest value stands still."""
 FLAT = 0.05
 """Where a curve has not moved at all, its scale is this share of its value: an error of 0.9 may yet begin to fall."""
 ALONE = 0.5
@@ -207,7 +212,7 @@ def _without_spikes(y: np.ndarray) -> np.ndarray:
     ordered, distances = np.sort(y, axis=1), np.sort(distance, axis=1)
     width = ordered[:, -1 - n // 10] - ordered[:, n // 10]
     limit = width + SPIKE * distances[:, n // 2]
-    return np.where(distance > limit[:, None], medians, y)
+    return np.where(distance > (1.0 + TIE) * limit[:, None], medians, y)
 
 
 def _extrapolated(logs: np.ndarray, y: np.ndarray, ahead: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -218,13 +223,14 @@ def _extrapolated(logs: np.ndarray, y: np.ndarray, ahead: float) -> tuple[np.nda
     last = logs[-1]
     if not last > logs[0]:
         return y[:, -1], np.zeros(len(y)), y[:, -1]
-    place = ((logs - logs[0]) * (BINS / (last - logs[0]))).astype(int).clip(max=BINS - 1)
+    place = ((logs - logs[0]) * (BINS / (last - logs[0])) + TIE).astype(int).clip(max=BINS - 1)
     count = np.bincount(place, minlength=BINS)
     average = (place[:, None] == np.arange(BINS))[:, count > 0] / count[count > 0]
     count = count[count > 0]
     g = len(count)
     u, means = logs @ average, y @ average
     scale = np.sqrt((np.diff(means, axis=1) ** 2).mean(axis=1))
+    scale[scale <= ROUNDING * np.abs(means).max(axis=1)] = 0.0
     z = ((means - means[:, -1:]) / np.where(scale > 0, scale, 1.0)[:, None]).T
     phi, phi_ahead = _trends(u - last, ahead - last)
 
