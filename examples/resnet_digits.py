@@ -7,7 +7,7 @@ off. The plain setting is among them, as the first one. In the end both train an
 that nothing was chosen by scores them.
 
 `--short` takes well under a minute on two cores; without it there are more trials, epochs and images. It needs PyTorch
-and scikit-learn: pip install 'kilter[examples]'
+and scikit-learn: pip install '.[examples]'
 """
 
 from __future__ import annotations

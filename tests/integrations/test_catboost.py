@@ -9,7 +9,7 @@ from tests.integrations.boosting import LABELS, ROWS, PausesAt, StopsAt, asked, 
 import kilter
 from kilter.core.errors import InvalidInput
 
-catboost = pytest.importorskip("catboost", reason="catboost is not installed: pip install 'kilter[catboost]'")
+catboost = pytest.importorskip("catboost", reason="catboost is not installed: pip install '.[catboost]'")
 
 from kilter.integrations.catboost import TrialCallback, snapshot  # noqa: E402
 

@@ -15,7 +15,7 @@ from kilter.core.parameter import CONFIDENCES, Boolean, Choice, Float, Int, Ordi
 from kilter.core.space import Space
 from kilter.testing import strategies
 
-ConfigSpace = pytest.importorskip("ConfigSpace", reason="ConfigSpace is missing: pip install 'kilter[configspace]'")
+ConfigSpace = pytest.importorskip("ConfigSpace", reason="ConfigSpace is missing: pip install '.[configspace]'")
 
 from kilter.integrations.configspace import from_kilter, to_kilter  # noqa: E402
 

@@ -14,7 +14,7 @@ import kilter
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import TrialState
 
-pytest.importorskip("hydra", reason="Hydra is not installed: pip install 'kilter[hydra]'")
+pytest.importorskip("hydra", reason="Hydra is not installed: pip install '.[hydra]'")
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf

@@ -16,7 +16,7 @@ from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.parameter import Choice, Float, Int, Parameter, Prior
 from kilter.core.space import Space
 
-hyperopt = pytest.importorskip("hyperopt", reason="hyperopt is missing: pip install 'kilter[hyperopt]'")
+hyperopt = pytest.importorskip("hyperopt", reason="hyperopt is missing: pip install '.[hyperopt]'")
 
 from hyperopt import hp  # noqa: E402
 from hyperopt.base import Domain  # noqa: E402

@@ -13,7 +13,7 @@ import kilter
 from kilter.core.errors import InvalidInput, NotReady, UnknownName
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
-pytest.importorskip("keras", reason="needs Keras and one of its backends: pip install 'kilter[keras]' torch")
+pytest.importorskip("keras", reason="needs Keras and one of its backends: pip install '.[keras]' torch")
 
 import keras  # after the choice of its backend
 

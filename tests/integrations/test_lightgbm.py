@@ -8,7 +8,7 @@ from tests.integrations.boosting import LABELS, ROWS, SPACE, PausesAt, StopsAt, 
 import kilter
 from kilter.core.errors import InvalidInput
 
-lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is not installed: pip install 'kilter[lightgbm]'")
+lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is not installed: pip install '.[lightgbm]'")
 
 from kilter.integrations.lightgbm import MODEL, TrialCallback, resumed, save  # noqa: E402
 

@@ -17,7 +17,7 @@ from kilter import Fidelity, Float, TrialState
 from kilter.core.errors import InvalidInput
 from kilter.schedulers import ThresholdScheduler
 
-lightning = pytest.importorskip("lightning.pytorch", reason="needs Lightning: pip install 'kilter[lightning]'")
+lightning = pytest.importorskip("lightning.pytorch", reason="needs Lightning: pip install '.[lightning]'")
 
 from kilter.integrations.lightning import STATE, TrialCallback  # noqa: E402
 from kilter.integrations.torch import torch  # noqa: E402

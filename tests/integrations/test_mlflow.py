@@ -11,8 +11,8 @@ import kilter
 from kilter.core.errors import TrialPruned
 from kilter.core.events import TrialState
 
-mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed: pip install 'kilter[mlflow]'")
-pytest.importorskip("sqlalchemy", reason="MLflow's databases need it: pip install 'kilter[mlflow]'")
+mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed: pip install '.[mlflow]'")
+pytest.importorskip("sqlalchemy", reason="MLflow's databases need it: pip install '.[mlflow]'")
 
 from mlflow.tracking import MlflowClient  # noqa: E402
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-optuna = pytest.importorskip("optuna", reason="needs Optuna: pip install 'kilter[optuna]'")
+optuna = pytest.importorskip("optuna", reason="needs Optuna: pip install '.[optuna]'")
 
 import kilter  # noqa: E402
 from kilter import Boolean, Choice, Float, Int, Ordinal, TrialState  # noqa: E402
@@ -692,8 +692,8 @@ def test_each_trial_is_read_once():
 
 @pytest.mark.story
 def test_hugging_face_searches_with_it(tmp_path):
-    transformers = pytest.importorskip("transformers", reason="needs Transformers: pip install 'kilter[transformers]'")
-    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'kilter[transformers]'")
+    transformers = pytest.importorskip("transformers", reason="needs Transformers: pip install '.[transformers]'")
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[transformers]'")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     tokens = torch.randint(4, 30, (24, 6), generator=torch.Generator().manual_seed(0))

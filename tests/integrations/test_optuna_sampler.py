@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-optuna = pytest.importorskip("optuna", reason="needs Optuna: pip install 'kilter[optuna]'")
+optuna = pytest.importorskip("optuna", reason="needs Optuna: pip install '.[optuna]'")
 suite = pytest.importorskip("optuna.testing.pytest_samplers", reason="this Optuna has no suite for samplers yet")
 
 from kilter.integrations.optuna import KilterSampler  # noqa: E402

@@ -19,7 +19,7 @@ from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Paramete
 from kilter.core.space import Space
 from kilter.testing import strategies
 
-ray = pytest.importorskip("ray", reason="ray is missing: pip install 'kilter[ray]'")
+ray = pytest.importorskip("ray", reason="ray is missing: pip install '.[ray]'")
 
 from ray import tune  # noqa: E402
 from ray.tune.search.variant_generator import generate_variants  # noqa: E402

@@ -26,7 +26,7 @@ from kilter.engine.limits import Limits
 from kilter.samplers.random import RandomSampler
 from kilter.schedulers import ThresholdScheduler as Threshold
 
-sklearn = pytest.importorskip("sklearn", reason="needs scikit-learn: pip install 'kilter[sklearn]'")
+sklearn = pytest.importorskip("sklearn", reason="needs scikit-learn: pip install '.[sklearn]'")
 
 import joblib  # noqa: E402
 from scipy import stats  # noqa: E402
@@ -397,7 +397,7 @@ def test_a_study_of_something_else_is_refused(tmp_path: Path, changed: str, sett
 
 
 def test_tables_and_estimators_that_were_used_meanwhile_are_the_same(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas", reason="needs pandas: pip install 'kilter[dataframe]'")
+    pandas = pytest.importorskip("pandas", reason="needs pandas: pip install '.[dataframe]'")
     table = pandas.DataFrame({"a": X[:, 0]})
     for name in "bc":  # a column at a time, so pandas keeps them apart until the table is copied
         table[name] = X[:, 1]

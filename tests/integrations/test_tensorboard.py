@@ -10,7 +10,7 @@ import pytest
 import kilter
 from kilter.core.errors import TrialPruned
 
-pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install 'kilter[tensorboard]'")
+pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install '.[tensorboard]'")
 
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

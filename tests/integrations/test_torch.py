@@ -22,7 +22,7 @@ from kilter import Fidelity, Float, TrialState
 from kilter.core.errors import InvalidInput
 from kilter.schedulers import PBTScheduler, ThresholdScheduler
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'kilter[torch]'")
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[torch]'")
 
 from kilter.integrations.torch import STATE, Checkpoint, DistributedTrial, optimize_distributed  # noqa: E402
 

@@ -20,9 +20,9 @@ from kilter.core.errors import InvalidInput
 from kilter.core.interfaces import Task
 from kilter.executors.context import Trial
 
-transformers = pytest.importorskip("transformers", reason="pip install 'kilter[transformers]'")
-torch = pytest.importorskip("torch", reason="pip install 'kilter[transformers]'")
-pytest.importorskip("accelerate", reason="pip install 'kilter[transformers]'")
+transformers = pytest.importorskip("transformers", reason="pip install '.[transformers]'")
+torch = pytest.importorskip("torch", reason="pip install '.[transformers]'")
+pytest.importorskip("accelerate", reason="pip install '.[transformers]'")
 
 from kilter.integrations.transformers import TrialCallback, last_checkpoint, tune_trainer  # noqa: E402
 

@@ -12,7 +12,7 @@ import pytest
 import kilter
 from kilter.core.errors import NotReady, TrialPruned
 
-wandb = pytest.importorskip("wandb", reason="Weights & Biases is not installed: pip install 'kilter[wandb]'")
+wandb = pytest.importorskip("wandb", reason="Weights & Biases is not installed: pip install '.[wandb]'")
 
 from wandb.proto.wandb_internal_pb2 import Record  # noqa: E402
 

@@ -9,7 +9,7 @@ from tests.integrations.boosting import LABELS, ROWS, PausesAt, StopsAt, asked, 
 import kilter
 from kilter.core.errors import InvalidInput
 
-xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install 'kilter[xgboost]'")
+xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install '.[xgboost]'")
 
 from kilter.integrations.xgboost import MAXIMIZED, MINIMIZED, MODEL, TrialCallback, resumed, save  # noqa: E402
 

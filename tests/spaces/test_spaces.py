@@ -62,7 +62,7 @@ def estimator_class(name: str) -> Any:
     module = WHERE[name]
     library = module.split(".")[0]
     extra = "sklearn" if library == "sklearn" else library
-    pytest.importorskip(library, reason=f"{library} is not installed: pip install 'kilter[{extra}]'")
+    pytest.importorskip(library, reason=f"{library} is not installed: pip install '.[{extra}]'")
     return getattr(importlib.import_module(module), name)
 
 

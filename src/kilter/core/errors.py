@@ -112,21 +112,21 @@ class MissingLibrary(KilterError, ImportError):
 
 
 @contextmanager
-def needed(extra: str, what: str, instead: str = "") -> Iterator[None]:
+def needed(packages: str, what: str, instead: str = "") -> Iterator[None]:
     """Wraps the import of an optional library: where that is not installed it raises MissingLibrary, in one line.
 
-    A library that is there but does not import raises what it raises.
+    `packages` are what pip is to install. A library that is there but does not import raises what it raises.
 
-    >>> with needed("parquet", "Parquet", "or use --format csv"):
+    >>> with needed("pyarrow", "Parquet", "or use --format csv"):
     ...     import not_installed
     Traceback (most recent call last):
-    kilter.core.errors.MissingLibrary: Parquet needs not_installed: pip install 'kilter[parquet]', or use --format csv
+    kilter.core.errors.MissingLibrary: Parquet needs not_installed: pip install pyarrow, or use --format csv
     """
     try:
         yield
     except ModuleNotFoundError as error:
         hint = f", {instead}" if instead else ""
-        raise MissingLibrary(f"{what} needs {error.name}: pip install 'kilter[{extra}]'{hint}") from None
+        raise MissingLibrary(f"{what} needs {error.name}: pip install {packages}{hint}") from None
 
 
 class StudyAborted(KilterError):

@@ -383,7 +383,7 @@ def _written(fmt: str, params: Mapping[str, Plain]) -> str:
 
 
 def _yaml() -> Any:
-    with needed("yaml", "{file:yaml}", "or use {file:json} or {file:toml}"):
+    with needed("pyyaml", "{file:yaml}", "or use {file:json} or {file:toml}"):
         import yaml  # type: ignore[import-untyped, unused-ignore]
     return yaml
 

@@ -25,7 +25,7 @@ from kilter.core.parameter import CONFIDENCES, Boolean, Choice, Float, Int, Ordi
 from kilter.core.space import Space
 from kilter.integrations.conversion import Branch, believed, branch, confidence, shares
 
-with needed("configspace", "kilter.integrations.configspace"):
+with needed("ConfigSpace", "kilter.integrations.configspace"):
     import ConfigSpace
 
 MOST_LISTED = 1_000

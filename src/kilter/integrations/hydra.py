@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from kilter.core.errors import InvalidInput, KilterError, NotReady, UnknownName, needed
 
-with needed("hydra", "kilter.integrations.hydra"):
+with needed("hydra-core", "kilter.integrations.hydra"):
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, Transformer
     from hydra.core.plugins import Plugins

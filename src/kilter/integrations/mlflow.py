@@ -25,7 +25,7 @@ from kilter.core.events import TrialState
 from kilter.core.parameter import Plain
 from kilter.integrations.tracking import PATIENCE, TICK, Numbered, Row, TrackedTrial, Tracker, text
 
-with needed("mlflow", "kilter.integrations.mlflow"):
+with needed("mlflow-skinny sqlalchemy alembic", "kilter.integrations.mlflow"):
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
@@ -122,7 +122,8 @@ class MLflowTracker(Tracker):
         self._client.update_run(self._study_run, status="RUNNING")
 
     def _opened(self) -> Any:
-        with needed("mlflow", "MLflow's store"):  # of a database it needs libraries that mlflow-skinny does not bring
+        # For a database it needs libraries that mlflow-skinny does not bring.
+        with needed("mlflow-skinny sqlalchemy alembic", "MLflow's store"):
             return MlflowClient(self.tracking_uri)
 
     def start(self, trial: TrackedTrial) -> None:

@@ -33,7 +33,7 @@ from kilter.integrations.conversion import DEVIATIONS
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.urls import open_storage
 
-with needed("ray", "kilter.integrations.ray"):
+with needed("'ray[tune]'", "kilter.integrations.ray"):
     from ray import tune
     from ray.tune.result import DEFAULT_METRIC
     from ray.tune.search import Searcher, sample

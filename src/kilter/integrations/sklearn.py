@@ -45,7 +45,7 @@ from kilter.integrations.fold_results import folds_of, metrics_of, result_of, ro
 from kilter.integrations.folds import SCORE, Folds
 from kilter.runtime.signals import STOPPED
 
-with needed("sklearn", "kilter.integrations.sklearn"):
+with needed("scikit-learn joblib", "kilter.integrations.sklearn"):
     import joblib
     from joblib.parallel import get_active_backend
     from sklearn import get_config

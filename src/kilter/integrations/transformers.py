@@ -41,7 +41,7 @@ from kilter.trial import Trial
 if TYPE_CHECKING:
     from kilter.integrations.torch import DistributedTrial
 
-with needed("transformers", "kilter.integrations.transformers"):
+with needed("transformers accelerate torch", "kilter.integrations.transformers"):
     import transformers
 
 BUDGETS = {"epoch": "num_train_epochs", "steps": "max_steps"}

@@ -45,7 +45,7 @@ class Forest:
         Raises InvalidInput where there is nothing to learn from or y is not finite, and MissingLibrary without
         scikit-learn.
         """
-        with needed("forest", "a forest"):
+        with needed("scikit-learn", "a forest"):
             from sklearn.ensemble import ExtraTreesRegressor
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         if x.ndim != 2 or y.shape != (len(x),) or not len(y) or not np.isfinite(y).all():

@@ -71,7 +71,7 @@ def _rendered(form: str, params: Mapping[str, Any]) -> str:
     if form == "toml":
         return toml(nested(params))
     if form == "yaml":
-        with needed("yaml", "--format yaml", "or use --format json"):
+        with needed("pyyaml", "--format yaml", "or use --format json"):
             import yaml  # type: ignore[import-untyped, unused-ignore]
         return str(yaml.safe_dump(nested(params), sort_keys=False, allow_unicode=True))
     if form == "env":

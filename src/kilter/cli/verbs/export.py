@@ -115,7 +115,7 @@ def _csv(study: Study) -> str:
 def _parquet(study: Study) -> bytes:
     from kilter.core.errors import needed
 
-    with needed("parquet", "Parquet", "or use --format csv"):
+    with needed("pyarrow", "Parquet", "or use --format csv"):
         import pyarrow
         from pyarrow import parquet
     titles, table = rows(study)

@@ -59,7 +59,10 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
         shown = list(reports.items())[-20:]
         show.echo("\nreports" + (f", the last 20 of {len(reports)}" if len(reports) > 20 else ""))
         columns = [show.Column("step", [str(step) for step, _ in shown], 0, True)]
-        columns += [show.Column(show.text(n), [show.text(m.get(n)) for _, m in shown], 1 + i, True) for i, n in enumerate(names)]
+        columns += [
+            show.Column(show.text(name), [show.text(metrics.get(name)) for _, metrics in shown], 1 + i, True)
+            for i, name in enumerate(names)
+        ]
         show.echo_table(columns, show.width())
     ahead = study.forecast(number) if reports and not trial.state.is_finished() else None
     if ahead is not None:
