@@ -43,8 +43,7 @@ from kilter.api import Study
 from kilter.core.errors import InvalidInput, needed
 from kilter.core.parameter import Parameter
 from kilter.executors.checkpoint import FILE
-from kilter.executors.context import Trial
-from kilter.runtime.signals import Terminated
+from kilter.executors.context import Interruption, Trial
 
 with needed("torch", "kilter.integrations.torch"):
     import torch
@@ -273,14 +272,14 @@ def set_random_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state(device_state, device)
 
 
-class RankLost(BaseException):
+class RankLost(Interruption):
     """A rank of torch.distributed is gone, or does not answer in time.
 
-    It is no Exception, as it says nothing about the trial: like one whose worker was killed, that waits to go on.
+    It says nothing about the trial: like one whose worker was killed, that waits to go on, twice.
     """
 
 
-LEAVING = (KeyboardInterrupt, Terminated, RankLost)
+LEAVING = (KeyboardInterrupt, Interruption)
 """What ends a rank at once, in the middle of anything: it talks to nobody, the others notice that it is gone."""
 
 
