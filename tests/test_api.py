@@ -285,7 +285,7 @@ class TestChangedSpace:
         study = create_study(storage=url, study_name="s", space={**self.OLD, **change}, load_if_exists=True)
         assert [t.params for t in study.trials] == params
         assert study.best_value == best
-        run(study, lambda **params: params["lr"], 30)
+        run(study, lambda **params: params["lr"], 30, if_changed="continue")
         assert len(study.trials) == 36
         for name in change:
             assert study.space[name] == change[name]

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import gc
+import logging
 import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Union
 
 from kilter import plugins
 from kilter.core.actions import Wait
-from kilter.core.errors import InvalidInput, NotANumber, NotReady, StudyExists, StudyNotFound, TrialNotFound
+from kilter.core.definition import Definition
+from kilter.core.errors import (
+    InvalidInput,
+    NotANumber,
+    NotReady,
+    StudyChanged,
+    StudyExists,
+    StudyNotFound,
+    TrialNotFound,
+)
 from kilter.core.events import Created, Ended, Failure, Report, SpaceExtended, Started, TrialState
 from kilter.core.history import Trial as Record
 from kilter.core.interfaces import (
@@ -27,13 +38,15 @@ from kilter.core.interfaces import (
     Storage,
 )
 from kilter.core.parameter import Choice, Parameter
-from kilter.core.problem import DEFAULT_METRIC, Fidelity, Problem
+from kilter.core.problem import DEFAULT_METRIC, Constraint, Fidelity, Objective, Problem
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
 from kilter.engine.limits import Limits
 from kilter.executors.context import Trial, finish
+from kilter.executors.definitions import definition_of
+from kilter.runtime import identity
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
 from kilter.runtime.progress import Silent, display
@@ -48,6 +61,8 @@ if TYPE_CHECKING:
     from kilter.analysis.gain import Gain
     from kilter.analysis.schedule import Schedule
     from kilter.evaluation.confirmation import Confirmation
+
+log = logging.getLogger("kilter")
 
 DEFAULT_STORAGE = "sqlite:///kilter.db"
 
@@ -68,6 +83,7 @@ class Study:
         self._session = session
         self._asked: dict[int, Trial] = {}
         self._stopped = False
+        self._has_run = False
 
     def __repr__(self) -> str:
         objectives = ", ".join(f"{o.direction} {o.name}" for o in self.problem.objectives)
@@ -460,6 +476,24 @@ class Study:
         for trial in trials:
             self.add_trial(trial)
 
+    def retry(self, trial: FrozenTrial | Trial | int | None = None, *, failed: bool = False) -> list[int]:
+        """Queue a failed trial, or with `failed` all of them, to be run again; the numbers of the new trials.
+
+        The new trials have the same configurations and stand in the place of the old ones, which stay in the log but
+        use up no `n_trials`, and no sampler learns from them any more. The next run begins with them. Raises
+        InvalidInput for a trial that has not failed, and TrialNotFound for an unknown number.
+
+        >>> study = create_study(seed=0)
+        >>> study.optimize(lambda trial: 1 / trial.suggest_int("n", 0, 0), n_trials=1, progress="none")
+        >>> study.retry(failed=True)
+        [1]
+        """
+        self._session.sync()
+        if (trial is None) is not failed:
+            raise InvalidInput("retry() takes one trial, as in retry(3), or failed=True for all that failed")
+        failures = [t.number for t in self._history.with_state(TrialState.FAIL) if not t.forgiven]
+        return identity.retry(self._session, failures if trial is None else [self._number(trial)])
+
     @contextmanager
     def observed(self, *observers: Observer) -> Iterator[None]:
         """Within this context observers, such as trackers of experiments, are told what happens to the study here.
@@ -471,7 +505,7 @@ class Study:
         >>> with study.observed(lambda study_name, event: seen.append(type(event).__name__)):
         ...     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1, progress="none")
         >>> seen
-        ['Created', 'Started', 'SpaceExtended', 'Ended']
+        ['Created', 'Defined', 'Started', 'SpaceExtended', 'Ended']
         """
         from kilter.runtime.observers import Observed, finish
 
@@ -497,7 +531,7 @@ class Study:
         n_trials: int | None = None,
         timeout: float | None = None,
         n_jobs: int = 1,
-        catch: type[BaseException] | Sequence[type[BaseException]] = (BaseException,),
+        catch: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
         callbacks: Sequence[Callable[[Study, FrozenTrial], None]] | None = None,
         gc_after_trial: bool = False,
         show_progress_bar: bool | None = None,
@@ -506,18 +540,22 @@ class Study:
         limits: Limits | None = None,
         stoppers: Sequence[Stopper] = (),
         executor: Executor | None = None,
+        if_changed: str | None = None,
     ) -> None:
         """Run `n_trials` more trials, for at most `timeout` seconds, `n_jobs` at a time in threads.
 
         The objective is called with the trial or with the configuration as keywords, as its signature asks. An
-        exception, sys.exit() included, fails its trial and the study goes on; catch=() raises it after it was stored.
-        `gc_after_trial` collects garbage after each trial. `limits` bound the study as a whole; so do `stoppers`,
-        functions of (history, now) that give a reason to stop, or None.
+        exception fails its trial and the study goes on; catch=() raises it after it was stored. `limits` bound the
+        study as a whole; so do `stoppers`, functions of (history, now) that give a reason to stop, or None.
 
         Once the timeout is over, should_prune says True, and trials that leave or are broken off wait, with their
         checkpoint, for the next run to go on with them. With one job an exception is raised in the objective where it
         stands (in the main thread, and where the platform has interval timers); a thread ends when it next asks or
         reports, so one that never does is waited for.
+
+        A stored study is of one objective. Where `func` differs from it in its code, or in plain values that it reads,
+        and there are results of the old one, `if_changed` says what happens: "fail" raises StudyChanged, "continue"
+        goes on with them. By default a study that was loaded fails; one that has run here already goes on and says so.
         Raises StudyAborted where the first trials all fail in the same way.
         """
         bounds = limits or Limits()
@@ -527,8 +565,17 @@ class Study:
             executor = self._threads(func, n_jobs)
         if show_progress_bar is False:
             progress = "none"
-        callbacks = [*([_collect_garbage] if gc_after_trial else []), *(callbacks or ())]
-        self.run(executor, bounds, n_trials, catch, callbacks, progress, stoppers)
+        self.run(
+            executor,
+            bounds,
+            n_trials,
+            catch,
+            callbacks or (),
+            progress,
+            stoppers,
+            definition_of(func) if callable(func) else None,
+            if_changed,
+        )
 
     def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
         jobs = _at_once("n_jobs", n_jobs)
@@ -547,21 +594,25 @@ class Study:
         executor: Executor,
         limits: Limits,
         calls: int | None = None,
-        catch: type[BaseException] | Sequence[type[BaseException]] = (BaseException,),
+        catch: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
         callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
         progress: str = "auto",
         stoppers: Sequence[Stopper] = (),
+        definition: Definition | None = None,
+        if_changed: str | None = None,
     ) -> str:
         """Run trials on an executor within the limits, at most `calls` of them; the reason why it ended.
 
         Where the time was up the reason says which trials were cut: they wait, and the next run goes on with them.
-        `optimize` and `tune` are this with the executor chosen for you.
+        `optimize` and `tune` are this with the executor chosen for you. `definition` is what the executor runs: it
+        raises StudyChanged where that is another objective than the study's, and `if_changed` is not "continue".
         """
         session = self._session
         if session.declared:  # else the objective brings the objects
             check_objects(session.engine)
-        session.sync()
-        self._stopped = False
+        self.check_definition(definition, if_changed)
+        identity.define(session, definition)
+        self._has_run, self._stopped = True, False
         shown = display(progress, session, self.study_name, limits, calls)
         quiet = isinstance(shown, Silent) and not callbacks
 
@@ -590,8 +641,26 @@ class Study:
         finally:
             session.close()
             session.save_snapshot()
+        if not run.begun:
+            reason += identity.answered(session.engine)
         shown.finish(reason)
         return reason
+
+    def check_definition(self, definition: Definition | None, if_changed: str | None = None) -> None:
+        """Raise StudyChanged where the study has results of another objective than this one.
+
+        With if_changed="continue" it does not, and by default not where the study has run here already.
+        """
+        session = self._session
+        session.sync()
+        is_from_before = session.storage.directory is not None and not self._has_run
+        choice = if_changed or ("fail" if is_from_before else "continue")
+        identity.check_choice(choice)
+        found = identity.differences(session.engine, definition)
+        if found and identity.has_results(session.engine):
+            if choice != "continue":
+                raise identity.changed(self.study_name, session.engine, found)
+            log.warning("%s: goes on with the results of another objective: %s", self.study_name, "; ".join(found))
 
     def stop(self) -> None:
         """Start no more trials in the optimize that is running; for callbacks and objectives."""
@@ -616,6 +685,7 @@ def create_study(
     keep_checkpoints: int = KEPT,
     lease: float | None = LEASE_SECONDS,
     clock: Callable[[], float] = time.time,
+    _wanted: _Wanted | None = None,
 ) -> Study:
     """A new study, in memory where no storage is given.
 
@@ -625,8 +695,10 @@ def create_study(
     `keep_checkpoints` keep what they left in their checkpoint. Without a `space` the objective suggests its parameters.
     `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where
     the new one allows; its seed, and its sampler and scheduler unless they are given, are those it was made with.
-    Without a `seed`, that of the sampler counts.
-    Raises StudyExists, SpaceChanged, UnknownName for an unknown sampler, InvalidInput for anything that cannot be.
+    Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in which nothing ever
+    succeeded, begins anew.
+    Raises StudyExists, StudyChanged where objectives or constraints differ, SpaceChanged, UnknownName for an unknown
+    sampler, InvalidInput for anything that cannot be.
     """
     if scheduler is not None and pruner is not None:
         raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
@@ -644,24 +716,37 @@ def create_study(
         _checked_seed(getattr(chosen, "seed", None) if seed is None else seed),
         clock(),
     )
-    try:
-        study = store.create(name, event)
-    except StudyExists:
-        if not load_if_exists:
-            raise StudyExists(
-                f"there is a study {name!r} in {store.url} already: choose another name, or load_if_exists=True"
-            ) from None
-        return load_study(
+    names_objectives = directions is not None or direction is not None
+    wanted = _wanted or _Wanted(names_objectives, subject_to is not None, fidelity is not None)
+    while True:
+        try:
+            study = store.create(name, event)
+            break
+        except StudyExists:
+            if not load_if_exists:
+                raise StudyExists(
+                    f"there is a study {name!r} in {store.url} already: choose another name, or load_if_exists=True"
+                ) from None
+        found = load_study(
             study_name=name,
             storage=store,
             sampler=sampler,
             scheduler=scheduler or pruner,
-            space=space,
             keep_checkpoints=keep_checkpoints,
             lease=lease,
             clock=clock,
-            _objectives=problem if directions is not None or direction is not None else None,
         )
+        session = found._session
+        try:
+            _check_same(session, name, problem, wanted)
+            if space is not None:
+                _grow(session, name, declared)
+            return found
+        except StudyChanged:
+            if identity.has_results(session.engine) or session.engine.history.waiting:
+                raise
+        log.warning("%s: no trial of this study ever succeeded, and what it is of has changed: it begins anew", name)
+        store.delete(session.study)
     engine = Engine(problem, chosen, planner, event.seed)
     session = Session(store, study, engine, clock, bool(len(declared)), lease, keep_checkpoints)
     session.sync()
@@ -679,7 +764,6 @@ def load_study(
     keep_checkpoints: int = KEPT,
     lease: float | None = LEASE_SECONDS,
     clock: Callable[[], float] = time.time,
-    _objectives: Problem | None = None,
 ) -> Study:
     """A study that exists; without a name, the only one in the storage.
 
@@ -701,14 +785,8 @@ def load_study(
     engine = _replayed(store, study, created, sampler, scheduler)
     session = Session(store, study, engine, clock, _has_space(created), lease, keep_checkpoints)
     session.sync()
-    if _objectives is not None and _objectives.objectives != engine.problem.objectives:
-        raise InvalidInput(
-            f"the study {study_name!r} has the objectives {engine.problem.objectives!r}, "
-            f"not {_objectives.objectives!r}: "
-            f"choose another study_name"
-        )
     if space is not None:
-        _grow(session, as_space(space))
+        _grow(session, study_name, as_space(space))
     return Study(study_name, session)
 
 
@@ -739,10 +817,57 @@ def _fresh(created: Created, sampler: Any, scheduler: Any) -> Engine:
     )
 
 
-def _grow(session: Session, space: Space) -> None:
+@dataclass(frozen=True)
+class _Wanted:
+    """What a study that exists must have in common with what is asked for."""
+
+    objectives: bool = True
+    constraints: bool = True
+    fidelities: bool = True
+    definition: Definition | None = None
+    if_changed: str = "fail"
+    trials: int | None = None
+    """How many trials it is to have: one that has them all does not answer for a space that it was not asked about."""
+
+
+def _check_same(session: Session, name: str, problem: Problem, wanted: _Wanted) -> None:
+    """Raise StudyChanged where the study is of something else than what is asked for."""
+    engine, known = session.engine, session.engine.problem
+    found = []
+    for word, compares in (("objectives", wanted.objectives), ("constraints", wanted.constraints)):
+        now, was = getattr(problem, word), getattr(known, word)
+        if compares and now != was:
+            found.append(f"its {word} are {_listing(now)} and were {_listing(was)}")
+    if wanted.fidelities and problem.fidelities != known.fidelities:
+        found.append(f"its fidelities are {_listing(problem.fidelities)} and were {_listing(known.fidelities)}")
+    can_go_on = not found
+    found += identity.differences(engine, wanted.definition)
+    grown = known.space.growth(problem.space) if session.declared and len(problem.space) else {}
+    trials = len(engine.history) - engine.history.forgiven
+    if grown and wanted.trials is not None and trials >= wanted.trials:
+        found.append(f"its space has grown ({', '.join(grown)}) and it has its {wanted.trials} trials already")
+    if found and not (can_go_on and (wanted.if_changed == "continue" or not identity.has_results(engine))):
+        raise identity.changed(name, engine, found, can_go_on)
+
+
+def _listing(things: Iterable[Objective | Constraint | Fidelity]) -> str:
+    return ", ".join(map(_worded, things)) or "none"
+
+
+def _worded(thing: Objective | Constraint | Fidelity) -> str:
+    if isinstance(thing, Objective):
+        return f"{thing.direction} {thing.name}"
+    if isinstance(thing, Constraint):
+        return f"{thing.metric} {thing.relation} {thing.bound:g}"
+    return f"{thing.name} from {thing.low:g} to {thing.high:g}"
+
+
+def _grow(session: Session, name: str, space: Space) -> None:
     engine = session.engine
     grown = engine.problem.space.growth(space) if session.declared else {}
     if grown:
+        if engine.history.finished:
+            log.warning("%s: its space has grown since it was made: %s", name, ", ".join(grown))
         session.write(SpaceExtended({name: p.to_json() for name, p in grown.items()}, session.clock()))
     engine.recall(space)
 
@@ -793,13 +918,20 @@ def tune(
     progress: str = "auto",
     callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
     observers: Sequence[Observer] = (),
+    if_changed: str = "fail",
 ) -> Study:
     """Find the best configuration of an objective; runs again where it was left off when it is called again.
 
     `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
     minimised, and with maximize=True it is maximised. More than one worker (-1 is one a core), a GPU or limits in
     `resources` run trials in processes of their own. Without a `space` the objective's annotations declare it, or the
-    objective suggests it. The study's name is the objective's, unless one is given.
+    objective suggests it. The study's name is the objective's, unless one is given; those of lambdas, partials and
+    objects end in characters that tell them apart.
+
+    The study remembers what it is of: the objective's code, plain defaults and values that it reads, its space and
+    metrics. The same goes on, and so does what only reads differently or never succeeded. Where anything else has
+    changed, `if_changed` says what happens: "fail" raises StudyChanged, which names the difference; "continue" goes on
+    with the old results; "new" begins another study beside it, whose name ends in -2 (or goes on with that).
 
     It ends at the first of these that is given and reached. Over all calls and workers: `n_trials`; `cost`, in seconds
     of trials; `steps`, the last step (epoch, say) that each trial reported, summed; `target`, a value of the first
@@ -825,12 +957,17 @@ def tune(
         from kilter.samplers.auto import AutoSampler
 
         sampler = AutoSampler(per_second=True)
-    study = create_study(
+    if not callable(objective):
+        raise InvalidInput(f"the objective {objective!r} cannot be called: give a function")
+    definition = definition_of(objective)
+    study = open_study(
+        definition,
+        if_changed,
+        n_trials,
         storage=storage,
         sampler=sampler,
         scheduler=scheduler,
-        study_name=study_name or getattr(objective, "__name__", "study").strip("<>"),
-        load_if_exists=True,
+        study_name=study_name or definition.name,
         directions=_directions(minimize, maximize),
         space=_declared_space(objective) if space is None else space,
         subject_to=subject_to,
@@ -845,12 +982,29 @@ def tune(
 
         executor = Processes(objective, slots, asked, study.space)
     with study.observed(*observers):
-        study.run(executor, limits, None, (BaseException,), callbacks, progress, stoppers)
+        study.run(executor, limits, None, (Exception,), callbacks, progress, stoppers, definition, "continue")
     return study
 
 
-def _collect_garbage(study: Study, trial: FrozenTrial) -> None:
-    gc.collect()
+def open_study(
+    definition: Definition, if_changed: str, n_trials: int | None = None, *, study_name: str, **asked: Any
+) -> Study:
+    """The study of this name that is of this objective, made where there is none, as `tune` opens it.
+
+    `asked` are arguments of create_study. Where the study is of something else, `if_changed` says what happens: see
+    `tune`; "new" takes the first of name-2, name-3, … that is free or of the same. `n_trials` is what it is to have in
+    all. Raises StudyChanged.
+    """
+    identity.check_choice(if_changed)
+    wanted = _Wanted(definition=definition, if_changed=if_changed, trials=n_trials)
+    store = open_storage(asked.pop("storage", None))
+    for name in chain([study_name], (f"{study_name}-{k}" for k in count(2))):
+        try:
+            return create_study(study_name=name, storage=store, load_if_exists=True, _wanted=wanted, **asked)
+        except StudyChanged:
+            if if_changed != "new":
+                raise
+    raise InvalidInput(f"no name is left beside {study_name!r}")
 
 
 def _by_gain(limits: Limits) -> list[Stopper]:

@@ -13,6 +13,7 @@ from kilter.core.codec import decode, dumps_state, encode, loads_state
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     Created,
+    Defined,
     Dropped,
     Ended,
     Enqueued,
@@ -70,6 +71,7 @@ events = st.one_of(
     ),
     st.builds(Dropped, trials, attempts, words, times),
     st.builds(Noted, st.none() | trials, attrs, times),
+    st.builds(Defined, attrs, times, st.booleans()),
 )
 
 

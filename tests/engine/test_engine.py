@@ -62,6 +62,7 @@ def picture(engine):
             [(name, list(getattr(history, name))) for name in ("waiting", "running", "finished")],
             [history.sampled, history.values.tolist(), history.matrix.tolist(), history.states.tolist()],
             [arrays, reports, vars(engine.ledger), engine.position, engine.attrs, engine.problem.to_json()],
+            [engine.defined, history.forgiven],
             [dumps_state(engine.sampler_state), dumps_state(engine.scheduler_state)],
         ]
     )

@@ -89,7 +89,7 @@ def test_observers_that_raise_are_warned_of_and_told_no_more(caplog):
     study, seen = made(), Seen()
     with study.observed(raising, seen):
         study.optimize(objective, n_trials=3, progress="none")
-    assert len(told) == 2  # Created and the Started that it fell over
+    assert len(told) == 3  # Created, Defined and the Started that it fell over
     assert "raising failed and is told no more: OSError: the server is away" in caplog.text
     assert [t.state for t in study.trials] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
     assert seen.events == log_of(study)

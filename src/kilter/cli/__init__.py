@@ -8,6 +8,7 @@ from kilter.cli.group import Verbs
 
 VERBS = {
     "run": "Tune a program: create a study, or go on with it.",
+    "retry": "Queue failed trials to be run again.",
     "resume": "Go on with a study that `kilter run` made.",
     "check": "Look a file over, show the command of one trial, or try it.",
     "ls": "List the studies.",

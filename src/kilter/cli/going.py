@@ -57,6 +57,16 @@ def budget(function: F) -> F:
     return function
 
 
+def if_changed(*choices: str) -> Callable[[F], F]:
+    """The option for what happens where the program is another one than the study's."""
+    return click.option(
+        "--if-changed",
+        type=click.Choice(choices),
+        default="fail",
+        help=f"Where the program or its command line has changed since: {', '.join(choices)}.",
+    )
+
+
 def overlay(document: dict[str, Any], **given: Any) -> None:
     """Write the options of `budget` that were given over those of the document."""
     changes = with_long_words({"budget": {key: value for key, value in given.items() if value is not None}})["budget"]
@@ -64,7 +74,9 @@ def overlay(document: dict[str, Any], **given: Any) -> None:
         document["budget"] = {**document.get("budget", {}), **changes}
 
 
-def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json: bool) -> int:
+def go(
+    study: Study, wanted: Specification, progress: str, strict: bool, as_json: bool, if_changed: str
+) -> int:
     """Run the study's programs, print the best, and say by the exit code how it went."""
     from kilter.cli.facts import best_of
     from kilter.core.events import TrialState
@@ -72,11 +84,15 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     limits, executor = wanted.limits, wanted.command()
     executor.check(study.space, [fidelity.name for fidelity in study.problem.fidelities])
     wanted.check_program()
+    definition = wanted.definition
+    study.check_definition(definition, if_changed)  # before the study remembers another command
     _remarks(study, executor, limits)
     if study.user_attrs.get("run") != wanted.document:
         study.set_user_attr("run", wanted.document)
     # Study.optimize does not return the reason.
-    reason = study.run(executor, limits, None, (Exception,), (), progress)
+    reason = study.run(
+        executor, limits, None, (Exception,), (), progress, definition=definition, if_changed="continue"
+    )
     complete = study.get_trials(states=[TrialState.COMPLETE])
     best = best_of(study)
     if as_json:

@@ -19,6 +19,7 @@ from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.vocabulary import answer, ours
 
 if TYPE_CHECKING:
+    from kilter.core.definition import Definition
     from kilter.core.problem import Fidelity
     from kilter.core.space import Space
     from kilter.engine.limits import Limits
@@ -338,6 +339,18 @@ class Specification:
             ),
             metrics=list(dict.fromkeys([*self.directions, *self.constraints])),
         )
+
+    @property
+    def definition(self) -> Definition:
+        """What the study is of: the command line, the files that it names, and how metrics are read."""
+        from kilter.executors.definitions import definition_of_command
+
+        given = self._table("command")
+        folder = self._folder(given.get("cwd")) or os.getcwd()
+        files = {f"the file {name}": text for name, text in dict(given.get("files", {})).items()}
+        read = {f"the pattern of {name}": text for name, text in self._table("report").items()}
+        environment = {f"${name}": str(value) for name, value in dict(given.get("env", {})).items()}
+        return definition_of_command(given.get("argv", ""), {**files, **read, **environment}, folder)
 
     def _folder(self, cwd: Any) -> str | None:
         """Where programs run: relative to the folder that the study began in, wherever it is resumed."""

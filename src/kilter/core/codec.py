@@ -4,10 +4,11 @@ An event becomes `(kind, body)`: number, attempt, time and the identity's key li
 The kind is the third part of the event's identity, where it has one, so a late result has the kind "late".
 
     created    problem, sampler, scheduler, seed           reported   reports
-    extended   parameters                                  ended      state, metrics, reports?, params?, failure?
-    enqueued   params, worker?, attrs?                     late       as ended
-    started    params, worker, seen, fresh? (false),       dropped    reason
-               parent?, budget?                            noted      attrs
+    defined    definition, forgives? (true)                ended      state, metrics, reports?, params?, failure?
+    extended   parameters                                  late       as ended
+    enqueued   params, worker?, attrs?                     dropped    reason
+    started    params, worker, seen, fresh? (false),       noted      attrs
+               parent?, budget?
 
 Reports are columns, `{"steps": [1, 2], "metrics": {"loss": [0.5, 0.4]}}`, or where they do not share their names
 rows, `{"steps": [1, 2], "rows": [{"loss": 0.5}, {}]}`; with `"folds": [0, null]` where any is about one.
@@ -33,6 +34,7 @@ import numpy as np
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     Created,
+    Defined,
     Dropped,
     Ended,
     Enqueued,
@@ -108,6 +110,13 @@ def _created_row(event: Created) -> tuple[str, dict[str, Any]]:
     }
 
 
+def _defined_row(event: Defined) -> tuple[str, dict[str, Any]]:
+    body: dict[str, Any] = {"definition": dict(event.definition)}
+    if event.forgives:
+        body["forgives"] = True
+    return "defined", body
+
+
 def _extended_row(event: SpaceExtended) -> tuple[str, dict[str, Any]]:
     return "extended", {"parameters": dict(event.parameters)}
 
@@ -173,6 +182,7 @@ def _columns(reports: Sequence[Report]) -> dict[str, Any]:
 
 _ROWS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
     Created: _created_row,
+    Defined: _defined_row,
     SpaceExtended: _extended_row,
     Enqueued: _enqueued_row,
     Started: _started_row,
@@ -188,6 +198,10 @@ _ROWS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
 
 def _created(number: None, attempt: int, time: float, data: dict[str, Any]) -> Created:
     return Created(data["problem"], data["sampler"], data["scheduler"], data["seed"], time)
+
+
+def _defined(number: None, attempt: int, time: float, data: dict[str, Any]) -> Defined:
+    return Defined(data["definition"], time, data.get("forgives", False))
 
 
 def _extended(number: None, attempt: int, time: float, data: dict[str, Any]) -> SpaceExtended:
@@ -270,6 +284,7 @@ _STATE_OF = {word: state for state, word in STATES.items()}
 
 _EVENTS: dict[str, Callable[..., Event]] = {
     "created": _created,
+    "defined": _defined,
     "extended": _extended,
     "enqueued": _enqueued,
     "started": _started,

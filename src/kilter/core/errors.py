@@ -4,7 +4,8 @@ KilterError
 ├── InvalidInput (also ValueError)   a parameter, space, problem, limit or reported number that cannot be
 │   ├── UnusableResult               what an objective returned does not fit the problem
 │   │   └── NotANumber               a metric came back as NaN
-│   ├── SpaceChanged                 the study was made with a space that the new one contradicts
+│   ├── StudyChanged                 the study is of another objective, space or metric than the one at hand
+│   │   └── SpaceChanged             its space contradicts the one at hand
 │   └── IncapableSampler             the sampler cannot do what the problem needs
 ├── UnknownName (also ValueError, KeyError)   a name that nobody registered, with the nearest known one
 │   ├── UnknownArgument (also TypeError)   a function, verb or file has no argument of that name, but perhaps another
@@ -59,7 +60,11 @@ class NotANumber(UnusableResult):
     """A metric came back as NaN."""
 
 
-class SpaceChanged(InvalidInput):
+class StudyChanged(InvalidInput):
+    """The study is of another objective, space or metric than the one at hand, so its results are no answer."""
+
+
+class SpaceChanged(StudyChanged):
     """The study was made with a space that the new one contradicts."""
 
 

@@ -43,6 +43,10 @@ INTERRUPTED = "interrupted"
 """The kind of failure of an attempt that its own worker broke off; its trial goes back to the queue."""
 
 
+RETRIES = "retry of"
+"""The attribute of a trial that runs the configuration of a failed one, whose number it holds, again in its place."""
+
+
 CONFIRMS = "confirms"
 """The attribute of a trial that scores an earlier one, whose number it holds, once more; no scheduler judges it."""
 
@@ -91,6 +95,22 @@ class Created:
 
     number = None
     identity = (None, 0, "created", 0)
+    creates = False
+
+
+@dataclass(frozen=True)
+class Defined:
+    """From here on the study is of this objective: a Definition as JSON.
+
+    With `forgives` the failures so far say nothing about it: they use up no budget, and no sampler learns from them.
+    """
+
+    definition: Mapping[str, Any]
+    time: float
+    forgives: bool = False
+
+    number = None
+    identity = None
     creates = False
 
 
@@ -221,7 +241,7 @@ class Noted:
     creates = False
 
 
-Event = Union[Created, SpaceExtended, Enqueued, Started, Reported, Ended, Dropped, Noted]
+Event = Union[Created, Defined, SpaceExtended, Enqueued, Started, Reported, Ended, Dropped, Noted]
 
 
 class Entry(NamedTuple):

@@ -52,6 +52,8 @@ class Trial:
     """The trial whose checkpoint it began with."""
     budget: dict[str, float] | None = None
     """How far its latest attempt goes along each fidelity."""
+    forgiven: bool = False
+    """Whether it failed before the objective changed, or was retried: it uses up no budget and teaches nothing."""
 
     @property
     def is_finished(self) -> bool:
@@ -79,6 +81,8 @@ class History:
         self.paused: dict[int, Trial] = {}
         self.finished: list[int] = []
         """Numbers in the order in which they ended."""
+        self.forgiven = 0
+        """How many trials are forgiven."""
         self._values = np.full((64, len(problem.objectives)), np.nan)
         self._signs = np.array([objective.sign for objective in problem.objectives])
         self._matrix = np.empty((0, 0))

@@ -7,13 +7,17 @@ that was given up) changes nothing, on every replica alike.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from kilter.core.actions import Judgement, Plan
 from kilter.core.errors import IncapableSampler, InvalidInput
 from kilter.core.events import (
     LOST,
+    RETRIES,
+    Defined,
     Dropped,
     Ended,
     Enqueued,
@@ -50,6 +54,8 @@ class Engine:
         self.ledger = Ledger()
         self.position = 0
         self.attrs: dict[str, Any] = {}
+        self.defined: Defined | None = None
+        """What the study is of, where a run has said so, and since when."""
         self._problem_json: dict[str, Any] | None = None
 
     @property
@@ -85,6 +91,8 @@ class Engine:
                 self._reported(trial, event.reports)  # type: ignore[union-attr]
         elif kind is Dropped:
             self._dropped(event)  # type: ignore[arg-type]
+        elif kind is Defined:
+            self._defined(event)  # type: ignore[arg-type]
         elif kind is SpaceExtended:
             self._extended(event.parameters)  # type: ignore[union-attr]
         elif kind is Noted:
@@ -99,7 +107,7 @@ class Engine:
         return trial if is_legal(event, trial) else None
 
     def _trial(self, number: int | None) -> Trial | None:
-        return self.history[number] if number is not None and 0 <= number < len(self.history) else None
+        return self.history[number] if isinstance(number, int) and 0 <= number < len(self.history) else None
 
     def _enqueued(self, event: Enqueued) -> None:
         if event.number is None or event.number != len(self.history):  # taken, or after a gap
@@ -109,6 +117,24 @@ class Engine:
         trial.attrs = dict(event.attrs)
         self.history.add(trial)
         self.history.waiting[trial.number] = trial
+        if (retried := self._trial(trial.attrs.get(RETRIES))) is not None:
+            self._forgive([retried])
+
+    def _defined(self, event: Defined) -> None:
+        if self.defined is None or event.definition != self.defined.definition:
+            self.defined = replace(event, forgives=False)
+        if event.forgives:
+            self._forgive(trial for trial in self.history.trials if trial.state is TrialState.FAIL)
+
+    def _forgive(self, trials: Iterable[Trial]) -> None:
+        """Have failed trials count no more; what was computed from the history before is not used again."""
+        forgiven = [trial for trial in trials if trial.state is TrialState.FAIL and not trial.forgiven]
+        if forgiven:
+            for trial in forgiven:
+                trial.forgiven = True
+            self.history = copy(self.history)
+            self.history.forgiven += len(forgiven)
+            self.ledger.same_failures = 0
 
     def _started(self, event: Started) -> None:
         if event.number == len(self.history) and is_legal(event, None):

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from kilter.core.codec import dumps_state, loads_state
-from kilter.core.events import Failure, TrialState
+from kilter.core.events import Defined, Failure, TrialState
 from kilter.core.history import Trial
 from kilter.core.problem import Problem
 from kilter.engine.engine import Engine
 
-VERSION = "3"
+VERSION = "4"
 
 COLUMNS = (
     *("state", "params", "attempt", "losses", "parent", "budget", "worker", "metrics"),
-    *("created", "enqueued", "started", "ended", "earlier", "seen"),
+    *("created", "enqueued", "started", "ended", "earlier", "seen", "forgiven"),
 )
 """What every trial has; attributes and failures, which few have, are kept by number."""
 
@@ -30,11 +30,12 @@ COLUMNS = (
 def dumps(engine: Engine) -> bytes:
     """The engine's history and states; sampler and scheduler themselves are settings, which the log has."""
     trials = engine.history.trials
-    content = {
+    content: dict[str, Any] = {
         "sampler": repr(engine.sampler),
         "scheduler": repr(engine.scheduler),
         "problem": engine.problem_json,
         "attrs": engine.attrs,
+        "defined": engine.defined and [engine.defined.definition, engine.defined.time],
         "ledger": vars(engine.ledger),
         "sampler_state": dumps_state(engine.sampler_state).decode(),
         "scheduler_state": dumps_state(engine.scheduler_state).decode(),
@@ -100,6 +101,10 @@ def _load(engine: Engine, data: bytes) -> None:
     if content["ledger"].keys() != vars(engine.ledger).keys():
         raise ValueError(f"a ledger of {sorted(content['ledger'])}")
     vars(engine.ledger).update(content["ledger"])
+    history.forgiven = sum(trial.forgiven for trial in history)
     engine.attrs = dict(content["attrs"].items())
+    if content["defined"] is not None:
+        definition, since = content["defined"]
+        engine.defined = Defined(dict(definition.items()), float(since))
     engine.sampler_state, engine.scheduler_state = sampler_state, scheduler_state
     engine.position = operator.index(content["position"])

@@ -38,7 +38,6 @@ from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.executors.context import failed, failure_of, reached
-from kilter.executors.inline import STOPPED
 from kilter.executors.processes import (
     environments,
     kill_tree,
@@ -132,12 +131,12 @@ class Command:
     def stop(self, number: int) -> None:
         """Terminate a running program: SIGTERM to its group, and SIGKILL after the grace."""
         if number in self._running:
-            self._running[number].end(STOPPED)
+            self._running[number].end(Failure("stopped", "stopped on request"))
 
     def close(self) -> None:
         """Terminate all programs together and wait until they are gone."""
         for run in self._running.values():
-            run.end(STOPPED)
+            run.end(Failure("stopped", "stopped on request"))
         for run in self._running.values():
             run.thread.join()
 

@@ -364,6 +364,8 @@ _MEASURED: WeakKeyDictionary[History, Measured] = WeakKeyDictionary()
 
 def is_to_blame(trial: Trial, values: np.ndarray) -> bool:
     """Whether a trial ended without usable values because of its configuration."""
+    if trial.forgiven:
+        return False
     if trial.state is TrialState.FAIL:
         return trial.failure is None or trial.failure.kind not in (LOST, INTERRUPTED)
     return trial.state is TrialState.COMPLETE and not np.isfinite(values).all()

@@ -36,7 +36,8 @@ class Tried:
         return tried
 
     def _extend(self, history: History) -> None:
-        self._ended |= self._keys(history, history.finished[self._count :])
+        ended = history.finished[self._count :]
+        self._ended |= self._keys(history, [number for number in ended if not history[number].forgiven])
         self._count = len(history.finished)
         self._open = self._keys(history, [*history.running, *history.waiting])
 

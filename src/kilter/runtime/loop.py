@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 from kilter.core.actions import Wait
 from kilter.core.errors import StudyAborted
-from kilter.core.events import INTERRUPTED, LOST, TrialState
 from kilter.core.history import Trial
 from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
 from kilter.engine.limits import Limits
-from kilter.executors.context import Interruption, release
 from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
-from kilter.runtime.signals import STOPPED, Alarm, Interrupts
+from kilter.runtime.signals import STOPPED, Alarm, Interrupts, Terminated
 
 TICK = 0.25
 """Seconds between looks at the clock, at signals and at the display while trials run."""
@@ -41,7 +39,7 @@ class Run:
     executor: Executor
     limits: Limits
     calls: int | None = None
-    catch: tuple[type[BaseException], ...] = (BaseException,)
+    catch: tuple[type[BaseException], ...] = (Exception,)
     on_end: Callable[[Trial], None] | None = None
     on_tick: Callable[[], None] | None = None
     wants_stop: Callable[[], bool] = lambda: False
@@ -50,7 +48,8 @@ class Run:
     def __post_init__(self) -> None:
         self.reason: str | None = None
         self._running: set[int] = set()
-        self._begun = 0
+        self.begun = 0
+        """How many trials were begun here."""
         self._met: set[int] = set()
         """The trials that were begun here, once or more often."""
         self._waits = False
@@ -68,22 +67,17 @@ class Run:
         with Interrupts(self._inline is not None) as self._interrupts:
             try:
                 self._turn()
-            except (KeyboardInterrupt, Interruption) as error:
-                # What neither the user nor a signal asked for came out of the objective. That counts like a worker
-                # that vanished, or a trial that always does so would wait for ever.
-                is_own = self._inline is not None and not self._interrupts.stopping
-                self._abandon(LOST if is_own else INTERRUPTED, type(error).__name__)
+            except (KeyboardInterrupt, Terminated):
+                self._abandon()
                 self._finish()
                 raise
-            except BaseException as error:
-                self._abandon(INTERRUPTED, type(error).__name__)
+            except BaseException:
+                self._abandon()
                 self.executor.close()
                 raise
             self._finish()
         if self._error is not None:
-            raised = [self._error]
-            self._error = None
-            raise raised.pop()  # and keep nothing of it: this frame would hold what the objective held
+            raise self._error
         if self.reason is None:
             self.reason = "done"
         self._check_hopeless()
@@ -141,8 +135,8 @@ class Run:
             self.reason = self._enough()
             if self.reason is not None:
                 return
-            is_new = self.calls is None or self._begun < self.calls
-            trial = self.session.begin(self.limits.trials, is_new)
+            is_new = self.calls is None or self.begun < self.calls
+            trial = self.session.begin(self._most, is_new)
             if trial is None:
                 if not self._running:  # else one that runs may pause, and go on
                     self.reason = self._nothing_left() if is_new else f"{self.calls} trials are done"
@@ -150,7 +144,7 @@ class Run:
             if isinstance(trial, Wait):
                 self._waits = True
                 return
-            self._begun += trial.number not in self._met
+            self.begun += trial.number not in self._met
             self._met.add(trial.number)
             self._running.add(trial.number)
             self.executor.submit(self.session.task(trial))
@@ -177,34 +171,27 @@ class Run:
         return None
 
     def _nothing_left(self) -> str:
-        total = self.limits.trials
-        if total is not None and len(self.session.engine.history) >= total:
-            return f"the study has its {total} trials"
+        if self._most is not None and len(self.session.engine.history) >= self._most:
+            return f"the study has its {self.limits.trials} trials"
         return "the sampler has nothing left to try"
+
+    @property
+    def _most(self) -> int | None:
+        """How many trials the study may have, those that are forgiven included."""
+        total = self.limits.trials
+        return None if total is None else total + self.session.engine.history.forgiven
 
     def _end(self, outcome: Outcome) -> None:
         self._running.discard(outcome.number)
-        if outcome.failure is not None and self._stops and self._is_owed_to_stop(outcome.failure.kind):
-            release(outcome.error)
+        if outcome.failure is not None and outcome.failure.kind == "stopped" and self._stops:
             self._put_back(outcome)
             return
-        is_caught = outcome.error is None or isinstance(outcome.error, self.catch)
-        if is_caught:
-            release(outcome.error)
         self.session.end(outcome)
-        trial = self.session.engine.history[outcome.number]
-        if self.on_end is not None and trial.state is not TrialState.WAITING:
-            self.on_end(trial)
-        if not is_caught:
-            self._error = self._error or outcome.error
+        if self.on_end is not None:
+            self.on_end(self.session.engine.history[outcome.number])
+        if outcome.error is not None and not isinstance(outcome.error, self.catch):
+            self._error = outcome.error
             self.reason = "the objective raised an exception that is not to be caught"
-
-    def _is_owed_to_stop(self, kind: str) -> bool:
-        """Whether a failure of this kind says only that the trial was stopped.
-
-        What the user broke into in this thread may say it in any words: libraries turn a KeyboardInterrupt into others.
-        """
-        return kind == "stopped" or (self._inline is not None and self._interrupts.stopping)
 
     def _put_back(self, outcome: Outcome) -> None:
         """Have a trial that was stopped wait to go on, with what it reported."""
@@ -232,17 +219,17 @@ class Run:
         for number in list(self._running):
             self.executor.stop(number)
 
-    def _abandon(self, kind: str, by: str) -> None:
+    def _abandon(self) -> None:
         """Put back what still ran when the run was broken off."""
         for number in list(self._running):
             self.executor.stop(number)
-            self.session.interrupt(number, f"the run was broken off by {by}", kind)
+            self.session.interrupt(number, "the run was broken off")
         self._running.clear()
 
     def _finish(self) -> None:
         self.executor.close()
-        if self._interrupts.terminated is not None:
-            raise self._interrupts.terminated
+        if self._interrupts.terminated:
+            raise Terminated
         if self._interrupts.stopping:
             raise KeyboardInterrupt
 
@@ -258,7 +245,7 @@ class Run:
 
     def _check_hopeless(self) -> None:
         engine = self.session.engine
-        if self._begun and engine.ledger.hopeless(self.limits, engine.history):
+        if self.begun and engine.ledger.hopeless(self.limits, engine.history):
             trial = engine.history[engine.history.finished[-1]]
             failure = trial.failure
             kind, message = (failure.kind, failure.message) if failure else ("", "")

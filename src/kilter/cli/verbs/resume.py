@@ -11,6 +11,7 @@ from kilter.cli import going
 
 @click.command("resume")
 @click.argument("name", metavar="[STUDY]", required=False)
+@going.if_changed("fail", "continue")
 @going.budget
 def command(
     name: str | None,
@@ -20,6 +21,7 @@ def command(
     steps: int | None,
     target: float | None,
     gain: float | None,
+    if_changed: str,
     strict: bool,
     settings: tuple[str, ...],
     progress: str,
@@ -44,4 +46,4 @@ def command(
     specification.put(document, settings)
     going.overlay(document, trials=trials, time=time, jobs=jobs, steps=steps, target=target, gain=gain)
     document["study"] = study.study_name
-    return going.go(study, specification.Specification.of(document), progress, strict, as_json)
+    return going.go(study, specification.Specification.of(document), progress, strict, as_json, if_changed)

@@ -62,6 +62,7 @@ def _option(words: list[str]) -> str:
     metavar="NAME=LOW,HIGH",
     help="A budget, such as 'epochs=1,81', for {NAME}.",
 )
+@going.if_changed("fail", "continue", "new")
 @going.budget
 @click.pass_context
 def command(
@@ -82,6 +83,7 @@ def command(
     steps: int | None,
     target: float | None,
     gain: float | None,
+    if_changed: str,
     strict: bool,
     settings: tuple[str, ...],
     progress: str,
@@ -99,7 +101,7 @@ def command(
     line with "step" in it is a report. Ctrl-C once lets the running trials finish, twice stops them; the same command
     goes on afterwards. The storage is --storage or $KILTER_STORAGE, else the file's.
     """
-    from kilter.api import create_study
+    from kilter.api import open_study
     from kilter.cli import dimensions, options, specification
 
     document: dict[str, Any] = specification.read(file) if file is not None else {}
@@ -130,16 +132,18 @@ def command(
     budgets = wanted.fidelities
     wanted.command().check(space, [fidelity.name for fidelity in budgets])  # before there is a study
     wanted.check_program()
-    made = create_study(
+    made = open_study(
+        wanted.definition,
+        if_changed,
+        wanted.limits.trials,
         storage=where,
         sampler=wanted.plugin("sampler"),
         scheduler=wanted.plugin("scheduler"),
         study_name=wanted.study,
-        load_if_exists=True,
         directions=directions,
         space=space,
         subject_to=wanted.constraints,
         fidelity=budgets,
         seed=wanted.seed,
     )
-    return going.go(made, wanted, progress, strict, as_json)
+    return going.go(made, wanted, progress, strict, as_json, "continue")

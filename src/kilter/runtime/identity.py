@@ -1,0 +1,96 @@
+"""Whether a stored study is of the objective at hand, and what happens where it is not.
+
+A name and a file are no identity: the study remembers its objective (kilter.core.definition), and an objective that
+differs never gets the old one's results for its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from kilter.core.definition import Definition
+from kilter.core.errors import InvalidInput, StudyChanged
+from kilter.core.events import RETRIES, Defined, TrialState
+from kilter.engine.engine import Engine
+from kilter.runtime.session import Session
+
+IF_CHANGED = ("fail", "continue", "new")
+"""What to do with a study whose objective has changed since: stop, go on with its results, or begin another one."""
+
+LISTED = 3
+"""Differences that a message names."""
+
+
+def check_choice(if_changed: str) -> None:
+    """Raise InvalidInput for a choice that there is not."""
+    if if_changed not in IF_CHANGED:
+        raise InvalidInput(f"if_changed={if_changed!r}: choose one of {', '.join(map(repr, IF_CHANGED))}")
+
+
+def has_results(engine: Engine) -> bool:
+    """Whether any trial has come to something: it is complete, pruned or paused, or it runs."""
+    states = engine.ledger.states
+    return bool(
+        states.get(TrialState.COMPLETE.name, 0)
+        or states.get(TrialState.PRUNED.name, 0)
+        or engine.history.paused
+        or engine.history.running
+    )
+
+
+def differences(engine: Engine, definition: Definition | None) -> list[str]:
+    """What tells the objective at hand from the study's, in words; nothing where either is not known."""
+    if definition is None or engine.defined is None:
+        return []
+    return Definition.from_json(engine.defined.definition).differences(definition)
+
+
+def changed(name: str, engine: Engine, found: Sequence[str], can_go_on: bool = True) -> StudyChanged:
+    """The error for a study of another objective: what differs, since when, and the ways on."""
+    listed = "; ".join(found[:LISTED]) + (f"; and {len(found) - LISTED} more" if len(found) > LISTED else "")
+    count = len(engine.history) - engine.history.forgiven
+    since = _date(engine.defined.time if engine.defined else engine.history[0].created)
+    go_on = "go on with them all the same, if_changed='continue'; " if can_go_on else ""
+    return StudyChanged(
+        f"the study {name!r} is of something else: {listed}, since {since}. Its {count} trials are no answer to this: "
+        f"{go_on}begin a new study beside it, if_changed='new'; choose another name; or remove it, kilter rm {name}"
+    )
+
+
+def define(session: Session, definition: Definition | None) -> None:
+    """Have the study remember its objective.
+
+    Failures of before a change are forgiven. So are all that there are where nothing ever succeeded: who runs such a
+    study again has mended something, if only what no code shows.
+    """
+    if definition is None:
+        return
+    engine = session.engine
+    failed = any(trial.state is TrialState.FAIL and not trial.forgiven for trial in engine.history)
+    forgives = failed and (bool(differences(engine, definition)) or not has_results(engine))
+    if forgives or engine.defined is None or engine.defined.definition != definition.to_json():
+        session.write(Defined(definition.to_json(), session.clock(), forgives))
+
+
+def retry(session: Session, numbers: Sequence[int]) -> list[int]:
+    """Queue the configurations of failed trials again, as new trials in their place; the new numbers."""
+    history = session.engine.history
+    for number in numbers:
+        if history[number].state is not TrialState.FAIL:
+            raise InvalidInput(f"trial {number} has not failed, it is {history[number].state.name}: nothing to retry")
+    queued = []
+    for number in numbers:
+        if not history[number].forgiven:
+            queued.append(session.enqueue(history[number].params, {RETRIES: number}))
+    return queued
+
+
+def answered(engine: Engine) -> str:
+    """What to add to the reason of a run that evaluated nothing: of when its results are."""
+    ended = [trial.ended for trial in engine.history.trials if trial.ended is not None]
+    return f"; nothing was evaluated, the results are from {_date(max(ended))}" if ended else ""
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
