@@ -194,6 +194,13 @@ def test_a_missing_checkpoint_starts_the_trial_anew(caplog):
     assert study.trials[best.number].user_attrs["trained"] == [9]
 
 
+def test_an_objective_that_keeps_nothing_may_begin_anew_without_a_word(caplog):
+    study = kilter.create_study(space=SPACE, fidelity=EPOCHS, sampler="random", scheduler=Halving(), seed=1)
+    study.optimize(lambda x, epochs: x / epochs, n_trials=4, progress="none")
+    assert any(trial.attempt > 1 for trial in study.trials)
+    assert caplog.text == ""
+
+
 def test_without_a_scheduler_that_knows_budgets_everything_is_trained_in_full():
     study = kilter.create_study(space=SPACE, fidelity=EPOCHS, sampler="random", scheduler="fifo", seed=1)
     study.optimize(train, n_trials=3, progress="none")

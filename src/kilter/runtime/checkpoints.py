@@ -38,6 +38,8 @@ class Checkpoints:
         self._lock = threading.Lock()
         self._is_swept = False
         self._is_missed = False
+        self._has_kept = False
+        """Whether a trial has left anything here, whatever has become of it."""
         """Whether it was said that a trial found no checkpoint."""
         self._resumed: list[int] = []
         """Trials of which an attempt after the first began here, so that an older one may be too many."""
@@ -67,8 +69,7 @@ class Checkpoints:
         while not os.path.isdir(target):
             source = self._source(trial, history)
             if source is None:
-                goes_by_folds = any(report.fold is not None for report in history.reports.of(trial.number))
-                if not self._is_missed and not goes_by_folds:  # those that were scored are not done again
+                if not self._is_missed and self._was_expected(trial, history):
                     self._is_missed = True
                     log.warning(
                         "trial %d goes on without a checkpoint, from the beginning: none was kept, or it is gone "
@@ -94,6 +95,16 @@ class Checkpoints:
         if trial.attempt > 1:
             self._resumed.append(trial.number)
         return target
+
+    def _was_expected(self, trial: Trial, history: History) -> bool:
+        """Whether a trial would have a checkpoint to go on from, had all gone as its objective means it to go.
+
+        Folds that were scored are not done again, and an objective that takes its budget as an argument may begin anew
+        each time, unless it has kept something before.
+        """
+        if any(report.fold is not None for report in history.reports.of(trial.number)):
+            return False
+        return not history.problem.fidelities or self._has_kept or os.path.isdir(self.root)
 
     def latest(self, number: int) -> str | None:
         """What the latest attempt of a trial that kept anything has left; None where there is nothing."""
@@ -135,6 +146,7 @@ class Checkpoints:
         if not os.path.isdir(self.root):  # most objectives keep nothing
             self._ended = len(history.finished)
             return []
+        self._has_kept = True
         with self._lock:
             if not self._is_swept:
                 self._sweep(history)
