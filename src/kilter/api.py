@@ -89,6 +89,12 @@ class Study:
         objectives = ", ".join(f"{o.direction} {o.name}" for o in self.problem.objectives)
         return f"<Study {self.study_name!r}: {objectives}, {len(self._history)} trials>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how far the study is, the best value over time, the best trials, and what failed."""
+        from kilter.analysis.notebook import study_html
+
+        return study_html(self)
+
     # -- what is known --------------------------------------------------------------------------------------------
 
     @property

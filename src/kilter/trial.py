@@ -189,6 +189,12 @@ class FrozenTrial:
     def __hash__(self) -> int:
         return hash(self.number)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the metrics, the configuration, and why it failed."""
+        from kilter.analysis.notebook import trial_html
+
+        return trial_html(self)
+
     def __repr__(self) -> str:
         shown = self._record.metrics if len(self._record.metrics) > 1 else self.values
         return f"FrozenTrial(number={self.number}, state={self.state.name}, values={shown!r}, params={self.params!r})"

@@ -87,6 +87,17 @@ class Space:
         clauses = [{n: list(v) for n, v in clause.items()} for clause in self.forbidden]
         return f"Space({{{inner}}}{f', forbidden={clauses!r}' if clauses else ''})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a parameter a line, with its range and when it is active."""
+        from kilter.core import html
+
+        rows = []
+        for name, parameter in self.parameters.items():
+            when = " and ".join(f"{c.parent} in {list(c.values)!r}" for c in parameter.conditions)
+            rows.append([name, replace(parameter, conditions=()), when or "always"])
+        forbidden = [["forbidden", dict(clause), ""] for clause in self.forbidden]
+        return html.table(["parameter", "range", "active where"], [*rows, *forbidden])
+
     @cached_property
     def _text(self) -> str:
         return json.dumps(self.to_json())

@@ -71,6 +71,12 @@ class Trial:
     def __repr__(self) -> str:
         return f"Trial(number={self.number}, params={self.params!r})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the configuration."""
+        from kilter.core import html
+
+        return html.table([], [("trial", self.number), *self.params.items()])
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Trial:
         """Itself: a callback that is cloned with its estimator goes on speaking for this attempt."""
         return self
