@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -537,7 +538,7 @@ class Study:
         n_trials: int | None = None,
         timeout: float | None = None,
         n_jobs: int = 1,
-        catch: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
+        catch: type[BaseException] | Sequence[type[BaseException]] = (BaseException,),
         callbacks: Sequence[Callable[[Study, FrozenTrial], None]] | None = None,
         gc_after_trial: bool = False,
         show_progress_bar: bool | None = None,
@@ -551,8 +552,9 @@ class Study:
         """Run `n_trials` more trials, for at most `timeout` seconds, `n_jobs` at a time in threads.
 
         The objective is called with the trial or with the configuration as keywords, as its signature asks. An
-        exception fails its trial and the study goes on; catch=() raises it after it was stored. `limits` bound the
-        study as a whole; so do `stoppers`, functions of (history, now) that give a reason to stop, or None.
+        exception, sys.exit() included, fails its trial and the study goes on; catch=() raises it after it was stored.
+        `gc_after_trial` collects garbage after each trial. `limits` bound the study as a whole; so do `stoppers`,
+        functions of (history, now) that give a reason to stop, or None.
 
         Once the timeout is over, should_prune says True, and trials that leave or are broken off wait, with their
         checkpoint, for the next run to go on with them. With one job an exception is raised in the objective where it
@@ -571,12 +573,13 @@ class Study:
             executor = self._threads(func, n_jobs)
         if show_progress_bar is False:
             progress = "none"
+        callbacks = [*([_collect_garbage] if gc_after_trial else []), *(callbacks or ())]
         self.run(
             executor,
             bounds,
             n_trials,
             catch,
-            callbacks or (),
+            callbacks,
             progress,
             stoppers,
             definition_of(func) if callable(func) else None,
@@ -600,7 +603,7 @@ class Study:
         executor: Executor,
         limits: Limits,
         calls: int | None = None,
-        catch: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
+        catch: type[BaseException] | Sequence[type[BaseException]] = (BaseException,),
         callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
         progress: str = "auto",
         stoppers: Sequence[Stopper] = (),
@@ -988,8 +991,12 @@ def tune(
 
         executor = Processes(objective, slots, asked, study.space)
     with study.observed(*observers):
-        study.run(executor, limits, None, (Exception,), callbacks, progress, stoppers, definition, "continue")
+        study.run(executor, limits, None, (BaseException,), callbacks, progress, stoppers, definition, "continue")
     return study
+
+
+def _collect_garbage(study: Study, trial: FrozenTrial) -> None:
+    gc.collect()
 
 
 def open_study(

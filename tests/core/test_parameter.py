@@ -65,15 +65,44 @@ def test_numbers_keep_their_bounds_and_their_order(parameter, u, v):
     assert parameter.from_unit(2) == parameter.from_unit(1)
 
 
+def shares_nothing_mutable(twin, original):
+    """Whether nothing that can change belongs to both."""
+    if isinstance(original, dict):
+        return twin is not original and all(shares_nothing_mutable(twin[key], original[key]) for key in original)
+    if isinstance(original, (list, tuple)):
+        apart = twin is not original or isinstance(original, tuple)
+        return apart and all(map(shares_nothing_mutable, twin, original))
+    return twin is not original if isinstance(original, set) else twin is original
+
+
 @given(parameters(kinds=("ordinal", "choice", "boolean")))
-def test_options_come_back_as_the_objects_they_are(parameter):
+def test_options_come_back_as_the_objects_they_are_or_as_copies_of_what_can_change(parameter):
     for option, label in zip(parameter.values, parameter.labels):
-        assert parameter.value(label) is option
+        assert same(parameter.value(label), option)
+        assert shares_nothing_mutable(parameter.value(label), option)
     if len({id(v) for v in parameter.values}) == len(parameter.values) and not isinstance(
         parameter.__dict__.get("options"), dict
     ):
         for option in parameter.values:
-            assert parameter.value(parameter.plain(option)) is option
+            assert same(parameter.value(parameter.plain(option)), option)
+
+
+class Estimator:
+    """An option without an equality of its own."""
+
+
+def test_an_objective_that_changes_an_option_changes_no_other_trial_and_not_what_is_logged():
+    made = Estimator()
+    options = {"lists": [[64, 32], {"rate": [0.5]}], "mixed": ([made, np.zeros(2)], {1})}
+    parameter = Choice(options)
+    options["lists"].append("changed by who made it")
+    for name in options:
+        kept = parameter.value(name)
+        assert parameter.plain(kept) == name
+        taken = parameter.value(name)
+        assert shares_nothing_mutable(taken, kept)
+    assert parameter.value("mixed")[0][0] is made
+    assert parameter.value("lists") == [[64, 32], {"rate": [0.5]}]
 
 
 @given(parameters())

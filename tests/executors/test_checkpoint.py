@@ -2,7 +2,7 @@ import os
 import random
 import threading
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 
 import numpy as np
 import pytest
@@ -89,8 +89,10 @@ def test_a_state_comes_back_with_types_and_bits(directory, state):
         ["\ud83d\ude00", "\ud83d" + "\ude00"],
         b"",
         {},
+        OrderedDict([("b", np.zeros(2)), ("a", OrderedDict())]),
+        Counter({5: 1, 10: 2}),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_cases_that_bite(tmp_path, state):
     save(str(tmp_path), state)
@@ -126,7 +128,7 @@ class Float(float):
         ({"model": [1, {"weights": Tensor()}]}, "state['model'][1]['weights'] is", "Tensor"),
         ({"a": {3, 4}}, "state['a'] is", "a set"),
         ({Float(1): 0}, "the key 1.0 of state is", "Float"),
-        ((OrderedDict(),), "state[0] is", "collections.OrderedDict"),
+        ((defaultdict(int),), "state[0] is", "collections.defaultdict"),
         ([np.array([None])], "state[0] is", "dtype object"),
         ({"x": np.ma.zeros(3)}, "state['x'] is", "MaskedArray"),
         (np.zeros(1, {"names": ["a", "b"], "formats": ["f8", "i1"], "offsets": [0, 0]}), "state is", "dtype {"),

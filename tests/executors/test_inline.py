@@ -7,7 +7,18 @@ from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome, Progress
 from kilter.executors import checkpoint
 from kilter.executors.inline import Inline, Interrupted
-from kilter.testing.executor import task
+from kilter.testing.executor import ExecutorSuite, task
+
+
+class TestInline(ExecutorSuite):
+    def executor(self, objective, slots):
+        return Inline(objective)
+
+    # What the suite does beside a running trial is tested below: nobody but the trial runs in this thread.
+    test_a_question_brings_the_reports_and_takes_the_answer = None
+    test_stop_ends_a_running_trial_and_frees_its_slot = None
+    test_many_tasks_over_few_slots_are_neither_lost_nor_doubled = None
+    test_close_ends_what_runs_and_leaves_no_process = None
 
 
 def outcome_of(objective, stop_at=None, judged=True, directory=None):
@@ -88,6 +99,58 @@ def test_an_objective_is_broken_off_where_it_stands():
     (outcome,) = executor.wait(None)
     assert is_stopped(outcome)
     assert cleaned == [True]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(lambda: KeyboardInterrupt(), id="C code that finds a signal says KeyboardInterrupt"),
+        pytest.param(lambda: RuntimeError("the library gave up"), id="a library wraps it"),
+        pytest.param(lambda: None, id="it is swallowed"),
+    ],
+)
+@pytest.mark.parametrize("by_report", [False, True])
+def test_what_was_broken_off_has_no_result_whatever_it_makes_of_that(ending, by_report):
+    def train(trial):
+        try:
+            if by_report:
+                trial.report(0.0, 0)
+                trial._flush()
+            else:
+                executor.stop(0)
+        except BaseException:
+            error = ending()
+            if error is not None:
+                raise error from None
+        return 1.0
+
+    executor = Inline(train, on_progress=lambda progress: executor.stop(0))
+    executor.submit(task(0))
+    *_, outcome = executor.wait(None)
+    assert is_stopped(outcome)
+
+
+def test_a_keyboard_interrupt_of_the_users_leaves_the_executor():
+    def train(trial):
+        raise KeyboardInterrupt
+
+    executor = Inline(train)
+    executor.submit(task(0))
+    with pytest.raises(KeyboardInterrupt):
+        executor.wait(None)
+
+
+def test_a_trial_that_was_told_may_save_for_as_long_as_it_takes():
+    def train(trial):
+        trial.report(0.0, 0)
+        assert trial.should_prune()
+        executor.stop(0)  # as an alarm that rings again would
+        raise TrialPruned
+
+    executor = Inline(train, on_progress=lambda progress: executor.stop(0))
+    executor.submit(task(0, judged=True))
+    (outcome,) = executor.wait(None)
+    assert is_stopped(outcome)
 
 
 def test_what_takes_the_reports_is_never_broken_off():

@@ -24,6 +24,7 @@ from kilter.schedulers import PBTScheduler, ThresholdScheduler
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[torch]'")
 
+from kilter.executors import checkpoint as states  # noqa: E402
 from kilter.integrations.torch import STATE, Checkpoint, DistributedTrial, optimize_distributed  # noqa: E402
 
 torch.set_num_threads(1)
@@ -684,3 +685,117 @@ print(begun[3:])
     said, begun = run.stdout.splitlines()
     assert "waits to go on" in said
     assert eval(begun) == [(1, 1, 1), (1, 1, 2), (1, 1, 3), (1, 2, 3)]
+
+
+# -- what trial.save takes --------------------------------------------------------------------------------------------
+
+DTYPES = [
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "bfloat16",
+    "complex64",
+    "complex128",
+    "float8_e4m3fn",
+    "float8_e5m2",
+]
+
+
+def is_same(a: Any, b: Any) -> bool:
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, torch.Tensor):
+        return (a.dtype, a.shape) == (b.dtype, b.shape) and bool(torch.all((a == b) | (a != a)))
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(is_same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(is_same, a, b))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("of", [torch.optim.Adam, torch.optim.SGD, torch.optim.LBFGS])
+def test_state_dicts_are_kept_by_trial_save(of: Any, tmp_path: Any) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    optimizer = of(model.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 4])
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = (model(X) - Y).square().mean()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(step)
+        schedule.step()
+    state = {"net": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
+    states.save(str(tmp_path), state)
+    kept = states.load(str(tmp_path))
+    assert is_same(kept["net"], state["net"]) and kept["net"]._metadata == state["net"]._metadata
+    assert is_same(kept["optimizer"], state["optimizer"])
+    other = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    other.load_state_dict(kept["net"])
+    optimizer.load_state_dict(kept["optimizer"])
+    schedule.load_state_dict(kept["schedule"])
+    assert torch.equal(other.eval()(X), model.eval()(X))
+
+
+def test_an_objective_that_saves_a_state_dict_goes_on_with_it() -> None:
+    def objective(trial: Any) -> float:
+        net = torch.nn.Linear(1, 1)
+        kept = trial.load()
+        if kept:
+            net.load_state_dict(kept["net"])
+        trial.save({"net": net.state_dict(), "epoch": 1})
+        return trial.suggest_float("x", 0, 1)
+
+    study = kilter.create_study(seed=0)
+    study.optimize(objective, n_trials=2, progress="none")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (0, 2), (3, 2)], ids=str)
+def test_tensors_come_back_to_the_bit(dtype: str, shape: Any, tmp_path: Any) -> None:
+    tensor = torch.ones(shape).to(getattr(torch, dtype))
+    states.save(str(tmp_path), tensor)
+    kept = states.load(str(tmp_path))
+    assert (kept.dtype, kept.shape) == (tensor.dtype, tensor.shape)
+    bits = [each.flatten().view(torch.uint8).tolist() for each in (kept, tensor)]
+    assert bits[0] == bits[1]
+
+
+def test_a_view_is_kept_as_what_it_shows(tmp_path: Any) -> None:
+    large = torch.arange(1_000_000.0)
+    state = [large[:3], large.reshape(1000, 1000)[::500, ::500].T, large[:4].to(torch.bfloat16).requires_grad_()]
+    states.save(str(tmp_path), state)
+    assert (tmp_path / states.FILE).stat().st_size < 10_000
+    kept = states.load(str(tmp_path))
+    assert all(torch.equal(a, b) for a, b in zip(kept, state))
+    assert not any(tensor.requires_grad for tensor in kept)
+
+
+@pytest.mark.parametrize("tensor", [torch.eye(2).to_sparse(), torch.empty(2, device="meta")], ids=["sparse", "meta"])
+def test_a_tensor_that_is_not_dense_is_refused_with_its_place(tensor: Any, tmp_path: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"state\['net'\] is a tensor that is not dense"):
+        states.save(str(tmp_path), {"net": tensor})
+
+
+def test_without_pytorch_tensors_come_back_as_arrays(tmp_path: Any) -> None:
+    states.save(str(tmp_path), {"weight": torch.arange(3.0)})
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from kilter.executors.checkpoint import load\n"
+        f"print(load({str(tmp_path)!r})['weight'].tolist())"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[0.0, 1.0, 2.0]"

@@ -17,6 +17,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -516,7 +517,7 @@ class _Listed(Parameter):
             if value is known:
                 return label
         value = _unboxed(value)
-        for equal in (_exactly, same, _alike):
+        for equal in (_exactly, same, _alike, _congruent):
             for label, known in zip(self.labels, self.values):
                 if _holds(equal, value, _unboxed(known)):
                     return label
@@ -526,7 +527,7 @@ class _Listed(Parameter):
         raise InvalidInput(f"{value!r} is not one of {shown}")
 
     def value(self, plain: Plain) -> Any:
-        return self.values[self._place[type(plain), plain]]
+        return copied(self.values[self._place[type(plain), plain]])
 
     def contains(self, plain: Plain) -> bool:
         return (type(plain), plain) in self._place
@@ -602,7 +603,8 @@ class Choice(_Listed):
     """One of several options without an order: any objects; a dict names them, or gives each its own sub-space.
 
     Functions and classes go by their name. Options come back to the objective as the objects they are, tuples
-    included. Sub-parameters keep their own names and are active only under their option.
+    included; of lists, dicts and sets it gets a copy of its own. Sub-parameters keep their own names and are
+    active only under their option.
 
     >>> Choice(["relu", "gelu"]).from_unit(0.9)
     'gelu'
@@ -627,7 +629,7 @@ class Choice(_Listed):
             else:
                 values, labels = _options(list(options.values()), "Choice"), tuple(names)
             _check_names(labels, values)
-            object.__setattr__(self, "options", dict(options))
+            object.__setattr__(self, "options", dict(options) if branches else dict(zip(labels, values)))
         else:
             values = _options(options, "Choice")
             labels = _labels(values)
@@ -854,7 +856,7 @@ def _options(given: Any, kind: str) -> tuple[Any, ...]:
         raise InvalidInput(f"{kind}({given!r}): give a list of values")
     if isinstance(given, (set, frozenset)):
         raise InvalidInput(f"{kind}({given!r}): the order of a set changes from run to run; give a list of values")
-    options = tuple(given)
+    options = tuple(map(copied, given))
     if not options:
         raise InvalidInput(f"{kind}([]) is empty: give at least one value")
     return options
@@ -914,6 +916,41 @@ def _exactly(a: Any, b: Any) -> bool:
 
 def _alike(a: Any, b: Any) -> bool:
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+def _congruent(a: Any, b: Any) -> bool:
+    """Equal item by item, as a copy is to what it was made from, also where the items have no equality."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_congruent(item, b[key]) for key, item in a.items())
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(_congruent, a, b))
+    return a is b or bool(a == b)
+
+
+def copied(value: Any) -> Any:
+    """A copy of the lists, dicts and sets in a value, so that whoever changes it changes nothing else.
+
+    Anything else stays the object that it is: an array may be a whole data set.
+
+    >>> options = [[64, 32], {"rate": [0.5]}]
+    >>> copied(options) == options, copied(options)[0] is options[0]
+    (True, False)
+    """
+    if isinstance(value, dict):
+        twin = copy(value)
+        for key, item in value.items():
+            twin[key] = copied(item)
+        return twin
+    if isinstance(value, list):
+        items = copy(value)
+        items[:] = map(copied, value)
+        return items
+    if isinstance(value, tuple) and any(copied(item) is not item for item in value):
+        make = getattr(value, "_make", type(value))  # a named tuple takes its items one by one
+        return make(map(copied, value))
+    return copy(value) if isinstance(value, (set, bytearray)) else value
 
 
 def _holds(equal: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:

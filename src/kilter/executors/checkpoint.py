@@ -10,6 +10,7 @@ A JSON object in there has one entry, which says what it stands for:
 
     {"dict": [[key, value], …]}   {"tuple": […]}   {"array": member}   {"bytes": member}   {"int": "0x…"}
     {"scalar": [dtype, hex]}   {"str_": text}   {"bytes_": hex}   these three are NumPy's scalars
+    {"ordered": [dict, metadata]}   {"counter": dict}   {"tensor": [dtype, array]}   for the state_dicts of PyTorch
 
 Every member of the archive carries a CRC-32, and its table of contents stands at its end: damage and truncation show.
 """
@@ -20,14 +21,17 @@ import ast
 import json
 import os
 import secrets
+import sys
 import warnings
 import zipfile
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import InvalidInput, MissingLibrary
 
 FILE = "state.kilter"
 """The name of the file; all others in the directory are the user's."""
@@ -56,7 +60,9 @@ def save(directory: str, state: Any) -> None:
 
     The state may hold dicts (with keys of any of these types), lists, tuples, str, bytes, bool, None, int, float, and
     NumPy scalars and arrays of every dtype but object. All come back with value and type, arrays also with shape and
-    order. Raises InvalidInput that names the place of anything else, and OSError where the file cannot be written.
+    order. So do state_dicts of PyTorch: a tensor is kept with the elements that it shows, whatever storage it is a view
+    of, and comes back on the CPU; as an array where PyTorch is not installed. Raises InvalidInput that names
+    the place of anything else, and OSError where the file cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -164,9 +170,28 @@ def _marked(value: Any, place: str, depth: int, arrays: list[np.ndarray]) -> Any
         _descr(value.dtype, place)
         arrays.append(value)
         return {"array": len(arrays) - 1}
+    if kind is OrderedDict:
+        metadata = _marked(getattr(value, "_metadata", None), f"{place}._metadata", depth + 1, arrays)
+        return {"ordered": [_marked(dict(value), place, depth, arrays), metadata]}
+    if kind is Counter:
+        return {"counter": _marked(dict(value), place, depth, arrays)}
+    if isinstance(value, _tensors()):
+        dtype, array = _torch().array_of(value, place)
+        arrays.append(array)
+        return {"tensor": [dtype, {"array": len(arrays) - 1}]}
     if isinstance(value, np.generic):
         return {"scalar": [repr(_descr(value.dtype, place)), value.tobytes().hex()]}
     raise _unfit(place, f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", ""))
+
+
+def _tensors() -> Any:
+    """PyTorch's tensors, where it is loaded: nobody has one who has not loaded it."""
+    return getattr(sys.modules.get("torch"), "Tensor", ())
+
+
+def _torch() -> Any:
+    """What makes arrays of tensors and back. It lies in a layer above, as all that imports a library: hence by name."""
+    return import_module("kilter.integrations.torch")
 
 
 def _marked_container(value: Any, place: str, depth: int, arrays: list[np.ndarray]) -> Any:
@@ -199,9 +224,9 @@ def _descr(dtype: np.dtype[Any], place: str) -> Any:
 
 def _unfit(place: str, what: str) -> InvalidInput:
     return InvalidInput(
-        f"{place} is {what}, which a checkpoint cannot hold: save numbers, text, bytes, lists, tuples, dicts and "
-        "numeric NumPy arrays, or write a file of your own into trial.checkpoint_dir, for instance with torch.save or "
-        "joblib.dump"
+        f"{place} is {what}, which a checkpoint cannot hold: save numbers, text, bytes, lists, tuples, dicts, "
+        "numeric NumPy arrays and tensors, or write a file of your own into trial.checkpoint_dir, for instance with "
+        "torch.save or joblib.dump"
     )
 
 
@@ -211,11 +236,31 @@ def _scalar(content: list[str]) -> Any:
     return np.ndarray((), dtype, buffer=bytes.fromhex(bits)).copy()[()]
 
 
+def _ordered(content: list[Any]) -> OrderedDict[Any, Any]:
+    made: OrderedDict[Any, Any] = OrderedDict(content[0])
+    if content[1] is not None:
+        made._metadata = content[1]  # type: ignore[attr-defined]  # versions of modules, for load_state_dict
+    return made
+
+
+def _tensor(content: list[Any]) -> Any:
+    dtype, array = content
+    try:
+        return _torch().tensor_of(dtype, array)
+    except MissingLibrary:
+        if array.dtype.name != dtype:  # one that NumPy lacks, such as bfloat16
+            raise
+        return array
+
+
 _UNMARK: dict[str, Callable[[Any], Any]] = {
     "dict": dict,
     "tuple": tuple,
     "int": lambda text: int(text, 16),
     "scalar": _scalar,
+    "ordered": _ordered,
+    "counter": Counter,
+    "tensor": _tensor,
     "str_": np.str_,
     "bytes_": lambda text: np.bytes_(bytes.fromhex(text)),
 }

@@ -38,6 +38,7 @@ from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.executors.context import failed, failure_of, reached
+from kilter.executors.inline import STOPPED
 from kilter.executors.processes import (
     environments,
     kill_tree,
@@ -131,12 +132,12 @@ class Command:
     def stop(self, number: int) -> None:
         """Terminate a running program: SIGTERM to its group, and SIGKILL after the grace."""
         if number in self._running:
-            self._running[number].end(Failure("stopped", "stopped on request"))
+            self._running[number].end(STOPPED)
 
     def close(self) -> None:
         """Terminate all programs together and wait until they are gone."""
         for run in self._running.values():
-            run.end(Failure("stopped", "stopped on request"))
+            run.end(STOPPED)
         for run in self._running.values():
             run.thread.join()
 

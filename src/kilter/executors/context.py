@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Container, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any, NoReturn, Union
 
 from kilter.core import codec
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, TrialPruned, UnusableResult
 from kilter.core.events import Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
-from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain
+from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied
 from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
@@ -30,6 +31,22 @@ from kilter.executors import checkpoint
 
 FLUSH_SECONDS = 1.0
 """Reports wait at most this long before they are shipped, so that others see a running trial's curve."""
+
+MESSAGE = 4_000
+"""Characters that the log keeps of a failure's message; of its traceback so many ..."""
+TRACEBACK = 20_000
+"""... from the beginning and the end."""
+
+
+class Interruption(BaseException):
+    """Breaks off a trial from outside, in the middle of anything; it says nothing about the trial, which goes on later.
+
+    No Exception, so that `except Exception` in an objective does not swallow it.
+    """
+
+
+class Interrupted(Interruption):
+    """Ends an objective because the trial was told to stop."""
 
 
 class Trial:
@@ -67,6 +84,7 @@ class Trial:
         self._last: Report | None = None
         self._folds: dict[int | str, dict[str, float]] = {}
         self._flushed = 0.0
+        self._process = os.getpid()
 
     def __repr__(self) -> str:
         return f"Trial(number={self.number}, params={self.params!r})"
@@ -84,7 +102,7 @@ class Trial:
     @property
     def params(self) -> dict[str, Any]:
         """The configuration as Python values."""
-        return dict(self._values)
+        return {name: copied(value) for name, value in self._values.items()}
 
     @property
     def distributions(self) -> dict[str, Parameter]:
@@ -197,10 +215,9 @@ class Trial:
             plain = parameter.from_uniform(rng(self._task.seed, f"suggest {name}", self.number).random())
         if known is None or not known.covers(parameter) or not self._space.is_active(name, self._config):
             self._extend(name, parameter)
-        value = parameter.value(plain)
         self._config[name] = plain
-        self._values[name] = value
-        return value
+        self._values[name] = parameter.value(plain)
+        return parameter.value(plain)
 
     def _extend(self, name: str, parameter: Parameter) -> None:
         """Note the parameter with the branch that it was met in."""
@@ -268,7 +285,7 @@ class Trial:
 
     def _ask(self) -> Verdict:
         self._flush()
-        return self._judged()
+        return self._judged() if os.getpid() == self._process else Verdict.CONTINUE
 
     @property
     def _left_as(self) -> TrialState:
@@ -276,9 +293,15 @@ class Trial:
         return TrialState.PAUSED if self._verdict is Verdict.PAUSE else TrialState.PRUNED
 
     def _flush(self) -> None:
-        """Ship the reports that wait."""
+        """Ship the reports that wait; a process that the objective forked has nobody to send them to."""
         if self._unsent:
-            self._send(tuple(self._unsent))
+            if os.getpid() == self._process:
+                self._send(tuple(self._unsent))
+            else:
+                warnings.warn(
+                    f"trial {self.number}: what a forked process reports is dropped; report where the objective began",
+                    stacklevel=3,
+                )
             self._unsent.clear()
         self._flushed = time.monotonic()
 
@@ -292,7 +315,7 @@ class Trial:
         """Keep a JSON-serialisable value beside the trial; raises InvalidInput for one that is not."""
         codec.encode(Noted(self.number, {key: value}, 0.0))
         self.user_attrs[key] = value
-        self._new_attrs[key] = value
+        self._new_attrs[key] = copied(value)
 
     def _named(self, value: Any) -> dict[str, float]:
         several = len(self._problem.objectives) > 1
@@ -313,38 +336,107 @@ def perform(
     judged: Callable[[], Verdict],
     space: Space | None = None,
 ) -> Outcome:
-    """Call the objective on a task and say how it ended; exceptions become failures, never leave this function.
+    """Call the objective on a task and say how it ended: whatever it raises is the trial's failure.
 
-    `send` ships reports that should not wait for the end; `judged` asks the scheduler. `space` brings the objects
-    that the task's JSON knows by name only.
+    Two things leave this function: an Interruption, and a KeyboardInterrupt, of which only the caller knows whether it
+    came from outside. `send` ships reports that should not wait for the end; `judged` asks the scheduler. `space`
+    brings the objects that the task's JSON knows by name only.
     """
     problem = _problem(task, space)
     trial = Trial(task, problem, send, judged)
-    failure: Failure | None = None
-    error: BaseException | None = None
-    metrics: dict[str, float] = {}
-    state = TrialState.COMPLETE
     try:
-        result = _call(objective, trial)
+        result = _returned(objective, trial)
         if trial._has_left:
             raise TrialPruned
-        metrics = problem.metrics(result)
-    except TrialPruned:
-        state = trial._left_as
-        metrics = trial._metrics_so_far
-    except (Exception, SystemExit) as caught:
-        if isinstance(caught, SystemExit) and type(caught) is not SystemExit:
-            raise  # not the objective's own sys.exit() but a signal to this process
-        state, error, failure = TrialState.FAIL, caught, failure_of(caught)
-    return finish(trial, state, metrics, failure, error)
+        return finish(trial, TrialState.COMPLETE, problem.metrics(result))
+    except (KeyboardInterrupt, Interruption):
+        raise
+    except TrialPruned as error:
+        release(error)
+        return finish(trial, trial._left_as, trial._metrics_so_far)
+    except BaseException as error:  # bound to no variable that outlives this block: it would keep its own frame alive
+        return finish(trial, TrialState.FAIL, {}, failure_of(error), error)
+
+
+def _returned(objective: Callable[..., Any], trial: Trial) -> Any:
+    """What the objective returns or raises in this process; one that it forked ends here, and is no second worker."""
+    process = os.getpid()
+    try:
+        result = _call(objective, trial)
+    except BaseException as error:
+        if os.getpid() != process:
+            _end_fork(error)
+        raise
+    if os.getpid() != process:
+        _end_fork(None)
+    return result
+
+
+def _end_fork(error: BaseException | None) -> NoReturn:
+    """End a forked process as Python ends one: say what it raised, and exit with the code that belongs to that."""
+    code = 0 if error is None else 1
+    try:
+        if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+            code = error.code or 0
+        elif isinstance(error, SystemExit):
+            sys.stderr.write(f"{error.code}\n")
+        elif error is not None:
+            traceback.print_exception(type(error), error, error.__traceback__)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 0xFF)
 
 
 def failure_of(error: BaseException) -> Failure:
-    """An exception as the log keeps it; an unusable result needs no traceback, since its message says all."""
+    """An exception as the log keeps it, bounded in size, also where it cannot be printed.
+
+    An unusable result needs no traceback, since its message says all.
+    """
     if isinstance(error, UnusableResult):
-        return Failure("nan" if isinstance(error, NotANumber) else "return", str(error))
-    kind = type(error).__name__
-    return Failure(kind, str(error), "".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        return Failure("nan" if isinstance(error, NotANumber) else "return", clipped(str(error), MESSAGE))
+    return Failure(
+        clipped(type(error).__name__, MESSAGE),
+        clipped(_printed(lambda: str(error), type(error).__name__), MESSAGE),
+        clipped(_printed(lambda: "".join(traceback.format_exception(error)), type(error).__name__), TRACEBACK),
+    )
+
+
+def _printed(text: Callable[[], str], name: str) -> str:
+    """The text of an exception, or what happened when it was asked for."""
+    try:
+        return text()
+    except (KeyboardInterrupt, Interruption):
+        raise
+    except BaseException as error:
+        return f"<this {name} cannot be printed: that raises {type(error).__name__}>"
+
+
+def clipped(text: str, limit: int) -> str:
+    """Text that any storage takes, of about `limit` characters at most: its beginning and its end.
+
+    >>> clipped("0123456789" * 10, 20)
+    '0123456789 … 80 characters … 0123456789'
+    """
+    if len(text) > limit:
+        half = limit // 2
+        text = f"{text[:half]} … {len(text) - 2 * half} characters … {text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")  # half a surrogate pair cannot be stored
+
+
+def release(error: BaseException | None) -> None:
+    """Let go of what the objective held when it raised: its model must not stay in memory through a frame's locals.
+
+    The traceback stays readable, and so do those of the exceptions that this one came from.
+    """
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
 
 
 def failed(task: Task, failure: Failure, error: BaseException | None = None) -> Outcome:
@@ -398,8 +490,7 @@ def reached(
 def _call(objective: Callable[..., Any], trial: Trial) -> Any:
     """Call with keywords, or the trial first where nothing is declared or the one needed argument is no parameter."""
     names, takes_all, alone, has_place = _signature(objective)
-    params = trial._values
-    params = {**params, **trial.budget}
+    params = {**trial.params, **trial.budget}
     arguments = dict(params) if takes_all else {name: params[name] for name in names if name in params}
     if "trial" in names:
         arguments["trial"] = trial

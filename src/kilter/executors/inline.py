@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from kilter.core.actions import Verdict
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Task
 from kilter.core.space import Space
-from kilter.executors.context import failed, perform
+from kilter.executors.context import Interrupted, failed, perform, release
 
-
-class Interrupted(BaseException):
-    """Ends an objective in the middle; no Exception, so that `except Exception` in it does not swallow it."""
+STOPPED = Failure("stopped", "stopped on request")
 
 
 class Inline:
     """One slot; `wait` runs the trial. Reports reach `on_progress` while it runs, since nobody is waiting then.
 
     While a trial runs, `stop` can be called by `on_progress` or by the handler of a signal, both in the same thread.
-    The trial then ends where it stands if its objective is being executed, else at its question or report.
+    The trial then ends where it stands if its objective is being executed, else at its question or report. Once it
+    was broken off it has no result, whatever it makes of that: some libraries turn what is raised in the middle of them
+    into a KeyboardInterrupt or an error of theirs, or swallow it. `stop` may be repeated for those.
     """
 
     slots = 1
@@ -42,7 +43,9 @@ class Inline:
         """Whether the objective is being executed: neither what takes its reports nor what comes after it."""
         self._stopped = False
         self._told = False
-        """Whether the trial that runs was told to stop: what it then ends with is no result."""
+        """Whether the trial that runs was told to stop: it may save, and return a result; it ends with no failure."""
+        self._broken = False
+        """Whether something was raised in the middle of it."""
 
     def submit(self, task: Task) -> None:
         """Keep the task until `wait` runs it."""
@@ -51,48 +54,60 @@ class Inline:
     def wait(self, timeout: float | None) -> list[Message]:
         """Run the task that was submitted; the timeout cannot interrupt it, `stop` can."""
         task, self._task = self._task, None
-        if task is None:
-            held, self._held = self._held, []
-            return held
-        outcome = self._perform(task)
-        held, self._held = self._held, []
-        return [*held, outcome]
+        if task is not None:
+            self._held.append(self._perform(task))
+        return self._taken()
 
     def stop(self, number: int) -> None:
         """End a trial that waits, or the one that runs; see the class."""
         if self._task is not None and self._task.number == number:
             self._held.append(failed(self._task, Failure("stopped", "stopped before it began")))
             self._task = None
-        elif self._running == number and not self._stopped:
+        elif self._running == number:
             self._stopped = True
-            if self._in_objective:
-                raise Interrupted
+            if self._in_objective and not self._told:
+                self._break()
 
     def close(self) -> None:
         """Nothing to end."""
 
+    def _taken(self) -> list[Message]:
+        taken, self._held = self._held, []
+        return taken
+
     def _perform(self, task: Task) -> Outcome:
-        self._stopped = self._told = False
+        # An exception holds the frames that called the objective: none of them has it, or the outcome, in a variable.
+        self._stopped = self._told = self._broken = False
         self._running = task.number
         try:
             self._in_objective = True
-            outcome = perform(
-                self._objective, task, lambda reports: self._send(task, reports), lambda: self._ask(task), self._space
-            )
-            self._in_objective = False
-        except Interrupted:
-            outcome = failed(task, Failure("stopped", "stopped on request"))
+            send, ask = partial(self._send, task), partial(self._ask, task)
+            return self._settled(task, perform(self._objective, task, send, ask, self._space))
+        except (Interrupted, KeyboardInterrupt) as error:
+            if not self._broken:
+                raise  # of the user's own
+            release(error)
+            return failed(task, STOPPED)
         finally:
             self._in_objective = False
             self._running = None
-        if self._told and outcome.state not in (TrialState.COMPLETE, TrialState.PAUSED):
-            return replace(failed(task, Failure("stopped", "stopped on request")), reports=outcome.reports)
+
+    def _settled(self, task: Task, outcome: Outcome) -> Outcome:
+        """What the outcome counts as, now that the objective is over."""
+        self._in_objective = False
+        if self._broken or (self._told and outcome.state not in (TrialState.COMPLETE, TrialState.PAUSED)):
+            release(outcome.error)
+            return replace(failed(task, STOPPED), reports=outcome.reports)
         return outcome
+
+    def _break(self) -> NoReturn:
+        self._broken = True
+        raise Interrupted
 
     def _send(self, task: Task, reports: tuple[Report, ...]) -> None:
         self._tell(Progress(task.number, task.attempt, reports))
         if self._stopped and (self._told or not task.judged):
-            raise Interrupted
+            self._break()
         self._told = self._stopped  # it may be about to ask, and then to save what it has
 
     def _ask(self, task: Task) -> Verdict:

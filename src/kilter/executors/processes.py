@@ -38,6 +38,7 @@ from kilter.core.events import Failure
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
 from kilter.executors.context import failed
+from kilter.executors.inline import STOPPED
 from kilter.executors.threads import UNLIMITED
 
 TICK = 0.2
@@ -109,7 +110,7 @@ class Processes:
         """Kill the worker of a running trial with all its children. A trial that is not running is left alone."""
         worker = self._by_trial.get(number)
         if worker is not None:
-            self._kill(worker, Failure("stopped", "stopped on request"))
+            self._kill(worker, STOPPED)
 
     def close(self) -> None:
         """Let idle workers go, kill the others, and leave neither a process nor a file."""

@@ -15,11 +15,11 @@ from typing import Any
 
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
-from kilter.core.events import Failure, Report, TrialState
+from kilter.core.events import Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
-from kilter.executors.context import failed, failure_of, perform
-from kilter.executors.inline import Interrupted
+from kilter.executors.context import Interrupted, failed, failure_of, perform
+from kilter.executors.inline import STOPPED
 
 UNLIMITED = Resources()
 """What a trial may use where nobody said."""
@@ -145,14 +145,17 @@ class _Run:
         self._replies.put(Verdict.STOP)
 
     def perform(self, objective: Callable[..., Any], space: Space | None) -> Outcome:
-        task = self._task
         try:
-            outcome = perform(objective, task, self._reporting.send, self._reporting.judged, space)
-        except BaseException as error:
-            outcome = failed(task, failure_of(error), error)
+            return self._settled(
+                perform(objective, self._task, self._reporting.send, self._reporting.judged, space)
+            )  # in no variable: see Inline
+        except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the main thread alone
+            return self._settled(failed(self._task, failure_of(error), error))
+
+    def _settled(self, outcome: Outcome) -> Outcome:
         outcome = self._reporting.complete(outcome)
         if self._told and outcome.state not in (TrialState.COMPLETE, TrialState.PAUSED):
-            return replace(failed(task, Failure("stopped", "stopped on request")), reports=outcome.reports)
+            return replace(failed(self._task, STOPPED), reports=outcome.reports)
         return outcome
 
     def _ship(self, reports: tuple[Report, ...]) -> None:

@@ -21,7 +21,7 @@ from kilter.core.actions import Verdict
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.space import Space
-from kilter.executors.context import failed, failure_of, perform
+from kilter.executors.context import failed, failure_of, perform, release
 from kilter.executors.threads import Reporting
 
 WATCH = 1.0
@@ -56,10 +56,9 @@ def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Spac
     reporting = Reporting(task.judged, line.ship, line.ask)
     try:
         outcome = perform(objective, task, reporting.send, reporting.judged, space)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        outcome = failed(task, failure_of(error))
+    except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the parent alone
+        outcome = failed(task, failure_of(error), error)
+    release(outcome.error)
     return replace(reporting.complete(outcome), error=None)
 
 

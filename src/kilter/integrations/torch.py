@@ -43,8 +43,7 @@ from kilter.api import Study
 from kilter.core.errors import InvalidInput, needed
 from kilter.core.parameter import Parameter
 from kilter.executors.checkpoint import FILE
-from kilter.executors.context import Trial
-from kilter.runtime.signals import Terminated
+from kilter.executors.context import Interruption, Trial
 
 with needed("torch", "kilter.integrations.torch"):
     import torch
@@ -208,6 +207,36 @@ _taken: WeakSet[Any] = WeakSet()
 """Attempts of which somebody keeps the state."""
 
 
+BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""As what the elements of a dtype are written that NumPy lacks, by their size in bytes."""
+
+
+def array_of(tensor: torch.Tensor, place: str) -> tuple[str, np.ndarray]:
+    """The name of a tensor's dtype and its elements, for a checkpoint that `trial.save` writes.
+
+    Of a dtype that NumPy lacks, such as bfloat16, the array has the bits. Raises InvalidInput for what has no elements
+    in rows and columns: sparse, quantized and meta tensors.
+    """
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+        kind = "quantized" if tensor.is_quantized else "meta" if tensor.is_meta else str(tensor.layout)
+        raise InvalidInput(f"{place} is a tensor that is not dense ({kind}): save tensor.to_dense(), or its parts")
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
+    name = str(plain.dtype).removeprefix("torch.")
+    try:
+        return name, plain.numpy()
+    except TypeError:
+        return name, plain.flatten().view(BITS[plain.element_size()]).reshape(plain.shape).numpy()
+
+
+def tensor_of(name: str, array: np.ndarray) -> torch.Tensor:
+    """The tensor that `array_of` took apart; raises ValueError for what is none of its names."""
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"{name!r} is no dtype of PyTorch's")
+    made = torch.from_numpy(array)
+    return made if made.dtype == dtype else made.flatten().view(dtype).reshape(array.shape)
+
+
 def take(trial: Any, taker: str) -> None:
     """Raises InvalidInput where the state of this attempt is kept already: there is one place for it."""
     if trial in _taken:
@@ -243,14 +272,14 @@ def set_random_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state(device_state, device)
 
 
-class RankLost(BaseException):
+class RankLost(Interruption):
     """A rank of torch.distributed is gone, or does not answer in time.
 
-    It is no Exception, as it says nothing about the trial: like one whose worker was killed, that waits to go on.
+    It says nothing about the trial: like one whose worker was killed, that waits to go on, twice.
     """
 
 
-LEAVING = (KeyboardInterrupt, Terminated, RankLost)
+LEAVING = (KeyboardInterrupt, Interruption)
 """What ends a rank at once, in the middle of anything: it talks to nobody, the others notice that it is gone."""
 
 

@@ -22,7 +22,7 @@ asymptotic series is exact to ten."""
 DOUBT = 1e-3
 """Variance added to a belief, whose values have variance 1, for each unit by which it lies beyond a bound. Far beyond,
 the logarithm of a probability then falls with that distance. Else it would fall with its square over a variance of
-which, where there is no noise, only rounding errors are left, and these would order what is surely infeasible."""
+which, where there is no noise, rounding errors are all that is left: these would order what is surely infeasible."""
 
 
 def log_h(z: np.ndarray) -> np.ndarray:

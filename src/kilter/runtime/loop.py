@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from kilter.core.actions import Wait
 from kilter.core.errors import StudyAborted
+from kilter.core.events import INTERRUPTED, LOST, TrialState
 from kilter.core.history import Trial
 from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
 from kilter.engine.limits import Limits
+from kilter.executors.context import Interruption, release
 from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
-from kilter.runtime.signals import STOPPED, Alarm, Interrupts, Terminated
+from kilter.runtime.signals import STOPPED, Alarm, Interrupts
 
 TICK = 0.25
 """Seconds between looks at the clock, at signals and at the display while trials run."""
@@ -39,7 +41,7 @@ class Run:
     executor: Executor
     limits: Limits
     calls: int | None = None
-    catch: tuple[type[BaseException], ...] = (Exception,)
+    catch: tuple[type[BaseException], ...] = (BaseException,)
     on_end: Callable[[Trial], None] | None = None
     on_tick: Callable[[], None] | None = None
     wants_stop: Callable[[], bool] = lambda: False
@@ -67,17 +69,22 @@ class Run:
         with Interrupts(self._inline is not None) as self._interrupts:
             try:
                 self._turn()
-            except (KeyboardInterrupt, Terminated):
-                self._abandon()
+            except (KeyboardInterrupt, Interruption) as error:
+                # What neither the user nor a signal asked for came out of the objective. That counts like a worker
+                # that vanished, or a trial that always does so would wait for ever.
+                is_own = self._inline is not None and not self._interrupts.stopping
+                self._abandon(LOST if is_own else INTERRUPTED, type(error).__name__)
                 self._finish()
                 raise
-            except BaseException:
-                self._abandon()
+            except BaseException as error:
+                self._abandon(INTERRUPTED, type(error).__name__)
                 self.executor.close()
                 raise
             self._finish()
         if self._error is not None:
-            raise self._error
+            raised = [self._error]
+            self._error = None
+            raise raised.pop()  # and keep nothing of it: this frame would hold what the objective held
         if self.reason is None:
             self.reason = "done"
         self._check_hopeless()
@@ -183,15 +190,27 @@ class Run:
 
     def _end(self, outcome: Outcome) -> None:
         self._running.discard(outcome.number)
-        if outcome.failure is not None and outcome.failure.kind == "stopped" and self._stops:
+        if outcome.failure is not None and self._stops and self._is_owed_to_stop(outcome.failure.kind):
+            release(outcome.error)
             self._put_back(outcome)
             return
+        is_caught = outcome.error is None or isinstance(outcome.error, self.catch)
+        if is_caught:
+            release(outcome.error)
         self.session.end(outcome)
-        if self.on_end is not None:
-            self.on_end(self.session.engine.history[outcome.number])
-        if outcome.error is not None and not isinstance(outcome.error, self.catch):
-            self._error = outcome.error
+        trial = self.session.engine.history[outcome.number]
+        if self.on_end is not None and trial.state is not TrialState.WAITING:
+            self.on_end(trial)
+        if not is_caught:
+            self._error = self._error or outcome.error
             self.reason = "the objective raised an exception that is not to be caught"
+
+    def _is_owed_to_stop(self, kind: str) -> bool:
+        """Whether a failure of this kind says only that the trial was stopped.
+
+        What the user broke into in this thread may say it in any words: libraries turn a KeyboardInterrupt into others.
+        """
+        return kind == "stopped" or (self._inline is not None and self._interrupts.stopping)
 
     def _put_back(self, outcome: Outcome) -> None:
         """Have a trial that was stopped wait to go on, with what it reported."""
@@ -219,17 +238,17 @@ class Run:
         for number in list(self._running):
             self.executor.stop(number)
 
-    def _abandon(self) -> None:
+    def _abandon(self, kind: str, by: str) -> None:
         """Put back what still ran when the run was broken off."""
         for number in list(self._running):
             self.executor.stop(number)
-            self.session.interrupt(number, "the run was broken off")
+            self.session.interrupt(number, f"the run was broken off by {by}", kind)
         self._running.clear()
 
     def _finish(self) -> None:
         self.executor.close()
-        if self._interrupts.terminated:
-            raise Terminated
+        if self._interrupts.terminated is not None:
+            raise self._interrupts.terminated
         if self._interrupts.stopping:
             raise KeyboardInterrupt
 

@@ -297,10 +297,10 @@ class Session:
         log.warning("trial %d: this worker was given up; its result is kept as a late one, not counted", outcome.number)
         return False
 
-    def interrupt(self, number: int, reason: str) -> None:
-        """Break off a trial of ours and put it back in the queue."""
+    def interrupt(self, number: int, reason: str, kind: str = INTERRUPTED) -> None:
+        """Break off a trial of ours and put it back in the queue; as LOST, only so often."""
         trial = self.engine.history[number]
-        failure = Failure(INTERRUPTED, reason)
+        failure = Failure(kind, reason)
         self.write(Ended(number, trial.attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
 
     def _retain(self) -> None:

@@ -1,10 +1,11 @@
-"""Ctrl-C once: finish what runs. Twice, or SIGTERM: stop it at once. The state is saved either way.
+"""Ctrl-C once: finish what runs. Twice, SIGTERM, or a terminal that closes: stop it at once. All is saved either way.
 
 And an alarm, which breaks into an objective that runs in this thread when its time is up.
 """
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -13,18 +14,26 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from kilter.executors.context import Interruption
+
 STOPPED = "stopped by the user"
 """The reason that a run ends for after Ctrl-C."""
 
 SOON = 0.01
 """Seconds that a timer is set to at least: where it goes off a little before its time, it is set again."""
 
+LONG = 86_400.0
+"""Seconds that it is set to at most: more than a timer can hold are asked for in parts."""
 
-class Terminated(SystemExit):
-    """SIGTERM arrived: the process ends with the status that shells expect of that, once the state is saved."""
+AGAIN = 5.0
+"""Seconds between two rings of an alarm: some code swallows what the first raised, other code needs time to save."""
 
-    def __init__(self) -> None:
-        super().__init__(128 + signal.SIGTERM)
+
+class Terminated(Interruption, SystemExit):
+    """SIGTERM or SIGHUP arrived: the process ends with the status that shells expect of that, once all is saved."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(128 + number)
 
 
 class Interrupts:
@@ -33,14 +42,18 @@ class Interrupts:
     def __init__(self, interruptible: bool) -> None:
         self.draining = False
         self.stopping = False
-        self.terminated = False
+        self.terminated: Terminated | None = None
+        """What to raise in the end, where a signal said so."""
         self._interruptible = interruptible
         """Whether to break into the running objective: where it runs in this thread nobody else can stop it."""
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number, handler in ((signal.SIGINT, self._on_interrupt), (signal.SIGTERM, self._on_terminate)):
+            handlers = {signal.SIGINT: self._on_interrupt, signal.SIGTERM: self._on_terminate}
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+                handlers[signal.SIGHUP] = self._on_terminate
+            for number, handler in handlers.items():
                 self._previous[number] = signal.signal(number, handler)
         return self
 
@@ -58,22 +71,25 @@ class Interrupts:
         print("\nfinishing the running trials; Ctrl-C again stops them", file=sys.stderr)
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
-        self.draining = self.stopping = self.terminated = True
+        self.draining = self.stopping = True
+        self.terminated = Terminated(number)
         if self._interruptible:
-            raise Terminated
+            raise self.terminated
 
 
 class Alarm:
-    """Calls `ring` once in this thread, while the `with` block runs, as soon as `left()` seconds are none.
+    """Calls `ring` in this thread, while the `with` block runs, as soon as `left()` seconds are none, and again later.
 
-    What `ring` raises comes out of whatever is being executed. `left` is asked again whenever the timer goes off, since
-    a study's clock need not be the machine's. A timer and a handler of the user's go on: the handler is called when its
-    time comes, and is back afterwards. Does nothing outside the main thread, and where there are no interval timers.
+    What `ring` raises comes out of whatever is being executed, or is swallowed by that. `left` is asked again whenever
+    the timer goes off, since a study's clock need not be the machine's. A timer and a handler of the user's go on: the
+    handler is called when its time comes, and is back afterwards. Does nothing outside the main thread, and where there
+    are no interval timers.
     """
 
     def __init__(self, left: Callable[[], float], ring: Callable[[], None]) -> None:
         self._left, self._ring = left, ring
-        self._has_rung = False
+        self._again = -math.inf
+        """When it may ring next, by time.monotonic."""
         self._is_set = False
         self._previous: Any = None
         self._previous_due: float | None = None
@@ -101,15 +117,16 @@ class Alarm:
             signal.setitimer(signal.ITIMER_REAL, left, self._previous_interval)
 
     def _wind(self) -> None:
-        """Set the timer to our time or the user's, whichever is first; to none where both are over."""
-        times = [] if self._has_rung else [self._left()]
-        times += [] if self._previous_due is None else [self._previous_due - time.monotonic()]
-        signal.setitimer(signal.ITIMER_REAL, max(min(times), SOON) if times else 0)
+        """Set the timer to our time or the user's, whichever is first."""
+        now = time.monotonic()
+        ours = self._again - now if self._again > now else self._left()
+        theirs = math.inf if self._previous_due is None else self._previous_due - now
+        signal.setitimer(signal.ITIMER_REAL, min(max(min(ours, theirs), SOON), LONG))
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
-        rings = not self._has_rung and self._left() <= 0
-        self._has_rung = self._has_rung or rings
         now = time.monotonic()
+        rings = self._left() <= 0 and now >= self._again
+        self._again = now + AGAIN if rings else self._again
         is_theirs = self._previous_due is not None and now >= self._previous_due
         if is_theirs:
             self._previous_due = now + self._previous_interval if self._previous_interval else None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -124,6 +125,62 @@ class ExecutorSuite:
             assert self.until_end(executor)[1].state is TrialState.FAIL
             executor.submit(task(1))
             assert self.until_end(executor)[1].state is TrialState.COMPLETE
+
+    def test_whatever_is_raised_is_the_failure_of_the_trial(self) -> None:
+        def fail(trial: Any) -> float:
+            class Panic(BaseException):
+                """As foreign code raises it."""
+
+            class Leaving(SystemExit):
+                """A SystemExit of the user's own."""
+
+            class Unprintable(Exception):
+                def __str__(self) -> str:
+                    raise Panic
+
+            raised = [Panic("p"), Leaving(3), SystemExit(), GeneratorExit(), Unprintable(), ValueError("x" * 10**6)]
+            if trial.number < len(raised):
+                raise raised[trial.number]
+            return 1.0
+
+        with self.running(fail) as executor:
+            for number, kind in enumerate(
+                ["Panic", "Leaving", "SystemExit", "GeneratorExit", "Unprintable", "ValueError"]
+            ):
+                executor.submit(task(number))
+                outcome = self.until_end(executor)[1]
+                assert outcome.state is TrialState.FAIL
+                assert outcome.failure is not None
+                assert outcome.failure.kind == kind
+                assert "in fail" in outcome.failure.traceback
+                assert len(outcome.failure.message + outcome.failure.traceback) < 50_000
+            executor.submit(task(number + 1))
+            assert self.until_end(executor)[1].state is TrialState.COMPLETE
+
+    def test_a_forked_process_ends_with_its_code_and_is_no_second_worker(self) -> None:
+        def fork(trial: Any) -> float:
+            child = os.fork()
+            if not child:
+                trial.report(9.0, 0)  # has nobody to go to
+                if trial.number == 1:
+                    raise ValueError("of the child")
+                if trial.number == 2:
+                    sys.exit(5)
+                return 7.0
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            trial.report(1.0, 0)
+            return float(code)
+
+        if not hasattr(os, "fork"):
+            return
+        with self.running(fork) as executor:
+            for number, code in enumerate([0, 1, 5]):
+                executor.submit(task(number))
+                progress, outcome = self.until_end(executor)
+                assert outcome.metrics == {"loss": code}
+                reports = [*(r for p in progress for r in p.reports), *outcome.reports]
+                assert reports == [Report(0, {"loss": 1.0})]
+            assert executor.wait(0) == []
 
     def test_reports_come_in_order_and_once(self) -> None:
         def report(trial: Any) -> float:
