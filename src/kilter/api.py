@@ -9,15 +9,19 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Union
 
 from kilter import plugins
+from kilter.core import codec
 from kilter.core.actions import Wait
+from kilter.core.border import as_real, as_step
 from kilter.core.definition import Definition
 from kilter.core.errors import (
     InvalidInput,
+    KilterError,
+    LogDamaged,
     NotANumber,
     NotReady,
     StudyChanged,
@@ -25,7 +29,7 @@ from kilter.core.errors import (
     StudyNotFound,
     TrialNotFound,
 )
-from kilter.core.events import Created, Ended, Failure, Report, SpaceExtended, Started, TrialState
+from kilter.core.events import Created, Ended, Failure, Noted, Report, SpaceExtended, TrialState
 from kilter.core.history import Trial as Record
 from kilter.core.interfaces import (
     Executor,
@@ -51,7 +55,7 @@ from kilter.runtime import identity
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
 from kilter.runtime.progress import Silent, display
-from kilter.runtime.session import KEPT, Session, check_objects
+from kilter.runtime.session import KEPT, Session, check_objects, created, named
 from kilter.storage.urls import open_storage
 from kilter.trial import FrozenTrial, NewTrial
 
@@ -270,11 +274,9 @@ class Study:
             )
         if not isinstance(self.sampler, Explaining):
             raise InvalidInput(f"{self.sampler!r} does not explain its choices: sampler='auto' and 'gp' do")
-        entries = session.storage.read(session.study, 0, record.seen)
-        created = entries[0].event
-        assert isinstance(created, Created)  # it is the first of every log
-        engine = _fresh(created, self.sampler, session.engine.scheduler)
-        engine.handle(entries)
+        engine = _fresh(created(session.storage, session.study), self.sampler, session.engine.scheduler)
+        with named(session.storage, session.study):
+            engine.handle(session.storage.read(session.study, 0, record.seen))
         return self.sampler.explain(engine.sampler_state, engine.history, number, record.params)
 
     @property
@@ -461,22 +463,26 @@ class Study:
         if not trial.state.is_finished():
             raise InvalidInput(f"a trial in state {trial.state.name} cannot be added: it has to be finished")
         session, now = self._session, self._session.clock()
-        metrics = self.problem.metrics(values) if trial.state is TrialState.COMPLETE else dict(values or {})
+        metrics = self._metrics(values, trial.state)
         missing = {n: p for n, p in trial.distributions.items() if n not in self.space or not self.space[n].covers(p)}
         config = self.space.extended(missing).plain(trial.params, partial=True)
+        reports = tuple(Report(as_step(step), self._metrics(named)) for step, named in history_reports.items())
+        failure = Failure("told", "added as failed") if trial.state is TrialState.FAIL else None
+        ended = Ended(0, 1, trial.state, metrics, now, reports, failure=failure)
+        for event in (ended, Noted(0, trial.user_attrs, now)):  # before anything of the trial is written
+            codec.encode(event)
         if missing:
             session.write(SpaceExtended({name: p.to_json() for name, p in missing.items()}, now))
-        reports = tuple(Report(int(step), dict(named)) for step, named in history_reports.items())
-        failure = Failure("told", "added as failed") if trial.state is TrialState.FAIL else None
-        while True:
-            session.sync()
-            number = len(self._history)
-            start = Started(number, 1, config, session.worker.id, session.engine.position, now)
-            if start not in session.write(start):
-                break
-        session.write(Ended(number, 1, trial.state, metrics, now, reports, failure=failure))
+        number = session.add(config, now)
+        session.write(replace(ended, number=number))
         if trial.user_attrs:
             session.note(number, trial.user_attrs)
+
+    def _metrics(self, values: Any, state: TrialState = TrialState.PRUNED) -> dict[str, float]:
+        """Metrics that were measured elsewhere; only a complete trial needs all that the study wants."""
+        if state is not TrialState.COMPLETE and (values is None or isinstance(values, Mapping)):
+            return {str(name): as_real(value) for name, value in (values or {}).items()}
+        return self.problem.metrics(values)
 
     def add_trials(self, trials: Iterable[FrozenTrial | NewTrial]) -> None:
         """Add several trials that were run elsewhere."""
@@ -517,10 +523,9 @@ class Study:
         from kilter.runtime.observers import Observed, finish
 
         session = self._session
-        (created,) = session.storage.read(session.study, 0, 1)
         watching = [Observed(self.study_name, observer) for observer in observers]
         for observer in watching:
-            observer(created.event)
+            observer(created(session.storage, session.study))
         session.observers += watching
         try:
             yield
@@ -789,10 +794,10 @@ def load_study(
     if study_name not in rows:
         raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
     study = rows[study_name]
-    created = store.read(study, 0, 1)[0].event
-    assert isinstance(created, Created)
-    engine = _replayed(store, study, created, sampler, scheduler)
-    session = Session(store, study, engine, clock, _has_space(created), lease, keep_checkpoints)
+    first = created(store, study)
+    with named(store, study):
+        engine = _replayed(store, study, first, sampler, scheduler)
+    session = Session(store, study, engine, clock, _has_space(first), lease, keep_checkpoints)
     session.sync()
     if space is not None:
         _grow(session, study_name, as_space(space))
@@ -818,12 +823,17 @@ def _fresh(created: Created, sampler: Any, scheduler: Any) -> Engine:
     def chosen(kind: str, given: Any, kept: Mapping[str, Any]) -> Any:
         return plugins.from_spec(kind, kept) if given is None else plugins.find(kind, given)
 
-    return Engine(
-        Problem.from_json(created.problem),
-        chosen("sampler", sampler, created.sampler),
-        chosen("scheduler", scheduler, created.scheduler),
-        created.seed,
-    )
+    try:
+        return Engine(
+            Problem.from_json(created.problem),
+            chosen("sampler", sampler, created.sampler),
+            chosen("scheduler", scheduler, created.scheduler),
+            created.seed,
+        )
+    except KilterError:
+        raise
+    except Exception as error:  # data of any shape, where the file is damaged
+        raise LogDamaged.at(1, "created", None, f"it is not what kilter writes: {error!r}") from error
 
 
 @dataclass(frozen=True)

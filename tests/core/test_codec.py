@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilter.core.codec import decode, dumps_state, encode, loads_state
+from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     Created,
@@ -25,7 +26,9 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
+from kilter.core.parameter import Choice, Float, Int
 
+PARAMETERS = [Float(0, 1).to_json(), Int(1, 9, log=True).to_json(), Choice(["a", None, 1.5]).to_json()]
 words = st.text(st.characters(), max_size=8) | st.sampled_from(["inf", "nan", "$float", "$dict", "$", 'x"$', "metrics"])
 numbers = st.floats(allow_nan=False) | st.integers(-(2**63), 2**63)
 plains = st.none() | st.booleans() | numbers | words
@@ -51,7 +54,7 @@ reports = columns() | st.lists(st.builds(Report, steps, metrics, folds), max_siz
 failures = st.none() | st.builds(Failure, words, words, words)
 events = st.one_of(
     st.builds(Created, attrs, attrs, attrs, st.integers(), times),
-    st.builds(SpaceExtended, attrs, times),
+    st.builds(SpaceExtended, st.dictionaries(words, st.sampled_from(PARAMETERS), max_size=3), times),
     st.builds(Enqueued, trials, configs, times, st.none() | words, attrs),
     st.builds(
         Started, trials, attempts, configs, words, trials, times, st.booleans(), st.none() | trials, st.none() | metrics
@@ -71,7 +74,7 @@ events = st.one_of(
     ),
     st.builds(Dropped, trials, attempts, words, times),
     st.builds(Noted, st.none() | trials, attrs, times),
-    st.builds(Defined, attrs, times, st.booleans()),
+    st.builds(Defined, st.builds(Definition, words, words).map(Definition.to_json), times, st.booleans()),
 )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kilter.core.codec import dumps_state
-from kilter.core.errors import IncapableSampler
+from kilter.core.errors import IncapableSampler, LogDamaged
 from kilter.core.events import (
     INTERRUPTED,
     LOST,
@@ -83,8 +83,15 @@ class AnyOrder(RuleBasedStateMachine):
         self.kept = {}  # finished trials as they were when they ended
 
     def write(self, event, changes):
+        entry = Entry(len(self.entries) + 1, event)
+        known = len(self.engine.history)
+        if event.number is not None and not 0 <= event.number < known + event.creates:
+            with pytest.raises(LogDamaged, match=f"position {entry.position} .trial {event.number},"):
+                fed([*self.entries, entry])
+            assert not changes
+            return
         before = picture(self.engine)
-        self.entries.append(Entry(len(self.entries) + 1, event))
+        self.entries.append(entry)
         self.engine.handle(self.entries[-1:])
         if not changes:
             self.engine.position -= 1
@@ -113,7 +120,7 @@ class AnyOrder(RuleBasedStateMachine):
     def start(self, number, attempt, usual, fresh, x):
         trial = self.model(number)
         attempt = (trial[1] if trial else 0) + 1 if usual else attempt
-        creates = number == len(self.trials) and attempt == 1
+        creates = number == len(self.trials) and attempt == 1 and fresh
         legal = creates or (trial is not None and trial[0] is TrialState.WAITING and attempt == trial[1] + 1)
         if creates:
             self.trials.append([TrialState.RUNNING, 1])
@@ -244,8 +251,35 @@ def test_the_first_end_counts():
 
 
 def test_a_start_that_is_not_legal_makes_no_trial():
-    assert len(fed(log(started(0, 2))).history) == 0
-    assert len(fed(log(started(3))).history) == 0
+    assert len(fed(log(Started(0, 2, {}, "w1", 0, 1.0))).history) == 0
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([started(0), started(3)], r"position 2 \(trial 3, started\): the study has 1 trials by then"),
+        ([started(0), started(-5)], r"position 2 \(trial -5, started\): the study has 1 trials by then"),
+        ([started(0), ended(1)], r"position 2 \(trial 1, ended\): the study has 1 trials by then"),
+        ([Noted(0, {}, 1.0)], r"position 1 \(trial 0, noted\): the study has 0 trials by then"),
+    ],
+)
+def test_a_gap_in_the_numbers_is_said(events, said):
+    with pytest.raises(LogDamaged, match=said):
+        fed(log(*events))
+
+
+def test_a_gap_in_the_positions_is_said():
+    first, _, third = log(started(0), ended(0), started(1))
+    with pytest.raises(LogDamaged, match=r"position 3 \(trial 1, started\): it follows position 1"):
+        fed([first, third])
+
+
+def test_an_engine_that_could_not_read_on_reads_no_more():
+    engine = fresh()
+    for _ in range(2):
+        with pytest.raises(LogDamaged, match="position 2"):
+            engine.handle(log(started(0), Reported(0, 1, (Report(2**70, {"value": 1.0}),), 1.0))[engine.position :])
+        assert engine.position == 1
 
 
 def test_created_changes_nothing():

@@ -23,6 +23,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -31,6 +32,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kilter.core import border
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     Created,
@@ -47,6 +49,9 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
+from kilter.core.text import one_line, shortened
+
+log = logging.getLogger("kilter")
 
 State = TypeVar("State")
 
@@ -62,40 +67,54 @@ STATES = {
 
 
 def encode(event: Event) -> tuple[str, str]:
-    """The kind of an event and its body, strict JSON.
+    """The kind of an event and its body, strict JSON; raises InvalidInput for what could not be read or folded again.
 
     >>> encode(Started(7, 0, {"lr": 0.1}, "w1", 12, time=0.0))
     ('started', '{"params":{"lr":0.1},"worker":"w1","seen":12}')
     """
+    border.check(event)
     kind, body = _ROWS[type(event)](event)
+    text = _text(kind, body)
+    border.check_size(kind, text)
+    return kind, text
+
+
+def _text(kind: str, body: dict[str, Any]) -> str:
     try:
         text = _write(body)
-        if '"$' not in text:
-            return kind, text
-        return kind, _write(_marked_body(body))
-    except ValueError:  # a number that is not finite, or a list that holds itself
-        return kind, _write_marked(kind, body)
+        return text if '"$' not in text else _write(_marked_body(body))
+    except ValueError:  # a number that is not finite
+        return _write_marked(kind, body)
     except TypeError:
         _blame(kind, body)
         raise
 
 
 def decode(kind: str, number: int | None, attempt: int, time: float, body: str) -> Event:
-    """The event that `encode` made into this kind and body.
+    """The event that `encode` made into this kind and body; raises StorageError where it is none.
+
+    Reports at a step that no report can have, which early versions let in, are left out with a warning.
 
     >>> decode("started", 7, 0, 0.0, '{"params":{"lr":0.1},"worker":"w1","seen":12}')
     Started(number=7, attempt=0, params={'lr': 0.1}, worker='w1', seen=12, ...)
     """
     try:
+        if type(attempt) is not int or not isinstance(time, (int, float)) or not isinstance(number, (int, type(None))):
+            raise TypeError("number, attempt or time is none")
         data, _ = _scan(body, 0)
         if '"$' in body or 'inf"' in body or 'nan"' in body:
             data = _unmarked_body(data)
         return _EVENTS[kind](number, attempt, time, data)
-    except (StopIteration, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StorageError(
-            f"an event of kind {kind!r} of trial {number!r} cannot be read: {body[:80]!r}. "
-            "The file is damaged or was changed by another program: restore it from a copy"
-        ) from error
+    except (StopIteration, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise StorageError(f"it cannot be read: {_fault(kind, error)}: {one_line(body, 80)}") from error
+
+
+def _fault(kind: object, error: Exception) -> str:
+    if kind not in _EVENTS:
+        return f"there is no kind of event {shortened(repr(kind), 40)}"
+    if isinstance(error, RecursionError):
+        return "its body is nested more deeply than the stack of this program has room for"
+    return "its body is not what kilter writes"
 
 
 # To rows: what each kind of event puts in its body.
@@ -270,12 +289,19 @@ def _reports(data: dict[str, Any]) -> tuple[Report, ...]:
         rows = [{} for _ in steps]
     if len(rows) != len(steps):
         raise ValueError(f"{len(steps)} steps, {len(rows)} reports")
-    folds = data.get("folds")
-    if folds is None:
-        return tuple(map(_make_report, zip(steps, rows, repeat(None))))
-    if len(folds) != len(steps):
-        raise ValueError(f"{len(steps)} steps, {len(folds)} folds")
-    return tuple(map(_make_report, zip(steps, rows, folds)))
+    folds = data.get("folds") or repeat(None, len(steps))
+    reports = tuple(map(_make_report, zip(steps, rows, folds)))
+    if len(reports) != len(steps):
+        raise ValueError(f"{len(steps)} steps, {len(reports)} folds")
+    if reports and not (min(steps) >= 0 and max(steps) < border.STEPS):
+        return _with_sound_steps(reports)
+    return reports
+
+
+def _with_sound_steps(reports: tuple[Report, ...]) -> tuple[Report, ...]:
+    sound = tuple(report for report in reports if border.is_step(report.step))
+    log.warning("%d reports at a step that no report can have are left out", len(reports) - len(sound))
+    return sound
 
 
 _make_report: Callable[[Any], Report] = partial(tuple.__new__, Report)  # Report._make without its Python frame
@@ -319,7 +345,7 @@ _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # loads() wi
 def _write_marked(kind: str, body: dict[str, Any]) -> str:
     try:
         return _write(_marked_body(body))
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         _blame(kind, body)
         raise
 
@@ -330,13 +356,9 @@ def _blame(kind: str, body: dict[str, Any]) -> None:
         for name, value in content.items() if isinstance(content, dict) else [("", content)]:
             try:
                 _write(_marked(value, _plainly))
-            except (TypeError, ValueError, RecursionError) as error:
+            except (TypeError, ValueError) as error:
                 what = f"the attribute {name!r}" if part == "attrs" else f"{part} {name!r} of an event {kind!r}"
-                reason = "it holds itself or is nested too deeply" if isinstance(error, RecursionError) else str(error)
-                raise InvalidInput(
-                    f"{what} cannot be stored: {reason}. Store numbers, text, lists and dicts of these; "
-                    "for anything else save a file and store its name"
-                ) from error
+                raise InvalidInput(f"{what} cannot be stored: {error}. {border.REMEDY}") from error
 
 
 # Marks, for what JSON cannot say.

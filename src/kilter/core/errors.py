@@ -16,6 +16,8 @@ KilterError
 ├── MissingLibrary (also ImportError)   an optional library is not installed, with the command that installs it
 ├── StudyAborted                     the first trials all failed in the same way
 └── StorageError                     the store cannot be read or written
+    ├── LogDamaged                   an event of a study's log cannot be taken in, with its place and the remedy
+    ├── StorageGone                  the file was moved, deleted or replaced while it was open
     ├── StorageTooNew                written by a later kilter
     └── StorageUnsafe                the folder cannot lock files as SQLite needs it
 
@@ -27,6 +29,7 @@ Each message says what is wrong, which value, where, and what to do about it.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -140,6 +143,28 @@ class StudyAborted(KilterError):
 
 class StorageError(KilterError):
     """The store cannot be read or written."""
+
+
+class LogDamaged(StorageError):
+    """An event of a study's log cannot be taken in, so nothing after it can; the message says where and what to do."""
+
+    @classmethod
+    def at(cls, position: int, kind: str, number: int | None, why: str) -> LogDamaged:
+        """The error for the event at this position, of a trial or, with the number None, of the study."""
+        of = "the study" if number is None else f"trial {number}"
+        return cls(f"the log cannot be read on at position {position} ({of}, {kind}): {one_line(why)}")
+
+    def of(self, study: str, url: str) -> LogDamaged:
+        """The same with the name of the study, and with what to do about it."""
+        message = str(self)
+        if not message.startswith("the log cannot"):  # it has them already
+            return self
+        remedy = f"`kilter check {shlex.quote(study)} --storage {shlex.quote(url)} --repair` saves all that is whole"
+        return LogDamaged(f"the log of {study!r}{message[len('the log') :]}. {remedy}")
+
+
+class StorageGone(StorageError):
+    """The file was moved, deleted or replaced while it was open: what is written now would be lost."""
 
 
 class StorageTooNew(StorageError):

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from kilter.core.border import as_real
 from kilter.core.errors import InvalidInput, NotANumber, UnusableResult
 from kilter.core.space import Space
+from kilter.core.text import shown
 
 DIRECTIONS = ("minimize", "maximize")
 
@@ -214,14 +216,14 @@ class Problem:
         elif isinstance(returned, (list, tuple)):
             if len(returned) != len(objectives):
                 raise UnusableResult(
-                    f"the objective returned {len(returned)} values, {_shown(returned)}; "
+                    f"the objective returned {len(returned)} values, {shown(returned)}; "
                     f"the study needs {len(objectives)}: "
                     "return one for each objective, or create the study with directions=[…]"
                 )
             metrics = {o.name: _number(value, f"the value of {o.name!r}") for o, value in zip(objectives, returned)}
         elif len(objectives) > 1:
             raise UnusableResult(
-                f"the objective returned {_shown(returned)}; "
+                f"the objective returned {shown(returned)}; "
                 f"the study has {len(objectives)} objectives: return one value each"
             )
         else:
@@ -271,14 +273,7 @@ class Problem:
 
 
 def _number(value: Any, what: str) -> float:
-    if isinstance(value, (str, bytes)) or value is None:
-        raise UnusableResult(f"{what} is {_shown(value)}: return a number")
     try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise UnusableResult(f"{what} is {_shown(value)}: return a number") from None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+        return as_real(value)
+    except ValueError:
+        raise UnusableResult(f"{what} is {shown(value)}: return a number") from None

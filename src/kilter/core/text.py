@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 WIDTH = 200
 """Characters of a message or a name that a line shows."""
 
@@ -35,3 +37,19 @@ def shortened(text: str, width: int = WIDTH) -> str:
     'learning…'
     """
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def shown(value: object, width: int = 80) -> str:
+    """The `repr` of any value, short: of long and deep ones the beginning.
+
+    >>> shown([[1.5] * 1000] * 1000, 30)
+    '[[1.5, 1.5, 1.5, 1.5, 1.5, 1.…'
+    """
+    try:
+        return shortened(_SHORT.repr(value), width)
+    except ValueError:  # an integer of more digits than Python writes
+        return f"a {type(value).__name__}"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200

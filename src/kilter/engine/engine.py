@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from kilter.core.actions import Judgement, Plan
-from kilter.core.errors import IncapableSampler, InvalidInput
+from kilter.core.errors import IncapableSampler, InvalidInput, LogDamaged
 from kilter.core.events import (
     LOST,
     RETRIES,
@@ -40,6 +40,10 @@ from kilter.engine.lifecycle import is_legal, state_after
 from kilter.engine.limits import Ledger
 
 
+class _Gap(Exception):
+    """Something between two events of the log is missing."""
+
+
 class Engine:
     """Problem, history and the states of sampler and scheduler, up to a position in the log."""
 
@@ -57,6 +61,8 @@ class Engine:
         self.defined: Defined | None = None
         """What the study is of, where a run has said so, and since when."""
         self._problem_json: dict[str, Any] | None = None
+        self.damage: str | None = None
+        """Where the log could not be read on, once that happened."""
 
     @property
     def problem(self) -> Problem:
@@ -73,12 +79,28 @@ class Engine:
     # -- folding --------------------------------------------------------------------------------------------------
 
     def handle(self, entries: Sequence[Entry]) -> None:
-        """Take in entries in the order of the log."""
+        """Take in entries in the order of the log, which has no gaps.
+
+        Raises LogDamaged where one cannot be taken in; the engine may be half changed then, and takes in no more.
+        """
+        if self.damage is not None:
+            raise LogDamaged(self.damage)
         for position, event in entries:
-            self._fold(event)
+            try:
+                if position != self.position + 1:
+                    raise _Gap(f"it follows position {self.position}: what stood between them is gone")
+                self._fold(event)
+            except Exception as error:  # plug-ins take part in the fold
+                why = str(error) if isinstance(error, _Gap) else f"{type(error).__name__}: {error}"
+                damaged = LogDamaged.at(position, type(event).__name__.lower(), event.number, why)
+                self.damage = str(damaged)
+                raise damaged from error
             self.position = position
 
     def _fold(self, event: Event) -> None:
+        number, n = event.number, len(self.history)
+        if number is not None and not 0 <= number < n and not (number == n and event.creates):
+            raise _Gap(f"the study has {n} trials by then, so the event that began trial {number} is gone or damaged")
         kind = type(event)
         if kind is Ended:
             self._ended(event)  # type: ignore[arg-type]
@@ -110,7 +132,7 @@ class Engine:
         return self.history[number] if isinstance(number, int) and 0 <= number < len(self.history) else None
 
     def _enqueued(self, event: Enqueued) -> None:
-        if event.number is None or event.number != len(self.history):  # taken, or after a gap
+        if event.number is None or event.number < len(self.history):  # taken
             return
         trial = Trial(event.number, TrialState.WAITING, dict(event.params), worker=event.worker, created=event.time)
         trial.enqueued = event.worker is None
@@ -160,6 +182,8 @@ class Engine:
             self.history.changed(trial.number)
 
     def _reported(self, trial: Trial, reports: tuple[Report, ...]) -> None:
+        if not reports:
+            return
         before = self.history.reports.furthest.get(trial.number, 0)
         self.history.reports.extend(trial.number, reports)
         self.ledger.steps += self.history.reports.furthest[trial.number] - before

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from kilter.core.actions import Verdict
+from kilter.core.border import BITS, as_step, is_step
 from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
@@ -429,10 +430,10 @@ class _Findings:
             return False
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         step = data.pop("step", None)
-        metrics = {name: float(v) for name, v in data.items() if isinstance(v, (int, float))}
+        metrics = {name: float(v) for name, v in data.items() if _is_metric(v)}
         if step is not None:
             self._report(step, metrics)
         elif any(name in metrics for name in self.wanted):  # other objects are the program's log
@@ -466,14 +467,19 @@ class _Findings:
             self._report(step, metrics)
 
     def _report(self, step: Any, metrics: dict[str, float]) -> None:
-        number = _bare_number(str(step))
-        if number is None or number < 0 or number != int(number) or not metrics:
+        number = step if type(step) is int else _bare_number(str(step))
+        if not is_step(number) or not metrics:  # a line of its log, then
             return
+        number = as_step(number)
         self.reported.update(metrics)
-        if int(number) not in self.steps:
-            self.steps.add(int(number))
+        if number not in self.steps:
+            self.steps.add(number)
             self.last = metrics
-            self.unsent.append(Report(int(number), metrics))
+            self.unsent.append(Report(number, metrics))
+
+
+def _is_metric(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and value.bit_length() <= BITS)
 
 
 def _bare_number(text: str) -> float | None:

@@ -18,7 +18,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NoReturn, Union
 
-from kilter.core import codec
+from kilter.core import border, codec
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, TrialPruned, UnusableResult
 from kilter.core.events import Failure, Noted, Report, TrialState
@@ -27,6 +27,7 @@ from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, c
 from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
+from kilter.core.text import shown
 from kilter.executors import checkpoint
 
 FLUSH_SECONDS = 1.0
@@ -245,9 +246,7 @@ class Trial:
         part = _part(fold, instance, seed)
         if step is None and part is not None:
             step = 0
-        if not _is_step(step):
-            raise InvalidInput(f"step={step!r} of a report: it must be a whole number from 0 on, below 2**63")
-        report = Report(int(step), self._named(value), part)  # type: ignore[arg-type]  # _is_step has looked
+        report = Report(border.as_step(step), self._named(value), part)
         if report.key in self._reported:
             of = "" if part is None else f" of {part!r}"
             warnings.warn(f"trial {self.number} reported step {step}{of} twice; the second is ignored", stacklevel=2)
@@ -323,10 +322,12 @@ class Trial:
             raise InvalidInput(f"report({value!r}): with several objectives, report a dict of named metrics")
         try:
             if isinstance(value, dict):
-                return {str(name): float(number) for name, number in value.items()}
-            return {self._problem.objectives[0].name: float(value)}
-        except (TypeError, ValueError):
-            raise InvalidInput(f"report({value!r}): the value must be a number or a dict of metrics") from None
+                return {str(name): border.as_real(number) for name, number in value.items()}
+            return {self._problem.objectives[0].name: border.as_real(value)}
+        except ValueError:
+            raise InvalidInput(
+                f"report({shown(value)}): the value must be a number or a dict of metrics"
+            ) from None
 
 
 def perform(
@@ -554,13 +555,6 @@ def _part(fold: Any, instance: Any, seed: Any) -> int | str | None:
             raise InvalidInput(f"{name}={part!r} of a report: it must be a whole number or text")
         return int(part)
     return None
-
-
-def _is_step(step: Any) -> bool:
-    try:
-        return not isinstance(step, bool) and int(step) == step and 0 <= step < 2**63
-    except (TypeError, ValueError, OverflowError):
-        return False
 
 
 def _declared(name: str, make: Callable[..., Any], *arguments: Any) -> Any:

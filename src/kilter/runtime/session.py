@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from kilter.core.actions import Budget, Fork, Pause, Resume, Start, Stop, Verdict, Wait
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import InvalidInput, LogDamaged, StorageError
 from kilter.core.events import (
     CONFIRMS,
     INTERRUPTED,
     LOST,
+    Created,
     Dropped,
     Ended,
     Enqueued,
@@ -52,8 +55,35 @@ RECOVERY_SECONDS = 5.0
 KEPT = 10
 """Complete trials, the best ones, whose checkpoints stay."""
 
+REFUSALS = 100
+"""Starts that may be refused in a row, since others were faster: more than there are workers on one file."""
+
 CHUNK = 5_000
 """Entries read at once: a long log need not be in memory twice."""
+
+
+def name_of(storage: Storage, study: int) -> str:
+    """The name of a study, for messages."""
+    return next((row.name for row in storage.studies() if row.id == study), f"study {study}")
+
+
+@contextmanager
+def named(storage: Storage, study: int) -> Iterator[None]:
+    """Gives an error about a damaged log the name of its study."""
+    try:
+        yield
+    except LogDamaged as error:
+        raise error.of(name_of(storage, study), storage.url) from error.__cause__
+
+
+def created(storage: Storage, study: int) -> Created:
+    """How a study came to be, which its log begins with."""
+    with named(storage, study):
+        entries = storage.read(study, 0, 1)
+        if not entries or not isinstance(entries[0].event, Created):
+            kind = type(entries[0].event).__name__.lower() if entries else "created"
+            raise LogDamaged.at(1, kind, None, "a log begins with what its study is, and that is gone")
+        return entries[0].event
 
 
 class Session:
@@ -92,18 +122,20 @@ class Session:
     def sync(self) -> None:
         """Read what others wrote."""
         with self.lock:
-            while True:
-                entries = self.storage.read(self.study, self.engine.position, CHUNK)
-                self.engine.handle(entries)
-                if len(entries) < CHUNK:
-                    break
+            with named(self.storage, self.study):
+                while True:
+                    entries = self.storage.read(self.study, self.engine.position, CHUNK)
+                    self.engine.handle(entries)
+                    if len(entries) < CHUNK:
+                        break
             self._snapshot_where_due()
 
     def write(self, *events: Event, limit: int | None = None) -> list[Event]:
         """Append events, take in all that is new in the log, and return the refused ones."""
         with self.lock:
-            appended = self.storage.append(self.study, events, self.engine.position, limit)
-            self.engine.handle(appended.entries)
+            with named(self.storage, self.study):
+                appended = self.storage.append(self.study, events, self.engine.position, limit)
+                self.engine.handle(appended.entries)
             self._snapshot_where_due()
             ours = len(appended.entries) - len(events) + len(appended.refused)
             for observer in tuple(self.observers):
@@ -117,7 +149,7 @@ class Session:
 
     def save_snapshot(self) -> None:
         """Keep the replica as it stands, so that the next process need not replay the log."""
-        if self.storage.directory is not None and self.engine.position > self._snapshot_at:
+        if self.engine.damage is None and self.storage.directory and self.engine.position > self._snapshot_at:
             self._snapshot_at = self.engine.position
             self.storage.save_snapshot(self.study, self.engine.position, snapshot.VERSION, snapshot.dumps(self.engine))
 
@@ -138,6 +170,7 @@ class Session:
         to end first. The number of a new trial is taken by writing its start. Where another worker was faster we
         reserve one before we ask the sampler again, so nobody asks more than twice.
         """
+        refusals = 0
         with self.lock:
             self._hold_lease()
             self.recover()
@@ -146,9 +179,29 @@ class Session:
                 if isinstance(started, (Wait, type(None))):
                     return started
                 if isinstance(started, Dropped):
-                    self.write(started)
+                    refusals += len(self.write(started))
                 elif self._is_begun(started, limit):
                     return self.engine.history[started.number]
+                else:
+                    refusals += 1
+                if refusals >= REFUSALS:
+                    raise self._refused(started.number)
+
+    def add(self, params: Mapping[str, Any], now: float) -> int:
+        """Start a trial that was run elsewhere, so that its end can be told; its number."""
+        with self.lock:
+            for _ in range(REFUSALS):
+                start = Started(len(self.engine.history), 1, params, self.worker.id, self.engine.position, now)
+                if not self.write(start):
+                    return start.number
+        raise self._refused(start.number)
+
+    def _refused(self, number: int) -> StorageError:
+        name = name_of(self.storage, self.study)
+        return StorageError(
+            f"the start of trial {number} of {name!r} was refused {REFUSALS} times: another program may write to the "
+            f"log, or it is damaged: `kilter check {shlex.quote(name)} --storage {self.storage.url}` looks it over"
+        )
 
     def _is_begun(self, started: Started, limit: int | None) -> bool:
         """Whether the start was written, and was legal where it stands in the log."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from kilter.core import codec
+from kilter.core import border, codec
 from kilter.core.errors import StorageError, StudyExists, StudyNotFound
 from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started
 from kilter.core.interfaces import Appended, StudyRow, Worker
@@ -102,7 +102,7 @@ class MemoryStorage:
             log = self._log(study)
             new = log.after(after)
             end = len(log.entries)
-            ready = [event if isinstance(event, HOT) else _stored(event) for event in events]
+            ready = [_checked(event) if isinstance(event, HOT) else _stored(event) for event in events]
             refused = [given for given, event in zip(events, ready) if not log.write(event, limit)]
             new += log.entries[end:]
             return Appended(new, refused)
@@ -143,6 +143,11 @@ class MemoryStorage:
             return self._logs[study]
         except KeyError:
             raise StudyNotFound.of("study with the id", study, map(str, self._logs)) from None
+
+
+def _checked(event: Event) -> Event:
+    border.check(event)
+    return event
 
 
 def _stored(event: Event) -> Event:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn, TypeVar
 from kilter.core import codec
 from kilter.core.errors import (
     KilterError,
+    LogDamaged,
     StorageError,
     StorageTooNew,
     StorageUnsafe,
@@ -30,6 +31,7 @@ from kilter.core.errors import (
 )
 from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started
 from kilter.core.interfaces import Appended, StudyRow, Worker
+from kilter.core.text import shortened
 
 Answer = TypeVar("Answer")
 
@@ -158,6 +160,10 @@ SELECT = (
     "WHERE study = ? AND position >= ? ORDER BY position LIMIT ?"
 )
 ALL = -1  # as a LIMIT
+BYTES = (
+    "SELECT position, number, CAST(kind AS BLOB), CAST(body AS BLOB) FROM event "
+    "WHERE study = ? AND position >= ? ORDER BY position"
+)
 INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 NEXT_NUMBER = "SELECT coalesce(max(created_number), -1) + 1 FROM event WHERE study = ? AND created_number IS NOT NULL"
 
@@ -217,7 +223,7 @@ class SQLiteStorage:
         if not events:
             return Appended(self.read(study, after), [])
         with self._writing() as connection:
-            rows = connection.execute(SELECT, (study, after, ALL)).fetchall()
+            rows = _rows(connection, study, after, ALL)
             entries = _entries(connection, study, rows, after)
             end: int = rows[-1][0]
             refused = []
@@ -233,7 +239,7 @@ class SQLiteStorage:
     def read(self, study: int, after: int = 0, count: int | None = None) -> list[Entry]:
         with self._reading() as connection:
             most = ALL if count is None else count + 1  # the entry at `after` comes along
-            rows = connection.execute(SELECT, (study, after, most)).fetchall()
+            rows = _rows(connection, study, after, most)
             return _entries(connection, study, rows, after)[:count]
 
     def save_snapshot(self, study: int, position: int, version: str, data: bytes) -> None:
@@ -313,6 +319,25 @@ class SQLiteStorage:
 # The log.
 
 
+def _rows(connection: sqlite3.Connection, study: int, after: int, most: int) -> list[Any]:
+    """The rows from the entry `after` on; raises LogDamaged where the bytes of one are no text."""
+    try:
+        return connection.execute(SELECT, (study, after, most)).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+        rows = connection.execute(BYTES, (study, after))
+        position, number = next((row[0], row[1]) for row in rows if not all(map(_is_text, row[2:])))
+        raise LogDamaged.at(position, "garbled", number, "its bytes are no text") from error
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return bool(data.decode()) or True
+    except UnicodeDecodeError:
+        return False
+
+
 def _entries(connection: sqlite3.Connection, study: int, rows: list[Any], after: int) -> list[Entry]:
     """The events of rows that start at the entry `after` itself, without that one."""
     if not rows:
@@ -324,10 +349,24 @@ def _entries(connection: sqlite3.Connection, study: int, rows: list[Any], after:
     known = 1 if after > 0 else 0
     with _collector_paused(len(rows) > MANY):
         decode = codec.decode
-        return [
-            _make_entry((position, decode(kind, number, attempt, time, body)))
-            for position, kind, number, attempt, time, body in rows[known:]
-        ]
+        try:
+            return [
+                _make_entry((position, decode(kind, number, attempt, time, body)))
+                for position, kind, number, attempt, time, body in rows[known:]
+            ]
+        except StorageError:
+            _say_where(rows[known:])
+            raise
+
+
+def _say_where(rows: list[Any]) -> None:
+    """Raise LogDamaged for the first row that is no event."""
+    for position, *row in rows:
+        kind, number, *_ = row
+        try:
+            codec.decode(*row)
+        except StorageError as error:
+            raise LogDamaged.at(position, shortened(str(kind), 20), number, str(error)) from error
 
 
 _make_entry: Callable[[Any], Entry] = partial(tuple.__new__, Entry)  # Entry._make without its Python frame

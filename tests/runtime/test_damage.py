@@ -1,0 +1,212 @@
+"""A log that is damaged says where and what to do, and no run goes round in circles over it."""
+
+import sqlite3
+
+import pytest
+
+import kilter
+from kilter import Float, TrialState
+from kilter.core.errors import InvalidInput, KilterError, LogDamaged, StorageError
+from kilter.core.events import Enqueued, Started
+from kilter.engine.limits import Limits
+from kilter.executors.command import Command
+
+DB = "studies.db"
+OPTIONS = {"study_name": "f", "storage": f"sqlite:///{DB}"}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def a_study(n=12, **more):
+    """Trials with a report each, one after the other; the log is created, then started and ended of each trial."""
+    study = kilter.create_study(**OPTIONS, space={"x": Float(0, 1)}, sampler="random", seed=0, **more)
+    for _ in range(n):
+        trial = study.ask()
+        trial.report(trial.params["x"], 1)
+        study.tell(trial, trial.params["x"])
+    study._session.close()
+    return study
+
+
+def sql(statement, *values):
+    connection = sqlite3.connect(DB)
+    connection.execute(statement, values)
+    connection.commit()
+    connection.close()
+
+
+def load():
+    return kilter.load_study(**OPTIONS)
+
+
+BODY = "UPDATE event SET body = ? WHERE position = 10"  # of trial 4, started
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "said"),
+    [
+        (
+            BODY,
+            ["{nonsense"],
+            r"position 10 \(trial 4, started\): it cannot be read: its body is not what kilter writes",
+        ),
+        (BODY, ['{"params":' + "[" * 100_000], r"position 10 \(trial 4, started\): it cannot be read: "),
+        (BODY, [b"\xff\xfe"], r"position 10 \(trial 4, started\): it cannot be read"),
+        (
+            BODY.replace("?", "CAST(? AS TEXT)"),
+            [b"\xff\xfe"],
+            r"position 10 \(trial 4, garbled",
+        ),
+        (
+            "UPDATE event SET kind = 'startled' WHERE position = 10",
+            [],
+            r"position 10 \(trial 4, startled\): .* no kind of",
+        ),
+        ("UPDATE event SET number = -5 WHERE position = 10", [], r"position 10 \(trial -5, started\): the study has 4"),
+        ("UPDATE event SET number = 'x' WHERE position = 10", [], r"position 10 \(trial x, started\): it cannot be"),
+        ("UPDATE event SET attempt = 'x' WHERE position = 10", [], r"position 10 \(trial 4, started\): it cannot be"),
+        ("UPDATE event SET time = 'x' WHERE position = 10", [], r"position 10 \(trial 4, started\): it cannot be"),
+        ("DELETE FROM event WHERE position = 10", [], r"position 11 \(trial 4, ended\): it follows position 9"),
+        ("DELETE FROM event WHERE position = 1", [], r"position 1 \(the study, "),
+        ("UPDATE event SET body = '{}' WHERE position = 1", [], r"position 1 \(the study, created\)"),
+        ("UPDATE event SET kind = 'noted' WHERE position = 1", [], r"position 1 \(the study, noted\)"),
+    ],
+)
+def test_a_damaged_row_is_named_with_its_trial_and_the_remedy(statement, values, said):
+    a_study()
+    sql("DELETE FROM snapshot")
+    sql(statement, *values)
+    with pytest.raises(LogDamaged, match=rf"^the log of 'f' cannot be read on at {said}") as raised:
+        load()
+    assert "`kilter check f --storage sqlite:////" in str(raised.value)
+    assert str(raised.value).endswith(f"{DB} --repair` saves all that is whole")
+
+
+def test_steps_that_early_versions_wrote_are_left_out():
+    study = a_study(2)
+    best = study.best_value
+    sql("UPDATE event SET body = replace(body, '\"steps\":[1]', '\"steps\":[9223372036854775808]') WHERE number = 1")
+    sql("DELETE FROM snapshot")
+    assert load().best_value == best
+    assert [trial.reports.keys() for trial in load().trials] == [{1}, set()]
+
+
+def test_a_snapshot_of_a_log_that_cannot_be_read_on_is_not_taken():
+    study = a_study()
+    sql("DELETE FROM snapshot")
+    other = load()
+    sql("INSERT INTO event SELECT study, 26, 'started', 99, 1, 0, 99, time, body FROM event WHERE position = 24")
+    with pytest.raises(LogDamaged, match="position 26 "):
+        other.optimize(lambda x: x, 1, progress="none")
+    assert sqlite3.connect(DB).execute("SELECT count(*) FROM snapshot").fetchall() == [(0,)]
+    with pytest.raises(LogDamaged, match="position 26 "):
+        study.trials  # it reads
+
+
+class Refusing:
+    """A storage that refuses each start, as one with rows that nobody can see would."""
+
+    def __init__(self, storage):
+        self._storage = storage
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+    def append(self, study, events, after=0, limit=None):
+        refused = [event for event in events if isinstance(event, (Started, Enqueued))]
+        written = self._storage.append(study, [event for event in events if event not in refused], after, limit)
+        return type(written)(written.entries, refused)
+
+
+def test_starts_that_are_refused_for_ever_end_the_run():
+    study = a_study(2)
+    study._session.storage = Refusing(study._session.storage)
+    for act in (
+        lambda: study.optimize(lambda x: x, 1, progress="none"),
+        lambda: study.add_trial(kilter.create_trial(params={"x": 0.5}, value=1.0)),
+        study.ask,
+    ):
+        with pytest.raises(StorageError, match="the start of trial 2 of 'f' was refused 100 times"):
+            act()
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        {"intermediate_values": {2**63: 1.0}},
+        {"intermediate_values": {1.5: 1.0}},
+        {"intermediate_values": {float("inf"): 1.0}},
+        {"intermediate_values": {1: 10**400}},
+        {"intermediate_values": {1: 1j}},
+        {"intermediate_values": {1: None}},
+        {"state": TrialState.PRUNED, "value": "x"},
+        {"user_attrs": {"a": {1, 2}}},
+        {"user_attrs": {"a": 10**400}},
+        {"value": 1 + 1j},
+        {"value": 10**400},
+    ],
+)
+def test_a_trial_from_elsewhere_that_does_not_fit_leaves_no_trace(trial):
+    study = a_study(1)
+    with pytest.raises(InvalidInput):
+        study.add_trial(kilter.create_trial(**{"params": {"x": 0.5}, "value": 1.0, **trial}))
+    study.add_trial(kilter.create_trial(params={"x": 0.5}, value=1.0, intermediate_values={2**63 - 1: 1.0, 3: 2.0}))
+    study.add_trial(kilter.create_trial(params={"x": 0.5}, value=1.0, state=TrialState.PRUNED))
+    assert [t.state for t in load().trials] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED]
+    assert load().trials[1].intermediate_values == {2**63 - 1: 1.0, 3: 2.0}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{{"step": 1e30, "value": 1}}',
+        '{{"step": 9223372036854775808, "value": 1}}',
+        '{{"step": Infinity, "value": 1}}',
+        '{{"step": NaN, "value": 1}}',
+        '{{"step": -1, "value": 1}}',
+        '{{"step": true, "value": 1}}',
+        '{{"step": [1], "value": 1}}',
+        '{{"step": ' + "9" * 401 + ', "value": 1}}',
+        '{{"other": ' + "9" * 401 + "}}",
+        '{{"value": ' + "9" * 401 + "}}",
+        '{{"other": ' + "9" * 5_000 + "}}",
+        '{{"deep": ' + "[" * 20_000 + "]" * 20_000 + "}}",
+        '{{"deep": ' + '{{"a":' * 20_000 + "1" + "}}" * 20_000 + "}}",
+    ],
+)
+def test_a_line_that_makes_no_sense_is_a_line_of_the_programs_log(line):
+    study = kilter.create_study(**OPTIONS, space={"x": Float(0, 1)}, sampler="random")
+    program = Command(["sh", "-c", 'echo "$0"; echo "$1"', line, '{{"step": 3, "value": 0.5}}'])
+    study.run(program, Limits(trials=1), progress="none")
+    for seen in (study, load()):
+        (trial,) = seen.trials
+        assert (trial.state, trial.value, trial.intermediate_values) == (TrialState.COMPLETE, 0.5, {3: 0.5}), (
+            trial.failure
+        )
+
+
+@pytest.mark.parametrize("value", [1 + 1j, 10**400, float("nan"), "x", [1.0, 2.0], object()])
+@pytest.mark.parametrize("where", ["returned", "reported", "an attribute"])
+def test_what_an_objective_gives_fails_its_trial_at_most(value, where):
+    study = kilter.create_study(**OPTIONS, space={"x": Float(0, 1)}, sampler="random")
+
+    def objective(trial):
+        if trial.number:
+            return 0.5
+        if where == "reported":
+            trial.report(value, 1)
+        if where == "an attribute":
+            trial.set_user_attr("a", value)
+        return value if where == "returned" else 1.0
+
+    study.optimize(objective, 2, progress="none")
+    first, second = load().trials
+    assert second.value == 0.5 and first.state in (TrialState.FAIL, TrialState.COMPLETE)
+    assert first.failure is None or first.failure.kind in ("return", "nan", "InvalidInput")
+
+
+def test_errors_of_a_damaged_log_are_kilters():
+    assert issubclass(LogDamaged, StorageError) and issubclass(StorageError, KilterError)
