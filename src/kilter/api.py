@@ -301,9 +301,7 @@ class Study:
         assert value is not None
         return value
 
-    def trials_dataframe(
-        self, attrs: Sequence[str] | None = None, multi_index: bool = False
-    ) -> pandas.DataFrame:
+    def trials_dataframe(self, attrs: Sequence[str] | None = None, multi_index: bool = False) -> pandas.DataFrame:
         """The trials as a pandas DataFrame; needs pandas.
 
         A row for each trial with Optuna's columns (number, value, datetime_start, datetime_complete, duration,

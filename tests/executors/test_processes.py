@@ -1,16 +1,19 @@
 """Worker processes: what they survive, what they are limited to, and what they leave behind."""
 
+import inspect
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
+import warnings
 
 import psutil
 import pytest
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import TrialState
+from kilter.core.events import LOST, TrialState
 from kilter.core.interfaces import Resources
 from kilter.executors.processes import Processes, environments, shared_out
 from kilter.testing.executor import ExecutorSuite, task
@@ -77,15 +80,27 @@ def hang(trial):
 
 
 @posix
-def test_a_worker_killed_from_outside_fails_its_trial():
+def test_a_worker_killed_from_outside_loses_its_trial():
     executor = Processes(hang, 1)
     executor.submit(task(judged=True))
     progress = next(ExecutorSuite().messages(executor))
     os.kill(int(progress.reports[0].metrics["loss"]), signal.SIGKILL)
     outcome = ExecutorSuite().until_end(executor)[1]
     executor.close()
-    assert outcome.failure.kind == "died"
+    assert outcome.failure.kind == LOST
     assert "SIGKILL" in outcome.failure.message
+
+
+def test_tracebacks_and_warnings_name_the_file_that_the_objective_is_written_in(capfd):
+    def warns(trial):
+        warnings.warn("look here", stacklevel=1)
+        raise ValueError
+
+    script = {"__name__": "__main__", "warnings": warnings}  # of a script, functions are sent by value
+    exec(compile(textwrap.dedent(inspect.getsource(warns)), __file__, "exec"), script)
+    failure = outcome_of(script["warns"]).failure
+    assert f'File "{__file__}", line 3, in warns' in failure.traceback
+    assert f"{__file__}:2: UserWarning: look here" in capfd.readouterr().err
 
 
 @posix

@@ -12,6 +12,8 @@ import pytest
 
 import kilter
 from kilter.core.events import TrialState
+from kilter.engine.limits import Limits
+from kilter.executors.command import Command
 from kilter.executors.processes import Processes
 from kilter.runtime import signals
 
@@ -79,6 +81,41 @@ def test_what_the_user_or_a_signal_breaks_off_waits_as_often_as_it_takes():
             study.optimize(terminated, n_trials=1, progress="none")
         assert raised.value.code == 128 + signal.SIGTERM
         assert states(study) == [WAITING]
+
+
+# -- killed -------------------------------------------------------------------------------------------------------
+
+
+def killed_once(trial):
+    """Killed in its first attempt, as for want of memory."""
+    if trial.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 1.0
+
+
+def killed_always(trial):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+KILLED_ONCE = ["sh", "-c", "[ $KILTER_ATTEMPT = 1 ] && kill -9 $$; echo 1"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("executor", [lambda: Processes(killed_once, 1), lambda: Command(KILLED_ONCE)])
+def test_a_trial_whose_process_is_killed_is_tried_again(executor):
+    study = made()
+    study.run(executor(), Limits(trials=2), progress="none")
+    assert states(study) == [COMPLETE] * 2
+    assert [trial.number for trial in study.trials] == [0, 1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("executor", [lambda: Processes(killed_always, 1), lambda: Command(["sh", "-c", "kill -9 $$"])])
+def test_but_not_for_ever(executor):
+    study = made()
+    study.run(executor(), Limits(trials=1), progress="none")
+    assert states(study) == [FAIL]
+    assert "SIGKILL" in study.trials[0].failure.message
 
 
 # -- the time is up -----------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class TrialState(IntEnum):
 
 
 LOST = "lost"
-"""The kind of failure of an attempt whose worker vanished; its trial goes back to the queue."""
+"""The kind of failure of an attempt whose worker vanished or was killed; its trial goes back to the queue."""
 
 
 INTERRUPTED = "interrupted"

@@ -13,7 +13,7 @@ from kilter.core.events import INTERRUPTED, LOST, Dropped, Ended, Enqueued, Even
 from kilter.core.history import Trial
 
 ATTEMPTS = 3
-"""A trial whose worker vanishes is tried this often in all; attempts that ended otherwise do not count."""
+"""A trial whose worker vanishes or is killed is tried this often in all; attempts that ended otherwise do not count."""
 
 LEGAL: dict[type, tuple[TrialState | None, ...]] = {
     Enqueued: (None,),

@@ -33,22 +33,15 @@ from typing import IO, Any
 from kilter.core.actions import Verdict
 from kilter.core.border import BITS, as_step, is_step
 from kilter.core.errors import InvalidInput, UnknownName, needed
-from kilter.core.events import Failure, Report, TrialState
+from kilter.core.events import LOST, Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
+from kilter.executors.children import Watcher, kill_tree, own_group, signal_group, tree_memory, was_killed
 from kilter.executors.context import failed, failure_of, reached
 from kilter.executors.inline import STOPPED
-from kilter.executors.processes import (
-    environments,
-    kill_tree,
-    out_of_memory,
-    out_of_time,
-    own_group,
-    signal_group,
-    tree_memory,
-)
+from kilter.executors.processes import environments, out_of_memory, out_of_time
 from kilter.executors.threads import UNLIMITED, arrived
 
 SPECIALS = ("trial", "attempt", "seed", "dir")
@@ -106,6 +99,7 @@ class Command:
         self._free = list(reversed(range(slots)))
         self._running: dict[int, _Run] = {}
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._watcher = Watcher()
         self._checked: set[tuple[str, ...]] = set()
 
     # -- the seam -------------------------------------------------------------------------------------------------
@@ -141,6 +135,7 @@ class Command:
             run.end(STOPPED)
         for run in self._running.values():
             run.thread.join()
+        self._watcher.close()
 
     # -- looking before running -----------------------------------------------------------------------------------
 
@@ -204,9 +199,7 @@ def _parsed(text: str) -> _Text:
 def _placeholder(inner: str, text: str) -> _Piece:
     name, colon, extra = inner.strip().partition(":")
     if not name:
-        raise InvalidInput(
-            f"the placeholder {{{inner}}} in {text!r} names no parameter: {DOUBLE}"
-        )
+        raise InvalidInput(f"the placeholder {{{inner}}} in {text!r} names no parameter: {DOUBLE}")
     if name == "file" and colon:
         if extra not in FORMATS:
             raise UnknownName.of("file format", extra, FORMATS)
@@ -215,9 +208,7 @@ def _placeholder(inner: str, text: str) -> _Piece:
         return _Piece("value", name)
     if extra == "flag" or extra.startswith("flag="):
         return _Piece("flag", name, extra[5:] or f"--{name}")
-    raise InvalidInput(
-        f"{{{inner}}} in {text!r}: after the colon comes flag or flag=--option; {DOUBLE}"
-    )
+    raise InvalidInput(f"{{{inner}}} in {text!r}: after the colon comes flag or flag=--option; {DOUBLE}")
 
 
 @dataclass(frozen=True)
@@ -575,7 +566,7 @@ class _Run:
 
     def _environment(self, values: _Values, report: str) -> dict[str, str]:
         task, command = self._task, self._command
-        env = {**os.environ, **command._environments[self.slot]}
+        env = {**os.environ, **command._environments[self.slot], **command._watcher.mark()}
         env.update(KILTER_TRIAL=str(task.number), KILTER_ATTEMPT=str(task.attempt), KILTER_REPORT=report)
         env["KILTER_CHECKPOINT_DIR"] = values.directory
         for name, value in task.arguments.items():
@@ -690,7 +681,8 @@ class _Run:
         if code != 0:
             said = next((line.strip() for line in reversed(self._stderr) if line.strip()), "nothing on stderr")
             how = f"exit code {code}" if code > 0 else f"ended by {_signal_name(-code)}"
-            return Failure("exit", f"{how}: {said}", "".join(self._stderr))
+            kind = LOST if was_killed(code) else "exit"
+            return Failure(kind, f"{how}: {said}", "".join(self._stderr))
         missing = [name for name in self._findings.wanted if name not in metrics]
         if missing:
             return Failure("return", self._not_found(missing), "".join(self._stderr))

@@ -7,12 +7,14 @@
     parent  --Verdict--------------------------->      worker      only to a question
     parent  <--Outcome--------------------------       worker
 
-A worker that dies fails its trial and no other; the next trial of that slot gets a fresh one.
+A worker that dies fails its trial and no other, and one that is killed loses it; the next trial of that slot gets a
+fresh one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pickle
@@ -25,18 +27,19 @@ import sys
 import tempfile
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing import AuthenticationError
 from multiprocessing import connection as connections
+from types import CodeType
 from typing import Any
-
-import psutil
 
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
-from kilter.core.events import Failure
+from kilter.core.events import LOST, Failure
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
+from kilter.executors.children import kill_tree, own_group, signal_group, tree_memory, was_killed
 from kilter.executors.context import failed
 from kilter.executors.inline import STOPPED
 from kilter.executors.threads import UNLIMITED
@@ -191,11 +194,12 @@ class Processes:
         self._ready.append(outcome)
 
     def _bury(self, worker: _Worker) -> None:
-        """Take a dead worker away; its trial, if any, has failed with it."""
+        """Take a dead worker away; its trial, if any, has failed with it, or is lost where something killed it."""
         task = worker.task
         self._remove(worker)
         if task is not None:
-            self._finish(worker, failed(task, Failure("died", _cause_of_death(worker.process.returncode))))
+            code = worker.process.returncode
+            self._finish(worker, failed(task, Failure(LOST if was_killed(code) else "died", _cause_of_death(code))))
 
     def _kill(self, worker: _Worker, failure: Failure) -> None:
         task = worker.task
@@ -404,7 +408,7 @@ class _Door:
         self._button.send_bytes(b"1")
 
 
-# -- processes and their limits, also for commands ----------------------------------------------------------------
+# -- the limits of processes, also for commands ----------------------------------------------------------------
 
 
 def environments(slots: int, resources: Resources, gpus: Sequence[int | str] | None = None) -> list[dict[str, str]]:
@@ -456,45 +460,6 @@ def visible_gpus() -> list[str]:
         return []
 
 
-def own_group() -> dict[str, Any]:
-    """Arguments of Popen that keep the terminal's Ctrl-C from a child: whether it ends is the parent's decision."""
-    if os.name == "nt":
-        return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-    return {"start_new_session": True}
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a process that leads a group of its own, with its group and all its descendants."""
-    try:
-        family = psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        family = []
-    signal_group(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    for process in [*family, *_process(pid)]:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-
-
-def signal_group(pid: int, number: int) -> None:
-    """Send a signal to the group that a process leads; nothing where it is gone, or on Windows."""
-    if os.name == "posix":
-        try:
-            os.killpg(pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # macOS refuses, instead of not finding, a group of zombies
-
-
-def tree_memory(pid: int) -> int:
-    """Bytes of resident memory of a process and its descendants; pages that they share count once each."""
-    total = 0
-    for process in _process(pid, with_children=True):
-        try:
-            total += process.memory_info().rss
-        except psutil.Error:
-            pass  # gone since
-    return total
-
-
 def out_of_time(seconds: float) -> Failure:
     """The failure of a trial that ran too long."""
     return Failure("timeout", f"ran longer than its limit of {seconds:g} seconds")
@@ -503,14 +468,6 @@ def out_of_time(seconds: float) -> Failure:
 def out_of_memory(used: int, limit: int) -> Failure:
     """The failure of a trial that took too much memory."""
     return Failure("memory", f"used {used / 2**20:.0f} MiB of memory; the limit is {limit / 2**20:.0f} MiB")
-
-
-def _process(pid: int, with_children: bool = False) -> list[psutil.Process]:
-    try:
-        process = psutil.Process(pid)
-        return [process, *(process.children(recursive=True) if with_children else [])]
-    except psutil.Error:
-        return []
 
 
 def _cause_of_death(code: int | None) -> str:
@@ -525,16 +482,31 @@ def _cause_of_death(code: int | None) -> str:
 
 
 def _pickled(objective: Callable[..., Any], space: Space | None) -> bytes:
-    import cloudpickle
-
     try:
-        payload: bytes = cloudpickle.dumps((objective, space))
+        return _dumps((objective, space))
     except Exception as error:
         raise InvalidInput(
             f"the objective cannot be sent to another process ({type(error).__name__}: {error}): open such things "
             "inside the objective, or use workers=1 or threads"
         ) from error
-    return payload
+
+
+def _dumps(content: Any) -> bytes:
+    """Pickled by value where needed, with the files that code was read from, for tracebacks and warnings to name."""
+    import cloudpickle
+
+    reduce_code = cloudpickle.Pickler.dispatch_table[CodeType]
+
+    def reduce_placed(code: CodeType) -> tuple[Any, ...]:
+        make, arguments = reduce_code(code)
+        return make, tuple(code.co_filename if one == "<dynamic-code>" else one for one in arguments)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc, unused-ignore]
+        dispatch_table = ChainMap({CodeType: reduce_placed}, cloudpickle.Pickler.dispatch_table)
+
+    with io.BytesIO() as file:
+        Pickler(file).dump(content)
+        return file.getvalue()
 
 
 def _sentinel(process: subprocess.Popen[bytes]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from kilter.executors.context import Interruption, release
 from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
 from kilter.runtime.signals import STOPPED, Alarm, Interrupts
+
+log = logging.getLogger("kilter")
 
 TICK = 0.25
 """Seconds between looks at the clock, at signals and at the display while trials run."""
@@ -199,7 +202,9 @@ class Run:
             release(outcome.error)
         self.session.end(outcome)
         trial = self.session.engine.history[outcome.number]
-        if self.on_end is not None and trial.state is not TrialState.WAITING:
+        if trial.state is TrialState.WAITING:
+            log.warning("trial %d is tried again: %s", trial.number, trial.failure.message if trial.failure else "")
+        elif self.on_end is not None:
             self.on_end(trial)
         if not is_caught:
             self._error = self._error or outcome.error
