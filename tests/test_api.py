@@ -1,5 +1,6 @@
 """The front door: bad input is refused before any trial runs, failures are kept, and what went in comes back."""
 
+import itertools
 import json
 import math
 import re
@@ -148,13 +149,12 @@ class TestReturns:
             assert says in trial.failure.message
 
     def test_a_metric_that_was_never_returned(self):
-        study = quick(lambda x: {"accuracy": x}, {"x": Float(0, 1)}, maximize="acuracy", n_trials=2)
-        assert "'acuracy'" in study.trials[0].failure.message
-        assert "'accuracy'" in study.trials[0].failure.message
+        with pytest.raises(StudyAborted, match=r"return ×2.* 'acuracy'.* 'accuracy'"):
+            quick(lambda x: {"accuracy": x}, {"x": Float(0, 1)}, maximize="acuracy", n_trials=2)
 
     def test_a_constrained_metric_that_was_never_returned(self):
-        study = quick(lambda x: x, {"x": Float(0, 1)}, subject_to={"ms": "<= 3"}, n_trials=2)
-        assert "'ms'" in study.trials[0].failure.message
+        with pytest.raises(StudyAborted, match="'ms'"):
+            quick(lambda x: x, {"x": Float(0, 1)}, subject_to={"ms": "<= 3"}, n_trials=2)
 
     @pytest.mark.parametrize("returned", [True, 3, 2.5, [1], (4.0,), {"value": 2, "more": 3}])
     def test_numbers_of_all_sorts(self, returned):
@@ -234,17 +234,55 @@ class TestFailures:
             run(study, objective, 3, catch=catch)
         assert [t.failure.message for t in study.trials] == ["mine"] * (1 if raised else 3)
 
-    def test_the_same_failure_from_the_start_ends_the_study(self):
+    @pytest.mark.parametrize("n_jobs", [1, 3])
+    def test_ten_failures_of_one_kind_in_a_row_end_the_run_and_only_this_run(self, n_jobs):
         study = create_study()
-        with pytest.raises(StudyAborted, match="10 trials all failed with ZeroDivisionError"):
-            run(study, lambda trial: 1 / 0, 100)
-        assert len(study.trials) == 10
+        for begun in (10, 20):  # a run that failed says nothing of the next one
+            with pytest.raises(StudyAborted, match=r"1\d trials.* failed \(ZeroDivisionError ×1.*test_api\.py:"):
+                run(study, lambda trial: 1 / 0, 100, n_jobs=n_jobs)
+            assert begun <= len(study.trials) < begun + 10
+        run(study, lambda trial: 1.0, 5)
+        with pytest.raises(StudyAborted, match="ZeroDivisionError"):
+            run(study, lambda trial: 1 / (trial.number < 30), 100, n_jobs=n_jobs)
+        assert len(study.trials) < 60
+
+    def test_tune_raises_where_no_trial_of_the_run_succeeded(self, url):
+        space, calls = {"x": Float(0, 1)}, itertools.count()
+
+        def objective(x):
+            if 1 <= next(calls) <= 3:
+                raise KeyError("n_rounds")
+            return x
+
+        options = {"storage": url, "study_name": "s"}
+        quick(objective, space, n_trials=1, **options)
+        for n, failed in ((2, "the only trial"), (4, "all 2 trials")):
+            with pytest.raises(StudyAborted, match=rf"'s': {failed} of this run failed \(KeyError ×.*test_api\.py:"):
+                quick(objective, space, n_trials=n, **options)
+        assert len(quick(objective, space, n_trials=4, **options).trials) == 4  # nothing was run, so nothing failed
+        assert len(quick(objective, space, n_trials=6, **options).trials) == 6
+
+    def test_tune_raises_where_all_failed_until_the_time_was_up(self):
+        def objective(x):
+            time.sleep(0.02)
+            raise KeyError(x)
+
+        with pytest.raises(StudyAborted, match="KeyError"):
+            quick(objective, {"x": Float(0, 1)}, timeout=0.05)
+
+    def test_no_best_trial_says_why(self):
+        study = run(create_study(), lambda trial: 1 / 0, 3)
+        why = r"all 3 trials failed, as in ZeroDivisionError: division by zero \(test_api\.py:\d+\); trial 2"
+        for read in (lambda: study.best_trial, lambda: study.best_value, study.recommend):
+            with pytest.raises(NotReady, match=why):
+                read()
+        assert "failure='ZeroDivisionError: division by zero (test_api.py:" in repr(study.trials[1])
 
     def test_one_success_is_hope(self):
         def objective(trial):
-            return 1 / (trial.number == 3)
+            return 1 / (trial.number % 9 == 3)
 
-        assert len(run(create_study(), objective, 30).trials) == 30
+        assert len(run(create_study(), objective, 50).trials) == 50
 
     def test_a_missing_argument_is_named(self):
         study = run(create_study(space={"x": Float(0, 1)}), lambda x, momentum: x, 2)

@@ -14,6 +14,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Union
 
 from kilter import plugins
+from kilter.analysis.failures import explained, kinds, why_no_best
 from kilter.core import codec
 from kilter.core.actions import Wait
 from kilter.core.border import as_real, as_step
@@ -24,6 +25,7 @@ from kilter.core.errors import (
     LogDamaged,
     NotANumber,
     NotReady,
+    StudyAborted,
     StudyChanged,
     StudyExists,
     StudyNotFound,
@@ -48,7 +50,7 @@ from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
-from kilter.engine.limits import Limits
+from kilter.engine.limits import Limits, Tally
 from kilter.executors.context import Trial, finish
 from kilter.executors.definitions import definition_of
 from kilter.runtime import identity
@@ -89,6 +91,8 @@ class Study:
         self._asked: dict[int, Trial] = {}
         self._stopped = False
         self._has_run = False
+        self._tally = Tally()
+        """What became of the trials of the latest run."""
 
     def __repr__(self) -> str:
         objectives = ", ".join(f"{o.direction} {o.name}" for o in self.problem.objectives)
@@ -167,7 +171,7 @@ class Study:
         self._session.sync()
         number = self._session.engine.ledger.best_number
         if number is None:
-            raise NotReady(f"the study {self.study_name!r} has no complete{self._feasible_word} trial yet")
+            raise self._not_ready()
         return FrozenTrial(self._history[number], self._history)
 
     def recommend(self) -> FrozenTrial:
@@ -183,7 +187,7 @@ class Study:
         self._session.sync()
         trial = recommended(self._history, self._session.engine.seed)
         if trial is None:
-            raise NotReady(f"the study {self.study_name!r} has no complete{self._feasible_word} trial yet")
+            raise self._not_ready()
         return FrozenTrial(trial, self._history)
 
     def expected_gain(self, seconds: float = 3600.0) -> Gain | None:
@@ -279,9 +283,11 @@ class Study:
             engine.handle(session.storage.read(session.study, 0, record.seen))
         return self.sampler.explain(engine.sampler_state, engine.history, number, record.params)
 
-    @property
-    def _feasible_word(self) -> str:
-        return " and feasible" if self.problem.constraints else ""
+    def _not_ready(self) -> NotReady:
+        """That there is no best trial, and why."""
+        feasible = " and feasible" if self.problem.constraints else ""
+        why = why_no_best(self._history)
+        return NotReady(f"the study {self.study_name!r} has no complete{feasible} trial yet: {why}")
 
     @property
     def best_trials(self) -> list[FrozenTrial]:
@@ -567,7 +573,7 @@ class Study:
         A stored study is of one objective. Where `func` differs from it in its code, or in plain values that it reads,
         and there are results of the old one, `if_changed` says what happens: "fail" raises StudyChanged, "continue"
         goes on with them. By default a study that was loaded fails; one that has run here already goes on and says so.
-        Raises StudyAborted where the first trials all fail in the same way.
+        Raises StudyAborted where ten trials in a row fail in the same way; `Limits.failures` is another number.
         """
         bounds = limits or Limits()
         bounds = Limits(**{**vars(bounds), "seconds": timeout if timeout is not None else bounds.seconds})
@@ -639,16 +645,17 @@ class Study:
             limits,
             calls,
             tuple(catch) if isinstance(catch, Sequence) else (catch,),
-            None if quiet else on_end,
+            on_end,
             None if quiet else shown.tick,
             lambda: self._stopped,
             [*stoppers, *_by_gain(limits)],
         )
+        self._tally = run.tally
         shown.start()
         try:
             reason = run()
         except BaseException as error:
-            shown.finish(f"ended by {type(error).__name__}")
+            shown.finish(run.reason or f"ended by {type(error).__name__}")
             raise
         finally:
             session.close()
@@ -673,6 +680,17 @@ class Study:
             if choice != "continue":
                 raise identity.changed(self.study_name, session.engine, found)
             log.warning("%s: goes on with the results of another objective: %s", self.study_name, "; ".join(found))
+
+    def _check_success(self) -> None:
+        """Raise StudyAborted where trials of the latest run ended, and all of them failed."""
+        tally = self._tally
+        if not tally.is_fruitless:
+            return
+        failed = f"all {tally.failed} trials of this run" if tally.failed > 1 else "the only trial of this run"
+        raise StudyAborted(
+            f"{self.study_name!r}: {failed} failed ({kinds(tally.failures)}), as in "
+            f"{explained(self._history, tally.failures)}. Mend the objective and run again: the study goes on"
+        )
 
     def stop(self) -> None:
         """Start no more trials in the optimize that is running; for callbacks and objectives."""
@@ -958,6 +976,8 @@ def tune(
     and wait with their checkpoints for the next call to go on with them. Where only that ends the study the default
     sampler looks for improvement per second of a trial's duration. `observers` are told what happens, as trackers are.
 
+    Raises StudyAborted where all trials of this call failed, and after ten in a row that failed in the same way.
+
     >>> study = tune(lambda x: (x - 2) ** 2, {"x": Choice([0, 1, 2, 3, 4])}, n_trials=30, storage=None, progress="none")
     >>> study.best_params
     {'x': 2}
@@ -1000,6 +1020,7 @@ def tune(
         executor = Processes(objective, slots, asked, study.space)
     with study.observed(*observers):
         study.run(executor, limits, None, (BaseException,), callbacks, progress, stoppers, definition, "continue")
+    study._check_success()
     return study
 
 

@@ -197,7 +197,11 @@ class FrozenTrial:
 
     def __repr__(self) -> str:
         shown = self._record.metrics if len(self._record.metrics) > 1 else self.values
-        return f"FrozenTrial(number={self.number}, state={self.state.name}, values={shown!r}, params={self.params!r})"
+        failure = f", failure={self.failure.line!r}" if self.failure is not None else ""
+        return (
+            f"FrozenTrial(number={self.number}, state={self.state.name}, values={shown!r}, params={self.params!r}"
+            f"{failure})"
+        )
 
 
 def create_trial(

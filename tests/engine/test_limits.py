@@ -10,7 +10,7 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import Ended, Failure, Report, Started, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.problem import Constraint, Objective, Problem
-from kilter.engine.limits import Ledger, Limits
+from kilter.engine.limits import Ledger, Limits, Tally
 from kilter.samplers import RandomSampler
 from kilter.testing.sampler import Log
 
@@ -157,20 +157,50 @@ def test_infinity_is_never_best(value):
     assert (ledger.best_number, ledger.since_best) == (1, 1)
 
 
+def tallied(*ends):
+    tally = Tally()
+    for number, (state, kind) in enumerate(ends):
+        tally.count(Trial(number, state, {}, failure=Failure(kind) if kind else None))
+    return tally
+
+
+E, F, OK, PAUSED = (FAIL, "E"), (FAIL, "F"), (DONE, None), (TrialState.PAUSED, None)
+
+
 @pytest.mark.parametrize(
     ("ends", "hopeless"),
     [
-        ([(FAIL, "E")] * 3, True),
-        ([(FAIL, "E")] * 2, False),
-        ([(FAIL, "E")] * 5, True),
-        ([(FAIL, "E")] * 2 + [(FAIL, "F")], False),
-        ([(DONE, 1.0)] + [(FAIL, "E")] * 9, False),
-        ([(FAIL, "E")] * 3 + [(DONE, 1.0)], False),
+        ([E] * 10, True),
+        ([E] * 9, False),
+        ([E] * 12, True),
+        ([F] * 5 + [E] * 10, True),
+        ([E] * 9 + [F], False),
+        ([E, F] * 9, False),
+        ([E, F] * 10, True),  # nothing succeeded, whatever the reasons
+        ([OK] + [E] * 10, True),  # what worked at first does no more
+        ([OK] + [E] * 9, False),
+        ([PAUSED] + [E] * 10, True),
+        ([(PRUNED, None)] + [E] * 10, True),
+        ([OK] + [E, F] * 30, False),  # in part of the space another thing fails
+        ([E] * 9 + [OK] + [E] * 9, False),
+        ([E, E, E, OK] * 5 + [E] * 12, False),  # where three of four fail, twelve in a row are no wonder
+        ([E, E, E, OK] * 5 + [E] * 40, True),
+        ([E, E, E, OK] * 5 + [F] * 10, True),
+        ([E] * 5 + [(TrialState.WAITING, "lost")] + [E] * 5, True),  # a lost machine says nothing
         ([], False),
     ],
 )
-def test_hopeless(ends, hopeless):
-    history, ledger = counted(*ends)
-    assert ledger.hopeless(Limits(failures=3), history) is hopeless
-    assert ledger.hopeless(Limits(failures=None), history) is False
-    assert ledger.hopeless(Limits(failures=0), history) is False
+def test_a_row_of_failures_that_is_no_chance_is_hopeless(ends, hopeless):
+    assert tallied(*ends).is_hopeless(Limits()) is hopeless
+    assert tallied(*ends).is_hopeless(Limits(failures=None)) is False
+    assert tallied(*ends).is_hopeless(Limits(failures=0)) is False
+
+
+@given(st.lists(st.sampled_from([E, F, OK, PAUSED])))
+def test_a_tally_counts_each_trial_once(ends):
+    tally = tallied(*ends)
+    assert tally.failed == sum(state is FAIL for state, _ in ends)
+    assert tally.succeeded == len(ends) - tally.failed
+    assert tally.is_fruitless == (bool(ends) and tally.succeeded == 0)
+    breaks = (i for i, end in enumerate(reversed(ends)) if end != ends[-1] or end in (OK, PAUSED))
+    assert tally.row == next(breaks, len(ends))

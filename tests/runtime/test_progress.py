@@ -147,6 +147,52 @@ def test_lines_tell_of_gain_and_savings(study, looks, monkeypatch):
     assert "saved ~" in last
 
 
+def fails(trial):
+    raise (KeyError, ValueError)[trial.number % 2](f"no {trial.number / 7}\x1b[2J\nof them")
+
+
+@pytest.mark.parametrize("mode", ["plain", "live", "auto"])
+def test_the_first_failure_of_each_sort_is_told_at_once_in_one_line(mode, capsys):
+    kilter.create_study(study_name="digits").optimize(fails, n_trials=6, progress=mode)
+    said = capsys.readouterr().err
+    assert said.count("digits: trial 0 failed: KeyError: 'no 0.0\\x1b[2J\\nof them' (test_progress.py:") == 1, said
+    assert said.count("digits: trial 1 failed: ValueError: no 0.14285714285714285\\x1b[2J of them (test_p") == 1, said
+    assert "trial 2 failed" not in said
+    assert "6 failed (KeyError ×3, ValueError ×3)" in said
+    assert "none: all 6 trials failed" in said
+
+
+def test_without_a_display_the_first_failures_are_logged(caplog):
+    kilter.create_study(study_name="digits").optimize(fails, n_trials=6, progress="none")
+    assert [record.getMessage().partition(": ")[2][:25] for record in caplog.records] == [
+        "trial 0 failed: KeyError:",
+        "trial 1 failed: ValueErro",
+    ]
+
+
+def test_where_each_failure_is_another_one_not_all_are_told(capsys):
+    def objective(trial):
+        raise ValueError("x" * trial.number)
+
+    kilter.create_study().optimize(objective, n_trials=40, limits=Limits(failures=None), progress="plain")
+    said = capsys.readouterr().err
+    assert said.count(" failed: ") == progress.TOLD
+    assert said.count("in more than 10 ways") == 1
+
+
+def test_the_end_names_options_that_never_succeeded(capsys):
+    def objective(trial):
+        if trial.suggest_categorical("model", ["linear", "boost"]) == "boost":
+            raise ModuleNotFoundError("No module named 'boost'")
+        return trial.suggest_float("x", 0, 1)
+
+    study = kilter.create_study(sampler="random", seed=0)
+    study.optimize(objective, n_trials=12, progress="plain")
+    failed = sum(trial.state is FAIL for trial in study.trials)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(f": model=boost never succeeded: {failed} of {failed} failed with ModuleNotFoundError")
+
+
 @pytest.mark.parametrize("width", [120, 80, 40])
 def test_the_live_block_keeps_to_the_width_and_loses_no_reason(study, looks, width, monkeypatch):
     monkeypatch.setattr(progress, "GAIN_SECONDS", 0.0)

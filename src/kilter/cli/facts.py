@@ -23,10 +23,29 @@ def best_of(study: Study) -> list[FrozenTrial]:
         return []
 
 
+def why_no_best(study: Study) -> str:
+    """Why it has no best trial yet, in a clause."""
+    from kilter.analysis.failures import why_no_best as clause
+
+    return clause(study._history)
+
+
+def _failures(trials: list[FrozenTrial]) -> dict[str, dict[str, Any]]:
+    """By kind of failure how many trials failed so, the latest of them, and what it says."""
+    found: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        if trial.state.name == "FAIL" and trial.failure is not None:
+            kind = trial.failure.kind
+            count = found.get(kind, {"count": 0})["count"] + 1
+            found[kind] = {"count": count, "trial": trial.number, "message": trial.failure.line}
+    return dict(sorted(found.items(), key=lambda item: -item[1]["count"]))
+
+
 def facts(study: Study) -> dict[str, Any]:
     """Objectives, counts by state, the best, what runs, and when something last happened."""
     from datetime import datetime
 
+    from kilter.analysis.failures import never_succeeded
     from kilter.core.events import TrialState
 
     trials = study.trials
@@ -44,6 +63,8 @@ def facts(study: Study) -> dict[str, Any]:
         "parameters": list(study.space.names),
         "trials": len(trials),
         "states": states,
+        "failures": _failures(trials),
+        "never_succeeded": never_succeeded(study._history),
         "best": [show.trial_json(trial) for trial in best_of(study)],
         "running": [show.trial_json(trial, reports=True) for trial in trials if trial.state is TrialState.RUNNING],
         "last_activity": None if last is None else show.when(datetime.fromtimestamp(last)),

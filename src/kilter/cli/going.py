@@ -78,7 +78,7 @@ def go(
     study: Study, wanted: Specification, progress: str, strict: bool, as_json: bool, if_changed: str
 ) -> int:
     """Run the study's programs, print the best, and say by the exit code how it went."""
-    from kilter.cli.facts import best_of
+    from kilter.cli.facts import best_of, why_no_best
     from kilter.core.events import TrialState
 
     limits, executor = wanted.limits, wanted.command()
@@ -110,9 +110,7 @@ def go(
         show.note(f"stopped; everything so far is saved: kilter resume {study.study_name}")
         return group.INTERRUPTED
     if not complete:
-        last = next((t.failure for t in reversed(study.trials) if t.failure), None)
-        why = f": {last.kind}: {last.message}" if last else ""
-        show.note(f"error: no trial of {study.study_name!r} succeeded{why} (kilter trials {study.study_name})")
+        show.note(f"error: no trial of {study.study_name!r} succeeded: {why_no_best(study)} (kilter trials)")
         return group.NO_SUCCESS
     if strict and limits.target is not None:
         sign = study.problem.objectives[0].sign

@@ -14,7 +14,7 @@ KilterError
 ├── StudyExists (also ValueError)    create_study without load_if_exists
 ├── NotReady (also ValueError)       a question that needs at least one finished trial, or a running one
 ├── MissingLibrary (also ImportError)   an optional library is not installed, with the command that installs it
-├── StudyAborted                     the first trials all failed in the same way
+├── StudyAborted                     so many trials in a row failed in the same way, or none of a run succeeded
 └── StorageError                     the store cannot be read or written
     ├── LogDamaged                   an event of a study's log cannot be taken in, with its place and the remedy
     ├── StorageGone                  the file was moved, deleted or replaced while it was open
@@ -138,7 +138,7 @@ def needed(packages: str, what: str, instead: str = "") -> Iterator[None]:
 
 
 class StudyAborted(KilterError):
-    """The first trials all failed in the same way, so more of them would too."""
+    """So many trials in a row failed in the same way that more of them would too, or none of a run succeeded."""
 
 
 class StorageError(KilterError):

@@ -7,6 +7,7 @@ which is how a trial is claimed, and how a result that was told twice is recogni
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -14,6 +15,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, Union
 
 from kilter.core.parameter import Plain
+from kilter.core.text import one_line
 
 
 class TrialState(IntEnum):
@@ -62,6 +64,47 @@ class Failure:
     kind: str
     message: str = ""
     traceback: str = ""
+
+    @property
+    def line(self) -> str:
+        r"""Kind and message in one line that a terminal may be shown, and where in the user's own code it was.
+
+        >>> Failure("ValueError", "lr is\n0.1", 'File "/home/me/train.py", line 12, in fit').line
+        'ValueError: lr is 0.1 (train.py:12)'
+        """
+        said = one_line(f"{self.kind}: {self.message}" if self.message else self.kind)
+        return f"{said} ({place})" if (place := self.place) else said
+
+    @property
+    def place(self) -> str | None:
+        """File and line of the last call in the traceback that is the user's: in no library, and not in kilter."""
+        calls = re.findall(r'File "([^"\n]+)", line (\d+)', self.traceback.rpartition("Traceback (most recent")[2])
+        mine = [f"{re.split(SLASH, path)[-1]}:{line}" for path, line in calls if not _is_of_a_library(path)]
+        return one_line(mine[-1]) if mine else None
+
+    @property
+    def sort(self) -> str:
+        """Kind and message without its numbers: failures of one sort are told once.
+
+        >>> Failure("ValueError", "lr=0.25 at 0x7f1a").sort
+        'ValueError: lr=# at #'
+        """
+        return f"{self.kind}: {re.sub(NUMBER, '#', self.message[:LONG])}"
+
+
+LONG = 1_000
+"""Characters of a message by which failures are told apart."""
+SLASH = r"[/\\]"
+NUMBER = r"[-+]?(0x[0-9a-fA-F]+|\d+(\.\d*)?([eE][-+]?\d+)?|\b(nan|inf)\b)"
+LIBRARIES = re.compile(
+    r"<frozen |[/\\](site|dist)-packages[/\\]|[/\\]lib[/\\]python3\.\d+[/\\]|\\Python3\d+\\Lib\\", re.IGNORECASE
+)
+HERE = re.split(r"core[/\\]events", __file__)[0]
+"""The folder of kilter itself."""
+
+
+def _is_of_a_library(path: str) -> bool:
+    return LIBRARIES.search(path) is not None or path.startswith(HERE)
 
 
 class Report(NamedTuple):

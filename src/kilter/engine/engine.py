@@ -156,7 +156,6 @@ class Engine:
                 trial.forgiven = True
             self.history = copy(self.history)
             self.history.forgiven += len(forgiven)
-            self.ledger.same_failures = 0
 
     def _started(self, event: Started) -> None:
         if event.number == len(self.history) and is_legal(event, None):

@@ -9,11 +9,14 @@ from typing import Any
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import History
+from kilter.core.history import History, Trial
 
 SILENT = 10
 """Where so many trials are complete and none has reported a step, a limit on steps ends the study: else nothing might.
 """
+
+CHANCE = 1e-4
+"""A row of failures that was to be expected with less than this probability is no chance."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Limits:
     patience     stop after so many finished trials without a better one
     gain         stop once the next hour is expected to improve the first objective by less than this, or by less than
                  the noise of the best result; see analysis.gain
-    failures     give up when the first so many trials all failed in the same way
+    failures     give up when so many trials of a run, one after the other, failed in the same way; see Tally
 
     Only `seconds` end what runs; the others keep new trials from being started.
     """
@@ -75,8 +78,6 @@ class Ledger:
         self.best = math.inf
         self.best_number: int | None = None
         self.since_best = 0
-        self.same_failures = 0
-        self.only_failure: str | None = None
         self.states: dict[str, int] = {}
         """How many finished trials there are in each state."""
         self.failures: dict[str, list[int]] = {}
@@ -87,11 +88,7 @@ class Ledger:
         trial = history[number]
         self.states[trial.state.name] = self.states.get(trial.state.name, 0) + 1
         if trial.state is TrialState.FAIL:
-            kind = trial.failure.kind if trial.failure else ""
-            self.failures[kind] = [self.failures.get(kind, [0])[0] + 1, number]
-            if self.same_failures == len(history.finished) - 1 and self.only_failure in (None, kind):
-                self.same_failures += 1
-                self.only_failure = kind
+            _count_failure(self.failures, trial)
         value = float(history.values[number, 0])
         counts = trial.state is TrialState.COMPLETE and math.isfinite(value)
         if counts and value < self.best and history.problem.is_feasible(trial.metrics):
@@ -115,12 +112,61 @@ class Ledger:
             return f"no improvement in {self.since_best} trials"
         return None
 
-    def hopeless(self, limits: Limits, history: History) -> bool:
-        """Whether every trial so far failed, all in the same way, and often enough to give up."""
-        count = limits.failures
-        return (
-            count is not None
-            and count > 0
-            and self.same_failures >= count
-            and len(history.finished) == self.same_failures
-        )
+
+class Tally:
+    """What became of the trials of one run: its own, not those of other workers.
+
+    A row of failures of one kind says that the objective is broken, wherever in the study it begins. Where other trials
+    of the run succeeded, part of the space may be what fails: then the row has to be longer than chance makes it, at
+    the share of trials that had failed so before it.
+    """
+
+    def __init__(self) -> None:
+        self.succeeded = 0
+        """How many trials ended otherwise than by failing."""
+        self.failures: dict[str, list[int]] = {}
+        """By kind of failure: how many, and the latest trial."""
+        self.row = 0
+        """How many of the latest trials failed in the same way, without another end in between."""
+        self.latest: str | None = None
+        """The kind of the latest failure."""
+
+    @property
+    def failed(self) -> int:
+        """How many trials failed."""
+        return sum(count for count, _ in self.failures.values())
+
+    @property
+    def is_fruitless(self) -> bool:
+        """Whether trials have ended, and all of them failed."""
+        return bool(self.failures) and not self.succeeded
+
+    def count(self, trial: Trial) -> None:
+        """Take in a trial whose attempt has just ended; one that was put back in the queue says nothing."""
+        if trial.state is TrialState.WAITING:
+            return
+        if trial.state is not TrialState.FAIL:
+            self.succeeded += 1
+            self.row = 0
+            return
+        kind = _count_failure(self.failures, trial)
+        self.row = self.row + 1 if kind == self.latest else 1
+        self.latest = kind
+
+    def is_hopeless(self, limits: Limits) -> bool:
+        """Whether trials have failed so often in the same way that more of them would, too."""
+        enough = limits.failures
+        if not enough or self.latest is None:
+            return False
+        if not self.succeeded:
+            return self.row >= enough or self.failed >= enough * len(self.failures)
+        earlier = self.failures[self.latest][0] - self.row
+        share = (earlier + 1) / (self.succeeded + self.failed - self.row + 2)
+        return self.row >= enough and share**self.row < CHANCE
+
+
+def _count_failure(failures: dict[str, list[int]], trial: Trial) -> str:
+    """Count a trial that failed by its kind, which is returned."""
+    kind = trial.failure.kind if trial.failure else "unknown"
+    failures[kind] = [failures.get(kind, [0])[0] + 1, trial.number]
+    return kind

@@ -128,7 +128,7 @@ def confirm(
     pairs = [(trial, trials[numbers[trial.number]]) for trial in picked]
     confirmed = [(trial, by) for trial, by in pairs if by.state is TrialState.COMPLETE]
     if not confirmed:
-        failures = {str(by.failure) for _, by in pairs if by.failure}
+        failures = {by.failure.line for _, by in pairs if by.failure}
         raise NotReady(f"none of {len(pairs)} confirmations is complete: {'; '.join(failures) or 'they still run'}")
     return _weighed(study, confirmed, trials if reuse else (), overlap)
 

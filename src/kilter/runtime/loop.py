@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kilter.analysis.failures import kinds
 from kilter.core.actions import Wait
 from kilter.core.errors import StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, TrialState
 from kilter.core.history import Trial
 from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
-from kilter.engine.limits import Limits
+from kilter.engine.limits import Limits, Tally
 from kilter.executors.context import Interruption, release
 from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
@@ -52,6 +53,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.reason: str | None = None
+        self.tally = Tally()
         self._running: set[int] = set()
         self.begun = 0
         """How many trials were begun here."""
@@ -90,7 +92,6 @@ class Run:
             raise raised.pop()  # and keep nothing of it: this frame would hold what the objective held
         if self.reason is None:
             self.reason = "done"
-        self._check_hopeless()
         return self.reason + self._cut_text()
 
     def _turn(self) -> None:
@@ -164,8 +165,6 @@ class Run:
         if called_off is not None:
             return called_off
         engine = self.session.engine
-        if engine.ledger.hopeless(self.limits, engine.history):
-            return "every trial failed"
         reached = engine.ledger.reached(self.limits, engine.history)
         if reached is not None:
             return reached
@@ -200,7 +199,7 @@ class Run:
         is_caught = outcome.error is None or isinstance(outcome.error, self.catch)
         if is_caught:
             release(outcome.error)
-        self.session.end(outcome)
+        counts = self.session.end(outcome)
         trial = self.session.engine.history[outcome.number]
         if trial.state is TrialState.WAITING:
             log.warning("trial %d is tried again: %s", trial.number, trial.failure.message if trial.failure else "")
@@ -209,6 +208,9 @@ class Run:
         if not is_caught:
             self._error = self._error or outcome.error
             self.reason = "the objective raised an exception that is not to be caught"
+        elif counts:
+            self.tally.count(trial)
+            self._give_up_where_hopeless(trial)
 
     def _is_owed_to_stop(self, kind: str) -> bool:
         """Whether a failure of this kind says only that the trial was stopped.
@@ -267,13 +269,14 @@ class Run:
         listed = ", ".join(map(str, sorted(self._cut)[:LISTED])) + (", …" if len(self._cut) > LISTED else "")
         return f"; {len(self._cut)} trials were cut and wait to go on: {listed}"
 
-    def _check_hopeless(self) -> None:
-        engine = self.session.engine
-        if self.begun and engine.ledger.hopeless(self.limits, engine.history):
-            trial = engine.history[engine.history.finished[-1]]
-            failure = trial.failure
-            kind, message = (failure.kind, failure.message) if failure else ("", "")
-            raise StudyAborted(
-                f"the first {engine.ledger.same_failures} trials all failed with {kind}: {message}. "
-                f"Mend the objective and run again; the study keeps these, and trial {trial.number} the traceback"
-            )
+    def _give_up_where_hopeless(self, trial: Trial) -> None:
+        """End the run with an error once its trials fail so often in the same way that more of them would."""
+        if self._error is not None or not self.tally.is_hopeless(self.limits):
+            return
+        tally, failure = self.tally, trial.failure
+        row = f"the last {tally.row} trials" if tally.succeeded else f"all {tally.failed} trials of this run"
+        self.reason = f"given up, since {row} failed"
+        self._error = StudyAborted(
+            f"{row} failed ({kinds(tally.failures)}), the latest with {failure.line if failure else 'no reason'}. "
+            f"Mend the objective and run again; trial {trial.number} keeps the traceback"
+        )

@@ -1,6 +1,7 @@
 """What a running study says on stderr: a live block on a terminal, a line now and then elsewhere.
 
-Nothing is printed per trial; the cost of a finished trial is a comparison and a look at the clock.
+The first failure of each sort is told at once in every mode of display. Else nothing is printed per trial; the cost of
+a finished trial is a comparison and a look at the clock.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from kilter.core.errors import InvalidInput
+from kilter.analysis.failures import kinds, never_succeeded, why_no_best
+from kilter.core.errors import NAME, InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History, Trial
+from kilter.core.text import one_line
 from kilter.engine.limits import Limits
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.session import Session
@@ -32,8 +35,13 @@ GAIN_SECONDS = 5.0
 GAIN_SHARE = 0.02
 """... and so many that looking takes at most this share of the time."""
 
-KINDS = ("auto", "live", "plain", "none")
+log = logging.getLogger("kilter")
+
+MODES = ("auto", "live", "plain", "none")
 SPARK = "▁▂▃▄▅▆▇█"
+
+TOLD = 10
+"""Sorts of failures of which the first is told at once; where each failure is another one, more tell nothing."""
 
 LABELS = 7
 """Columns of the live block's titles, at least; GAP more lie before the text."""
@@ -58,24 +66,49 @@ class Display(Protocol):
 
 def display(kind: str, session: Session, name: str, limits: Limits, calls: int | None) -> Display:
     """The display that the user asked for; 'auto' is live on a terminal and plain elsewhere."""
-    if kind not in KINDS:
-        raise InvalidInput(f"progress={kind!r}: choose one of {', '.join(KINDS)}")
-    if kind == "none" or logging.getLogger("kilter").level > logging.INFO:
-        return Silent()
+    if kind not in MODES:
+        raise InvalidInput(f"progress={kind!r}: choose one of {', '.join(MODES)}")
+    if kind == "none" or log.level > logging.INFO:
+        return Silent(Notices(one_line(name, NAME)))
     status = Status(session, name, limits, calls)
     if kind == "live" or (kind == "auto" and sys.stderr.isatty()):
         return Live(status)
     return Plain(status, sys.stderr)
 
 
+class Notices:
+    """What is told at once in every mode of display: the first failure of each sort, in a line."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told: set[str] = set()
+
+    def of(self, trial: Trial) -> list[str]:
+        """The lines to tell of a trial that has just ended."""
+        failure = trial.failure
+        if trial.state is not TrialState.FAIL or failure is None or len(self._told) > TOLD:
+            return []
+        if failure.sort in self._told:
+            return []
+        self._told.add(failure.sort)
+        if len(self._told) > TOLD:
+            return [f"{self._name}: trials fail in more than {TOLD} ways; further ones are only counted"]
+        return [f"{self._name}: trial {trial.number} failed: {failure.line}"]
+
+
 class Silent:
-    """Says nothing."""
+    """Says nothing but what has to be told in every mode, which it logs as a warning."""
+
+    def __init__(self, notices: Notices) -> None:
+        self._notices = notices
 
     def start(self) -> None:
         """Nothing."""
 
     def on_end(self, trial: Trial) -> None:
-        """Nothing."""
+        """Log what has to be told."""
+        for line in self._notices.of(trial):
+            log.warning("%s", line)
 
     def tick(self) -> None:
         """Nothing."""
@@ -88,7 +121,8 @@ class Status:
     """The figures that both displays show."""
 
     def __init__(self, session: Session, name: str, limits: Limits, calls: int | None) -> None:
-        self.session, self.name, self.limits = session, name, limits
+        self.session, self.name, self.limits = session, one_line(name, NAME), limits
+        self.notices = Notices(self.name)
         self.now: Callable[[], float] = session.clock
         self.began = self.now()
         done = len(session.engine.history.finished)
@@ -111,12 +145,12 @@ class Status:
         number = self.session.engine.ledger.best_number
         return None if number is None else self.session.engine.history[number]
 
-    def best_text(self) -> str:
-        """The best value with its trial, or that there is none."""
+    def best_text(self, over: bool = False) -> str:
+        """The best value with its trial, or that there is none, and why where the run is over."""
         best = self.best
-        if best is None:
-            return "none yet"
-        return f"{short(best.metrics[self.objective.name])}  (trial {best.number})"
+        if best is not None:
+            return f"{short(best.metrics[self.objective.name])}  (trial {best.number})"
+        return f"none: {why_no_best(self.session.engine.history)}" if over else "none yet"
 
     def params_text(self, trial: Trial) -> str:
         """A configuration in one line."""
@@ -124,9 +158,10 @@ class Status:
 
     def counts_text(self) -> str:
         """How many trials there are in each state."""
-        states, history = self.session.engine.ledger.states, self.session.engine.history
-        words = [("COMPLETE", "done"), ("PRUNED", "pruned"), ("FAIL", "failed")]
-        parts = [f"{states[state]} {word}" for state, word in words if states.get(state)] or ["0 done"]
+        ledger, history = self.session.engine.ledger, self.session.engine.history
+        failed = f"failed ({kinds(ledger.failures)})"
+        words = [("COMPLETE", "done"), ("PRUNED", "pruned"), ("FAIL", failed)]
+        parts = [f"{ledger.states[state]} {word}" for state, word in words if ledger.states.get(state)] or ["0 done"]
         parts += [f"{len(history.paused)} paused"] if history.paused else []
         parts += [f"{len(history.running)} running"] if history.running else []
         parts += [f"{len(history.waiting)} waiting"] if history.waiting else []
@@ -166,15 +201,9 @@ class Status:
         remaining = f", ~{span(max(min(left), 0))} left" if left and not over else ""
         return f"{span(elapsed)} elapsed{remaining}   {_rate(60 * done / elapsed)}/min"
 
-    def failures_text(self) -> str | None:
-        """The most frequent failure with its count and latest message, where there is one."""
-        failures = self.session.engine.ledger.failures
-        if not failures:
-            return None
-        kind, (count, number) = max(failures.items(), key=lambda item: item[1][0])
-        failure = self.session.engine.history[number].failure
-        message = failure.message.splitlines()[0][:100] if failure and failure.message else ""
-        return f"{kind} ×{count}: {message}  (trial {number})"
+    def never_text(self) -> list[str]:
+        """The options with which no trial succeeded, where others did."""
+        return never_succeeded(self.session.engine.history) if self.session.engine.ledger.failures else []
 
 
 class Savings:
@@ -235,8 +264,10 @@ class Plain:
         self._say(f"{status.name}: {status.objective.direction} {status.objective.name}{goal}{resumed}")
 
     def on_end(self, trial: Trial) -> None:
-        """Say so where it is the new best."""
+        """Say so where it is the new best, or the first that failed in its way."""
         status = self._status
+        for line in status.notices.of(trial):
+            self._say(line)
         if status.session.engine.ledger.best_number != self._said_best:
             now = status.now()
             if now - self._improved_at >= IMPROVEMENT_SECONDS or self._said_best is None:
@@ -257,8 +288,10 @@ class Plain:
         saved = status.saved_text()
         self._say(
             f"{status.name}: {reason}; {status.counts_text()} in {span(status.now() - status.began)}; "
-            f"best {status.best_text()}" + (f"; saved {saved}" if saved else "")
+            f"best {status.best_text(over=True)}" + (f"; saved {saved}" if saved else "")
         )
+        for sentence in status.never_text():
+            self._say(f"{status.name}: {sentence}")
 
     def _say(self, line: str) -> None:
         self._said_at = self._status.now()
@@ -283,7 +316,9 @@ class Live:
         self._draw()
 
     def on_end(self, trial: Trial) -> None:
-        """Note the best so far, and draw where it is time."""
+        """Note the best so far, say above the block what has to be told, and draw where it is time."""
+        for line in self._status.notices.of(trial):
+            self._say(line)
         best = self._status.best
         if best is not None:
             self._status.bests.append(best.metrics[self._status.objective.name])
@@ -302,6 +337,13 @@ class Live:
         self._console.print(self._table(reason))
         if not self._fits(self._heading(reason)):
             self._console.print(Text(reason))
+        for sentence in self._status.never_text():
+            self._say(f"{self._status.name}: {sentence}")
+
+    def _say(self, line: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(line, style="red"), soft_wrap=True)
 
     def _draw(self) -> None:
         self._drawn_at = self._status.now()
@@ -319,7 +361,8 @@ class Live:
         heading = self._heading(reason or "running")
         shown = heading if self._fits(heading) else self._heading("over" if reason else "running")
         table.add_row(Text(status.name, style="bold"), escape(shown))
-        table.add_row("best", Text(f"{status.best_text()}   {sparkline(status.bests)}", style="green"))
+        best = status.best_text(over=reason is not None)
+        table.add_row("best", Text(f"{best}   {sparkline(status.bests)}", style="green"))
         if status.best is not None:
             table.add_row("", escape(status.params_text(status.best)))
         done = len(status.session.engine.history.finished)
@@ -336,9 +379,6 @@ class Live:
         running = list(status.session.engine.history.running.values())[:3]
         if running and reason is None:
             table.add_row("running", escape("   ".join(f"#{t.number} {self._latest(t)}" for t in running)))
-        failure = status.failures_text()
-        if failure:
-            table.add_row("", Text(failure, style="red"))
         return table
 
     def _heading(self, state: str) -> str:

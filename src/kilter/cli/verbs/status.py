@@ -19,7 +19,7 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     \b
     kilter status digits
     """
-    from kilter.cli.facts import facts
+    from kilter.cli.facts import facts, why_no_best
 
     study = options.load(options.chosen(name, option), storage)
     known = facts(study)
@@ -48,9 +48,13 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
         values = " ".join(show.text(best[0]["metrics"][metric]) for metric in known["objectives"])
         pairs["best"] = f"{values} (trial {best[0]['number']})"
     else:
-        pairs["best"] = f"a front of {len(best)} trials" if best else "none yet"
+        pairs["best"] = f"a front of {len(best)} trials" if best else f"none yet: {show.text(why_no_best(study))}"
     pairs["last activity"] = show.ago(last, time.time()) or "none"
     show.echo_pairs(pairs)
+    for failure in known["failures"].values():
+        show.echo(f"failed ×{failure['count']:<6} {failure['message']}, trial {failure['trial']}")
+    for sentence in known["never_succeeded"]:
+        show.echo(f"               {sentence}")
     for trial in known["running"]:
         latest = trial["reports"][-1] if trial["reports"] else {}
         shown = " ".join(f"{name}={show.text(value)}" for name, value in latest.items())
