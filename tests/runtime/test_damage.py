@@ -1,13 +1,19 @@
 """A log that is damaged says where and what to do, and no run goes round in circles over it."""
 
+import os
+import socket
 import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
 
 import kilter
 from kilter import Float, TrialState
-from kilter.core.errors import InvalidInput, KilterError, LogDamaged, StorageError
+from kilter.core.errors import InvalidInput, KilterError, LogDamaged, StorageError, StorageGone
 from kilter.core.events import Enqueued, Started
+from kilter.core.interfaces import Worker
 from kilter.engine.limits import Limits
 from kilter.executors.command import Command
 
@@ -206,6 +212,50 @@ def test_what_an_objective_gives_fails_its_trial_at_most(value, where):
     first, second = load().trials
     assert second.value == 0.5 and first.state in (TrialState.FAIL, TrialState.COMPLETE)
     assert first.failure is None or first.failure.kind in ("return", "nan", "InvalidInput")
+
+
+def test_a_run_ends_where_its_file_is_gone():
+    """Not with a success of which nothing is on the disk."""
+
+    def objective(x):
+        if len(study._history) == 4:
+            os.rename(DB, "moved.db")
+        return x
+
+    study = kilter.create_study(**OPTIONS, space={"x": Float(0, 1)}, sampler="random")
+    with pytest.raises(StorageGone, match="the run ends here") as raised:
+        study.optimize(objective, 50, progress="none")
+    assert raised.value.__context__ is None  # nothing that failed afterwards hides it
+    saved = kilter.load_study(study_name="f", storage=f"sqlite:///{DB}.saved-{os.getpid()}")
+    assert [trial.state for trial in saved.trials] == [TrialState.COMPLETE] * 3 + [TrialState.RUNNING]
+    with pytest.raises(StorageError, match="put the two beside each other again"):
+        kilter.create_study(**OPTIONS)
+
+
+def test_a_long_trial_is_broken_off_where_the_file_is_gone():
+    def objective(trial):
+        if trial.number == 0:
+            os.remove(DB)
+        while not trial.should_prune():
+            time.sleep(0.01)
+
+    study = kilter.create_study(**OPTIONS, space={"x": Float(0, 1)}, sampler="random", scheduler="asha", lease=0.2)
+    with pytest.raises(StorageGone, match="the run ends here"):
+        study.optimize(objective, 2, n_jobs=2, progress="none")
+
+
+def test_the_leases_of_workers_that_vanished_go():
+    study = a_study(1)
+    storage = study._session.storage
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    gone = Worker("gone", socket.gethostname(), ended.pid, 1.0)
+    elsewhere = Worker("elsewhere", "another-host", 1, 1.0)
+    for worker in (gone, elsewhere):
+        storage.renew(1, worker, 60.0)
+    study.ask()
+    assert {worker.id for worker, _ in storage.leases(1)} == {"elsewhere", study._session.worker.id}
+    study._session.close()
 
 
 def test_errors_of_a_damaged_log_are_kilters():

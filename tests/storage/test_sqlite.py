@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from kilter.core.errors import StorageError, StorageTooNew, StorageUnsafe
+from kilter.core.errors import StorageError, StorageGone, StorageTooNew, StorageUnsafe
 from kilter.core.events import Dropped, Ended, Failure, Noted, Report, Started, TrialState
+from kilter.core.interfaces import Worker
 from kilter.storage import sqlite
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.testing.storage import StorageSuite, created, ended, every_kind, started, waiting
@@ -287,6 +288,58 @@ def test_a_log_that_was_replaced(storage):
     with pytest.raises(StorageError, match="beyond the end"):
         storage.append(study, [started(0)], 17)
     assert len(storage.read(study)) == 1
+
+
+LOST = {
+    "deleted": lambda path: os.remove(path),
+    "moved": lambda path: os.rename(path, f"{path}.away"),
+    "replaced": lambda path: os.replace(SQLiteStorage(f"{path}.other").path, path),
+    "without its log of changes": lambda path: os.remove(f"{path}-wal"),
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_file_that_is_lost_while_it_is_open_is_noticed_and_saved(storage, how):
+    study = storage.create("a", created())
+    storage.append(study, [started(0), ended(0)], 1)
+    LOST[how](storage.path)
+    for act in (
+        lambda: storage.append(study, [started(1)], 3),
+        lambda: storage.renew(study, Worker("w", "h", 1, 0.0), 9.0),
+        lambda: storage.create("b", created()),
+    ):
+        with pytest.raises(
+            StorageGone, match=rf"moved, deleted or replaced .* is in (.*\.saved-{os.getpid()}): "
+        ) as raised:
+            act()
+    assert len(storage.read(study)) == 3  # what is in memory or still open can be looked at
+    saved = SQLiteStorage(f"{storage.path}.saved-{os.getpid()}")
+    assert f"in {saved.path}:" in str(raised.value)
+    assert saved.read(study) == storage.read(study)
+    saved.close()
+
+
+def test_a_database_is_not_begun_beside_the_log_of_one_that_is_gone(storage):
+    study = storage.create("a", created())
+    os.rename(storage.path, f"{storage.path}.away")
+    storage.close()
+    with pytest.raises(StorageError, match=r"studies\.db-wal, which has what was stored in it last: put the two"):
+        SQLiteStorage(storage.path)
+    os.rename(f"{storage.path}-wal", f"{storage.path}.away-wal")
+    back = SQLiteStorage(f"{storage.path}.away")
+    assert len(back.read(study)) == 1
+    back.close()
+    SQLiteStorage(storage.path).close()
+
+
+def test_a_file_that_is_only_copied_or_linked_to_stays(storage, tmp_path):
+    study = storage.create("a", created())
+    os.link(storage.path, tmp_path / "link.db")
+    os.symlink(storage.path, tmp_path / "symbolic.db")
+    other = SQLiteStorage(storage.path)
+    other.append(study, [started(0)], 1)
+    other.close()
+    assert not storage.append(study, [ended(0)], 1).refused
 
 
 def test_a_closed_storage_says_so(storage):

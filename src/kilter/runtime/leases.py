@@ -11,8 +11,9 @@ import os
 import socket
 import threading
 import uuid
+from contextlib import suppress
 
-from kilter.core.errors import StorageError
+from kilter.core.errors import StorageError, StorageGone
 from kilter.core.interfaces import Storage, Worker
 
 log = logging.getLogger("kilter")
@@ -54,6 +55,8 @@ class Lease:
     def __init__(self, storage: Storage, study: int, worker: Worker, seconds: float = LEASE_SECONDS) -> None:
         self._storage, self._study, self._worker, self._seconds = storage, study, worker, seconds
         self._released = threading.Event()
+        self.gone: StorageGone | None = None
+        """Why the storage cannot be written any more, once that was noticed."""
         storage.renew(study, worker, seconds)
         threading.Thread(target=self._renew, name="kilter-lease", daemon=True).start()
 
@@ -61,6 +64,9 @@ class Lease:
         while not self._released.wait(self._seconds / RENEWALS):
             try:
                 self._storage.renew(self._study, self._worker, self._seconds)
+            except StorageGone as error:
+                self.gone = error
+                return
             except StorageError as error:
                 log.warning("the lease could not be renewed, trying again: %s", error)
 
@@ -68,4 +74,5 @@ class Lease:
         """Give the lease back."""
         if not self._released.is_set():
             self._released.set()
-            self._storage.release(self._study, self._worker.id)
+            with suppress(StorageError):  # then it runs out
+                self._storage.release(self._study, self._worker.id)

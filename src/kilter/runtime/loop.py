@@ -6,11 +6,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kilter.analysis.failures import kinds
 from kilter.core.actions import Wait
-from kilter.core.errors import StudyAborted
+from kilter.core.errors import StorageError, StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, TrialState
 from kilter.core.history import Trial
 from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
@@ -247,9 +248,11 @@ class Run:
 
     def _abandon(self, kind: str, by: str) -> None:
         """Put back what still ran when the run was broken off."""
-        for number in list(self._running):
+        for number in self._running:
             self.executor.stop(number)
-            self.session.interrupt(number, f"the run was broken off by {by}", kind)
+        with suppress(StorageError):  # then whoever runs the study next finds that this worker is gone
+            for number in self._running:
+                self.session.interrupt(number, f"the run was broken off by {by}", kind)
         self._running.clear()
 
     def _finish(self) -> None:

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -150,8 +150,9 @@ class Session:
     def save_snapshot(self) -> None:
         """Keep the replica as it stands, so that the next process need not replay the log."""
         if self.engine.damage is None and self.storage.directory and self.engine.position > self._snapshot_at:
-            self._snapshot_at = self.engine.position
-            self.storage.save_snapshot(self.study, self.engine.position, snapshot.VERSION, snapshot.dumps(self.engine))
+            at = self._snapshot_at = self.engine.position
+            with suppress(StorageError):  # it only saves time, and what is wrong shows where an event is written
+                self.storage.save_snapshot(self.study, at, snapshot.VERSION, snapshot.dumps(self.engine))
 
     def close(self) -> None:
         """Give the lease back; trials that still run here are then free for others."""
@@ -369,8 +370,11 @@ class Session:
     def recover(self) -> list[int]:
         """End the attempts of workers that vanished, and free what they had reserved; the numbers of their trials.
 
-        Looks at most every few seconds, since nothing is lost by finding out a little later.
+        Looks at most every few seconds, since nothing is lost by finding out a little later. Raises StorageGone where
+        the lease could not be renewed, since there is nothing left to write to.
         """
+        if self._lease is not None and self._lease.gone is not None:
+            raise self._lease.gone
         now = self.clock()
         if self.storage.directory is None or now - self._recovered < RECOVERY_SECONDS:
             return []
@@ -392,6 +396,9 @@ class Session:
     def _hold_lease(self) -> None:
         if self._lease is None and self._lease_seconds is not None and self.storage.directory is not None:
             self._lease = Lease(self.storage, self.study, self.worker, self._lease_seconds)
+            for worker, left in self.storage.leases(self.study):
+                if is_gone(worker, left):
+                    self.storage.release(self.study, worker.id)
 
 
 def _remove(root: str, pid: int) -> None:

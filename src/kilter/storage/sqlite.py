@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from kilter.core.errors import (
     KilterError,
     LogDamaged,
     StorageError,
+    StorageGone,
     StorageTooNew,
     StorageUnsafe,
     StudyExists,
@@ -189,6 +190,9 @@ class SQLiteStorage:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._connection: sqlite3.Connection | None = _opened(self.path)
+        self._files = _files(self.path)
+        self._gone: str | None = None
+        """What became of the file, where it is not at its path any more."""
 
     def __repr__(self) -> str:
         return f"SQLiteStorage({self.path!r})"
@@ -298,8 +302,20 @@ class SQLiteStorage:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all or nothing, and no commit where there is nothing to commit."""
         connection = self._live()
-        with self._lock, _explained(self.path), _transaction(connection):
-            yield connection
+        with self._lock, _explained(self.path):
+            self._check_in_place(connection)
+            with _transaction(connection):
+                yield connection
+
+    def _check_in_place(self, connection: sqlite3.Connection) -> None:
+        """Raise StorageGone where what we write would go to a file that nobody finds; costs some microseconds."""
+        if self._gone is None and self._files != _files(self.path, self._files):
+            self._gone = (
+                f"the file {self.path} (or its -wal) was moved, deleted or replaced while the study ran, so what is "
+                f"stored now would be lost: the run ends here. {_rescued(connection, self.path)}"
+            )
+        if self._gone is not None:
+            raise StorageGone(self._gone)
 
     def _live(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
@@ -312,6 +328,7 @@ class SQLiteStorage:
         if self._connection is not None:
             _ABANDONED.append(self._connection)
             self._connection = _opened(self.path)
+            self._files = _files(self.path)
         self._lock = threading.RLock()  # a thread that the child does not have may hold the old one
         self._pid = os.getpid()
 
@@ -426,7 +443,43 @@ def _needing(connection: sqlite3.Connection, study: int) -> Iterator[None]:
 # Opening.
 
 
+def _files(path: str, which: Iterable[str] = ("", "-wal")) -> dict[str, tuple[int, int]]:
+    """Which files stand at the path of the database and of its log of changes; those that do not exist are left out."""
+    found = {}
+    for ending in which:
+        try:
+            there = os.stat(path + ending)
+        except OSError:
+            continue
+        found[ending] = (there.st_dev, there.st_ino)
+    return found
+
+
+def _rescued(connection: sqlite3.Connection, path: str) -> str:
+    """Copy what an open connection still sees of a file that is gone, and say where."""
+    copy = f"{path}.saved-{os.getpid()}"
+    try:
+        to = sqlite3.connect(copy)
+        try:
+            connection.backup(to)
+        finally:
+            to.close()
+    except (sqlite3.Error, OSError) as error:
+        return f"What was stored in it could not be saved ({error}): look for the file, or for a copy of it"
+    return f"All that was stored by now is in {copy}: put that in its place (and remove {path}-wal and -shm)"
+
+
+def _check_whole(path: str) -> None:
+    """Raise where a database was moved or deleted without its log of changes, which a new one could not live beside."""
+    if os.path.exists(f"{path}-wal") and not os.path.exists(path):  # in this order: a new one begins with the database
+        raise StorageError(
+            f"{path} is not there, but {path}-wal, which has what was stored in it last: put the two beside each other "
+            f"again, or remove {path}-wal and {path}-shm to begin with an empty file"
+        )
+
+
 def _opened(path: str) -> sqlite3.Connection:
+    _check_whole(path)
     with _explained(path):
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
