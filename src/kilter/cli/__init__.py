@@ -7,6 +7,7 @@ import click
 from kilter.cli.group import Verbs
 
 VERBS = {
+    "init": "Write a study's file to start from.",
     "run": "Tune a program: create a study, or go on with it.",
     "retry": "Queue failed trials to be run again.",
     "resume": "Go on with a study that `kilter run` made.",
@@ -41,7 +42,8 @@ def main() -> None:
     """Tune the parameters of any program.
 
     \b
-    kilter run -p 'lr=log(1e-5,1e-1)' --minimize loss -n 50 -- python train.py --lr {lr}
+    kilter run -p 'lr=log(1e-5,1e-1)' --minimize loss -n 50 -- \\
+        python train.py --lr {lr}
     kilter best --format args
 
     Exit codes: 0 done, 1 internal error, 2 wrong usage, 3 no such study or trial, 4 no successful trial, 5 storage

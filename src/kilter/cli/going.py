@@ -74,9 +74,7 @@ def overlay(document: dict[str, Any], **given: Any) -> None:
         document["budget"] = {**document.get("budget", {}), **changes}
 
 
-def go(
-    study: Study, wanted: Specification, progress: str, strict: bool, as_json: bool, if_changed: str
-) -> int:
+def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json: bool, if_changed: str) -> int:
     """Run the study's programs, print the best, and say by the exit code how it went."""
     from kilter.cli.facts import best_of, why_no_best
     from kilter.core.events import TrialState
@@ -90,9 +88,7 @@ def go(
     if study.user_attrs.get("run") != wanted.document:
         study.set_user_attr("run", wanted.document)
     # Study.optimize does not return the reason.
-    reason = study.run(
-        executor, limits, None, (Exception,), (), progress, definition=definition, if_changed="continue"
-    )
+    reason = study.run(executor, limits, None, (Exception,), (), progress, definition=definition, if_changed="continue")
     complete = study.get_trials(states=[TrialState.COMPLETE])
     best = best_of(study)
     if as_json:

@@ -16,6 +16,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_STORAGE = "sqlite:///kilter.db"
 
+
+def names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For Tab: the studies in the storage, none where there is no storage."""
+    from kilter.core.errors import KilterError
+
+    try:
+        return [row.name for row in existing(ctx.params.get("storage")).studies() if row.name.startswith(incomplete)]
+    except KilterError:
+        return []
+
+
 debug = click.option("--debug", is_flag=True, expose_value=False, hidden=True)
 storage = click.option(
     "--storage",
@@ -23,6 +34,7 @@ storage = click.option(
     metavar="URL",
     help=f"Where the studies are; $KILTER_STORAGE, else {DEFAULT_STORAGE}.",
 )
+named = click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.", shell_complete=names)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 wide = click.option("--wide", is_flag=True, help="All columns, however wide the terminal is.")
 progress = click.option(
@@ -35,9 +47,9 @@ progress = click.option(
 
 def study(function: F) -> F:
     """A verb about one study: STUDY as argument or -s, --storage and --debug."""
-    for add in (debug, storage, click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")):
+    for add in (debug, storage, named):
         function = add(function)
-    return click.argument("name", metavar="[STUDY]", required=False)(function)
+    return click.argument("name", metavar="[STUDY]", required=False, shell_complete=names)(function)
 
 
 def chosen(name: str | None, option: str | None) -> str | None:

@@ -92,7 +92,8 @@ class UnknownName(KilterError, ValueError, KeyError):
         question = f": did you mean {near[0]!r}?" if near else "."
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         listing = f" Known: {shown}" if names else ""
-        return cls(f"no {kind} {asked!r}{question}{listing}{' ' + hint if hint else ''}")
+        more = f" {hint}" if hint.startswith("(") else f". {hint}" if hint else ""
+        return cls(f"no {kind} {asked!r}{question}{listing}{more}")
 
 
 class UnknownArgument(UnknownName, TypeError):

@@ -148,7 +148,7 @@ class Command:
                     _yaml()
             elif piece.kind in ("value", "flag") and piece.name not in (*space.names, *fidelities, *SPECIALS):
                 raise UnknownName.of(
-                    "placeholder", piece.name, [*space.names, *fidelities, *SPECIALS], "Double a brace to print it."
+                    "placeholder", piece.name, [*space.names, *fidelities, *SPECIALS], f"To print it, {DOUBLE}."
                 )
         for name in SPECIALS:
             if name in space and any(piece.name == name for piece in self._pieces() if piece.kind != "file"):

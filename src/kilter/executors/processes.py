@@ -437,11 +437,16 @@ def shared_out(slots: int, each: float, devices: Sequence[str]) -> list[list[str
         raise InvalidInput(f"gpus={each!r}: a trial takes a fraction of one device, or a whole number of them")
     per_device = int(1 / each + 1e-9)
     fits = len(devices) * per_device if each < 1 else len(devices) // int(each)
+    if not devices:
+        raise InvalidInput(f"a trial asks for {each:g} GPU, and none was found: leave GPUs out, or name the devices")
+    found = f"{len(devices)} GPU ({', '.join(devices)})"
+    if not fits:
+        raise InvalidInput(f"{found} is not enough for one trial of {each:g} GPU: ask for less")
     if slots > fits:
-        found = f"{len(devices)} devices ({', '.join(devices)})" if devices else "no devices"
+        what = "one trial" if fits == 1 else f"{fits} trials"
         raise InvalidInput(
-            f"{slots} slots with gpus={each:g} each do not fit on {found}, which hold {fits}: "
-            f"use at most {fits} workers, a smaller fraction, or gpus=[...] to name the devices"
+            f"{found} is enough for {what} of {each:g} GPU at a time, not {slots}: use workers={fits}, or a smaller "
+            "share for each trial"
         )
     if each < 1:
         return [[devices[slot % len(devices)]] for slot in range(slots)]

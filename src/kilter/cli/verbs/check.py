@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument("file")
+@click.argument("file", type=click.Path())
 @click.option(
     "--dry-run-trial", "dry", is_flag=True, help="Run the program once and show what it yields; nothing is stored."
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command("enqueue")
 @click.argument("words", nargs=-1, metavar="[STUDY] NAME=VALUE...")
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A value, as NAME=VALUE alone.")
-@click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")
+@options.named
 @options.storage
 @options.as_json
 @options.debug

@@ -6,11 +6,11 @@ import copy
 
 import click
 
-from kilter.cli import going
+from kilter.cli import going, options
 
 
 @click.command("resume")
-@click.argument("name", metavar="[STUDY]", required=False)
+@click.argument("name", metavar="[STUDY]", required=False, shell_complete=options.names)
 @going.if_changed("fail", "continue")
 @going.budget
 def command(
@@ -33,7 +33,7 @@ def command(
     \b
     kilter resume digits -n 400
     """
-    from kilter.cli import options, specification
+    from kilter.cli import specification
     from kilter.core.errors import InvalidInput
 
     study = options.load(name, storage)

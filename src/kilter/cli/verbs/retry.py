@@ -10,7 +10,7 @@ from kilter.cli import options, show
 @click.command("retry")
 @click.argument("words", nargs=-1, metavar="[STUDY] [TRIAL...]")
 @click.option("--failed", is_flag=True, help="All trials that failed.")
-@click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")
+@options.named
 @options.storage
 @options.as_json
 @options.debug

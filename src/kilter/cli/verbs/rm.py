@@ -8,7 +8,7 @@ from kilter.cli import options, show
 
 
 @click.command("rm")
-@click.argument("name", metavar="STUDY")
+@click.argument("name", metavar="STUDY", shell_complete=options.names)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.storage
 @options.debug

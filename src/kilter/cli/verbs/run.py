@@ -42,7 +42,7 @@ def _option(words: list[str]) -> str:
 
 
 @click.command("run", cls=_WithProgram)
-@click.argument("file", required=False)
+@click.argument("file", required=False, type=click.Path())
 @click.option(
     "-p", "--param", "params", multiple=True, metavar="NAME=KIND", help="A parameter, such as 'lr=log(1e-5,1e-1)'."
 )
@@ -94,12 +94,28 @@ def command(
 
     \b
     kilter run digits.toml -n 200 -j 4
-    kilter run -p 'lr=log(1e-5,1e-1)' -p 'layers=int(1,8)' -p 'opt={adam,sgd}' -p 'drop=float(0,0.5)' \\
-        -p 'amp=bool' --minimize loss -n 50 -- ./train.sh --lr {lr} --opt {opt} {amp:flag=--amp}
+    kilter run -p 'lr=log(1e-5,1e-1)' --minimize loss -- ./train.sh {lr}
 
-    The program prints its metrics as a JSON line, {"loss": 0.5}, or the only one as a bare number on its last line; a
-    line with "step" in it is a report. Ctrl-C once lets the running trials finish, twice stops them; the same command
-    goes on afterwards. The storage is --storage or $KILTER_STORAGE, else the file's.
+    Without a limit it runs until Ctrl-C: once lets the running trials finish, twice stops them, and the same command
+    goes on afterwards. The storage is --storage or $KILTER_STORAGE, else the file's. `kilter init` writes a FILE.
+
+    \b
+    Parameters (-p), in quotes:
+      lr=log(1e-5,1e-1)  drop=float(0,0.5)  units=int(16,512,log)
+      opt={adam,sgd}     batch=ordinal(16,32,64)   amp=bool
+      beta=float(0,1) if opt == 'sgd'     only where that holds
+      also step=, default=, as in int(1,9,step=2,default=3)
+
+    \b
+    In the program's arguments:
+      {lr}             the value; left out, with its option, if inactive
+      {amp:flag=--amp} --amp where amp is true
+      {file:yaml}      the path of a file with all of them (json, toml)
+      {dir} {seed} {trial} {attempt}
+      {{ and }}        braces
+
+    The program prints its metrics as a JSON line, {"loss": 0.5}, or the only one as a bare number on its last line. A
+    line with "step" in it is a report. It also finds parameters in its environment, as $KILTER_PARAM_LR.
     """
     from kilter.api import open_study
     from kilter.cli import dimensions, options, specification

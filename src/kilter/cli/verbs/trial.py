@@ -9,7 +9,7 @@ from kilter.cli import options, show
 
 @click.command("trial")
 @click.argument("words", nargs=-1, required=True, metavar="[STUDY] NUMBER|best")
-@click.option("-s", "--study", "option", metavar="NAME", help="The study, as STUDY.")
+@options.named
 @options.storage
 @click.option("--why", is_flag=True, help="Why the sampler chose it, and what its model expected.")
 @options.as_json
