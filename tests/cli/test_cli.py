@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kilter.api import create_study, load_study
-from kilter.cli import VERBS, main
+from kilter.cli import VERBS, group, main
 from kilter.cli.specification import Specification
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome
@@ -470,3 +470,56 @@ def test_interrupted_runs_keep_their_state(sent: list[signal.Signals], code: int
         process.kill()
         process.wait()
     assert json.loads(ok(kilter("status", "--json")))["states"]["RUNNING"] == 0
+
+
+class TestAnotherProgram:
+    def test_a_program_that_was_edited_is_another_study(self) -> None:
+        ok(run("-s", "a"))
+        Path("train.py").write_text(TRAIN.replace("lr + 1", "lr + 2") + "# a comment\n")
+        refused = run("-s", "a", n=6)
+        assert refused.exit_code == group.USAGE
+        assert "the code of train.py, which it uses, has changed" in refused.stderr
+        assert "--if-changed continue" in refused.stderr
+        ok(run("-s", "a", "--if-changed", "continue", n=6))
+        assert len(load_study(study_name="a").trials) == 6
+
+    def test_only_comments_go_on(self) -> None:
+        ok(run("-s", "a"))
+        Path("train.py").write_text("# a comment\n" + TRAIN)
+        ok(run("-s", "a", n=6))
+
+    def test_another_command_line_can_be_a_study_of_its_own(self) -> None:
+        ok(run("-s", "a"))
+        ok(run("-s", "a", "--if-changed", "new", program=("train.py", "{lr}", "adam")))
+        assert {study.study_name for study in map(load_named, ("a", "a-2"))} == {"a", "a-2"}
+
+    def test_resume_looks_too(self) -> None:
+        ok(run("-s", "a"))
+        Path("train.py").write_text(TRAIN.replace("lr + 1", "lr + 2"))
+        assert "has changed" in kilter("resume", "a", "-n", "6").stderr
+        ok(kilter("resume", "a", "-n", "6", "--if-changed", "continue"))
+
+
+def load_named(name: str) -> Any:
+    return load_study(study_name=name)
+
+
+class TestRetry:
+    def test_failed_trials_run_again(self) -> None:
+        kilter(
+            *("run", "-p", "opt={adam,bad}", "-p", "lr=float(0,1)", "--minimize", "loss", "-n", "6", "-s", "a"),
+            *("--progress", "none", "--sampler", "random", "--", sys.executable, "train.py", "{lr}", "{opt}"),
+        )
+        failed = [t.number for t in load_named("a").trials if t.state is TrialState.FAIL]
+        assert failed
+        assert f"{len(failed)} queued again: trial 6" in ok(kilter("retry", "a", "--failed"))
+        assert ok(kilter("retry", "a", "--failed")) == "no trial has failed\n"
+        Path("train.py").write_text(TRAIN.replace('if opt == "bad"', 'if opt == "worse"'))
+        ok(kilter("resume", "a", "--if-changed", "continue"))
+        assert sum(t.state is TrialState.COMPLETE for t in load_named("a").trials) == 6
+
+    def test_what_is_no_trial_is_refused(self) -> None:
+        ok(run("-s", "a"))
+        assert "has not failed, it is COMPLETE" in kilter("retry", "a", "0").stderr
+        assert kilter("retry", "a").exit_code == group.USAGE
+        assert "no number of a trial" in kilter("retry", "a", "0", "x").stderr

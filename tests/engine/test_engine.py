@@ -59,7 +59,7 @@ def picture(engine):
     return repr(
         [
             list(history),
-            [(name, list(getattr(history, name))) for name in ("waiting", "running", "finished")],
+            [(name, list(getattr(history, name))) for name in ("waiting", "running", "paused", "finished")],
             [history.sampled, history.values.tolist(), history.matrix.tolist(), history.states.tolist()],
             [arrays, reports, vars(engine.ledger), engine.position, engine.attrs, engine.problem.to_json()],
             [engine.defined, history.forgiven],
@@ -121,7 +121,8 @@ class AnyOrder(RuleBasedStateMachine):
         trial = self.model(number)
         attempt = (trial[1] if trial else 0) + 1 if usual else attempt
         creates = number == len(self.trials) and attempt == 1 and fresh
-        legal = creates or (trial is not None and trial[0] is TrialState.WAITING and attempt == trial[1] + 1)
+        idle = trial is not None and trial[0] in (TrialState.WAITING, TrialState.PAUSED)
+        legal = creates or (idle and attempt == trial[1] + 1)
         if creates:
             self.trials.append([TrialState.RUNNING, 1])
         elif legal:
@@ -138,7 +139,8 @@ class AnyOrder(RuleBasedStateMachine):
     def end(self, data, state, metrics, failure, late):
         number, trial, attempt = self.near(data)
         late = late and data.draw(st.booleans())
-        legal = trial == [TrialState.RUNNING, attempt] and state in FINISHED and not late
+        ends = state in [*FINISHED, TrialState.PAUSED]
+        legal = trial == [TrialState.RUNNING, attempt] and ends and not late
         event = Ended(number, attempt, state, metrics, 3.0, (Report(9, metrics),), None, failure, late)
         if legal:
             kind = failure.kind if failure else None
@@ -173,9 +175,11 @@ class AnyOrder(RuleBasedStateMachine):
         by_state = {s: {t.number for t in history if t.state is s} for s in TrialState}
         assert set(history.running) == by_state[TrialState.RUNNING]
         assert set(history.waiting) == by_state[TrialState.WAITING]
+        assert set(history.paused) == by_state[TrialState.PAUSED]
         assert len(history.finished) == len(set(history.finished))
         assert set(history.finished) == set().union(*(by_state[s] for s in FINISHED))
-        assert all(history[n] is t for group in (history.running, history.waiting) for n, t in group.items())
+        groups = (history.running, history.waiting, history.paused)
+        assert all(history[n] is t for group in groups for n, t in group.items())
 
     @invariant()
     def finished_trials_never_change(self):
