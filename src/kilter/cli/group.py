@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -121,9 +122,14 @@ def _explained(error: BaseException, debug: bool) -> int:
         return _fail(error.format_message(), USAGE)
     for kinds, code in CODES:
         if isinstance(error, kinds):
-            return _fail(str(error), code)
+            return _fail(_in_words_of_the_shell(str(error)), code)
     hint = "" if debug else " (--debug shows where; please report it)"
     return _fail(f"internal: {type(error).__name__}: {error}{hint}", INTERNAL)
+
+
+def _in_words_of_the_shell(message: str) -> str:
+    """A message of the api with its argument if_changed= as the option that it is here."""
+    return re.sub(r"if_changed='(\w+)'", r"--if-changed \1", message)
 
 
 def _fail(message: str, code: int) -> int:
