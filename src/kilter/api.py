@@ -239,6 +239,29 @@ class Study:
         self._session.sync()
         return self._session.checkpoints.latest(self._number(trial))
 
+    def printed(self, trial: FrozenTrial | Trial | int) -> str:
+        r"""What a trial printed, in all its attempts; of very much the beginning and the end. Raises TrialNotFound.
+
+        In worker processes and of commands that is all that arrived on stdout and stderr; in this process and its
+        threads what went through Python's own streams.
+
+        >>> study = create_study(seed=0)
+        >>> def objective(trial):
+        ...     print("epoch 1")
+        ...     return trial.suggest_float("x", 0, 1)
+        >>> study.optimize(objective, n_trials=1, progress="none")
+        epoch 1
+        >>> study.printed(0)
+        'epoch 1\n'
+        """
+        self._session.sync()
+        path = self._session.checkpoints.log(self._number(trial))
+        try:
+            with open(path, encoding="utf-8", errors="replace", newline="") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
     def confirm(
         self,
         objective: Callable[..., Any],

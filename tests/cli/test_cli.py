@@ -75,6 +75,12 @@ def test_a_study_from_the_first_run_to_its_removal() -> None:
     assert json.loads(ok(kilter("ls", "--json"))) == []
 
 
+def test_what_a_trial_printed_is_shown_in_the_end_as_a_terminal_would() -> None:
+    program = "print('one\\r\\x1b[32mtwo\\x1b[0m'); print('bell \\a'); print(0.5)"
+    ok(run(n=1, program=("-c", program)))
+    assert ok(kilter("trial", "0", "--log")) == "two\nbell \\x07\n0.5\n"
+
+
 def test_running_again_and_resume_go_on_to_the_total(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ok(run(n=2))
     ok(run(n=3))

@@ -243,6 +243,8 @@ class Task:
     """The trial whose checkpoint it began with."""
     started: float | None = None
     """When the attempt began, in seconds since the epoch."""
+    log: str | None = None
+    """The file for what the trial prints."""
 
     @property
     def arguments(self) -> dict[str, Any]:

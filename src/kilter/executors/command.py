@@ -39,8 +39,9 @@ from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.executors.children import Watcher, kill_tree, own_group, signal_group, tree_memory, was_killed
-from kilter.executors.context import failed, failure_of, reached
+from kilter.executors.context import MESSAGE, TRACEBACK, clipped, failed, failure_of, reached
 from kilter.executors.inline import STOPPED
+from kilter.executors.output import Log
 from kilter.executors.processes import environments, out_of_memory, out_of_time
 from kilter.executors.threads import UNLIMITED, arrived
 
@@ -51,6 +52,9 @@ DOUBLE = 'double a brace to print it, as in {{"lr": {lr}}}'
 
 TAIL = 40
 """Lines of stderr that a failure keeps."""
+
+LINE = 2**20
+"""Bytes of a line that are read at once: a longer one counts as several."""
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -492,6 +496,7 @@ class _Run:
         self._problem = problem
         self._findings = _Findings(command._metrics or problem.metric_names, command._patterns)
         self._stderr: deque[str] = deque(maxlen=TAIL)
+        self._log = Log(task.log)
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._reason: Failure | Verdict | None = None
         self._weighed = 0.0
@@ -531,6 +536,7 @@ class _Run:
             process.wait()
             for reader in readers:
                 reader.join(command._grace)
+            self._log.close()
         self._drain()
         for line in tail.lines(final=True):
             self._findings.read_json(line)
@@ -585,10 +591,13 @@ class _Run:
         def read() -> None:
             if stream is None:
                 return
-            with stream, open(os.path.join(directory, f"{name}.log"), "ab", buffering=0) as log:
-                for line in stream:
+            log = Log(os.path.join(directory, f"{name}.log"))
+            with stream:
+                while line := stream.readline(LINE):
                     log.write(line)
+                    self._log.write(line)
                     self._events.put((name, line.decode(errors="replace")))
+            log.close()
             self._events.put(("eof", None))
 
         thread = threading.Thread(target=read, name=f"kilter-{name}", daemon=True)
@@ -677,15 +686,19 @@ class _Run:
         state, last = reached(self._problem, task, metrics, findings.steps)
         return Outcome(task.number, task.attempt, state, metrics, reports + last)
 
+    @property
+    def _tail(self) -> str:
+        return clipped("".join(self._stderr), TRACEBACK)
+
     def _failure(self, code: int, metrics: dict[str, float]) -> Failure | None:
         if code != 0:
             said = next((line.strip() for line in reversed(self._stderr) if line.strip()), "nothing on stderr")
             how = f"exit code {code}" if code > 0 else f"ended by {_signal_name(-code)}"
             kind = LOST if was_killed(code) else "exit"
-            return Failure(kind, f"{how}: {said}", "".join(self._stderr))
+            return Failure(kind, clipped(f"{how}: {said}", MESSAGE), self._tail)
         missing = [name for name in self._findings.wanted if name not in metrics]
         if missing:
-            return Failure("return", self._not_found(missing), "".join(self._stderr))
+            return Failure("return", self._not_found(missing), self._tail)
         for name in self._findings.wanted:
             if math.isnan(metrics[name]):
                 return Failure("nan", f"the metric {name!r} is NaN")

@@ -12,6 +12,7 @@ from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Task
 from kilter.core.space import Space
 from kilter.executors.context import Interrupted, failed, perform, release
+from kilter.executors.output import kept
 
 STOPPED = Failure("stopped", "stopped on request")
 
@@ -77,6 +78,10 @@ class Inline:
 
     def _perform(self, task: Task) -> Outcome:
         # An exception holds the frames that called the objective: none of them has it, or the outcome, in a variable.
+        with kept(task.log):
+            return self._performed(task)
+
+    def _performed(self, task: Task) -> Outcome:
         self._stopped = self._told = self._broken = False
         self._running = task.number
         try:

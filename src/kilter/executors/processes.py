@@ -42,6 +42,7 @@ from kilter.core.space import Space
 from kilter.executors.children import kill_tree, own_group, signal_group, tree_memory, was_killed
 from kilter.executors.context import failed
 from kilter.executors.inline import STOPPED
+from kilter.executors.output import Heard
 from kilter.executors.threads import UNLIMITED
 
 TICK = 0.2
@@ -64,7 +65,7 @@ class Processes:
 
     `gpus` lists the devices to share out; without it they are those of CUDA_VISIBLE_DEVICES or of the machine. Workers
     start when they are first needed. A limit on seconds counts from the moment the objective is called. What the
-    workers print goes to the stderr of this process.
+    workers print is kept with the trial and, as in `#7 epoch 1`, goes to the stderr of this process.
 
     Raises InvalidInput where the objective cannot be sent, or where the devices do not suffice.
     """
@@ -244,15 +245,16 @@ class _Worker:
         self.began: float | None = None
         self.is_loaded = False
         self.connection: connections.Connection | None = None
-        output = _stderr()
         self.process = subprocess.Popen(
             [sys.executable, "-c", BOOTSTRAP],
             stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
             **own_group(),
         )
+        assert self.process.stdout is not None  # it is a pipe
+        self.heard = Heard(self.process.stdout, self.token)
         self.sentinel = _sentinel(self.process)
         self._introduce(door)
 
@@ -277,6 +279,7 @@ class _Worker:
     def give(self, task: Task) -> None:
         self.task = task
         self.running = (task.number, task.attempt)
+        self.heard.paths[task.number] = task.log
         if self.is_loaded:
             self.send_task()
 
@@ -328,6 +331,7 @@ class _Worker:
             self.process.wait()
         else:  # its id may be another's by now, that of its group is not while a child of its lives
             signal_group(self.process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        self.heard.finish()
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -522,14 +526,6 @@ def _sentinel(process: subprocess.Popen[bytes]) -> int | None:
         return os.pidfd_open(process.pid)  # type: ignore[attr-defined, unused-ignore]
     except (AttributeError, OSError):
         return None
-
-
-def _stderr() -> int:
-    """Where children print: the stderr that this process started with, since a captured one may be no file."""
-    try:
-        return sys.__stderr__.fileno() if sys.__stderr__ is not None else subprocess.DEVNULL
-    except (OSError, ValueError):
-        return subprocess.DEVNULL
 
 
 def _short_directory() -> str:

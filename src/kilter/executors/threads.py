@@ -20,6 +20,7 @@ from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
 from kilter.executors.context import Interrupted, failed, failure_of, perform
 from kilter.executors.inline import STOPPED
+from kilter.executors.output import kept
 
 UNLIMITED = Resources()
 """What a trial may use where nobody said."""
@@ -146,9 +147,10 @@ class _Run:
 
     def perform(self, objective: Callable[..., Any], space: Space | None) -> Outcome:
         try:
-            return self._settled(
-                perform(objective, self._task, self._reporting.send, self._reporting.judged, space)
-            )  # in no variable: see Inline
+            with kept(self._task.log):
+                return self._settled(  # in no variable: see Inline
+                    perform(objective, self._task, self._reporting.send, self._reporting.judged, space)
+                )
         except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the main thread alone
             return self._settled(failed(self._task, failure_of(error), error))
 

@@ -6,6 +6,7 @@ children as soon as the parent is gone, also in the middle of an objective.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import queue
@@ -13,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import connection as connections
 from typing import Any, NoReturn
@@ -22,7 +24,12 @@ from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.space import Space
 from kilter.executors.context import failed, failure_of, perform, release
+from kilter.executors.output import mark
 from kilter.executors.threads import Reporting
+
+libc: Any = ctypes.CDLL(None) if os.name == "posix" else None
+LINES = 1
+"""_IOLBF of C: a stream that is written line by line."""
 
 WATCH = 1.0
 """Seconds between two looks at who our parent is; a hung up connection is noticed at once."""
@@ -32,16 +39,31 @@ def main(setup: Mapping[str, Any]) -> None:
     """Call the parent, fetch the objective, and run tasks until it says goodbye."""
     os.chdir(setup["cwd"])
     sys.argv[:] = setup["argv"]
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)  # what it printed should survive a kill
+    _print_whole_lines()
     connection = connections.Client(setup["address"], authkey=bytes.fromhex(setup["key"]))
     connection.send(setup["token"])
     payload = connection.recv_bytes()
-    line = _Line(connection, setup["parent"])
+    line = _Line(connection, setup["parent"], setup["token"])
     objective, space = _loaded(payload)
     line.send("loaded", None)
     _serve(line, objective, space)
+
+
+def _print_whole_lines() -> None:
+    """Hold back no line that was printed, by Python or by C: it is to survive a kill."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+    with suppress(Exception):  # where the C library is another
+        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, LINES, 0)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    with suppress(Exception):
+        libc.fflush(None)
 
 
 def _serve(line: _Line, objective: Callable[..., Any], space: Space | None) -> None:
@@ -49,11 +71,14 @@ def _serve(line: _Line, objective: Callable[..., Any], space: Space | None) -> N
     while (task := line.tasks.get()) is not None:
         # The same object for the same problem lets perform() keep what it has read of it.
         problem = problem if task.problem == problem else task.problem
-        line.send("outcome", _sendable(_outcome(line, objective, replace(task, problem=problem), space)))
+        data = _sendable(_outcome(line, objective, replace(task, problem=problem), space))
+        _flush()
+        line.send("outcome", data)
 
 
 def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Space | None) -> Outcome:
     reporting = Reporting(task.judged, line.ship, line.ask)
+    line.mark(task.number)
     try:
         outcome = perform(objective, task, reporting.send, reporting.judged, space)
     except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the parent alone
@@ -90,9 +115,11 @@ def _sendable(outcome: Outcome) -> bytes:
 class _Line:
     """The connection to the parent, and the thread that listens to it."""
 
-    def __init__(self, connection: connections.Connection, parent: int) -> None:
+    def __init__(self, connection: connections.Connection, parent: int, token: str) -> None:
         self._connection = connection
         self._parent = parent
+        self._token = token
+        self._output = os.dup(1)  # whatever an objective makes of its stdout
         self._sending = threading.Lock()
         self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
@@ -104,6 +131,11 @@ class _Line:
                 self._connection.send((kind, content))
         except OSError:
             _die()
+
+    def mark(self, number: int) -> None:
+        """Say in the midst of what is printed that the output of this trial begins."""
+        _flush()
+        os.write(self._output, mark(self._token, number))
 
     def ship(self, reports: tuple[Report, ...]) -> None:
         self.send("progress", (reports, False))

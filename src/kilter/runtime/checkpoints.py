@@ -1,6 +1,7 @@
 """The directories of checkpoints: one an attempt, begun with a copy of what came before, and given up after a while.
 
     root/<number>/<attempt>/    what an attempt wrote, state.kilter and files of the user's
+    root/<number>.log           what the attempts printed, which is kept of all trials
     ….<token>.tmp               a copy that is not whole yet, or a directory on its way out; nobody reads these
 
 An attempt writes to its own directory only, so all earlier ones are *sealed*: a fork may copy them while their trial
@@ -219,6 +220,10 @@ class Checkpoints:
             if name.endswith(".tmp"):
                 shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
         self._resumed += [*history.running, *history.waiting, *history.paused]
+
+    def log(self, number: int) -> str:
+        """The file for what a trial prints."""
+        return f"{self._path(number)}.log"
 
     # -- paths ----------------------------------------------------------------------------------------------------
 

@@ -276,6 +276,7 @@ class Session:
             budget=trial.budget,
             parent=trial.parent,
             started=trial.started,
+            log=self.checkpoints.log(trial.number),
         )
 
     @property

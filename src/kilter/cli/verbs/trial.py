@@ -12,16 +12,20 @@ from kilter.cli import options, show
 @options.named
 @options.storage
 @click.option("--why", is_flag=True, help="Why the sampler chose it, and what its model expected.")
+@click.option("--log", is_flag=True, help="What it printed.")
 @options.as_json
 @options.debug
-def command(words: tuple[str, ...], option: str | None, storage: str | None, why: bool, as_json: bool) -> None:
+def command(
+    words: tuple[str, ...], option: str | None, storage: str | None, why: bool, log: bool, as_json: bool
+) -> None:
     """Show one trial: its parameters, metrics, reports, and why it failed.
 
     \b
     kilter trial digits 31
-    kilter trial best
+    kilter trial best --log
     """
     from kilter.core.errors import TrialNotFound
+    from kilter.executors.output import whole_lines
 
     if len(words) > 2 or not (words[-1].isdecimal() or words[-1] == "best"):
         raise click.UsageError(f"{' '.join(words)!r} is not a trial: give a number or best, as in kilter trial 31")
@@ -34,6 +38,10 @@ def command(words: tuple[str, ...], option: str | None, storage: str | None, why
     trial = trials[number]
     if why:
         show.echo(str(study.explain(trial)))
+        return
+    if log:
+        for line in whole_lines(study.printed(number)):
+            show.echo(line)
         return
     if as_json:
         show.echo_json(show.trial_json(trial, reports=True))

@@ -1,0 +1,218 @@
+"""What a trial prints: kept in a file of bounded size, and shown in whole lines.
+
+In this process Python's own streams are looked at, and print as ever. A worker prints into a pipe, so that child
+processes and code in C are heard as well; marks in the stream say which trial it belongs to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from typing import IO, Any
+
+LIMIT = 256 * 1024
+"""Bytes that are kept of a trial's output: where there is more, its beginning and its end."""
+
+CHUNK = 65_536
+"""Bytes read at once, and of a line without an end."""
+
+FAREWELL = 1.0
+"""Seconds to wait for the rest of a pipe that some grandchild may still hold open."""
+
+
+class Log:
+    """A file with what a trial printed, made where there is something to keep."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def write(self, data: bytes) -> None:
+        """Append; where that cannot be, as on a full disk, a trial is worth more than its output."""
+        if self._path is None or not data:
+            return
+        with self._lock, contextlib.suppress(OSError):
+            if self._file is None:
+                os.makedirs(os.path.dirname(self._path), exist_ok=True)
+                self._file = open(self._path, "a+b", buffering=0)  # noqa: SIM115 - closed by close()
+            self._file.write(data)
+            if self._file.tell() > LIMIT:
+                self._cut(self._file)
+
+    def _cut(self, file: IO[bytes]) -> None:
+        file.seek(0)
+        data = file.read()
+        head, tail = data[: LIMIT // 4], data[-LIMIT // 4 :]
+        file.truncate(len(head))
+        file.write(b"\n[... left out ...]\n" + tail)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+
+class Lines:
+    r"""Takes text in pieces and gives whole lines; of one that was drawn over, as bars of progress are, the last state.
+
+    >>> lines = Lines()
+    >>> list(lines.feed(b"epoch 1\n 50 %|\r100 %|\nep")), list(lines.rest())
+    (['epoch 1', '100 %|'], ['ep'])
+    """
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """The lines that this piece ends."""
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        for line in lines:
+            yield _last_state(line)
+        if len(self._pending) > CHUNK:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[str]:
+        """What is there of a line that has not ended."""
+        pending, self._pending = self._pending, b""
+        if pending:
+            yield _last_state(pending)
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether a line was begun that nobody draws over, as one that waits for an answer."""
+        return bool(self._pending) and b"\r" not in self._pending
+
+
+def _last_state(line: bytes) -> str:
+    return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+
+
+def whole_lines(text: str) -> list[str]:
+    """All of a text in lines, as a terminal would show it in the end but for its colours."""
+    lines = Lines()
+    data = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", text).encode()
+    return [*lines.feed(data), *lines.rest()]
+
+
+# -- in this process ----------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_logs: dict[int, Log] = {}
+"""By thread: the log of the trial that runs in it."""
+
+
+class _Tee:
+    """A text stream that keeps what the running trial prints, and is the stream itself in everything else."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> Any:
+        log = _logs.get(threading.get_ident())
+        if log is None and len(_logs) == 1:  # a thread that the only trial started
+            log = next(iter(_logs.values()), None)
+        if log is not None and isinstance(text, str):
+            log.write(text.encode("utf-8", "replace"))
+        return self._stream.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+
+@contextlib.contextmanager
+def kept(path: str | None) -> Iterator[None]:
+    """While this lasts, what this thread prints on Python's streams is also kept in a file."""
+    if path is None:
+        yield
+        return
+    log, thread = Log(path), threading.get_ident()
+    with _lock:
+        outer = _logs.get(thread)
+        if not _logs:
+            for name in ("stdout", "stderr"):
+                if getattr(sys, name) is not None:
+                    setattr(sys, name, _Tee(getattr(sys, name)))
+        _logs[thread] = log
+    try:
+        yield
+    finally:
+        with _lock:
+            if outer is None:
+                del _logs[thread]
+            else:
+                _logs[thread] = outer
+            if not _logs:
+                for name in ("stdout", "stderr"):
+                    stream = getattr(sys, name)
+                    if isinstance(stream, _Tee):
+                        setattr(sys, name, stream._stream)
+        log.close()
+
+
+# -- from a worker ------------------------------------------------------------------------------------------------
+
+
+def mark(token: str, number: int) -> bytes:
+    """What a worker writes where the output of a trial begins."""
+    return f"\0{token}:{number}\0".encode()
+
+
+class Heard:
+    """A thread that reads what a worker prints: each trial's into its log, and its lines onto our stderr."""
+
+    def __init__(self, stream: IO[bytes], token: str) -> None:
+        self.paths: dict[int, str | None] = {}
+        """Where the output of each trial is kept that the worker was given."""
+        self._stream = stream
+        self._mark = re.compile(re.escape(f"\0{token}:".encode()) + rb"(\d+)\0")
+        self._number: int | None = None
+        self._log = Log(None)
+        self._lines = Lines()
+        self._thread = threading.Thread(target=self._read, name="kilter-output", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait for the last of it, once the worker has ended."""
+        self._thread.join(FAREWELL)
+
+    def _read(self) -> None:
+        held = b""
+        with self._stream:
+            while data := os.read(self._stream.fileno(), CHUNK):
+                *parts, held = self._mark.split(held + data)
+                for text, number in zip(parts[::2], parts[1::2]):
+                    self._take(text)
+                    self._turn(int(number))
+                cut = held.rfind(b"\0", -64)  # maybe the beginning of a mark
+                whole, held = (held, b"") if cut < 0 else (held[:cut], held[cut:])
+                self._take(whole)
+        self._take(held)
+        self._turn(None)
+
+    def _turn(self, number: int | None) -> None:
+        self._show(self._lines.rest())
+        self._log.close()
+        self._number, self._log = number, Log(None if number is None else self.paths.pop(number, None))
+
+    def _take(self, data: bytes) -> None:
+        self._log.write(data)
+        self._show(self._lines.feed(data))
+
+    def _show(self, lines: Iterator[str]) -> None:
+        prefix = "" if self._number is None else f"#{self._number} "
+        text = "".join(f"{prefix}{line}\n" for line in lines)
+        if text and sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):  # closed, or its terminal is gone
+                sys.stderr.write(text)
+                sys.stderr.flush()
