@@ -374,6 +374,8 @@ class Study:
         if session.declared:  # else the objective brings the objects
             check_objects(session.engine)
         record = session.begin()
+        if not isinstance(record, Record):
+            session.rest()
         if record is None:
             raise NotReady(f"{self.study_name!r} has nothing left to try")
         if isinstance(record, Wait):
@@ -385,7 +387,7 @@ class Study:
             session.task(record),
             self.problem,
             lambda reports: session.progress(Progress(number, attempt, reports)),
-            lambda: session.verdict(number),
+            lambda: session.verdict(number, attempt),
         )
         self._asked[number] = trial
         return trial
@@ -417,18 +419,19 @@ class Study:
             return FrozenTrial(record, self._history)
         self._end(record, context, values, state)
         self._asked.pop(number, None)
+        session.rest()
         return FrozenTrial(record, self._history)
 
     def _end(self, record: Record, context: Trial | None, values: Any, state: TrialState | None) -> None:
         metrics, state, failure = self._result(record, context, values, state)
-        if record.is_finished:
+        if context is not None:  # also of an attempt that was given up
+            outcome = finish(context, state, metrics, failure)
+        elif record.is_finished:
             if (record.state, record.metrics) == (state, metrics):
                 return
             raise InvalidInput(f"trial {record.number} has ended already, as {record.state.name}: ask for a new one")
-        if record.state is TrialState.WAITING:
+        elif record.state is TrialState.WAITING:
             raise InvalidInput(f"trial {record.number} has not been started: ask() hands it out")
-        if context is not None:
-            outcome = finish(context, state, metrics, failure)
         else:
             outcome = Outcome(record.number, record.attempt, state, metrics, failure=failure)
         self._session.end(outcome)
@@ -681,7 +684,7 @@ class Study:
             shown.finish(run.reason or f"ended by {type(error).__name__}")
             raise
         finally:
-            session.close()
+            session.rest()
             session.save_snapshot()
         if not run.begun:
             reason += identity.answered(session.engine)

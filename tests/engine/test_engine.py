@@ -135,13 +135,15 @@ class AnyOrder(RuleBasedStateMachine):
         legal = trial is not None and trial == [TrialState.RUNNING, attempt]
         self.write(Reported(number, attempt, (Report(3, metrics),), 2.5), legal)
 
-    @rule(data=st.data(), state=st.sampled_from(STATES), metrics=METRICS, failure=FAILURES, late=st.booleans())
-    def end(self, data, state, metrics, failure, late):
+    @rule(data=st.data(), state=st.sampled_from(STATES), metrics=METRICS, failure=FAILURES)
+    def end(self, data, state, metrics, failure):
         number, trial, attempt = self.near(data)
-        late = late and data.draw(st.booleans())
-        ends = state in [*FINISHED, TrialState.PAUSED]
-        legal = trial == [TrialState.RUNNING, attempt] and ends and not late
-        event = Ended(number, attempt, state, metrics, 3.0, (Report(9, metrics),), None, failure, late)
+        late, counts = data.draw(st.sampled_from([(False, False)] * 4 + [(True, False), (True, True)]))
+        event = Ended(number, attempt, state, metrics, 3.0, (Report(9, metrics),), None, failure, late, counts)
+        legal = trial == [TrialState.RUNNING, attempt] and state in (*FINISHED, TrialState.PAUSED) and not late
+        is_open = trial is not None and trial[0] in (TrialState.RUNNING, TrialState.WAITING)
+        if counts and is_open and 1 <= attempt <= trial[1] and state is TrialState.COMPLETE and failure is None:
+            legal, trial[1] = True, attempt
         if legal:
             kind = failure.kind if failure else None
             again = kind == INTERRUPTED or (kind == LOST and attempt < ATTEMPTS)
@@ -235,10 +237,38 @@ def test_an_interrupted_trial_always_waits():
         events += [started(0, attempt), lost(0, attempt, INTERRUPTED)]
     engine = fed(log(*events))
     assert list(engine.history.waiting) == [0]
-    assert engine.claimable("w9") is engine.history[0]
+    assert engine.claimable() is engine.history[0]
 
 
-def test_a_late_end_is_ignored():
+@pytest.mark.parametrize("again", [[], [started(0, 2)]], ids=["waits", "runs elsewhere"])
+def test_a_late_result_ends_a_trial_that_has_none(again):
+    late, more = ended(0, 1, value=3.0, late=True, counts=True), ended(0, 2, value=4.0)
+    engine = fed(log(started(0), lost(0, 1), *again, late, more, ended(0, 2, late=True, counts=True)))
+    (trial,) = engine.history
+    assert (trial.state, trial.attempt, trial.metrics) == (TrialState.COMPLETE, 1, {"value": 3.0})
+    assert engine.history.finished == [0]
+    assert not engine.history.running
+    assert not engine.history.waiting
+    assert not engine.runs(0, 1)
+    assert not engine.runs(0, 2)
+    assert engine.ledger.best == 3.0
+
+
+def test_a_late_end_that_is_no_first_result_is_ignored():
+    for before, state, attempt in (
+        ([started(0), lost(0, 1)], TrialState.PRUNED, 1),
+        ([started(0), lost(0, 1)], TrialState.FAIL, 1),
+        ([started(0), lost(0, 1)], TrialState.COMPLETE, 2),
+        ([started(0), lost(0, 1), started(0, 2), ended(0, 2, state=TrialState.FAIL)], TrialState.COMPLETE, 1),
+        ([Enqueued(0, {}, 0.0)], TrialState.COMPLETE, 0),
+    ):
+        expected = picture(fed(log(*before)))
+        engine = fed(log(*before, ended(0, attempt, state=state, late=True, counts=True)))
+        engine.position -= 1
+        assert picture(engine) == expected
+
+
+def test_a_late_end_of_an_older_log_is_ignored():
     """Also where the trial runs again, and where a worker calls its late end a usual one."""
     events = [started(0), lost(0, 1), started(0, 2)]
     expected = picture(fed(log(*events)))
@@ -291,11 +321,11 @@ def test_created_changes_nothing():
     assert (len(engine.history), engine.position) == (0, 1)
 
 
-def test_reserved_trials_wait_for_their_worker():
+def test_numbers_that_an_older_log_reserves_are_anybodys():
     engine = fed(log(Enqueued(0, {}, 0.0, "w1"), Enqueued(1, {}, 0.0)))
-    assert engine.claimable("w1").number == 0
-    assert engine.claimable("w2").number == 1
-    assert engine.claimable("w2", gone=["w1"]).number == 0
+    assert engine.claimable().number == 0
+    assert engine.claimable(busy={0: 1}).number == 1
+    assert engine.claimable(busy={0: 1, 1: 1}) is None
 
 
 def test_what_is_enqueued_whole_is_taken_as_it_is():

@@ -146,7 +146,7 @@ def test_pauses_are_no_losses():
 def test_an_interrupted_trial_keeps_its_budget():
     log = Log()
     log.add(start(budget={"epochs": 3}), end(TrialState.FAIL, failure=Failure(INTERRUPTED)))
-    assert log.engine.claimable("other").budget == {"epochs": 3}
+    assert log.engine.claimable().budget == {"epochs": 3}
 
 
 def test_a_fork_is_not_the_samplers():

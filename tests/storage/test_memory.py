@@ -70,8 +70,8 @@ class MakesUpStudies(MemoryStorage):
 
 
 class ForgetsOwn(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
-        answer = super().append(study, events, after, limit)
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        answer = super().append(study, events, after, limit, distinct)
         return Appended(answer.entries[: -len(events)] if events else answer.entries, answer.refused)
 
 
@@ -86,67 +86,77 @@ class ReadsAll(MemoryStorage):
 
 
 class MixesStudies(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
-        return super().append(1, events, after, limit)
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        return super().append(1, events, after, limit, distinct)
 
 
 class LosesInfinity(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
+    def append(self, study, events, after=0, limit=None, distinct=False):
         events = [
             replace(e, metrics={k: min(v, 1e308) for k, v in e.metrics.items()}, reports=())
             if isinstance(e, Ended)
             else e
             for e in events
         ]
-        return super().append(study, events, after, limit)
+        return super().append(study, events, after, limit, distinct)
 
 
 class TearsBatches(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
-        answers = [super(TearsBatches, self).append(study, [event], after, limit) for event in events]
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        answers = [super(TearsBatches, self).append(study, [event], after, limit, distinct) for event in events]
         refused = [event for answer in answers for event in answer.refused]
         return Appended(super().read(study, after), refused)
 
 
 class RefusesNothing(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
-        return Appended(super().append(study, events, after, limit).entries, [])
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        return Appended(super().append(study, events, after, limit, distinct).entries, [])
 
 
 class RefusesTheBatch(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
-        answer = super().append(study, events, after, limit)
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        answer = super().append(study, events, after, limit, distinct)
         return Appended(answer.entries, list(events)) if answer.refused else answer
 
 
 class RefusesNotes(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
-        answer = super().append(study, events, after, limit)
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        answer = super().append(study, events, after, limit, distinct)
         return Appended(answer.entries, [e for e in events if e.identity is None])
 
 
 class CreatesTwice(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
+    def append(self, study, events, after=0, limit=None, distinct=False):
         self._logs[study].numbers.clear()
-        return super().append(study, events, after, limit)
+        return super().append(study, events, after, limit, distinct)
 
 
 class NumbersFromZero(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
+    def append(self, study, events, after=0, limit=None, distinct=False):
         self._logs[study].next_number = min(self._logs[study].next_number, 2)
-        return super().append(study, events, after, limit)
+        return super().append(study, events, after, limit, distinct)
 
 
 class NoLimit(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
-        return super().append(study, events, after)
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        return super().append(study, events, after, None, distinct)
 
 
 class LimitForAll(MemoryStorage):
-    def append(self, study, events, after=0, limit=None):
+    def append(self, study, events, after=0, limit=None, distinct=False):
         over = [e for e in events if limit is not None and (e.number or 0) >= limit]
-        answer = super().append(study, [e for e in events if e not in over], after, limit)
+        answer = super().append(study, [e for e in events if e not in over], after, limit, distinct)
         return Appended(answer.entries, over + answer.refused)
+
+
+class BeginsTwice(MemoryStorage):
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        return super().append(study, events, after, limit)
+
+
+class BeginsOnce(MemoryStorage):
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        return super().append(study, events, after, limit, True)
 
 
 class KeepsAnySnapshot(MemoryStorage):
@@ -194,6 +204,8 @@ SABOTAGE = [
     (NumbersFromZero, "the_queue_is_numbered"),
     (NoLimit, "the_limit_holds_for_new_trials"),
     (LimitForAll, "the_limit_holds_for_new_trials"),
+    (BeginsTwice, "a_configuration_is_begun_once_where_that_is_asked"),
+    (BeginsOnce, "a_configuration_is_begun_once_where_that_is_asked"),
     (KeepsAnySnapshot, "the_latest_snapshot_is_kept"),
     (EternalLeases, "leases_run_out"),
     (KeepsLeases, "leases_run_out"),

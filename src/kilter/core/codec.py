@@ -5,7 +5,7 @@ The kind is the third part of the event's identity, where it has one, so a late 
 
     created    problem, sampler, scheduler, seed           reported   reports
     defined    definition, forgives? (true)                ended      state, metrics, reports?, params?, failure?
-    extended   parameters                                  late       as ended
+    extended   parameters                                  late       as ended, counts? (true)
     enqueued   params, worker?, attrs?                     dropped    reason
     started    params, worker, seen, fresh? (false),       noted      attrs
                parent?, budget?
@@ -173,6 +173,8 @@ def _ended_row(event: Ended) -> tuple[str, dict[str, Any]]:
     if event.failure is not None:
         failure = event.failure
         body["failure"] = {"kind": failure.kind, "message": failure.message, "traceback": failure.traceback}
+    if event.counts:
+        body["counts"] = True
     return "late" if event.late else "ended", body
 
 
@@ -263,6 +265,7 @@ def _ended(number: int, attempt: int, time: float, data: dict[str, Any], late: b
         get("params"),
         Failure(**failure) if failure else None,
         late,
+        get("counts", False),
     )
 
 

@@ -8,7 +8,7 @@ which is how a trial is claimed, and how a result that was told twice is recogni
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
@@ -171,9 +171,9 @@ class SpaceExtended:
 
 @dataclass(frozen=True)
 class Enqueued:
-    """A trial waits for a worker. `params` may be partial. With `worker`, the number is reserved for that worker.
+    """A trial waits for a worker. `params` may be partial. The storage gives the number where it is None.
 
-    The storage gives the number where it is None.
+    With `worker` nobody chose the configuration: kilter 0.1 reserved numbers so for its workers.
     """
 
     number: int | None
@@ -236,7 +236,9 @@ class Reported:
 class Ended:
     """An attempt ended. `reports` are those not written before; `params`, where given, replace those of the start.
 
-    `late` marks the result of an attempt that had been given up: kept, not counted.
+    `late` marks the result of an attempt that had been given up. With `counts` it is the trial's result all the same
+    where it is complete and no other attempt has ended the trial before; without, as kilter 0.1 wrote it, it is only
+    kept.
     """
 
     number: int
@@ -248,6 +250,7 @@ class Ended:
     params: Mapping[str, Plain] | None = None
     failure: Failure | None = None
     late: bool = False
+    counts: bool = False
 
     creates = False
 
@@ -292,3 +295,15 @@ class Entry(NamedTuple):
 
     position: int
     event: Event
+
+
+def is_begun(event: Event, entries: Sequence[Entry]) -> bool:
+    """Whether one of the entries began the configuration that this event would begin; an empty one is none yet.
+
+    >>> one, other = (Started(number, 1, {"x": 0.5}, worker, 1, 0.0) for number, worker in enumerate("ab"))
+    >>> is_begun(other, [Entry(2, one)])
+    True
+    """
+    if not isinstance(event, Started) or not event.params:
+        return False
+    return any(isinstance(other, Started) and other.params == event.params for _, other in entries)

@@ -181,11 +181,20 @@ class Storage(Protocol):
     def delete(self, study: int) -> None:
         """Remove a study and all that belongs to it."""
 
-    def append(self, study: int, events: Sequence[Event], after: int = 0, limit: int | None = None) -> Appended:
+    def append(
+        self,
+        study: int,
+        events: Sequence[Event],
+        after: int = 0,
+        limit: int | None = None,
+        distinct: bool = False,
+    ) -> Appended:
         """Write events in one transaction and return everything in the log after position `after`.
 
         An event whose identity is taken is refused; so is a Started or Enqueued that would create a trial whose
-        number is taken or not below `limit`. An Enqueued without a number gets the next one.
+        number is taken or not below `limit`. An Enqueued without a number gets the next one. With `distinct` a Started
+        is refused as well where an entry after `after`, one that its sampler has not read, began the same
+        configuration; an empty one is no configuration yet.
         """
 
     def read(self, study: int, after: int = 0, count: int | None = None) -> list[Entry]:

@@ -192,6 +192,8 @@ class Engine:
         trial = self._concerned(event)
         if trial is None:
             return
+        if event.late:
+            self._taken_back(trial, event.attempt)
         if event.reports:
             self._reported(trial, event.reports)
         del self.history.running[trial.number]
@@ -215,6 +217,14 @@ class Engine:
             self.scheduler.ended(self.scheduler_state, trial, self.history)
         else:
             self._finished(trial)
+
+    def _taken_back(self, trial: Trial, attempt: int) -> None:
+        """Let an attempt that had been given up be the one that runs; a later one of the trial is so no more."""
+        trial.attempt = attempt
+        if self.history.waiting.pop(trial.number, None):
+            trial.state = TrialState.RUNNING
+            self.history.running[trial.number] = trial
+            self.scheduler.started(self.scheduler_state, trial, self.history)
 
     def _dropped(self, event: Dropped) -> None:
         trial = self._concerned(event)
@@ -250,12 +260,13 @@ class Engine:
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
-    def claimable(self, worker: str, gone: Container[str | None] = ()) -> Trial | None:
-        """The first waiting trial that this worker may start: not reserved for another one, unless that is gone."""
-        for trial in self.history.waiting.values():
-            if trial.worker in (None, worker) or trial.worker in gone:
-                return trial
-        return None
+    def claimable(self, busy: Container[int] = ()) -> Trial | None:
+        """The first waiting trial but those of these numbers, of which the worker still runs an earlier attempt."""
+        return next((trial for trial in self.history.waiting.values() if trial.number not in busy), None)
+
+    def runs(self, number: int, attempt: int) -> bool:
+        """Whether this attempt at a trial is the one that runs; any other one was given up, or has ended."""
+        return number in self.history.running and self.history[number].attempt == attempt
 
     def propose(self, number: int) -> Config | None:
         """The whole configuration of a trial: what was enqueued or started before, and the sampler's word on the rest.
@@ -289,7 +300,7 @@ class Engine:
         return self.scheduler.plan(self.scheduler_state, self.history)
 
     def judge(self, number: int) -> Judgement:
-        """Whether a running trial should end or pause now."""
+        """Whether a running trial should end or pause now. Ask of the attempt that runs only: see `runs`."""
         return self.scheduler.judge(self.scheduler_state, self.history[number], self.history)
 
 

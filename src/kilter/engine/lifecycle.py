@@ -5,6 +5,8 @@ waiting ──Started──▶ running ──Ended──▶ complete | pruned | 
    └── Ended as lost ─┘  │ └──Ended──▶ paused ──Dropped──▶ pruned
      (until too often,   └──Started──────┘
    then failed) or interrupted (always)
+
+The complete result of an attempt that had been given up ends a trial that waits again, or runs elsewhere.
 """
 
 from __future__ import annotations
@@ -28,10 +30,13 @@ LEGAL: dict[type, tuple[TrialState | None, ...]] = {
 def is_legal(event: Event, trial: Trial | None) -> bool:
     """Whether the event may happen to the trial as it stands.
 
-    Events of an attempt that was given up are not: a worker that woke up too late sends them.
+    Events of an attempt that was given up are not: a worker that woke up too late sends them. Its complete result is
+    data, and counts as long as there is no other.
     """
     if type(event) not in LEGAL:
         return True
+    if isinstance(event, Ended) and event.late:
+        return trial is not None and _counts(event, trial)
     state = trial.state if trial else None
     if state not in LEGAL[type(event)]:
         return False
@@ -39,9 +44,15 @@ def is_legal(event: Event, trial: Trial | None) -> bool:
         return event.attempt == (trial.attempt if trial else 0) + 1
     if isinstance(event, (Reported, Ended, Dropped)):
         ends = event.state.is_finished() or event.state is TrialState.PAUSED if isinstance(event, Ended) else True
-        late = isinstance(event, Ended) and event.late
-        return trial is not None and event.attempt == trial.attempt and ends and not late
+        return trial is not None and event.attempt == trial.attempt and ends
     return True
+
+
+def _counts(event: Ended, trial: Trial) -> bool:
+    """Whether a late result is the first one of its trial, and of an attempt that did begin."""
+    is_open = trial.state in (TrialState.RUNNING, TrialState.WAITING)
+    is_result = event.counts and event.state is TrialState.COMPLETE and event.failure is None
+    return is_open and is_result and 1 <= event.attempt <= trial.attempt
 
 
 def state_after(event: Ended, losses: int) -> TrialState:

@@ -325,9 +325,7 @@ class Trial:
                 return {str(name): border.as_real(number) for name, number in value.items()}
             return {self._problem.objectives[0].name: border.as_real(value)}
         except ValueError:
-            raise InvalidInput(
-                f"report({shown(value)}): the value must be a number or a dict of metrics"
-            ) from None
+            raise InvalidInput(f"report({shown(value)}): the value must be a number or a dict of metrics") from None
 
 
 def perform(

@@ -1,19 +1,27 @@
 """Who works on what, and who has vanished.
 
-A worker holds one lease for all its trials and renews it from a daemon thread. It is dead when its lease has run out,
-or at once when its process is gone from this host. Time is the storage's, so that hosts need not agree on theirs.
+A worker holds one lease on a study for all its trials there. One daemon thread renews all leases of this process; it
+lives while there are any. Time is the storage's, so that hosts need not agree on theirs.
+
+A worker is gone at once when its process is no longer on this host. A process that lives here is never gone, whatever
+its lease says: it may be in C code that holds the interpreter lock, so that no thread renews, and a clock that jumps
+(a suspended laptop, NTP) lets all leases run out at once. Where we cannot look, and where the process was stopped
+(SIGSTOP), its lease decides: it has to be found run out twice, a renewal apart.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import queue
 import socket
 import threading
+import time
 import uuid
+import weakref
 from contextlib import suppress
 
-from kilter.core.errors import StorageError, StorageGone
+from kilter.core.errors import KilterError, StorageError, StorageGone, StudyNotFound
 from kilter.core.interfaces import Storage, Worker
 
 log = logging.getLogger("kilter")
@@ -26,53 +34,162 @@ RENEWALS = 4
 def this_worker() -> Worker:
     """A fresh identity for this process."""
     pid = os.getpid()
-    return Worker(uuid.uuid4().hex[:12], socket.gethostname(), pid, _born(pid) or 0.0)
+    born, _ = _process(pid)
+    return Worker(uuid.uuid4().hex[:12], socket.gethostname(), pid, born or 0.0)
 
 
-def is_gone(worker: Worker, remaining: float) -> bool:
-    """Whether a worker is dead, given the seconds that its lease still has."""
-    if remaining < 0:
-        return True
-    if worker.host != socket.gethostname() or worker.pid == os.getpid():
-        return False
-    born = _born(worker.pid)
-    return born is None or abs(born - worker.born) > 1.0
-
-
-def _born(pid: int) -> float | None:
+def _process(pid: int) -> tuple[float | None, bool]:
+    """When a process of this host was born, None where it is dead, and whether it was stopped."""
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+        status = process.status()
+        return (None if status == psutil.STATUS_ZOMBIE else process.create_time()), status == psutil.STATUS_STOPPED
     except psutil.Error:
-        return None
+        return None, False
+
+
+class Watch:
+    """Tells the dead workers from the living, from one look to the next."""
+
+    def __init__(self, seconds: float = LEASE_SECONDS) -> None:
+        self._apart = seconds / RENEWALS
+        self._overdue: dict[str, float] = {}
+        """When each lease that has run out was first found so."""
+
+    def gone(self, leases: list[tuple[Worker, float]], now: float) -> set[str]:
+        """The ids of the dead ones among the holders of leases; `now` is a clock that never jumps."""
+        overdue = {worker.id: self._overdue.get(worker.id, now) for worker, left in leases if left < 0}
+        self._overdue = overdue
+        given_up = {worker for worker, since in overdue.items() if now - since >= self._apart}
+        return {worker.id for worker, _ in leases if _is_gone(worker, worker.id in given_up)}
+
+
+def _is_gone(worker: Worker, given_up: bool) -> bool:
+    if worker.host != socket.gethostname():
+        return given_up
+    if worker.pid == os.getpid():
+        return False
+    born, stopped = _process(worker.pid)
+    if born is None or abs(born - worker.born) > 1.0:
+        return True
+    return stopped and given_up
 
 
 class Lease:
-    """Keeps one worker's lease on a study renewed until it is released."""
+    """A worker's lease on a study, renewed until it is released or `holder` is garbage."""
 
-    def __init__(self, storage: Storage, study: int, worker: Worker, seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, holder: object, storage: Storage, study: int, worker: Worker, seconds: float = LEASE_SECONDS
+    ) -> None:
         self._storage, self._study, self._worker, self._seconds = storage, study, worker, seconds
-        self._released = threading.Event()
-        self.gone: StorageGone | None = None
-        """Why the storage cannot be written any more, once that was noticed."""
+        self._lock = threading.Lock()
+        self._is_held = True
+        self.gone: KilterError | None = None
+        """Why the study cannot be written any more, once that was noticed."""
         storage.renew(study, worker, seconds)
-        threading.Thread(target=self._renew, name="kilter-lease", daemon=True).start()
+        self.due = self._next_due()
+        _RENEWALS.add(self)
+        self._watched = weakref.finalize(holder, _RENEWALS.dropped.put, self)
+        self._watched.atexit = False
 
-    def _renew(self) -> None:
-        while not self._released.wait(self._seconds / RENEWALS):
-            try:
-                self._storage.renew(self._study, self._worker, self._seconds)
-            except StorageGone as error:
-                self.gone = error
-                return
-            except StorageError as error:
-                log.warning("the lease could not be renewed, trying again: %s", error)
+    def _next_due(self) -> float:
+        return time.monotonic() + self._seconds / RENEWALS
+
+    def renew(self) -> None:
+        """Hold it for as long again; where that fails, the next renewal may go better."""
+        self.due = self._next_due()
+        try:
+            with self._lock:  # else a renewal could come after the release
+                if self._is_held:
+                    self._storage.renew(self._study, self._worker, self._seconds)
+        except (StorageGone, StudyNotFound) as error:
+            self.gone = error
+            _RENEWALS.remove(self)
+        except StorageError as error:
+            log.warning("the lease could not be renewed, trying again: %s", error)
 
     def release(self) -> None:
-        """Give the lease back."""
-        if not self._released.is_set():
-            self._released.set()
-            with suppress(StorageError):  # then it runs out
-                self._storage.release(self._study, self._worker.id)
+        """Give the lease back; the copy that a fork has is not the fork's to give."""
+        self._watched.detach()
+        _RENEWALS.remove(self)
+        with self._lock:
+            was_held, self._is_held = self._is_held, False
+            if was_held and self._worker.pid == os.getpid():
+                with suppress(StorageError):  # then it runs out
+                    self._storage.release(self._study, self._worker.id)
+
+
+class _Renewals:
+    """The leases of this process, and the thread that renews them."""
+
+    def __init__(self) -> None:
+        self.dropped: queue.SimpleQueue[Lease | None] = queue.SimpleQueue()
+        """Leases whose holder is garbage. Not released there and then: a collector runs in the midst of anything."""
+        self._lock = threading.Lock()
+        self._leases: set[Lease] = set()
+        self._thread: threading.Thread | None = None
+
+    def add(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.add(lease)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="kilter-leases", daemon=True)
+                self._thread.start()
+        self.dropped.put(None)  # this one may be due before all others
+
+    def remove(self, lease: Lease) -> None:
+        """Renew a lease no more, and see the thread off where it was the last."""
+        with self._lock:
+            self._leases.discard(lease)
+            thread = None if self._leases else self._thread
+        self.dropped.put(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(1.0)
+
+    def _work(self) -> None:
+        while self._is_needed():
+            try:
+                lease = self.dropped.get(timeout=self._patience())
+            except queue.Empty:
+                lease = None
+            if lease is not None:
+                _give_back(lease)
+            for due in self._due():
+                due.renew()
+
+    def _is_needed(self) -> bool:
+        with self._lock:
+            if not self._leases:
+                self._thread = None
+            return self._thread is not None
+
+    def _patience(self) -> float:
+        with self._lock:
+            due = min((lease.due for lease in self._leases), default=0.0)
+        return max(0.0, due - time.monotonic())
+
+    def _due(self) -> list[Lease]:
+        with self._lock:
+            return [lease for lease in self._leases if lease.due <= time.monotonic()]
+
+
+def _give_back(lease: Lease) -> None:
+    try:
+        lease.release()
+    except KilterError as error:
+        log.warning("the lease of a study that is gone could not be given back: %s", error)
+
+
+_RENEWALS = _Renewals()
+
+
+def _forked() -> None:
+    """A fork has neither the thread nor a right to the leases of its parent."""
+    global _RENEWALS
+    _RENEWALS = _Renewals()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

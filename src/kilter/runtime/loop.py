@@ -62,6 +62,8 @@ class Run:
         """The trials that were begun here, once or more often."""
         self._waits = False
         """Whether the scheduler waits for a trial that runs."""
+        self._has_looked = False
+        """Whether there was nothing to do, and a look around for trials of the dead."""
         self._error: BaseException | None = None
         self._since = self.session.clock()
         self._cut: list[int] = []
@@ -86,6 +88,9 @@ class Run:
                 self._abandon(INTERRUPTED, type(error).__name__)
                 self.executor.close()
                 raise
+            finally:
+                if self._inline is not None:  # else the session would live until the garbage collector comes by
+                    self._inline.on_progress = None
             self._finish()
         if self._error is not None:
             raised = [self._error]
@@ -150,12 +155,18 @@ class Run:
             is_new = self.calls is None or self.begun < self.calls
             trial = self.session.begin(self._most, is_new)
             if trial is None:
-                if not self._running:  # else one that runs may pause, and go on
-                    self.reason = self._nothing_left() if is_new else f"{self.calls} trials are done"
+                if self._running:  # one that runs may pause, and go on
+                    return
+                if is_new and not self._has_looked:
+                    self._has_looked = True
+                    self.session.recover(at_once=True)
+                    continue
+                self.reason = self._nothing_left() if is_new else f"{self.calls} trials are done"
                 return
             if isinstance(trial, Wait):
                 self._waits = True
                 return
+            self._has_looked = False
             self.begun += trial.number not in self._met
             self._met.add(trial.number)
             self._running.add(trial.number)
@@ -202,9 +213,9 @@ class Run:
             release(outcome.error)
         counts = self.session.end(outcome)
         trial = self.session.engine.history[outcome.number]
-        if trial.state is TrialState.WAITING:
+        if counts and trial.state is TrialState.WAITING:
             log.warning("trial %d is tried again: %s", trial.number, trial.failure.message if trial.failure else "")
-        elif self.on_end is not None:
+        elif counts and self.on_end is not None:
             self.on_end(trial)
         if not is_caught:
             self._error = self._error or outcome.error
@@ -241,6 +252,9 @@ class Run:
             self.reason = self._called_off()
         if self._stops:
             self._stop_all()
+        for number in self._running:
+            if self.session.engine.history[number].is_finished:  # by an attempt that had been given up too early
+                self.executor.stop(number)
 
     def _stop_all(self) -> None:
         for number in list(self._running):

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -42,7 +43,7 @@ from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.checkpoints import Checkpoints
-from kilter.runtime.leases import LEASE_SECONDS, Lease, is_gone, this_worker
+from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, this_worker
 
 log = logging.getLogger("kilter")
 
@@ -52,11 +53,11 @@ SNAPSHOT_EVERY = 10_000
 RECOVERY_SECONDS = 5.0
 """Seconds between looks for vanished workers."""
 
+ROUNDS = 3
+"""How often a worker asks its sampler for one trial, where others begin theirs meanwhile."""
+
 KEPT = 10
 """Complete trials, the best ones, whose checkpoints stay."""
-
-REFUSALS = 100
-"""Starts that may be refused in a row, since others were faster: more than there are workers on one file."""
 
 CHUNK = 5_000
 """Entries read at once: a long log need not be in memory twice."""
@@ -113,7 +114,9 @@ class Session:
         self._root: str | None = None
         self._checkpoints: Checkpoints | None = None
         self._recovered = float("-inf")
-        self._gone: frozenset[str | None] = frozenset()
+        self._watch = Watch(LEASE_SECONDS if lease is None else lease)
+        self._open: dict[int, int] = {}
+        """The attempts that were begun here and have not ended here, by trial."""
         self.observers: list[Callable[[Event], None]] = []
         """Told each event that is written from here."""
 
@@ -130,11 +133,11 @@ class Session:
                         break
             self._snapshot_where_due()
 
-    def write(self, *events: Event, limit: int | None = None) -> list[Event]:
+    def write(self, *events: Event, limit: int | None = None, distinct: bool = False) -> list[Event]:
         """Append events, take in all that is new in the log, and return the refused ones."""
         with self.lock:
             with named(self.storage, self.study):
-                appended = self.storage.append(self.study, events, self.engine.position, limit)
+                appended = self.storage.append(self.study, events, self.engine.position, limit, distinct)
                 self.engine.handle(appended.entries)
             self._snapshot_where_due()
             ours = len(appended.entries) - len(events) + len(appended.refused)
@@ -154,11 +157,19 @@ class Session:
             with suppress(StorageError):  # it only saves time, and what is wrong shows where an event is written
                 self.storage.save_snapshot(self.study, at, snapshot.VERSION, snapshot.dumps(self.engine))
 
+    def rest(self) -> None:
+        """Give the lease back where nothing that was begun here is open."""
+        if not self._open:
+            self.close()
+
     def close(self) -> None:
         """Give the lease back; trials that still run here are then free for others."""
         if self._lease is not None:
             self._lease.release()
             self._lease = None
+        if self._open:  # a lease that is taken later is not theirs
+            self.worker = this_worker()
+            self._open.clear()
         self._retain()
 
     # -- beginning ------------------------------------------------------------------------------------------------
@@ -167,58 +178,83 @@ class Session:
         """Start an attempt: at a trial that lost its worker, else at what the scheduler plans.
 
         None where there is nothing to do, for `limit` bounds the number of trials, and with `is_new` False only those
-        go on that have begun; Wait where something that runs has
-        to end first. The number of a new trial is taken by writing its start. Where another worker was faster we
-        reserve one before we ask the sampler again, so nobody asks more than twice.
+        go on that have begun; Wait where something that runs has to end first.
+
+        The number of a new trial is taken by writing its start, with its configuration. Where another worker was
+        faster the sampler is asked again, since it knows more now. Who was slower ROUNDS times takes the next number
+        with what it has, unless somebody has begun just that.
         """
-        refusals = 0
+        self._notice_fork()
         with self.lock:
             self._hold_lease()
             self.recover()
+            rounds = 0
             while True:
-                started = self._next(limit, is_new)
-                if isinstance(started, (Wait, type(None))):
-                    return started
-                if isinstance(started, Dropped):
-                    refusals += len(self.write(started))
-                elif self._is_begun(started, limit):
-                    return self.engine.history[started.number]
-                else:
-                    refusals += 1
-                if refusals >= REFUSALS:
-                    raise self._refused(started.number)
+                planned = self._next(limit, is_new)
+                if isinstance(planned, (Wait, type(None))):
+                    return planned
+                if isinstance(planned, Dropped):
+                    self._is_written(planned)
+                elif trial := self._begun(planned, limit, rounds >= ROUNDS):
+                    self._open[trial.number] = trial.attempt
+                    return trial
+                rounds += 1
 
     def add(self, params: Mapping[str, Any], now: float) -> int:
         """Start a trial that was run elsewhere, so that its end can be told; its number."""
         with self.lock:
-            for _ in range(REFUSALS):
+            while True:
                 start = Started(len(self.engine.history), 1, params, self.worker.id, self.engine.position, now)
-                if not self.write(start):
+                if self._is_written(start):
                     return start.number
-        raise self._refused(start.number)
 
     def _refused(self, number: int) -> StorageError:
         name = name_of(self.storage, self.study)
         return StorageError(
-            f"the start of trial {number} of {name!r} was refused {REFUSALS} times: another program may write to the "
-            f"log, or it is damaged: `kilter check {shlex.quote(name)} --storage {self.storage.url}` looks it over"
+            f"the start of trial {number} of {name!r} was refused, though nobody else has begun it: the log may be "
+            f"damaged: `kilter check {shlex.quote(name)} --storage {self.storage.url}` looks it over"
         )
 
-    def _is_begun(self, started: Started, limit: int | None) -> bool:
-        """Whether the start was written, and was legal where it stands in the log."""
-        refused = self.write(started, limit=limit)
-        if not refused:
-            trial = self.engine.history[started.number]
-            return (trial.attempt, trial.worker) == (started.attempt, self.worker.id)
-        wants_a_new_one = started.fresh and isinstance(self.engine.plan(), Start)  # and still does, of another number
-        if wants_a_new_one and (limit is None or len(self.engine.history) < limit):
-            self.write(Enqueued(None, {}, self.clock(), worker=self.worker.id), limit=limit)
-        return False
+    def _begun(self, planned: Started, limit: int | None, insists: bool) -> Trial | None:
+        """The trial whose start was written, and was legal where it stands in the log; None where others were faster.
+
+        To insist is to try further numbers.
+        """
+        start, is_drawn = planned, self._is_drawn(planned)
+        while not self._is_written(start, limit, is_drawn):
+            if not (insists and self._is_still_wanted(planned, limit)):
+                return None
+            start = replace(planned, number=len(self.engine.history))
+        trial = self.engine.history[start.number]
+        return trial if (trial.attempt, trial.worker) == (start.attempt, self.worker.id) else None
+
+    def _is_written(self, event: Started | Dropped, limit: int | None = None, distinct: bool = False) -> bool:
+        """Whether an event was written that another worker may have been faster with."""
+        before = self.engine.position
+        refused = self.write(event, limit=limit, distinct=distinct)
+        if refused and self.engine.position == before:  # by nobody: the same again would be refused for ever
+            raise self._refused(event.number)
+        return not refused
+
+    def _is_drawn(self, planned: Started) -> bool:
+        """Whether the sampler had a say in the configuration: what a user or a scheduler wants again is done again."""
+        if planned.fresh:
+            return planned.parent is None
+        return self.engine.history[planned.number].params != planned.params
+
+    def _is_still_wanted(self, planned: Started, limit: int | None) -> bool:
+        """Whether a configuration that was drawn for a new trial would do for the next one too."""
+        history, plan = self.engine.history, self.engine.plan()
+        if not (planned.fresh and isinstance(plan, Start) and self._budget(plan.budget) == planned.budget):
+            return False
+        others = [*history.running.values(), *history.trials[planned.number :]]
+        is_free = all(trial.params != planned.params for trial in others)
+        return planned.parent is None and is_free and (limit is None or len(history) < limit)
 
     def _next(self, limit: int | None, is_new: bool) -> Started | Dropped | Wait | None:
         """What a free worker would write now."""
         engine, history = self.engine, self.engine.history
-        waiting = engine.claimable(self.worker.id, self._gone)
+        waiting = engine.claimable(self._open)
         if waiting is not None and waiting.attempt:
             return self._attempt(waiting, waiting.params, waiting.budget)
         action = engine.plan()
@@ -247,7 +283,6 @@ class Session:
     ) -> Started:
         """The start of the next attempt at a trial, or of the first one at a new trial of this number."""
         number, attempt = (trial, 1) if isinstance(trial, int) else (trial.number, trial.attempt + 1)
-        full = self.engine.problem.full_budget
         return Started(
             number=number,
             attempt=attempt,
@@ -257,8 +292,13 @@ class Session:
             time=self.clock(),
             fresh=isinstance(trial, int),
             parent=parent,
-            budget={**full, **(budget or {})} if full else None,
+            budget=self._budget(budget),
         )
+
+    def _budget(self, planned: Budget | None) -> Budget | None:
+        """How far an attempt goes: along each fidelity as planned, else to its end."""
+        full = self.engine.problem.full_budget
+        return {**full, **(planned or {})} if full else None
 
     def task(self, trial: Trial) -> Task:
         """What an executor needs to run a trial that has begun."""
@@ -309,22 +349,32 @@ class Session:
     # -- going on and ending --------------------------------------------------------------------------------------
 
     def progress(self, progress: Progress) -> None:
-        """Write reports of a running trial, and answer whether it should stop."""
+        """Write reports of an attempt, and answer whether it should stop; one that was given up should, at once."""
+        number, attempt = progress.number, progress.attempt
         with self.lock:
-            if progress.reports:
-                self.write(Reported(progress.number, progress.attempt, progress.reports, self.clock()))
+            if progress.reports and self.engine.runs(number, attempt):
+                self.write(Reported(number, attempt, progress.reports, self.clock()))
+            elif progress.reply is not None:
+                self.sync()
             if progress.reply is not None:
-                progress.reply(self.verdict(progress.number))
+                progress.reply(self._judged(number, attempt))
 
-    def verdict(self, number: int) -> Verdict:
-        """Whether a running trial should go on, end or pause."""
+    def verdict(self, number: int, attempt: int) -> Verdict:
+        """Whether an attempt should go on, end or pause."""
+        with self.lock:
+            self.sync()
+            return self._judged(number, attempt)
+
+    def _judged(self, number: int, attempt: int) -> Verdict:
+        if not self.engine.runs(number, attempt):  # no scheduler knows of it
+            return Verdict.STOP
         judgement = self.engine.judge(number)
         if judgement is None:
             return Verdict.CONTINUE
         return Verdict.PAUSE if isinstance(judgement, Pause) else Verdict.STOP
 
     def end(self, outcome: Outcome) -> bool:
-        """Write how an attempt ended; False where the trial had been given to another worker meanwhile."""
+        """Write how an attempt ended; False where the trial had been given to another worker who was faster."""
         now = self.clock()
         events: list[Event] = []
         if outcome.extensions:
@@ -341,22 +391,29 @@ class Session:
             outcome.params,
             outcome.failure,
         )
-        refused = self.write(*events, ended)
-        if ended not in refused:
+        with self.lock:
+            if self._open.get(outcome.number) == outcome.attempt:
+                del self._open[outcome.number]
+            is_in_time = ended not in self.write(*events, ended)
+            trial = self.engine.history[outcome.number]
+            if trial.attempt == outcome.attempt and (is_in_time or trial.metrics == outcome.metrics):
+                self._retain()  # where it was not in time it was told twice: a first answer was lost on its way
+                return True
+            self.write(replace(ended, late=True, counts=True))
             self._retain()
-            return True
-        trial = self.engine.history[outcome.number]
-        if trial.attempt == outcome.attempt and trial.state is outcome.state and trial.metrics == outcome.metrics:
-            return True  # told twice, for instance because the first answer was lost on its way
-        self.write(replace(ended, late=True))
-        log.warning("trial %d: this worker was given up; its result is kept as a late one, not counted", outcome.number)
-        return False
+            if trial.attempt == outcome.attempt and trial.state is TrialState.COMPLETE:
+                log.warning("trial %d: this worker had been given up; its result came in time to count", ended.number)
+                return True
+            log.warning(
+                "trial %d: this worker was given up; its result comes too late to count, and is kept", ended.number
+            )
+            return False
 
     def interrupt(self, number: int, reason: str, kind: str = INTERRUPTED) -> None:
         """Break off a trial of ours and put it back in the queue; as LOST, only so often."""
-        trial = self.engine.history[number]
+        attempt = self._open.pop(number, self.engine.history[number].attempt)
         failure = Failure(kind, reason)
-        self.write(Ended(number, trial.attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
+        self.write(Ended(number, attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
 
     def _retain(self) -> None:
         with self.lock:
@@ -368,38 +425,43 @@ class Session:
 
     # -- looking after the others ---------------------------------------------------------------------------------
 
-    def recover(self) -> list[int]:
-        """End the attempts of workers that vanished, and free what they had reserved; the numbers of their trials.
+    def recover(self, at_once: bool = False) -> list[int]:
+        """End the attempts of workers that vanished; the numbers of their trials.
 
-        Looks at most every few seconds, since nothing is lost by finding out a little later. Raises StorageGone where
-        the lease could not be renewed, since there is nothing left to write to.
+        Looks at most every few seconds, since nothing is lost by finding out a little later, unless `at_once`. Raises
+        StorageGone where the lease could not be renewed, since there is nothing left to write to.
         """
         if self._lease is not None and self._lease.gone is not None:
             raise self._lease.gone
-        now = self.clock()
-        if self.storage.directory is None or now - self._recovered < RECOVERY_SECONDS:
+        now = time.monotonic()
+        if self.storage.directory is None or (now - self._recovered < RECOVERY_SECONDS and not at_once):
             return []
         with self.lock:
             self._recovered = now
             self.sync()
-            history = self.engine.history
-            busy = {t.worker for t in [*history.running.values(), *history.waiting.values()]} - {None, self.worker.id}
-            if not busy:
-                return []
-            alive = {worker.id for worker, left in self.storage.leases(self.study) if not is_gone(worker, left)}
-            self._gone = frozenset(busy - alive)
-            lost = [trial for trial in history.running.values() if trial.worker in self._gone]
+            alive = self._alive(now) | {self.worker.id}
+            lost = [trial for trial in self.engine.history.running.values() if trial.worker not in alive]
             for trial in lost:
                 failure = Failure(LOST, f"the worker {trial.worker} vanished while it ran attempt {trial.attempt}")
                 self.write(Ended(trial.number, trial.attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
             return [trial.number for trial in lost]
 
+    def _alive(self, now: float) -> set[str]:
+        """The workers that are not dead; leases that the dead have left are given back for them."""
+        leases = self.storage.leases(self.study)
+        gone = self._watch.gone(leases, now)
+        for worker in gone:
+            self.storage.release(self.study, worker)
+        return {worker.id for worker, _ in leases} - gone
+
+    def _notice_fork(self) -> None:
+        """Be another worker than the process that this one is a fork of, whose trials and locks are its own."""
+        if self.worker.pid != os.getpid():
+            self.worker, self.lock, self._lease, self._open = this_worker(), threading.RLock(), None, {}
+
     def _hold_lease(self) -> None:
         if self._lease is None and self._lease_seconds is not None and self.storage.directory is not None:
-            self._lease = Lease(self.storage, self.study, self.worker, self._lease_seconds)
-            for worker, left in self.storage.leases(self.study):
-                if is_gone(worker, left):
-                    self.storage.release(self.study, worker.id)
+            self._lease = Lease(self, self.storage, self.study, self.worker, self._lease_seconds)
 
 
 def _remove(root: str, pid: int) -> None:

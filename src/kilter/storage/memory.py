@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from kilter.core import border, codec
 from kilter.core.errors import StorageError, StudyExists, StudyNotFound
-from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started
+from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started, is_begun
 from kilter.core.interfaces import Appended, StudyRow, Worker
 
 HOT = (Started, Ended, Reported)
@@ -97,13 +97,24 @@ class MemoryStorage:
             self._log(study)
             del self._logs[study]
 
-    def append(self, study: int, events: Sequence[Event], after: int = 0, limit: int | None = None) -> Appended:
+    def append(
+        self,
+        study: int,
+        events: Sequence[Event],
+        after: int = 0,
+        limit: int | None = None,
+        distinct: bool = False,
+    ) -> Appended:
         with self._lock:
             log = self._log(study)
             new = log.after(after)
             end = len(log.entries)
             ready = [_checked(event) if isinstance(event, HOT) else _stored(event) for event in events]
-            refused = [given for given, event in zip(events, ready) if not log.write(event, limit)]
+            refused = [
+                given
+                for given, event in zip(events, ready)
+                if (distinct and is_begun(event, new)) or not log.write(event, limit)
+            ]
             new += log.entries[end:]
             return Appended(new, refused)
 

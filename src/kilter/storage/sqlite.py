@@ -30,7 +30,7 @@ from kilter.core.errors import (
     StudyExists,
     StudyNotFound,
 )
-from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started
+from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started, is_begun
 from kilter.core.interfaces import Appended, StudyRow, Worker
 from kilter.core.text import shortened
 
@@ -223,7 +223,14 @@ class SQLiteStorage:
             if not connection.execute("DELETE FROM study WHERE id = ?", (study,)).rowcount:
                 _not_found(connection, study)
 
-    def append(self, study: int, events: Sequence[Event], after: int = 0, limit: int | None = None) -> Appended:
+    def append(
+        self,
+        study: int,
+        events: Sequence[Event],
+        after: int = 0,
+        limit: int | None = None,
+        distinct: bool = False,
+    ) -> Appended:
         if not events:
             return Appended(self.read(study, after), [])
         with self._writing() as connection:
@@ -231,8 +238,10 @@ class SQLiteStorage:
             entries = _entries(connection, study, rows, after)
             end: int = rows[-1][0]
             refused = []
+            unread = tuple(entries) if distinct else ()
             for event in events:
-                written = _insert(connection, study, end + 1, event, limit)
+                begun = is_begun(event, unread)
+                written = None if begun else _insert(connection, study, end + 1, event, limit)
                 if written is None:
                     refused.append(event)
                 else:

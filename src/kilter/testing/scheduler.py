@@ -112,7 +112,7 @@ class Log:
 
     def begin(self, limit: int) -> Trial | None:
         """Start what the scheduler plans, as a session does; None where that is nothing, or would be one too many."""
-        waiting = self.engine.claimable("w1")
+        waiting = self.engine.claimable()
         if waiting is not None and waiting.attempt:
             return self._started(waiting.number, waiting.params, waiting.budget)
         for _ in range(len(self.history.paused) + 1):

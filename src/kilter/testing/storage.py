@@ -74,6 +74,7 @@ def every_kind() -> list[Event]:
         Reported(2, 1, (Report(0, {"loss": 0.6}, 4),), 4.6),
         Ended(2, 1, TrialState.PAUSED, {"loss": 0.3}, 4.7),
         Dropped(2, 1, "behind", 4.8),
+        ended(2, late=True, counts=True),
         Noted(1, {"tag": "x", "$float": "not a mark"}, 5.0),
         Noted(None, {"owner": "me"}, 6.0),
     ]
@@ -257,6 +258,22 @@ class StorageSuite:
         assert storage.append(study, [waiting()], 1, limit=6).refused == [waiting()]
         assert storage.append(study, [waiting(3)], 1, limit=3).refused == [waiting(3)]
         assert storage.append(study, [ended(5), started(5, 2, fresh=False)], 1, limit=2).refused == []
+
+    def test_a_configuration_is_begun_once_where_that_is_asked(self, storage: Storage) -> None:
+        """A start is refused where one that its sampler has not read began the same; whoever read it may."""
+        study = storage.create("a", created())
+        storage.append(study, [waiting(0), waiting(1), started(0, fresh=False)], 1)
+        one, other = started(2), replace(started(3), params={"lr": 0.3})
+        for again in (one, started(1, fresh=False)):
+            assert storage.append(study, [again], 3, distinct=True).refused == [again]
+        answer = storage.append(study, [one, other, ended(0)], 3, distinct=True)
+        assert answer.refused == [one]
+        assert answer.entries == [(4, started(0, fresh=False)), (5, other), (6, ended(0))]
+        assert storage.append(study, [one], 3).refused == []
+        assert storage.append(study, [started(4)], 7, distinct=True).refused == []
+        empty = [replace(started(number), params={}) for number in (5, 6)]
+        for start in empty:  # of parameters that are yet to be met
+            assert storage.append(study, [start], 8, distinct=True).refused == []
 
     # Snapshots and leases.
 

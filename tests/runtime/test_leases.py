@@ -1,0 +1,146 @@
+"""Who is dead: what the leases say, and what the processes say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import psutil
+import pytest
+
+import kilter
+from kilter.core.interfaces import Worker
+from kilter.runtime.leases import LEASE_SECONDS, RENEWALS, Lease, Watch, this_worker
+from kilter.storage.memory import MemoryStorage
+from kilter.testing.storage import created
+
+APART = LEASE_SECONDS / RENEWALS
+
+
+@pytest.fixture
+def other():
+    """A process of this host, and the worker that it is."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process, Worker("w", socket.gethostname(), process.pid, psutil.Process(process.pid).create_time())
+    process.kill()
+    process.wait()
+
+
+def test_a_process_that_lives_here_outlives_its_lease(other):
+    _, worker = other
+    watch = Watch()
+    assert not any(watch.gone([(worker, -3600.0)], now) for now in (0.0, APART, 100 * APART))
+    assert not any(Watch().gone([(this_worker(), -3600.0)], now) for now in (0.0, 100 * APART))
+
+
+def test_a_process_that_died_is_gone_at_once(other):
+    process, worker = other
+    assert Watch().gone([(worker, 50.0)], 0.0) == set()
+    assert Watch().gone([(replace(worker, born=worker.born - 100), 50.0)], 0.0) == {"w"}  # its id was used again
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # a zombie is dead too
+    assert Watch().gone([(worker, 50.0)], 0.0) == {"w"}
+    process.wait()
+    assert Watch().gone([(worker, 50.0)], 0.0) == {"w"}
+
+
+def test_a_process_that_was_stopped_goes_by_its_lease(other):
+    process, worker = other
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    watch = Watch()
+    assert watch.gone([(worker, 5.0)], 0.0) == set()
+    assert watch.gone([(worker, -5.0)], APART) == set()
+    assert watch.gone([(worker, -5.0)], 2 * APART) == {"w"}
+    process.send_signal(signal.SIGCONT)
+    os.waitid(os.P_PID, process.pid, os.WCONTINUED | os.WNOWAIT)
+    assert watch.gone([(worker, -5.0)], 3 * APART) == set()
+
+
+def test_a_lease_of_another_host_is_found_run_out_twice():
+    far, watch = Worker("w", "elsewhere", 1, 0.0), Watch()
+    assert watch.gone([(far, -1.0)], 0.0) == set()
+    assert watch.gone([(far, 60.0)], APART) == set()  # the clock had jumped, and it has renewed since
+    assert watch.gone([(far, -1.0)], 2 * APART) == set()
+    assert watch.gone([(far, -1.0)], 2.9 * APART) == set()
+    assert watch.gone([(far, -1.0)], 3 * APART) == {"w"}
+
+
+# -- one thread for all -------------------------------------------------------------------------------------------
+
+
+class Holder:
+    """Whoever a lease is for."""
+
+
+class Renewed(MemoryStorage):
+    """Says when a lease was renewed for the third time."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = {}
+        self.often = threading.Event()
+
+    def renew(self, study, worker, seconds):
+        super().renew(study, worker, seconds)
+        self.counts[worker.id] = self.counts.get(worker.id, 0) + 1
+        if min(self.counts.values()) >= 3 and len(self.counts) == 3:
+            self.often.set()
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name == "kilter-leases"]
+
+
+def test_one_thread_renews_all_leases_and_ends_with_the_last():
+    storage, holder = Renewed(), Holder()
+    study = storage.create("s", created())
+    leases = [Lease(holder, storage, study, replace(this_worker(), id=f"w{i}"), 0.04) for i in range(3)]
+    assert len(threads()) == 1
+    assert storage.often.wait(30)
+    for lease in leases:
+        assert len(threads()) == 1
+        lease.release()
+    assert not threads()
+    assert storage.leases(study) == []
+    counts = dict(storage.counts)
+    lease.release()  # for the second time
+    lease.renew()  # as the thread would that had begun to
+    assert (storage.counts, storage.leases(study)) == (counts, [])
+
+
+def test_a_lease_whose_holder_is_garbage_is_given_back():
+    storage, holder = MemoryStorage(), Holder()
+    study = storage.create("s", created())
+    Lease(holder, storage, study, this_worker())
+    (thread,) = threads()
+    assert len(storage.leases(study)) == 1
+    del holder
+    thread.join(30)
+    assert not thread.is_alive()
+    assert storage.leases(study) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_is_another_worker_and_leaves_its_parents_lease(tmp_path):
+    url = f"sqlite:///{tmp_path / 'k.db'}"
+    study = kilter.create_study(storage=url, space={"x": kilter.Float(0, 1)}, sampler="random", seed=0)
+    asked = study.ask()
+    if not (child := os.fork()):
+        try:
+            study.tell(study.ask(), 1.0)
+            study._session.close()
+            os._exit(0 if not threads() else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [worker.id for worker, _ in study._session.storage.leases(1)] == [study._session.worker.id]
+    study.tell(asked, 2.0)
+    assert [(t.number, t.value, t.attempt) for t in study.trials] == [(0, 2.0, 1), (1, 1.0, 1)]
+    assert study._session.storage.leases(1) == []
