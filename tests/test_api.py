@@ -671,9 +671,10 @@ class TestExplain:
     def test_it_reads_well(self):
         study = run(create_study(space=self.SPACE, seed=1), valley, 12)
         assert str(study.explain(0)) == "sobol: too little is known for a model, so the space is covered evenly"
-        numbers = r"; expected -?[\d.e+-]+ ± [\d.e+-]+; \d+% exploration"
+        numbers = r"; predicted -?[\d.e+-]+ ± [\d.e+-]+; \d+% to explore, \d+% to exploit"
         told = [str(study.explain(number)) for number in range(6, 12)]
-        assert any(re.fullmatch("gp: the model expects the most of it" + numbers, text) for text in told)
+        largest = "gp: the largest expected improvement over the best so far"
+        assert any(re.fullmatch(largest + numbers, text) for text in told)
         assert all(re.fullmatch(r"(gp|tpe): [a-z ,]+" + numbers, text) for text in told)
 
     @pytest.mark.parametrize("sampler", ["auto", "gp"])

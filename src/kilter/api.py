@@ -681,7 +681,7 @@ class Study:
         try:
             reason = run()
         except BaseException as error:
-            shown.finish(run.reason or f"ended by {type(error).__name__}")
+            shown.finish(run.reason or _ended_by(error))
             raise
         finally:
             session.rest()
@@ -1073,6 +1073,14 @@ def open_study(
             if if_changed != "new":
                 raise
     raise InvalidInput(f"no name is left beside {study_name!r}")
+
+
+def _ended_by(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped at once by the user; what ran goes on next time"
+    if isinstance(error, SystemExit):
+        return "terminated; what ran goes on next time"
+    return f"ended by {type(error).__name__}"
 
 
 def _by_gain(limits: Limits) -> list[Stopper]:

@@ -583,6 +583,9 @@ def test_the_ranges_of_bayes_search_are_no_lists() -> None:
         Candidates.of({"C": (1e-2, 10.0, "log-uniform")})
     with pytest.raises(InvalidInput, match=r"the range is kilter.Int\(1, 8\)"):
         Candidates.of({"degree": (1, 8, "uniform")})
+    with pytest.raises(InvalidInput, match=r"kilter.Float\(0.001, 1000.0\) or \[0.001, 1000.0\]"):
+        Candidates.of({"C": (1e-3, 1e3)})
+    assert Candidates.of({"C": [1e-3, 1e3]}).space["C"] == kilter.Choice([1e-3, 1e3])
 
 
 # -- workers ----------------------------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def looks(monkeypatch):
         return SimpleNamespace(value=0.5, noise=0.125)
 
     monkeypatch.setattr("kilter.analysis.gain.expected_gain", expected_gain)
+    monkeypatch.setattr("kilter.analysis.gain.fewest", lambda parameters: 1)
     return calls
 
 
@@ -114,10 +115,10 @@ def test_the_gain_is_looked_up_where_trials_have_ended_since_and_time_has_passed
     time = 6.0
     assert status.gain_text() is None  # nothing has ended in this run
     study[0].optimize(lambda x: x, n_trials=1, progress="none")
-    assert status.gain_text() == "~0.5 in the next hour, noise 0.12"
+    assert status.gain_text() == "~0.5 better in the next hour (noise 0.12)"
     study[0].optimize(lambda x: x, n_trials=1, progress="none")
     time = 10.0
-    assert status.gain_text() == "~0.5 in the next hour, noise 0.12"
+    assert status.gain_text() == "~0.5 better in the next hour (noise 0.12)"
     assert len(looks) == 1
     time = 12.0
     status.gain_text()
@@ -142,7 +143,7 @@ def test_lines_tell_of_gain_and_savings(study, looks, monkeypatch):
     plain.tick()
     plain.finish("the time is up (60 s); trial 4 was cut and waits to go on")
     _, line, last = stream.getvalue().splitlines()
-    assert "gain ~0.5 in the next hour, noise 0.12; saved ~" in line
+    assert "expect ~0.5 better in the next hour (noise 0.12); saved ~" in line
     assert "trial 4 was cut and waits to go on; " in last
     assert "saved ~" in last
 
@@ -203,7 +204,7 @@ def test_the_live_block_keeps_to_the_width_and_loses_no_reason(study, looks, wid
     study.optimize(lambda x: x, n_trials=1, progress="none")
     live._console.print(live._table(None))
     shown = stream.getvalue()
-    assert "~0.5 in the next hour" in shown
+    assert "~0.5 better in the next hour" in shown
     assert "by early stopping" in shown
     assert all(len(line) <= width for line in shown.splitlines())
     live._console.file = stream = io.StringIO()

@@ -136,9 +136,14 @@ def _spelled(seconds: float) -> str:
     return "hour" if seconds == HOUR else f"{seconds:g} s"
 
 
+def fewest(parameters: int) -> int:
+    """How many trials must have finished before there is a gain to speak of."""
+    return max(FEWEST, PER_PARAMETER * parameters)
+
+
 def _looks_before(finished: int, parameters: int) -> list[int]:
     """The counts of finished trials, not above this one, at which looks are made."""
-    looks, count = [], max(FEWEST, PER_PARAMETER * parameters)
+    looks, count = [], fewest(parameters)
     while count <= finished:
         looks.append(count)
         count = max(count + STEP, int(GROWTH * count))

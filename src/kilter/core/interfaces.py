@@ -62,9 +62,9 @@ class Explanation:
     def __str__(self) -> str:
         text = f"{self.arm}: {self.reason}"
         if self.mean is not None and self.sd is not None:
-            text += f"; expected {self.mean:.4g} ± {self.sd:.2g}"
+            text += f"; predicted {self.mean:.4g} ± {self.sd:.2g}"
         if self.exploration is not None:
-            text += f"; {self.exploration:.0%} exploration"
+            text += f"; {self.exploration:.0%} to explore, {1 - self.exploration:.0%} to exploit"
         return text
 
 

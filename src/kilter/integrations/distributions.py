@@ -160,6 +160,11 @@ def _dimension(described: Any) -> tuple[Parameter, Value | None]:
         low, high, kind = values
         number = Int if isinstance(low, int) and isinstance(high, int) else Float
         raise InvalidInput(f"{described!r} would be a list: the range is kilter.{number(low, high, log='log' in kind)}")
+    if isinstance(described, tuple) and len(values) == 2 and all(map(_is_number, values)) and values[0] < values[1]:
+        number = Int if all(isinstance(value, int) for value in values) else Float
+        raise InvalidInput(
+            f"{described!r} may be a range or two values: write kilter.{number(*values)} or {list(described)!r}"
+        )
     return _listed(values), None
 
 

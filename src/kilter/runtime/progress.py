@@ -174,7 +174,10 @@ class Status:
         """
         now, done = time.monotonic(), len(self.session.engine.history.finished)
         if now >= self._gain_due and done != self._gain_after:
-            from kilter.analysis.gain import expected_gain  # loads SciPy
+            from kilter.analysis.gain import expected_gain, fewest  # loads SciPy
+
+            if done < fewest(len(self.session.engine.problem.space)):
+                return None
 
             with single_threaded():
                 self._gain = expected_gain(self.session.engine.history, self.session.engine.seed)
@@ -182,8 +185,8 @@ class Status:
             self._gain_after, self._gain_due = done, now + max(GAIN_SECONDS, spent / GAIN_SHARE)
         if self._gain is None:
             return None
-        noise = f", noise {short(self._gain.noise, 2)}" if self._gain.noise > 0 else ""
-        return f"~{short(self._gain.value, 2)} in the next hour{noise}"
+        noise = f" (noise {short(self._gain.noise, 2)})" if self._gain.noise > 0 else ""
+        return f"~{short(self._gain.value, 2)} better in the next hour{noise}"
 
     def saved_text(self) -> str | None:
         """What early stopping has saved; None where that is nothing, or not known."""
@@ -279,7 +282,7 @@ class Plain:
         status = self._status
         if status.now() - self._said_at >= PLAIN_SECONDS:
             gain, saved = status.gain_text(), status.saved_text()
-            more = (f"; gain {gain}" if gain else "") + (f"; saved {saved}" if saved else "")
+            more = (f"; expect {gain}" if gain else "") + (f"; saved {saved}" if saved else "")
             self._say(f"{status.name}: {status.counts_text()}; best {status.best_text()}; {status.rate_text()}{more}")
 
     def finish(self, reason: str) -> None:
@@ -373,7 +376,7 @@ class Live:
         else:
             table.add_row("trials", counts)
             table.add_row("time", rate)
-        for title, text in (("gain", status.gain_text() if reason is None else None), ("saved", status.saved_text())):
+        for title, text in (("expect", status.gain_text() if reason is None else None), ("saved", status.saved_text())):
             if text:
                 table.add_row(title, text)
         running = list(status.session.engine.history.running.values())[:3]

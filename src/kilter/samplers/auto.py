@@ -112,7 +112,7 @@ def _arm(state: State, history: History, number: int) -> tuple[str, str]:
         if int(observed.usable.sum()) < INITIAL:
             return "sobol", "too few trials have values for a density, so the space is covered evenly"
         return "tpe", "every fifth trial, by chance, is like the best ones and unlike the others"
-    return "gp", "the model expects the most of it"
+    return "gp", "the largest expected improvement over the best so far"
 
 
 def _suits_evolution(space: Space) -> bool:

@@ -73,7 +73,7 @@ class GPSampler:
         if is_early(history, number, self.initial):
             return explained(history, number)
         surrogate = Surrogate(history, state.seed, number, self.per_second)
-        return explained_by(surrogate, config, "gp", "the model expects the most of it")
+        return explained_by(surrogate, config, "gp", "the largest expected improvement over the best so far")
 
 
 def explained_by(surrogate: Surrogate, config: Config, arm: str, reason: str) -> Explanation:
