@@ -1,12 +1,16 @@
+import copy
+import json
 import os
 import random
 import threading
+import tracemalloc
 import warnings
+import zipfile
 from collections import Counter, OrderedDict, defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -259,3 +263,139 @@ def test_threads_that_save_into_one_directory_leave_a_whole_one(tmp_path):
         thread.join()
     assert not broken
     assert os.listdir(tmp_path) == [FILE]
+
+
+# What anybody may have written.
+
+
+HOSTILE_DTYPES = [
+    "'|O'",
+    "'O8'",
+    "[('a', '|O')]",
+    "('|O', (1,))",
+    "[('a', [('b', '|O')])]",
+    "'T'",
+    "(",
+    "-" * 60_000 + "1",
+]
+
+
+def archive(path, structure, members=(), compression=zipfile.ZIP_STORED):
+    text = structure if isinstance(structure, (bytes, str)) else json.dumps({"format": 1, "state": structure})
+    with zipfile.ZipFile(path / FILE, "w", compression) as made:
+        made.writestr("state.json", text)
+        for i, data in enumerate(members):
+            made.writestr(f"{i}.npy", data)
+
+
+def npy(descr, shape, data=b""):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+def refused(path):
+    """That it is a warning and nothing, and takes no memory to speak of."""
+    tracemalloc.start()
+    with pytest.warns(UserWarning, match="starts from the beginning") as caught:
+        assert load(str(path)) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(caught[0].message).isprintable()
+    return peak < 100_000_000
+
+
+@pytest.mark.parametrize("descr", HOSTILE_DTYPES)
+def test_a_scalar_is_its_bytes_and_never_a_pointer(tmp_path, descr):
+    archive(tmp_path, {"scalar": [descr, "4141414141414141"]})
+    assert refused(tmp_path)
+
+
+@pytest.mark.parametrize("descr", HOSTILE_DTYPES)
+def test_an_array_is_its_bytes_and_never_a_pointer(tmp_path, descr):
+    archive(tmp_path, {"array": 0}, [npy(descr, "(1,)", b"A" * 8)])
+    assert refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        npy("'<f8'", "(1000000000,)", b"A" * 8),
+        npy("'<f8'", "(-1,)", b"A" * 8),
+        npy("'<f8'", "(1, 1000000000, 0)", b"A" * 8),
+        npy("'|V1000000000'", "()", b"A" * 8),
+        npy("'|V0'", "(1000000000,)"),
+        npy("'|S0'", "(1000000000,)"),
+        npy("'<U0'", "(1000000000,)"),
+        npy("('<f8', (1000000000,))", "(1,)", b"A" * 8),
+        npy("'<f8'", "(True,)", b"A" * 8),
+        npy("'<f8'", "-" * 60_000 + "1", b"A" * 8),
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff{",
+        b"",
+    ],
+    ids=range(12),
+)
+def test_no_array_is_larger_than_its_file(tmp_path, member):
+    archive(tmp_path, {"array": 0}, [member])
+    assert refused(tmp_path)
+
+
+def test_no_structure_is_much_larger_than_its_file(tmp_path):
+    ten = npy("'|u1'", "(10000000,)", bytes(10_000_000))
+    zeros = '{"format": 1, "state": [' + "0," * 20_000_000 + "0]}"
+    for structure, members, compression in [
+        (zeros, [], zipfile.ZIP_DEFLATED),
+        ({"bytes": 0}, [ten], zipfile.ZIP_DEFLATED),
+        ([{"bytes": 0}] * 1_000, [ten], zipfile.ZIP_STORED),
+        ({"tuple": {"array": 0}}, [ten], zipfile.ZIP_STORED),
+        ({"dict": {"array": 0}}, [ten], zipfile.ZIP_STORED),
+    ]:
+        archive(tmp_path, structure, members, compression)
+        assert refused(tmp_path)
+
+
+def test_members_that_lie_on_one_another_are_refused(tmp_path):
+    archive(tmp_path, {"array": 0}, [npy("'|u1'", "(1000000,)", bytes(1_000_000))])
+    path = tmp_path / FILE
+    with zipfile.ZipFile(path, "a") as made:
+        for i in range(1, 500):
+            other = copy.copy(made.getinfo("0.npy"))
+            other.filename = other.orig_filename = f"{i}.npy"
+            made.filelist.append(other)
+            made._didModify = True
+    assert path.stat().st_size < 1_200_000
+    assert refused(tmp_path)
+
+
+MARKS = ["dict", "tuple", "array", "bytes", "int", "scalar", "str_", "bytes_", "ordered", "counter", "format"]
+JUNK = st.recursive(
+    st.none()
+    | st.integers(-1, 3)
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from([*HOSTILE_DTYPES, "41" * 8, "0x1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MARKS), inner, min_size=1, max_size=1),
+    max_leaves=10,
+)
+HEADERS = st.builds(
+    npy,
+    st.sampled_from(HOSTILE_DTYPES)
+    | st.sampled_from(["'<f8'", "'|S0'", "'<f4'", "'|u1'", "'<U2'", "'<M8[s]'", "'|b1'", "'<c16'"]),
+    st.sampled_from(
+        ["()", "(1,)", "(2, 2)", "(8,)", "(-1,)", "8", "('a',)", "(10**9,)", "(1000000000,)", "(0, 1000000000)"]
+    ),
+    st.binary(max_size=16),
+)
+
+
+@given(structure=JUNK, members=st.lists(HEADERS | st.binary(max_size=20), max_size=3))
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_in_the_file_it_is_a_state_or_a_warning(tmp_path, structure, members):
+    archive(tmp_path, structure, members)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tracemalloc.start()
+        found = load(str(tmp_path))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    repr(found)  # which looks at every byte of it
+    assert peak < 20_000_000

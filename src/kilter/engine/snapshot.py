@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kilter.core.archive import Archive
 from kilter.core.codec import dumps_state, loads_state
 from kilter.core.events import Defined, Failure, TrialState
 from kilter.core.history import Trial
@@ -25,6 +26,9 @@ COLUMNS = (
     *("created", "enqueued", "started", "ended", "earlier", "seen", "forgiven"),
 )
 """What every trial has; attributes and failures, which few have, are kept by number."""
+
+TYPES = {"trial": np.int32, "step": np.int64, "fold": np.int32}
+"""The dtypes of the columns of reports; metrics are float64."""
 
 
 def dumps(engine: Engine) -> bytes:
@@ -69,17 +73,25 @@ def loads(engine: Engine, data: bytes) -> None:
         raise ValueError(f"the snapshot does not fit: {type(error).__name__}: {error}") from error
 
 
-def _load(engine: Engine, data: bytes) -> None:
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        content: dict[str, Any] = json.loads(arrays["content"].tobytes())
-        if (content["sampler"], content["scheduler"]) != (repr(engine.sampler), repr(engine.scheduler)):
-            raise ValueError("the snapshot is of another sampler or scheduler")
-        reports = {name: arrays[f"report {i}"] for i, name in enumerate(content["reports"])}
-    if len({len(column) for column in reports.values()}) > 1:
+def _check_reports(reports: dict[str, np.ndarray], folds: Any, trials: int) -> None:
+    if len({column.shape for column in reports.values()}) > 1 or reports["trial"].ndim != 1:
         raise ValueError("columns of reports of different lengths")
-    folds = content["folds"]
+    if any(column.dtype != TYPES.get(name, np.float64) for name, column in reports.items()):
+        raise ValueError("columns of reports of other types")
     if not isinstance(folds, list) or len(folds) != 1 + max(reports["fold"], default=-1):
         raise ValueError("the folds of reports without their names")
+    if len(reports["trial"]) and not 0 <= reports["trial"].min() <= reports["trial"].max() < trials:
+        raise ValueError("reports of trials that are not there")
+
+
+def _load(engine: Engine, data: bytes) -> None:
+    with Archive(io.BytesIO(data)) as archive:
+        content: dict[str, Any] = json.loads(archive.array("content.npy").tobytes())
+        if (content["sampler"], content["scheduler"]) != (repr(engine.sampler), repr(engine.scheduler)):
+            raise ValueError("the snapshot is of another sampler or scheduler")
+        reports = {name: archive.array(f"report {i}.npy") for i, name in enumerate(content["reports"])}
+    folds = content["folds"]
+    _check_reports(reports, folds, len(content["columns"]["state"]))
     sampler_state = loads_state(type(engine.sampler_state), content["sampler_state"])
     scheduler_state = loads_state(type(engine.scheduler_state), content["scheduler_state"])
     history = engine.history

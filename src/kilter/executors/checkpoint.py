@@ -31,7 +31,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from kilter.core.archive import MAX_HEADER, Archive, plain_dtype
 from kilter.core.errors import InvalidInput, MissingLibrary
+from kilter.core.text import one_line
 
 FILE = "state.kilter"
 """The name of the file; all others in the directory are the user's."""
@@ -50,9 +52,6 @@ PLAIN_BITS = 64
 
 VERSION = (3, 0)
 """The version of the .npy format, which all of NumPy from 1.17 on read and which knows any field's name."""
-
-MAX_HEADER = 2**20
-"""Bytes of an array's header: NumPy's own limit of 10,000 refuses structured types of some hundred fields."""
 
 
 def save(directory: str, state: Any) -> None:
@@ -99,7 +98,7 @@ def load(directory: str) -> Any:
     except FileNotFoundError:
         return None
     except Exception as error:  # damaged bytes may break zipfile, json and NumPy in any way
-        why = f"{type(error).__name__}: {error}"
+        why = one_line(f"{type(error).__name__}: {error}")
         warnings.warn(
             f"the checkpoint {path} cannot be read ({why}): the trial starts from the beginning", stacklevel=3
         )
@@ -116,21 +115,11 @@ def _write(file: BinaryIO, text: str, arrays: list[np.ndarray]) -> None:
 
 
 def _read(file: BinaryIO) -> Any:
-    with zipfile.ZipFile(file) as archive:
-        # Before anything is made of it: reading an array stops where its header says, which may be before the CRC.
-        damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"its part {damaged} does not fit its checksum")
-
-        def array(i: int) -> np.ndarray:
-            with archive.open(_member(i)) as member:
-                made: np.ndarray = np.lib.format.read_array(member, allow_pickle=False, max_header_size=MAX_HEADER)
-                return made
-
+    with Archive(file) as archive:
         unmark: dict[str, Callable[[Any], Any]] = {
             **_UNMARK,
-            "array": array,
-            "bytes": lambda i: array(i).tobytes(),
+            "array": lambda i: archive.array(_member(i)),
+            "bytes": lambda i: archive.array(_member(i)).tobytes(),
         }
 
         def unmarked(mark: dict[str, Any]) -> Any:
@@ -139,7 +128,7 @@ def _read(file: BinaryIO) -> Any:
             [(kind, content)] = mark.items()
             return unmark[kind](content)
 
-        text = archive.read("state.json").decode("utf-8", "surrogatepass")
+        text = archive.take("state.json").decode("utf-8", "surrogatepass")
         structure = json.loads(text, object_hook=unmarked)  # from the inside out, so the content is unmarked already
     if structure["format"] != FORMAT:
         raise ValueError(f"it has the format {structure['format']} of another version of kilter")
@@ -232,8 +221,15 @@ def _unfit(place: str, what: str) -> InvalidInput:
 
 def _scalar(content: list[str]) -> Any:
     descr, bits = content
-    dtype = np.lib.format.descr_to_dtype(ast.literal_eval(descr))
+    dtype = plain_dtype(ast.literal_eval(descr[:MAX_HEADER]))
     return np.ndarray((), dtype, buffer=bytes.fromhex(bits)).copy()[()]
+
+
+def _listed(content: Any) -> list[Any]:
+    """A list of JSON; anything else that can be walked through, such as an array, would grow in the walk."""
+    if type(content) is not list:
+        raise TypeError(f"a {type(content).__name__} in the place of a list")
+    return content
 
 
 def _ordered(content: list[Any]) -> OrderedDict[Any, Any]:
@@ -254,8 +250,8 @@ def _tensor(content: list[Any]) -> Any:
 
 
 _UNMARK: dict[str, Callable[[Any], Any]] = {
-    "dict": dict,
-    "tuple": tuple,
+    "dict": lambda pairs: dict(map(_listed, _listed(pairs))),
+    "tuple": lambda items: tuple(_listed(items)),
     "int": lambda text: int(text, 16),
     "scalar": _scalar,
     "ordered": _ordered,
