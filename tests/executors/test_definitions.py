@@ -3,13 +3,19 @@
 import functools
 import linecache
 import textwrap
+from collections import OrderedDict
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.svm import SVC, SVR
 
 from kilter.core.definition import Definition
 from kilter.executors.definitions import definition_of, definition_of_command
+from kilter.executors.values import HASHED, shown
 
 count = 0
 
@@ -102,16 +108,59 @@ def test_what_the_objective_changes_itself_does_not_count():
     assert first.values == {}
 
 
-def test_an_objective_is_read_once():
-    """A list that others fill while the study runs makes it no other."""
-    sizes = [1]
+class Loader:
+    def __init__(self, path):
+        self.path, self.reads = path, 0
 
-    def objective(x):
-        return x, sizes
+    def rows(self):
+        self.reads += 1
+        return self.path
 
-    before = definition_of(objective)
-    sizes.append(2)
-    assert definition_of(objective) is before
+
+@pytest.mark.parametrize(
+    ("data", "same", "other"),
+    [
+        (np.arange(9.0), np.arange(9.0), np.arange(1, 10.0)),
+        (np.zeros(10), np.zeros(10), np.zeros((2, 5))),
+        (*(np.array(["a", "b"], dtype=object) for _ in range(2)), np.array(["a", "c"], dtype=object)),
+        (
+            pd.DataFrame({"a": [1], "b": ["x"]}),
+            pd.DataFrame({"a": [1], "b": ["x"]}),
+            pd.DataFrame({"a": [1], "b": ["y"]}),
+        ),
+        (pd.Series([1.0]), pd.Series([1.0]), pd.Series([2.0])),
+        (SVC(C=2.0), SVC(C=2.0), SVC(C=3.0)),
+        (SVC(), SVC(), SVR()),
+        (Loader("a"), Loader("a"), Loader("b")),
+        (SimpleNamespace(e=1), SimpleNamespace(e=1), SimpleNamespace(e=2)),
+        (OrderedDict(a=1), OrderedDict(a=1), OrderedDict(a=2)),
+        ({"X": np.zeros(3)}, {"X": np.zeros(3)}, {"X": np.ones(3)}),
+    ],
+)
+def test_data_and_models_count_in_closures_partials_and_objects(data, same, other):
+    def closure(data):
+        return lambda x: (x, data)
+
+    for made in (closure, lambda data: functools.partial(scaled, k=data), Model):
+        first, again, another = (definition_of(made(each)) for each in (data, same, other))
+        assert first.differences(again) == []
+        assert first.differences(another) != []
+        assert first.name == again.name != another.name
+
+
+def test_a_global_that_is_bound_to_other_data_makes_another_objective():
+    names = {"np": np, "X": np.zeros(3), "__name__": "script"}
+    exec("def objective(x): return x + X.sum()", names)
+    first = definition_of(names["objective"])
+    names["X"] = np.ones(3)
+    assert first.differences(definition_of(names["objective"])) != []
+
+
+def test_a_large_array_is_read_in_part():
+    large = np.zeros(HASHED // 4, dtype=np.int64)
+    text = shown(large)
+    large[::2] = 1
+    assert shown(large) != text
 
 
 class Model:

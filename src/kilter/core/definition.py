@@ -29,7 +29,7 @@ class Definition:
     code: Mapping[str, str] = field(default_factory=dict)
     """Digests of its code and of what it uses of the same author's, each as "kind:digest"."""
     values: Mapping[str, str] = field(default_factory=dict)
-    """Plain defaults, closure values and constants that it reads; of a program its command line."""
+    """Defaults, closure values, constants and data that it reads, as text; of a program its command line."""
 
     def to_json(self) -> dict[str, Any]:
         """As the log keeps it."""

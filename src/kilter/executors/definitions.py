@@ -1,35 +1,28 @@
 """Reads off an objective what a study remembers of it: a function, a partial, an object that can be called, a command.
 
-Of a function: its code, without comments, positions, annotations and docstrings; plain defaults and closure values; and
-the same of functions, classes and constants that it uses and that are its author's own, which is whatever was not
+Of a function: its code, without comments, positions, annotations and docstrings; its defaults and closure values; and
+the same of functions, classes, constants and data that it uses and that are its author's own, which is whatever was not
 installed. What it changes itself, such as a counter, does not count. Code is read from its source, or where there is
 none, as behind `python -c`, from its bytecode.
 """
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import dis
 import functools
 import inspect
-import linecache
 import os
-import re
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
-from hashlib import blake2b
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from kilter.core.definition import OBJECTIVE, Definition
-
-SHOWN = 60
-"""Characters of a value that are kept; of a longer one also a digest."""
+from kilter.executors.source import BYTECODE, SOURCE, code_digest, digest, file_digest
+from kilter.executors.values import shown
 
 MOST = 500
 """Functions, classes and values that are followed, lest an objective lead through a whole project."""
@@ -56,18 +49,7 @@ def definition_of(objective: Callable[..., Any]) -> Definition:
     >>> first.name != second.name, definition_of(functools.partial(max, 3)).name.startswith("max-")
     (True, True)
     """
-    try:
-        known = _KNOWN.get(objective)
-    except TypeError:  # cannot be a key of a dict
-        known = None
-    if known is not None:
-        return known
-    definition = _Reader().read(objective)
-    try:
-        _KNOWN[objective] = definition  # what it changes later, such as a list of calls, makes it no other
-    except TypeError:
-        pass  # cannot be referenced weakly
-    return definition
+    return _Reader().read(objective)
 
 
 def definition_of_command(words: Sequence[str] | str, settings: Mapping[str, Any], folder: str) -> Definition:
@@ -80,13 +62,10 @@ def definition_of_command(words: Sequence[str] | str, settings: Mapping[str, Any
     for word in listed:
         path = os.path.join(folder, word)
         if "{" not in word and os.path.isfile(path) and not _is_installed(path):
-            code[word] = _file_digest(path)
+            code[word] = file_digest(path)
     values = {"the command": words if isinstance(words, str) else " ".join(listed)}
-    values |= {name: _shown(value) or "" for name, value in settings.items()}
+    values |= {name: shown(value) for name, value in settings.items()}
     return Definition(values["the command"], "", code, values)
-
-
-_KNOWN: WeakKeyDictionary[Any, Definition] = WeakKeyDictionary()
 
 
 class _Reader:
@@ -134,7 +113,7 @@ class _Reader:
             return
         self._seen.add(id(function))
         if not _is_ours(function.__code__):
-            self._code[label] = _code_digest(function)
+            self._code[label] = code_digest(function)
         signature = inspect.getfullargspec(function)
         defaults = dict(zip(reversed(signature.args), reversed(signature.defaults or ())))
         owner = "" if label == OBJECTIVE else f"{label}: "
@@ -166,8 +145,8 @@ class _Reader:
             if _is_own(getattr(value, "__file__", None)):
                 for attribute in uses.attributes & vars(value).keys():
                     self._used(f"{name}.{attribute}", vars(value)[attribute], uses)
-        else:
-            self._value(name, value)
+        elif not isinstance(value, types.BuiltinFunctionType):
+            self._value(name, value, uses.stored_attributes)
 
     def _class(self, cls: type, label: str) -> None:
         if id(cls) in self._seen or len(self._seen) > MOST:
@@ -179,21 +158,23 @@ class _Reader:
             if function is not None and function.__code__.co_filename == "<string>" and dataclasses.is_dataclass(cls):
                 continue  # a dataclass writes its own __init__
             if function is not None:
-                made.append(f"{name} {_code_digest(function)}")
+                made.append(f"{name} {code_digest(function)}")
                 self._function(function, f"{label}.{name}" if label != OBJECTIVE else name)
                 self._code.pop(f"{label}.{name}" if label != OBJECTIVE else name, None)  # it is in that of the class
             elif not name.startswith("__"):
-                shown = _shown(member)
-                made += [f"{name} {shown}"] if shown is not None else []
-        kind = _BYTECODE if any(_BYTECODE in line for line in made) else _SOURCE
-        self._code[label] = f"{kind}:{_digest(chr(10).join(sorted(made)))}"
+                made.append(f"{name} {shown(member)}")
+        kind = BYTECODE if any(BYTECODE in line for line in made) else SOURCE
+        self._code[label] = f"{kind}:{digest(chr(10).join(sorted(made)))}"
         for parent in cls.__bases__:
             if _is_own(_file_of(parent)):
                 self._class(parent, parent.__name__)
 
-    def _attributes(self, thing: Any) -> None:
-        """The plain attributes of an object, but for those that its methods change."""
-        changed = set()
+    def _attributes(self, thing: Any, owner: str = "self", changed: Set[str] = frozenset()) -> None:
+        """The attributes of an object, but for those that are changed by the code that uses it or by its methods."""
+        if id(thing) in self._seen:
+            return
+        self._seen.add(id(thing))
+        changed = set(changed)
         for member in chain.from_iterable(vars(cls).items() for cls in type(thing).__mro__ if cls is not object):
             function = _function_of(member[1])
             if function is not None and member[0] not in ("__init__", "__post_init__", "__new__"):
@@ -201,17 +182,19 @@ class _Reader:
         kept = [name for cls in type(thing).__mro__ for name in _listed(vars(cls).get("__slots__", ()))]
         for name in [*getattr(thing, "__dict__", ()), *kept]:
             if name not in changed and hasattr(thing, name):
-                self._value(f"self.{name}", getattr(thing, name))
+                self._value(f"{owner}.{name}", getattr(thing, name))
 
-    def _value(self, name: str, value: Any) -> None:
+    def _value(self, name: str, value: Any, changed: Set[str] = frozenset()) -> None:
+        """A value by its text, a function by its code, and an object of the author's by its class and attributes."""
         function = _function_of(value)
-        if function is not None and name not in self._code:
-            if _is_own(function.__code__.co_filename):
+        if function is not None:
+            if name not in self._code and _is_own(function.__code__.co_filename):
                 self._function(function, name)
-            return
-        shown = _shown(value)
-        if shown is not None and len(self._values) < MOST:
-            self._values[name] = shown
+        elif _is_own(_file_of(type(value))) and not dataclasses.is_dataclass(value):
+            self._class(type(value), type(value).__name__)
+            self._attributes(value, name, changed)
+        elif len(self._values) < MOST:
+            self._values[name] = shown(value)
 
 
 class _Uses:
@@ -314,140 +297,3 @@ def _function_of(member: Any) -> types.FunctionType | None:
 
 def _listed(names: Any) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
-
-
-# -- values -----------------------------------------------------------------------------------------------------------
-
-
-def _shown(value: Any) -> str | None:
-    """A plain value as text, cut with a digest where it is long; None for anything else."""
-    text = _text(value, 0)
-    if text is None or len(text) <= SHOWN:
-        return text
-    return f"{text[:SHOWN]}… ({_digest(text)})"
-
-
-def _text(value: Any, depth: int) -> str | None:
-    if depth > 20:
-        return None
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, Enum)):
-        return repr(value) if not isinstance(value, Enum) else str(value)
-    if isinstance(value, os.PathLike):
-        return repr(os.fspath(value))
-    if type(value) in (list, tuple, set, frozenset):
-        texts = [_text(item, depth + 1) for item in value]
-        if None in texts:
-            return None
-        return f"{type(value).__name__}({', '.join(sorted(texts) if isinstance(value, (set, frozenset)) else texts)})"  # type: ignore[arg-type]
-    if type(value) is dict:
-        pairs = [(_text(key, depth + 1), _text(item, depth + 1)) for key, item in value.items()]
-        return None if any(None in pair for pair in pairs) else ", ".join(f"{k}: {v}" for k, v in pairs).join("{}")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _text({field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}, depth + 1)
-    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
-        return repr(value.item())
-    return None
-
-
-_SOURCE, _BYTECODE = "source", f"python{sys.version_info[0]}.{sys.version_info[1]}"
-"""How code was read; what was read in different ways is not compared."""
-
-# -- code -------------------------------------------------------------------------------------------------------------
-
-
-def _digest(text: str | bytes) -> str:
-    return blake2b(text.encode(errors="replace") if isinstance(text, str) else text, digest_size=8).hexdigest()
-
-
-def _code_digest(function: types.FunctionType) -> str:
-    """The digest of a function's source where that is known, else of its bytecode."""
-    node = _node_of(function.__code__)
-    if node is not None:
-        return f"{_SOURCE}:{_digest(_normal(node))}"
-    return f"{_BYTECODE}:{_digest(_bytecode(function.__code__))}"
-
-
-def _file_digest(path: str) -> str:
-    with open(path, "rb") as file:
-        data = file.read()
-    if path.endswith(".py"):
-        try:
-            return f"{_SOURCE}:{_digest(_normal(ast.parse(data)))}"
-        except (SyntaxError, ValueError, RecursionError):
-            pass
-    return f"bytes:{_digest(data)}"
-
-
-_Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-
-
-@functools.lru_cache(maxsize=8)
-def _tree(lines: tuple[str, ...]) -> list[ast.AST]:
-    """The functions of a file."""
-    try:
-        return [node for node in ast.walk(ast.parse("".join(lines))) if isinstance(node, _Function)]
-    except (SyntaxError, ValueError, RecursionError):
-        return []
-
-
-def _node_of(code: types.CodeType) -> ast.AST | None:
-    """The function of a file's source that this is the code of."""
-    lines = linecache.getlines(code.co_filename)
-    found = [node for node in _tree(tuple(lines)) if _begins(node) == code.co_firstlineno and _is_like(node, code)]
-    if len(found) > 1 and hasattr(code, "co_positions"):  # several in one line: Python 3.11 and later know the column
-        columns = {(line, column) for line, _, column, _ in code.co_positions() if line and column is not None}
-        found = [node for node in found if (node.body.lineno, node.body.col_offset) in columns]  # type: ignore[attr-defined]
-        found = found[-1:]  # the innermost, for ast.walk goes from the outside in
-    return found[0] if len(found) == 1 else None
-
-
-def _begins(node: Any) -> int:
-    return int(min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))]))
-
-
-def _is_like(node: Any, code: types.CodeType) -> bool:
-    arguments = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
-    return getattr(node, "name", "<lambda>") == code.co_name and arguments == list(code.co_varnames[: code.co_argcount])
-
-
-class _Bare(ast.NodeTransformer):
-    """Takes away docstrings and annotations, and the defaults, which count by their values."""
-
-    def visit_arguments(self, node: ast.arguments) -> ast.arguments:
-        node.defaults = [ast.Constant(None) for _ in node.defaults]
-        node.kw_defaults = [None if default is None else ast.Constant(None) for default in node.kw_defaults]
-        for argument in (*node.posonlyargs, *node.args, *node.kwonlyargs, node.vararg, node.kwarg):
-            if argument is not None:
-                argument.annotation = None
-        return node
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        body = getattr(node, "body", None)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)) and body:
-            first = body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = body[1:] or [ast.Pass()]
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.returns = None
-        return super().generic_visit(node)
-
-
-def _normal(node: ast.AST) -> str:
-    """The text of a piece of code without what does not matter; a function's own name does not."""
-    bare = _Bare().visit(ast.parse(ast.unparse(node)) if not isinstance(node, ast.Module) else node)
-    first = bare.body[0] if bare.body else None
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and first is not None:
-        first.name = "_"
-    return re.sub(r"[ \t]+$", "", ast.unparse(ast.fix_missing_locations(bare)), flags=re.MULTILINE)
-
-
-def _bytecode(code: types.CodeType) -> bytes:
-    has_docstring = code.co_name != "<lambda>" and code.co_consts and isinstance(code.co_consts[0], str)
-    constants = code.co_consts[1:] if has_docstring else code.co_consts
-    inner = [_bytecode(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in constants]
-    names = " ".join((*code.co_names, *code.co_varnames, *code.co_freevars)).encode()
-    return b"\n".join([code.co_code, names, *inner])

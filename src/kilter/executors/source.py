@@ -1,0 +1,115 @@
+"""Digests of code: of its source without what does not matter or, where there is none, of its bytecode."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+import re
+import sys
+import types
+from hashlib import blake2b
+from typing import Any
+
+SOURCE, BYTECODE = "source", f"python{sys.version_info[0]}.{sys.version_info[1]}"
+"""How code was read, before the colon of its digest: what was read in two ways is not compared."""
+
+
+def digest(text: str | bytes) -> str:
+    """Sixteen characters that stand for a text."""
+    return blake2b(text.encode(errors="replace") if isinstance(text, str) else text, digest_size=8).hexdigest()
+
+
+def code_digest(function: types.FunctionType) -> str:
+    """The digest of a function's source where that is known, else of its bytecode."""
+    node = _node_of(function.__code__)
+    if node is not None:
+        return f"{SOURCE}:{digest(_normal(node))}"
+    return f"{BYTECODE}:{digest(_bytecode(function.__code__))}"
+
+
+def file_digest(path: str) -> str:
+    """The digest of a program: of one in Python its code, of any other its bytes."""
+    with open(path, "rb") as file:
+        data = file.read()
+    if path.endswith(".py"):
+        try:
+            return f"{SOURCE}:{digest(_normal(ast.parse(data)))}"
+        except (SyntaxError, ValueError, RecursionError):
+            pass
+    return f"bytes:{digest(data)}"
+
+
+_Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+@functools.lru_cache(maxsize=8)
+def _tree(lines: tuple[str, ...]) -> list[ast.AST]:
+    """The functions of a file."""
+    try:
+        return [node for node in ast.walk(ast.parse("".join(lines))) if isinstance(node, _Function)]
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+
+
+def _node_of(code: types.CodeType) -> ast.AST | None:
+    """The function of a file's source that this is the code of."""
+    lines = linecache.getlines(code.co_filename)
+    found = [node for node in _tree(tuple(lines)) if _begins(node) == code.co_firstlineno and _is_like(node, code)]
+    if len(found) > 1 and hasattr(code, "co_positions"):  # several in one line: Python 3.11 and later know the column
+        columns = {(line, column) for line, _, column, _ in code.co_positions() if line and column is not None}
+        found = [node for node in found if (node.body.lineno, node.body.col_offset) in columns]  # type: ignore[attr-defined]
+        found = found[-1:]  # the innermost, for ast.walk goes from the outside in
+    return found[0] if len(found) == 1 else None
+
+
+def _begins(node: Any) -> int:
+    return int(min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))]))
+
+
+def _is_like(node: Any, code: types.CodeType) -> bool:
+    arguments = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+    return getattr(node, "name", "<lambda>") == code.co_name and arguments == list(code.co_varnames[: code.co_argcount])
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes away docstrings and annotations, and the defaults, which count by their values."""
+
+    def visit_arguments(self, node: ast.arguments) -> ast.arguments:
+        node.defaults = [ast.Constant(None) for _ in node.defaults]
+        node.kw_defaults = [None if default is None else ast.Constant(None) for default in node.kw_defaults]
+        for argument in (*node.posonlyargs, *node.args, *node.kwonlyargs, node.vararg, node.kwarg):
+            if argument is not None:
+                argument.annotation = None
+        return node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        body = getattr(node, "body", None)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)) and body:
+            first = body[0]
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = body[1:] or [ast.Pass()]
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        return super().generic_visit(node)
+
+
+def _normal(node: ast.AST) -> str:
+    """The text of a piece of code without what does not matter; a function's own name does not."""
+    bare = _Bare().visit(ast.parse(ast.unparse(node)) if not isinstance(node, ast.Module) else node)
+    first = bare.body[0] if bare.body else None
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and first is not None:
+        first.name = "_"
+    return re.sub(r"[ \t]+$", "", ast.unparse(ast.fix_missing_locations(bare)), flags=re.MULTILINE)
+
+
+def _bytecode(code: types.CodeType) -> bytes:
+    has_docstring = code.co_name != "<lambda>" and code.co_consts and isinstance(code.co_consts[0], str)
+    constants = code.co_consts[1:] if has_docstring else code.co_consts
+    inner = [_bytecode(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in constants]
+    names = " ".join((*code.co_names, *code.co_varnames, *code.co_freevars)).encode()
+    return b"\n".join([code.co_code, names, *inner])
