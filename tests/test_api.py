@@ -105,12 +105,10 @@ class TestBadInput:
         assert kilter.get_all_study_names(url) == []
 
     def test_what_optuna_has_and_we_lack_says_what_to_use(self):
-        with pytest.raises(AttributeError, match="scheduler"):
-            _ = kilter.pruners
         with pytest.raises(AttributeError, match="sqlite:///"):
-            _ = kilter.storages
-        with pytest.raises(AttributeError, match="one module for each library"):
-            _ = kilter.integration
+            _ = kilter.storages.JournalRedisStorage
+        with pytest.raises(AttributeError, match="one for each library"):
+            _ = kilter.integration.SkorchPruningCallback
         with pytest.raises(AttributeError, match="sampler='auto'"):
             _ = kilter.samplers.BoTorchSampler
         with pytest.raises(AttributeError, match="no attribute 'nosuch'"):

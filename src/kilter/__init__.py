@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "kilter.api": ("Study", "create_study", "delete_study", "get_all_study_names", "load_study", "tune"),
+    "kilter.study": ("copy_study", "get_all_study_summaries"),
     "kilter.trial": ("FrozenTrial", "create_trial"),
     "kilter.core.errors": ("KilterError", "TrialPruned"),
     "kilter.core.events": ("TrialState",),
@@ -19,24 +20,25 @@ _HOME = {
     "kilter.executors.context": ("Trial",),
 }
 _MODULES = (
+    "artifacts",
     "distributions",
     "exceptions",
+    "importance",
     "integrations",
     "logging",
+    "pruners",
     "samplers",
     "schedulers",
+    "search_space",
     "spaces",
+    "storages",
     "study",
+    "terminator",
     "trial",
+    "visualization",
 )
-_INSTEAD = {
-    "pruners": "give create_study(scheduler=…) the name of one of kilter.schedulers, or leave it out",
-    "visualization": "read study.trials_dataframe()",
-    "copy_study": "pass the old study's .trials to the new one's add_trials()",
-    "storages": 'give create_study(storage="sqlite:///study.db")',
-    "integration": "callbacks are in kilter.integrations, one module for each library",
-}
-"""What to use in place of names that Optuna's users look for."""
+_OPTUNAS = ("integration", "version")
+"""Modules that only Optuna's users look for."""
 _PLACE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = sorted(_PLACE)
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from kilter.core.problem import Fidelity
     from kilter.core.space import Space
     from kilter.executors.context import Trial
+    from kilter.study import copy_study, get_all_study_summaries
     from kilter.trial import FrozenTrial, create_trial
 
 
@@ -58,10 +61,9 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_PLACE[name]), name)
         globals()[name] = value
         return value
-    if name in _MODULES:
+    if name in _MODULES or name in _OPTUNAS:
         return import_module(f"kilter.{name}")
-    hint = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
-    raise AttributeError(f"module 'kilter' has no attribute {name!r}{hint}")
+    raise AttributeError(f"module 'kilter' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

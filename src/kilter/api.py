@@ -30,8 +30,9 @@ from kilter.core.errors import (
     StudyExists,
     StudyNotFound,
     TrialNotFound,
+    UnknownName,
 )
-from kilter.core.events import Created, Ended, Failure, Noted, Report, SpaceExtended, TrialState
+from kilter.core.events import SYSTEM, Created, Ended, Failure, Noted, Report, SpaceExtended, TrialState
 from kilter.core.history import Trial as Record
 from kilter.core.interfaces import (
     Executor,
@@ -45,7 +46,7 @@ from kilter.core.interfaces import (
     Storage,
 )
 from kilter.core.parameter import Choice, Parameter
-from kilter.core.problem import DEFAULT_METRIC, Constraint, Fidelity, Objective, Problem
+from kilter.core.problem import DEFAULT_METRIC, SET, Constraint, Fidelity, Objective, Problem, StudyDirection
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
@@ -53,6 +54,7 @@ from kilter.engine.engine import Engine, check_capable
 from kilter.engine.limits import Limits, Tally
 from kilter.executors.context import Trial, finish
 from kilter.executors.definitions import definition_of
+from kilter.guests import draw_of, finishing, joined, own
 from kilter.runtime import identity
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
@@ -73,6 +75,9 @@ log = logging.getLogger("kilter")
 
 DEFAULT_STORAGE = "sqlite:///kilter.db"
 
+METRIC_NAMES = "metric_names"
+"""The system attribute that set_metric_names sets."""
+
 SpaceLike = Union[Mapping[str, Parameter], Space, None]
 
 
@@ -88,6 +93,7 @@ class Study:
     def __init__(self, name: str, session: Session) -> None:
         self.study_name = name
         self._session = session
+        self._has_plugins()
         self._asked: dict[int, Trial] = {}
         self._stopped = False
         self._has_run = False
@@ -121,35 +127,97 @@ class Study:
         return self._session.engine.history
 
     @property
-    def direction(self) -> str:
-        """The direction of the only objective."""
-        if len(self.problem.objectives) > 1:
-            raise InvalidInput("this study has several objectives: read .directions")
-        return self.problem.objectives[0].direction
+    def name(self) -> str:
+        """Its name, `study_name`."""
+        return self.study_name
 
     @property
-    def directions(self) -> list[str]:
+    def direction(self) -> StudyDirection:
+        """The direction of the only objective, as text: "minimize" or "maximize"."""
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("this study has several objectives: read .directions")
+        return self.directions[0]
+
+    @property
+    def directions(self) -> list[StudyDirection]:
         """The directions of all objectives."""
-        return [objective.direction for objective in self.problem.objectives]
+        return [StudyDirection(objective.direction) for objective in self.problem.objectives]
 
     @property
     def metric_names(self) -> list[str]:
-        """The names of the objectives."""
-        return [objective.name for objective in self.problem.objectives]
+        """The names of the objectives, or those that set_metric_names gave them."""
+        named: list[str] | None = self.system_attrs.get(METRIC_NAMES)
+        return list(named) if named else self.problem.objective_names
+
+    def set_metric_names(self, metric_names: Sequence[str]) -> None:
+        """Have the objectives, in order, shown under these names in tables.
+
+        What an objective returns and reports keeps its names: `create_study(directions={"loss": "minimize"})` names
+        those. Raises InvalidInput unless there is one name for each objective.
+        """
+        names = [metric_names] if isinstance(metric_names, str) else list(metric_names)
+        count = len(self.problem.objectives)
+        if len(names) != count or len(set(names)) < count:
+            raise InvalidInput(f"metric_names={names!r}: give {count} different names, one for each objective")
+        self.set_system_attr(METRIC_NAMES, names)
 
     @property
     def sampler(self) -> Any:
-        """The sampler with its settings."""
-        return self._session.engine.sampler
+        """The sampler with its settings; another one can be set, and learns from the trials that there are."""
+        return own(self._session.engine.sampler)
+
+    @sampler.setter
+    def sampler(self, sampler: Any) -> None:
+        self._replan(plugins.find("sampler", sampler), self._session.engine.scheduler)
+
+    @property
+    def scheduler(self) -> Any:
+        """The scheduler with its settings; another one can be set."""
+        return own(self._session.engine.scheduler)
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Any) -> None:
+        self._replan(self._session.engine.sampler, plugins.find("scheduler", scheduler))
+
+    pruner = scheduler  # Optuna's word
+
+    def _replan(self, sampler: Any, scheduler: Any) -> None:
+        """Go on with another sampler or scheduler, which read the whole log."""
+        session = self._session
+        with session.lock:
+            known = self.space
+            created = session.storage.read(session.study, 0, 1)[0].event
+            assert isinstance(created, Created)  # it is the first of every log
+            session.engine = _fresh(created, sampler, scheduler)
+            session.sync()
+            session.engine.recall(known)
+            self._has_plugins()
+
+    def _has_plugins(self) -> None:
+        """Let samplers and schedulers that need the study know of it."""
+        session = self._session
+        joined(session.engine.sampler, self)
+        joined(session.engine.scheduler, self)
+        session.finishing = finishing(self)
 
     @property
     def user_attrs(self) -> dict[str, Any]:
         """What the user keeps with the study."""
-        return dict(self._session.engine.attrs)
+        return {name: value for name, value in self._session.engine.attrs.items() if not name.startswith(SYSTEM)}
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep a JSON-serialisable value with the study."""
         self._session.note(None, {key: value})
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """What set_system_attr keeps with the study."""
+        attrs = self._session.engine.attrs
+        return {name[len(SYSTEM) :]: value for name, value in attrs.items() if name.startswith(SYSTEM)}
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """Keep a JSON-serialisable value with the study, apart from what users keep; Optuna's older word."""
+        self._session.note(None, {f"{SYSTEM}{key}": value})
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -388,6 +456,7 @@ class Study:
             self.problem,
             lambda reports: session.progress(Progress(number, attempt, reports)),
             lambda: session.verdict(number, attempt),
+            draw_of(session.engine.sampler),
         )
         self._asked[number] = trial
         return trial
@@ -483,30 +552,40 @@ class Study:
 
     def add_trial(self, trial: FrozenTrial | NewTrial) -> None:
         """Add a trial that was run elsewhere, with its parameters where the space lacks them."""
-        history_reports = getattr(trial, "reports", None) or {
-            step: {self.metric_names[0]: value} for step, value in trial.intermediate_values.items()
-        }
-        values = trial.metrics if isinstance(trial, FrozenTrial) else trial.values
         if trial.state is TrialState.WAITING:
             self.enqueue_trial(trial.params, trial.user_attrs)
             return
         if not trial.state.is_finished():
             raise InvalidInput(f"a trial in state {trial.state.name} cannot be added: it has to be finished")
         session, now = self._session, self._session.clock()
+        values = trial.metrics if isinstance(trial, FrozenTrial) else trial.values
         metrics = self._metrics(values, trial.state)
         missing = {n: p for n, p in trial.distributions.items() if n not in self.space or not self.space[n].covers(p)}
-        config = self.space.extended(missing).plain(trial.params, partial=True)
-        reports = tuple(Report(as_step(step), self._metrics(named)) for step, named in history_reports.items())
+        known = self.space.extended(missing)
+        strangers = [name for name in trial.params if name not in known]
+        if strangers:
+            raise UnknownName.of(
+                "parameter", strangers[0], known, "Say what it is: create_trial(distributions={name: kilter.Float(…)})"
+            )
+        config = known.plain(trial.params, partial=True)
+        constraints = {f"{SET}{name}": as_real(value) for name, value in trial.constraints.items()}
+        first = self.problem.objective_names[0]
+        told = getattr(trial, "reports", None) or {
+            step: {first: value} for step, value in trial.intermediate_values.items()
+        }
+        reports = tuple(Report(as_step(step), self._metrics(named)) for step, named in told.items())
         failure = Failure("told", "added as failed") if trial.state is TrialState.FAIL else None
-        ended = Ended(0, 1, trial.state, metrics, now, reports, failure=failure)
-        for event in (ended, Noted(0, trial.user_attrs, now)):  # before anything of the trial is written
+        ended = Ended(0, 1, trial.state, {**metrics, **constraints}, now, reports, failure=failure)
+        attrs = trial._record.attrs if isinstance(trial, FrozenTrial) else trial.user_attrs
+        for event in (ended, Noted(0, attrs, now)):  # before anything of the trial is written
             codec.encode(event)
         if missing:
             session.write(SpaceExtended({name: p.to_json() for name, p in missing.items()}, now))
+        session.constrain(constraints)
         number = session.add(config, now)
         session.write(replace(ended, number=number))
-        if trial.user_attrs:
-            session.note(number, trial.user_attrs)
+        if attrs:
+            session.note(number, attrs)
 
     def _metrics(self, values: Any, state: TrialState = TrialState.PRUNED) -> dict[str, float]:
         """Metrics that were measured elsewhere; only a complete trial needs all that the study wants."""
@@ -628,10 +707,10 @@ class Study:
         if jobs == 1:
             from kilter.executors.inline import Inline
 
-            return Inline(objective, self.space)
+            return Inline(objective, self.space, draw=draw_of(self._session.engine.sampler))
         from kilter.executors.threads import Threads
 
-        return Threads(objective, jobs, self.space)
+        return Threads(objective, jobs, self.space, draw=draw_of(self._session.engine.sampler))
 
     def run(
         self,
@@ -816,6 +895,7 @@ def load_study(
     storage: str | Storage | None = DEFAULT_STORAGE,
     sampler: Any = None,
     scheduler: Any = None,
+    pruner: Any = None,
     space: SpaceLike = None,
     keep_checkpoints: int = KEPT,
     lease: float | None = LEASE_SECONDS,
@@ -827,6 +907,9 @@ def load_study(
     scheduler are those that the study was made with, unless others are given. Raises
     StudyNotFound with the nearest name.
     """
+    if scheduler is not None and pruner is not None:
+        raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
+    scheduler = pruner if scheduler is None else scheduler
     store = open_storage(storage)
     rows = {row.name: row.id for row in store.studies()}
     if study_name is None:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.history import History, Trial
+from kilter.core.interfaces import Capabilities, Scheduler
+from kilter.core.problem import Problem
+from kilter.guests import adapted
 
 SAMPLERS = {
     "auto": "kilter.samplers.auto:AutoSampler",
@@ -50,6 +54,7 @@ def find(kind: str, given: Any) -> Any:
     Raises UnknownName, with the nearest known name, for a name that nobody registered.
     """
     if not isinstance(given, str):
+        given = adapted(given)
         method = "ask" if kind == "sampler" else "judge"
         if isinstance(given, type) or not hasattr(given, method):
             raise InvalidInput(
@@ -74,7 +79,10 @@ def load(kind: str, name: str) -> type:
 
 def spec(kind: str, plugin: Any) -> dict[str, Any]:
     """How the log keeps a plug-in: its registered name and the settings that differ from the defaults."""
-    path = f"{type(plugin).__module__}:{type(plugin).__qualname__}"
+    if isinstance(plugin, (AbsentSampler, AbsentScheduler)):
+        return {"name": plugin.name}
+    kind_of = type(getattr(plugin, "own", plugin))  # a guest's adaptor is not its name
+    path = f"{kind_of.__module__}:{kind_of.__qualname__}"
     name = next((name for name, known in TABLES[kind].items() if known == path), path)
     settings = {}
     if dataclasses.is_dataclass(plugin):
@@ -86,8 +94,58 @@ def spec(kind: str, plugin: Any) -> dict[str, Any]:
 
 
 def from_spec(kind: str, data: Mapping[str, Any]) -> Any:
-    """The plug-in that `spec` described; raises UnknownName where it is not installed here."""
-    return load(kind, data["name"])(**data.get("settings", {}))
+    """The plug-in that `spec` described; where it is not registered here one that says so once it is asked."""
+    try:
+        make = load(kind, data["name"])
+    except UnknownName:
+        return (AbsentSampler if kind == "sampler" else AbsentScheduler)(data["name"])
+    return make(**data.get("settings", {}))
+
+
+@dataclasses.dataclass
+class State:
+    """Nothing to remember."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AbsentSampler:
+    """Stands for a sampler that is not registered here: the study can be read, but not go on."""
+
+    name: str
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """Nothing to remember."""
+        return State()
+
+    def ask(self, state: State, history: History, number: int) -> NoReturn:
+        """Raise UnknownName."""
+        raise UnknownName(
+            f"this study was made with the sampler {self.name!r}, which is not registered here: "
+            "give it again, load_study(sampler=…), or choose another, sampler='auto'"
+        )
+
+    def tell(self, state: State, trial: Trial) -> None:
+        """Nothing to learn."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AbsentScheduler(Scheduler):
+    """Stands for a scheduler that is not registered here: the study can be read, but not go on."""
+
+    name: str
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """Nothing to remember."""
+        return State()
+
+    def plan(self, state: State, history: History) -> NoReturn:
+        """Raise UnknownName."""
+        raise UnknownName(
+            f"this study was made with the scheduler {self.name!r}, which is not registered here: "
+            "give it again, load_study(scheduler=…), or choose another, scheduler='auto'"
+        )
 
 
 def _is_plain(value: Any) -> bool:

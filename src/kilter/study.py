@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from kilter.api import Study, create_study, delete_study, get_all_study_names, load_study
-from kilter.core.errors import InvalidInput
-from kilter.core.events import TrialState
+from kilter.api import DEFAULT_STORAGE, Study, create_study, delete_study, get_all_study_names, load_study
+from kilter.core.errors import InvalidInput, NotReady, StudyNotFound
+from kilter.core.events import Created, TrialState
+from kilter.core.interfaces import Storage
+from kilter.core.problem import StudyDirection
+from kilter.storage.urls import open_storage
 from kilter.trial import FrozenTrial
 
 __all__ = [
     "MaxTrialsCallback",
     "Study",
     "StudyDirection",
+    "StudySummary",
+    "copy_study",
     "create_study",
     "delete_study",
     "get_all_study_names",
+    "get_all_study_summaries",
     "load_study",
 ]
+
+CHUNK = 5_000
+"""Events that are copied in one transaction."""
 
 
 def __dir__() -> list[str]:
     return list(__all__)
-
-
-class StudyDirection(str, Enum):
-    """The directions by name; each equals its text.
-
-    >>> StudyDirection.MINIMIZE == "minimize"
-    True
-    """
-
-    MINIMIZE = "minimize"
-    MAXIMIZE = "maximize"
 
 
 class MaxTrialsCallback:
@@ -52,3 +52,89 @@ class MaxTrialsCallback:
         """Look at the study after a trial has ended."""
         if len(study.get_trials(deepcopy=False, states=self._states)) >= self._n_trials:
             study.stop()
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """What a study is and how far it has come; `best_trial` is None before there is one, and of several objectives."""
+
+    study_name: str
+    directions: list[StudyDirection]
+    n_trials: int
+    datetime_start: datetime | None
+    best_trial: FrozenTrial | None = None
+    user_attrs: dict[str, Any] = field(default_factory=dict)
+    system_attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def direction(self) -> StudyDirection:
+        """The direction of the only objective."""
+        if len(self.directions) > 1:
+            raise InvalidInput("this study has several objectives: read .directions")
+        return self.directions[0]
+
+
+def get_all_study_summaries(
+    storage: str | Storage = DEFAULT_STORAGE, include_best_trial: bool = True
+) -> list[StudySummary]:
+    """A summary of each study in a storage.
+
+    >>> from kilter.storages import InMemoryStorage
+    >>> storage = InMemoryStorage()
+    >>> study = create_study(study_name="first", storage=storage, direction="maximize")
+    >>> [(summary.study_name, summary.n_trials) for summary in get_all_study_summaries(storage)]
+    [('first', 0)]
+    """
+    store = open_storage(storage)
+    return [_summary(load_study(study_name=row.name, storage=store), include_best_trial) for row in store.studies()]
+
+
+def _summary(study: Study, include_best_trial: bool) -> StudySummary:
+    trials = study.trials
+    starts = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
+    best = None
+    if include_best_trial and len(study.directions) == 1:
+        try:
+            best = study.best_trial
+        except NotReady:
+            pass
+    return StudySummary(
+        study.study_name,
+        study.directions,
+        len(trials),
+        min(starts, default=None),
+        best,
+        study.user_attrs,
+        study.system_attrs,
+    )
+
+
+def copy_study(
+    *,
+    from_study_name: str,
+    from_storage: str | Storage,
+    to_storage: str | Storage,
+    to_study_name: str | None = None,
+) -> None:
+    """Copy a study with all that its log has; what trials left in checkpoints stays where it is.
+
+    A trial that runs goes back to the queue when the copy goes on. Raises StudyNotFound, and StudyExists where the name
+    is taken.
+
+    >>> from kilter.storages import InMemoryStorage
+    >>> ours, theirs = InMemoryStorage(), InMemoryStorage()
+    >>> study = create_study(study_name="first", storage=ours, seed=0)
+    >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3, progress="none")
+    >>> copy_study(from_study_name="first", from_storage=ours, to_storage=theirs)
+    >>> load_study(study_name="first", storage=theirs).best_value == study.best_value
+    True
+    """
+    source, target = open_storage(from_storage), open_storage(to_storage)
+    rows = {row.name: row.id for row in source.studies()}
+    if from_study_name not in rows:
+        raise StudyNotFound.of("study", from_study_name, rows, f"(in {source.url})")
+    created, *events = [entry.event for entry in source.read(rows[from_study_name])]
+    assert isinstance(created, Created)  # it is the first of every log
+    copy = target.create(to_study_name or from_study_name, created)
+    for start in range(0, len(events), CHUNK):
+        target.append(copy, events[start : start + CHUNK], start + 1)

@@ -2,25 +2,128 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from math import inf
+from typing import Any, Union
 
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.events import Failure, TrialState
+from kilter.core.events import SYSTEM, Failure, TrialState
 from kilter.core.history import History
 from kilter.core.history import Trial as Record
 from kilter.core.parameter import Choice, Float, Int, Parameter
+from kilter.core.problem import SET
 from kilter.executors.context import Trial
 
-__all__ = ["FrozenTrial", "Trial", "TrialState", "create_trial"]
+__all__ = ["BaseTrial", "FixedTrial", "FrozenTrial", "Trial", "TrialState", "create_trial"]
 
 
 def __dir__() -> list[str]:
     return list(__all__)
 
 
-class FrozenTrial:
+class _Answering:
+    """Suggestions by the words of Trial, for a trial whose values are known; reports and attributes go nowhere."""
+
+    __slots__ = ()
+
+    def suggest(self, name: str, parameter: Parameter) -> Any:
+        """The value that it has."""
+        raise NotImplementedError
+
+    def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
+        """The value that it has, as `suggest`."""
+        return self.suggest(name, Float(low, high))  # type: ignore[no-any-return]
+
+    def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
+        """The value that it has, as `suggest`."""
+        return self.suggest(name, Int(low, high))  # type: ignore[no-any-return]
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The value that it has, as `suggest`."""
+        return self.suggest(name, Choice(choices))
+
+    def suggest_uniform(self, name: str, low: float, high: float) -> float:
+        """Optuna's older word for suggest_float."""
+        return self.suggest_float(name, low, high)
+
+    def suggest_loguniform(self, name: str, low: float, high: float) -> float:
+        """Optuna's older word for suggest_float."""
+        return self.suggest_float(name, low, high)
+
+    def suggest_discrete_uniform(self, name: str, low: float, high: float, q: float) -> float:
+        """Optuna's older word for suggest_float."""
+        return self.suggest_float(name, low, high)
+
+    def report(self, value: float | Mapping[str, float], step: int = 0, **_: Any) -> None:
+        """Nothing: the study stays as it is."""
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Nothing: the study stays as it is."""
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """Nothing: the study stays as it is."""
+
+    def set_constraint(self, key: str, value: float) -> None:
+        """Nothing: the study stays as it is."""
+
+    def should_prune(self) -> bool:
+        """False."""
+        return False
+
+
+class FixedTrial(_Answering):
+    """A trial of your own making, to call an objective with given values, in a test or by hand.
+
+    Raises UnknownName (a ValueError) for a parameter without a value. `number` is what the objective sees.
+
+    >>> def objective(trial):
+    ...     return trial.suggest_float("x", 0, 10) + trial.suggest_int("y", 0, 3)
+    >>> objective(FixedTrial({"x": 2.5, "y": 1}))
+    3.5
+    """
+
+    def __init__(self, params: Mapping[str, Any], number: int = 0) -> None:
+        self._given = dict(params)
+        self.number = number
+        self.params: dict[str, Any] = {}
+        self.distributions: dict[str, Parameter] = {}
+        self.user_attrs: dict[str, Any] = {}
+        self.system_attrs: dict[str, Any] = {}
+        self.constraints: dict[str, float] = {}
+        self.datetime_start = datetime.now()
+
+    def suggest(self, name: str, parameter: Parameter) -> Any:
+        """The value that was given; one that the parameter does not have is warned of, and used."""
+        if name not in self._given:
+            raise UnknownName.of("value of", name, self._given, "(in the FixedTrial)")
+        value = self._given[name]
+        try:
+            value = parameter.value(parameter.plain(value))
+        except InvalidInput as error:
+            warnings.warn(f"FixedTrial: {name}={value!r} is not in {parameter!r}: {error}", stacklevel=3)
+        self.params[name] = value
+        self.distributions[name] = parameter
+        return value
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep it in `user_attrs`."""
+        self.user_attrs[key] = value
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """Keep it in `system_attrs`."""
+        self.system_attrs[key] = value
+
+    def set_constraint(self, key: str, value: float) -> None:
+        """Keep it in `constraints`."""
+        self.constraints[key] = float(value)
+
+    def __repr__(self) -> str:
+        return f"FixedTrial({self._given!r}, number={self.number})"
+
+
+class FrozenTrial(_Answering):
     """One trial of a study; reading it costs nothing until an attribute is asked for."""
 
     __slots__ = ("_history", "_record")
@@ -73,6 +176,17 @@ class FrozenTrial:
         return values[0] if values else None
 
     @property
+    def _loss(self) -> float:
+        """The value, turned so that smaller is better."""
+        value = self.value
+        return inf if value is None else self._history.problem.objectives[0].sign * value
+
+    @property
+    def constraints(self) -> dict[str, float]:
+        """The constraints that the trial or its sampler set, by name; they are met at 0 and below."""
+        return {name[len(SET) :]: value for name, value in self._record.metrics.items() if name.startswith(SET)}
+
+    @property
     def is_feasible(self) -> bool:
         """Whether it meets the constraints."""
         return self._history.problem.is_feasible(self._record.metrics)
@@ -102,12 +216,12 @@ class FrozenTrial:
     @property
     def user_attrs(self) -> dict[str, Any]:
         """What the user keeps with it."""
-        return dict(self._record.attrs)
+        return {name: value for name, value in self._record.attrs.items() if not name.startswith(SYSTEM)}
 
     @property
     def system_attrs(self) -> dict[str, Any]:
-        """Always empty: kilter keeps nothing of its own in attributes."""
-        return {}
+        """What set_system_attr keeps with it."""
+        return {name[len(SYSTEM) :]: v for name, v in self._record.attrs.items() if name.startswith(SYSTEM)}
 
     @property
     def failure(self) -> Failure | None:
@@ -161,28 +275,6 @@ class FrozenTrial:
         plain = self._record.params[name]  # of an object that another process handed in we may know no more
         return parameter.value(plain) if parameter.contains(plain) else self.params[name]
 
-    def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
-        """The value that it has, as `suggest`."""
-        return self.suggest(name, Float(low, high))  # type: ignore[no-any-return]
-
-    def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
-        """The value that it has, as `suggest`."""
-        return self.suggest(name, Int(low, high))  # type: ignore[no-any-return]
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The value that it has, as `suggest`."""
-        return self.suggest(name, Choice(choices))
-
-    def report(self, value: float | Mapping[str, float], step: int = 0, **_: Any) -> None:
-        """Nothing: the study stays as it is."""
-
-    def set_user_attr(self, name: str, value: Any) -> None:
-        """Nothing: the study stays as it is."""
-
-    def should_prune(self) -> bool:
-        """False."""
-        return False
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FrozenTrial) and self._record == other._record
 
@@ -213,6 +305,8 @@ def create_trial(
     distributions: Mapping[str, Parameter] | None = None,
     user_attrs: Mapping[str, Any] | None = None,
     intermediate_values: Mapping[int, float] | None = None,
+    system_attrs: Mapping[str, Any] | None = None,
+    constraints: Mapping[str, float] | None = None,
 ) -> NewTrial:
     """A trial made elsewhere, for study.add_trial(); a parameter without a distribution must be in the space."""
     given = values if values is not None else value
@@ -221,8 +315,9 @@ def create_trial(
         given,
         dict(params or {}),
         dict(distributions or {}),
-        dict(user_attrs or {}),
+        {**(user_attrs or {}), **{f"{SYSTEM}{name}": attr for name, attr in (system_attrs or {}).items()}},
         dict(intermediate_values or {}),
+        dict(constraints or {}),
     )
 
 
@@ -237,6 +332,7 @@ class NewTrial:
         distributions: dict[str, Parameter],
         user_attrs: dict[str, Any],
         intermediate_values: dict[int, float],
+        constraints: dict[str, float],
     ) -> None:
         self.state = state
         self.values = values
@@ -244,3 +340,17 @@ class NewTrial:
         self.distributions = distributions
         self.user_attrs = user_attrs
         self.intermediate_values = intermediate_values
+        self.constraints = constraints
+
+    @property
+    def value(self) -> Any:
+        """Its value, where it has one only."""
+        return self.values[0] if isinstance(self.values, (list, tuple)) and len(self.values) == 1 else self.values
+
+    @property
+    def _loss(self) -> float:
+        return float(self.value)
+
+
+BaseTrial = Union[Trial, FrozenTrial, FixedTrial]
+"""Optuna's name for what an objective may be called with."""

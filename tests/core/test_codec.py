@@ -13,6 +13,7 @@ from kilter.core.codec import decode, dumps_state, encode, loads_state
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
+    Constrained,
     Created,
     Defined,
     Dropped,
@@ -52,9 +53,11 @@ def columns(draw):
 folds = st.none() | st.integers(-5, 5) | words
 reports = columns() | st.lists(st.builds(Report, steps, metrics, folds), max_size=4).map(tuple)
 failures = st.none() | st.builds(Failure, words, words, words)
+constraints = st.tuples(words, st.sampled_from(["<=", ">="]), st.floats(allow_nan=False, allow_infinity=False))
 events = st.one_of(
     st.builds(Created, attrs, attrs, attrs, st.integers(), times),
     st.builds(SpaceExtended, st.dictionaries(words, st.sampled_from(PARAMETERS), max_size=3), times),
+    st.builds(Constrained, st.lists(constraints, max_size=2).map(tuple), times),
     st.builds(Enqueued, trials, configs, times, st.none() | words, attrs),
     st.builds(
         Started, trials, attempts, configs, words, trials, times, st.booleans(), st.none() | trials, st.none() | metrics

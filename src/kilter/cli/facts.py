@@ -15,7 +15,7 @@ def best_of(study: Study) -> list[FrozenTrial]:
     """The best trial or, with several objectives, the front; empty where there is none yet."""
     from kilter.core.errors import NotReady
 
-    if len(study.metric_names) > 1:
+    if len(study.problem.objective_names) > 1:
         return study.best_trials
     try:
         return [study.best_trial]  # best_trials would hold its ties, too

@@ -110,7 +110,7 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
         return group.NO_SUCCESS
     if strict and limits.target is not None:
         sign = study.problem.objectives[0].sign
-        name = study.metric_names[0]
+        name = study.problem.objective_names[0]
         if not any(sign * trial.metrics[name] <= sign * limits.target for trial in best):
             show.note(
                 f"error: the target {name} = {limits.target:g} was not reached: raise the budget, or drop --strict"
@@ -137,7 +137,7 @@ def echo_best(study: Study, best: list[Any]) -> None:
     if len(best) == 1:
         trial = best[0]
         values = {
-            **{f"{name}": show.text(trial.metrics[name]) for name in study.metric_names},
+            **{f"{name}": show.text(trial.metrics[name]) for name in study.problem.objective_names},
             "trial": str(trial.number),
         }
         others = {n: show.text(v) for n, v in trial.metrics.items() if n not in values}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def columns_of(study: Study, trials: Sequence[FrozenTrial]) -> list[show.Column]:
     """Number, state, objectives, other metrics, parameters, duration."""
     params = [show.plain_params(trial) for trial in trials]
-    objectives = study.metric_names
+    objectives = study.problem.objective_names
     states = {trial.state for trial in trials}  # one that all share says little, so it may go
     others = list(dict.fromkeys(name for trial in trials for name in trial.metrics if name not in objectives))
     columns = [
@@ -45,7 +45,7 @@ def ordered(study: Study, trials: Sequence[FrozenTrial], by: str) -> list[Frozen
     signs = {objective.name: objective.sign for objective in study.problem.objectives}
     falls = by.startswith("-") and by not in study.space
     by = by[1:] if falls else by
-    name = study.metric_names[0] if by == "value" and by not in study.space else by
+    name = study.problem.objective_names[0] if by == "value" and by not in study.space else by
     known = {"number", "duration", "value", *signs, *study.space.names, *(n for t in trials for n in t.metrics)}
     if name not in known:
         raise UnknownName.of("column", by, known)

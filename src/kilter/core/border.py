@@ -17,6 +17,7 @@ import numpy as np
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput
 from kilter.core.events import (
+    Constrained,
     Created,
     Defined,
     Dropped,
@@ -158,6 +159,13 @@ def _check_extended(event: SpaceExtended) -> None:
             ) from error
 
 
+def _check_constrained(event: Constrained) -> None:
+    for metric, relation, bound in event.constraints:
+        _check_name("the metric of a constraint", metric)
+        if relation not in ("<=", ">=") or not isinstance(bound, float) or not math.isfinite(bound):
+            raise InvalidInput(f"the constraint {metric!r} {relation!r} {bound!r}: give <= or >= and a finite number")
+
+
 def _check_enqueued(event: Enqueued) -> None:
     _check_config(event.params)
     _check_attrs(event.attrs)
@@ -208,6 +216,7 @@ _CHECKS: dict[type, Callable[[Any], None]] = {
     Created: _check_created,
     Defined: _check_defined,
     SpaceExtended: _check_extended,
+    Constrained: _check_constrained,
     Enqueued: _check_enqueued,
     Started: _check_started,
     Reported: _check_reported,

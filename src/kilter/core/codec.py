@@ -6,6 +6,7 @@ The kind is the third part of the event's identity, where it has one, so a late 
     created    problem, sampler, scheduler, seed           reported   reports
     defined    definition, forgives? (true)                ended      state, metrics, reports?, params?, failure?
     extended   parameters                                  late       as ended, counts? (true)
+    constrained   constraints
     enqueued   params, worker?, attrs?                     dropped    reason
     started    params, worker, seen, fresh? (false),       noted      attrs
                parent?, budget?
@@ -35,6 +36,7 @@ import numpy as np
 from kilter.core import border
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
+    Constrained,
     Created,
     Defined,
     Dropped,
@@ -140,6 +142,10 @@ def _extended_row(event: SpaceExtended) -> tuple[str, dict[str, Any]]:
     return "extended", {"parameters": dict(event.parameters)}
 
 
+def _constrained_row(event: Constrained) -> tuple[str, dict[str, Any]]:
+    return "constrained", {"constraints": [list(constraint) for constraint in event.constraints]}
+
+
 def _enqueued_row(event: Enqueued) -> tuple[str, dict[str, Any]]:
     body: dict[str, Any] = {"params": dict(event.params)}
     if event.worker is not None:
@@ -205,6 +211,7 @@ _ROWS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
     Created: _created_row,
     Defined: _defined_row,
     SpaceExtended: _extended_row,
+    Constrained: _constrained_row,
     Enqueued: _enqueued_row,
     Started: _started_row,
     Reported: _reported_row,
@@ -227,6 +234,10 @@ def _defined(number: None, attempt: int, time: float, data: dict[str, Any]) -> D
 
 def _extended(number: None, attempt: int, time: float, data: dict[str, Any]) -> SpaceExtended:
     return SpaceExtended(data["parameters"], time)
+
+
+def _constrained(number: None, attempt: int, time: float, data: dict[str, Any]) -> Constrained:
+    return Constrained(tuple((metric, way, bound) for metric, way, bound in data["constraints"]), time)
 
 
 def _enqueued(number: int | None, attempt: int, time: float, data: dict[str, Any]) -> Enqueued:
@@ -315,6 +326,7 @@ _EVENTS: dict[str, Callable[..., Event]] = {
     "created": _created,
     "defined": _defined,
     "extended": _extended,
+    "constrained": _constrained,
     "enqueued": _enqueued,
     "started": _started,
     "reported": _reported,

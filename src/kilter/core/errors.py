@@ -13,6 +13,8 @@ KilterError
 │   └── TrialNotFound                no such trial in this study
 ├── StudyExists (also ValueError)    create_study without load_if_exists
 ├── NotReady (also ValueError)       a question that needs at least one finished trial, or a running one
+├── NotHere (also AttributeError)   a name of Optuna's that kilter does not have, with what does it here
+├── NotHereImport (also ImportError)   the same, in `from kilter.… import name`
 ├── MissingLibrary (also ImportError)   an optional library is not installed, with the command that installs it
 ├── StudyAborted                     so many trials in a row failed in the same way, or none of a run succeeded
 └── StorageError                     the store cannot be read or written
@@ -114,6 +116,14 @@ class StudyExists(KilterError, ValueError):
 
 class NotReady(KilterError, ValueError):
     """A question that needs at least one finished trial, or a running one."""
+
+
+class NotHere(KilterError, AttributeError):
+    """A name of Optuna's that kilter does not have; the message says what does it here."""
+
+
+class NotHereImport(KilterError, ImportError):
+    """A name of Optuna's that cannot be imported, as kilter does not have it; the message says what does it here."""
 
 
 class MissingLibrary(KilterError, ImportError):

@@ -49,6 +49,10 @@ RETRIES = "retry of"
 """The attribute of a trial that runs the configuration of a failed one, whose number it holds, again in its place."""
 
 
+SYSTEM = "system: "
+"""In front of the names of attributes that were set by set_system_attr, and are no user attributes."""
+
+
 CONFIRMS = "confirms"
 """The attribute of a trial that scores an earlier one, whose number it holds, once more; no scheduler judges it."""
 
@@ -162,6 +166,18 @@ class SpaceExtended:
     """The space grew: parameters (as JSON) that are new, or that widen known ones."""
 
     parameters: Mapping[str, Any]
+    time: float
+
+    number = None
+    identity = None
+    creates = False
+
+
+@dataclass(frozen=True)
+class Constrained:
+    """Constraints, each as [metric, relation, bound], that the study did not know before a trial told of them."""
+
+    constraints: tuple[tuple[str, str, float], ...]
     time: float
 
     number = None
@@ -287,7 +303,7 @@ class Noted:
     creates = False
 
 
-Event = Union[Created, Defined, SpaceExtended, Enqueued, Started, Reported, Ended, Dropped, Noted]
+Event = Union[Created, Defined, SpaceExtended, Constrained, Enqueued, Started, Reported, Ended, Dropped, Noted]
 
 
 class Entry(NamedTuple):

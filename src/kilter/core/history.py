@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,6 +148,12 @@ class History:
         metrics = trial.metrics
         row = [metrics.get(objective.name, math.nan) for objective in self.problem.objectives]
         self._values[trial.number] = self._signs * row if len(row) > 1 else self._signs[0] * row[0]
+
+    def under(self, problem: Problem) -> History:
+        """The same trials under another problem; what was computed for this one is not found again under that."""
+        other = copy(self)
+        other.problem = problem
+        return other
 
     def changed(self, number: int) -> None:
         """The configuration of a trial is another one now: what was encoded of it and later ones is not used again."""

@@ -275,6 +275,8 @@ class Outcome:
     extensions: dict[str, Any] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
+    constraints: dict[str, float] = field(default_factory=dict)
+    """What the trial set, by name; met at 0 and below."""
     error: BaseException | None = None
     """The exception itself where it was raised in this process."""
 

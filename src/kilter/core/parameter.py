@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from kilter.core.errors import InvalidInput
+from kilter.core.names import in_optunas_words
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -149,6 +150,10 @@ class Parameter:
     def size(self) -> float:
         """How many different values there are; math.inf for a continuous one."""
         raise NotImplementedError
+
+    def single(self) -> bool:
+        """Whether there is only one value; Optuna's word."""
+        return self.size == 1
 
     def grid(self, n: int) -> list[Plain]:
         """All values where there are at most n, else n of them evenly spread in the parameter's own scale."""
@@ -504,6 +509,11 @@ class _Listed(Parameter):
         raise NotImplementedError
 
     @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values; Optuna's word."""
+        return self.values
+
+    @property
     def labels(self) -> tuple[Plain, ...]:
         """Their plain forms, in the same order."""
         raise NotImplementedError
@@ -598,6 +608,7 @@ class Ordinal(_Listed):
         return (list(self.values),)
 
 
+@in_optunas_words({"choices": "options"})
 @dataclass(frozen=True, eq=False, repr=False)
 class Choice(_Listed):
     """One of several options without an order: any objects; a dict names them, or gives each its own sub-space.

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,22 @@ from kilter.core.space import Space
 from kilter.core.text import shown
 
 DIRECTIONS = ("minimize", "maximize")
+
+
+class StudyDirection(str, Enum):
+    """The directions by name; each equals its text, and prints as it.
+
+    >>> StudyDirection.MINIMIZE == "minimize"
+    True
+    """
+
+    NOT_SET = "not set"
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"
+
+    def __str__(self) -> str:
+        return self.value
+
 
 DEFAULT_METRIC = "value"
 """The name of the only number that an objective returns."""
@@ -78,6 +95,10 @@ class Constraint:
 
     def __str__(self) -> str:
         return f"{self.metric} {self.relation} {self.bound:g}"
+
+
+SET = "constraint "
+"""In front of the name of a constraint that trials set themselves, met at 0 and below: what its metric is called."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +179,8 @@ class Problem:
         """The problem in the words of create_study: one direction, a list of them, or {metric: direction}."""
         if direction is not None and directions is not None:
             raise InvalidInput("give direction= or directions=, not both")
+        if isinstance(directions, str):
+            directions = [directions]
         if isinstance(directions, Mapping):
             objectives = [Objective(name, way) for name, way in directions.items()]
         elif directions is None or len(directions) == 1:
@@ -199,6 +222,11 @@ class Problem:
         """Every fidelity at its high end."""
         return self.budget(1.0)
 
+    @property
+    def objective_names(self) -> list[str]:
+        """The names of the objectives, in order."""
+        return [objective.name for objective in self.objectives]
+
     @cached_property
     def metric_names(self) -> tuple[str, ...]:
         """The objectives, then the constrained metrics that are no objective."""
@@ -229,6 +257,8 @@ class Problem:
         else:
             metrics = {objectives[0].name: _number(returned, "the value that the objective returned")}
         for name in self.metric_names:
+            if name not in metrics and name.startswith(SET):
+                continue  # other trials have set it; where it is not known it is not met
             if name not in metrics:
                 raise UnusableResult(
                     f"the objective never returned the metric {name!r}, which the study needs; it returned "

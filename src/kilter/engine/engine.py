@@ -17,6 +17,7 @@ from kilter.core.errors import IncapableSampler, InvalidInput, LogDamaged
 from kilter.core.events import (
     LOST,
     RETRIES,
+    Constrained,
     Defined,
     Dropped,
     Ended,
@@ -33,7 +34,7 @@ from kilter.core.events import (
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Sampler, Scheduler
 from kilter.core.parameter import Plain, parameter_from_json
-from kilter.core.problem import Problem
+from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.engine.lifecycle import is_legal, state_after
@@ -117,6 +118,8 @@ class Engine:
             self._defined(event)  # type: ignore[arg-type]
         elif kind is SpaceExtended:
             self._extended(event.parameters)  # type: ignore[union-attr]
+        elif kind is Constrained:
+            self._constrained(event)  # type: ignore[arg-type]
         elif kind is Noted:
             if event.number is None:
                 self.attrs.update(event.attrs)  # type: ignore[union-attr]
@@ -252,6 +255,20 @@ class Engine:
                 continue
             self.history.problem = self.problem.with_space(space)
         self._problem_json = None
+
+    def _constrained(self, event: Constrained) -> None:
+        """Take in constraints that are new, and have the sampler learn anew what it knew without them."""
+        known = {constraint.metric for constraint in self.problem.constraints}
+        new = [Constraint(*constraint) for constraint in event.constraints if constraint[0] not in known]
+        if not new:
+            return
+        problem = replace(self.problem, constraints=(*self.problem.constraints, *new))
+        self.history = self.history.under(problem)
+        self._problem_json = None
+        self.ledger.rank_anew(self.history)
+        self.sampler_state = self.sampler.start(problem, self.seed)
+        for number in self.history.finished:
+            self.sampler.tell(self.sampler_state, self.history[number])
 
     def recall(self, space: Space) -> None:
         """Take the objects that the log knows by name only from a space that has them."""

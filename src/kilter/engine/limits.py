@@ -89,6 +89,16 @@ class Ledger:
         self.states[trial.state.name] = self.states.get(trial.state.name, 0) + 1
         if trial.state is TrialState.FAIL:
             _count_failure(self.failures, trial)
+        self._rank(history, number)
+
+    def rank_anew(self, history: History) -> None:
+        """Look again which trial is the best, under other constraints than before."""
+        self.best, self.best_number, self.since_best = math.inf, None, 0
+        for number in history.finished:
+            self._rank(history, number)
+
+    def _rank(self, history: History, number: int) -> None:
+        trial = history[number]
         value = float(history.values[number, 0])
         counts = trial.state is TrialState.COMPLETE and math.isfinite(value)
         if counts and value < self.best and history.problem.is_feasible(trial.metrics):

@@ -8,6 +8,7 @@ travels home with the outcome.
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import sys
 import time
@@ -21,7 +22,7 @@ from typing import Any, NoReturn, Union
 from kilter.core import border, codec
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, TrialPruned, UnusableResult
-from kilter.core.events import Failure, Noted, Report, TrialState
+from kilter.core.events import SYSTEM, Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied
 from kilter.core.problem import Objective, Problem
@@ -50,6 +51,10 @@ class Interrupted(Interruption):
     """Ends an objective because the trial was told to stop."""
 
 
+Draw = Callable[[int, str, Parameter, dict[str, Plain]], Plain]
+"""Chooses the value of a parameter for the trial of that number, whose configuration so far it gets."""
+
+
 class Trial:
     """One attempt at a configuration, in the words of Optuna's Trial.
 
@@ -63,11 +68,13 @@ class Trial:
         problem: Problem,
         send: Callable[[tuple[Report, ...]], None],
         judged: Callable[[], Verdict],
+        draw: Draw | None = None,
     ) -> None:
         self.number = task.number
         self.attempt = task.attempt
         self._extensions: dict[str, Any] = {}
-        self.user_attrs: dict[str, Any] = dict(task.attrs)
+        self.user_attrs = {name: value for name, value in task.attrs.items() if not name.startswith(SYSTEM)}
+        self.system_attrs = {name[len(SYSTEM) :]: v for name, v in task.attrs.items() if name.startswith(SYSTEM)}
         self._new_attrs: dict[str, Any] = {}
         self._task = task
         self._problem = problem
@@ -76,6 +83,7 @@ class Trial:
         self._values: dict[str, Any] = problem.space.values(task.params) if task.declared else {}
         self._send = send
         self._judged = judged
+        self._draw = draw
         self._verdict = Verdict.CONTINUE
         self._has_left = False
         self._answer: Verdict | None = None
@@ -84,6 +92,7 @@ class Trial:
         self._unsent: list[Report] = []
         self._last: Report | None = None
         self._folds: dict[int | str, dict[str, float]] = {}
+        self._constraints: dict[str, float] = {}
         self._flushed = 0.0
         self._process = os.getpid()
 
@@ -213,12 +222,18 @@ class Trial:
         plain = self._config.get(name, self._task.params.get(name, UNSET))
         plain = _fitting(parameter, plain)
         if plain is UNSET:
-            plain = parameter.from_uniform(rng(self._task.seed, f"suggest {name}", self.number).random())
+            plain = self._drawn(name, parameter)
         if known is None or not known.covers(parameter) or not self._space.is_active(name, self._config):
             self._extend(name, parameter)
         self._config[name] = plain
         self._values[name] = parameter.value(plain)
         return parameter.value(plain)
+
+    def _drawn(self, name: str, parameter: Parameter) -> Plain:
+        """A value that nobody has chosen yet."""
+        if self._draw is not None:
+            return self._draw(self.number, name, parameter, self._config)
+        return parameter.from_uniform(rng(self._task.seed, f"suggest {name}", self.number).random())
 
     def _extend(self, name: str, parameter: Parameter) -> None:
         """Note the parameter with the branch that it was met in."""
@@ -312,9 +327,44 @@ class Trial:
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep a JSON-serialisable value beside the trial; raises InvalidInput for one that is not."""
-        codec.encode(Noted(self.number, {key: value}, 0.0))
+        self._note(key, value)
         self.user_attrs[key] = value
+
+    def _note(self, key: str, value: Any) -> None:
+        codec.encode(Noted(self.number, {key: value}, 0.0))
         self._new_attrs[key] = copied(value)
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """Keep a JSON-serialisable value beside the trial, apart from what users keep; Optuna's older word."""
+        self._note(f"{SYSTEM}{key}", value)
+        self.system_attrs[key] = value
+
+    def set_constraint(self, key: str, value: float) -> None:
+        """Set a constraint of this trial, which it meets at 0 and below; where it is set twice the first counts.
+
+        Samplers look for trials that meet all constraints, and only such a one is the best. A bound on a metric that
+        the objective returns is declared instead, `subject_to={"latency_ms": "<= 20"}`. Raises InvalidInput for NaN.
+
+        >>> from kilter import create_study
+        >>> def objective(trial):
+        ...     x = trial.suggest_float("x", 0, 1)
+        ...     trial.set_constraint("large", 0.5 - x)
+        ...     return x
+        >>> study = create_study(seed=0)
+        >>> study.optimize(objective, n_trials=20, progress="none")
+        >>> 0.5 <= study.best_value < 0.6
+        True
+        """
+        number = _number_of(key, value)
+        if key in self._constraints:
+            warnings.warn(f"trial {self.number} set the constraint {key!r} twice; the second is ignored", stacklevel=2)
+            return
+        self._constraints[key] = number
+
+    @property
+    def constraints(self) -> dict[str, float]:
+        """The constraints that were set, by name."""
+        return dict(self._constraints)
 
     def _named(self, value: Any) -> dict[str, float]:
         several = len(self._problem.objectives) > 1
@@ -334,15 +384,16 @@ def perform(
     send: Callable[[tuple[Report, ...]], None],
     judged: Callable[[], Verdict],
     space: Space | None = None,
+    draw: Draw | None = None,
 ) -> Outcome:
     """Call the objective on a task and say how it ended: whatever it raises is the trial's failure.
 
     Two things leave this function: an Interruption, and a KeyboardInterrupt, of which only the caller knows whether it
     came from outside. `send` ships reports that should not wait for the end; `judged` asks the scheduler. `space`
-    brings the objects that the task's JSON knows by name only.
+    brings the objects that the task's JSON knows by name only, and `draw` chooses what nobody has chosen before.
     """
     problem = _problem(task, space)
-    trial = Trial(task, problem, send, judged)
+    trial = Trial(task, problem, send, judged, draw)
     try:
         result = _returned(objective, trial)
         if trial._has_left:
@@ -466,6 +517,7 @@ def finish(
         trial._extensions,
         trial._new_attrs,
         failure,
+        trial._constraints,
         error,
     )
 
@@ -553,6 +605,17 @@ def _part(fold: Any, instance: Any, seed: Any) -> int | str | None:
             raise InvalidInput(f"{name}={part!r} of a report: it must be a whole number or text")
         return int(part)
     return None
+
+
+def _number_of(key: str, value: Any) -> float:
+    """The value of a constraint."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number) or not isinstance(key, str):
+        raise InvalidInput(f"set_constraint({key!r}, {value!r}): give a name and a number, met at 0 and below")
+    return number
 
 
 def _declared(name: str, make: Callable[..., Any], *arguments: Any) -> Any:

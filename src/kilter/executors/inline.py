@@ -11,7 +11,7 @@ from kilter.core.actions import Verdict
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Task
 from kilter.core.space import Space
-from kilter.executors.context import Interrupted, failed, perform, release
+from kilter.executors.context import Draw, Interrupted, failed, perform, release
 from kilter.executors.output import kept
 
 STOPPED = Failure("stopped", "stopped on request")
@@ -33,10 +33,12 @@ class Inline:
         objective: Callable[..., Any],
         space: Space | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        draw: Draw | None = None,
     ) -> None:
         self.on_progress = on_progress
         self._objective = objective
         self._space = space
+        self._draw = draw
         self._task: Task | None = None
         self._held: list[Message] = []
         self._running: int | None = None
@@ -87,7 +89,7 @@ class Inline:
         try:
             self._in_objective = True
             send, ask = partial(self._send, task), partial(self._ask, task)
-            return self._settled(task, perform(self._objective, task, send, ask, self._space))
+            return self._settled(task, perform(self._objective, task, send, ask, self._space, self._draw))
         except (Interrupted, KeyboardInterrupt) as error:
             if not self._broken:
                 raise  # of the user's own

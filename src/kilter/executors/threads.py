@@ -18,7 +18,7 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
-from kilter.executors.context import Interrupted, failed, failure_of, perform
+from kilter.executors.context import Draw, Interrupted, failed, failure_of, perform
 from kilter.executors.inline import STOPPED
 from kilter.executors.output import kept
 
@@ -78,6 +78,7 @@ class Threads:
         slots: int,
         space: Space | None = None,
         resources: Resources = UNLIMITED,
+        draw: Draw | None = None,
     ) -> None:
         if slots < 1:
             raise InvalidInput(f"slots={slots!r}: at least one thread is needed")
@@ -90,6 +91,7 @@ class Threads:
         self.slots = slots
         self._objective = objective
         self._space = space
+        self._draw = draw
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._running: dict[int, _Run] = {}
@@ -126,7 +128,7 @@ class Threads:
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
-            self._messages.put(self._running[task.number].perform(self._objective, self._space))
+            self._messages.put(self._running[task.number].perform(self._objective, self._space, self._draw))
 
 
 class _Run:
@@ -145,11 +147,11 @@ class _Run:
         self._stopped.set()
         self._replies.put(Verdict.STOP)
 
-    def perform(self, objective: Callable[..., Any], space: Space | None) -> Outcome:
+    def perform(self, objective: Callable[..., Any], space: Space | None, draw: Draw | None) -> Outcome:
         try:
             with kept(self._task.log):
                 return self._settled(  # in no variable: see Inline
-                    perform(objective, self._task, self._reporting.send, self._reporting.judged, space)
+                    perform(objective, self._task, self._reporting.send, self._reporting.judged, space, draw)
                 )
         except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the main thread alone
             return self._settled(failed(self._task, failure_of(error), error))

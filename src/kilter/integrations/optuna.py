@@ -46,7 +46,7 @@ from kilter.core.events import (
 )
 from kilter.core.interfaces import Storage
 from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter, Plain, same
-from kilter.core.problem import Constraint, Objective, Problem
+from kilter.core.problem import SET, Constraint, Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.engine.engine import Engine, check_capable
@@ -188,7 +188,7 @@ def _constraints(system_attrs: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _metric(constraint: str) -> str:
-    return f"constraint {constraint}"
+    return f"{SET}{constraint}"
 
 
 # -- the sampler --------------------------------------------------------------------------------------------------
@@ -550,7 +550,7 @@ def _study_system_attrs(study: Study) -> dict[str, Any]:
 
 def _trial_events(trials: Sequence[Any], study: Study) -> Iterator[Event]:
     """What happened to all trials, in kilter's words."""
-    space, now, objectives = study.space, study._session.clock(), study.metric_names
+    space, now, objectives = study.space, study._session.clock(), study.problem.objective_names
     for trial in trials:
         number, system_attrs = trial.number, trial.system_attrs
         extras = _extras(system_attrs)

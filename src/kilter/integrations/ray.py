@@ -259,7 +259,7 @@ class KilterSearch(Searcher):
     def _metrics(self, result: Mapping[str, Any]) -> dict[str, float] | None:
         """The objectives that a result holds, or None where one is missing or no number."""
         try:
-            return {name: float(result[name]) for name in self.study.metric_names}
+            return {name: float(result[name]) for name in self.study.problem.objective_names}
         except (KeyError, TypeError, ValueError):
             return None
 

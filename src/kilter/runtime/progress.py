@@ -68,7 +68,8 @@ def display(kind: str, session: Session, name: str, limits: Limits, calls: int |
     """The display that the user asked for; 'auto' is live on a terminal and plain elsewhere."""
     if kind not in MODES:
         raise InvalidInput(f"progress={kind!r}: choose one of {', '.join(MODES)}")
-    if kind == "none" or log.level > logging.INFO:
+    level = logging.getLogger("kilter.progress").level or log.level
+    if kind == "none" or level > logging.INFO:
         return Silent(Notices(one_line(name, NAME)))
     status = Status(session, name, limits, calls)
     if kind == "live" or (kind == "auto" and sys.stderr.isatty()):

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -25,6 +25,7 @@ from kilter.core.events import (
     CONFIRMS,
     INTERRUPTED,
     LOST,
+    Constrained,
     Created,
     Dropped,
     Ended,
@@ -39,6 +40,7 @@ from kilter.core.events import (
 )
 from kilter.core.history import Trial
 from kilter.core.interfaces import Outcome, Progress, Storage, Task
+from kilter.core.problem import SET
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.runtime.blas import single_threaded
@@ -117,6 +119,8 @@ class Session:
         self._watch = Watch(LEASE_SECONDS if lease is None else lease)
         self._open: dict[int, int] = {}
         """The attempts that were begun here and have not ended here, by trial."""
+        self.finishing: Callable[[Outcome], Outcome] = lambda outcome: outcome
+        """What is still to be done for a trial that has ended, before that is written."""
         self.observers: list[Callable[[Event], None]] = []
         """Told each event that is written from here."""
 
@@ -375,17 +379,20 @@ class Session:
 
     def end(self, outcome: Outcome) -> bool:
         """Write how an attempt ended; False where the trial had been given to another worker who was faster."""
+        outcome = self.finishing(outcome)
         now = self.clock()
         events: list[Event] = []
         if outcome.extensions:
             events.append(SpaceExtended(outcome.extensions, now))
+        told = {f"{SET}{name}": value for name, value in outcome.constraints.items()}
+        self.constrain(told)
         if outcome.attrs:
             events.append(Noted(outcome.number, outcome.attrs, now))
         ended = Ended(
             outcome.number,
             outcome.attempt,
             outcome.state,
-            outcome.metrics,
+            {**outcome.metrics, **told},
             now,
             outcome.reports,
             outcome.params,
@@ -396,7 +403,7 @@ class Session:
                 del self._open[outcome.number]
             is_in_time = ended not in self.write(*events, ended)
             trial = self.engine.history[outcome.number]
-            if trial.attempt == outcome.attempt and (is_in_time or trial.metrics == outcome.metrics):
+            if trial.attempt == outcome.attempt and (is_in_time or trial.metrics == ended.metrics):
                 self._retain()  # where it was not in time it was told twice: a first answer was lost on its way
                 return True
             self.write(replace(ended, late=True, counts=True))
@@ -408,6 +415,13 @@ class Session:
                 "trial %d: this worker was given up; its result comes too late to count, and is kept", ended.number
             )
             return False
+
+    def constrain(self, metrics: Iterable[str]) -> None:
+        """Let the study know of constraints that trials set themselves, by the names of their metrics."""
+        known = {constraint.metric for constraint in self.engine.problem.constraints}
+        new = tuple((metric, "<=", 0.0) for metric in metrics if metric not in known)
+        if new:
+            self.write(Constrained(new, self.clock()))
 
     def interrupt(self, number: int, reason: str, kind: str = INTERRUPTED) -> None:
         """Break off a trial of ours and put it back in the queue; as LOST, only so often."""

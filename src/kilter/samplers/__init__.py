@@ -1,7 +1,10 @@
 """How configurations are chosen. One method, one file; each a frozen dataclass of settings over a state of its own."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from kilter.core.names import refusal
 
 if TYPE_CHECKING:
     from kilter.samplers.auto import AutoSampler
@@ -31,14 +34,24 @@ _HOME = {
 }
 """The file of each name, loaded when it is first used: a random search need not wait for SciPy."""
 
-__all__ = list(_HOME)
+_OPTUNAS = ("BaseSampler", "BruteForceSampler", "NSGAIIISampler", "NSGAIISampler", "PartialFixedSampler")
+"""Names that only Optuna's users look for; they are in kilter.guests, since they are no samplers of a file here."""
+
+_INSTEAD = {
+    "BaseGASampler": "derive from kilter.samplers.BaseSampler, or use NSGA2Sampler or EvolutionSampler",
+    "nsgaii": "the operators of NSGA2Sampler are fixed; derive from kilter.samplers.BaseSampler for others",
+}
+
+__all__ = list(_HOME) + list(_OPTUNAS)
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"kilter.samplers.{_HOME[name]}"), name)
-    hint = f": use sampler='auto', or one of {', '.join(__all__)}" if name.endswith("Sampler") else ""
-    raise AttributeError(f"module 'kilter.samplers' has no attribute {name!r}{hint}")
+    if name in _OPTUNAS:
+        return getattr(import_module("kilter.guests"), name)
+    hint = f"use sampler='auto', or one of {', '.join(_HOME)}" if name.endswith("Sampler") else ""
+    raise refusal(__name__, name, _INSTEAD.get(name, hint), sys._getframe(1))
 
 
 def __dir__() -> list[str]:

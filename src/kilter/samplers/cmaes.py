@@ -9,7 +9,8 @@ configuration, by a step of limited length (Hansen 2011). So workers may be late
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
@@ -17,8 +18,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from kilter.core.errors import InvalidInput
+from kilter.core.events import TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
+from kilter.core.names import in_optunas_words
 from kilter.core.parameter import Boolean, Choice, Float
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -67,20 +70,42 @@ class State:
     restarts: int = 0
 
 
+@in_optunas_words(
+    {},
+    always=["independent_sampler", "warn_independent_sampling", "with_margin", "consider_pruned_trials"],
+    ignored={
+        "sigma0": None,
+        "n_startup_trials": 1,
+        "restart_strategy": "ipop",
+        "inc_popsize": 2,
+        "use_separable_cma": False,
+        "lr_adapt": False,
+    },
+)
 @dataclass(frozen=True)
 class CmaEsSampler:
     """`popsize` of the first search, None for 4 + 3 ln d; `sigma` its deviation in units of the range.
 
-    `seed` replaces the study's.
+    The first search is centred on the configuration `x0`, or on the best of `source_trials` of another study, as far as
+    that is in the space; of a parameter that `x0` does not name it takes the default. `seed` replaces the study's.
+
+    >>> CmaEsSampler(x0={"lr": 0.1})
+    CmaEsSampler(popsize=None, sigma=0.25, seed=None, x0={'lr': 0.1})
     """
 
     popsize: int | None = None
     sigma: float = 0.25
     seed: int | None = None
+    x0: Mapping[str, Any] | None = field(default=None, hash=False)
+    source_trials: InitVar[Sequence[Any] | None] = None
 
     capabilities: ClassVar[Capabilities] = Capabilities(objectives=1)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, source_trials: Sequence[Any] | None) -> None:
+        if source_trials:
+            if self.x0 is not None:
+                raise InvalidInput("CmaEsSampler: give x0= or source_trials=, not both")
+            object.__setattr__(self, "x0", _best_of(source_trials))
         if self.popsize is not None and self.popsize < 2:
             raise InvalidInput(f"{self!r}: popsize must be at least 2, or None")
         if not 0 < self.sigma <= 1:
@@ -93,6 +118,7 @@ class CmaEsSampler:
         layout = _layout(space)
         if layout.dimensions:
             believed = {name: p.plain(p.prior.value) for name, p in space.parameters.items() if p.prior is not None}
+            believed |= _known(space, self.x0 or {})
             row = space.encode([believed])[0]  # defaults where there is no prior
             self._open(state, layout, np.where(np.isnan(row), 0.5, row), self.sigma, self._usual_popsize(layout))
         return state
@@ -197,6 +223,25 @@ class CmaEsSampler:
         state.restarts += 1
         centre = rng(state.seed, "cma-es restart", state.restarts).random(layout.width)
         self._open(state, layout, centre, self.sigma, 2 * state.popsize)
+
+
+def _known(space: Space, params: Mapping[str, Any]) -> Config:
+    """The values, plain, of those parameters that the space has and allows."""
+    known: Config = {}
+    for name, value in params.items():
+        try:
+            known[name] = space[name].plain(value)
+        except (InvalidInput, KeyError):
+            continue
+    return known
+
+
+def _best_of(trials: Sequence[Any]) -> dict[str, Any]:
+    """The configuration of the best complete trial, in the direction of the study that it is from."""
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
+    if not complete:
+        raise InvalidInput("source_trials of CmaEsSampler: none of them is complete with a value")
+    return dict(min(complete, key=lambda trial: trial._loss).params)
 
 
 class _Layout(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities, Explanation
+from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
@@ -34,6 +35,11 @@ LISTED = 1024
 """Of a finite space with no more points left than this, every one is scored."""
 
 
+@in_optunas_words(
+    {"n_startup_trials": "initial"},
+    always=["independent_sampler", "warn_independent_sampling", "deterministic_objective"],
+    beside=["constraints_func"],
+)
 @dataclass(frozen=True)
 class GPSampler:
     """`initial` quasi-random trials, then the maximum of an acquisition. `seed` replaces the study's.

@@ -16,6 +16,7 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
+from kilter.core.names import in_optunas_words
 from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -47,6 +48,22 @@ class State:
     members: list[list[Any]] = field(default_factory=list)
 
 
+@in_optunas_words(
+    {"population_size": "population"},
+    ignored={
+        "mutation": None,
+        "mutation_prob": None,
+        "crossover": None,
+        "crossover_prob": 0.9,
+        "swapping_prob": 0.5,
+        "reference_points": None,
+        "dividing_parameter": 3,
+        "elite_population_selection_strategy": None,
+        "child_generation_strategy": None,
+        "after_trial_strategy": None,
+    },
+    beside=["constraints_func"],
+)
 @dataclass(frozen=True)
 class NSGA2Sampler:
     """Children of the `population` best; `niching` by "crowding" or "reference" directions, "auto" by the objectives.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
+from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
@@ -26,6 +27,11 @@ class State:
     seed: int
 
 
+@in_optunas_words(
+    {},
+    always=["scramble", "independent_sampler", "warn_asynchronous_seeding", "warn_independent_sampling"],
+    ignored={"qmc_type": "sobol"},
+)
 @dataclass(frozen=True)
 class QMCSampler:
     """The points of one scrambled Sobol sequence in order. `seed` replaces the study's."""

@@ -18,6 +18,7 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
+from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
@@ -42,6 +43,20 @@ REDRAWS = 8
 """How often points of an infinite space are drawn anew where all were tried or forbidden, each time twice as many."""
 
 
+@in_optunas_words(
+    {"n_startup_trials": "initial"},
+    always=["multivariate", "group", "constant_liar", "warn_independent_sampling"],
+    ignored={
+        "consider_prior": True,
+        "prior_weight": 1.0,
+        "consider_magic_clip": True,
+        "consider_endpoints": False,
+        "n_ei_candidates": 24,
+        "gamma": None,
+        "weights": None,
+    },
+    beside=["constraints_func"],
+)
 @dataclass(frozen=True)
 class TPESampler:
     """Sobol points until `initial` trials have values, then the best of some draws from the good trials' density."""

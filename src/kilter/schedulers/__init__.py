@@ -1,7 +1,10 @@
 """Who spends the budget: what a free worker does, and whether a running trial goes on. One method, one file."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from kilter.core.names import refusal
 
 if TYPE_CHECKING:
     from kilter.schedulers.asha import ASHAScheduler
@@ -40,8 +43,8 @@ __all__ = list(_HOME)
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"kilter.schedulers.{_HOME[name]}"), name)
-    hint = f": use scheduler='auto', or one of {', '.join(__all__)}" if name.endswith(("Scheduler", "Pruner")) else ""
-    raise AttributeError(f"module 'kilter.schedulers' has no attribute {name!r}{hint}")
+    hint = f"use scheduler='auto', or one of {', '.join(__all__)}" if name.endswith(("Scheduler", "Pruner")) else ""
+    raise refusal(__name__, name, hint, sys._getframe(1))
 
 
 def __dir__() -> list[str]:

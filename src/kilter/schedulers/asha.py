@@ -59,8 +59,9 @@ class ASHAScheduler(Scheduler):
     """At rungs from step `grace` on, each `eta` times the one below, the best 1/eta go on.
 
     `promote` puts the others aside, to be resumed when they are among the best, instead of ending them; None does so
-    where the problem has fidelities, whose levels and eta then count. Several objectives are compared by their Pareto
-    front, and constraints come first. Raises InvalidInput for settings out of range.
+    where the problem has fidelities, whose levels and eta then count. Without `waits` nobody is put aside: of the first
+    eta trials that come to a rung those go on that are the best there so far, and the others end. Several objectives
+    are compared by their Pareto front, and constraints come first. Raises InvalidInput for settings out of range.
 
     >>> ASHAScheduler(eta=4).grace
     1
@@ -69,6 +70,7 @@ class ASHAScheduler(Scheduler):
     eta: float = 3.0
     grace: int = 1
     promote: bool | None = None
+    waits: bool = True
 
     def __post_init__(self) -> None:
         if not (self.grace >= 1 and 1 < self.eta < inf):
@@ -128,9 +130,9 @@ class ASHAScheduler(Scheduler):
         place = rungs.add(level, number, scores, waits=False)
         known["level"], known["scores"] = level, scores
         size = rungs.size(level)
-        if step < known["free"] or rungs.is_best(level, place, 1 / self.eta):
+        if step < known["free"] or rungs.is_best(level, place, 1 / self.eta, least=0 if self.waits else 1):
             known["verdict"] = ""
-        elif self.promote or size < self.eta:
+        elif self.promote or (self.waits and size < self.eta):
             known["verdict"] = "pause"
         else:
             known["verdict"] = "stop"

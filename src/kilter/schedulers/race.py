@@ -78,17 +78,18 @@ class RaceScheduler(Scheduler):
 
     Nothing ends before `startup` trials are complete. Objectives report each part, `trial.report(score, fold=k)` (or
     instance=, seed=), in the same order in every trial and with the same splits, and ask `trial.should_prune()`; what
-    they report by step is ignored. NaN, or an infinitely bad score, ends the trial, since the mean can be no number any
-    more; trials that have such never become the incumbent. A repeated part replaces the one before. One objective;
-    under constraints the incumbent is the best feasible trial. Raises InvalidInput for a chance outside (0, 0.5), a
-    startup below 1, and several objectives.
+    they report by step is ignored, unless `by_step` says that a step is such a part. NaN, or an infinitely bad score,
+    ends the trial, since the mean can be no number any more; trials that have such never become the incumbent. A
+    repeated part replaces the one before. One objective; under constraints the incumbent is the best feasible trial.
+    Raises InvalidInput for a chance outside (0, 0.5), a startup below 1, and several objectives.
 
     >>> RaceScheduler(chance=0.05)
-    RaceScheduler(chance=0.05, startup=3)
+    RaceScheduler(chance=0.05, startup=3, by_step=False)
     """
 
     chance: float = 0.15
     startup: int = 3
+    by_step: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.chance < 0.5:
@@ -108,9 +109,10 @@ class RaceScheduler(Scheduler):
     def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
         """Note the scores of folds; the latest of a fold counts."""
         for report in reports:
-            if report.fold is not None and state.name in report.metrics:
+            part = report.step if report.fold is None and self.by_step else report.fold
+            if part is not None and state.name in report.metrics:
                 score = comparable(state.sign * report.metrics[state.name])
-                state.running.setdefault(trial.number, {})[report.fold] = score
+                state.running.setdefault(trial.number, {})[part] = score
 
     def ended(self, state: State, trial: Trial, history: History) -> None:
         """A complete, feasible trial adds its differences to the spread, and may be the new incumbent."""

@@ -12,9 +12,6 @@ from kilter.core.history import History, Trial
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 
-TWICE = 2
-"""Reports out of bounds, one after the other, that end a trial: a single one can be noise."""
-
 
 @dataclass
 class State:
@@ -26,7 +23,7 @@ class State:
 
 @dataclass(frozen=True)
 class ThresholdScheduler(Scheduler):
-    """Ends a trial at its second report in a row whose `metric` is NaN, below `lower` or above `upper`.
+    """Ends a trial after `times` reports in a row whose `metric` is NaN, below `lower` or above `upper`.
 
     The bounds are in the metric's own unit, whatever its direction; without bounds only NaN counts. The metric is that
     of the first objective where none is named; reports without it, or before step `grace`, are passed over. An attempt
@@ -40,10 +37,12 @@ class ThresholdScheduler(Scheduler):
     upper: float | None = None
     metric: str | None = None
     grace: int = 0
+    times: int = 2
+    """A single report out of bounds can be noise."""
 
     def __post_init__(self) -> None:
-        if not self._low <= self._high or self.grace < 0:
-            raise InvalidInput(f"{self!r}: needs lower <= upper, neither of them NaN, and grace >= 0")
+        if not self._low <= self._high or self.grace < 0 or self.times < 1:
+            raise InvalidInput(f"{self!r}: needs lower <= upper, neither of them NaN, grace >= 0 and times >= 1")
 
     @property
     def _low(self) -> float:
@@ -64,7 +63,7 @@ class ThresholdScheduler(Scheduler):
     def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
         """Count the reports out of bounds."""
         for report in reports:
-            if state.outside.get(trial.number, 0) >= TWICE or report.step < self.grace:
+            if state.outside.get(trial.number, 0) >= self.times or report.step < self.grace:
                 continue
             value = report.metrics.get(state.metric)
             if value is None:
@@ -80,7 +79,7 @@ class ThresholdScheduler(Scheduler):
             state.outside.pop(trial.number, None)
 
     def judge(self, state: State, trial: Trial, history: History) -> Judgement:
-        """Stop at the second report in a row that is out of bounds."""
-        if state.outside.get(trial.number, 0) < TWICE:
+        """Stop where so many reports in a row are out of bounds."""
+        if state.outside.get(trial.number, 0) < self.times:
             return None
-        return Stop(f"{state.metric!r} is out of [{self._low:g}, {self._high:g}] at {TWICE} reports in a row")
+        return Stop(f"{state.metric!r} is out of [{self._low:g}, {self._high:g}] at {self.times} reports in a row")

@@ -19,6 +19,7 @@ import pytest
 
 from kilter.core.errors import InvalidInput, StudyExists, StudyNotFound
 from kilter.core.events import (
+    Constrained,
     Created,
     Dropped,
     Ended,
@@ -61,6 +62,7 @@ def every_kind() -> list[Event]:
     uneven = (Report(3, {"loss": 0.1}), Report(4, {"acc": 1e-300}))
     return [
         SpaceExtended({"lr": {"kind": "float", "low": 0.0, "high": 1.0}}, 1.5),
+        Constrained((("constraint size", "<=", 0.0),), 1.6),
         started(0),
         Reported(0, 1, reports, 2.2),
         Reported(0, 1, uneven, 2.3),

@@ -42,7 +42,7 @@ def command(
     from kilter.core.errors import InvalidInput, NotReady
 
     study = options.load(options.chosen(name, option), storage)
-    single = len(study.metric_names) == 1
+    single = len(study.problem.objective_names) == 1
     if recommended:
         best = [study.recommend()]
     else:

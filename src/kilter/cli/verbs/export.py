@@ -82,7 +82,7 @@ def rows(study: Study) -> tuple[list[str], list[list[Any]]]:
     """The columns' titles, and a row a trial."""
     trials = study.trials
     documents = [show.trial_json(trial) for trial in trials]
-    metrics = list(dict.fromkeys([*study.metric_names, *(name for d in documents for name in d["metrics"])]))
+    metrics = list(dict.fromkeys([*study.problem.objective_names, *(name for d in documents for name in d["metrics"])]))
     params = list(study.space.names)
     titles = ["number", "state", *(f"metrics.{n}" for n in metrics), *(f"params.{n}" for n in params)]
     titles += ["feasible", "attempt", "started", "ended", "seconds", "failure"]

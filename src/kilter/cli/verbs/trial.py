@@ -63,7 +63,9 @@ def command(
     reports = trial.reports
     if reports:
         told = dict.fromkeys(n for metrics in reports.values() for n, value in metrics.items() if value == value)
-        names = list({**dict.fromkeys(study.metric_names), **told})  # what other trials or folds report is NaN here
+        names = list(
+            {**dict.fromkeys(study.problem.objective_names), **told}
+        )  # what other trials or folds report is NaN here
         shown = list(reports.items())[-20:]
         show.echo("\nreports" + (f", the last 20 of {len(reports)}" if len(reports) > 20 else ""))
         columns = [show.Column("step", [str(step) for step, _ in shown], 0, True)]

@@ -1,0 +1,292 @@
+"""Samplers and pruners that users wrote for Optuna, in our loop: the classes to derive from, and their adaptors.
+
+    class Mine(kilter.samplers.BaseSampler): …         kilter.create_study(sampler=Mine())
+    class Mine(kilter.pruners.BasePruner): …           kilter.create_study(pruner=Mine())
+
+They get the study and the trial, as Optuna hands them out; ours get data (docs/decisions/0020). What they remember is
+theirs: it is in no log, so a study that goes on elsewhere is given the object again, `load_study(sampler=Mine())`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from kilter.core.actions import Judgement, Stop
+from kilter.core.events import TrialState
+from kilter.core.history import History
+from kilter.core.history import Trial as Record
+from kilter.core.interfaces import Capabilities, Outcome, Scheduler
+from kilter.core.parameter import Parameter, Plain, parameter_from_json
+from kilter.core.problem import Problem
+from kilter.core.space import Config
+from kilter.executors.context import Draw, failure_of
+from kilter.trial import FrozenTrial
+
+__all__ = ["BasePruner", "BaseSampler"]
+
+
+class BaseSampler(ABC):
+    """What a sampler of your own derives from, with the methods that Optuna calls.
+
+    Before each trial `infer_relative_search_space` says which parameters `sample_relative` chooses together; every
+    other one comes from `sample_independent` when the objective suggests it. In worker processes a parameter that the
+    study meets for the first time is drawn at random instead.
+
+    >>> from kilter import create_study
+    >>> class Lowest(BaseSampler):
+    ...     def infer_relative_search_space(self, study, trial):
+    ...         return {}
+    ...     def sample_relative(self, study, trial, search_space):
+    ...         return {}
+    ...     def sample_independent(self, study, trial, param_name, param_distribution):
+    ...         return param_distribution.low
+    >>> study = create_study(sampler=Lowest())
+    >>> study.optimize(lambda trial: trial.suggest_float("x", 2, 5), n_trials=3, progress="none")
+    >>> [trial.params["x"] for trial in study.trials]
+    [2.0, 2.0, 2.0]
+    """
+
+    @abstractmethod
+    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Parameter]:
+        """The parameters that are to be chosen together for this trial."""
+
+    @abstractmethod
+    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: dict[str, Parameter]) -> dict[str, Any]:
+        """Values for them, or for some of them."""
+
+    @abstractmethod
+    def sample_independent(self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: Parameter) -> Any:
+        """A value for any other parameter."""
+
+    def before_trial(self, study: Any, trial: FrozenTrial) -> None:
+        """Called before a trial gets its configuration."""
+        return
+
+    def after_trial(self, study: Any, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Called where a trial has ended, in the process that runs the study."""
+        return
+
+    def reseed_rng(self) -> None:
+        """Optuna calls it in each worker; here one object serves all of them."""
+        return
+
+
+class BasePruner(ABC):
+    """What a pruner of your own derives from.
+
+    >>> class Third(BasePruner):
+    ...     def prune(self, study, trial):
+    ...         return trial.last_step == 2
+    """
+
+    @abstractmethod
+    def prune(self, study: Any, trial: FrozenTrial) -> bool:
+        """Whether the running trial, which has just reported, is to end."""
+
+
+def NSGAIISampler(**settings: Any) -> Any:  # noqa: N802
+    """NSGA2Sampler, by crowding; takes Optuna's keywords."""
+    from kilter.samplers.nsga2 import NSGA2Sampler
+
+    return NSGA2Sampler(**{"niching": "crowding", **settings})
+
+
+def NSGAIIISampler(**settings: Any) -> Any:  # noqa: N802
+    """NSGA2Sampler, by reference directions, which is NSGA-III; takes Optuna's keywords."""
+    from kilter.samplers.nsga2 import NSGA2Sampler
+
+    return NSGA2Sampler(**{"niching": "reference", **settings})
+
+
+def BruteForceSampler(seed: int | None = None, avoid_premature_stop: bool = False) -> Any:  # noqa: N802
+    """GridSampler with every value of every parameter: all points of a space, once each.
+
+    Of a parameter with more than a million values a million are tried.
+    """
+    from kilter.samplers.grid import GridSampler
+
+    return GridSampler(n=1_000_000, seed=seed)
+
+
+def PartialFixedSampler(fixed_params: Mapping[str, Any], base_sampler: Any) -> Any:  # noqa: N802
+    """FixedSampler: some parameters at given values, the others as another sampler chooses them."""
+    from kilter.samplers.fixed import FixedSampler
+
+    return FixedSampler(dict(fixed_params), adapted(base_sampler))
+
+
+class StudyInSight:
+    """The study as a sampler of Optuna's sees it: with the trial that it is asked about as the last one."""
+
+    def __init__(self, study: Any, history: History, trial: FrozenTrial) -> None:
+        self._study = study
+        self._history = history
+        self._trial = trial
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials up to the one that is asked about."""
+        return self.get_trials()
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """The trials in any of the states, as Study.get_trials."""
+        number = self._trial.number
+        trials = [self._trial if t.number == number else FrozenTrial(t, self._history) for t in self._history]
+        if number >= len(trials):
+            trials.append(self._trial)
+        return [trial for trial in trials if states is None or trial.state in states]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+
+@dataclass
+class State:
+    """Nothing: what the object remembers, it keeps to itself."""
+
+
+class GuestSampler:
+    """A BaseSampler as one of our samplers; `study` is whose, once there is one."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def __init__(self, own: BaseSampler) -> None:
+        self.own = own
+        self.study: Any = None
+
+    def __repr__(self) -> str:
+        return f"GuestSampler({type(self.own).__module__}.{type(self.own).__qualname__})"
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """Nothing to remember."""
+        return State()
+
+    def ask(self, state: State, history: History, number: int) -> Config | None:
+        """What sample_relative chose; where the space is declared, sample_independent chooses the rest at once."""
+        study, trial = self._shown(history, number, {})
+        self.own.before_trial(study, trial)
+        wanted = self.own.infer_relative_search_space(study, trial)
+        space = history.problem.space
+        config: Config = {}
+        for name, value in self.own.sample_relative(study, trial, wanted).items():
+            config[name] = wanted[name].plain(value) if name in wanted else space[name].plain(value)
+        if self.study._session.declared or trial.params:  # else the objective asks for the rest, one by one
+            chosen = {**config, **(history[number].params if number < len(history) else {})}
+            config = {}
+            for name, parameter in space.parameters.items():
+                if space.is_active(name, config):
+                    config[name] = chosen[name] if name in chosen else self.draw(number, name, parameter, config)
+        return config
+
+    def tell(self, state: State, trial: Record) -> None:
+        """Nothing: it looks at the study."""
+
+    def draw(self, number: int, name: str, parameter: Parameter, config: Config) -> Plain:
+        """What sample_independent says of a parameter, after the others of `config`."""
+        study, trial = self._shown(self.study._session.engine.history, number, config)
+        return parameter.plain(self.own.sample_independent(study, trial, name, parameter))
+
+    def ended(self, outcome: Outcome, history: History) -> None:
+        """Let it know how a trial ended, before that is written."""
+        values: Any = [outcome.metrics.get(objective.name) for objective in history.problem.objectives]
+        known = None if outcome.state is TrialState.FAIL or None in values else values
+        trial = as_it_ends(outcome, history)
+        self.own.after_trial(StudyInSight(self.study, history, trial), trial, outcome.state, known)
+
+    def _shown(self, history: History, number: int, config: Config) -> tuple[StudyInSight, FrozenTrial]:
+        """The study and the trial as it is handed them."""
+        known = history[number] if number < len(history) else Record(number, TrialState.RUNNING, {})
+        record = replace(known, state=TrialState.RUNNING, params={**known.params, **config})
+        trial = FrozenTrial(record, history)
+        return StudyInSight(self.study, history, trial), trial
+
+
+class GuestScheduler(Scheduler):
+    """A BasePruner as one of our schedulers."""
+
+    def __init__(self, own: BasePruner) -> None:
+        self.own = own
+        self.study: Any = None
+
+    def __repr__(self) -> str:
+        return f"GuestScheduler({type(self.own).__module__}.{type(self.own).__qualname__})"
+
+    def start(self, problem: Problem, seed: int) -> State:
+        """Nothing to remember."""
+        return State()
+
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
+        """Stop where prune says True."""
+        shown = FrozenTrial(trial, history)
+        ends = self.own.prune(StudyInSight(self.study, history, shown), shown)
+        return Stop(f"{type(self.own).__name__} said so") if ends else None
+
+
+def as_it_ends(outcome: Outcome, history: History) -> FrozenTrial:
+    """The trial of an outcome that is not written yet."""
+    record = history[outcome.number]
+    problem = history.problem
+    met = problem.space.extended({n: parameter_from_json(data) for n, data in outcome.extensions.items()})
+    ended = replace(
+        record,
+        state=outcome.state,
+        metrics=dict(outcome.metrics),
+        params=dict(record.params if outcome.params is None else outcome.params),
+        attrs={**record.attrs, **outcome.attrs},
+    )
+    return FrozenTrial(ended, history.under(problem.with_space(met)))
+
+
+def finishing(study: Any) -> Callable[[Outcome], Outcome]:
+    """What the sampler of a study wants done with each trial that has ended, if anything.
+
+    A `constraints_func` says what constraints it has, and where that raises the trial has failed; a guest is told.
+    """
+    engine = study._session.engine
+    sampler = engine.sampler
+    constraints_func = getattr(sampler, "constraints_func", None)
+    if constraints_func is None and not isinstance(sampler, GuestSampler):
+        return lambda outcome: outcome
+
+    def finish(outcome: Outcome) -> Outcome:
+        history = study._session.engine.history
+        if isinstance(sampler, GuestSampler):
+            sampler.ended(outcome, history)
+        if constraints_func is None or outcome.state is TrialState.FAIL:
+            return outcome
+        try:
+            found = [float(value) for value in constraints_func(as_it_ends(outcome, history))]
+        except Exception as error:  # noqa: BLE001  # the user's own, as the objective is
+            return replace(outcome, state=TrialState.FAIL, metrics={}, failure=failure_of(error), error=error)
+        return replace(outcome, constraints={**outcome.constraints, **{str(i): v for i, v in enumerate(found)}})
+
+    return finish
+
+
+def adapted(plugin: Any) -> Any:
+    """The plug-in as our loop takes it: a sampler or pruner that was written for Optuna in its adaptor."""
+    if isinstance(plugin, BaseSampler):
+        return GuestSampler(plugin)
+    return GuestScheduler(plugin) if isinstance(plugin, BasePruner) else plugin
+
+
+def joined(plugin: Any, study: Any) -> None:
+    """Tell a guest which study it serves."""
+    if isinstance(plugin, (GuestSampler, GuestScheduler)):
+        plugin.study = study
+    base = getattr(plugin, "base", None)
+    if base is not None:
+        joined(base, study)
+
+
+def draw_of(sampler: Any) -> Draw | None:
+    """What chooses the values that an objective suggests for the first time, where that is a guest's business."""
+    return sampler.draw if isinstance(sampler, GuestSampler) else None
+
+
+def own(plugin: Any) -> Any:
+    """The object that a user gave."""
+    return plugin.own if isinstance(plugin, (GuestSampler, GuestScheduler)) else plugin
