@@ -26,6 +26,7 @@ wrappers = st.one_of(
     seeds.map(lambda seed: lambda problem: conditional(problem, seed, f"switch-{len(problem.problem.space)}")),
     st.integers(2, 9).map(lambda levels: lambda problem: discretised(problem, levels)),
     st.floats(0, 3).map(lambda sd: lambda problem: noisy(problem, sd)),
+    st.floats(0, 3).map(lambda share: lambda problem: noisy(problem, relative=share)),
     st.floats(0, 0.9).map(lambda share: lambda problem: failing(problem, share)),
     st.floats(0.1, 9).map(lambda seconds: lambda problem: delayed(problem, seconds)),
 )
@@ -170,6 +171,17 @@ def test_noise_has_the_spread_that_was_asked_for(sd: float, seed: int) -> None:
     assert len({metrics["load"] for metrics in seen}) == 1
 
 
+@settings(max_examples=20)
+@given(st.sampled_from(SINGLE), st.floats(0.01, 3), seeds)
+def test_relative_noise_grows_with_the_distance_from_the_best(name: str, share: float, seed: int) -> None:
+    problem, stream = noisy(MADE[name], relative=share), np.random.default_rng(seed)
+    values, metric = drawn(problem, seed), problem.problem.objectives[0].name
+    seen = [problem.evaluate(values, stream)[metric] for _ in range(400)]
+    distance = abs(problem.noiseless(values)[metric] - problem.best)
+    assert 0.75 * share * distance <= np.std(seen) <= 1.25 * share * distance
+    assert problem.evaluate(problem.optimum, stream)[metric] == pytest.approx(problem.best, rel=1e-6, abs=1e-6)
+
+
 def test_a_grid_has_the_levels_and_the_optimum_among_them() -> None:
     problem = discretised(MADE["branin"], 5)
     space = problem.problem.space
@@ -189,6 +201,8 @@ def test_a_delay_is_what_it_says() -> None:
     [
         (lambda p: noisy(p, -1.0), "finite number from 0"),
         (lambda p: noisy(p, {"loss": 1.0}), "objectives"),
+        (lambda p: noisy(p, relative=-1.0), "from 0 on"),
+        (lambda p: noisy(replace(p, best=None), relative=0.1), "no best value"),
         (lambda p: failing(p, 1.0), "share"),
         (lambda p: failing(p, region=lambda values: True), "holds the optimum"),
         (lambda p: discretised(p, 1), "at least 2 levels"),

@@ -196,6 +196,34 @@ def six_hump(seed: int = 0) -> BenchProblem:
     return _off_centre(_continuous("six-hump", f, [(-3.0, 3.0), (-2.0, 2.0)], optimum, -1.0316284534898774), seed)
 
 
+def double_funnel(dimensions: int = 2, seed: int = 0) -> BenchProblem:
+    """Two rough funnels: the wider one leads to a worse minimum (BBOB f24, Lunacek's bi-Rastrigin, not rotated)."""
+    deep = 2.5
+    slope = 1 - 1 / (2 * math.sqrt(dimensions + 20) - 8.2)
+    shallow = -math.sqrt((deep**2 - 1) / slope)
+
+    def f(x: np.ndarray) -> float:
+        funnels = min(((x - deep) ** 2).sum(), dimensions + slope * ((x - shallow) ** 2).sum())
+        return float(funnels + ROUGHNESS * (1 - np.cos(2 * np.pi * (x - deep))).sum())
+
+    bounds, optimum = [(-5.0, 5.0)] * dimensions, [deep] * dimensions
+    return _off_centre(_continuous(f"double-funnel-{dimensions}", f, bounds, optimum, 0.0), seed)
+
+
+def peaks(dimensions: int = 3, seed: int = 0) -> BenchProblem:
+    """Twenty bumps of random places, widths and heights, the highest of them narrow (after BBOB f22, Gallagher's)."""
+    stream = rng(seed, "peaks")
+    centres = stream.uniform(0.1, 0.9, (20, dimensions))
+    widths = stream.uniform(0.05, 0.2, (20, dimensions)) * math.sqrt(dimensions)
+    heights = np.append(stream.uniform(0.3, 0.9, 19), 1.0)
+    widths[-1] = 0.1 * math.sqrt(dimensions)
+
+    def f(x: np.ndarray) -> float:
+        return -float((heights * np.exp(-0.5 * (((x - centres) / widths) ** 2).sum(axis=1))).max())
+
+    return _continuous(f"peaks-{dimensions}", f, [(0.0, 1.0)] * dimensions, centres[-1].tolist(), -1.0)
+
+
 HEIGHTS = np.array([1.0, 1.2, 3.0, 3.2])
 WIDTHS_3 = np.array([[3, 10, 30], [0.1, 10, 35], [3, 10, 30], [0.1, 10, 35]])
 CENTRES_3 = 1e-4 * np.array([[3689, 1170, 2673], [4699, 4387, 7470], [1091, 8732, 5547], [381, 5743, 8828]])
@@ -481,6 +509,8 @@ PROBLEMS: dict[str, Callable[[], BenchProblem]] = {
     "schwefel-3": schwefel,
     "griewank-6": griewank,
     "styblinski-tang-5": styblinski_tang,
+    "double-funnel-2": double_funnel,
+    "peaks-3": peaks,
     "branin": branin,
     "six-hump": six_hump,
     "hartmann-3": partial(hartmann, 3),
@@ -496,6 +526,9 @@ PROBLEMS: dict[str, Callable[[], BenchProblem]] = {
     "dtlz2": dtlz2,
     "kursawe": kursawe,
     "hartmann-6+noisy": lambda: noisy(hartmann(6), 0.2),
+    "double-funnel-2+noisy": lambda: noisy(double_funnel(), 10.0),
+    "rastrigin-5+noisy": lambda: noisy(rastrigin(), relative=0.3),
+    "peaks-3+noisy": lambda: noisy(peaks(), 0.1, relative=0.3),
     "mixed+noisy": lambda: noisy(mixed(), 0.1),
     "branin+failing": lambda: failing(branin(), region=lambda values: values["x1"] < 0),
     "ackley-6+conditional": lambda: conditional(ackley()),

@@ -31,18 +31,34 @@ MARGIN = 0.1
 FULL, REDUCED = "full", "reduced"
 
 
-def noisy(problem: BenchProblem, sd: float | Mapping[str, float]) -> BenchProblem:
-    """Normal noise of standard deviation `sd`, in units of the objectives, on every evaluation; one each in a mapping.
+def noisy(problem: BenchProblem, sd: float | Mapping[str, float] = 0.0, relative: float = 0.0) -> BenchProblem:
+    """Normal noise on every evaluation: of standard deviation `sd`, in units of the objectives, one each in a mapping.
 
-    Constraints stay exact, and `noiseless` is what it was.
+    With `relative`, noise besides that grows with the distance from the best value, of which it is that share; for a
+    single objective whose best value is known. Constraints stay exact, and `noiseless` is what it was.
+
+    >>> from kilter.bench.problems import PROBLEMS
+    >>> problem = noisy(PROBLEMS["branin"](), relative=0.3)
+    >>> round(problem.evaluate(problem.optimum, rng(0, "noise"))["value"], 6)  # there it is exact
+    0.397887
+
+    Raises InvalidInput for a negative or infinite amount, and for `relative` where no distance can be measured.
     """
     names = [objective.name for objective in problem.problem.objectives]
     spread = dict(sd) if isinstance(sd, Mapping) else dict.fromkeys(names, sd)
     if not set(spread) <= set(names) or not all(0 <= value < math.inf for value in spread.values()):
         raise InvalidInput(f"sd={sd!r}: give a finite number from 0 on for any of the objectives {names!r}")
+    if not 0 <= relative < math.inf:
+        raise InvalidInput(f"relative={relative!r}: give the share of the distance from the best value, from 0 on")
+    best = problem.best
+    if relative and (best is None or len(names) > 1):
+        raise InvalidInput(f"relative={relative!r}: {problem.name} has no best value that noise could grow from")
 
     def observe(values: Values, stream: np.random.Generator) -> Metrics:
         metrics = problem.evaluate(values, stream)
+        if relative and best is not None:
+            from_best = abs(problem.noiseless(values)[names[0]] - best)
+            metrics = {**metrics, names[0]: metrics[names[0]] + relative * from_best * stream.standard_normal()}
         return {**metrics, **{name: metrics[name] + spread[name] * stream.standard_normal() for name in spread}}
 
     return _named(problem, "noisy", observe=observe)
