@@ -20,6 +20,7 @@ MIXED = Space({"x": Float(-1.0, 1.0), "n": Int(0, 9), "kind": Choice(["a", "b", 
 
 
 class TestDE(SamplerSuite):
+    renews = True
     improves = True
 
     def sampler(self):

@@ -21,6 +21,7 @@ FLAT = Space({"x": Float(0, 1), "y": Float(0, 1)})
 
 
 class TestGP(SamplerSuite):
+    renews = True
     improves = True
     exhausts = True
 

@@ -1,14 +1,17 @@
 """Grid search: each point once, in an order of the seed, then the end."""
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import Enqueued, Started
+from kilter.core.events import Ended, Enqueued, Failure, SpaceExtended, Started, TrialState
 from kilter.core.parameter import Boolean, Choice, Float, Int
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.samplers import GridSampler
 from kilter.testing.sampler import Log, rich_space
+from kilter.testing.strategies import configs, spaces
 
 CONDITIONAL = Space(
     {
@@ -58,14 +61,90 @@ def test_the_order_is_the_seeds():
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_enqueued_trials_take_no_place():
+# The present space, whole, each point once.
+
+
+def enqueue(log, params):
+    """A trial of which a user chose (part of) the configuration; it runs to its end."""
+    number = len(log.engine.history)
+    log.write(Enqueued(number, params, 0.0))
+    config = log.engine.propose(number)
+    log.write(Started(number, 1, config, "w", log.engine.position, 0.0, fresh=False))
+    log.end(number, {"value": 0.0})
+    return config
+
+
+def test_what_was_enqueued_is_visited():
     log = Log(GridSampler(), Problem(Space({"a": Int(0, 5)})))
-    log.start()
-    log.write(Enqueued(1, {"a": 0}, 0.0))
-    log.write(Started(1, 1, {"a": 0}, "w", 0, 0.0, fresh=False))
+    enqueue(log, {"a": 0})
     log.run(50, lambda _: {"value": 0.0})
-    chosen = [t.params["a"] for t in log.engine.history if not t.enqueued]
-    assert sorted(chosen) == list(range(6))
+    assert sorted(t.params["a"] for t in log.engine.history) == list(range(6))
+
+
+def test_what_was_enqueued_in_part_is_completed_by_what_is_left():
+    log = Log(GridSampler(), Problem(Space({"a": Int(0, 2), "b": Choice(["u", "v"])})))
+    for _ in range(2):
+        enqueue(log, {"a": 1})
+    log.run(50, lambda _: {"value": 0.0})
+    assert len(log.engine.history) == len(set(keys(t.params for t in log.engine.history))) == 6
+
+
+@settings(max_examples=30)
+@given(spaces(max_parameters=3, kinds=("int", "ordinal", "choice", "boolean")), st.integers(0, 99), st.data())
+def test_whatever_came_before_the_grid_is_whole(space, seed, data):
+    """Trials that failed, run or wait, and enqueued ones in between, which are points of the grid or not."""
+    assume(len(space))
+    log = Log(GridSampler(n=3), Problem(space), seed)
+    grid = set(keys(space.grid(3)))
+    for turn in range(60):
+        if turn % 4 == 3 and turn < 12:
+            enqueue(log, data.draw(configs(space)))
+            continue
+        started = log.start()
+        if started is None:
+            break
+        if turn % 5 == 1:
+            log.end(started[0], {}, TrialState.FAIL, Failure("ValueError"))
+        elif turn % 5 > 1:
+            log.end(started[0], {"value": 0.0})
+    chosen = keys(t.params for t in log.engine.history if not t.enqueued)
+    assert len(set(chosen)) == len(chosen)
+    if log.proposal() is None:
+        assert grid <= set(keys(t.params for t in log.engine.history))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    ("first", "grown"),
+    [
+        ({"a": Choice(["p", "q", "r"])}, {"a": Choice(["p", "q", "r", "s", "t"])}),
+        ({"a": Int(1, 4)}, {"a": Int(1, 8)}),
+        ({"a": Int(1, 3)}, {"b": Choice(["p", "q"], default="p")}),
+        ({}, {"a": Int(1, 3), "b": Choice(["p", "q"])}),
+    ],
+    ids=["an option more", "a wider range", "a new parameter", "met in the objective"],
+)
+def test_a_space_that_grows(first, grown, seed):
+    """What had been visited counts, with the default of a parameter that came later."""
+    log = Log(GridSampler(), Problem(Space(first)), seed)
+    if first:
+        log.run(2, lambda _: {"value": 0.0})
+    else:
+        number, _ = log.start()
+        log.write(SpaceExtended({name: parameter.to_json() for name, parameter in grown.items()}, 0.0))
+        log.write(Ended(number, 1, TrialState.COMPLETE, {"value": 0.0}, 1.0, params={"a": 2, "b": "p"}))
+    log.write(SpaceExtended({name: parameter.to_json() for name, parameter in grown.items()}, 0.0))
+    log.run(50, lambda _: {"value": 0.0})
+    space = log.engine.problem.space
+    had = [space.plain(t.params) for t in log.engine.history]
+    assert sorted(keys(had)) == sorted(keys(space.grid()))
+
+
+def test_several_workers_before_the_space_is_known():
+    log = Log(GridSampler(), Problem(Space()))
+    assert [log.start() for _ in range(3)] == [(0, {}), (1, {}), (2, {})]
+    log.end(0, {"value": 0.0})
+    assert log.proposal() is None
 
 
 # search_space

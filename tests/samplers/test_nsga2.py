@@ -25,6 +25,7 @@ UNIT = st.floats(0, 1)
 
 
 class TestNSGA2(SamplerSuite):
+    renews = True
     improves = True
 
     def sampler(self):
@@ -177,14 +178,6 @@ def test_nothing_is_tried_twice_while_there_is_more(parameter):
     for config in configs[4:]:
         assert config not in seen
         seen.append(config)
-
-
-def test_a_trial_that_runs_is_no_duplicate_of_itself():
-    """Asked again for a trial that has started meanwhile, the sampler gives the same answer."""
-    log = Log(NSGA2Sampler(population=4), Problem(SPACE))
-    log.run(6, lambda c: {"value": c["x"]})
-    number, config = log.start()
-    assert log.sampler.ask(log.engine.sampler_state, log.engine.history, number) == config
 
 
 # The runs.

@@ -29,6 +29,7 @@ TREE = Space(
 
 
 class TestTPE(SamplerSuite):
+    renews = True
     improves = True
     exhausts = True
 

@@ -16,6 +16,7 @@ from kilter.testing.sampler import Log, SamplerSuite
 
 
 class TestTurbo(SamplerSuite):
+    renews = True
     improves = True
     exhausts = True
 

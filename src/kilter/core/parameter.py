@@ -166,6 +166,14 @@ class Parameter:
         """The i-th value of a parameter of finite size."""
         raise NotImplementedError
 
+    def places(self, units: np.ndarray) -> np.ndarray:
+        """Which of its values, counted from 0, positions in [0, 1] stand for, as floats; of a discrete kind."""
+        return np.clip(np.floor(units * self.size), 0, self.size - 1)
+
+    def units_at(self, places: np.ndarray) -> np.ndarray:
+        """The positions of values given by their places; of a discrete kind."""
+        return (places + 0.5) / self.size
+
     def from_uniform(self, u: float) -> Plain:
         """The value at quantile u of the prior; without a prior, of the uniform distribution."""
         if self.prior is None:
@@ -383,6 +391,12 @@ class Float(Parameter):
             return self.low
         return self.high if self.high - value <= self._near_high else value
 
+    def places(self, units: np.ndarray) -> np.ndarray:
+        return self._scale.indices(units)
+
+    def units_at(self, places: np.ndarray) -> np.ndarray:
+        return self._scale.units(places)
+
     @property
     def size(self) -> float:
         if self.step is not None:
@@ -469,6 +483,12 @@ class Int(Parameter):
 
     def from_unit(self, u: float) -> int:
         return int(self._grid.value(self._scale.index(u)))
+
+    def places(self, units: np.ndarray) -> np.ndarray:
+        return self._scale.indices(units)
+
+    def units_at(self, places: np.ndarray) -> np.ndarray:
+        return self._scale.units(places)
 
     @property
     def size(self) -> float:
@@ -818,14 +838,32 @@ class _Cells:
             return min(int(u * self.grid.size), self.grid.size - 1)
         low, high = self._ends
         # Fewer digits than the logarithm can tell apart, so that a step finer than those survives the way back.
-        return self.grid.index(
-            min(float(f"{math.exp(low + u * (high - low)):.{self._digits}g}"), float(self.grid.high))
-        )
+        fraction, exponent = math.frexp(math.exp(low + u * (high - low)))
+        value = math.ldexp(round(math.ldexp(fraction, self._bits)), exponent - self._bits)
+        return self.grid.index(min(value, float(self.grid.high)))
+
+    def units(self, indices: np.ndarray) -> np.ndarray:
+        """`unit` of many at once, shape of indices."""
+        if not self._bent:
+            return np.asarray((indices + 0.5) / self.grid.size)
+        low, high = self._ends
+        return np.asarray((np.log(self.grid.low + indices * float(self.grid.step)) - low) / (high - low))
+
+    def indices(self, units: np.ndarray) -> np.ndarray:
+        """`index` of many at once, as floats, shape of units."""
+        u, last = np.clip(units, 0.0, 1.0), self.grid.size - 1
+        if not self._bent:
+            return np.asarray(np.minimum(np.floor(u * self.grid.size), last))
+        low, high = self._ends
+        fractions, exponents = np.frexp(np.exp(low + u * (high - low)))
+        values = np.ldexp(np.rint(np.ldexp(fractions, self._bits)), exponents - self._bits)
+        values = np.minimum(values, float(self.grid.high))
+        return np.asarray(np.clip(np.rint((values - self.grid.low) / self.grid.step), 0, last))
 
     @cached_property
-    def _digits(self) -> int:
+    def _bits(self) -> int:
         low, high = self._ends
-        return -math.ceil(math.log10(64 * math.ulp(max(abs(low), abs(high), 1.0))))
+        return -math.ceil(math.log2(64 * math.ulp(max(abs(low), abs(high), 1.0))))
 
 
 def _is_number(value: Any) -> bool:

@@ -74,8 +74,8 @@ def mutants(encoding: Encoding, best: np.ndarray, count: int, rng: np.random.Gen
     numbers = encoding.numbers
     if len(numbers):
         step = rng.standard_normal((count, len(numbers))) * 10.0 ** rng.uniform(*STEPS, count)[:, None]
-        step += np.sign(step) * encoding.half_steps  # a discrete number moves by one value at least
         points[:, numbers] = np.clip(points[:, numbers] + np.where(moved[:, numbers], step, 0.0), 0.0, 1.0)
+        _step_on(encoding, points, best[parents], moved, dict(zip(numbers.tolist(), step.T > 0)))
     for j in encoding.choices:
         change = np.flatnonzero(moved[:, j] & (rng.random(count) < REDRAWN))
         points[change, j] = rng.integers(encoding.options[j], size=len(change))
@@ -86,6 +86,19 @@ def mutants(encoding: Encoding, best: np.ndarray, count: int, rng: np.random.Gen
     was_active[crossed] = np.where(taken, encoding.active(best)[mates], was_active[crossed])
     points = encoding.snapped(points)  # so that the new values of parents are ones that children may wait for
     return encoding.canonical(filled(encoding, points, was_active, best, rng))
+
+
+def _step_on(
+    encoding: Encoding, points: np.ndarray, origin: np.ndarray, moved: np.ndarray, is_up: dict[int, np.ndarray]
+) -> None:
+    """Where a discrete number was moved and is still the same, take the next value, up or down and never out."""
+    for j, size in encoding.sizes.items():
+        before, after = encoding.place(j, origin[:, j]), encoding.place(j, points[:, j])
+        stuck = np.flatnonzero(moved[:, j] & (before == after))
+        if size > 1 and len(stuck):
+            at = before[stuck]
+            up = np.where(is_up[j][stuck], at < size - 1, at == 0)
+            points[stuck, j] = encoding.unit(j, at + np.where(up, 1, -1))
 
 
 def first_new(encoding: Encoding, points: np.ndarray, seen: np.ndarray) -> np.ndarray | None:

@@ -10,6 +10,7 @@ below stays matrix algebra.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -21,7 +22,7 @@ from kilter.core.space import Config, Space
 NEUTRAL = 0.5
 """Where the number of an inactive parameter stands."""
 GRID = 4096
-"""Numbers with at most as many values are snapped to them; finer ones count as continuous."""
+"""The values of a number are kept as a table where there are at most so many; those of a finer one are computed."""
 ONE_HOT = np.sqrt(0.5)
 SAMPLE = 256
 """Points over which the number of active parameters is averaged."""
@@ -46,6 +47,10 @@ class Encoding:
         self.numbers = np.flatnonzero(~self.is_option)
         self.choices = np.flatnonzero(self.is_option)
         self.grids = {j: _grid(parameters[j]) for j in self.numbers.tolist() if parameters[j].size <= GRID}
+        self.fine = {j: parameters[j] for j in self.numbers.tolist() if GRID < parameters[j].size < math.inf}
+        """Discrete numbers of more values than a grid holds."""
+        self.sizes = {j: int(parameters[j].size) for j in self.numbers.tolist() if parameters[j].size < math.inf}
+        """How many values each discrete number has."""
         self._borders = {j: _borders(parameters[j], grid) for j, grid in self.grids.items()}
         ends = np.cumsum(self.options)
         self.first = ends - self.options
@@ -66,10 +71,8 @@ class Encoding:
             if p.conditions
         ]
         """Each conditional parameter with its parents and the places of theirs that switch it on."""
-        self.half_steps = np.array([0.7 * _mean_step(self.grids.get(j)) for j in self.numbers.tolist()])
-        """Somewhat more than half the mean distance between the values of each number, 0 for a continuous one, (k,)."""
         self.is_flat = not self.conditions
-        self.is_discrete = bool(len(self.choices) or self.grids)
+        self.is_discrete = bool(len(self.choices) or self.sizes)
         self._clauses = [
             [
                 (space.names.index(name), self._places(space.names.index(name), values))
@@ -79,15 +82,17 @@ class Encoding:
         ]
         asked = [name for clause in space.forbidden for name in clause]
         asked += [condition.parent for p in parameters for condition in p.conditions]
-        places = {space.names.index(name) for name in asked} - set(self.grids) - set(self.choices.tolist())
-        self._fine = {j: parameters[j] for j in sorted(places)}
-        """Numbers of more values than a grid holds that are asked for exact ones: rare, so the slow way will do."""
+        places = {space.names.index(name) for name in asked}
+        self._exact = {j: parameters[j] for j in sorted(places) if parameters[j].size == math.inf}
+        """Continuous numbers that are asked for exact values: rare, so the slow way will do."""
         self._neutral = np.where(self.is_option, 0.0, NEUTRAL)
         self._priors = [(j, p) for j, p in enumerate(parameters) if p.prior is not None]
 
     def _places(self, j: int, values: tuple[object, ...]) -> np.ndarray:
         parameter = list(self.space.parameters.values())[j]
         units = parameter.units([value for value in values if parameter.contains(value)])  # type: ignore[arg-type]
+        if j in self.fine:
+            return self.unit(j, self.place(j, units))
         return np.floor(units * self.options[j]) if self.is_option[j] else units
 
     # -- between representations ----------------------------------------------------------------------------------
@@ -118,11 +123,23 @@ class Encoding:
     def snapped(self, points: np.ndarray) -> np.ndarray:
         """The numbers of discrete parameters moved to the places of the values that they decode to."""
         points = np.array(points, dtype=float)
-        for j, grid in self.grids.items():
-            points[:, j] = grid[np.searchsorted(self._borders[j], points[:, j], side="right")]
-        for j, parameter in self._fine.items():
+        for j in self.sizes:
+            points[:, j] = self.unit(j, self.place(j, points[:, j]))
+        for j, parameter in self._exact.items():
             points[:, j] = parameter.units([parameter.from_unit(float(u)) for u in points[:, j]])
         return points
+
+    def place(self, j: int, units: np.ndarray) -> np.ndarray:
+        """Which of its values, counted from 0, a discrete number has at positions (n,)."""
+        if j in self.fine:
+            return np.asarray(self.fine[j].places(units))
+        return np.asarray(self._borders[j].searchsorted(units, side="right"), dtype=float)
+
+    def unit(self, j: int, places: np.ndarray) -> np.ndarray:
+        """The positions (n,) of values of a discrete number."""
+        if j in self.fine:
+            return np.asarray(self.fine[j].units_at(places))
+        return np.asarray(self.grids[j][places.astype(int)])
 
     def canonical(self, points: np.ndarray) -> np.ndarray:
         """The same points with inactive parameters at their fixed place."""
@@ -194,6 +211,12 @@ class Encoding:
         points = self.from_uniforms(rng(0, "mean active").random((SAMPLE, self.d)))
         return max(float(self.active(points).sum(axis=1).mean()), 1.0)
 
+    @cached_property
+    def is_endless(self) -> bool:
+        """Whether every configuration has a continuous number, so that no two are alike by chance."""
+        conditional = {child for child, _ in self.conditions}
+        return any(j not in self.sizes and j not in conditional for j in self.numbers.tolist())
+
     @property
     def has_priors(self) -> bool:
         """Whether the user said where good values lie."""
@@ -233,7 +256,3 @@ def _borders(parameter: Parameter, grid: np.ndarray) -> np.ndarray:
         share = np.clip(np.divide(middle - logs[:-1], apart, out=share, where=apart > 0), 0.01, 0.99)
     borders: np.ndarray = grid[:-1] + share * np.diff(grid)
     return borders
-
-
-def _mean_step(grid: np.ndarray | None) -> float:
-    return 0.0 if grid is None or len(grid) < 2 else float(grid[-1] - grid[0]) / (len(grid) - 1)

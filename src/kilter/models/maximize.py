@@ -36,6 +36,9 @@ OPTIONS = 10
 JUMP = 3
 """Besides its two neighbours, a sweep tries one value of a grid within so many places."""
 
+SLIGHT = 1e-3
+"""A discrete number that was moved by no more than this to its nearest value has not moved."""
+
 
 class Acquisition(Protocol):
     """What is maximised."""
@@ -84,7 +87,7 @@ def _climbed(
         points, values = _ascent(acquisition, encoding, points, calls)
     snapped = encoding.canonical(encoding.snapped(points))
     if encoding.is_discrete:
-        is_on_grid = bool((snapped == points).all())
+        is_on_grid = bool((np.abs(snapped - points) <= SLIGHT).all())
         snapped, values, has_moved = _swept(acquisition, encoding, snapped, best, rng)
         has_moved |= not is_on_grid
     return snapped, values, has_moved
@@ -150,14 +153,14 @@ def _neighbours(
         own.append(np.repeat(rows, len(others)))
         value.append(np.tile(others.astype(float), len(rows)))
         dimension.append(np.full(len(own[-1]), j))
-    for j, grid in encoding.grids.items():
+    for j, size in encoding.sizes.items():
         rows = np.flatnonzero(active[:, j])
-        at = np.searchsorted(grid, points[rows, j] - 1e-9)
+        at = encoding.place(j, points[rows, j])
         jump = rng.integers(2, JUMP + 1, size=len(rows)) * rng.choice([-1, 1], size=len(rows))
         places = (at[:, None] + np.stack([np.full(len(rows), -1), np.ones(len(rows), dtype=int), jump], axis=1)).ravel()
-        inside = (places >= 0) & (places < len(grid))
+        inside = (places >= 0) & (places < size)
         own.append(np.repeat(rows, 3)[inside])
-        value.append(grid[places[inside]])
+        value.append(encoding.unit(j, places[inside]))
         dimension.append(np.full(len(own[-1]), j))
     rows, dimensions, values = np.concatenate(own), np.concatenate(dimension), np.concatenate(value)
     changed = points[rows, dimensions] != values

@@ -25,7 +25,7 @@ from kilter.models.observed import Measured, Observed, is_control
 from kilter.models.tried import Tried, listed
 from kilter.samplers.cmaes import CmaEsSampler
 from kilter.samplers.nsga2 import NSGA2Sampler
-from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, is_new, opening, started
+from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, opening, started
 from kilter.samplers.single import refolded
 from kilter.samplers.tpe import TPESampler
 
@@ -66,7 +66,7 @@ class AutoSampler:
             return TPESampler(INITIAL).ask(state, history, number)
         if arm == "nsga2":
             config = NSGA2Sampler().ask(refolded(NSGA2Sampler(), state.seed, history), history, number)
-            if config is not None and is_new(Tried.of(history), config):
+            if config is not None and not Tried.of(history).has(config):
                 return config
             return opening(state.seed, history, number) or ended(state, history, number)
         if arm == "cmaes":

@@ -28,6 +28,7 @@ from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.models import cma
 from kilter.models.cma import Chances, Gaussian
+from kilter.models.tried import renewed
 from kilter.samplers.single import Key, fits, key_of, problem_from, problem_text, refolded, spread, with_defaults
 
 MOST_CELLS = 1000
@@ -131,11 +132,12 @@ class CmaEsSampler:
         layout = _layout(space)
         if not layout.dimensions:
             return space.draw(rng(state.seed, "cma-es", number))
-        config = _individual(state, layout, space, number)[2]
+        config, stream = _individual(state, layout, space, number)[2], rng(state.seed, "cma-es again", number)
         if history.rank(number) == 0 and space.defaults:
             config = with_defaults(space, config)
-            return space.draw(rng(state.seed, "cma-es default", number)) if space.is_forbidden(config) else config
-        return config
+            if space.is_forbidden(config):
+                config = space.draw(rng(state.seed, "cma-es default", number))
+        return renewed(history, config, stream)
 
     def tell(self, state: State, trial: Trial) -> None:
         """Take a result into the generation; the last one of a generation updates the distribution."""

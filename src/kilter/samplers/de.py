@@ -21,6 +21,7 @@ from kilter.core.parameter import Boolean, Choice
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.models.tried import renewed
 from kilter.samplers.single import Key, fits, key_of, problem_from, problem_text, refolded, spread, with_defaults
 
 MEMORY = 5
@@ -92,7 +93,13 @@ class DESampler:
             state = refolded(self, state.seed, history)
         stream = rng(state.seed, "de", number)
         if len(state.keys) < state.size:
-            return _spread_draw(state, space, number, history.rank(number) == 0, stream)
+            config = _spread_draw(state, space, number, history.rank(number) == 0, stream)
+        else:
+            config = self._challenger(state, space, number, stream)
+        return renewed(history, config, stream)
+
+    def _challenger(self, state: State, space: Space, number: int, stream: np.random.Generator) -> Config:
+        """What challenges the member in the slot of this number."""
         factor, rate = _factor_and_rate(state, stream)
         target = number % state.size
         present = space.decode(state.rows[target])

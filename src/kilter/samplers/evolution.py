@@ -19,6 +19,7 @@ from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
 from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.models.tried import renewed
 
 STEP = 0.15
 """Standard deviation of a mutation, in units of the range."""
@@ -64,14 +65,9 @@ class EvolutionSampler:
         """A mutated parent; random draws until the population is half full."""
         stream = rng(state.seed, "evolution", number)
         space = history.problem.space
-        if len(state.members) < max(2, self.population // 2):
-            return space.draw(stream)
-        parent = self._winner(state, stream)
-        for _ in range(TRIES):
-            child = mutated(parent, space, stream)
-            if child != parent and not space.is_forbidden(child):
-                return child
-        return space.draw(stream)
+        is_early = len(state.members) < max(2, self.population // 2)
+        child = space.draw(stream) if is_early else self._child(state, space, stream)
+        return renewed(history, child, stream)
 
     def tell(self, state: State, trial: Trial) -> None:
         """A trial that completed joins the population; beyond its size the oldest leaves."""
@@ -81,6 +77,15 @@ class EvolutionSampler:
         feasible = all(Constraint(*constraint).is_met(trial.metrics) for constraint in state.constraints)
         state.members.append([trial.params, values, feasible])
         del state.members[: -self.population]
+
+    def _child(self, state: State, space: Space, stream: np.random.Generator) -> Config:
+        """A mutated winner of a tournament."""
+        parent = self._winner(state, stream)
+        for _ in range(TRIES):
+            child = mutated(parent, space, stream)
+            if child != parent and not space.is_forbidden(child):
+                return child
+        return space.draw(stream)
 
     def _winner(self, state: State, stream: np.random.Generator) -> Config:
         size = min(self.tournament, len(state.members))

@@ -21,7 +21,7 @@ from kilter.models.candidates import first_new, mutants
 from kilter.models.maximize import maximized
 from kilter.models.surrogate import Surrogate
 from kilter.models.tried import Tried
-from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, new_by_chance, opening, started
+from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, opening, started
 from kilter.samplers.tpe import good_count, most_likely
 
 CANDIDATES = 96
@@ -109,4 +109,4 @@ def proposal(surrogate: Surrogate, tried: Tried, stream: np.random.Generator) ->
             returning: np.ndarray = surrogate.returning[np.argmax(scores)]
             return returning
     point = first_new(encoding, points, surrogate.seen)
-    return new_by_chance(tried, stream) if point is None else point
+    return tried.near(points[0], stream) if point is None else point

@@ -1,17 +1,22 @@
-"""Grid search: every combination of n values a parameter, conditional ones only where they are active, then the end."""
+"""Grid search: every combination of n values a parameter, conditional ones only where they are active, then the end.
+
+The grid is that of the space as it is now. Its points are visited in an order shuffled by the seed, without those that
+any trial has had: a grid is whole after enqueued trials, in a space that has grown, and with any number of workers.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Capabilities
-from kilter.core.parameter import Choice, Parameter, Plain
+from kilter.core.parameter import Choice, Parameter, Plain, same
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Grid, Space
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class State:
-    """The order in which the grid is visited comes from the seed; how far it is, from the log."""
+    """The order in which the grid is visited comes from the seed; what is left of it, from the log."""
 
     seed: int
 
@@ -50,18 +55,21 @@ class GridSampler:
         return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
-        """The next point of the grid, or None after the last."""
+        """The next point of the grid that no trial has had, or None after the last."""
         space = history.problem.space
         grid = self._grid(space)
         if grid.size > 2**62:
             raise InvalidInput(
                 f"the grid has {grid.size:.3g} points: choose fewer values a parameter, GridSampler(n=…)"
             )
-        place = history.rank(number)
-        if place >= len(grid):
-            return None
-        point = grid[_shuffled(place, len(grid), state.seed)]
-        return point if self.search_space is None else _completed(point, space, rng(state.seed, "grid rest", number))
+        if not len(grid.space):  # what the objective asks for will be known when the first trial has run
+            return None if history.finished else {}
+        chosen = history[number].params if number < len(history) else {}  # in part, by a user
+        known = {name: value for name, value in chosen.items() if name in grid.space}
+        point = _Visited.of(history, grid, state.seed).following(known)
+        if point is None or self.search_space is None:
+            return point
+        return _completed(point, space, rng(state.seed, "grid rest", number))
 
     def tell(self, state: State, trial: Trial) -> None:
         """Nothing is learnt."""
@@ -70,6 +78,61 @@ class GridSampler:
         if self.search_space is None:
             return _cut(space, self.n)
         return _listed(space, _Listing(repr(self.search_space), self.search_space))
+
+
+class _Visited:
+    """The points of a grid that the trials of one history have had, those that wait, run or pause included."""
+
+    def __init__(self, grid: Grid, seed: int) -> None:
+        self.grid, self.seed = grid, seed
+        self._keys: set[Hashable] = set()
+        self._ended = 0
+        self._place = 0
+        """All before this place of the order are visited."""
+
+    @classmethod
+    def of(cls, history: History, grid: Grid, seed: int) -> _Visited:
+        """What has been visited by now; amortised over calls, each trial that ended is read once."""
+        visited = _KNOWN.get(history)
+        if visited is None or visited.grid is not grid or visited.seed != seed:
+            visited = _KNOWN[history] = cls(grid, seed)
+        ended = history.finished[visited._ended :]
+        visited._ended += len(ended)
+        for number in [*ended, *history.paused, *history.running, *history.waiting]:
+            visited._keys.add(_key(grid.space, _with_defaults(history.problem.space, history[number])))
+        return visited
+
+    def following(self, known: Config) -> Config | None:
+        """The first point in the order of the seed that has not been visited, with the known values if there is one.
+
+        None after the last.
+        """
+        first = None
+        for place in range(self._place, len(self.grid)):
+            point = self.grid[_shuffled(place, len(self.grid), self.seed)]
+            if _key(self.grid.space, point) in self._keys:
+                self._place += place == self._place
+                continue
+            if all(same(point.get(name), value) for name, value in known.items()):
+                return point
+            first = first or point
+        return first
+
+
+_KNOWN: WeakKeyDictionary[History, _Visited] = WeakKeyDictionary()
+
+
+def _key(names: Iterable[str], config: Config) -> Hashable:
+    return tuple((name, type(config[name]), config[name]) for name in names if name in config)
+
+
+def _with_defaults(space: Space, trial: Trial) -> Config:
+    """The configuration that a trial had, with the defaults of parameters that came after it began."""
+    config = dict(trial.params)
+    for name, parameter in space.parameters.items() if trial.attempt else ():
+        if name not in config and parameter.has_default and space.is_active(name, config):
+            config[name] = parameter.plain(parameter.default)
+    return config
 
 
 @lru_cache(maxsize=8)

@@ -22,6 +22,7 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.models.pareto import crowded_order, das_dennis, niched_order
+from kilter.models.tried import Tried, renewed
 from kilter.samplers.sobol import known_defaults, point
 
 NICHINGS = ("auto", "crowding", "reference")
@@ -101,15 +102,15 @@ class NSGA2Sampler:
             place = history.rank(number)
             known = known_defaults(space) if place == 0 else None
             child = space.from_uniforms(point(state.seed, len(space), place), known)
-            return space.draw(stream) if space.is_forbidden(child) else child
+            return renewed(history, space.draw(stream) if space.is_forbidden(child) else child, stream)
         parents = [state.members[i][0] for i in self._order(state)[: self.population]]
         child = crossed(_winner(parents, stream), _winner(parents, stream), space, stream)
-        tried = np.delete(history.matrix, number, axis=0) if number < len(history) else history.matrix
+        tried = Tried.of(history)
         for attempt in range(2 * TRIES):  # what was mutated in vain is mutated again, and so gets farther away
             child = mutated(child, space, stream) if attempt < TRIES else space.draw(stream)
-            if not space.is_forbidden(child) and not _is_among(tried, space.encode([child])[0]):
+            if not space.is_forbidden(child) and not tried.has(child):
                 return child
-        return space.draw(stream)
+        return renewed(history, space.draw(stream), stream)
 
     def tell(self, state: State, trial: Trial) -> None:
         """A trial that completed becomes a member; of twice the population the worse half leaves."""
@@ -201,11 +202,6 @@ def _mutation(x: float, u: float) -> float:
 def _winner(parents: list[Config], stream: np.random.Generator) -> Config:
     """The better of two parents, which stand in order."""
     return parents[int(stream.integers(len(parents), size=2).min())]
-
-
-def _is_among(rows: np.ndarray, row: np.ndarray) -> bool:
-    """Whether a configuration is one of `rows` (n, d); NaN stands for what is inactive."""
-    return bool(((rows == row) | (np.isnan(rows) & np.isnan(row))).all(axis=1).any())
 
 
 def _missed(value: float | None, relation: str, bound: float) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kilter.core.history import History
 from kilter.core.interfaces import Explanation
@@ -14,13 +13,8 @@ from kilter.models.observed import CONTROLLED, Measured, Observed, is_control
 from kilter.models.tried import Tried
 from kilter.samplers.sobol import QMCSampler
 
-if TYPE_CHECKING:
-    import numpy as np
-
 INITIAL = 6
 """Trials before the first that builds on a Gaussian process, whatever the dimension is: more of them cost more."""
-DRAWS = 64
-"""Random points that are looked at for a new one."""
 
 
 @dataclass
@@ -48,9 +42,9 @@ def opening(seed: int, history: History, number: int) -> Config | None:
     """The defaults, then points of the Sobol sequence, or others where those were tried; None where none is left."""
     tried = Tried.of(history)
     config = QMCSampler().ask(QMCSampler().start(history.problem, seed), history, number)
-    if config is not None and is_new(tried, config):
+    if config is not None and not tried.has(config):
         return config
-    point = new_by_chance(tried, rng(seed, "opening", number))
+    point = tried.by_chance(rng(seed, "opening", number))
     return None if point is None else tried.encoding.config(point)
 
 
@@ -64,22 +58,3 @@ def explained(history: History, number: int) -> Explanation:
     if history.rank(number) == 0 and history.problem.space.defaults:
         return Explanation("sobol", "the first trial takes the defaults")
     return Explanation("sobol", "too little is known for a model, so the space is covered evenly")
-
-
-def is_new(tried: Tried, config: Config) -> bool:
-    """Whether no trial has had a configuration."""
-    return bool(tried.are_new(tried.encoding.points(tried.encoding.space.encode([config])))[0])
-
-
-def new_by_chance(tried: Tried, stream: np.random.Generator) -> np.ndarray | None:
-    """A point (d,) that no trial has had, drawn from the priors; None where a finite space has none left."""
-    encoding = tried.encoding
-    points = encoding.from_uniforms(stream.random((DRAWS, encoding.d)))
-    drawn = points[tried.are_new(points) & ~encoding.is_forbidden(points)]
-    new = drawn if len(drawn) else tried.left()
-    if new is None:
-        new = encoding.points(encoding.space.encode([encoding.space.draw(stream)]))
-    if not len(new):
-        return None
-    chosen: np.ndarray = new[stream.integers(len(new))]
-    return chosen

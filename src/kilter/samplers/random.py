@@ -1,4 +1,8 @@
-"""Random search (Bergstra & Bengio 2012): every configuration drawn from the priors, uniform where there are none."""
+"""Random search (Bergstra & Bengio 2012): every configuration drawn from the priors, uniform where there are none.
+
+Without replacement where values can come again, as scikit-learn's randomised search does with lists: a second run of
+one configuration says less than the first of another.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,20 @@ from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
+from kilter.models.encoding import encoding_of
+from kilter.models.tried import Tried
 
 
 @dataclass
 class State:
-    """The seed alone: a draw depends on nothing else but the trial's number."""
+    """The seed alone: a draw depends on the trial's number, and on nothing else unless some trial had it already."""
 
     seed: int
 
 
 @dataclass(frozen=True)
 class RandomSampler:
-    """Independent draws. `seed` replaces the study's."""
+    """Independent draws, and new ones for those that some trial had. `seed` replaces the study's."""
 
     seed: int | None = None
 
@@ -33,8 +39,13 @@ class RandomSampler:
         return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
-        """A fresh draw from the stream of this number."""
-        return history.problem.space.draw(rng(state.seed, "random", number))
+        """A fresh draw from the stream of this number; any one again where a finite space is tried out."""
+        stream, space = rng(state.seed, "random", number), history.problem.space
+        config = space.draw(stream)
+        if encoding_of(space).is_endless or not (tried := Tried.of(history)).has(config):
+            return config
+        point = tried.by_chance(stream)
+        return config if point is None else tried.encoding.config(point)
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Parameter) -> Any:
         """A draw of one parameter, for samplers that were written for Optuna: see kilter.samplers.BaseSampler."""

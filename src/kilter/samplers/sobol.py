@@ -15,6 +15,7 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.models.sobol import points
+from kilter.models.tried import renewed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,13 +46,14 @@ class QMCSampler:
         return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
-        """The next point of the sequence; forbidden ones are replaced by random draws."""
+        """The next point of the sequence; random draws for forbidden ones, near ones for those that were tried."""
         space = history.problem.space
         place = history.rank(number)
         config = space.from_uniforms(
             point(state.seed, len(space), place), known_defaults(space) if place == 0 else None
         )
-        return space.draw(rng(state.seed, "sobol", number)) if space.is_forbidden(config) else config
+        stream = rng(state.seed, "sobol", number)
+        return renewed(history, space.draw(stream) if space.is_forbidden(config) else config, stream)
 
     def tell(self, state: State, trial: Trial) -> None:
         """Nothing is learnt."""

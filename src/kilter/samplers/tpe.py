@@ -38,9 +38,7 @@ CANDIDATES = 24
 INITIAL = 10
 """Quasi-random trials before the first that builds on results, in any dimension; after 6 it settled too early."""
 FRESH = CANDIDATES // 4
-"""Where fewer draws are new, a finite space is looked through instead."""
-REDRAWS = 8
-"""How often points of an infinite space are drawn anew where all were tried or forbidden, each time twice as many."""
+"""Where fewer draws are new, a finite space is looked through, or what is near them."""
 
 
 @in_optunas_words(
@@ -143,20 +141,13 @@ def _others(observed: Observed, history: History, good: np.ndarray, stream: np.r
 
 
 def _new(density: Parzen, tried: Tried, stream: np.random.Generator) -> np.ndarray | None:
-    """Allowed points that no trial has had, drawn from the density if that gives enough; None where none is left."""
-    encoding = density.encoding
-    points = _allowed(density.draw(stream, CANDIDATES), tried)
+    """New points drawn from the density, or near such ones where all were tried; None where none is left."""
+    drawn = density.draw(stream, CANDIDATES)
+    points = tried.allowed(drawn)
     if len(points) >= FRESH:
         return points
     left = tried.left()
     if left is not None:
         return stream.permutation(left)[:MOST_OTHERS] if len(left) else None
-    for doubling in range(REDRAWS):
-        if len(points):
-            break
-        points = _allowed(encoding.from_uniforms(stream.random((CANDIDATES << doubling, encoding.d))), tried)
-    return points if len(points) else encoding.points(encoding.space.encode([encoding.space.draw(stream)]))
-
-
-def _allowed(points: np.ndarray, tried: Tried) -> np.ndarray:
-    return cast(np.ndarray, points[~tried.encoding.is_forbidden(points) & tried.are_new(points)])
+    near = (tried.near(point, stream) for point in drawn[: FRESH - len(points)])
+    return np.array([*points, *(point for point in near if point is not None)])

@@ -25,7 +25,7 @@ from kilter.core.space import Config
 from kilter.models.candidates import filled, first_new
 from kilter.models.surrogate import Surrogate
 from kilter.models.tried import Tried
-from kilter.samplers.opening import INITIAL, ended, is_early, new_by_chance, opening
+from kilter.samplers.opening import INITIAL, ended, is_early, opening
 from kilter.samplers.opening import State as Shared
 from kilter.samplers.single import Key, key_of, problem_from, problem_text
 
@@ -80,9 +80,7 @@ class TurboSampler:
         else:
             stream, tried = rng(state.seed, "turbo", number), Tried.of(history)
             surrogate = Surrogate(history, state.seed, number)
-            point = self._proposal(surrogate, state, stream)
-            if point is None:
-                point = new_by_chance(tried, stream)
+            point = self._proposal(surrogate, state, tried, stream)
             if point is not None:
                 config = tried.encoding.config(point)
         shared = Shared(state.seed, len(problem_from(state.problem).space) > 0)
@@ -107,13 +105,15 @@ class TurboSampler:
         if state.side < SHORTEST:
             state.side, state.best, state.since = FIRST, [math.inf, math.inf], state.told
 
-    def _proposal(self, surrogate: Surrogate, state: State, stream: np.random.Generator) -> np.ndarray | None:
-        """The best new candidate in the box round the best point of the region, (d,)."""
+    def _proposal(
+        self, surrogate: Surrogate, state: State, tried: Tried, stream: np.random.Generator
+    ) -> np.ndarray | None:
+        """The best new candidate in the box round the best point of the region, (d,); near it where all were tried."""
         encoding, observed = surrogate.encoding, surrogate.observed
         order = observed.best(observed.count)
         order = order[order >= state.since]
         if not len(order) or not encoding.d:
-            return None
+            return tried.by_chance(stream)
         best = observed.points[order[:1]]
         points = np.repeat(best, CANDIDATES, axis=0)
         was_active = encoding.active(points)
@@ -132,4 +132,6 @@ class TurboSampler:
         points = encoding.canonical(encoding.snapped(filled(encoding, points, was_active, best, stream)))
         # What counts is to improve on this region, not on one that was given up.
         surrogate.best = surrogate.objectives[0].posterior.predict(encoding.features(best))[0]
-        return first_new(encoding, points[np.argsort(-surrogate.score(points), kind="stable")], surrogate.seen)
+        points = points[np.argsort(-surrogate.score(points), kind="stable")]
+        point = first_new(encoding, points, surrogate.seen)
+        return tried.near(points[0], stream) if point is None else point

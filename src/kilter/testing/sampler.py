@@ -134,6 +134,19 @@ def finite_space() -> Space:
     return Space({"a": Int(0, 9), "b": Choice(["u", "v", "w"])})
 
 
+def branched_space() -> Space:
+    """Few points, most of them in one branch."""
+    return Space(
+        {"a": Choice(["u", "v", "w"]), "n": Int(1, 20, log=True).when(a="v"), "b": Boolean().when(a=["u", "v"])},
+        forbidden=[{"n": 2, "b": True}],
+    )
+
+
+def wide_space() -> Space:
+    """More points than can be listed, the low ones in wide cells."""
+    return Space({"n": Int(1, 10**6, log=True), "k": Float(1.0, 5e3, step=0.5, log=True)})
+
+
 def one_point_space() -> Space:
     """A single configuration."""
     return Space({"a": Int(3, 3), "b": Choice(["only"]), "c": Float(0.5, 0.5)})
@@ -205,6 +218,8 @@ class SamplerSuite:
 
     exhausts: ClassVar[bool] = False
     """Whether `ask` may answer None, because everything has been tried."""
+    renews: ClassVar[bool] = False
+    """Whether it tries nothing twice while untried points are left."""
     improves: ClassVar[bool] = False
     """Whether it learns: then it must beat random search on `bowl`."""
     seeded: ClassVar[bool] = True
@@ -400,6 +415,51 @@ class SamplerSuite:
             given = log.run(25, lambda c: {"value": size_of(c)})
             assert all("new" in config for config in given)
             self._check(log, start)
+
+    # Nothing twice.
+
+    @pytest.mark.parametrize("seed", range(2))
+    @pytest.mark.parametrize("space", [finite_space, branched_space, wide_space, one_point_space])
+    def test_nothing_twice(self, space: Callable[[], Space], seed: int) -> None:
+        """Of n trials in a space of k points min(n, k) are different, whether they run, wait, failed or succeeded.
+
+        The best values lie at the low end, where the cells of a logarithmic scale are wide.
+        """
+        if not self.renews:
+            pytest.skip("does not claim to try nothing twice")
+        self._check_nothing_twice(self.log(Problem(space()), seed))
+
+    def test_nothing_twice_in_drawn_spaces(self) -> None:
+        """The same in any finite space: with conditions, clauses, priors, options of any kind."""
+        if not self.renews:
+            pytest.skip("does not claim to try nothing twice")
+        from hypothesis import given, settings
+        from hypothesis import strategies as st
+
+        from kilter.testing.strategies import spaces
+
+        @settings(max_examples=10)
+        @given(spaces(max_parameters=3, kinds=("int", "ordinal", "choice", "boolean")), st.integers(0, 99))
+        def law(space: Space, seed: int) -> None:
+            self._check_nothing_twice(self.log(Problem(space), seed), 12)
+
+        law()
+
+    def _check_nothing_twice(self, log: Log, trials: int = 24) -> None:
+        fixed = log.problem.space.draw(_stream(0))
+        log.write(Enqueued(0, fixed, 0.0))  # one that a user chose, and that waits all the while
+        given: list[Config] = [fixed]
+        for turn in range(trials):
+            started = log.start()
+            if started is None:
+                break
+            given.append(started[1])
+            if turn % 5 == 1:
+                log.end(started[0], {}, TrialState.FAIL, Failure("ValueError"))
+            elif turn % 5 > 1:
+                log.end(started[0], {"value": size_of(started[1])})
+        different = {repr(sorted((n, type(v).__name__, v) for n, v in config.items())) for config in given}
+        assert len(different) == min(log.problem.space.size, trials + 1), given
 
     # Cost and use.
 
