@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -13,13 +14,14 @@ from pathlib import Path
 import click
 import pytest
 
+from kilter import plugins
 from kilter.cli import VERBS
 from kilter.cli.dimensions import EXTRAS, KINDS
 from kilter.cli.specification import KEYS, SHORT, TABLES, Specification, loads
 from kilter.cli.verbs.init import TEMPLATE
 
 PAGES = Path(__file__).parents[1] / "docs/reference"
-CLI, FILE = ((PAGES / name).read_text(encoding="utf-8") for name in ("cli.md", "file.md"))
+CLI, FILE, SETTINGS = ((PAGES / name).read_text(encoding="utf-8") for name in ("cli.md", "file.md", "settings.md"))
 SHARED, *SECTIONS = re.split(r"^## kilter ", CLI, flags=re.MULTILINE)
 
 
@@ -117,3 +119,22 @@ def test_tab_completes_verbs_options_and_studies(tmp_path: Path) -> None:
     assert completed("kilter trials --st") == {"--state", "--study", "--storage"}
     assert completed("kilter status d") == {"digits"}
     assert completed("kilter status --study d") == {"digits"}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, known in plugins.TABLES.items() for name in known])
+def test_each_setting_is_told_with_its_default(kind: str, name: str) -> None:
+    plugin = plugins.load(kind, name)
+    (table,) = (part for part in SETTINGS.split("\n## ") if part.startswith(f"{kind.title()}s\n"))
+    (row,) = (line for line in table.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
+    assert f"`{plugin.__name__}`" in row
+    fields = {field.name: field.default for field in dataclasses.fields(plugin) if field.name != "seed"}
+    told = dict(re.findall(r"`(\w+)=([^`]+)`", row.replace(", `", "; `")))
+    assert set(told) <= set(fields)
+    for field, default in fields.items():
+        if "the same" not in row or field in told:
+            assert eval(told[field]) == default, field
+
+
+def test_the_limits_are_told() -> None:
+    for limit in ("n_trials", "timeout", "target", "patience", "steps", "cost", "gain", "stoppers"):
+        assert f"| `{limit}` |" in SETTINGS
