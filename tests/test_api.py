@@ -26,6 +26,7 @@ from kilter.core.errors import (
 from kilter.core.events import Started
 from kilter.core.problem import Problem
 from kilter.engine.limits import Limits
+from kilter.models.observed import Observed
 
 
 def run(study, objective, n_trials=5, **options):
@@ -35,6 +36,10 @@ def run(study, objective, n_trials=5, **options):
 
 def quick(objective, space, **options):
     return tune(objective, space, **{"storage": None, "progress": "none", "n_trials": 5, **options})
+
+
+def reversed_range(trial):
+    return trial.suggest_float("x", 2, 1)
 
 
 def square(x):
@@ -282,10 +287,49 @@ class TestFailures:
 
         assert len(run(create_study(), objective, 50).trials) == 50
 
-    def test_a_missing_argument_is_named(self):
-        study = run(create_study(space={"x": Float(0, 1)}), lambda x, momentum: x, 2)
-        assert study.trials[0].failure.kind in ("TypeError", "InvalidInput", "return")
-        assert "momentum" in study.trials[0].failure.message
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    @pytest.mark.parametrize(
+        ("wrong", "error", "says"),
+        [
+            (lambda trial: trial.suggest_float("x", 1, 2, log=True), SpaceChanged, "give it another name"),
+            (lambda trial: trial.suggest_int("x", 1, 2), SpaceChanged, "Float"),
+            (lambda trial: trial.suggest_float("x", 1, 2, step=0.5), SpaceChanged, "step"),
+            (lambda trial: trial.suggest_float("y", 2, 1), InvalidInput, "reversed"),
+            (lambda trial: trial.suggest("y", [1, 2]), InvalidInput, "no parameter"),
+            (lambda trial: trial.report("good", 1), InvalidInput, "must be a number"),
+            (lambda trial: create_study(sampler="tpee"), UnknownName, "'tpe'"),
+        ],
+    )
+    def test_a_wrong_use_of_kilter_in_an_objective_ends_the_run(self, n_jobs, wrong, error, says):
+        study = run(create_study(seed=0), lambda trial: trial.suggest_float("x", 1, 2), 3)
+        with pytest.raises(error, match=says):
+            run(study, wrong, 30, n_jobs=n_jobs)
+        assert len(study.trials) <= 3 + n_jobs
+        assert {t.failure.kind for t in study.trials[3:]} == {"misuse"}
+        assert Observed.of(study._history).failed.sum() == 0  # no sampler learns from it
+
+    def test_a_wrong_use_of_kilter_ends_the_run_also_from_a_process(self):
+        with pytest.raises(InvalidInput, match="reversed"):
+            quick(reversed_range, None, n_trials=30, workers=2)
+
+    def test_what_an_objective_raises_itself_is_no_wrong_use(self):
+        def objective(trial):
+            raise InvalidInput("mine")
+
+        assert [t.failure.kind for t in run(create_study(), objective, 2).trials] == ["InvalidInput"] * 2
+
+    def test_a_range_of_its_own_in_each_branch_is_no_wrong_use(self):
+        def objective(trial):
+            if trial.suggest_categorical("opt", ["sgd", "adam"]) == "sgd":
+                return trial.suggest_float("lr", 1e-8, 1, log=True)
+            return trial.suggest_float("lr", 0.1, 1.0) - 1
+
+        study = create_study(seed=0)
+        with pytest.warns(UserWarning, match="'lr' is .* in one branch and .* in another"):
+            run(study, objective, 30)
+        assert {t.state for t in study.trials} == {TrialState.COMPLETE}
+        assert {t.params["opt"] for t in study.trials} == {"sgd", "adam"}
+        assert all(0 < t.params["lr"] <= 1 for t in study.trials)
 
     def test_study_is_usable_after_a_broken_off_run(self, url):
         def objective(trial):
@@ -960,15 +1004,18 @@ class TestDefineByRun:
 
     def test_a_kind_that_changes_fails_the_trial_clearly(self):
         study = run(create_study(), lambda trial: trial.suggest_float("x", 0, 1), 3)
-        run(study, lambda trial: trial.suggest_int("x", 0, 1), 1)
+        with pytest.raises(SpaceChanged):
+            run(study, lambda trial: trial.suggest_int("x", 0, 1), 1)
         assert study.trials[3].state is TrialState.FAIL
         assert "'x'" in study.trials[3].failure.message
         run(study, lambda trial: trial.suggest_float("x", 0, 1), 1)
         assert study.trials[4].state is TrialState.COMPLETE
 
     def test_illegal_suggestions_fail_the_trial_clearly(self):
-        study = run(create_study(), lambda trial: trial.suggest_float("x", 1, 0), 2)
-        assert study.trials[0].failure.message.startswith("x: Float(1, 0) is reversed")
+        study = create_study()
+        with pytest.raises(InvalidInput, match=r"x: Float\(1, 0\) is reversed"):
+            run(study, lambda trial: trial.suggest_float("x", 1, 0), 2)
+        assert study.trials[0].failure.message.startswith("InvalidInput: x: Float(1, 0) is reversed")
 
     def test_more_is_suggested_beside_a_declared_space(self):
         study = create_study(space={"x": Float(0, 1)})

@@ -54,6 +54,7 @@ from kilter.engine.engine import Engine, check_capable
 from kilter.engine.limits import Limits, Tally
 from kilter.executors.context import Trial, finish
 from kilter.executors.definitions import definition_of
+from kilter.executors.signature import check_objective
 from kilter.guests import draw_of, finishing, joined, own
 from kilter.runtime import identity
 from kilter.runtime.leases import LEASE_SECONDS
@@ -702,8 +703,7 @@ class Study:
 
     def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
         jobs = _at_once("n_jobs", n_jobs)
-        if not callable(objective):
-            raise InvalidInput(f"the objective {objective!r} cannot be called: give a function")
+        check_objective(objective, self.problem, self._session.declared)
         if jobs == 1:
             from kilter.executors.inline import Inline
 
@@ -1103,8 +1103,12 @@ def tune(
         from kilter.samplers.auto import AutoSampler
 
         sampler = AutoSampler(per_second=True)
-    if not callable(objective):
-        raise InvalidInput(f"the objective {objective!r} cannot be called: give a function")
+    asked, slots = resources or Resources(gpus=gpus_per_trial), _at_once("workers", workers)
+    directions, declared = _directions(minimize, maximize), as_space(space)
+    if space is None and callable(objective):
+        declared = _declared_space(objective) or declared
+    problem = Problem.of(declared, None, directions, subject_to, fidelity)
+    check_objective(objective, problem, bool(len(declared)))  # before there is a study
     definition = definition_of(objective)
     study = open_study(
         definition,
@@ -1114,13 +1118,12 @@ def tune(
         sampler=sampler,
         scheduler=scheduler,
         study_name=study_name or definition.name,
-        directions=_directions(minimize, maximize),
-        space=_declared_space(objective) if space is None else space,
+        directions=directions,
+        space=declared,
         subject_to=subject_to,
         fidelity=fidelity,
         seed=seed,
     )
-    asked, slots = resources or Resources(gpus=gpus_per_trial), _at_once("workers", workers)
     if slots == 1 and asked == Resources():
         executor = study._threads(objective, 1)
     else:

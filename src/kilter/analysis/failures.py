@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from kilter.core.events import INTERRUPTED, LOST, TrialState
+from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.parameter import Boolean, Choice
 from kilter.core.text import one_line
@@ -77,7 +77,7 @@ def _fruitless(history: History, ended: Sequence[Trial]) -> list[tuple[str, obje
 
 def _says_nothing(trial: Trial) -> bool:
     """Whether a trial failed for reasons that its configuration has no part in, or before the objective was mended."""
-    return trial.forgiven or (trial.failure is not None and trial.failure.kind in (LOST, INTERRUPTED))
+    return trial.forgiven or (trial.failure is not None and trial.failure.kind in (LOST, INTERRUPTED, MISUSE))
 
 
 def why_no_best(history: History) -> str:

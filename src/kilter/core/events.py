@@ -53,6 +53,10 @@ SYSTEM = "system: "
 """In front of the names of attributes that were set by set_system_attr, and are no user attributes."""
 
 
+MISUSE = "misuse"
+"""The kind of failure of a trial whose objective used kilter wrongly: it ends the run, no sampler learns from it."""
+
+
 CONFIRMS = "confirms"
 """The attribute of a trial that scores an earlier one, whose number it holds, once more; no scheduler judges it."""
 
@@ -62,7 +66,8 @@ class Failure:
     """Why an attempt failed.
 
     `kind` is the name of the exception that the objective raised, or one of: return (what it returned cannot be used),
-    nan, timeout, memory, died (its process), exit (its command), stopped, interrupted, lost, told (as failed).
+    nan, misuse (of kilter), timeout, memory, died (its process), exit (its command), stopped, interrupted, lost, told
+    (as failed).
     """
 
     kind: str

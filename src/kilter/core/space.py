@@ -278,7 +278,10 @@ class Space:
             try:
                 joined[name] = joined[name].merged(parameter) if name in joined else parameter
             except InvalidInput as error:
-                raise SpaceChanged(f"the parameter {name!r} cannot change so in a running study: {error}") from None
+                raise SpaceChanged(
+                    f"the parameter {name!r} cannot change so in a running study: {error}; "
+                    "give it another name, or start a new study"
+                ) from None
         return self._with(joined, self.forbidden)
 
     def met(self, name: str, parameter: Parameter, before: Config) -> Parameter:

@@ -21,8 +21,8 @@ from typing import Any, NoReturn, Union
 
 from kilter.core import border, codec
 from kilter.core.actions import Verdict
-from kilter.core.errors import InvalidInput, NotANumber, TrialPruned, UnusableResult
-from kilter.core.events import SYSTEM, Failure, Noted, Report, TrialState
+from kilter.core.errors import InvalidInput, NotANumber, SpaceChanged, TrialPruned, UnknownName, UnusableResult
+from kilter.core.events import HERE, MISUSE, SYSTEM, Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied
 from kilter.core.problem import Objective, Problem
@@ -218,6 +218,8 @@ class Trial:
         return self._suggest(name, parameter)
 
     def _suggest(self, name: str, parameter: Parameter) -> Any:
+        if not isinstance(parameter, Parameter):
+            raise InvalidInput(f"{name}: {shown(parameter)} is no parameter: give Float, Int, Ordinal or Choice")
         known = self._space.parameters.get(name)
         plain = self._config.get(name, self._task.params.get(name, UNSET))
         plain = _fitting(parameter, plain)
@@ -236,10 +238,23 @@ class Trial:
         return parameter.from_uniform(rng(self._task.seed, f"suggest {name}", self.number).random())
 
     def _extend(self, name: str, parameter: Parameter) -> None:
-        """Note the parameter with the branch that it was met in."""
+        """Note the parameter with the branch that it was met in.
+
+        Where it contradicts what is known of another branch, it is this trial's alone; else that raises SpaceChanged.
+        """
         met = self._space.met(name, parameter, self._config)
-        self._space = self._space.extended({name: met})  # raises where it contradicts what is known
-        self._extensions[name] = met.to_json()
+        try:
+            self._space = self._space.extended({name: met})
+        except SpaceChanged:
+            if self._space.is_active(name, self._config):
+                raise
+            warnings.warn(
+                f"{name!r} is {parameter!r} in one branch and {self._space[name]!r} in another, which nobody learns "
+                "of: its values are random here; give it a name of its own in each branch",
+                stacklevel=4,
+            )
+        else:
+            self._extensions[name] = met.to_json()
 
     # -- reporting ------------------------------------------------------------------------------------------------
 
@@ -405,7 +420,10 @@ def perform(
         release(error)
         return finish(trial, trial._left_as, trial._metrics_so_far)
     except BaseException as error:  # bound to no variable that outlives this block: it would keep its own frame alive
-        return finish(trial, TrialState.FAIL, {}, failure_of(error), error)
+        failure = failure_of(error)
+        if _is_misuse(error):
+            failure = Failure(MISUSE, f"{failure.kind}: {failure.message}", failure.traceback)
+        return finish(trial, TrialState.FAIL, {}, failure, error)
 
 
 def _returned(objective: Callable[..., Any], trial: Trial) -> Any:
@@ -436,6 +454,14 @@ def _end_fork(error: BaseException | None) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(code & 0xFF)
+
+
+def _is_misuse(error: BaseException) -> bool:
+    """Whether kilter itself raised it, for it was called with what cannot be; what an objective returns is none."""
+    if not isinstance(error, (InvalidInput, UnknownName)) or isinstance(error, UnusableResult):
+        return False
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_code.co_filename.startswith(HERE)
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -20,7 +20,7 @@ from multiprocessing import connection as connections
 from typing import Any, NoReturn
 
 from kilter.core.actions import Verdict
-from kilter.core.events import Failure, Report, TrialState
+from kilter.core.events import MISUSE, Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.space import Space
 from kilter.executors.context import failed, failure_of, perform, release
@@ -84,7 +84,8 @@ def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Spac
     except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the parent alone
         outcome = failed(task, failure_of(error), error)
     release(outcome.error)
-    return replace(reporting.complete(outcome), error=None)
+    is_misuse = outcome.failure is not None and outcome.failure.kind == MISUSE  # which ends the run, over there
+    return replace(reporting.complete(outcome), error=outcome.error if is_misuse else None)
 
 
 def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:

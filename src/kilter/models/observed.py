@@ -29,7 +29,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from kilter.core.events import INTERRUPTED, LOST, TrialState
+from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.pareto import non_dominated
 from kilter.models.encoding import encoding_of
@@ -367,5 +367,5 @@ def is_to_blame(trial: Trial, values: np.ndarray) -> bool:
     if trial.forgiven:
         return False
     if trial.state is TrialState.FAIL:
-        return trial.failure is None or trial.failure.kind not in (LOST, INTERRUPTED)
+        return trial.failure is None or trial.failure.kind not in (LOST, INTERRUPTED, MISUSE)
     return trial.state is TrialState.COMPLETE and not np.isfinite(values).all()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kilter.analysis.failures import kinds
 from kilter.core.actions import Wait
 from kilter.core.errors import StorageError, StudyAborted
-from kilter.core.events import INTERRUPTED, LOST, TrialState
+from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import Trial
 from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
 from kilter.engine.limits import Limits, Tally
@@ -28,6 +28,9 @@ TICK = 0.25
 
 SHORT = 1e-3
 """Seconds that are waited at least, lest a clock stand still for the rounding of what is left."""
+
+USED_WRONGLY = "used kilter wrongly"
+NOT_CAUGHT = "raised an exception that is not to be caught"
 
 LISTED = 10
 """Trials that were cut, which the reason names; of more it says how many there are."""
@@ -208,7 +211,8 @@ class Run:
             release(outcome.error)
             self._put_back(outcome)
             return
-        is_caught = outcome.error is None or isinstance(outcome.error, self.catch)
+        is_misuse = outcome.failure is not None and outcome.failure.kind == MISUSE
+        is_caught = outcome.error is None or (isinstance(outcome.error, self.catch) and not is_misuse)
         if is_caught:
             release(outcome.error)
         counts = self.session.end(outcome)
@@ -219,7 +223,7 @@ class Run:
             self.on_end(trial)
         if not is_caught:
             self._error = self._error or outcome.error
-            self.reason = "the objective raised an exception that is not to be caught"
+            self.reason = f"ended, since trial {trial.number} {USED_WRONGLY if is_misuse else NOT_CAUGHT}"
         elif counts:
             self.tally.count(trial)
             self._give_up_where_hopeless(trial)

@@ -1,0 +1,116 @@
+"""Whether an objective can be called on a space, which is known before there is a trial."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kilter.core.errors import InvalidInput
+from kilter.core.problem import Problem
+from kilter.core.text import one_line
+
+
+def check_objective(objective: Callable[..., Any], problem: Problem, declared: bool) -> None:
+    """Raise InvalidInput where no trial of the problem can call the objective, or none can use what it returns.
+
+    `declared` says whether the configuration reaches the objective as arguments, or is suggested by it.
+
+    >>> from kilter import Float
+    >>> from kilter.core.space import Space
+    >>> check_objective(lambda x, momentun: x, Problem(Space({"x": Float(0, 1), "momentum": Float(0, 1)})), True)
+    Traceback (most recent call last):
+    kilter.core.errors.InvalidInput: the objective <lambda> needs 'momentun', which the space lacks: did you mean \
+'momentum'? The space has x, momentum
+    """
+    if not callable(objective):
+        raise InvalidInput(f"the objective {one_line(repr(objective))} cannot be called: give a function")
+    name = one_line(getattr(objective, "__name__", type(objective).__name__))
+    called = objective if inspect.isroutine(objective) else getattr(objective, "__call__", objective)  # noqa: B004
+    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+        raise InvalidInput(f"the objective {name} is a generator: it has to return its value, not to yield")
+    if inspect.iscoroutinefunction(objective) or inspect.iscoroutinefunction(called):
+        raise InvalidInput(f"the objective {name} is async, so a call returns no value: wrap it in asyncio.run()")
+    try:
+        signature = inspect.signature(objective)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"nothing says what arguments {name} takes: give a function, as in lambda x: ...") from None
+    _check_arguments(name, signature, problem, declared)
+    if signature.return_annotation in (float, int, "float", "int") and len(problem.metric_names) > 1:
+        raise InvalidInput(
+            f"the objective {name} returns one number by its annotation, and the study needs "
+            f"{', '.join(problem.metric_names)}: return a dict of these metrics"
+        )
+
+
+def _check_arguments(name: str, signature: inspect.Signature, problem: Problem, declared: bool) -> None:
+    arguments = signature.parameters.values()
+    keywords = {a.name for a in arguments if a.kind in (a.POSITIONAL_OR_KEYWORD, a.KEYWORD_ONLY)}
+    takes_all = any(a.kind is a.VAR_KEYWORD for a in arguments)
+    needed = [a.name for a in arguments if a.default is a.empty and a.kind not in (a.VAR_KEYWORD, a.VAR_POSITIONAL)]
+    names = [*(problem.space.names if declared else ()), *(fidelity.name for fidelity in problem.fidelities)]
+    trial = _place_of_the_trial(arguments, names, declared)
+    missing = [n for n in needed if n != trial and (n not in names or n not in keywords)]
+    for first in missing[:1]:
+        if first in names:
+            raise InvalidInput(f"{name} takes {first!r} by its place alone: wrap it, as in lambda {first}: ...")
+        if not declared:
+            raise InvalidInput(f"the objective {name} needs {first!r} beside the trial: give it a default")
+        raise InvalidInput(f"the objective {name} needs {first!r}, which the space lacks{_nearest(first, names)}")
+    if trial is None and not takes_all:
+        _check_unused(name, [n for n in names if n not in keywords], keywords - set(names), problem)
+    if declared:
+        _check_conditions(name, needed, problem)
+
+
+def _check_unused(name: str, unused: Iterable[str], others: Iterable[str], problem: Problem) -> None:
+    """Refuse a budget that cannot arrive, and a parameter that another argument seems to be meant for.
+
+    An objective that takes only some of the parameters, by their right names, is fine.
+    """
+    budgets = [fidelity.name for fidelity in problem.fidelities]
+    for each in unused:
+        if each in budgets or difflib.get_close_matches(each, others, n=1):
+            kind = "study has a budget" if each in budgets else "space has"
+            raise InvalidInput(
+                f"the {kind} {each!r}, which the objective {name} does not take{_nearest(each, others, 'It takes')}"
+            )
+
+
+def _check_conditions(name: str, needed: Iterable[str], problem: Problem) -> None:
+    """Refuse an argument without a default that only some configurations have."""
+    for argument in needed:
+        if argument in problem.space and problem.space[argument].conditions:
+            parents = " and ".join(condition.parent for condition in problem.space[argument].conditions)
+            raise InvalidInput(
+                f"the objective {name} needs {argument!r}, which only some values of {parents} bring along: "
+                f"give it a default, as in {argument}=None"
+            )
+
+
+def _place_of_the_trial(arguments: Iterable[inspect.Parameter], names: Iterable[str], declared: bool) -> str | None:
+    """The argument that gets the trial, as `context` calls an objective; None where none does."""
+    places = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
+    if any(a.name == "trial" for a in arguments):
+        return "trial"
+    needed = [a for a in places if a.default is a.empty]
+    if not declared:
+        return places[0].name if places else None
+    if len(needed) == 1 and needed[0].name not in names and _may_be_a_trial(needed[0]):
+        return needed[0].name
+    return None
+
+
+def _may_be_a_trial(argument: inspect.Parameter) -> bool:
+    """Whether an argument that is no parameter of the space is meant for the trial, and is no parameter misspelt."""
+    if argument.annotation is not argument.empty:
+        return "Trial" in str(argument.annotation) or argument.annotation in (Any, "Any", object)
+    return "trial" in argument.name.lower() or argument.name.strip("_").lower() in ("", "t", "tr")
+
+
+def _nearest(name: str, known: Iterable[str], what: str = "The space has") -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    question = f": did you mean {near[0]!r}?" if near else "."
+    return f"{question} {what} {', '.join(one_line(each, 50) for each in names[:20]) or 'nothing'}"
