@@ -7,6 +7,7 @@ processes and code in C are heard as well; marks in the stream say which trial i
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import sys
@@ -22,6 +23,19 @@ CHUNK = 65_536
 
 FAREWELL = 1.0
 """Seconds to wait for the rest of a pipe that some grandchild may still hold open."""
+
+
+libc: Any = ctypes.CDLL(None) if os.name == "posix" else None
+"""The C library of this process, which has streams of its own."""
+
+
+def flush() -> None:
+    """Hand on what this process has printed, by Python or by C, and still holds back."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    with contextlib.suppress(Exception):  # where there is no such library
+        libc.fflush(None)
 
 
 class Log:

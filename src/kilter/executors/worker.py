@@ -24,10 +24,9 @@ from kilter.core.events import MISUSE, Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.space import Space
 from kilter.executors.context import failed, failure_of, perform, release
-from kilter.executors.output import mark
+from kilter.executors.output import flush, libc, mark
 from kilter.executors.threads import Reporting
 
-libc: Any = ctypes.CDLL(None) if os.name == "posix" else None
 LINES = 1
 """_IOLBF of C: a stream that is written line by line."""
 
@@ -58,21 +57,13 @@ def _print_whole_lines() -> None:
         libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, LINES, 0)
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
-    with suppress(Exception):
-        libc.fflush(None)
-
-
 def _serve(line: _Line, objective: Callable[..., Any], space: Space | None) -> None:
     problem: dict[str, Any] = {}
     while (task := line.tasks.get()) is not None:
         # The same object for the same problem lets perform() keep what it has read of it.
         problem = problem if task.problem == problem else task.problem
         data = _sendable(_outcome(line, objective, replace(task, problem=problem), space))
-        _flush()
+        flush()
         line.send("outcome", data)
 
 
@@ -135,7 +126,7 @@ class _Line:
 
     def mark(self, number: int) -> None:
         """Say in the midst of what is printed that the output of this trial begins."""
-        _flush()
+        flush()
         os.write(self._output, mark(self._token, number))
 
     def ship(self, reports: tuple[Report, ...]) -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from kilter.analysis.failures import kinds, never_succeeded, why_no_best
@@ -21,6 +24,7 @@ from kilter.core.text import one_line
 from kilter.engine.limits import Limits
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.session import Session
+from kilter.runtime.terminal import Terminal
 
 if TYPE_CHECKING:
     from kilter.analysis.gain import Gain
@@ -303,7 +307,7 @@ class Plain:
 
 
 class Live:
-    """A few lines that are redrawn in place."""
+    """A few lines that are redrawn in place; what is printed meanwhile appears above them."""
 
     def __init__(self, status: Status) -> None:
         from rich.console import Console
@@ -311,13 +315,22 @@ class Live:
 
         self._status = status
         self._console = Console(stderr=True)
-        self._live = RichLive(console=self._console, auto_refresh=False, transient=True)
+        self._live = RichLive(
+            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._terminal: Terminal | None = None
+        self._drawing = threading.RLock()
+        """Held by whoever writes to the terminal: this thread, or the one that shows what is printed."""
         self._drawn_at = 0.0
 
     def start(self) -> None:
         """Draw for the first time."""
-        self._live.start()
-        self._draw()
+        if Terminal.is_there():
+            self._terminal = Terminal(self._print)
+            self._console.file = self._terminal.file
+        with self._drawing, suppress(OSError):
+            self._live.start()
+            self._draw()
 
     def on_end(self, trial: Trial) -> None:
         """Note the best so far, say above the block what has to be told, and draw where it is time."""
@@ -337,21 +350,49 @@ class Live:
         """Leave the last picture standing, with the reason."""
         from rich.text import Text
 
-        self._live.stop()
-        self._console.print(self._table(reason))
-        if not self._fits(self._heading(reason)):
-            self._console.print(Text(reason))
-        for sentence in self._status.never_text():
-            self._say(f"{self._status.name}: {sentence}")
+        with suppress(OSError):  # a terminal that is gone needs no picture
+            self._live.stop()
+            self._give_back()
+            self._console.print(self._table(reason))
+            if not self._fits(self._heading(reason)):
+                self._console.print(Text(reason))
+            for sentence in self._status.never_text():
+                self._say(f"{self._status.name}: {sentence}")
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Let others print on the terminal again, after what they have printed so far."""
+        terminal, self._terminal = self._terminal, None
+        if terminal is not None:
+            terminal.stop()
+            self._console.file = sys.stderr
 
     def _say(self, line: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(line, style="red"), soft_wrap=True)
+        with self._drawing, suppress(OSError):
+            self._console.print(Text(line, style="red"), soft_wrap=True)
+
+    def _print(self, lines: Iterable[str]) -> None:
+        """Show lines that others printed, with their colours."""
+        from rich.text import Text
+
+        shown = [Text.from_ansi(line) for line in lines]
+        if shown:
+            with self._drawing, suppress(OSError):
+                self._console.print(Text("\n").join(shown), soft_wrap=True)
 
     def _draw(self) -> None:
+        from rich.console import Group
+        from rich.text import Text
+
         self._drawn_at = self._status.now()
-        self._live.update(self._table(None), refresh=True)
+        # The cursor rests below the block: the ^C that a terminal writes there must not wrap one of its lines.
+        block = Group(self._table(None), Text())
+        with self._drawing, suppress(OSError):
+            if self._terminal is not None and "COLUMNS" not in os.environ:
+                self._console.size = self._terminal.size  # it may have changed
+            self._live.update(block, refresh=True)
 
     def _table(self, reason: str | None) -> Any:
         from rich.markup import escape

@@ -1,0 +1,109 @@
+"""The terminal while a block is redrawn at its bottom: what anybody prints meanwhile goes above the block.
+
+Whatever is written to stdout and stderr, by Python, by code in C or by child processes, would land in the midst of the
+block, be drawn over, and leave copies of the block behind. So it goes to a file that has no name, and a thread shows,
+line by line, what has come there. A file, since whoever writes to it never has to wait: a pipe is full after a while,
+and code in C that holds the interpreter's lock would wait for ever for the thread that needs that lock to read it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TextIO
+
+from kilter.executors.output import CHUNK, Lines, flush
+
+LOOK = 0.1
+"""Seconds between two looks for what was printed."""
+
+PROMPT = 20
+"""Looks after which a line without an end is shown, as it may be a question."""
+
+LARGE = 16 * 2**20
+"""Bytes after which a new file takes over."""
+
+
+class Terminal:
+    """Takes stdout and stderr, where they are this terminal, between start and stop; `show` is given whole lines.
+
+    `file` writes to the terminal itself.
+    """
+
+    def __init__(self, show: Callable[[Iterable[str]], None]) -> None:
+        self._show = show
+        self._at = 0
+        self._lines = Lines()
+        self._idle = 0
+        self._is_over = threading.Event()
+        flush()
+        self._saved = {number: os.dup(number) for number in (1, 2) if os.isatty(number)}
+        """Where stdout and stderr led."""
+        self.file: TextIO = open(os.dup(2), "w", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by stop()
+        self._taken = self._take()
+        self._thread = threading.Thread(target=self._watch, name="kilter-terminal", daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def is_there() -> bool:
+        """Whether stderr is a terminal that can be taken."""
+        with suppress(AttributeError, OSError, ValueError):
+            return os.name == "posix" and sys.stderr.fileno() == 2 and os.isatty(2)
+        return False
+
+    @property
+    def size(self) -> os.terminal_size:
+        """Its columns and lines, as they are now; 80 and 24 where it does not say."""
+        columns, lines = os.get_terminal_size(self.file.fileno())
+        return os.terminal_size((columns or 80, lines or 24))
+
+    def stop(self) -> None:
+        """Give stdout and stderr back, and show the rest."""
+        self._is_over.set()
+        self._thread.join()
+        flush()
+        for number, saved in self._saved.items():
+            os.dup2(saved, number)
+            os.close(saved)
+        self._look()
+        self._show(self._lines.rest())
+        os.close(self._taken)
+        with suppress(OSError):  # a terminal that is gone takes nothing more
+            self.file.close()
+
+    def _take(self) -> int:
+        """Have stdout and stderr lead to a new file."""
+        number, path = tempfile.mkstemp(prefix="kilter-")
+        os.close(number)
+        taken = os.open(path, os.O_RDWR | os.O_APPEND)
+        os.unlink(path)
+        for number in self._saved:
+            os.dup2(taken, number)
+        self._at = 0
+        return taken
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(LOOK):
+            self._look()
+            if self._at > LARGE:
+                full, at = self._taken, self._at
+                self._taken = self._take()
+                self._drain(full, at)
+                os.close(full)
+
+    def _look(self) -> None:
+        before = self._at
+        self._at = self._drain(self._taken, self._at)
+        self._idle = self._idle + 1 if self._at == before else 0
+        if self._idle >= PROMPT and self._lines.is_prompt:
+            self._show(self._lines.rest())
+
+    def _drain(self, taken: int, at: int) -> int:
+        while data := os.pread(taken, CHUNK, at):
+            at += len(data)
+            self._show(self._lines.feed(data))
+        return at
