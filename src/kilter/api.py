@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Union
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Union
 from kilter import plugins
 from kilter.analysis.failures import explained, kinds, why_no_best
 from kilter.core import codec
-from kilter.core.actions import Wait
+from kilter.core.actions import Verdict, Wait
 from kilter.core.border import as_real, as_step
 from kilter.core.definition import Definition
 from kilter.core.errors import (
@@ -38,6 +39,7 @@ from kilter.core.interfaces import (
     Executor,
     Explaining,
     Explanation,
+    Holding,
     Observer,
     Outcome,
     Progress,
@@ -60,7 +62,7 @@ from kilter.runtime import identity
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
 from kilter.runtime.progress import Silent, display
-from kilter.runtime.session import KEPT, Session, check_objects, created, named
+from kilter.runtime.session import KEPT, Session, check_objects, created, name_of, named
 from kilter.storage.urls import open_storage
 from kilter.trial import FrozenTrial, NewTrial
 
@@ -100,6 +102,33 @@ class Study:
         self._has_run = False
         self._tally = Tally()
         """What became of the trials of the latest run."""
+
+    def close(self) -> None:
+        """Let go of the study: its lease and, where kilter opened it, its file; it is of no further use then.
+
+        Trials that were asked for and not told yet are free for other workers. A `with` statement does it at its end;
+        a study that is dropped does so by itself.
+
+        >>> with create_study(seed=0) as study:
+        ...     study.tell(study.ask({"x": Float(0, 1)}), 0.5).value
+        0.5
+        """
+        self._session.close()
+        if self._session.owns_storage:
+            self._session.storage.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Study], tuple[Any, ...]]:
+        """A stored study is pickled and copied as its address, for a second handle on it; one in memory as its log."""
+        return _reopened, _address(self.study_name, self._session)
+
+    def __copy__(self) -> Study:
+        return deepcopy(self)
 
     def __repr__(self) -> str:
         objectives = ", ".join(f"{o.direction} {o.name}" for o in self.problem.objectives)
@@ -451,15 +480,8 @@ class Study:
             raise NotReady(
                 f"the scheduler of {self.study_name!r} waits for a running trial to end: tell a result first"
             )
-        number, attempt = record.number, record.attempt
-        trial = Trial(
-            session.task(record),
-            self.problem,
-            lambda reports: session.progress(Progress(number, attempt, reports)),
-            lambda: session.verdict(number, attempt),
-            draw_of(session.engine.sampler),
-        )
-        self._asked[number] = trial
+        line, draw = _Line(session, record.number, record.attempt), draw_of(session.engine.sampler)
+        trial = self._asked[record.number] = Trial(session.task(record), self.problem, line.send, line.judged, draw)
         return trial
 
     def tell(
@@ -754,6 +776,7 @@ class Study:
             None if quiet else shown.tick,
             lambda: self._stopped,
             [*stoppers, *_by_gain(limits)],
+            _holding(callbacks),
         )
         self._tally = run.tally
         shown.start()
@@ -800,6 +823,54 @@ class Study:
     def stop(self) -> None:
         """Start no more trials in the optimize that is running; for callbacks and objectives."""
         self._stopped = True
+
+
+class _Line:
+    """What an asked trial talks through to its study, from whichever process it is in."""
+
+    def __init__(self, session: Session, number: int, attempt: int) -> None:
+        self._session, self._number, self._attempt = session, number, attempt
+
+    def send(self, reports: tuple[Report, ...]) -> None:
+        """Ship reports."""
+        self._session.progress(Progress(self._number, self._attempt, reports))
+
+    def judged(self) -> Verdict:
+        """Ask the scheduler."""
+        return self._session.verdict(self._number, self._attempt)
+
+    def __reduce__(self) -> tuple[Callable[..., _Line], tuple[Any, ...]]:
+        session = self._session
+        if session.storage.directory is None:
+            raise InvalidInput(
+                f"trial {self._number} cannot be sent to another process, since its study is in memory: make it with "
+                "storage='sqlite:///study.db', or send trial.params"
+            )
+        if not session.declared:
+            raise InvalidInput(
+                f"trial {self._number} cannot be sent to another process, where what it suggests would stay: give "
+                "create_study a space, or send trial.params"
+            )
+        return _line, (_address(name_of(session.storage, session.study), session), self._number, self._attempt)
+
+
+def _line(address: tuple[Any, ...], number: int, attempt: int) -> _Line:
+    return _Line(_reopened(*address)._session, number, attempt)
+
+
+def _address(name: str, session: Session) -> tuple[Any, ...]:
+    """How to open a study again, elsewhere or a second time: with the same plug-ins, and the objects of its space."""
+    engine = session.engine
+    return name, session.storage, engine.sampler, engine.scheduler, engine.problem.space, session.settings
+
+
+def _reopened(
+    name: str, storage: Storage, sampler: Any, scheduler: Any, space: Space, settings: dict[str, Any]
+) -> Study:
+    study = load_study(study_name=name, storage=storage, sampler=sampler, scheduler=scheduler, **settings)
+    study._session.owns_storage = True  # it was copied along
+    study._session.engine.recall(space)
+    return study
 
 
 @answers_other_words
@@ -876,6 +947,7 @@ def create_study(
             _check_same(session, name, problem, wanted)
             if space is not None:
                 _grow(session, name, declared)
+            session.owns_storage = store is not storage
             return found
         except StudyChanged:
             if identity.has_results(session.engine) or session.engine.history.waiting:
@@ -884,6 +956,7 @@ def create_study(
         store.delete(session.study)
     engine = Engine(problem, chosen, planner, event.seed)
     session = Session(store, study, engine, clock, bool(len(declared)), lease, keep_checkpoints)
+    session.owns_storage = store is not storage
     session.sync()
     return Study(name, session)
 
@@ -923,6 +996,7 @@ def load_study(
     with named(store, study):
         engine = _replayed(store, study, first, sampler, scheduler)
     session = Session(store, study, engine, clock, _has_space(first), lease, keep_checkpoints)
+    session.owns_storage = store is not storage
     session.sync()
     if space is not None:
         _grow(session, study_name, as_space(space))
@@ -1167,6 +1241,10 @@ def _ended_by(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "terminated; what ran goes on next time"
     return f"ended by {type(error).__name__}"
+
+
+def _holding(callbacks: Sequence[object]) -> list[Holding]:
+    return [callback for callback in callbacks if isinstance(callback, Holding)]
 
 
 def _by_gain(limits: Limits) -> list[Stopper]:

@@ -10,6 +10,7 @@ from typing import Any
 from kilter.api import DEFAULT_STORAGE, Study, create_study, delete_study, get_all_study_names, load_study
 from kilter.core.errors import InvalidInput, NotReady, StudyNotFound
 from kilter.core.events import Created, TrialState
+from kilter.core.history import History
 from kilter.core.interfaces import Storage
 from kilter.core.problem import StudyDirection
 from kilter.storage.urls import open_storage
@@ -47,6 +48,15 @@ class MaxTrialsCallback:
             raise InvalidInput(f"n_trials={n_trials!r} of MaxTrialsCallback: it must be a whole number from 0 on")
         self._n_trials = n_trials
         self._states = None if states is None else tuple(states)
+
+    def holds(self, history: History) -> str | None:
+        """Begin no trial that could be one too many: each that runs may yet be one of those that count."""
+        if self._states is None:
+            count = len(history)
+        else:
+            running = 0 if TrialState.RUNNING in self._states else len(history.running)
+            count = len(history.with_state(*self._states)) + running
+        return f"the study has its {self._n_trials} trials" if count >= self._n_trials else None
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
         """Look at the study after a trial has ended."""

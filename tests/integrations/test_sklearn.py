@@ -722,3 +722,36 @@ def test_scikit_learns_tests_pass_with_ours_in_place_of_randomized_search(suite:
         failed.discard("test_search.py::test_random_search_bad_cv")
     if failed:  # then they have to fail without us, too
         assert failed == outcome(SUITES[suite], tmp_path)[2]
+
+
+class Remembering(BaseEstimator):
+    """Its callbacks see each step of a fit, and which others see it too."""
+
+    def __init__(self, x=0.0):
+        self.x = x
+
+    def fit(self, X, y, callbacks=()):  # noqa: N803
+        for callback in callbacks:
+            callback.seen.append(self.x)
+        self.seen_ = [list(callback.seen) for callback in callbacks]
+        return self
+
+    def score(self, X, y):  # noqa: N803
+        return -len(self.seen_[0])
+
+
+class Seeing:
+    """A callback with a state, as early stopping has."""
+
+    def __init__(self):
+        self.seen = []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_each_fit_has_callbacks_of_its_own(jobs):
+    callback = Seeing()
+    search = KilterSearchCV(Remembering(), {"x": kilter.Float(0, 1)}, n_iter=4, n_jobs=jobs, cv=2, refit=False)
+    with joblib.parallel_config("threading"):
+        search.fit(np.zeros((8, 1)), np.zeros(8), callbacks=[callback])
+    assert set(search.cv_results_["mean_test_score"]) == {-1.0}
+    assert callback.seen == []

@@ -122,6 +122,14 @@ class Stopper(Protocol):
         """The reason to start no more trials, or None to go on; `now` is the study's clock, in seconds."""
 
 
+@runtime_checkable
+class Holding(Protocol):
+    """A callback that also says when no further trial should begin, before it would."""
+
+    def holds(self, history: History) -> str | None:
+        """Why no trial should begin while those that run do, and the reason to end where none runs; None to go on."""
+
+
 class Observer(Protocol):
     """Told what happens to a study: any function of this shape, as a tracker of experiments is.
 

@@ -105,6 +105,10 @@ class Trial:
 
         return html.table([], [("trial", self.number), *self.params.items()])
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """One that was sent to this process is at home here, unlike the one that a fork finds."""
+        vars(self).update(state, _process=os.getpid())
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Trial:
         """Itself: a callback that is cloned with its estimator goes on speaking for this attempt."""
         return self

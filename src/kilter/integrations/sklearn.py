@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor as Futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Real
@@ -430,11 +431,21 @@ class _Evaluation:
                 train=train,
                 test=test,
                 parameters=params,
-                fit_params=data.fit_params,
+                fit_params={name: _own(name, value) for name, value in data.fit_params.items()},
                 score_params=data.score_params,
                 **self.options,
                 **more,
             )
+
+
+def _own(name: str, value: Any) -> Any:
+    """A parameter of `fit` for one fit: callbacks keep what they saw, so fits at once each have their own."""
+    if name.rpartition("__")[2] != "callbacks":
+        return value
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001 - what cannot be copied, whatever that raises, is shared as by scikit-learn
+        return value
 
 
 @lru_cache(maxsize=1)

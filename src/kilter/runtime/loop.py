@@ -14,7 +14,7 @@ from kilter.core.actions import Wait
 from kilter.core.errors import StorageError, StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import Trial
-from kilter.core.interfaces import Executor, Message, Outcome, Progress, Stopper
+from kilter.core.interfaces import Executor, Holding, Message, Outcome, Progress, Stopper
 from kilter.engine.limits import Limits, Tally
 from kilter.executors.context import Interruption, release
 from kilter.executors.inline import Inline
@@ -54,6 +54,7 @@ class Run:
     on_tick: Callable[[], None] | None = None
     wants_stop: Callable[[], bool] = lambda: False
     stoppers: Sequence[Stopper] = ()
+    holding: Sequence[Holding] = ()
 
     def __post_init__(self) -> None:
         self.reason: str | None = None
@@ -155,6 +156,11 @@ class Run:
             self.reason = self._enough()
             if self.reason is not None:
                 return
+            held = self._held()
+            if held is not None:
+                if not self._running:
+                    self.reason = held
+                return
             is_new = self.calls is None or self.begun < self.calls
             trial = self.session.begin(self._most, is_new)
             if trial is None:
@@ -186,6 +192,11 @@ class Run:
         now = self.session.clock()
         return next(filter(None, (stopper(engine.history, now) for stopper in self.stoppers)), None)
 
+    def _held(self) -> str | None:
+        """Why no trial begins while others run."""
+        history = self.session.engine.history
+        return next(filter(None, (callback.holds(history) for callback in self.holding)), None)
+
     def _called_off(self) -> str | None:
         """What the user or the clock says, whatever the trials do."""
         if self._interrupts.draining or self.wants_stop():
@@ -195,8 +206,13 @@ class Run:
         return None
 
     def _nothing_left(self) -> str:
-        if self._most is not None and len(self.session.engine.history) >= self._most:
-            return f"the study has its {self.limits.trials} trials"
+        total, history = self.limits.trials, self.session.engine.history
+        if total == 0:
+            return "no trials were asked for"
+        if self._most is not None and len(history) > self._most:
+            return f"the study has {len(history) - history.forgiven} trials, and {total} were asked for"
+        if len(history) == self._most:
+            return f"the study has its {total} trials"
         return "the sampler has nothing left to try"
 
     @property

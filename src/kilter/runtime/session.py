@@ -121,8 +121,15 @@ class Session:
         """The attempts that were begun here and have not ended here, by trial."""
         self.finishing: Callable[[Outcome], Outcome] = lambda outcome: outcome
         """What is still to be done for a trial that has ended, before that is written."""
+        self.owns_storage = False
+        """Whether nobody else has the storage, so that it is closed with the study."""
         self.observers: list[Callable[[Event], None]] = []
         """Told each event that is written from here."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What this handle on the study was made with, to make another one."""
+        return {"lease": self._lease_seconds, "keep_checkpoints": self._keep_checkpoints, "clock": self.clock}
 
     # -- keeping up -----------------------------------------------------------------------------------------------
 

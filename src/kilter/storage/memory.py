@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kilter.core import border, codec
 from kilter.core.errors import StorageError, StudyExists, StudyNotFound
@@ -28,6 +29,11 @@ class _Log:
     next_number: int = 0
     snapshot: tuple[int, str, bytes] | None = None
     leases: dict[str, tuple[Worker, float]] = field(default_factory=dict)
+
+    def copy(self) -> _Log:
+        """The same log, to go on independently; whoever holds a lease works on this one."""
+        entries, identities, numbers = self.entries.copy(), self.identities.copy(), self.numbers.copy()
+        return replace(self, entries=entries, identities=identities, numbers=numbers, leases={})
 
     def write(self, event: Event, limit: int | None) -> bool:
         """Append the event, or return False where it is refused."""
@@ -75,6 +81,14 @@ class MemoryStorage:
         self._lock = threading.RLock()
         self._logs: dict[int, _Log] = {}
         self._created = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle has: all studies as they are now, to go on independently."""
+        with self._lock:
+            return {**vars(self), "_lock": None, "_logs": {study: log.copy() for study, log in self._logs.items()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock())
 
     def create(self, name: str, event: Created) -> int:
         with self._lock:

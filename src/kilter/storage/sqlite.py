@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -188,8 +189,7 @@ class SQLiteStorage:
         self.url = f"sqlite:///{self.path}"
         self.directory: str | None = f"{self.path}.trials"
         self._lock = threading.RLock()
-        self._pid = os.getpid()
-        self._connection: sqlite3.Connection | None = _opened(self.path)
+        self._connection: sqlite3.Connection | None = self._connected()
         self._files = _files(self.path)
         self._gone: str | None = None
         """What became of the file, where it is not at its path any more."""
@@ -333,13 +333,27 @@ class SQLiteStorage:
             raise StorageError(f"the storage {self.path} is closed: open it again")
         return self._connection
 
+    def _connected(self) -> sqlite3.Connection:
+        self._pid = os.getpid()
+        connection = _opened(self.path)
+        # A connection is part of a cycle, so that one that is only dropped keeps its files until a collector comes by.
+        weakref.finalize(self, _dropped, connection, self._pid).atexit = False
+        return connection
+
     def _reopen_after_fork(self) -> None:
         if self._connection is not None:
             _ABANDONED.append(self._connection)
-            self._connection = _opened(self.path)
+            self._connection = self._connected()
             self._files = _files(self.path)
         self._lock = threading.RLock()  # a thread that the child does not have may hold the old one
         self._pid = os.getpid()
+
+
+def _dropped(connection: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        connection.close()
+    else:
+        _ABANDONED.append(connection)
 
 
 # The log.
