@@ -50,6 +50,7 @@ from kilter.core.interfaces import (
 from kilter.core.parameter import Choice, Parameter
 from kilter.core.problem import DEFAULT_METRIC, SET, Constraint, Fidelity, Objective, Problem, StudyDirection
 from kilter.core.space import Config, Space
+from kilter.core.text import shown
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
@@ -61,6 +62,7 @@ from kilter.guests import draw_of, finishing, joined, own
 from kilter.runtime import identity
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.loop import Run
+from kilter.runtime.notices import notice
 from kilter.runtime.progress import Silent, display
 from kilter.runtime.session import KEPT, Session, check_objects, created, name_of, named
 from kilter.storage.urls import open_storage
@@ -554,7 +556,16 @@ class Study:
     def enqueue_trial(
         self, params: Mapping[str, Any], user_attrs: Mapping[str, Any] | None = None, skip_if_exists: bool = False
     ) -> int:
-        """Have this (partial) configuration tried next; the sampler fills in what is missing. Returns its number."""
+        """Have this (partial) configuration tried next; the sampler fills in what is missing. Returns its number.
+
+        Raises InvalidInput for values that a known parameter cannot have. What is only found out when the trial runs,
+        since the objective says what it asks for, is warned of: values that do not fit, and names it never asks for.
+        """
+        if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
+            raise InvalidInput(
+                f"enqueue_trial({shown(params)}): give one configuration as a dict of names and values, "
+                "such as {'x': 0.5}; of several, one call for each"
+            )
         self._session.sync()
         plain = self._plain(params)
         alike = [t.number for t in self._history if plain.items() <= t.params.items()] if skip_if_exists else []
@@ -565,12 +576,17 @@ class Study:
     def _plain(self, params: Mapping[str, Any]) -> Config:
         """Values as the log holds them; names that only the objective knows are taken on trust in define-by-run."""
         if self._session.declared:
-            return self.space.plain(params, partial=True)
-        known = {name: value for name, value in params.items() if name in self.space}
+            config = self.space.plain(params, partial=True)
+            for name in params.keys() - config.keys():
+                conditions = " and ".join(f"{c.parent} in {list(c.values)!r}" for c in self.space[name].conditions)
+                notice(f"the enqueued {name}={shown(params[name])} is dropped: {name} is active only with {conditions}")
+            return config
         config = {}
         for name, value in params.items():
-            parameter = self.space[name] if name in known else Choice([value])
-            config[name] = parameter.plain(value)
+            try:
+                config[name] = (self.space[name] if name in self.space else Choice([value])).plain(value)
+            except InvalidInput as error:
+                raise InvalidInput(f"{name}: {error}") from None
         return config
 
     def add_trial(self, trial: FrozenTrial | NewTrial) -> None:

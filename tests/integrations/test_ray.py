@@ -261,6 +261,21 @@ def test_a_space_that_is_used_up_ends_the_search() -> None:
     assert searcher.suggest("more") == KilterSearch.FINISHED
 
 
+def test_a_point_may_be_a_whole_configuration_of_an_earlier_run() -> None:
+    """With what the space fixes, too; another value there is refused. None, Ray's own default, is no point."""
+    space = {"a": {"lr": tune.loguniform(1e-5, 1e-1), "c": 10}, "k": tune.choice(["x", None])}
+
+    def first(points: Any) -> Any:
+        search = KilterSearch(metric="loss", mode="min", seed=0, points_to_evaluate=points)
+        search.set_search_properties("loss", "min", space)
+        return search.suggest("a")
+
+    assert first([{"a": {"lr": 0.01, "c": 10}, "k": None}]) == {"a": {"lr": 0.01}, "k": None}
+    assert set(first(None)) == {"a", "k"}
+    with pytest.raises(InvalidInput, match="a/c=11, which the param_space fixes at 10"):
+        first([{"a": {"lr": 0.01, "c": 11}}])
+
+
 def test_points_to_evaluate_come_first() -> None:
     searcher = search(points_to_evaluate=[{"x": 0.25, "model": "net", "net": {"width": 2}}, {"x": 0.5}])
     assert searcher.suggest("a") == {"x": 0.25, "model": "net", "net": {"width": 2}}

@@ -39,6 +39,8 @@ class Trial:
     created: float = 0.0
     enqueued: bool = False
     """Whether a user chose (part of) the configuration."""
+    chosen: list[str] = field(default_factory=list)
+    """The names of the values that the user chose."""
     rank: int = 0
     """How many trials before it had their configuration from the sampler."""
     started: float | None = None

@@ -262,6 +262,8 @@ class Task:
     """When the attempt began, in seconds since the epoch."""
     log: str | None = None
     """The file for what the trial prints."""
+    chosen: tuple[str, ...] = ()
+    """The names of the values that a user enqueued."""
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -287,6 +289,8 @@ class Outcome:
     """What the trial set, by name; met at 0 and below."""
     error: BaseException | None = None
     """The exception itself where it was raised in this process."""
+    notices: tuple[str, ...] = ()
+    """What the user is to be warned of, such as enqueued values that did not fit."""
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,7 @@ class Engine:
         trial = Trial(event.number, TrialState.WAITING, dict(event.params), worker=event.worker, created=event.time)
         trial.enqueued = event.worker is None
         trial.attrs = dict(event.attrs)
+        trial.chosen = list(event.params) if trial.enqueued and RETRIES not in trial.attrs else []
         self.history.add(trial)
         self.history.waiting[trial.number] = trial
         if (retried := self._trial(trial.attrs.get(RETRIES))) is not None:

@@ -19,11 +19,11 @@ from kilter.core.history import Trial
 from kilter.core.problem import Problem
 from kilter.engine.engine import Engine
 
-VERSION = "4"
+VERSION = "5"
 
 COLUMNS = (
     *("state", "params", "attempt", "losses", "parent", "budget", "worker", "metrics"),
-    *("created", "enqueued", "started", "ended", "earlier", "seen", "forgiven"),
+    *("created", "enqueued", "chosen", "started", "ended", "earlier", "seen", "forgiven"),
 )
 """What every trial has; attributes and failures, which few have, are kept by number."""
 

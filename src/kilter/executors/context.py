@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NoReturn, Union
@@ -76,6 +76,7 @@ class Trial:
         self.user_attrs = {name: value for name, value in task.attrs.items() if not name.startswith(SYSTEM)}
         self.system_attrs = {name[len(SYSTEM) :]: v for name, v in task.attrs.items() if name.startswith(SYSTEM)}
         self._new_attrs: dict[str, Any] = {}
+        self._misfits: list[str] = []
         self._task = task
         self._problem = problem
         self._space = problem.space
@@ -225,10 +226,12 @@ class Trial:
         if not isinstance(parameter, Parameter):
             raise InvalidInput(f"{name}: {shown(parameter)} is no parameter: give Float, Int, Ordinal or Choice")
         known = self._space.parameters.get(name)
-        plain = self._config.get(name, self._task.params.get(name, UNSET))
-        plain = _fitting(parameter, plain)
+        given = self._config.get(name, self._task.params.get(name, UNSET))
+        plain = _fitting(parameter, given)
         if plain is UNSET:
             plain = self._drawn(name, parameter)
+            if name in self._task.chosen:
+                self._misfits.append(_misfit(self.number, name, given, parameter, plain))
         if known is None or not known.covers(parameter) or not self._space.is_active(name, self._config):
             self._extend(name, parameter)
         self._config[name] = plain
@@ -319,6 +322,12 @@ class Trial:
     def _ask(self) -> Verdict:
         self._flush()
         return self._judged() if os.getpid() == self._process else Verdict.CONTINUE
+
+    def _notices(self, state: TrialState) -> tuple[str, ...]:
+        """What became of values that a user enqueued and that were not used."""
+        is_through = state in (TrialState.COMPLETE, TrialState.PRUNED)
+        unasked = [name for name in self._task.chosen if name not in self._config] if is_through else []
+        return (*self._misfits, *(_unasked(self.number, name, self._task.params, self._config) for name in unasked))
 
     @property
     def _left_as(self) -> TrialState:
@@ -549,6 +558,7 @@ def finish(
         failure,
         trial._constraints,
         error,
+        trial._notices(state),
     )
 
 
@@ -670,9 +680,23 @@ def _fitting(parameter: Parameter, plain: Any) -> Any:
     """The plain value where the parameter allows it, else UNSET."""
     if plain is UNSET or parameter.contains(plain):
         return plain
-    if isinstance(parameter, (Float, Int)):
-        try:
-            return parameter.plain(plain)
-        except InvalidInput:
-            return UNSET
-    return UNSET
+    try:
+        return parameter.plain(plain)
+    except InvalidInput:
+        return UNSET
+
+
+def _misfit(number: int, name: str, given: Any, parameter: Parameter, plain: Plain) -> str:
+    """That an enqueued value does not fit what the objective asks for, and why."""
+    reason = ""
+    try:
+        parameter.plain(given)
+    except InvalidInput as error:
+        reason = f", but {error}"
+    return f"trial {number} was enqueued with {name}={shown(given)}{reason}. It ran with {name}={shown(plain)} instead"
+
+
+def _unasked(number: int, name: str, given: Mapping[str, Any], asked: Iterable[str]) -> str:
+    """That the objective did not ask for an enqueued name, and which one may have been meant."""
+    unknown = UnknownName.of("parameter", name, asked)
+    return f"trial {number} was enqueued with {name}={shown(given.get(name))}, but its objective asks for {unknown}"

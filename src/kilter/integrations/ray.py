@@ -72,7 +72,7 @@ class KilterSearch(Searcher):
         metric: str | list[str] | None = None,
         mode: str | list[str] | None = None,
         *,
-        points_to_evaluate: Sequence[Mapping[str, Any]] = (),
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
         sampler: Any = None,
         seed: int | None = None,
         storage: str | os.PathLike[str] | Storage | None = None,
@@ -80,7 +80,9 @@ class KilterSearch(Searcher):
     ) -> None:
         super().__init__(metric=metric, mode=mode)  # type: ignore[arg-type]  # lists are fine, it says
         self._space = None if space is None else _as_space(space)
-        self._points = [dict(point) for point in points_to_evaluate]
+        self._points = [dict(point) for point in points_to_evaluate or ()]
+        self._constants: dict[str, Any] = {}
+        """What the param_space of the Tuner fixes, by the names of kilter."""
         self._sampler = sampler
         self._seed = seed
         self._store = open_storage(storage)
@@ -115,6 +117,7 @@ class KilterSearch(Searcher):
         self._metric, self._mode = metric or self._metric, mode or self._mode
         if self._space is None:
             self._space = declared
+            self._constants = {n: v for n, v in _flat(config or {}, declared).items() if n not in declared}
         self._study = self._created(self._space)
         return True
 
@@ -250,8 +253,18 @@ class KilterSearch(Searcher):
             seed=self._seed,
         )
         for point in self._points:
-            study.enqueue_trial(_flat(point, space), skip_if_exists=True)
+            study.enqueue_trial(self._without_constants(_flat(point, space)), skip_if_exists=True)
         return study
+
+    def _without_constants(self, point: dict[str, Any]) -> dict[str, Any]:
+        """A point without what the space fixes, as a whole configuration of an earlier run has it."""
+        for name in point.keys() & self._constants.keys():
+            if point[name] != self._constants[name]:
+                raise InvalidInput(
+                    f"points_to_evaluate: {name}={point[name]!r}, which the param_space fixes at "
+                    f"{self._constants[name]!r}: leave it out, or give it a domain there"
+                )
+        return {name: value for name, value in point.items() if name not in self._constants}
 
     def _owner(self, number: int) -> str | None:
         return next((name for name, known in self._numbers.items() if known == number), None)

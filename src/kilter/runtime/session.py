@@ -46,6 +46,7 @@ from kilter.engine.engine import Engine
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.checkpoints import Checkpoints
 from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, this_worker
+from kilter.runtime.notices import notice
 
 log = logging.getLogger("kilter")
 
@@ -328,6 +329,7 @@ class Session:
             parent=trial.parent,
             started=trial.started,
             log=self.checkpoints.log(trial.number),
+            chosen=tuple(trial.chosen),
         )
 
     @property
@@ -386,6 +388,8 @@ class Session:
 
     def end(self, outcome: Outcome) -> bool:
         """Write how an attempt ended; False where the trial had been given to another worker who was faster."""
+        for message in outcome.notices:
+            notice(message)
         outcome = self.finishing(outcome)
         now = self.clock()
         events: list[Event] = []
