@@ -256,8 +256,8 @@ class Trial:
             if self._space.is_active(name, self._config):
                 raise
             warnings.warn(
-                f"{name!r} is {parameter!r} in one branch and {self._space[name]!r} in another, which nobody learns "
-                "of: its values are random here; give it a name of its own in each branch",
+                f"{name!r} is {parameter!r} in one branch and {self._space[name]!r} in another, so its values "
+                "are random here: give it a name of its own in each branch, and they are searched, too",
                 stacklevel=4,
             )
         else:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from kilter.analysis.agreement import Agreement
 from kilter.analysis.failures import kinds, never_succeeded, why_no_best
 from kilter.core.errors import NAME, InvalidInput
 from kilter.core.events import TrialState
@@ -74,7 +75,7 @@ def display(kind: str, session: Session, name: str, limits: Limits, calls: int |
         raise InvalidInput(f"progress={kind!r}: choose one of {', '.join(MODES)}")
     level = logging.getLogger("kilter.progress").level or log.level
     if kind == "none" or level > logging.INFO:
-        return Silent(Notices(one_line(name, NAME)))
+        return Silent(Notices(one_line(name, NAME), session))
     status = Status(session, name, limits, calls)
     if kind == "live" or (kind == "auto" and sys.stderr.isatty()):
         return Live(status)
@@ -82,14 +83,28 @@ def display(kind: str, session: Session, name: str, limits: Limits, calls: int |
 
 
 class Notices:
-    """What is told at once in every mode of display: the first failure of each sort, in a line."""
+    """What is told at once in every mode of display: the first failure of each sort, and reports that mislead."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, session: Session) -> None:
+        self._name, self._session = name, session
         self._told: set[str] = set()
+        self._agreement: Agreement | None = Agreement()
+        """None once it has been told that reports run against values."""
 
     def of(self, trial: Trial) -> list[str]:
         """The lines to tell of a trial that has just ended."""
+        return [*self._of_failure(trial), *self._of_reports(trial)]
+
+    def _of_reports(self, trial: Trial) -> list[str]:
+        history = self._session.engine.history
+        if self._agreement is None or not self._agreement.is_opposed_after(trial, history):
+            return []
+        self._agreement = None
+        metric = history.problem.objectives[0].name
+        against = f"{self._name}: what trials report runs against what they return as {metric!r}, so the good ones are"
+        return [f"{against} stopped: report what is returned, or another metric by name: report({{'acc': …}}, step)"]
+
+    def _of_failure(self, trial: Trial) -> list[str]:
         failure = trial.failure
         if trial.state is not TrialState.FAIL or failure is None or len(self._told) > TOLD:
             return []
@@ -127,7 +142,7 @@ class Status:
 
     def __init__(self, session: Session, name: str, limits: Limits, calls: int | None) -> None:
         self.session, self.name, self.limits = session, one_line(name, NAME), limits
-        self.notices = Notices(self.name)
+        self.notices = Notices(self.name, session)
         self.now: Callable[[], float] = session.clock
         self.began = self.now()
         done = len(session.engine.history.finished)
@@ -138,6 +153,13 @@ class Status:
         self._gain_after = done
         self._gain_due = time.monotonic() + GAIN_SECONDS
         self._savings = Savings()
+        self._front: tuple[int, str | None] = (-1, None)
+        """After how many finished trials the front was looked at, and what it was."""
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one objective, and so a best trial."""
+        return len(self.session.engine.problem.objectives) == 1
 
     @property
     def objective(self) -> Any:
@@ -145,17 +167,36 @@ class Status:
         return self.session.engine.problem.objectives[0]
 
     @property
+    def goals_text(self) -> str:
+        """What is wanted of the objectives."""
+        return ", ".join(f"{o.direction} {o.name}" for o in self.session.engine.problem.objectives)
+
+    @property
     def best(self) -> Trial | None:
-        """The best trial so far."""
+        """The best trial so far; None with several objectives."""
+        if not self.is_single:
+            return None
         number = self.session.engine.ledger.best_number
         return None if number is None else self.session.engine.history[number]
 
     def best_text(self, over: bool = False) -> str:
-        """The best value with its trial, or that there is none, and why where the run is over."""
+        """The best value with its trial, or the front, or that there is none, and why where the run is over."""
         best = self.best
         if best is not None:
             return f"{short(best.metrics[self.objective.name])}  (trial {best.number})"
+        front = None if self.is_single else self._front_text()
+        if front is not None:
+            return front
         return f"none: {why_no_best(self.session.engine.history)}" if over else "none yet"
+
+    def _front_text(self) -> str | None:
+        """The Pareto front in a few words, looked at again where trials have ended since."""
+        history = self.session.engine.history
+        if self._front[0] != len(history.finished):
+            from kilter.analysis.front import front_text
+
+            self._front = len(history.finished), front_text(history)
+        return self._front[1]
 
     def params_text(self, trial: Trial) -> str:
         """A configuration in one line."""
@@ -167,7 +208,8 @@ class Status:
         failed = f"failed ({kinds(ledger.failures)})"
         words = [("COMPLETE", "done"), ("PRUNED", "pruned"), ("FAIL", failed)]
         parts = [f"{ledger.states[state]} {word}" for state, word in words if ledger.states.get(state)] or ["0 done"]
-        parts += [f"{len(history.paused)} paused"] if history.paused else []
+        paused = "paused at low budgets" if history.problem.fidelities else "paused"
+        parts += [f"{len(history.paused)} {paused}"] if history.paused else []
         parts += [f"{len(history.running)} running"] if history.running else []
         parts += [f"{len(history.waiting)} waiting"] if history.waiting else []
         return ", ".join(parts)
@@ -269,14 +311,14 @@ class Plain:
         status = self._status
         goal = f", {status.goal} trials" if status.goal is not None else ""
         resumed = f", {status.before} done before" if status.before else ""
-        self._say(f"{status.name}: {status.objective.direction} {status.objective.name}{goal}{resumed}")
+        self._say(f"{status.name}: {status.goals_text}{goal}{resumed}")
 
     def on_end(self, trial: Trial) -> None:
         """Say so where it is the new best, or the first that failed in its way."""
         status = self._status
         for line in status.notices.of(trial):
             self._say(line)
-        if status.session.engine.ledger.best_number != self._said_best:
+        if status.is_single and status.session.engine.ledger.best_number != self._said_best:
             now = status.now()
             if now - self._improved_at >= IMPROVEMENT_SECONDS or self._said_best is None:
                 self._improved_at, self._said_best = now, status.session.engine.ledger.best_number
@@ -427,7 +469,7 @@ class Live:
         return table
 
     def _heading(self, state: str) -> str:
-        return f"{self._status.objective.direction} {self._status.objective.name}   {state}"
+        return f"{self._status.goals_text}   {state}"
 
     def _fits(self, text: str) -> bool:
         """Whether a row has room for the text."""
