@@ -462,7 +462,7 @@ class Study:
         for name, parameter in (fixed_distributions or {}).items():
             if not isinstance(parameter, Parameter):
                 raise InvalidInput(
-                    f"ask: {name}={parameter!r} is no parameter: give Float, Int, Ordinal, Choice or Boolean"
+                    f"ask: {name}={parameter!r} is not a parameter: give Float, Int, Ordinal, Choice or Boolean"
                 )
         trial = self._ask()
         for name, parameter in (fixed_distributions or {}).items():
@@ -833,7 +833,7 @@ class Study:
         failed = f"all {tally.failed} trials of this run" if tally.failed > 1 else "the only trial of this run"
         raise StudyAborted(
             f"{self.study_name!r}: {failed} failed ({kinds(tally.failures)}), as in "
-            f"{explained(self._history, tally.failures)}. Mend the objective and run again: the study goes on"
+            f"{explained(self._history, tally.failures)}. Fix the objective and run again: the study goes on"
         )
 
     def stop(self) -> None:

@@ -55,7 +55,7 @@ class FileSystemArtifactStore:
     def path(self, artifact_id: str) -> Path:
         """Where an artifact lies; raises UnknownName for what is no name of one."""
         if not re.fullmatch(r"[0-9a-f-]{1,64}", artifact_id):
-            raise UnknownName(f"{artifact_id!r} is no artifact's name: give what upload_artifact() returned")
+            raise UnknownName(f"{artifact_id!r} is not the name of an artifact: give what upload_artifact() returned")
         return self.base_path / artifact_id
 
     def remove(self, artifact_id: str) -> None:

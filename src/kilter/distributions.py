@@ -67,7 +67,7 @@ def json_to_distribution(json_str: str) -> BaseDistribution:
     try:
         return parameter_from_json(json.loads(json_str))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{json_str[:80]!r} is no parameter that distribution_to_json() wrote") from error
+        raise InvalidInput(f"{json_str[:80]!r} is not a parameter that distribution_to_json() wrote") from error
 
 
 def check_distribution_compatibility(dist_old: BaseDistribution, dist_new: BaseDistribution) -> None:

@@ -210,7 +210,7 @@ def test_what_cannot_be_is_refused(arguments: dict[str, Any], error: type[Except
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.jsonl").write_text(json.dumps({"a": 1}) + "\n")
-    with pytest.raises(InvalidInput, match=r"line 1 of .* is no run"):
+    with pytest.raises(InvalidInput, match=r"line 1 of .* is not a run"):
         read_runs(tmp_path / "other.jsonl")
     with pytest.raises(StorageError, match="cannot read"):
         read_runs(tmp_path / "none.jsonl")

@@ -138,8 +138,8 @@ x = {{ float = [-1, 1] }}
         (["run", "--study", "nope"], 5, "no file kilter.db"),
         (["run", "nope.toml"], 2, "cannot read nope.toml"),
         (["score", "nope.jsonl"], 5, "cannot read nope.jsonl"),
-        (["score", "square.py"], 2, "is no run"),
-        (["score", "square.py", "--at", "x"], 2, "is no run"),
+        (["score", "square.py"], 2, "is not a run"),
+        (["score", "square.py", "--at", "x"], 2, "is not a run"),
     ],
 )
 def test_errors_are_one_line_with_a_code(words: list[str], code: int, said: str) -> None:

@@ -379,7 +379,7 @@ def test_a_budget_that_is_spent_is_told() -> None:
     spent = sum(trial.budget["epochs"] for trial in study.trials)
     said = ok(kilter("status"))
     assert f"{spent} epochs; full trials would take 72" in said
-    assert "wait for their turn" in said
+    assert "better trials went on; these wait" in said
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -528,4 +528,4 @@ class TestRetry:
         ok(run("-s", "a"))
         assert "has not failed, it is COMPLETE" in kilter("retry", "a", "0").stderr
         assert kilter("retry", "a").exit_code == group.USAGE
-        assert "no number of a trial" in kilter("retry", "a", "0", "x").stderr
+        assert "not the number of a trial" in kilter("retry", "a", "0", "x").stderr

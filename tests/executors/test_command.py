@@ -109,7 +109,7 @@ def test_a_parameter_and_a_branch_of_one_name_fit_no_file():
 def test_bad_patterns_are_refused():
     with pytest.raises(InvalidInput, match="no group"):
         Command(["a"], 1, metric_patterns={"loss": "loss=.*"})
-    with pytest.raises(InvalidInput, match="no regular expression"):
+    with pytest.raises(InvalidInput, match="not a regular expression"):
         Command(["a"], 1, metric_patterns={"loss": "("})
 
 

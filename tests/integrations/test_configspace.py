@@ -207,7 +207,7 @@ def test_pairs_of_values_are_refused() -> None:
         for flag, layers in [(True, 1), (False, 2)]
     ]
     space.add(ConfigSpace.OrConjunction(*pairs))
-    with pytest.raises(InvalidInput, match="no conjunction"):
+    with pytest.raises(InvalidInput, match="not a conjunction"):
         to_kilter(space)
 
 

@@ -155,7 +155,7 @@ def read_runs(path: str | os.PathLike[str]) -> list[Run]:
                 continue
         except TypeError:
             pass
-        raise InvalidInput(f"line {number} of {os.fspath(path)} is no run: give a file that `race` wrote")
+        raise InvalidInput(f"line {number} of {os.fspath(path)} is not a run: give a file that `race` wrote")
     return list(runs.values())
 
 

@@ -114,16 +114,16 @@ def as_real(value: Any) -> float:
     0.5
     >>> as_real(np.complex128(1 + 1j))
     Traceback (most recent call last):
-    kilter.core.errors.InvalidInput: (1+1j) is no real number: give one that a float can hold
+    kilter.core.errors.InvalidInput: (1+1j) is not a real number: give one that a float can hold
     """
     is_complex = isinstance(value, complex) or getattr(getattr(value, "dtype", None), "kind", "") == "c"
     if value is None or is_complex or isinstance(value, (str, bytes)):
-        raise InvalidInput(f"{shown(value, 40)} is no real number: give one that a float can hold")
+        raise InvalidInput(f"{shown(value, 40)} is not a real number: give one that a float can hold")
     try:
         return float(value)
     except Exception as error:  # a tensor of another library may raise anything
         raise InvalidInput(
-            f"a {type(value).__name__} is no real number ({error}): give one that a float can hold"
+            f"a {type(value).__name__} is not a real number ({error}): give one that a float can hold"
         ) from error
 
 
@@ -141,7 +141,7 @@ def _check_defined(event: Defined) -> None:
     try:
         Definition.from_json(event.definition)
     except Exception as error:  # data of any shape
-        raise InvalidInput(f"what the study is of cannot be stored: it is no definition ({error!r})") from error
+        raise InvalidInput(f"what the study is of cannot be stored: it is not a definition ({error!r})") from error
 
 
 def _check_extended(event: SpaceExtended) -> None:
@@ -155,7 +155,7 @@ def _check_extended(event: SpaceExtended) -> None:
             raise
         except Exception as error:  # data of any shape
             raise InvalidInput(
-                f"{what} cannot be stored: it is no parameter ({type(error).__name__}: {error})"
+                f"{what} cannot be stored: it is not a parameter ({type(error).__name__}: {error})"
             ) from error
 
 
@@ -251,7 +251,7 @@ def _check_text(what: str, value: Any) -> None:
 
 def _check_characters(what: str, value: str) -> None:
     if not value.isascii() and NO_CHARACTER.search(value):
-        raise _unfit(what, "it is no Unicode: two surrogates stand side by side")
+        raise _unfit(what, "it is not Unicode: two surrogates stand side by side")
 
 
 def _check_failure(failure: Failure) -> None:
@@ -310,7 +310,7 @@ def _check_attrs(attrs: Mapping[str, Any]) -> None:
 
 def _check_name(what: str, name: Any) -> None:
     if not isinstance(name, str):
-        raise InvalidInput(f"{what} has a name that is no text: name it by a str")
+        raise InvalidInput(f"{what} has a name that is not text: name it by a str")
     _check_characters(what, name)
 
 
@@ -350,7 +350,7 @@ def _check_keys(what: str, tree: Mapping[Any, Any]) -> None:
     if not all(key is None or isinstance(key, (int, float)) for key in others):
         raise _unfit(what, "a key of a dict is neither text nor a number")
     if any(isinstance(key, float) and not math.isfinite(key) for key in others):
-        raise _unfit(what, "a key of a dict is no finite number")
+        raise _unfit(what, "a key of a dict is not a finite number")
     for key in others:
         _check_tree(what, key)
     if others and len({key if isinstance(key, str) else json.dumps(key) for key in tree}) < len(tree):

@@ -1079,7 +1079,7 @@ def _has_subspaces(options: Mapping[str, Any]) -> bool:
     if not any(subspaces):  # empty ones among other options are those options
         return bool(subspaces) and not strange
     if strange:
-        raise InvalidInput(f"the option {strange[0]!r} is no sub-space: give a dict of parameters, or {{}} for none")
+        raise InvalidInput(f"the option {strange[0]!r} is not a sub-space: give a dict of parameters, or {{}} for none")
     return True
 
 

@@ -263,7 +263,7 @@ class Problem:
                 raise UnusableResult(
                     f"the objective never returned the metric {name!r}, which the study needs; it returned "
                     f"{', '.join(map(repr, metrics)) or 'none'}: return it, "
-                    f"or create the study with directions={{'…': …}}"
+                    "or name what it returns, as in minimize='loss', or directions={'loss': 'minimize'} of a study"
                 )
             if math.isnan(metrics[name]):
                 raise NotANumber(

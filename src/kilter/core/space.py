@@ -513,7 +513,7 @@ def _flattened(declared: Mapping[str, Any], conditions: tuple[Condition, ...] = 
             raise InvalidInput(f"the parameter name {name!r} must be text")
         if not isinstance(parameter, Parameter):
             raise InvalidInput(
-                f"{name}={parameter!r} is no parameter: use Float, Int, Ordinal, Choice or Boolean, "
+                f"{name}={parameter!r} is not a parameter: use Float, Int, Ordinal, Choice or Boolean, "
                 f"for a constant Choice([{parameter!r}])"
             )
         branches = getattr(parameter, "branches", {})

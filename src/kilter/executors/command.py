@@ -144,7 +144,7 @@ class Command:
     # -- looking before running -----------------------------------------------------------------------------------
 
     def check(self, space: Space, fidelities: Sequence[str] = ()) -> None:
-        """Raise UnknownName for a placeholder that is no parameter or fidelity, InvalidInput for other faults."""
+        """Raise UnknownName for a placeholder that is not a parameter or fidelity, InvalidInput for other faults."""
         for piece in self._pieces():
             if piece.kind == "file":
                 _check_nesting(space.names)
@@ -389,7 +389,7 @@ def _pattern(metric: str, text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise InvalidInput(f"the pattern {text!r} of {metric!r} is no regular expression: {error}") from None
+        raise InvalidInput(f"the pattern {text!r} of {metric!r} is not a regular expression: {error}") from None
     if not set(range(1, pattern.groups + 1)) - {pattern.groupindex.get("step")}:
         raise InvalidInput(f"the pattern {text!r} of {metric!r} has no group for the number: as in 'loss=(\\S+)'")
     return pattern

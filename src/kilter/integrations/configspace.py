@@ -67,8 +67,8 @@ def to_kilter(space: Any) -> Space:
         active = branch(alternatives)
         if active is None:
             raise InvalidInput(
-                f"the hyperparameter {name!r} is active where {condition!r}, which is no conjunction of values of its "
-                "parents: give each of its branches a hyperparameter of its own"
+                f"the hyperparameter {name!r} is active where {condition!r}, which is not a conjunction of values "
+                "of its parents: give each of its branches a hyperparameter of its own"
             )
         conditional[name] = conditional[name].when(active)
     clauses = [b for c in space.forbidden_clauses for b in _alternatives(c, parameters, f"the forbidden clause {c!r}")]

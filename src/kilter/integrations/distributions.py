@@ -152,7 +152,7 @@ def _dimension(described: Any) -> tuple[Parameter, Value | None]:
         return _drawn(described)
     if isinstance(described, (str, bytes)) or not isinstance(described, Iterable):
         raise InvalidInput(
-            f"{described!r} is no list, distribution or parameter: for a constant, give a list of one value; for a "
+            f"{described!r} is not a list, distribution or parameter: for a constant, give a list of one value; for a "
             "range, kilter.Float(low, high) or kilter.Int(low, high)"
         )
     values = list(described)

@@ -109,7 +109,7 @@ def to_kilter(distribution: BaseDistribution) -> Parameter:
         choices = distribution.choices
         is_boolean = len(choices) == 2 and same(choices[0], False) and same(choices[1], True)
         return Boolean() if is_boolean else Choice(list(choices))
-    raise InvalidInput(f"{distribution!r} is no distribution of Optuna: give a Float-, Int- or CategoricalDistribution")
+    raise InvalidInput(f"{distribution!r} is not a Float-, Int- or CategoricalDistribution of Optuna")
 
 
 def from_kilter(parameter: Parameter) -> BaseDistribution:
@@ -150,7 +150,7 @@ def from_kilter(parameter: Parameter) -> BaseDistribution:
                 f"the option {strange[0]!r}: Optuna keeps None, bool, int, float and str only: use its name instead"
             )
         return CategoricalDistribution(parameter.values)
-    raise InvalidInput(f"{parameter!r} is no parameter: give a Float, Int, Ordinal, Choice or Boolean")
+    raise InvalidInput(f"{parameter!r} is not a parameter: give a Float, Int, Ordinal, Choice or Boolean")
 
 
 def _is_scalar(value: Any) -> bool:
@@ -277,7 +277,7 @@ class KilterSampler(BaseSampler):
             return
         constraints = [float(value) for value in self._constraints_func(trial)]
         if np.isnan(constraints).any():
-            raise InvalidInput(f"constraints_func returned {constraints!r} for trial {trial.number}: NaN is no bound")
+            raise InvalidInput(f"constraints_func returned {constraints!r} for trial {trial.number}: give numbers")
         study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, constraints)
 
     def _replica(self, study: Any) -> _Replica:
@@ -496,7 +496,7 @@ def _opened(source: Any) -> Any:
     path = _sqlite_path(url)
     if "://" not in url or url.startswith("sqlite:///"):
         if not path.is_file():
-            raise StorageError(f"there is no file {path}, from which to take studies of Optuna's: see to the path")
+            raise StorageError(f"there is no file {path}, from which to take studies of Optuna: check the path")
         with path.open("rb") as file:
             is_journal = file.read(1) == b"{"
         if is_journal:

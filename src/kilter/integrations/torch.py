@@ -232,7 +232,7 @@ def tensor_of(name: str, array: np.ndarray) -> torch.Tensor:
     """The tensor that `array_of` took apart; raises ValueError for what is none of its names."""
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
-        raise ValueError(f"{name!r} is no dtype of PyTorch's")
+        raise ValueError(f"{name!r} is not a dtype of PyTorch")
     made = torch.from_numpy(array)
     return made if made.dtype == dtype else made.flatten().view(dtype).reshape(array.shape)
 

@@ -315,5 +315,5 @@ class Run:
         self.reason = f"given up, since {row} failed"
         self._error = StudyAborted(
             f"{row} failed ({kinds(tally.failures)}), the latest with {failure.line if failure else 'no reason'}. "
-            f"Mend the objective and run again; trial {trial.number} keeps the traceback"
+            f"Fix the objective and run again; trial {trial.number} keeps the traceback"
         )

@@ -101,7 +101,7 @@ def _arm(state: State, history: History, number: int) -> tuple[str, str]:
     if is_early(history, number):
         return "sobol", "too little is known for a model, so the space is covered evenly"
     if len(problem.objectives) > MOST_OBJECTIVES:
-        return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too dear to model"
+        return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too expensive to model"
     if is_control(number) and Measured.of(history) is not None:
         return "gp", "every fifth trial rests on whole trainings alone, in case early results mislead"
     is_many = history.rank(number) >= MANY and number % MODELLED > 0

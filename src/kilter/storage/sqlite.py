@@ -368,7 +368,7 @@ def _rows(connection: sqlite3.Connection, study: int, after: int, most: int) -> 
             raise
         rows = connection.execute(BYTES, (study, after))
         position, number = next((row[0], row[1]) for row in rows if not all(map(_is_text, row[2:])))
-        raise LogDamaged.at(position, "garbled", number, "its bytes are no text") from error
+        raise LogDamaged.at(position, "garbled", number, "its bytes are not text") from error
 
 
 def _is_text(data: bytes) -> bool:

@@ -57,7 +57,7 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
         return
     if form == "parquet":
         if output is None and sys.stdout.isatty():
-            raise InvalidInput("Parquet is no text for a terminal: give -o FILE")
+            raise InvalidInput("Parquet is not text for a terminal: give -o FILE")
         data = _parquet(study)
     elif form in ("json", "jsonl"):
         documents = [show.safe(show.trial_json(trial, reports=True)) for trial in study.trials]

@@ -29,7 +29,7 @@ def command(words: tuple[str, ...], failed: bool, option: str | None, storage: s
         raise click.UsageError("name the trials, as in kilter retry STUDY 3 17, or give --failed for all that failed")
     wrong = [number for number in numbers if not number.isdecimal()]
     if wrong:
-        raise click.UsageError(f"{wrong[0]!r} is no number of a trial")
+        raise click.UsageError(f"{wrong[0]!r} is not the number of a trial")
     study = options.load(options.chosen(name, option), storage)
     queued = study.retry(failed=True) if failed else [new for number in numbers for new in study.retry(int(number))]
     if as_json:

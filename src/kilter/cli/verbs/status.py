@@ -39,7 +39,7 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     total = f"{begun} of {budget}" if budget and begun <= budget else str(known["trials"])
     pairs["trials"] = total + (f": {', '.join(counts)}" if counts else "")
     if known["states"]["PAUSED"]:
-        pairs["paused"] = "better trials went on instead; these wait for their turn"
+        pairs["paused"] = "better trials went on; these wait"
     for fidelity in study.problem.fidelities[:1]:
         spent, full = sum(trial.budget.get(fidelity.name, 0) for trial in study.trials), begun * fidelity.high
         pairs["spent"] = f"{show.text(spent)} {fidelity.name}; full trials would take {show.text(full)}"
