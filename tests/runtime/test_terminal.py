@@ -177,3 +177,16 @@ def test_a_terminal_that_is_closed_ends_the_run_in_order(tmp_path):
         assert process.wait() == 128 + signal.SIGHUP
     states = [trial.state.name for trial in kilter.load_study(storage=f"sqlite:///{tmp_path}/s.db").trials]
     assert "RUNNING" not in states
+
+
+@pytest.mark.parametrize("end", ["os.abort()", "os.kill(os.getpid(), 9)"])
+def test_the_last_words_of_a_process_that_dies_are_shown_and_so_is_the_cursor(end, tmp_path):
+    script = SCRIPT.replace("RUN", repr({"workers": 1})).replace(
+        "    if number == 2:", f"    import os; os.write(2, b'the last words'); {end}\n    if number == 2:"
+    )
+    with on_terminal(script, tmp_path, 80) as (process, master):
+        raw = read(master)
+        assert process.wait() < 0
+    assert "the last words" in raw
+    assert raw.rindex("\x1b[?25h") > raw.rindex("\x1b[?25l")
+    assert len(re.findall("print 0 0", raw)) == 1

@@ -502,8 +502,12 @@ def _follow(objective: Callable[..., Any], group: Any) -> None:
             if error is not None:
                 raise _received(error, 0)
             return
-        with suppress(Exception, SystemExit):  # rank 0 has heard of it and stores it
+        try:
             _perform(DistributedTrial(None, group), objective)
+        except LEAVING:
+            raise
+        except BaseException:  # noqa: BLE001 - rank 0 has heard of it and stores it
+            continue
 
 
 def _wait_for_all(group: Any) -> None:

@@ -9,6 +9,7 @@ and code in C that holds the interpreter's lock would wait for ever for the thre
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -28,6 +29,21 @@ LARGE = 16 * 2**20
 """Bytes after which a new file takes over."""
 
 
+LAST_WORDS = """
+import os, sys
+said = b""
+while new := os.read(0, 4096):
+    said = (said + new)[-16:]
+at, taken, terminal = int(said), int(sys.argv[1]), int(sys.argv[2])
+if at >= 0:
+    os.write(terminal, b"\\n\\x1b[?25h")
+    while data := os.pread(taken, 65536, at):
+        at += os.write(terminal, data)
+"""
+"""What a process beside this one does: once this one has ended without a farewell, as where code in C calls abort, it
+shows what nobody has shown yet, and the cursor."""
+
+
 class Terminal:
     """Takes stdout and stderr, where they are this terminal, between start and stop; `show` is given whole lines.
 
@@ -45,6 +61,7 @@ class Terminal:
         """Where stdout and stderr led."""
         self.file: TextIO = open(os.dup(2), "w", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by stop()
         self._taken = self._take()
+        self._heir = self._named_heir()
         self._thread = threading.Thread(target=self._watch, name="kilter-terminal", daemon=True)
         self._thread.start()
 
@@ -72,6 +89,7 @@ class Terminal:
         self._look()
         self._show(self._lines.rest())
         os.close(self._taken)
+        _dismiss(self._heir)
         with suppress(OSError):  # a terminal that is gone takes nothing more
             self.file.close()
 
@@ -86,19 +104,37 @@ class Terminal:
         self._at = 0
         return taken
 
+    def _named_heir(self) -> subprocess.Popen[bytes]:
+        """A process that says the last words of this one, should it come to that."""
+        terminal = self._saved[2]
+        heir = subprocess.Popen(
+            [sys.executable, "-S", "-E", "-c", LAST_WORDS, str(self._taken), str(terminal)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(self._taken, terminal),
+            start_new_session=True,
+        )
+        _tell(heir, 0)
+        return heir
+
     def _watch(self) -> None:
         while not self._is_over.wait(LOOK):
             self._look()
             if self._at > LARGE:
-                full, at = self._taken, self._at
+                full, at, heir = self._taken, self._at, self._heir
                 self._taken = self._take()
+                self._heir = self._named_heir()
                 self._drain(full, at)
                 os.close(full)
+                _dismiss(heir)
 
     def _look(self) -> None:
         before = self._at
         self._at = self._drain(self._taken, self._at)
         self._idle = self._idle + 1 if self._at == before else 0
+        if self._at != before:
+            _tell(self._heir, self._at)
         if self._idle >= PROMPT and self._lines.is_prompt:
             self._show(self._lines.rest())
 
@@ -107,3 +143,16 @@ class Terminal:
             at += len(data)
             self._show(self._lines.feed(data))
         return at
+
+
+def _tell(heir: subprocess.Popen[bytes], at: int) -> None:
+    """Say up to where all is shown; below zero, that all is well."""
+    assert heir.stdin is not None  # it is a pipe
+    with suppress(OSError):  # somebody has killed it: then nobody says our last words
+        heir.stdin.write(f"{at:16d}".encode())
+        heir.stdin.flush()
+
+
+def _dismiss(heir: subprocess.Popen[bytes]) -> None:
+    _tell(heir, -1)
+    heir.communicate()
