@@ -337,7 +337,7 @@ class Study:
         ['state.kilter']
         """
         self._session.sync()
-        return self._session.checkpoints.latest(self._number(trial))
+        return self._session.checkpoints.latest(self._history[self._number(trial)])
 
     def printed(self, trial: FrozenTrial | Trial | int) -> str:
         r"""What a trial printed, in all its attempts; of very much the beginning and the end. Raises TrialNotFound.

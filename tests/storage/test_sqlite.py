@@ -7,12 +7,18 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from kilter.core.errors import StorageError, StorageGone, StorageTooNew, StorageUnsafe
 from kilter.core.events import Dropped, Ended, Failure, Noted, Report, Started, TrialState
 from kilter.core.interfaces import Worker
+from kilter.core.problem import Objective, Problem
+from kilter.core.space import Space
+from kilter.engine.engine import Engine
+from kilter.samplers.random import RandomSampler
+from kilter.schedulers.fifo import FifoScheduler
 from kilter.storage import sqlite
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.testing.storage import StorageSuite, created, ended, every_kind, started, waiting
@@ -168,7 +174,7 @@ def test_32_processes_create_the_file_at_once(tmp_path):
 
 def test_a_newer_file(storage):
     storage._connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StorageTooNew, match=r"99.*up to 2.*upgrade kilter"):
+    with pytest.raises(StorageTooNew, match=rf"99.*up to {len(sqlite.MIGRATIONS)}.*upgrade kilter"):
         SQLiteStorage(storage.path)
 
 
@@ -188,13 +194,39 @@ def test_the_view_of_a_paused_trial(storage):
     assert state() == ("pruned", 2, '{"epochs":9}')
 
 
+LOSS = Ended(0, 1, TrialState.FAIL, {}, 2.0, failure=Failure("lost"))
+LATE = ended(0, loss=0.1, late=True, counts=True)
+
+
+@pytest.mark.parametrize(
+    ("events", "shown"),
+    [
+        ([LOSS, LATE], ("complete", 1, 0.1)),
+        ([LOSS, started(0, 2, fresh=False), LATE], ("complete", 1, 0.1)),
+        ([LOSS, started(0, 2, fresh=False), LATE, ended(0, 2, loss=0.2)], ("complete", 1, 0.1)),
+        ([LOSS, started(0, 2, fresh=False), ended(0, 2, loss=0.2), LATE], ("complete", 2, 0.2)),
+        ([LOSS, started(0, 2, fresh=False), replace(LATE, counts=False)], ("running", 2, None)),
+        ([LOSS, replace(LATE, state=TrialState.PRUNED)], ("waiting", 1, None)),
+    ],
+)
+def test_the_view_of_a_late_result(storage, events, shown):
+    study = storage.create("a", created())
+    assert storage.append(study, [started(0), *events]).refused == []
+    view = storage._connection.execute("SELECT state, attempt, json_extract(metrics, '$.loss') FROM trials")
+    assert view.fetchone() == shown
+    engine = Engine(Problem(Space({}), (Objective("loss"),)), RandomSampler(), FifoScheduler(), 0)
+    engine.handle(storage.read(study))
+    (trial,) = engine.history
+    assert (trial.state.name.lower(), trial.attempt, trial.metrics.get("loss")) == shown
+
+
 def test_an_older_file_is_migrated(storage, monkeypatch):
     study = storage.create("a", created())
     more = "CREATE TABLE later (x);\nCREATE TRIGGER t AFTER INSERT ON later BEGIN\n  SELECT 1;\nEND;\n"
     monkeypatch.setattr(sqlite, "MIGRATIONS", (*sqlite.MIGRATIONS, more))
     newer = SQLiteStorage(storage.path)
     assert newer.read(study) == [(1, created())]
-    assert newer._connection.execute("PRAGMA user_version").fetchone() == (3,)
+    assert newer._connection.execute("PRAGMA user_version").fetchone() == (len(sqlite.MIGRATIONS),)
     assert newer._connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
 
 

@@ -15,6 +15,7 @@ import kilter
 from kilter import plugins
 from kilter.core.events import Ended, TrialState
 from kilter.engine.limits import Limits
+from kilter.executors import checkpoint
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage
 
@@ -244,6 +245,7 @@ def test_a_late_result_is_data_where_there_is_no_other(
 ) -> None:
     first, second = given_up(tmp_path, scheduler=plugins.find("scheduler", scheduler))
     late = first.ask()
+    late.save({"by": "first"})
     late.report(0.25, 1)
     late._flush()
     assert second._session.recover(at_once=True) == [0]
@@ -251,6 +253,7 @@ def test_a_late_result_is_data_where_there_is_no_other(
     assert first.tell(late, 0.125).value == 0.125
     assert "came in time to count" in caplog.text
     if again is not None:
+        again.save({"by": "second"})
         again.report(0.5, 2)
         assert again.should_prune() or not second._session.engine.scheduler.judges
         second.tell(again, 3.0)  # a second result is kept, and does not count
@@ -258,6 +261,7 @@ def test_a_late_result_is_data_where_there_is_no_other(
         (trial,) = study.trials
         assert (trial.state, trial.value, trial.attempt) == (COMPLETE, 0.125, 1)
         assert study.best_value == 0.125
+        assert checkpoint.load(str(study.checkpoint_dir(0))) == {"by": "first"}
     ends = [e for _, e in second._session.storage.read(1) if isinstance(e, Ended) and e.state is COMPLETE]
     assert [(e.attempt, e.metrics["value"]) for e in ends if e.late] == [(1, 0.125)] + [(2, 3.0)] * runs_again
     second.optimize(lambda x: x, n_trials=3, progress="none")

@@ -95,7 +95,6 @@ class Tried:
         points = listed(self.space)
         return None if points is None else points[self.are_new(points)]
 
-
     def by_chance(self, stream: np.random.Generator) -> np.ndarray | None:
         """A new point (d,) drawn from the priors; None where a finite space has none left."""
         for doubling in range(DOUBLINGS):

@@ -107,10 +107,10 @@ class Checkpoints:
             return False
         return not history.problem.fidelities or self._has_kept or os.path.isdir(self.root)
 
-    def latest(self, number: int) -> str | None:
+    def latest(self, trial: Trial) -> str | None:
         """What the latest attempt of a trial that kept anything has left; None where there is nothing."""
-        attempts = self._attempts(number)
-        return self._path(number, attempts[-1]) if attempts else None
+        attempts = self._attempts(trial.number, trial.attempt)
+        return self._path(trial.number, attempts[-1]) if attempts else None
 
     def _source(self, trial: Trial, history: History) -> str | None:
         for attempt in reversed(self._attempts(trial.number)):
@@ -162,7 +162,7 @@ class Checkpoints:
                 self._trim(self._resumed.pop(), 2)
             for number in history.finished[self._ended :]:
                 if os.path.isdir(self._path(number)):
-                    self._trim(number, 1)
+                    self._trim(number, 1, history[number].attempt)
                 for lost in self._rank(number, history, keep):
                     if os.path.isdir(self._path(lost)):
                         self._leaving.append(lost)
@@ -203,9 +203,12 @@ class Checkpoints:
             lost.append(-worst[1])
         return lost
 
-    def _trim(self, number: int, count: int) -> None:
-        """Delete all attempts of a trial but the latest ones, and copies towards them that were never finished."""
-        attempts = self._attempts(number)
+    def _trim(self, number: int, count: int, last: int | None = None) -> None:
+        """Delete all attempts of a trial but the latest ones, and copies towards them that were never finished.
+
+        Where the result is of an attempt that had been given up, the `last` one, later ones are nobody's.
+        """
+        attempts = self._attempts(number, last)
         for attempt in attempts[:-count]:
             _delete(self._path(number, attempt))
         for name in _names(self._path(number)):
@@ -231,10 +234,11 @@ class Checkpoints:
         trial = f"{self.root}{os.sep}{number}"
         return trial if attempt is None else f"{trial}{os.sep}{attempt}"
 
-    def _attempts(self, number: int) -> list[int]:
-        """The attempts that have a directory, in order."""
+    def _attempts(self, number: int, last: int | None = None) -> list[int]:
+        """The attempts that have a directory, in order, up to the last."""
         found = sorted(int(name) for name in _names(self._path(number)) if name.isdecimal())
-        return [attempt for attempt in found if os.path.isdir(self._path(number, attempt))]
+        wanted = found if last is None else [attempt for attempt in found if attempt <= last]
+        return [attempt for attempt in wanted if os.path.isdir(self._path(number, attempt))]
 
 
 def _names(directory: str) -> list[str]:

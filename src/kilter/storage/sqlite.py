@@ -153,7 +153,53 @@ LEFT JOIN event e ON e.study = latest.study AND e.position = latest.ended
 ORDER BY latest.study, latest.number;
 """
 
-MIGRATIONS = (VERSION_1, VERSION_2)
+VERSION_3 = """
+-- As before, and the late result of an attempt that was given up counts where the trial had not ended before.
+DROP VIEW trials;
+CREATE VIEW trials AS
+WITH latest AS (
+    SELECT study, number,
+           max(CASE WHEN kind = 'enqueued' THEN position END) AS queued,
+           max(CASE WHEN kind = 'started' THEN position END) AS started,
+           max(CASE WHEN kind = 'ended' THEN position END) AS ended,
+           max(kind = 'dropped') AS dropped,
+           sum(kind = 'ended' AND json_extract(body, '$.failure.kind') IS 'lost') AS losses,
+           min(CASE WHEN kind = 'late' AND json_extract(body, '$.counts') AND json_extract(body, '$.state') = 'complete'
+                    THEN position END) AS late,
+           min(CASE WHEN kind = 'ended' AND json_extract(body, '$.state') <> 'paused'
+                         AND ifnull(json_extract(body, '$.failure.kind'), '') NOT IN ('lost', 'interrupted')
+                    THEN position END) AS finished
+    FROM event WHERE kind IN ('enqueued', 'started', 'ended', 'late', 'dropped') GROUP BY study, number
+)
+SELECT study.name AS study,
+       latest.number AS number,
+       CASE WHEN l.position IS NOT NULL THEN 'complete'
+            WHEN e.position IS NULL THEN iif(s.position IS NULL, 'waiting', 'running')
+            WHEN json_extract(e.body, '$.failure.kind') IS 'interrupted' THEN 'waiting'
+            WHEN json_extract(e.body, '$.failure.kind') IS 'lost' AND latest.losses < 3 THEN 'waiting'
+            WHEN json_extract(e.body, '$.state') = 'paused' AND latest.dropped THEN 'pruned'
+            ELSE json_extract(e.body, '$.state') END AS state,
+       coalesce(l.attempt, e.attempt, s.attempt, 0) AS attempt,
+       coalesce(json_extract(l.body, '$.params'), json_extract(e.body, '$.params'), json_extract(s.body, '$.params'),
+                json_extract(q.body, '$.params')) AS params,
+       json_extract(ifnull(l.body, e.body), '$.metrics') AS metrics,
+       json_extract(s.body, '$.budget') AS budget,
+       s.time AS started,
+       ifnull(l.time, e.time) AS ended,
+       json_extract(ifnull(l.body, e.body), '$.failure.kind') AS failure,
+       json_extract(ifnull(l.body, e.body), '$.failure.message') AS message
+FROM latest
+JOIN study ON study.id = latest.study
+LEFT JOIN event q ON q.study = latest.study AND q.position = latest.queued
+LEFT JOIN event s ON s.study = latest.study AND s.position = latest.started
+LEFT JOIN event e ON e.study = latest.study AND e.position = latest.ended
+                 AND latest.ended > coalesce(latest.started, 0)
+LEFT JOIN event l ON l.study = latest.study AND l.position = latest.late
+                 AND latest.losses < 3 AND latest.late < ifnull(latest.finished, latest.late + 1)
+ORDER BY latest.study, latest.number;
+"""
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
 """Scripts of SQL; script k turns a file of version k into one of version k + 1. Only ever add at the end."""
 
 # `position >= after`, not `>`: the entry we have read last comes along and proves that this is still the same log.
