@@ -104,9 +104,7 @@ def test_what_the_sampler_chose_may_miss_a_range_that_moves():
     study = kilter.create_study(seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        study.optimize(
-            lambda trial: trial.suggest_int("n", 1 + trial.number % 3, 4), n_trials=20, progress="none"
-        )
+        study.optimize(lambda trial: trial.suggest_int("n", 1 + trial.number % 3, 4), n_trials=20, progress="none")
 
 
 def test_what_was_enqueued_is_known_after_a_restart(tmp_path):

@@ -280,12 +280,25 @@ def test_cmaes_begins_at_the_best_of_other_trials():
     assert sum(t.params["x"] for t in study.trials) > sum(t.params["x"] for t in far.trials) + 2
 
 
-def test_brute_force_tries_every_point_once():
-    study = create_study(
-        sampler=kilter.samplers.BruteForceSampler(seed=0), space={"n": Int(1, 30), "c": Choice(["a", "b"])}
-    )
-    study.optimize(lambda n, c: n, progress="none")
-    assert len({tuple(t.params.values()) for t in study.trials}) == len(study.trials) == 60
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_brute_force_tries_every_combination_once_and_goes_on_elsewhere(tmp_path, n_jobs):
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    def ranges(trial):
+        a = trial.suggest_int("a", 1, 5)
+        return trial.suggest_int("b", 1, 6) if trial.suggest_categorical("c", ["x", "y"]) == "x" else a
+
+    for trials in (20, None):
+        brute = kilter.samplers.BruteForceSampler(seed=1)
+        study = create_study(study_name="s", storage=url, sampler=brute, load_if_exists=True)
+        study.optimize(ranges, n_trials=trials, n_jobs=n_jobs, progress="none")
+    points = [tuple(sorted(t.params.items())) for t in study.trials]
+    assert len(set(points)) == 5 * (6 + 1)
+    assert len(points) < 35 + 2 * n_jobs
+    with pytest.raises(InvalidInput, match="step"):
+        create_study(sampler=kilter.samplers.BruteForceSampler()).optimize(
+            lambda trial: trial.suggest_float("x", 0, 1), n_trials=1, progress="none", catch=()
+        )
 
 
 class TestStudies:
@@ -478,3 +491,20 @@ def test_an_objective_is_called_with_values_of_ones_own():
         objective(kilter.trial.FixedTrial({"x": 0.5}))
     with pytest.warns(UserWarning, match="x=2"):
         assert kilter.trial.FixedTrial({"x": 2}).suggest_float("x", 0, 1) == 2
+
+
+@pytest.mark.parametrize(("name", "says"), [("study", "study.trials"), ("relative_params", "params")])
+def test_what_a_trial_of_optunas_has_besides_is_refused_in_one_line(name, says):
+    trial = create_study(seed=0).ask()
+    assert not hasattr(trial, name)
+    with pytest.raises(kilter.KilterError, match=says) as caught:
+        getattr(trial, name)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_are_where_optunas_examples_import_them_from():
+    from kilter.terminator.callback import TerminatorCallback
+    from kilter.terminator.erroreval import report_cross_validation_scores
+
+    assert TerminatorCallback is kilter.terminator.TerminatorCallback
+    assert report_cross_validation_scores is kilter.terminator.report_cross_validation_scores

@@ -12,15 +12,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, ClassVar
 
 from kilter.core.actions import Judgement, Stop
+from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History
 from kilter.core.history import Trial as Record
 from kilter.core.interfaces import Capabilities, Outcome, Scheduler
 from kilter.core.parameter import Parameter, Plain, parameter_from_json
 from kilter.core.problem import Problem
+from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.executors.context import Draw, failure_of
 from kilter.trial import FrozenTrial
@@ -101,14 +104,79 @@ def NSGAIIISampler(**settings: Any) -> Any:  # noqa: N802
     return NSGA2Sampler(**{"niching": "reference", **settings})
 
 
-def BruteForceSampler(seed: int | None = None, avoid_premature_stop: bool = False) -> Any:  # noqa: N802
-    """GridSampler with every value of every parameter: all points of a space, once each.
+Path = tuple[tuple[str, Plain], ...]
+"""What a trial was given, in the order in which it asked."""
 
-    Of a parameter with more than a million values a million are tried.
+
+class BruteForceSampler(BaseSampler):
+    """Every combination of values that an objective can ask for, in an order shuffled by `seed`; then the study stops.
+
+    For objectives whose later ranges depend on earlier values: it goes by what was asked, in which order. The points of
+    a declared space are what GridSampler visits. Raises InvalidInput for a parameter without a step.
+
+    >>> from kilter import create_study
+    >>> def objective(trial):
+    ...     a = trial.suggest_int("a", 1, 3)
+    ...     return trial.suggest_int("b", a, 3)
+    >>> study = create_study(sampler=BruteForceSampler(seed=0))
+    >>> study.optimize(objective, progress="none")
+    >>> sorted(tuple(trial.params.values()) for trial in study.trials)
+    [(1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (3, 3)]
     """
-    from kilter.samplers.grid import GridSampler
 
-    return GridSampler(n=1_000_000, seed=seed)
+    def __init__(self, seed: int | None = None, avoid_premature_stop: bool = False) -> None:
+        self._seed = seed
+        self._asked: dict[Path, tuple[str, tuple[Plain, ...]]] = {}
+        """What was asked next, after each path that was met: the parameter and its values."""
+        self._paths: dict[int, Path] = {}
+        """Of the trials that were begun here, as far as they have come."""
+
+    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, Parameter]:
+        """Nothing: one value after the other is chosen."""
+        return {}
+
+    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: dict[str, Parameter]) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def sample_independent(self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: Parameter) -> Any:
+        """A value after which not everything has been tried; any, where all has."""
+        if not param_distribution.size < inf:
+            raise InvalidInput(f"{param_name}={param_distribution!r}: BruteForceSampler needs a step")
+        values = tuple(param_distribution.grid(int(param_distribution.size)))
+        tried = self._tried(study, trial.number)
+        path = tuple((name, plain) for name, plain in trial._record.params.items() if name != param_name)
+        self._asked[path] = param_name, values
+        left = [plain for plain in values if not self._is_exhausted((*path, (param_name, plain)), tried)] or values
+        seed = study._session.engine.seed if self._seed is None else self._seed
+        chosen = left[int(rng(seed, f"brute force {param_name}", trial.number).integers(len(left)))]
+        self._paths[trial.number] = (*path, (param_name, chosen))
+        return param_distribution.value(chosen)
+
+    def after_trial(self, study: Any, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Stop the study after the last combination."""
+        self._paths[trial.number] = tuple(trial._record.params.items())
+        if self._is_exhausted((), self._tried(study, -1)):
+            study.stop()
+
+    def _tried(self, study: Any, but: int) -> set[Path]:
+        """The paths of all other trials, those that run as far as they have come."""
+        tried = {path for number, path in self._paths.items() if number != but}
+        for other in study.trials:
+            if other.number != but and other.state.is_finished() and other.number not in self._paths:
+                path = tuple(other._record.params.items())
+                tried.add(path)
+                for i, (name, _) in enumerate(path):  # of another process: all that is known is the space
+                    parameter = study.space[name]
+                    self._asked.setdefault(path[:i], (name, tuple(parameter.grid(int(parameter.size)))))
+        return tried
+
+    def _is_exhausted(self, path: Path, tried: set[Path]) -> bool:
+        """Whether every combination that begins like this was tried."""
+        if path in tried:
+            return True
+        name, values = self._asked.get(path, ("", ()))
+        return bool(values) and all(self._is_exhausted((*path, (name, plain)), tried) for plain in values)
 
 
 def PartialFixedSampler(fixed_params: Mapping[str, Any], base_sampler: Any) -> Any:  # noqa: N802

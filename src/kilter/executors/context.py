@@ -21,7 +21,7 @@ from typing import Any, NoReturn, Union
 
 from kilter.core import border, codec
 from kilter.core.actions import Verdict
-from kilter.core.errors import InvalidInput, NotANumber, SpaceChanged, TrialPruned, UnknownName, UnusableResult
+from kilter.core.errors import InvalidInput, NotANumber, NotHere, SpaceChanged, TrialPruned, UnknownName, UnusableResult
 from kilter.core.events import HERE, MISUSE, SYSTEM, Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied
@@ -53,6 +53,14 @@ class Interrupted(Interruption):
 
 Draw = Callable[[int, str, Parameter, dict[str, Plain]], Plain]
 """Chooses the value of a parameter for the trial of that number, whose configuration so far it gets."""
+
+
+_ELSEWHERE = {
+    "study": "it may run in another process than its study; name the study itself in the objective, study.trials",
+    "relative_params": "read .params, which has what was suggested so far",
+    "storage": "read what the study has, study.trials",
+}
+"""Names of Optuna's that a trial does not have, and what does it here."""
 
 
 class Trial:
@@ -109,6 +117,12 @@ class Trial:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """One that was sent to this process is at home here, unlike the one that a fork finds."""
         vars(self).update(state, _process=os.getpid())
+
+    def __getattr__(self, name: str) -> NoReturn:
+        what = f"a trial has no attribute {name!r}"
+        if name in _ELSEWHERE:
+            raise NotHere(f"{what}: {_ELSEWHERE[name]}")
+        raise AttributeError(what)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trial:
         """Itself: a callback that is cloned with its estimator goes on speaking for this attempt."""

@@ -39,6 +39,8 @@ _OPTUNAS = ("BaseSampler", "BruteForceSampler", "NSGAIIISampler", "NSGAIISampler
 
 _INSTEAD = {
     "BaseGASampler": "derive from kilter.samplers.BaseSampler, or use NSGA2Sampler or EvolutionSampler",
+    "IntersectionSearchSpace": "it is in kilter.search_space",
+    "intersection_search_space": "it is in kilter.search_space",
     "nsgaii": "the operators of NSGA2Sampler are fixed; derive from kilter.samplers.BaseSampler for others",
 }
 
