@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import kilter
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Ended, Enqueued, Failure, SpaceExtended, Started, TrialState
 from kilter.core.parameter import Boolean, Choice, Float, Int
@@ -202,3 +203,11 @@ def test_bad_settings():
         GridSampler(n=0)
     with pytest.raises(InvalidInput, match="fewer values"):
         visited(GridSampler(), Space({f"x{i}": Float(0, 1) for i in range(40)}))
+
+
+def test_listed_values_are_the_parameters_own_before_it_is_known():
+    """A listed 0 of a Float is 0.0 in the first trial too, and no point of its own."""
+    study = kilter.create_study(sampler=GridSampler({"x": [-50, 0, 50], "y": [-9, 0, 9]}), seed=0)
+    study.optimize(lambda trial: trial.suggest_float("x", -99, 99) + trial.suggest_int("y", -9, 9), progress="none")
+    assert len(study.trials) == 9
+    assert all(type(trial._record.params["x"]) is float for trial in study.trials)

@@ -181,8 +181,8 @@ class Engine:
 
     def _configured(self, trial: Trial, params: Mapping[str, Plain]) -> None:
         if trial.params != params:
-            trial.params = dict(params)
             self.history.changed(trial.number)
+        trial.params = dict(params)  # in any case: 1 and 1.0 are equal, and still not the same
 
     def _reported(self, trial: Trial, reports: tuple[Report, ...]) -> None:
         if not reports:

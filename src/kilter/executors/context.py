@@ -24,7 +24,7 @@ from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, NotHere, SpaceChanged, TrialPruned, UnknownName, UnusableResult
 from kilter.core.events import HERE, MISUSE, SYSTEM, Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
-from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied
+from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied, same
 from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
@@ -555,7 +555,9 @@ def finish(
     error: BaseException | None = None,
 ) -> Outcome:
     """The outcome of a trial with all that it gathered; at part of the budget, a result is a report and a pause."""
-    changed = trial._config if trial._config != trial._task.params else None
+    begun = trial._task.params
+    is_same = begun.keys() == trial._config.keys() and all(same(begun[n], v) for n, v in trial._config.items())
+    changed = None if is_same else trial._config
     reports = trial._take_unsent()
     if state is TrialState.COMPLETE:
         state, last = reached(trial._problem, trial._task, metrics, trial._reported)
