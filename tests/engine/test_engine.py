@@ -348,6 +348,17 @@ def test_completions_are_allowed():
     assert all(engine.propose(n) == {"a": 1, "b": 3} for n in range(20))
 
 
+def test_completions_are_new_while_any_are_left():
+    space = Space({"a": Choice([1, 2]), "b": Choice([1, 2, 3, 4, 5])})
+    events = []
+    for number in range(6):
+        events.append(Enqueued(number, {"a": 1}, 0.0))
+        config = fed(log(*events), problem=Problem(space)).propose(number)
+        events.append(Started(number, 1, config, "w1", 0, 0.0, fresh=False))
+    assert sorted(event.params["b"] for event in events[1:-1:2]) == [1, 2, 3, 4, 5]
+    assert config["a"] == 1
+
+
 def test_a_user_who_leaves_nothing_allowed_is_taken_at_their_word():
     space = Space({"a": Choice([1, 2]), "b": Choice([1, 2])}, forbidden=[{"a": 1, "b": [1, 2]}])
     engine = fed(log(Enqueued(0, {"a": 1}, 0.0)), problem=Problem(space))

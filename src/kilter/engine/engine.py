@@ -44,6 +44,9 @@ from kilter.engine.limits import Ledger
 class _Gap(Exception):
     """Something between two events of the log is missing."""
 
+COMPLETIONS = 32
+"""Draws that are looked at for a completion of what a user enqueued in part that no trial has had."""
+
 
 class Engine:
     """Problem, history and the states of sampler and scheduler, up to a position in the log."""
@@ -302,16 +305,24 @@ class Engine:
             return config
         fitting = {n: v for n, v in known.items() if n in space}
         completed = space.from_uniforms([0.5] * len(space), {**config, **fitting})
-        if space.is_forbidden(completed):
+        if space.is_forbidden(completed) or self._has(completed):
             completed = self._allowed(number, fitting) or completed
         return {**completed, **{n: v for n, v in known.items() if n not in space}}
 
     def _allowed(self, number: int, known: Config) -> Config | None:
-        """A random completion; None where what is known leaves nothing that is allowed."""
+        """A random completion that no trial has had, if a few draws find one; None where nothing is allowed."""
+        stream = rng(self.seed, "completion", number)
         try:
-            return self.problem.space.draw(rng(self.seed, "completion", number), known)
+            drawn = [self.problem.space.draw(stream, known)]
+            while self._has(drawn[-1]) and len(drawn) < COMPLETIONS:
+                drawn.append(self.problem.space.draw(stream, known))
         except InvalidInput:
             return None
+        return drawn[0] if self._has(drawn[-1]) else drawn[-1]
+
+    def _has(self, config: Config) -> bool:
+        """Whether some trial has had a configuration."""
+        return any(trial.params == config for trial in self.history)
 
     def plan(self) -> Plan:
         """What the scheduler would have a free worker do."""
