@@ -310,10 +310,12 @@ class Run:
         """End the run with an error once its trials fail so often in the same way that more of them would."""
         if self._error is not None or not self.tally.is_hopeless(self.limits):
             return
-        tally, failure = self.tally, trial.failure
-        row = f"the last {tally.row} trials" if tally.succeeded else f"all {tally.failed} trials of this run"
-        self.reason = f"given up, since {row} failed"
+        tally, failure = self.tally, trial.failure.line if trial.failure else "no reason"
+        row = f"the {'last' if tally.row < tally.failed + tally.succeeded else 'first'} {tally.row} trials all failed"
+        many = f"all {tally.failed} trials failed"
+        is_row = tally.row >= (self.limits.failures or 0)
+        self.reason = f"given up, since {row if is_row else many}"
+        why = f"{row} with {failure}" if is_row else f"{many} ({kinds(tally.failures)}), the latest with {failure}"
         self._error = StudyAborted(
-            f"{row} failed ({kinds(tally.failures)}), the latest with {failure.line if failure else 'no reason'}. "
-            f"Fix the objective and run again; trial {trial.number} keeps the traceback"
+            f"{why}. Fix the objective and run again; the study keeps these, and trial {trial.number} the traceback"
         )
