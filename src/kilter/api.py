@@ -26,6 +26,7 @@ from kilter.core.errors import (
     LogDamaged,
     NotANumber,
     NotReady,
+    StorageError,
     StudyAborted,
     StudyChanged,
     StudyExists,
@@ -55,12 +56,13 @@ from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
 from kilter.engine.limits import Limits, Tally
+from kilter.engine.repair import repaired
 from kilter.executors.context import Trial, finish
 from kilter.executors.definitions import definition_of
 from kilter.executors.signature import check_objective
 from kilter.guests import draw_of, finishing, joined, own
 from kilter.runtime import identity
-from kilter.runtime.leases import LEASE_SECONDS
+from kilter.runtime.leases import LEASE_SECONDS, Watch
 from kilter.runtime.loop import Run
 from kilter.runtime.notices import notice
 from kilter.runtime.progress import Silent, display
@@ -1108,6 +1110,49 @@ def _grow(session: Session, name: str, space: Space) -> None:
 
 def _has_space(created: Created) -> bool:
     return bool(created.problem["space"]["parameters"])
+
+
+def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, repair: bool = False) -> CheckedLog:
+    """Whether the log of a study can be read to its end, and what of it is whole where it cannot.
+
+    With `repair` a damaged log is replaced by what is whole of it, after a copy of the whole file. Raises
+    StudyNotFound, StorageError where somebody is at work on the study or where nothing can be saved, and InvalidInput
+    where the storage is no SQLite file.
+    """
+    from kilter.storage import repair as mending
+    from kilter.storage.sqlite import SQLiteStorage
+
+    store = open_storage(storage)
+    if not isinstance(store, SQLiteStorage):
+        raise InvalidInput(f"{store.url} is no SQLite file: there is nothing in it to check")
+    rows = {row.name: row.id for row in store.studies()}
+    if study_name not in rows:
+        raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
+    study = rows[study_name]
+    with named(store, study):
+        found = repaired(mending.rows(store, study), lambda created: _fresh(created, None, None))
+    copy = None
+    if repair and found.lost:
+        leases = store.leases(study)
+        gone = Watch().gone(leases, 0.0)
+        if any(left > 0 and worker.id not in gone for worker, left in leases):
+            raise StorageError(f"somebody is at work on {study_name!r}: end that run first (Ctrl-C), then repair")
+        copy = mending.write(store, study, found)
+    return CheckedLog(len(found.kept), found.lost, found.waiting, copy)
+
+
+@dataclass(frozen=True)
+class CheckedLog:
+    """What check_study found."""
+
+    whole: int
+    """How many events there are, with those that a repair puts in."""
+    lost: list[str]
+    """What cannot be read or has no place, a line each; empty where the log is whole."""
+    waiting: list[int]
+    """The trials that have to run again, since their start is lost."""
+    copy: str | None
+    """The file as it was before it was repaired; None where it was not."""
 
 
 def delete_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE) -> None:

@@ -1,16 +1,21 @@
 """A log that is damaged says where and what to do, and no run goes round in circles over it."""
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
+from click.testing import CliRunner
 
 import kilter
 from kilter import Float, TrialState
+from kilter.api import check_study
+from kilter.cli import main
 from kilter.core.errors import InvalidInput, KilterError, LogDamaged, StorageError, StorageGone
 from kilter.core.events import Enqueued, Started
 from kilter.core.interfaces import Worker
@@ -198,22 +203,21 @@ def test_a_line_that_makes_no_sense_is_a_line_of_the_programs_log(line):
 
 @pytest.mark.parametrize("value", [1 + 1j, 10**400, float("nan"), "x", [1.0, 2.0], object()])
 @pytest.mark.parametrize("where", ["returned", "reported", "an attribute"])
-def test_what_an_objective_gives_fails_its_trial_at_most(value, where):
+def test_what_an_objective_gives_fails_its_trial_and_nothing_else(value, where):
     study = kilter.create_study(**OPTIONS, space={"x": Float(0, 1)}, sampler="random")
 
     def objective(trial):
-        if trial.number:
-            return 0.5
         if where == "reported":
             trial.report(value, 1)
         if where == "an attribute":
             trial.set_user_attr("a", value)
         return value if where == "returned" else 1.0
 
-    study.optimize(objective, 2, progress="none")
-    first, second = load().trials
-    assert second.value == 0.5 and first.state in (TrialState.FAIL, TrialState.COMPLETE)
-    assert first.failure is None or first.failure.kind in ("return", "nan", "InvalidInput")
+    with suppress(InvalidInput):  # a wrong use of kilter ends the run
+        study.optimize(objective, 1, progress="none")
+    (trial,) = load().trials
+    assert trial.state in (TrialState.FAIL, TrialState.COMPLETE)
+    assert trial.failure is None or trial.failure.kind in ("return", "nan", "misuse")
 
 
 def test_a_run_ends_where_its_file_is_gone():
@@ -263,3 +267,83 @@ def test_the_leases_of_workers_that_vanished_go():
 
 def test_errors_of_a_damaged_log_are_kilters():
     assert issubclass(LogDamaged, StorageError) and issubclass(StorageError, KilterError)
+
+
+# What a repair saves.
+
+DAMAGE = [
+    (BODY, ["{nonsense"]),
+    (BODY.replace("?", "CAST(? AS TEXT)"), [b"\xff\xfe"]),
+    ("UPDATE event SET kind = 'sorted' WHERE position = 10", []),
+    ("UPDATE event SET number = -5 WHERE position = 10", []),
+    ("UPDATE event SET number = CAST(? AS TEXT) WHERE position = 10", [b"\xff"]),
+    ("DELETE FROM event WHERE position = 10", []),
+    ("DELETE FROM event WHERE position BETWEEN 10 AND 11", []),
+]
+
+
+@pytest.mark.parametrize(("statement", "values"), DAMAGE)
+def test_a_repaired_study_has_all_that_is_whole_and_goes_on(statement, values):
+    whole = {trial.number: (trial.params, trial.value, trial.reports) for trial in a_study().trials}
+    sql("DELETE FROM snapshot")
+    sql(statement, *values)
+    found = check_study(study_name="f", storage=OPTIONS["storage"])
+    assert found.lost and found.copy is None
+    with pytest.raises(LogDamaged):
+        load()
+    found = check_study(study_name="f", storage=OPTIONS["storage"], repair=True)
+    study = load()
+    assert found.waiting == [4] and study.trials[4].state is TrialState.WAITING
+    assert {t.number: (t.params, t.value, t.reports) for t in study.trials if t.number != 4} == {
+        number: trial for number, trial in whole.items() if number != 4
+    }
+    study.optimize(lambda x: x, limits=Limits(trials=12), progress="none")
+    assert [trial.state for trial in load().trials] == [TrialState.COMPLETE] * 12
+    assert check_study(study_name="f", storage=OPTIONS["storage"]).lost == []
+    with pytest.raises(LogDamaged):  # the file as it was
+        kilter.load_study(study_name="f", storage=f"sqlite:///{found.copy}")
+
+
+def test_steps_of_early_versions_are_whole():
+    a_study(2)
+    sql("UPDATE event SET body = replace(body, '\"steps\":[1]', '\"steps\":[9223372036854775808]') WHERE number = 1")
+    assert not check_study(study_name="f", storage=OPTIONS["storage"]).lost
+
+
+def test_nothing_is_repaired_under_a_worker():
+    study = a_study()
+    sql("UPDATE event SET kind = 'sorted' WHERE position = 10")
+    study._session.storage.renew(1, study._session.worker, 60.0)
+    with pytest.raises(StorageError, match="somebody is at work on 'f'"):
+        check_study(study_name="f", storage=OPTIONS["storage"], repair=True)
+    assert not [name for name in os.listdir() if ".bak-" in name]
+
+
+def test_a_study_whose_first_event_is_lost_says_so():
+    a_study()
+    sql("UPDATE event SET body = '{}' WHERE position = 1")
+    with pytest.raises(LogDamaged, match="position 1"):
+        check_study(study_name="f", storage=OPTIONS["storage"], repair=True)
+
+
+def test_the_verb_says_what_is_lost_in_plain_words():
+    def kilter_check(*words):
+        result = CliRunner().invoke(main, ["check", "f", "--storage", OPTIONS["storage"], *words])
+        return result.exit_code, result.stdout + result.stderr
+
+    a_study()
+    assert kilter_check() == (0, "the log of 'f' is whole: 25 events\n")
+    sql("UPDATE event SET kind = 'sorted' WHERE position = 10")
+    code, said = kilter_check()
+    assert code == 5
+    first, sorted_, ended, again, unchanged = said.splitlines()
+    assert first == "the log of 'f' is damaged: 24 events can be saved, this is lost:"
+    assert sorted_.startswith("  position 10 (trial 4, sorted): it cannot be read: there is no kind of event")
+    assert ended == "  position 11 (trial 4, ended): the start of its trial is lost"
+    assert again == "to be run again, since nobody knows what they were: trial 4"
+    assert (
+        unchanged == f"nothing was changed: kilter check f --storage {OPTIONS['storage']} --repair saves what is whole"
+    )
+    code, said = kilter_check("--repair")
+    assert code == 0 and re.search(r"repaired; the file as it was is .*studies\.db\.bak-\d{8}-\d{6}$", said)
+    assert kilter_check()[0] == 0

@@ -160,7 +160,7 @@ class LogDamaged(StorageError):
     """An event of a study's log cannot be taken in, so nothing after it can; the message says where and what to do."""
 
     @classmethod
-    def at(cls, position: int, kind: str, number: int | None, why: str) -> LogDamaged:
+    def at(cls, position: int, kind: str, number: object, why: str) -> LogDamaged:
         """The error for the event at this position, of a trial or, with the number None, of the study."""
         of = "the study" if number is None else f"trial {number}"
         return cls(f"the log cannot be read on at position {position} ({of}, {kind}): {one_line(why)}")

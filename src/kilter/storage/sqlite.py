@@ -209,7 +209,7 @@ SELECT = (
 )
 ALL = -1  # as a LIMIT
 BYTES = (
-    "SELECT position, number, CAST(kind AS BLOB), CAST(body AS BLOB) FROM event "
+    "SELECT position, CAST(number AS BLOB), CAST(kind AS BLOB), CAST(body AS BLOB) FROM event "
     "WHERE study = ? AND position >= ? ORDER BY position"
 )
 INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -350,14 +350,14 @@ class SQLiteStorage:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         connection = self._live()
-        with self._lock, _explained(self.path):
+        with self._lock, explained(self.path):
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all or nothing, and no commit where there is nothing to commit."""
         connection = self._live()
-        with self._lock, _explained(self.path):
+        with self._lock, explained(self.path):
             self._check_in_place(connection)
             with _transaction(connection):
                 yield connection
@@ -413,13 +413,14 @@ def _rows(connection: sqlite3.Connection, study: int, after: int, most: int) -> 
         if "decode" not in str(error):
             raise
         rows = connection.execute(BYTES, (study, after))
-        position, number = next((row[0], row[1]) for row in rows if not all(map(_is_text, row[2:])))
+        position, number = next((row[0], row[1]) for row in rows if not all(map(_is_text, row[1:])))
+        number = None if number is None else number.decode(errors="backslashreplace")
         raise LogDamaged.at(position, "garbled", number, "its bytes are not text") from error
 
 
-def _is_text(data: bytes) -> bool:
+def _is_text(data: bytes | None) -> bool:
     try:
-        return bool(data.decode()) or True
+        return data is None or isinstance(data.decode(), str)
     except UnicodeDecodeError:
         return False
 
@@ -549,7 +550,7 @@ def _check_whole(path: str) -> None:
 
 def _opened(path: str) -> sqlite3.Connection:
     _check_whole(path)
-    with _explained(path):
+    with explained(path):
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             _patiently(lambda: _prepare(connection, path))
@@ -664,7 +665,7 @@ REMEDIES = (
 
 
 @contextmanager
-def _explained(path: str) -> Iterator[None]:
+def explained(path: str) -> Iterator[None]:
     """StorageError with cause and remedy in place of SQLite's errors."""
     try:
         yield

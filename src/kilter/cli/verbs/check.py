@@ -23,14 +23,21 @@ if TYPE_CHECKING:
     "--dry-run-trial", "dry", is_flag=True, help="Run the program once and show what it yields; nothing is stored."
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file.")
+@click.option("--repair", is_flag=True, help="Of a study: put what is whole in its place, after a copy of the file.")
+@options.storage
 @options.as_json
 @options.debug
-def command(file: str, dry: bool, settings: tuple[str, ...], as_json: bool) -> int:
+def command(file: str, dry: bool, settings: tuple[str, ...], repair: bool, storage: str | None, as_json: bool) -> int:
     """Look a file over: the space, the objectives, and the command as one trial would run it.
+
+    Or the log of a study: whether it can be read to its end, and what of it can be saved where it cannot.
 
     \b
     kilter check digits.toml --dry-run-trial
+    kilter check digits --repair
     """
+    if repair or not (os.path.exists(file) or file.endswith(".toml")):
+        return _checked_log(file, storage, repair, as_json)
     from dataclasses import replace
 
     import numpy as np
@@ -82,6 +89,28 @@ def command(file: str, dry: bool, settings: tuple[str, ...], as_json: bool) -> i
         return 0
     show.note(f"error: the trial failed: {failure.kind}: {failure.message}")
     return group.NO_SUCCESS
+
+
+def _checked_log(study: str, storage: str | None, repair: bool, as_json: bool) -> int:
+    from kilter.api import check_study
+
+    found = check_study(study_name=study, storage=options.existing(storage), repair=repair)
+    if as_json:
+        show.echo_json(vars(found))
+    elif not found.lost:
+        show.echo(f"the log of {study!r} is whole: {found.whole:,} events")
+    else:
+        show.echo(f"the log of {study!r} is damaged: {found.whole:,} events can be saved, this is lost:")
+        for line in found.lost:
+            show.echo(f"  {line}")
+        if found.waiting:
+            show.echo(f"to be run again, since nobody knows what they were: trial {', '.join(map(str, found.waiting))}")
+        if found.copy is not None:
+            show.echo(f"repaired; the file as it was is {found.copy}")
+        else:
+            where = f" --storage {shlex.quote(storage)}" if storage else ""
+            show.echo(f"nothing was changed: kilter check {shlex.quote(study)}{where} --repair saves what is whole")
+    return 0 if found.copy is not None or not found.lost else group.STORAGE
 
 
 def _tried(executor: Command, task: Task) -> Outcome:
