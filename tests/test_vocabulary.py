@@ -90,3 +90,34 @@ def test_the_keys_of_a_file_are_answered_alike() -> None:
                     Specification.of({table: {word: 1}})
                 with pytest.raises(ValueError, match=r"^(the file has no|.* = )"):
                     Specification.of({word: 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"callbacks": print}, "callbacks=.*give a list of functions"),
+        ({"observers": print}, "observers=.*give a list"),
+        ({"stoppers": 3}, "stoppers=3: give a list"),
+        ({"subject_to": "a <= 1"}, "subject_to='a <= 1': give a dict"),
+        ({"fidelity": {"epochs": (1, 81)}}, r"fidelity=\{'epochs': \(1, 81\)\}: give kilter.Fidelity"),
+        ({"gpus_per_trial": "1"}, "gpus='1' of Resources: give a number"),
+        ({"n_trials": True}, "n_trials=True: give a whole number"),
+        ({"timeout": "10"}, "timeout='10': give a number"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_named_as_it_was_written(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        kilter.tune(loss, {"x": kilter.Int(0, 3)}, storage=None, **{"n_trials": 2, **given})
+
+
+def test_a_list_is_not_a_parameter_and_a_word_is_not_a_flag() -> None:
+    with pytest.raises(InvalidInput, match=r"use Choice\(\[1, 5\]\) for options, or Float\(low, high\)"):
+        kilter.Space({"x": (1, 5)})
+    for kind in (kilter.Float, kilter.Int):
+        with pytest.raises(InvalidInput, match=r"log=.false. of .*: give True or False"):
+            kind(1, 5, log="false")
+
+
+def test_what_cannot_stand_by_place_is_named() -> None:
+    with pytest.raises(TypeError, match=r"tune\(\) takes only objective and space by place: name the others"):
+        kilter.tune(loss, {}, 20)

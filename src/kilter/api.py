@@ -724,6 +724,7 @@ class Study:
         bounds = limits or Limits()
         bounds = Limits(**{**vars(bounds), "seconds": timeout if timeout is not None else bounds.seconds})
         Limits(trials=n_trials)
+        _check_functions(callbacks=callbacks or (), stoppers=stoppers)
         if executor is None:
             executor = self._threads(func, n_jobs)
         if show_progress_bar is False:
@@ -1238,6 +1239,7 @@ def tune(
         from kilter.samplers.auto import AutoSampler
 
         sampler = AutoSampler(per_second=True)
+    _check_functions(callbacks=callbacks, observers=observers, stoppers=stoppers)
     asked, slots = resources or Resources(gpus=gpus_per_trial), _at_once("workers", workers)
     directions, declared = _directions(minimize, maximize), as_space(space)
     if space is None and callable(objective):
@@ -1362,6 +1364,12 @@ def as_space(given: SpaceLike) -> Space:
     if not isinstance(given, Mapping):
         raise InvalidInput(f"space={given!r}: give a dict of parameters, as in {{'lr': kilter.Float(1e-5, 1e-1)}}")
     return Space(given)
+
+
+def _check_functions(**given: Any) -> None:
+    for word, functions in given.items():
+        if callable(functions) or not isinstance(functions, Iterable):
+            raise InvalidInput(f"{word}={functions!r}: give a list of functions, as in {word}=[…]")
 
 
 def _at_once(word: str, given: Any) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union, runtime_checkable
 
 from kilter.core.actions import Budget, Judgement, Plan, Start, Verdict
+from kilter.core.errors import InvalidInput
 from kilter.core.events import Created, Entry, Event, Failure, Report, TrialState
 from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
@@ -235,6 +237,12 @@ class Resources:
     gpus: float = 0
     memory: int | None = None
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if value is not None and not (is_number and float(value) >= 0):
+                raise InvalidInput(f"{name}={value!r} of Resources: give a number from 0 on")
 
 
 @dataclass(frozen=True)

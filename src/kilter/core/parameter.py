@@ -293,6 +293,7 @@ class Float(Parameter):
     kind = "float"
 
     def __post_init__(self) -> None:
+        _check_log(self)
         _check_bounds(self, float)
         object.__setattr__(self, "low", float(self.low) + 0.0)  # + 0.0 makes -0.0 plain 0.0
         object.__setattr__(self, "high", float(self.high) + 0.0)
@@ -444,6 +445,7 @@ class Int(Parameter):
     kind = "int"
 
     def __post_init__(self) -> None:
+        _check_log(self)
         _check_bounds(self, int)
         object.__setattr__(self, "low", int(self.low))
         object.__setattr__(self, "high", int(self.high))
@@ -882,6 +884,12 @@ def _is_whole(value: Any) -> bool:
 def _shown(value: Any) -> str:
     """A value in a message, with a word on the one mistake that repr hides."""
     return f"{value!r}, a text," if isinstance(value, str) else repr(value)
+
+
+def _check_log(parameter: Float | Int) -> None:
+    if not isinstance(parameter.log, (bool, np.bool_)) and parameter.log not in (0, 1):
+        where = f"{type(parameter).__name__}({parameter.low!r}, {parameter.high!r})"
+        raise InvalidInput(f"log={parameter.log!r} of {where}: give True or False")
 
 
 def _check_bounds(parameter: Float | Int, number: type) -> None:

@@ -187,7 +187,11 @@ class Problem:
             objectives = [Objective(DEFAULT_METRIC, directions[0] if directions else direction or "minimize")]
         else:
             objectives = [Objective(f"value_{i}", way) for i, way in enumerate(directions)]
+        if subject_to is not None and not isinstance(subject_to, Mapping):
+            raise InvalidInput(f"subject_to={subject_to!r}: give a dict of bounds, as in {{'latency_ms': '<= 20'}}")
         constraints = tuple(Constraint.parse(metric, text) for metric, text in (subject_to or {}).items())
+        if fidelity is not None and not isinstance(fidelity, (Fidelity, list, tuple)):
+            raise InvalidInput(f"fidelity={fidelity!r}: give kilter.Fidelity('epochs', 1, 81), or a list of such")
         fidelities = () if fidelity is None else (fidelity,) if isinstance(fidelity, Fidelity) else tuple(fidelity)
         return cls(space, tuple(objectives), constraints, fidelities)
 

@@ -511,6 +511,11 @@ def _flattened(declared: Mapping[str, Any], conditions: tuple[Condition, ...] = 
     for name, parameter in declared.items():
         if not isinstance(name, str) or not name:
             raise InvalidInput(f"the parameter name {name!r} must be text")
+        if isinstance(parameter, (list, tuple)):
+            raise InvalidInput(
+                f"{name}={parameter!r} is not a parameter: use Choice({list(parameter)!r}) for options, or "
+                "Float(low, high) or Int(low, high) for a range"
+            )
         if not isinstance(parameter, Parameter):
             raise InvalidInput(
                 f"{name}={parameter!r} is not a parameter: use Float, Int, Ordinal, Choice or Boolean, "

@@ -98,11 +98,18 @@ def answers_other_words(function: F) -> F:
 
     @functools.wraps(function)
     def asked(*args: Any, **given: Any) -> Any:
+        if len(args) > len(placed):
+            only = f"only {' and '.join(shown)}" if shown else "nothing"
+            example = next((word for word in known if word not in placed), "…")
+            raise UnknownArgument(f"{name}() takes {only} by place: name the others, as in {keyword(example)}")
         if not accepted.issuperset(given):
             word = next(word for word in given if word not in accepted)
             raise answer(f"{name}()", word, known, keyword)
         return function(*args, **given)
 
-    known = [word for word in inspect.signature(function).parameters if word != "self" and not word.startswith("_")]
-    accepted = set(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters
+    placed = [word for word, each in parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
+    shown = [word for word in placed if word != "self"]
+    known = [word for word in parameters if word != "self" and not word.startswith("_")]
+    accepted = set(parameters)
     return asked  # type: ignore[return-value]

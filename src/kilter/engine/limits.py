@@ -49,11 +49,11 @@ class Limits:
         for name in ("trials", "steps", "patience", "failures"):
             value = getattr(self, name)
             if value is not None and (not _is_number(value) or value % 1 != 0 or value < 0):
-                raise InvalidInput(f"{name}={value!r}: a limit must be a whole number from 0 on, or None for no limit")
+                raise InvalidInput(f"{_spoken(name)}={value!r}: give a whole number from 0 on, or None for no limit")
         for name in ("seconds", "cost", "gain"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value >= 0):
-                raise InvalidInput(f"{name}={value!r}: a limit must be a number from 0 on, or None for no limit")
+                raise InvalidInput(f"{_spoken(name)}={value!r}: give a number from 0 on, or None for no limit")
         if self.target is not None and (not _is_number(self.target) or math.isnan(self.target)):
             raise InvalidInput(f"target={self.target!r} is never reached: give a number, or None for no limit")
 
@@ -61,6 +61,11 @@ class Limits:
     def are_given(self) -> bool:
         """Whether anything but a row of failures ends the study."""
         return any(value is not None for name, value in vars(self).items() if name != "failures")
+
+
+def _spoken(name: str) -> str:
+    """What users call a limit."""
+    return {"trials": "n_trials", "seconds": "timeout"}.get(name, name)
 
 
 def _is_number(value: Any) -> bool:
