@@ -553,9 +553,12 @@ class Odd(Exception):
     def __init__(self, a, b):  # cannot be unpickled
         super().__init__(a)
 
+class Panic(BaseException):
+    pass
+
 def objective(trial):
     trial.suggest_float("x", 0, 1)
-    whats = [0, 1, "odd", "both", "report", "calls", "pruned", "swallowed", "exit", "object"]
+    whats = [0, 1, "odd", "both", "asks", "pruned", "swallowed", "exit", "panic"]
     what = dict(enumerate(whats)).get(trial.number)
     try:
         if what == rank:
@@ -564,18 +567,16 @@ def objective(trial):
             raise Odd("odd", 2)
         if what == "both":
             raise ValueError(f"both {rank}")
-        if what == "report":
-            trial.report("no number" if rank == 0 else 1.0, 1)
-        if what == "calls" and rank == 1:
-            return 0.0
+        if what == "asks":
+            trial.on_rank_zero(lambda: 1 // 0)
+        if what == "panic" and rank == 1:
+            raise Panic("in foreign code")
         if what == "pruned" and rank == 1:
             raise kilter.TrialPruned
         if what == "swallowed" and rank == 1:
             raise ValueError("swallowed")
         if what == "exit" and rank == 1:
             sys.exit("bad arguments")
-        if what == "object":
-            trial.suggest("activation", kilter.Choice({"none": lambda: None}))
         trial.report(0.5, 2)
     except ValueError:
         if what != "swallowed" or rank == 1:
@@ -583,7 +584,7 @@ def objective(trial):
     return 1.0
 
 study = kilter.create_study(seed=0) if rank == 0 else None
-optimize_distributed(study, objective, n_trials=11, progress="none")
+optimize_distributed(study, objective, n_trials=10, progress="none")
 if rank == 0:
     for trial in study.trials:
         print(trial.state.name, trial.failure.message if trial.failure else "-")
@@ -598,14 +599,40 @@ else:
 """
     first, _ = ranks.run(script)
     states = [line.split(" ", 1) for line in first.splitlines()]
-    assert [state for state, _ in states] == ["FAIL"] * 6 + ["PRUNED", *["FAIL"] * 3, "COMPLETE"]
+    assert [state for state, _ in states] == ["FAIL"] * 5 + ["PRUNED", *["FAIL"] * 3, "COMPLETE"]
     said = [text for _, text in states]
     assert said[:4] == ["here 0", "here 1", "Odd: odd", "both 0"]
-    assert "no number" in said[4]
-    assert "rank 1 has returned" in said[5]
-    assert said[7] == "swallowed"
-    assert "bad arguments" in said[8]
-    assert "cannot be sent to the other ranks" in said[9]
+    assert "by zero" in said[4]
+    assert said[6] == "swallowed"
+    assert "bad arguments" in said[7]
+    assert "in foreign code" in said[8]
+
+
+def test_what_kilter_was_used_wrongly_for_on_one_rank_is_raised_on_all(ranks: Ranks) -> None:
+    script = """
+def reports(trial):
+    trial.report("no number" if rank == 0 else 1.0, 1)
+
+def returns(trial):
+    if rank == 0:
+        trial.report(1.0, 1)
+    return 1.0
+
+def suggests(trial):
+    trial.suggest("activation", kilter.Choice({"none": lambda: None}))
+
+study = kilter.create_study(seed=0) if rank == 0 else None
+for objective in (reports, returns, suggests):
+    try:
+        optimize_distributed(study, objective, n_trials=1, progress="none")
+    except kilter.core.errors.InvalidInput as error:
+        print(str(error).replace("\\n", " "))
+"""
+    for told in ranks.run(script):
+        number, calls, objects = told.splitlines()
+        assert "must be a number" in number
+        assert "rank 1 has returned" in calls
+        assert "cannot be sent to the other ranks" in objects
 
 
 def test_a_trial_that_is_over_for_the_clock_leaves_with_all_ranks(ranks: Ranks) -> None:
