@@ -134,13 +134,25 @@ trial = pickle.loads(sys.stdin.buffer.read())
 assert trial.suggest_float("x", 0, 1) == trial.params["x"]
 trial.report(0.25, 1)
 assert trial.should_prune()  # the first to come to a rung is to be compared with others
+trial.report(0.5, 2)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], check=False, input=pickle.dumps(trial), capture_output=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert study.trials[0].intermediate_values == {1: 0.25}
+    assert study.trials[0].intermediate_values == {1: 0.25, 2: 0.5}
     assert study.tell(trial, 1.0).params == trial.params
+
+
+def test_a_trial_is_told_with_what_it_gathered_wherever_it_is_told(tmp_path):
+    study = kilter.create_study(storage=tmp_path / "k.db", study_name="s", space=SPACE, sampler="random", seed=0)
+    sent = pickle.loads(pickle.dumps(study.ask()))
+    sent.set_user_attr("where", "there")
+    other = kilter.load_study(storage=tmp_path / "k.db")
+    assert other.tell(sent, 0.5).user_attrs == {"where": "there"}
+    with pytest.raises(InvalidInput, match="has ended already"):
+        other.tell(sent, 0.25)
+    assert study.trials[0].value == 0.5
 
 
 def test_a_trial_that_cannot_be_sent_says_why(tmp_path):

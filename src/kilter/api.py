@@ -508,6 +508,8 @@ class Study:
         context = self._asked.get(number)
         if context is None:
             session.sync()
+            if isinstance(trial, Trial) and session.engine.runs(number, trial.attempt):
+                context = trial  # which another handle on the study, or another process, was given
         if not 0 <= number < len(self._history):
             raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self._history)} trials")
         record = self._history[number]

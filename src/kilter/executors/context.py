@@ -103,6 +103,7 @@ class Trial:
         self._folds: dict[int | str, dict[str, float]] = {}
         self._constraints: dict[str, float] = {}
         self._flushed = 0.0
+        self._flush_after = FLUSH_SECONDS
         self._process = os.getpid()
 
     def __repr__(self) -> str:
@@ -115,8 +116,11 @@ class Trial:
         return html.table([], [("trial", self.number), *self.params.items()])
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """One that was sent to this process is at home here, unlike the one that a fork finds."""
-        vars(self).update(state, _process=os.getpid())
+        """One that was sent to this process is at home here, unlike the one that a fork finds.
+
+        Nobody may ask it to end here, so it keeps no report back.
+        """
+        vars(self).update(state, _process=os.getpid(), _flushed=-math.inf, _flush_after=0.0)
 
     def __getattr__(self, name: str) -> NoReturn:
         what = f"a trial has no attribute {name!r}"
@@ -310,7 +314,7 @@ class Trial:
         now = time.monotonic()
         if not self._flushed:
             self._flushed = now
-        elif now - self._flushed > FLUSH_SECONDS:
+        elif now - self._flushed >= self._flush_after:
             self._flush()
 
     def should_prune(self) -> bool:
