@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 
 import kilter
 from kilter.core.interfaces import Worker
+from kilter.executors.simulated import VirtualClock
 from kilter.runtime.leases import LEASE_SECONDS, RENEWALS, Lease, Watch, this_worker
 from kilter.storage.memory import MemoryStorage
 from kilter.testing.storage import created
@@ -69,6 +71,12 @@ def test_a_lease_of_another_host_is_found_run_out_twice():
     assert watch.gone([(far, -1.0)], 2 * APART) == set()
     assert watch.gone([(far, -1.0)], 2.9 * APART) == set()
     assert watch.gone([(far, -1.0)], 3 * APART) == {"w"}
+
+
+def test_how_long_a_run_lasts_does_not_hang_on_the_time_of_day():
+    clock = VirtualClock()
+    assert kilter.create_study()._session.stopwatch is time.monotonic
+    assert kilter.create_study(clock=clock)._session.stopwatch is clock
 
 
 # -- one thread for all -------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class Run:
         self._has_looked = False
         """Whether there was nothing to do, and a look around for trials of the dead."""
         self._error: BaseException | None = None
-        self._since = self.session.clock()
+        self._since = self.session.stopwatch()
         self._cut: list[int] = []
         """The trials that were put back because the time was up."""
         self._inline = self.executor if isinstance(self.executor, Inline) else None
@@ -147,7 +147,7 @@ class Run:
     def _left(self) -> float:
         """Seconds until the time is up; infinite where there is no such limit."""
         seconds = self.limits.seconds
-        return math.inf if seconds is None else self._since + seconds - self.session.clock()
+        return math.inf if seconds is None else self._since + seconds - self.session.stopwatch()
 
     def _fill(self) -> None:
         """Start trials while there are free slots and no reason to stop."""

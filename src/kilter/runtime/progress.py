@@ -143,7 +143,7 @@ class Status:
     def __init__(self, session: Session, name: str, limits: Limits, calls: int | None) -> None:
         self.session, self.name, self.limits = session, one_line(name, NAME), limits
         self.notices = Notices(self.name, session)
-        self.now: Callable[[], float] = session.clock
+        self.now: Callable[[], float] = session.stopwatch
         self.began = self.now()
         done = len(session.engine.history.finished)
         self.before = done

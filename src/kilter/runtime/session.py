@@ -108,6 +108,8 @@ class Session:
         self.engine = engine
         self.declared = declared
         self.clock = clock
+        self.stopwatch = time.monotonic if clock is time.time else clock
+        """The seconds between two looks at this are those that passed, also where the time of day jumps."""
         self.worker = this_worker()
         self.lock = threading.RLock()
         self._lease_seconds = lease
