@@ -838,7 +838,7 @@ class Study:
         failed = f"all {tally.failed} trials of this run" if tally.failed > 1 else "the only trial of this run"
         raise StudyAborted(
             f"{self.study_name!r}: {failed} failed ({kinds(tally.failures)}), as in "
-            f"{explained(self._history, tally.failures)}. Fix the objective and run again: the study goes on"
+            f"{explained(self._history, tally.failures)}. Fix the objective and run again"
         )
 
     def stop(self) -> None:

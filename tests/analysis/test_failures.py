@@ -106,7 +106,7 @@ MS = Problem(SPACE, constraints=(Constraint("ms", "<=", 1.0), Constraint("kb", "
     ("ends", "why"),
     [
         ([], "none has ended"),
-        ([(FAIL, {}, "E")], "the only trial failed, as in E; trial 0 keeps"),
+        ([(FAIL, {}, "E")], r"the only trial failed, as in E \(trial 0\)"),
         ([(FAIL, {}, "E"), (PRUNED, {}, None), (FAIL, {}, "F")], r"1 were pruned and 2 failed \(E ×1, F ×1\), as in E"),
         ([(PRUNED, {}, None)] * 2, "all 2 that ended were pruned"),
         ([(COMPLETE, {}, {"value": float("inf"), "ms": 0.0, "kb": 9.0})] * 3, "value is inf in all 3 trials"),

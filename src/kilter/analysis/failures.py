@@ -33,7 +33,9 @@ def explained(history: History, failures: Mapping[str, Sequence[int]]) -> str:
     """The most frequent failure as its latest trial tells it, and which trial that is."""
     _, number = max(failures.values(), key=lambda known: known[0])
     failure = history[number].failure
-    return f"{failure.line if failure else 'unknown'}; trial {number} keeps the traceback"
+    if failure is None or not failure.traceback:
+        return f"{failure.line if failure else 'unknown'} (trial {number})"
+    return f"{failure.line}; trial {number} keeps the traceback"
 
 
 def never_succeeded(history: History) -> list[str]:
