@@ -357,3 +357,11 @@ def test_a_signature_without_parameters_says_what_to_write():
 def test_repr_can_be_pasted_back():
     space = Space({"a": Int(0, 3, prior=Prior(1)), "b": Boolean().when(a=[1, 2])}, forbidden=[{"a": 1, "b": True}])
     assert eval(repr(space)) == space
+
+
+@given(spaces(), st.integers(0, 5))
+def test_samples_are_legal_values_and_the_same_for_a_seed(space, seed):
+    drawn = space.sample(3, seed=seed)
+    assert drawn == space.sample(3, seed=seed)
+    assert drawn[0] == space.sample(seed=seed)
+    assert all(space.is_legal(space.plain(values)) for values in drawn)

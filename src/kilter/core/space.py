@@ -32,6 +32,7 @@ from kilter.core.parameter import (
     parameter_from_json,
     same,
 )
+from kilter.core.seeds import rng as stream_of
 
 Config = dict[str, Plain]
 """A configuration: the plain values of the active parameters."""
@@ -232,6 +233,25 @@ class Space:
         return {name: p.default for name, p in self.parameters.items() if p.has_default}
 
     # -- drawing --------------------------------------------------------------------------------------------------
+
+    def sample(self, n: int | None = None, *, seed: int = 0) -> Any:
+        """A random configuration as an objective gets it, or with `n` a list of so many; the same seed draws the same.
+
+        Raises InvalidInput for a negative n, and where the forbidden clauses leave too little.
+
+        >>> from kilter import Choice, Float
+        >>> space = Space({"lr": Float(1e-5, 1e-1, log=True), "optimizer": Choice(["adam", "sgd"])})
+        >>> space.sample(seed=1)
+        {'lr': 0.089512839179, 'optimizer': 'sgd'}
+        >>> len(space.sample(3))
+        3
+        """
+        if n is None:
+            return self.sample(1, seed=seed)[0]
+        if n < 0:
+            raise InvalidInput(f"sample({n!r}): give the number of configurations, from 0 on")
+        stream = stream_of(seed, "sample")
+        return [self.values(self.draw(stream)) for _ in range(n)]
 
     def draw(self, rng: np.random.Generator, known: Mapping[str, Plain] | None = None) -> Config:
         """A random configuration from the priors, uniform where there are none; `known` values are kept.
