@@ -242,7 +242,7 @@ def test_some_parameters_by_hand():
         (Int(2**60, 2**60 + 9), "floats"),
         (Choice([(1, 2), (3,)]), "Optuna keeps"),
         (Ordinal([(1, 2), (3,)]), "Optuna keeps"),
-        ("x", "no parameter"),
+        ("x", "not a parameter"),
     ],
 )
 def test_what_optuna_cannot_hold_is_said(parameter, word):
@@ -251,7 +251,7 @@ def test_what_optuna_cannot_hold_is_said(parameter, word):
 
 
 def test_what_is_no_distribution_is_said():
-    with pytest.raises(InvalidInput, match="no distribution"):
+    with pytest.raises(InvalidInput, match="not a Float-, Int- or"):
         to_kilter(Float(0, 1))
 
 
@@ -550,7 +550,7 @@ def test_constraints_that_the_objective_sets_are_kept_to():
 
 def test_constraints_that_are_no_numbers_are_said():
     study = optuna.create_study(sampler=KilterSampler(seed=0, constraints_func=lambda trial: [math.nan]))
-    with pytest.raises(InvalidInput, match="NaN"):
+    with pytest.raises(InvalidInput, match=r"nan.*give numbers"):
         study.optimize(quadratic, n_trials=1)
 
 
