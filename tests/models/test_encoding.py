@@ -160,6 +160,16 @@ def test_a_prior_is_highest_at_what_is_believed_and_silent_where_inactive():
     assert not encoding.log_prior(other)[1].any()
 
 
+@pytest.mark.parametrize("low", [1, 1000, 75843077042570, 2**60])
+def test_borders_of_a_logarithmic_scale_however_far_from_zero(low):
+    """Half-way between two values; of large numbers the logarithms hardly differ."""
+    parameter = Int(low, low + 159, log=True)
+    encoding = Encoding(Space({"n": parameter}))
+    units = np.random.default_rng(0).random((500, 1))
+    drawn = [encoding.config(point)["n"] for point in encoding.from_uniforms(units)]
+    assert drawn == [parameter.from_unit(u) for u in units[:, 0].tolist()]
+
+
 @pytest.mark.parametrize("values", [GRID, GRID + 1, 10**6, 2**40])
 def test_conditions_and_clauses_on_integers_of_any_size(values):
     """Also beyond the size at which numbers count as continuous."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import math
 from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,8 @@ NEUTRAL = 0.5
 GRID = 4096
 """The values of a number are kept as a table where there are at most so many; those of a finer one are computed."""
 ONE_HOT = np.sqrt(0.5)
+LARGEST = 1e300
+"""Ratios of neighbouring values are clipped to this, so that they are floats."""
 SAMPLE = 256
 """Points over which the number of active parameters is averaged."""
 
@@ -249,10 +253,9 @@ def _borders(parameter: Parameter, grid: np.ndarray) -> np.ndarray:
     """Where the cells of neighbouring values meet: half-way between them, on a logarithmic scale too."""
     share = np.full(max(len(grid) - 1, 0), 0.5)
     if getattr(parameter, "log", False):
-        values = np.array(parameter.grid(len(grid)), dtype=float)
-        logs = np.log(values)
-        apart = np.diff(logs)
-        middle = np.log(values[:-1] + np.diff(values) / 2)
-        share = np.clip(np.divide(middle - logs[:-1], apart, out=share, where=apart > 0), 0.01, 0.99)
+        values: list[Any] = parameter.grid(len(grid))  # whole numbers may be larger than a float tells apart
+        step = np.array([min((after - before) / before, LARGEST) for before, after in pairwise(values)])
+        # log1p, since of the logarithms of large numbers hardly a digit of the difference would be left.
+        share = np.clip(np.log1p(step / 2) / np.log1p(step), 0.01, 0.99)
     borders: np.ndarray = grid[:-1] + share * np.diff(grid)
     return borders
