@@ -277,17 +277,18 @@ class Study:
         return FrozenTrial(self._history[number], self._history)
 
     def recommend(self) -> FrozenTrial:
-        """The trial that the model believes best: under noise not the luckiest one, which is `best_trial`.
+        """The trial to take: under noise not the luckiest one, which is `best_trial`, but one whose neighbours agree.
 
-        Trials within one standard error of the best count as equal; of those the much cheaper one is taken, then the
-        one nearest to the defaults. Raises NotReady (a ValueError) where no trial is complete and feasible.
+        What is believed of a trial weighs its value against those of trials like it, and none counts for better than
+        what it showed itself. Where results are exact it is the best trial. Raises NotReady (a ValueError) where no
+        trial is complete and feasible.
         """
         if len(self.problem.objectives) > 1:
             raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
         from kilter.analysis.recommend import recommended  # loads SciPy
 
         self._session.sync()
-        trial = recommended(self._history, self._session.engine.seed)
+        trial = recommended(self._history)
         if trial is None:
             raise self._not_ready()
         return FrozenTrial(trial, self._history)

@@ -1,15 +1,19 @@
-"""Which trial is recommended: under noise the one believed best, without noise the best; ties by cost and defaults."""
+"""Which trial is recommended: under noise one whose neighbours agree, without noise the best, never a worse one."""
 
 import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kilter import create_study
 from kilter.analysis.recommend import recommended
+from kilter.bench import noisy as noisy_problem
+from kilter.bench.problems import ackley, double_funnel, levy, peaks, rastrigin, sphere, styblinski_tang
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Ended, Enqueued, Failure, Started, TrialState
-from kilter.core.parameter import Choice, Float
+from kilter.core.parameter import Float
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.samplers import RandomSampler
@@ -46,15 +50,15 @@ def noisy(seed, trials, sd=0.05):
     return log.engine.history
 
 
-@pytest.mark.parametrize("trials", [25, 50])
-def test_under_noise_it_is_better_than_the_luckiest(trials):
-    """On average over 20 studies, and in more of them than not."""
+@pytest.mark.parametrize(("trials", "share"), [(25, 1.0), (50, 0.8), (100, 0.6)])
+def test_under_noise_it_is_better_than_the_luckiest(trials, share):
+    """On average over 20 studies, and in more of them than not; the more so, the more there is to go by."""
     true = []
     for seed in range(20):
         history = noisy(seed, trials)
-        true.append([bowl(trial.params) for trial in (recommended(history, 7), best(history))])
+        true.append([bowl(trial.params) for trial in (recommended(history), best(history))])
     chosen, luckiest = np.array(true).T
-    assert chosen.mean() < 0.9 * luckiest.mean()
+    assert chosen.mean() < share * luckiest.mean()
     assert (chosen < luckiest).sum() > (chosen > luckiest).sum()
 
 
@@ -63,46 +67,102 @@ def test_without_noise_it_is_the_best(way):
     for seed in range(5):
         log = Log(RandomSampler(), Problem(CUBE, (Objective("value", way),)), seed)
         log.run(30, lambda c: {"value": bowl(c) if way == "minimize" else -bowl(c)})
-        assert recommended(log.engine.history, 7) is min(log.engine.history, key=lambda t: bowl(t.params))
+        assert recommended(log.engine.history) is min(log.engine.history, key=lambda t: bowl(t.params))
 
 
-def level_log(space, sd=0.3, count=40):
-    """Noise alone, so that all trials are level as far as anybody can know."""
-    log = Log(RandomSampler(), Problem(space), 3)
-    noise = np.random.default_rng(1)
-    for _ in range(count):
-        run(log, space.draw(noise), {"value": float(sd * noise.standard_normal())})
-    return log, noise
+VALLEYS = [
+    double_funnel(2),
+    double_funnel(4, seed=3),
+    rastrigin(3, seed=3),
+    ackley(5, seed=3),
+    levy(3, seed=3),
+    styblinski_tang(4),
+    peaks(2, seed=3),
+    sphere(8, seed=3),
+]
 
 
-def test_of_equals_the_one_nearest_to_the_defaults():
-    defaults = Space({"x": Float(0, 1, default=0.25), "c": Choice(["a", "b"], default="b"), "z": Float(0, 1)})
-    log, _ = level_log(defaults)
-    near = run(log, {"x": 0.26, "c": "b", "z": 0.9}, {"value": -0.2})
-    run(log, {"x": 0.26, "c": "a", "z": 0.9}, {"value": -0.2})
-    assert recommended(log.engine.history, 7).number == near
-    plain = Space({"x": Float(0, 1), "c": Choice(["a", "b"]), "z": Float(0, 1)})
-    log, _ = level_log(plain)
-    run(log, {"x": 0.26, "c": "b", "z": 0.9}, {"value": -0.2})
-    assert recommended(log.engine.history, 7).number != near
+def searched(problem, wrapped, trials, seed):
+    """As a search leaves it: half anywhere, half round one of the three best seen so far; and the true regrets."""
+    space, stream = problem.problem.space, np.random.default_rng(seed)
+    log = Log(RandomSampler(), problem.problem, seed)
+    points, seen, true = np.empty((trials, len(space))), np.empty(trials), np.empty(trials)
+    for number in range(trials):
+        point = stream.random(len(space))
+        if number >= 8 and number % 2:
+            centre = points[stream.choice(np.argsort(seen[:number])[:3])]
+            point = np.clip(centre + 0.1 * stream.standard_normal(len(space)), 0, 1)
+        config = space.decode(point)
+        points[number], seen[number] = point, wrapped.evaluate(config, stream)["value"]
+        true[number] = (problem.noiseless(config)["value"] - problem.best) / (problem.typical - problem.best)
+        run(log, config, {"value": float(seen[number])})
+    return log.engine.history, true
 
 
-def test_of_equals_one_that_is_much_cheaper():
-    log, _ = level_log(CUBE)
-    little = run(log, {"x": 0.5, "y": 0.5, "z": 0.5}, {"value": 0.0}, seconds=0.8)
-    assert recommended(log.engine.history, 7).number != little
-    much = run(log, {"x": 0.5, "y": 0.5, "z": 0.4}, {"value": 0.0}, seconds=0.3)
-    assert recommended(log.engine.history, 7).number == much
+def spread(problem):
+    space, stream = problem.problem.space, np.random.default_rng(0)
+    return float(np.std([problem.noiseless(space.draw(stream))["value"] for _ in range(300)]))
 
 
-def test_a_cheap_trial_that_is_worse_is_not_taken():
+def regrets(kind, share, trials, seeds):
+    """True regret, at most 3, of the recommended and of the best observed trial, a row for each study."""
+    rows = []
+    for problem in VALLEYS:
+        wrapped = noisy_problem(problem, share * spread(problem) if kind == "additive" else 0.0,
+                                share if kind == "relative" else 0.0)  # fmt: skip
+        for seed in range(seeds):
+            history, true = searched(problem, wrapped, trials, seed)
+            rows.append([true[recommended(history).number], true[best(history).number]])
+    return np.minimum(rows, 3.0)
+
+
+def test_on_noisy_valleys_it_is_better_than_the_best_observed_and_in_no_cell_worse():
+    """In each cell at most 1.05 of the best observed, within two standard errors, and clearly less over all with noise.
+
+    benchmarks/results/efficiency/recommend.md has more of it, after searches by kilter's own sampler.
+    """
+    noises = [(kind, share) for kind in ("additive", "relative") for share in (0.3, 1.0)]
+    cells = {(*noise, trials): regrets(*noise, trials, 2) for noise in noises for trials in (50, 100)}
+    cells["additive", 0.0, 25] = regrets("additive", 0.0, 25, 3)
+    for name, pairs in cells.items():
+        loss = pairs[:, 0] - 1.05 * pairs[:, 1]
+        assert loss.mean() < 2 * loss.std() / np.sqrt(len(loss)), name
+    chosen, observed = np.concatenate([pairs for (_, share, _), pairs in cells.items() if share]).mean(axis=0)
+    assert chosen < 0.95 * observed
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.integers(10, 40))
+def test_its_own_value_never_speaks_against_it(seed, trials):
+    """Of a crowd of good trials that noise alone tells apart, none is taken that was worse than the crowd."""
+    stream = np.random.default_rng(seed)
+    log = Log(RandomSampler(), Problem(CUBE), seed)
+    crowd = 0.1 * stream.standard_normal(trials)
+    for value in crowd:
+        near = np.clip(0.5 + 0.02 * stream.standard_normal(3), 0, 1)
+        run(log, CUBE.decode(near), {"value": float(value)})
+        run(log, CUBE.draw(stream), {"value": float(5 + stream.standard_normal())})
+    assert recommended(log.engine.history).metrics["value"] < crowd.mean() + 0.02
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.floats(1e-9, 1e9), st.floats(-1e3, 1e3))
+def test_units_do_not_matter(seed, unit, origin):
+    logs = [Log(RandomSampler(), Problem(CUBE), 3) for _ in range(2)]
+    stream = np.random.default_rng(seed)
+    for _ in range(20):
+        config = CUBE.draw(stream)
+        value = bowl(config) + 0.3 * stream.standard_normal()
+        run(logs[0], config, {"value": float(value)})
+        run(logs[1], config, {"value": float(unit * (value + origin))})
+    assert recommended(logs[0].engine.history).number == recommended(logs[1].engine.history).number
+
+
+def test_equal_values_and_equal_points_are_no_trouble():
     log = Log(RandomSampler(), Problem(CUBE), 3)
-    noise = np.random.default_rng(1)
-    for _ in range(40):
-        config = CUBE.draw(noise)
-        run(log, config, {"value": bowl(config) + 0.05 * noise.standard_normal()})
-    bad = run(log, {"x": 1.0, "y": 0.0, "z": 0.0}, {"value": 1.1}, seconds=0.01)
-    assert recommended(log.engine.history, 7).number != bad
+    for _ in range(20):
+        run(log, {"x": 0.5, "y": 0.5, "z": 0.5}, {"value": 1.0})
+    assert recommended(log.engine.history) is not None
 
 
 @pytest.mark.parametrize("trials", [1, 2, 12])
@@ -110,7 +170,7 @@ def test_only_what_is_complete_and_feasible(trials):
     problem = Problem(CUBE, constraints=(Constraint("m", "<=", 1.0),))
     log = Log(RandomSampler(), problem, 3)
     noise = np.random.default_rng(1)
-    assert recommended(log.engine.history, 7) is None
+    assert recommended(log.engine.history) is None
     metrics = [
         ({"value": 0.0, "m": 2.0}, TrialState.COMPLETE, None),
         ({"value": 0.0, "m": math.nan}, TrialState.COMPLETE, None),
@@ -120,24 +180,24 @@ def test_only_what_is_complete_and_feasible(trials):
     ]
     for metric, state, failure in metrics * trials:
         run(log, CUBE.draw(noise), metric, state=state, failure=failure)
-    assert recommended(log.engine.history, 7) is None
+    assert recommended(log.engine.history) is None
     only = run(log, CUBE.draw(noise), {"value": 5.0, "m": 1.0})
-    assert recommended(log.engine.history, 7).number == only
+    assert recommended(log.engine.history).number == only
 
 
 def test_more_trials_than_the_model_rests_on():
     history = noisy(1, 420, sd=0.0)
-    assert recommended(history, 7) is best(history)
+    assert recommended(history) is best(history)
 
 
 def test_it_is_the_same_after_a_replay_and_beside_running_trials():
     log = Log(RandomSampler(), Problem(CUBE), 3)
     noise = np.random.default_rng(1)
     log.run(20, lambda c: {"value": bowl(c) + 0.1 * noise.standard_normal()})
-    first = recommended(log.engine.history, 7).number
-    assert recommended(log.replayed(len(log.entries)).history, 7).number == first
+    first = recommended(log.engine.history).number
+    assert recommended(log.replayed(len(log.entries)).history).number == first
     log.start()
-    assert recommended(log.engine.history, 7).number == first
+    assert recommended(log.engine.history).number == first
 
 
 class TestStudy:

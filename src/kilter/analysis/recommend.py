@@ -1,63 +1,67 @@
-"""Which trial to take: the one that the model believes best, not the one that was luckiest.
+"""Which trial to take: one that looks good and whose neighbours say so too, not the one that was luckiest.
 
-Of many noisy values the best is mostly a lucky draw. The posterior mean at the trials that were run weighs each value
-by what its neighbours say; trials within one standard error of the best are equal as far as anybody can know, and of
-those the much cheaper one is taken, then the one nearest to the defaults.
+Of many noisy values the best is mostly a lucky draw. What is believed of a trial weighs its value against those of its
+neighbours (models/smoothing.py), and no trial counts for better than what it showed itself: one whose own value speaks
+against it is not taken, whatever its neighbours say. Where there is no noise, this is the best trial
+(docs/decisions/0019).
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from kilter.core.events import TrialState
 from kilter.core.history import History, Trial
-from kilter.models.encoding import Encoding
-from kilter.models.surrogate import Surrogate
+from kilter.models.observed import Observed
+from kilter.models.smoothing import smoothed
+from kilter.models.transforms import standard
 
-NOISELESS = 0.01
-"""Where noise has less than this share of the signal's variance, the best observed value is taken at its word."""
-CHEAPER = 0.5
-"""A trial within a standard error of the best is preferred where it took at most this share of the best one's time."""
-KNOWN = 1.5
-"""What has a standard error beyond so many times that of the best is no tie but a guess."""
+SHAPE = 0.65
+"""The weight of values against that of their ranks. Values show the shape of a valley; where noise has heavy tails, or
+grows with the value, ranks keep a few wild ones from deciding."""
+CANDIDATES = 64
+"""The best observed trials that may be taken where there are more trials than MOST."""
+MOST = 512
+"""Trials that beliefs rest on, at most: those candidates and what lies nearest to them."""
 
 
-def recommended(history: History, seed: int) -> Trial | None:
-    """The trial of a study with one objective that the model believes best; None where none is complete and feasible.
+def recommended(history: History) -> Trial | None:
+    """The trial of a study with one objective to take; None where none is complete and feasible.
 
-    What a trial that was pruned reported informs the model, but is no result to take.
+    Trials that were stopped early are no result to take, and their values are no results to learn from here.
     """
-    if not Surrogate.is_ready(history):
-        complete = [trial for trial in history.front() if np.isfinite(history.values[trial.number, 0])]
-        return complete[0] if complete else None
-    surrogate = Surrogate(history, seed, len(history))
-    observed, posterior = surrogate.observed, surrogate.objectives[0].posterior
-    rows = surrogate.rows
-    states = history.states[observed.numbers[rows]]
-    eligible = (states == TrialState.COMPLETE) & (observed.violation[rows] == 0.0)
+    observed = Observed.of(history)
+    rows = np.flatnonzero(observed.usable & (history.states[observed.numbers] == TrialState.COMPLETE))
+    rows = rows[np.argsort(observed.values[rows, 0], kind="stable")]
+    eligible = observed.violation[rows] == 0.0
     if not eligible.any():
         return None
-    rows, means = rows[eligible], surrogate.means[eligible, 0]
-    if posterior.noise <= NOISELESS * posterior.signal:
-        return history[int(observed.numbers[rows[np.argmin(observed.values[rows, 0])]])]
-    best = int(np.argmin(means))
-    errors = np.sqrt(posterior.predict(observed.features[rows])[1])
-    level = np.flatnonzero((means <= means[best] + errors[best]) & (errors <= KNOWN * errors[best]))
-    seconds = observed.seconds[rows[level]]
-    cheap = level[seconds <= CHEAPER * observed.seconds[rows[best]]]
-    if len(cheap):
-        best = int(cheap[np.argmin(means[cheap])])
-    elif observed.encoding.space.defaults:
-        best = int(level[np.argmin(_from_defaults(observed.encoding, observed.points[rows[level]]))])
-    return history[int(observed.numbers[rows[best]])]
+    shown = _views(observed.values[rows, 0])
+    features = observed.features[rows]
+    near = _near(features, np.flatnonzero(eligible)[:CANDIDATES])
+    believed = smoothed(features[near], shown[near], max(observed.encoding.mean_active, 1.0))
+    level = np.maximum(_joined(believed), _joined(shown[near]))
+    level[~eligible[near]] = np.inf
+    return history[int(observed.numbers[rows[near[np.argmin(level)]]])]
 
 
-def _from_defaults(encoding: Encoding, points: np.ndarray) -> np.ndarray:
-    """How far points are from the defaults that were given, summed over those parameters, (q,)."""
-    space = encoding.space
-    given = {name: space[name].plain(value) for name, value in space.defaults.items()}
-    columns = [space.names.index(name) for name in given]
-    default = encoding.points(np.array([[space[n].unit(given[n]) if n in given else np.nan for n in space.names]]))[0]
-    apart = np.abs(points - default)
-    total: np.ndarray = np.where(encoding.is_option, apart > 0, apart)[:, columns].sum(axis=1)
-    return total
+def _views(values: np.ndarray) -> np.ndarray:
+    """Values (n,) as they are and as quantiles of a normal distribution by their ranks, in units of spread, (n, 2)."""
+    scores = ndtri((rankdata(values) - 0.5) / len(values))
+    return np.stack([standard(values)(values), scores / max(scores.std(), 1e-12)], axis=1)
+
+
+def _joined(views: np.ndarray) -> np.ndarray:
+    joined: np.ndarray = SHAPE * views[:, 0] + (1.0 - SHAPE) * views[:, 1]
+    return joined
+
+
+def _near(features: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """The rows nearest to any of the candidates, MOST of them at most, in their order."""
+    if len(features) <= MOST:
+        return np.arange(len(features))
+    distance = np.min([np.abs(features - features[row]).sum(axis=1) for row in candidates], axis=0)
+    distance[candidates] = -1.0
+    return np.sort(np.argsort(distance, kind="stable")[:MOST])
