@@ -1,6 +1,7 @@
 """What a trial prints is kept with it, whole and bounded, and shown in whole lines with the trial's number."""
 
 import ctypes
+import io
 import os
 import signal
 import subprocess
@@ -112,6 +113,28 @@ def test_a_study_within_a_trial_keeps_what_is_its_own(tmp_path, capsys):
     assert (tmp_path / "outer").read_text() == "before\nafter\n"
     assert (tmp_path / "inner").read_text() == "within\n"
     assert capsys.readouterr().out == "before\nwithin\nafter\n"
+
+
+def test_an_objective_may_handle_streams_as_it_likes(capsys):
+    mine, original = io.StringIO(), sys.stdout
+
+    def redirects(trial):
+        before = sys.stdout
+        if trial.number == 0:
+            sys.stdout = mine
+        print("of", trial.number)
+        kept_back.append(before)
+        sys.stdout = kept_back[0]
+        return 1.0
+
+    kept_back: list[object] = []
+    try:
+        study = study_of(redirects)
+        assert [study.printed(n) for n in range(3)] == ["", "of 1\n", "of 2\n"]
+    finally:
+        sys.stdout = original
+    assert mine.getvalue() == "of 0\n"
+    assert capsys.readouterr().out == "of 1\nof 2\n"
 
 
 def test_a_trial_that_prints_nothing_leaves_no_file(tmp_path):

@@ -144,34 +144,54 @@ class _Tee:
             self.write(line)
 
 
-@contextlib.contextmanager
-def kept(path: str | None) -> Iterator[None]:
-    """While this lasts, what this thread prints on Python's streams is also kept in a file."""
-    if path is None:
-        yield
-        return
-    log, thread = Log(path), threading.get_ident()
-    with _lock:
-        outer = _logs.get(thread)
-        if not _logs:
-            for name in ("stdout", "stderr"):
-                if getattr(sys, name) is not None:
-                    setattr(sys, name, _Tee(getattr(sys, name)))
-        _logs[thread] = log
-    try:
-        yield
-    finally:
+_tees: dict[str, _Tee] = {}
+"""What stands, or last stood, in the place of each stream."""
+
+
+class kept:  # noqa: N801 - read as a verb: with kept(path)
+    """While this lasts, what this thread prints on Python's streams is also kept in a file; None is no file."""
+
+    def __init__(self, path: str | None) -> None:
+        self._log = None if path is None else Log(path)
+        self._outer: Log | None = None
+
+    def __enter__(self) -> None:
+        if self._log is None:
+            return
+        thread = threading.get_ident()
         with _lock:
-            if outer is None:
+            if not _logs:
+                _listen()
+            self._outer = _logs.get(thread)
+            _logs[thread] = self._log
+
+    def __exit__(self, *_: object) -> None:
+        if self._log is None:
+            return
+        thread = threading.get_ident()
+        with _lock:
+            if self._outer is None:
                 del _logs[thread]
             else:
-                _logs[thread] = outer
+                _logs[thread] = self._outer
             if not _logs:
-                for name in ("stdout", "stderr"):
-                    stream = getattr(sys, name)
-                    if isinstance(stream, _Tee):
-                        setattr(sys, name, stream._stream)
-        log.close()
+                _listen_no_more()
+        self._log.close()
+
+
+def _listen() -> None:
+    for name in ("stdout", "stderr"):
+        stream, tee = getattr(sys, name), _tees.get(name)
+        if stream is not None and not isinstance(stream, _Tee):  # which an objective may have put back
+            if tee is None or tee._stream is not stream:
+                tee = _tees[name] = _Tee(stream)
+            setattr(sys, name, tee)
+
+
+def _listen_no_more() -> None:
+    for name, tee in _tees.items():
+        if getattr(sys, name) is tee:  # else somebody has put a stream of his own there since
+            setattr(sys, name, tee._stream)
 
 
 # -- from a worker ------------------------------------------------------------------------------------------------
