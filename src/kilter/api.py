@@ -51,7 +51,7 @@ from kilter.core.interfaces import (
 from kilter.core.parameter import Choice, Parameter
 from kilter.core.problem import DEFAULT_METRIC, SET, Constraint, Fidelity, Objective, Problem, StudyDirection
 from kilter.core.space import Config, Space
-from kilter.core.text import shown
+from kilter.core.text import is_unicode, shown
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
@@ -67,7 +67,7 @@ from kilter.runtime.loop import Run
 from kilter.runtime.notices import notice
 from kilter.runtime.progress import Silent, display
 from kilter.runtime.session import KEPT, Session, check_objects, created, name_of, named
-from kilter.storage.urls import open_storage
+from kilter.storage.urls import missing_file, open_storage
 from kilter.trial import FrozenTrial, NewTrial
 
 if TYPE_CHECKING:
@@ -84,6 +84,9 @@ DEFAULT_STORAGE = "sqlite:///kilter.db"
 
 METRIC_NAMES = "metric_names"
 """The system attribute that set_metric_names sets."""
+
+LONGEST_NAME = 1_000
+"""Characters of a study's name; it is shown in lists, messages and names of folders."""
 
 SpaceLike = Union[Mapping[str, Parameter], Space, None]
 
@@ -936,7 +939,7 @@ def create_study(
     chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
     planner = plugins.find("scheduler", "auto" if scheduler is None and pruner is None else scheduler or pruner)
     check_capable(chosen, problem)
-    name = study_name if study_name is not None else f"study-{secrets.token_hex(4)}"
+    name = f"study-{secrets.token_hex(4)}" if study_name is None else _checked_name(study_name)
     event = Created(
         problem.to_json(),
         plugins.spec("sampler", chosen),
@@ -1005,7 +1008,7 @@ def load_study(
     if scheduler is not None and pruner is not None:
         raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
     scheduler = pruner if scheduler is None else scheduler
-    store = open_storage(storage)
+    store = _existing(storage)
     rows = {row.name: row.id for row in store.studies()}
     if study_name is None:
         if len(rows) != 1:
@@ -1126,7 +1129,7 @@ def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, re
     from kilter.storage import repair as mending
     from kilter.storage.sqlite import SQLiteStorage
 
-    store = open_storage(storage)
+    store = _existing(storage)
     if not isinstance(store, SQLiteStorage):
         raise InvalidInput(f"{store.url} is no SQLite file: there is nothing in it to check")
     rows = {row.name: row.id for row in store.studies()}
@@ -1159,9 +1162,26 @@ class CheckedLog:
     """The file as it was before it was repaired; None where it was not."""
 
 
+def _existing(storage: str | Storage | None) -> Storage:
+    """The storage, which must be there: looking must not leave an empty file behind."""
+    path = missing_file(storage)
+    if path is not None:
+        raise StudyNotFound(f"there is no file {path}, so no study in it: give the storage= that it was made with")
+    return open_storage(storage)
+
+
+def _checked_name(name: str) -> str:
+    """The name of a new study; raises InvalidInput where it could not be stored."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name or not is_unicode(name):
+        raise InvalidInput(
+            f"study_name={shown(name)}: give text of 1 to {LONGEST_NAME} characters, without zeros and lone surrogates"
+        )
+    return name
+
+
 def delete_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE) -> None:
     """Remove a study with all its trials; raises StudyNotFound with the nearest name."""
-    store = open_storage(storage)
+    store = _existing(storage)
     rows = {row.name: row.id for row in store.studies()}
     if study_name not in rows:
         raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
@@ -1170,7 +1190,7 @@ def delete_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE) -
 
 def get_all_study_names(storage: str | Storage = DEFAULT_STORAGE) -> list[str]:
     """The names of all studies in a storage."""
-    return [row.name for row in open_storage(storage).studies()]
+    return [] if missing_file(storage) else [row.name for row in open_storage(storage).studies()]
 
 
 @answers_other_words

@@ -1,5 +1,6 @@
 """Commands: what they are given, how their metrics are found, how they end."""
 
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -297,3 +298,73 @@ def test_many_tasks_over_few_slots():
             break
     command.close()
     assert ended == {n: float(n) for n in range(12)}
+
+
+# -- values in a shell's text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("echo '{optim.name}'", "within quotes"),
+        ('echo "{optim.name}"', "within quotes"),
+        ("echo 'a {optim.name} b'", "within quotes"),
+        ('echo "it\'s {optim.name}"', "within quotes"),
+        ("echo 'a' \"b\" '{lr}'", "within quotes"),
+        ('echo "a \\" {lr}"', "within quotes"),
+        ("echo $'a\\' {lr}'", "within quotes"),
+        ("echo `cat {lr}`", "within backticks"),
+        ("echo \\{lr}", "after a backslash"),
+        ("echo ${lr}", "after a \\$"),
+        ("echo a # {lr}", "in a comment"),
+        ("cat <<END\n{lr}\nEND", "here-document"),
+        ("cat <<-'END'\n{lr}\nEND", "here-document"),
+        ('echo "{dir}/x"', "within quotes"),
+        ('echo "{file:json}"', "within quotes"),
+    ],
+)
+def test_a_value_whose_quotes_the_shell_would_take_apart_is_refused(text, said):
+    with pytest.raises(InvalidInput, match=f"stands .*{said}.*quotes values itself: write"):
+        Command(text, 1, shell=True)
+
+
+HOSTILE_OPTIONS = [
+    "$(touch x)",
+    "'; touch x; '",
+    "`touch x`",
+    '"; touch x; "',
+    "\\'; touch x #",
+    "a\ntouch x",
+    "*",
+    "!!",
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "printf %s {x}",
+        "printf %s 'a'{x}\"b\"",
+        'printf %s "it\'s" {x}',
+        "printf %s a#{x}",
+        "printf %s \\\\{x}",
+        "cat <<< {x}",
+        "printf %s $(printf %s {x})",
+        "printf %s 'a' # a comment\nprintf %s {x}",
+    ],
+)
+def test_whatever_an_option_holds_the_shell_sees_one_word(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    problem = Problem(Space({"x": Choice(HOSTILE_OPTIONS)}), (Objective("loss"),))
+    for option in HOSTILE_OPTIONS:
+        command = Command(text, 1, shell=True)
+        one = Task(0, 1, {"x": option}, problem.to_json(), 7, None, False)
+        [line] = command.expand(one)
+        subprocess.run(["bash", "-c", line], check=False, capture_output=True, timeout=20)
+        assert not list(tmp_path.iterdir()), line
+
+
+def test_a_text_is_refused_in_arithmetic():
+    with pytest.raises(InvalidInput, match=r"\{x\} stands in \$\(\("):
+        Command("echo $((1 + {x}))", 1, shell=True).check(Space({"x": Choice([1, "a[$(touch x)]"])}))
+    Command("echo $((1 + {x})) {y}", 1, shell=True).check(Space({"x": Int(1, 3), "y": Choice(["a"])}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,11 +61,11 @@ def chosen(name: str | None, option: str | None) -> str | None:
 def existing(url: str | None) -> Storage:
     """The storage, which must be there: looking must not leave an empty file behind."""
     from kilter.core.errors import StorageError
-    from kilter.storage.urls import open_storage
+    from kilter.storage.urls import missing_file, open_storage
 
     url = url or DEFAULT_STORAGE
-    path = url[len("sqlite:///") :] if url.startswith("sqlite:///") else url if "://" not in url else ""
-    if path and path.endswith((".db", ".sqlite", ".sqlite3")) and not os.path.exists(path):
+    path = missing_file(url)
+    if path is not None:
         raise StorageError(f"there is no file {path}: name the storage with --storage or KILTER_STORAGE, or run first")
     return open_storage(url)
 

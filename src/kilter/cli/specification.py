@@ -66,6 +66,8 @@ def loads(text: str, where: str) -> dict[str, Any]:
         return document
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{where} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InvalidInput(f"{where} is not valid TOML: lists or tables are nested too deeply") from None
 
 
 def with_long_words(document: Mapping[str, Any]) -> dict[str, Any]:

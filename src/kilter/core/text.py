@@ -53,3 +53,8 @@ def shown(value: object, width: int = 80) -> str:
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text has no lone surrogates, which no file and no terminal takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

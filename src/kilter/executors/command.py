@@ -35,7 +35,7 @@ from kilter.core.border import BITS, as_step, is_step
 from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.events import LOST, Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
-from kilter.core.parameter import Plain
+from kilter.core.parameter import Choice, Ordinal, Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.executors.children import Watcher, kill_tree, own_group, signal_group, tree_memory, was_killed
@@ -43,6 +43,7 @@ from kilter.executors.context import MESSAGE, TRACEBACK, clipped, failed, failur
 from kilter.executors.inline import STOPPED
 from kilter.executors.output import Log
 from kilter.executors.processes import environments, out_of_memory, out_of_time
+from kilter.executors.shell import ShellText
 from kilter.executors.threads import UNLIMITED, arrived
 
 SPECIALS = ("trial", "attempt", "seed", "dir")
@@ -154,6 +155,12 @@ class Command:
                 raise UnknownName.of(
                     "placeholder", piece.name, [*space.names, *fidelities, *SPECIALS], f"To print it, {DOUBLE}."
                 )
+        for name in sorted(self._template.numbers & set(space.names)):
+            if _has_text(space[name]):
+                raise InvalidInput(
+                    f"{{{name}}} stands in $((…)), where the shell could run what is in its value, and {name} has text "
+                    "among its options: give it numbers, or compute in the program"
+                )
         for name in SPECIALS:
             if name in space and any(piece.name == name for piece in self._pieces() if piece.kind != "file"):
                 raise InvalidInput(f"{{{name}}} is the {name} that kilter gives, but also a parameter: rename that")
@@ -257,13 +264,16 @@ class _Template:
 
     arguments: list[_Text]
     shell: bool
+    numbers: frozenset[str] = frozenset()
+    """Placeholders within the shell's arithmetic, which runs what is in a text."""
 
     @classmethod
     def of(cls, argv: Sequence[str] | str, shell: bool) -> _Template:
         if shell:
             if not isinstance(argv, str):
                 raise InvalidInput(f"shell=True takes one text, not {argv!r}: join it, or leave shell out")
-            return cls([_parsed(argv)], True)
+            pieces = _parsed(argv)
+            return cls([pieces], True, _check_for_shell(pieces))
         words = shlex.split(argv) if isinstance(argv, str) else [str(word) for word in argv]
         if not words:
             raise InvalidInput("the command is empty: give the program and its arguments")
@@ -302,6 +312,34 @@ class _Template:
             else:
                 out += shlex.quote(values.shown(piece))
         return out
+
+
+def _check_for_shell(pieces: _Text) -> frozenset[str]:
+    """Refuse a value where the shell would take its quotes apart, and run what is in it.
+
+    Returns the names within $((…)), where quotes do not help: those parameters must have numbers only.
+    """
+    text, before, numbers = ShellText(), "", set()
+    for piece in pieces:
+        if piece.kind not in ("value", "file"):
+            literal = piece.name if piece.kind == "text" else piece.extra
+            text.read(literal)
+            before += literal
+            continue
+        if before.count("$((") > before.count("))"):
+            numbers.add(piece.name)
+        if text.place:
+            word = f"{{{piece.name}}}" if piece.kind == "value" else f"{{file:{piece.name}}}"
+            raise InvalidInput(
+                f"{word} stands {text.place}, where the shell could run what is in its value. kilter quotes values "
+                f"itself: write {word} alone, or for text around it 'before '{word}' after'"
+            )
+        text.skip()
+    return frozenset(numbers)
+
+
+def _has_text(parameter: Parameter) -> bool:
+    return isinstance(parameter, (Ordinal, Choice)) and any(isinstance(label, str) for label in parameter.labels)
 
 
 def _is_option(text: _Text) -> bool:

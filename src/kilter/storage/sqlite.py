@@ -671,6 +671,10 @@ def explained(path: str) -> Iterator[None]:
         yield
     except KilterError:
         raise
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{path} is damaged: its bytes are not text; restore it from a copy") from error
+    except ValueError as error:
+        raise StorageError(f"{path!r} cannot be a file: {error}") from error
     except sqlite3.Error as error:
         message = str(error)
         advice = next((text for trace, text in REMEDIES if trace in message), "{path} cannot be used")

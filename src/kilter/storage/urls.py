@@ -47,7 +47,26 @@ def _opened(url: str) -> Storage:
         raise UnknownName.of("storage scheme", scheme, ["sqlite", "memory"], hint="For example sqlite:///study.db")
     if not rest.startswith("/"):
         raise InvalidInput(f"storage={url!r} needs three slashes before the path: 'sqlite:///{rest}'")
+    path, query, _ = rest[1:].partition("?")
+    if query and not os.path.exists(rest[1:]):
+        raise InvalidInput(
+            f"storage={url!r} has options after the '?', and kilter knows none: write 'sqlite:///{path}'. "
+            "It waits a minute for a file that is locked"
+        )
     return SQLiteStorage(rest[1:])
+
+
+def missing_file(url: object) -> str | None:
+    """The path of the SQLite file that a URL or a path stands for, where there is no such file.
+
+    >>> missing_file("sqlite:///not-there.db"), missing_file(None)
+    ('not-there.db', None)
+    """
+    if not isinstance(url, (str, os.PathLike)):
+        return None
+    text = os.fspath(url)
+    path = text[len("sqlite:///") :] if text.startswith("sqlite:///") else text if text.endswith(ENDINGS) else ""
+    return path if path and text not in MEMORY and not os.path.exists(path) else None
 
 
 def _passed_through(storage: Any) -> Storage:
