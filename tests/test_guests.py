@@ -87,6 +87,15 @@ def test_by_ask_and_tell_too():
     assert study.sampler.ended == [(0, TrialState.COMPLETE, [0.0], {"x": 2.0})]
 
 
+def test_methods_that_nobody_would_call_are_refused():
+    class Mine(kilter.samplers.RandomSampler):
+        def sample_relative(self, study, trial, search_space):
+            return {}
+
+    with pytest.raises(InvalidInput, match=r"Mine has Optuna's sample_relative\(\).*BaseSampler"):
+        create_study(sampler=Mine())
+
+
 def test_a_value_that_does_not_fit_says_so():
     class Wild(Written):
         def sample_independent(self, study, trial, param_name, param_distribution):

@@ -335,10 +335,21 @@ def finishing(study: Any) -> Callable[[Outcome], Outcome]:
 
 
 def adapted(plugin: Any) -> Any:
-    """The plug-in as our loop takes it: a sampler or pruner that was written for Optuna in its adaptor."""
+    """The plug-in as our loop takes it: a sampler or pruner that was written for Optuna in its adaptor.
+
+    Raises InvalidInput for one of ours with Optuna's methods in it, which nobody would call.
+    """
     if isinstance(plugin, BaseSampler):
         return GuestSampler(plugin)
-    return GuestScheduler(plugin) if isinstance(plugin, BasePruner) else plugin
+    if isinstance(plugin, BasePruner):
+        return GuestScheduler(plugin)
+    theirs = [name for name in ("sample_relative", "infer_relative_search_space", "prune") if hasattr(plugin, name)]
+    if theirs and not isinstance(plugin, type):
+        raise InvalidInput(
+            f"{type(plugin).__name__} has Optuna's {theirs[0]}(), which is called on what derives from "
+            "kilter.samplers.BaseSampler or kilter.pruners.BasePruner alone: derive from that"
+        )
+    return plugin
 
 
 def joined(plugin: Any, study: Any) -> None:

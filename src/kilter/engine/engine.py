@@ -44,6 +44,7 @@ from kilter.engine.limits import Ledger
 class _Gap(Exception):
     """Something between two events of the log is missing."""
 
+
 COMPLETIONS = 32
 """Draws that are looked at for a completion of what a user enqueued in part that no trial has had."""
 
