@@ -99,9 +99,9 @@ def main() -> None:
     )  # fmt: skip
 
     console = Console(record=True, width=100 if options.svg else None)
-    best = study.best_trial
-    console.print(f"\n[bold]Best of {len(study.trials)} trials[/bold]: number {best.number}, "
-                  f"log loss {study.best_value:.4f} in cross-validation")  # fmt: skip
+    best = study.recommend()  # the best score of many is partly luck
+    console.print(f"\n[bold]Recommended of {len(study.trials)} trials[/bold]: number {best.number}, "
+                  f"log loss {best.value:.4f} in cross-validation")  # fmt: skip
     for name, value in best.params.items():
         console.print(f"  {name:14} {value:.4g}" if isinstance(value, float) else f"  {name:14} {value}")
 
@@ -118,16 +118,17 @@ def main() -> None:
         table.add_row(name, f"{loss:.4f}", f"{accuracy:.2%}", style="bold" if "tuned" in name else None)
     console.print(table)
     (boosting, _), (network, _), (tuned, _) = rows.values()
+    default, loss = min(("boosting", boosting), ("network", network), key=lambda pair: pair[1])
     console.print(
-        f"Log loss of the tuned one: {tuned / boosting - 1:+.0%} against boosting's defaults, "
-        f"{tuned / network - 1:+.0%} against the network's."
+        f"On data never seen, the tuned {best.params['model']} has a log loss {abs(tuned / loss - 1):.0%} "
+        f"{'lower' if tuned < loss else 'higher'} than the better of both defaults ({default})."
     )
 
     console.print(
         "\n[bold]Next[/bold]\n"
-        f"  .venv/bin/kilter best {STUDY}            the configuration again\n"
-        f"  .venv/bin/kilter trials {STUDY}          all trials\n"
-        f"  .venv/bin/python -c 'import kilter; print(kilter.load_study(study_name=\"{STUDY}\").best_params)'\n"
+        f"  .venv/bin/kilter best {STUDY} --recommended     the configuration again\n"
+        f"  .venv/bin/kilter trials {STUDY}                 all trials\n"
+        f"  .venv/bin/python -c 'import kilter; print(kilter.load_study(study_name=\"{STUDY}\").recommend().params)'\n"
         "  .venv/bin/python examples/demo.py --trials 100 --seconds 300     go on from here",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
