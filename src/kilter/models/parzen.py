@@ -53,9 +53,8 @@ class Parzen:
         self.smooth, tabled = _split(encoding)
         bandwidths = _bandwidths(points, active)
         self.bandwidths = bandwidths[self.smooth]
-        self._tables = {j: _table(encoding, j, bandwidths[j], len(points)) for j in tabled}
-        self._at = {j: _places(encoding, j, points[:, j]) for j in tabled}
-        """Where in its table each centre is, (n,)."""
+        self._tables = {j: _table(encoding, j, bandwidths[j], points[:, j]) for j in tabled}
+        """The kernels of discrete parameters, a row for each centre, (n, k)."""
         self._kernels = self._coefficients()
 
     def _coefficients(self) -> np.ndarray:
@@ -66,7 +65,7 @@ class Parzen:
         # -(x - c)² / 2h², multiplied out
         columns = [known * (-0.5 / h**2), known * (centres / h**2), known * constant]
         for j, table in self._tables.items():
-            columns.append(self.active[:, j, None] * table[self._at[j]])
+            columns.append(self.active[:, j, None] * table)
         return np.ascontiguousarray(np.hstack(columns).T)
 
     def _terms(self, points: np.ndarray) -> np.ndarray:
@@ -75,7 +74,7 @@ class Parzen:
         on, x = active[:, self.smooth], points[:, self.smooth]
         columns = [on * x**2, on * x, on]
         for j, table in self._tables.items():
-            hot = np.zeros((len(points), len(table)))
+            hot = np.zeros((len(points), table.shape[1]))
             hot[np.arange(len(points)), _places(self.encoding, j, points[:, j])] = active[:, j]
             columns.append(hot)
         return np.hstack(columns)
@@ -102,7 +101,7 @@ class Parzen:
         moved, known[near] = self.points[kernel[near]], self.active[kernel[near]]
         moved[:, self.smooth] = _cut_normal(moved[:, self.smooth], self.bandwidths, rng)
         for j, table in self._tables.items():
-            moved[:, j] = _drawn(encoding, j, table[self._at[j][kernel[near]]], rng)
+            moved[:, j] = _drawn(encoding, j, table[kernel[near]], rng)
         points[near] = np.where(known[near], moved, points[near])
         return encoding.canonical(encoding.snapped(filled(encoding, points, known, self.points, rng)))
 
@@ -148,17 +147,21 @@ def _bandwidths(points: np.ndarray, active: np.ndarray) -> np.ndarray:
     return cast(np.ndarray, np.clip(spread * max(n, 1) ** (-1.0 / (d + 4)), 1.0 / min(FINEST, n + 2), 1.0))
 
 
-def _table(encoding: Encoding, j: int, h: float, n: int) -> np.ndarray:
-    """Logarithms of a discrete parameter's kernels, relative to a uniform draw: [centre's place, place], (k, k)."""
+def _table(encoding: Encoding, j: int, h: float, centres: np.ndarray) -> np.ndarray:
+    """Logarithms of a discrete parameter's kernels, relative to a uniform draw: [centre, place], (n, k)."""
+    at, n = _places(encoding, j, centres), len(centres)
     if encoding.is_option[j]:
         k = int(encoding.options[j])
         redrawn = k / (n + 1 + k)  # as if the kernel had seen its option once and each option 1 / (n + 1) times
-        return np.log(redrawn + k * (1.0 - redrawn) * np.eye(k))
+        other, own = np.log(np.array([redrawn, redrawn + k * (1.0 - redrawn)]))
+        table = np.full((n, k), other)
+        table[np.arange(n), at] = own
+        return table
     grid = encoding.grids[j]
     cells = _cells(encoding, j)[1]
     wide = np.maximum(h, 0.5 * cells)[:, None]  # enough to reach the neighbours
     logs = -0.5 * ((grid[None, :] - grid[:, None]) / wide) ** 2
-    return cast(np.ndarray, logs - np.log(np.exp(logs) @ cells)[:, None])
+    return cast(np.ndarray, (logs - np.log(np.exp(logs) @ cells)[:, None])[at])
 
 
 @lru_cache(maxsize=1024)
