@@ -175,13 +175,13 @@ def chosen(job: tuple[str, int, str, float, int, Path]) -> list[dict]:
 
 
 def table(lines: list[dict]) -> str:
-    """Means over problems and seeds in each cell, and their ratio."""
+    """Means over problems and seeds in each cell, and their ratio with its standard error."""
     cells = defaultdict(list)
     for line in lines:
         cells[line["kind"], line["noise"], line["trials"]].append(line)
     rows = [
-        "| noise | trials | studies | best ever | best observed | recommended | ratio |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| noise | trials | studies | best ever | best observed | recommended | ratio | ± |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     noisy_cells = []
     for kind, share in CELLS:
@@ -191,9 +191,12 @@ def table(lines: list[dict]) -> str:
             if share >= 0.3:
                 noisy_cells.append((seen, ours))
             label = f"{kind} {share:g}" if share else "none"
-            rows.append(f"| {label} | {n} | {len(inside)} | {ever:.3f} | {seen:.3f} | {ours:.3f} | {ours / seen:.2f} |")
+            ratio = ours / seen
+            off = np.std([line["recommend"] - ratio * line["best observed"] for line in inside]) / np.sqrt(len(inside))
+            means = f"{ever:.3f} | {seen:.3f} | {ours:.3f} | {ratio:.2f} | {off / seen:.2f}"
+            rows.append(f"| {label} | {n} | {len(inside)} | {means} |")
     seen, ours = np.mean(noisy_cells, axis=0)
-    rows.append(f"| mean where .3 and more | | | | {seen:.3f} | {ours:.3f} | {ours / seen:.2f} |")
+    rows.append(f"| mean where .3 and more | | | | {seen:.3f} | {ours:.3f} | {ours / seen:.2f} | |")
     return "\n".join(rows)
 
 

@@ -35,16 +35,18 @@ LEAST = 1e-12
 """The least s²: equal values leave none."""
 
 
-def smoothed(X: np.ndarray, columns: np.ndarray, active: float) -> np.ndarray:
-    """What is believed of the values at the points X themselves, for each column of them (n, c).
+def processes(X: np.ndarray, views: np.ndarray, active: float) -> tuple[np.ndarray, np.ndarray]:
+    """The weights (v, q) of q processes, and what they believe of the values at the points X themselves (v, q, n).
 
-    `active` parameters count at a time, on average.
+    `views` (v, n) are the values, seen in several ways, and `active` parameters count at a time, on average.
 
-    >>> smoothed(np.array([[0.1], [0.1], [0.9]]), np.array([[-1.0], [0.0], [1.0]]), 1.0).round(1).T.tolist()
-    [[-0.4, -0.4, 0.7]]
+    >>> weights, opinions = processes(np.array([[0.1], [0.1], [0.9]]), np.array([[-1.0, 0.0, 1.0]]), 1.0)
+    >>> (weights[0] @ opinions[0]).round(1).tolist()
+    [-0.4, -0.4, 0.7]
     """
     spectra = [np.linalg.eigh(K) for K in _kernels(X, active)]
-    return np.stack([_averaged(spectra, y) for y in columns.T], axis=1)
+    weights, opinions = zip(*[_weighed(spectra, y) for y in views], strict=True)
+    return np.array(weights), np.array(opinions)
 
 
 def _kernels(X: np.ndarray, active: float) -> Iterator[np.ndarray]:
@@ -58,16 +60,14 @@ def _kernels(X: np.ndarray, active: float) -> Iterator[np.ndarray]:
         yield matern(squares / (length * length * active))[0]
 
 
-def _averaged(spectra: Sequence[tuple[np.ndarray, np.ndarray]], y: np.ndarray) -> np.ndarray:
-    """The posterior mean of all processes, by weight, (n,)."""
-    processes = [each for values, vectors in spectra for each in _processes(values, vectors, y)]
-    weights = np.array([weight for weight, _ in processes])
-    weights = np.exp(weights - weights.max())
-    averaged: np.ndarray = (weights / weights.sum()) @ np.array([mean for _, mean in processes])
-    return averaged
+def _weighed(spectra: Sequence[tuple[np.ndarray, np.ndarray]], y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weights (q,), which sum to 1, and the posterior means (q, n) of all processes."""
+    weights, means = zip(*[each for values, V in spectra for each in _posteriors(values, V, y)], strict=True)
+    relative = np.exp(np.array(weights) - max(weights))
+    return relative / relative.sum(), np.array(means)
 
 
-def _processes(values: np.ndarray, V: np.ndarray, y: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+def _posteriors(values: np.ndarray, V: np.ndarray, y: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
     """The logarithm of the weight (equations 5.10 to 5.12 of Rasmussen & Williams 2006) and the mean for each ν."""
     values, along, squares = np.maximum(values, 0.0), V.T @ y, V * V
     for noise in NOISES:
