@@ -282,9 +282,9 @@ class Study:
     def recommend(self) -> FrozenTrial:
         """The trial to take: under noise not the luckiest one, which is `best_trial`, but one whose neighbours agree.
 
-        What is believed of a trial weighs its value against those of trials like it, and none counts for better than
-        what it showed itself. Where results are exact it is the best trial. Raises NotReady (a ValueError) where no
-        trial is complete and feasible.
+        Another trial than the best observed one is taken where trials like it say that it is better, by more than is in
+        doubt, and its own value does not speak against it. Where results are exact it is the best trial. Raises
+        NotReady (a ValueError) where no trial is complete and feasible.
         """
         if len(self.problem.objectives) > 1:
             raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")

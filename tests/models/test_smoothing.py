@@ -19,7 +19,7 @@ def smooth(points, length):
 
 
 def left_out(covariance, y):
-    """The logarithm of the density of each value given all others, summed, for a covariance covariance."""
+    """The logarithm of the density of each value given all others, summed."""
     total = 0.0
     for i in range(len(y)):
         rest = np.delete(np.arange(len(y)), i)
