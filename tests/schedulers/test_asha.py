@@ -60,10 +60,11 @@ class Study:
         self.scheduler.ended(self.state, trial, self.history)
 
     def opened(self):
-        """Beyond the first trials, which report 10, 11, … at step 1 and end there."""
+        """Beyond the first trials, which report 10, 11, … at step 1 and end at the next."""
         for i in range(OPENING):
             trial = self.start()
             self.report(trial, 1, 10.0 + i)
+            self.report(trial, 2, 10.0 + i)
             self.end(trial, TrialState.PRUNED)
         return self
 
@@ -84,7 +85,22 @@ def test_nobody_is_stopped_before_there_are_eta_to_compare():
     study = Study(ASHAScheduler()).opened()
     first = study.ordinary()
     assert study.report(first, 1, 1.0) is None
-    assert isinstance(study.report(first, 3, 1.0), Pause)
+    study.report(first, 3, 1.0)
+    assert isinstance(study.report(first, 4, 1.0), Pause)
+
+
+def test_nobody_is_put_aside_or_stopped_at_the_furthest_step_there_is():
+    study = Study(ASHAScheduler()).opened()
+    for value in (1.0, 2.0, 3.0, 4.0):
+        trial = study.ordinary()
+        study.report(trial, 1, 0.0)
+        assert study.report(trial, 3, value) is None, "this may be its last step"
+        study.end(trial, TrialState.COMPLETE, value=value)
+    beyond, behind = study.ordinary(), study.ordinary()
+    study.report(beyond, 3, 0.0)
+    assert study.report(behind, 3, 9.0) is None
+    study.report(beyond, 4, 0.0)
+    assert isinstance(study.scheduler.judge(study.state, behind, study.history), Stop), "it was not"
 
 
 def test_what_was_put_aside_is_resumed_once_it_is_among_the_best():
@@ -104,7 +120,10 @@ def test_what_was_put_aside_is_resumed_once_it_is_among_the_best():
 
 def test_every_second_of_the_first_trials_goes_to_the_second_rung():
     study = Study(ASHAScheduler())
-    verdicts = [study.report(study.start(), 1, float(i)) for i in range(OPENING)]
+    trials = [study.start() for _ in range(OPENING)]
+    for i, trial in enumerate(trials):
+        study.report(trial, 1, float(i))
+    verdicts = [study.report(trial, 2, float(i)) for i, trial in enumerate(trials)]
     assert [verdict is None for verdict in verdicts] == [i % 2 == 1 for i in range(OPENING)]
 
 
@@ -118,7 +137,8 @@ def test_a_control_goes_as_far_as_any_trial_did():
     control = study.start()
     assert study.report(control, 1, 99.0) is None
     assert study.report(control, 9, 99.0) is None
-    assert study.report(control, 27, 99.0) is not None
+    assert study.report(control, 27, 99.0) is None
+    assert study.report(control, 28, 99.0) is not None
 
 
 def test_what_was_stopped_and_returns_is_not_stopped_there_again():
@@ -137,6 +157,7 @@ def test_what_was_stopped_and_returns_is_not_stopped_there_again():
 
 def test_the_first_report_that_reaches_a_rung_counts():
     study = Study(ASHAScheduler()).opened()
+    study.report(study.ordinary(), 3, 1.0)
     trial = study.ordinary()
     assert isinstance(study.report(trial, 2, 99.0), Stop)
     assert isinstance(study.report(trial, 2, 0.0), Stop), "a repeated step"

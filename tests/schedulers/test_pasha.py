@@ -88,11 +88,13 @@ def test_a_trial_at_the_top_pauses_and_the_best_there_goes_on():
     for number, value in enumerate([0.2, 0.3, 0.1]):
         log.begin(number + 1)
         log.report(number, Report(3, {"value": value}))
+        assert (log.judge(number) is None) == (number == 0), "nobody had gone beyond the first"
+        log.report(number, Report(4, {"value": value}))
         assert isinstance(log.judge(number), Pause)
         log.end(number, {"value": value}, TrialState.PAUSED)
     assert log.plan() == Resume(2)
     log.begin(3)
-    log.report(2, *[Report(step, {"value": 0.5}) for step in range(1, 30)])
+    log.report(2, *[Report(step, {"value": 0.5}) for step in range(5, 30)])
     assert log.judge(2) is None, "the leader is held no more"
 
 

@@ -19,7 +19,7 @@ from kilter.core.history import Trial
 from kilter.core.problem import Problem
 from kilter.engine.engine import Engine
 
-VERSION = "5"
+VERSION = "6"
 
 COLUMNS = (
     *("state", "params", "attempt", "losses", "parent", "budget", "worker", "metrics"),

@@ -13,7 +13,8 @@ the paper's keep the search from being caught there (docs/decisions/0010):
                  choose it without looking at low rungs (models/observed.py, `is_control`)
     returning    a configuration that was stopped and is proposed again, by a sampler that knows how it did, goes that
                  far too
-    the end      is not known before a trial reaches it, so all three are judged at the rung beyond
+    the end      is not known before a trial reaches it, so all three are judged at the rung beyond; and a trial that
+                 no other went beyond goes on to its next report, since this one may have been its last
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class State:
     top: int = 0
     """The largest step that was reported."""
     trials: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By unfinished trial: its level and scores, before which step it is free, and what it is in for."""
+    """By unfinished trial: its level, step and scores there, before which step it is free, and what it is in for."""
     stopped: dict[str, int] = field(default_factory=dict)
     """By the digest of a configuration that was stopped, how often."""
 
@@ -89,7 +90,7 @@ class ASHAScheduler(Scheduler):
             is_free = is_control(trial.number) or _digest(trial) in state.stopped
             second = step_of(1, self.grace, self.eta) if _opens(trial.number) else 0
             free = max(second, state.top if is_free else 0)
-            state.trials[trial.number] = {"level": -1, "scores": [], "free": free, "verdict": ""}
+            state.trials[trial.number] = {"level": -1, "step": 0, "scores": [], "free": free, "verdict": ""}
         else:
             known["verdict"] = ""
             if known["level"] >= 0:
@@ -124,13 +125,14 @@ class ASHAScheduler(Scheduler):
         elif trial.state is TrialState.PAUSED and known["level"] >= 0:
             Rungs(state.rungs).wait(known["level"], trial.number, known["scores"])
 
-    def _reach(self, state: State, number: int, level: int, scores: list[float], step: float = inf) -> None:
+    def _reach(self, state: State, number: int, level: int, scores: list[float], step: int | None = None) -> None:
         """Put a trial on a rung, and say what is to come of it."""
         known, rungs = state.trials[number], Rungs(state.rungs)
         place = rungs.add(level, number, scores, waits=False)
-        known["level"], known["scores"] = level, scores
+        known["level"], known["step"], known["scores"] = level, step, scores
         size = rungs.size(level)
-        if step < known["free"] or rungs.is_best(level, place, 1 / self.eta, least=0 if self.waits else 1):
+        is_free = step is not None and step < known["free"]
+        if is_free or rungs.is_best(level, place, 1 / self.eta, least=0 if self.waits else 1):
             known["verdict"] = ""
         elif self.promote or (self.waits and size < self.eta):
             known["verdict"] = "pause"
@@ -156,9 +158,9 @@ class ASHAScheduler(Scheduler):
         return Start(budget_at(state.levels, level, problem))
 
     def judge(self, state: State, trial: Trial, history: History) -> Judgement:
-        """What the trial's standing on its latest rung was when it came there."""
+        """What the trial's standing was when it came to its latest rung, once any trial went beyond that step."""
         known = state.trials[trial.number]
-        if state.levels or not known["verdict"]:
+        if state.levels or not known["verdict"] or known["step"] == state.top:
             return None
         where = f"at step {step_of(known['level'], self.grace, self.eta)}"
         if known["verdict"] == "pause":

@@ -46,9 +46,11 @@ class State:
     levels: list[float]
     """Budgets along the first fidelity, ascending; empty where the objective reports steps."""
     top: int
+    furthest: int = 0
+    """The largest step that was reported."""
     rungs: dict[int, Any] = field(default_factory=dict)
     trials: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By unfinished trial: the highest level it reached, its scores and place there, and whether the top holds it."""
+    """By unfinished trial: the highest level it reached; step, scores and place there; whether the top holds it."""
     ranked: list[list[Any]] = field(default_factory=list)
     """Trials that reached the top last: number, value on the level below, value on the top."""
     leader: list[float] | None = None
@@ -88,7 +90,7 @@ class PASHAScheduler(Scheduler):
 
     def started(self, state: State, trial: Trial, history: History) -> None:
         """A resumed trial waits no longer; one that leaves the top itself is the leader."""
-        known = state.trials.setdefault(trial.number, {"level": -1, "scores": [], "place": 0, "held": True})
+        known = state.trials.setdefault(trial.number, {"level": -1, "step": 0, "scores": [], "place": 0, "held": True})
         if known["level"] < 0:
             return
         rungs = Rungs(state.rungs)
@@ -102,8 +104,11 @@ class PASHAScheduler(Scheduler):
         if state.levels:
             return
         for report in reports:
-            level = level_of(report.step, self.grace, self.eta) if report.fold is None else -1
-            self._reach(state, trial.number, level, scores_of(history.problem, report.metrics), history)
+            if report.fold is None:
+                state.furthest = max(state.furthest, report.step)
+                level = level_of(report.step, self.grace, self.eta)
+                scores = scores_of(history.problem, report.metrics)
+                self._reach(state, trial.number, level, scores, history, report.step)
 
     def ended(self, state: State, trial: Trial, history: History) -> None:
         """A trial that spent its budget stands on its level; one that is finished waits nowhere."""
@@ -115,7 +120,9 @@ class PASHAScheduler(Scheduler):
             if known["level"] >= 0:
                 Rungs(state.rungs).leave(known["level"], trial.number, known["scores"])
 
-    def _reach(self, state: State, number: int, level: int, scores: list[float], history: History) -> None:
+    def _reach(
+        self, state: State, number: int, level: int, scores: list[float], history: History, step: int = 0
+    ) -> None:
         """Put a trial on a level where it is higher than the one it stands on; let the top rise where it has to."""
         known = state.trials[number]
         if level <= known["level"]:
@@ -125,7 +132,7 @@ class PASHAScheduler(Scheduler):
             rungs.leave(known["level"], number, known["scores"])
         if level == state.top == known["level"] + 1:
             state.ranked = [*state.ranked, [number, known["scores"][1], scores[1]]][-LATEST:]
-        known["level"], known["scores"], known["place"] = level, scores, rungs.add(level, number, scores)
+        known.update(level=level, step=step, scores=scores, place=rungs.add(level, number, scores))
         if level < state.top and not state.levels:
             rungs.leave(level, number, scores)  # it goes on unless it is stopped
         if level == state.top and self._has_to_rise(state, history):
@@ -162,6 +169,8 @@ class PASHAScheduler(Scheduler):
         if state.levels or level < 0 or not known["held"]:
             return None
         if level >= state.top:
+            if known["step"] == state.furthest:
+                return None  # this may have been its last report: nobody has gone beyond
             return Pause(f"level {level} is the top for now")
         rungs = Rungs(state.rungs)
         if rungs.size(level) < self.eta or rungs.is_best(level, known["place"], 1 / self.eta, least=1):
