@@ -67,12 +67,12 @@ def train(learning_rate, momentum, weight_decay, batch, width, trial):
     model = network(width)
     optimizer = torch.optim.SGD(model.parameters(), learning_rate, momentum, weight_decay=weight_decay)
     checkpoint = os.path.join(trial.checkpoint_dir, "network.pt")
-    epoch = 0
+    epoch, accuracy = 0, 0.0
     if os.path.exists(checkpoint):
         kept = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(kept["model"])
         optimizer.load_state_dict(kept["optimizer"])
-        epoch = kept["epoch"]
+        epoch, accuracy = kept["epoch"], kept["accuracy"]  # maybe of the last epoch: then nothing is left to do
     while epoch < EPOCHS:
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(epoch))
         for rows in order.split(batch):
@@ -84,7 +84,7 @@ def train(learning_rate, momentum, weight_decay, batch, width, trial):
             accuracy = (model(valid).argmax(1) == wanted).float().mean().item()
             trial.set_user_attr("test", (model(test).argmax(1) == hidden).float().mean().item())
         trial.report(accuracy, epoch)  # before it is saved: see trial.checkpoint_dir
-        kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
+        kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch, "accuracy": accuracy}
         torch.save(kept, os.path.join(trial.checkpoint_dir, "network.pt"))
         if trial.should_prune():
             raise kilter.TrialPruned

@@ -36,7 +36,7 @@ def budget(function: F) -> F:
                 help="How long this run may last; what runs then is cut and goes on next time.",
             ),
             click.option(
-                "-j", "--workers", "--jobs", "jobs", type=int, help="How many trials run at once; -1: one a core."
+                "-j", "--workers", "--jobs", "jobs", type=int, help="How many trials run at once; -1: one per core."
             ),
             click.option(
                 "--steps", type=int, help="How many reported steps (epochs, say) the study may spend in total."

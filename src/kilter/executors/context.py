@@ -204,7 +204,8 @@ class Trial:
     def load(self) -> Any:
         """What `save` kept last, in this attempt, an earlier one, or in the trial that this one was forked from.
 
-        None where there is nothing, or where it is damaged, which is warned of: the training then starts anew.
+        None where there is nothing, or where it is damaged, which is warned of: the training then starts anew. A trial
+        that was paused after its last step may be resumed with nothing left to do: keep the result in the state too.
         """
         return None if self._task.directory is None else checkpoint.load(self._task.directory)
 

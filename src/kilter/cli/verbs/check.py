@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @options.as_json
 @options.debug
 def command(file: str, dry: bool, settings: tuple[str, ...], repair: bool, storage: str | None, as_json: bool) -> int:
-    """Look a file over: the space, the objectives, and the command as one trial would run it.
+    """Check a study file: the space, the objectives, and the command as one trial would run it.
 
     Or the log of a study: whether it can be read to its end, and what of it can be saved where it cannot.
 

@@ -14,7 +14,7 @@ from kilter.cli import options, show
 @options.storage
 @options.debug
 def command(source: str, names: tuple[str, ...], every: bool, storage: str | None) -> None:
-    """Copy studies of Optuna's, with all that is known of their trials.
+    """Import Optuna studies, with all that is known of their trials.
 
     \b
     kilter import sqlite:///optuna.db resnet

@@ -52,7 +52,7 @@ def _option(words: list[str]) -> str:
     "--subject-to", "constraints", multiple=True, metavar="BOUND", help="A constraint, such as 'latency <= 20'."
 )
 @click.option("-s", "--study", metavar="NAME", help="The study's name; the file's or the program's otherwise.")
-@click.option("--seed", type=int, help="Where the randomness begins; 0.")
+@click.option("--seed", type=int, help="The random seed; 0.")
 @click.option("--sampler", help="What proposes configurations; auto.")
 @click.option("--scheduler", help="What stops, pauses and resumes trials; auto.")
 @click.option(
