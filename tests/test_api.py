@@ -74,7 +74,7 @@ class TestBadInput:
             (lambda: Space({"b": Choice(["x"]), "a": Float(0, 1).when(b="y")}), "'y'"),
             (lambda: Space({"a": Boolean().when(b=True), "b": Boolean().when(a=True)}), "circle"),
             (lambda: Space({"m": Choice({"s": {"C": Float(0, 1)}}), "C": Int(1, 2)}), "twice"),
-            (lambda: Space({"x": 3}), "no parameter"),
+            (lambda: Space({"x": 3}), "not a parameter"),
             (lambda: create_study(space=[1]), "dict"),
             (lambda: create_study(sampler="randm"), "random"),
             (lambda: create_study(scheduler="fio"), "fifo"),
@@ -391,7 +391,7 @@ class TestChangedSpace:
         space = {name: p for name, p in {**self.OLD, **change}.items() if p is not None}
         with pytest.raises(SpaceChanged, match=says) as caught:
             create_study(storage=url, study_name="s", space=space, load_if_exists=True)
-        assert "new study under another name" in str(caught.value)
+        assert "choose another study_name" in str(caught.value)
         assert next(iter(change)) in str(caught.value)
         assert len(load_study(study_name="s", storage=url).trials) == 6
 

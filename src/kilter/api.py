@@ -26,6 +26,7 @@ from kilter.core.errors import (
     LogDamaged,
     NotANumber,
     NotReady,
+    SpaceChanged,
     StorageError,
     StudyAborted,
     StudyChanged,
@@ -116,6 +117,7 @@ class Study:
         Trials that were asked for and not told yet are free for other workers. A `with` statement does it at its end;
         a study that is dropped does so by itself.
 
+        >>> from kilter import Float
         >>> with create_study(seed=0) as study:
         ...     study.tell(study.ask({"x": Float(0, 1)}), 0.5).value
         0.5
@@ -814,7 +816,7 @@ class Study:
             session.rest()
             session.save_snapshot()
         if not run.begun:
-            reason += identity.answered(session.engine)
+            reason += identity.answered(self.study_name, session.engine)
         shown.finish(reason)
         return reason
 
@@ -828,10 +830,15 @@ class Study:
         is_from_before = session.storage.directory is not None and not self._has_run
         choice = if_changed or ("fail" if is_from_before else "continue")
         identity.check_choice(choice)
+        if choice == "new":
+            raise InvalidInput(
+                "if_changed='new' is for tune() and kilter run, which open a study by its name: here choose another "
+                "study_name, or if_changed='continue'"
+            )
         found = identity.differences(session.engine, definition)
         if found and identity.has_results(session.engine):
             if choice != "continue":
-                raise identity.changed(self.study_name, session.engine, found)
+                raise identity.changed(self.study_name, session.engine, found, ["continue"])
             log.warning("%s: goes on with the results of another objective: %s", self.study_name, "; ".join(found))
 
     def _check_success(self) -> None:
@@ -1069,6 +1076,8 @@ class _Wanted:
     fidelities: bool = True
     definition: Definition | None = None
     if_changed: str = "fail"
+    can_begin: bool = False
+    """Whether if_changed="new" is among the ways on."""
     trials: int | None = None
     """How many trials it is to have: one that has them all does not answer for a space that it was not asked about."""
 
@@ -1077,20 +1086,30 @@ def _check_same(session: Session, name: str, problem: Problem, wanted: _Wanted) 
     """Raise StudyChanged where the study is of something else than what is asked for."""
     engine, known = session.engine, session.engine.problem
     found = []
-    for word, compares in (("objectives", wanted.objectives), ("constraints", wanted.constraints)):
-        now, was = getattr(problem, word), getattr(known, word)
-        if compares and now != was:
+    told = tuple(constraint for constraint in known.constraints if not constraint.metric.startswith(SET))
+    for word, compares, now, was in (
+        ("objectives", wanted.objectives, problem.objectives, known.objectives),
+        ("constraints", wanted.constraints, problem.constraints, told),
+        ("fidelities", wanted.fidelities, problem.fidelities, known.fidelities),
+    ):
+        if compares and tuple(now) != tuple(was):
             found.append(f"its {word} are {_listing(now)} and were {_listing(was)}")
-    if wanted.fidelities and problem.fidelities != known.fidelities:
-        found.append(f"its fidelities are {_listing(problem.fidelities)} and were {_listing(known.fidelities)}")
+    kind: type[StudyChanged] = StudyChanged
+    grown: dict[str, Parameter] = {}
+    if session.declared and len(problem.space):
+        try:
+            grown = known.space.growth(problem.space)
+        except SpaceChanged as error:
+            found.append(str(error))
+            kind = SpaceChanged
     can_go_on = not found
     found += identity.differences(engine, wanted.definition)
-    grown = known.space.growth(problem.space) if session.declared and len(problem.space) else {}
     trials = len(engine.history) - engine.history.forgiven
     if grown and wanted.trials is not None and trials >= wanted.trials:
         found.append(f"its space has grown ({', '.join(grown)}) and it has its {wanted.trials} trials already")
     if found and not (can_go_on and (wanted.if_changed == "continue" or not identity.has_results(engine))):
-        raise identity.changed(name, engine, found, can_go_on)
+        ways = (["continue"] if can_go_on else []) + (["new"] if wanted.can_begin else [])
+        raise identity.changed(name, engine, found, ways, kind)
 
 
 def _listing(things: Iterable[Objective | Constraint | Fidelity]) -> str:
@@ -1107,7 +1126,10 @@ def _worded(thing: Objective | Constraint | Fidelity) -> str:
 
 def _grow(session: Session, name: str, space: Space) -> None:
     engine = session.engine
-    grown = engine.problem.space.growth(space) if session.declared else {}
+    try:
+        grown = engine.problem.space.growth(space) if session.declared else {}
+    except SpaceChanged as error:
+        raise identity.changed(name, engine, [str(error)], [], SpaceChanged) from None
     if grown:
         if engine.history.finished:
             log.warning("%s: its space has grown since it was made: %s", name, ", ".join(grown))
@@ -1310,7 +1332,7 @@ def open_study(
     all. Raises StudyChanged.
     """
     identity.check_choice(if_changed)
-    wanted = _Wanted(definition=definition, if_changed=if_changed, trials=n_trials)
+    wanted = _Wanted(definition=definition, if_changed=if_changed, can_begin=True, trials=n_trials)
     store = open_storage(asked.pop("storage", None))
     for name in chain([study_name], (f"{study_name}-{k}" for k in count(2))):
         try:

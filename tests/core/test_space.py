@@ -300,9 +300,8 @@ OLD = Space({"a": Int(0, 9), "c": Choice(["x", "y"])})
     ],
 )
 def test_a_change_that_old_trials_do_not_fit_is_refused(new, reason):
-    with pytest.raises(SpaceChanged, match=reason) as caught:
+    with pytest.raises(SpaceChanged, match=reason):
         OLD.growth(new)
-    assert "start a new study" in str(caught.value)
 
 
 def test_extending_by_a_choice_brings_its_sub_space():

@@ -17,5 +17,5 @@ def pytest_configure() -> None:
 
     KilterSearchCV.__module__ = home.__name__
     KilterSearchCV.__name__ = KilterSearchCV.__qualname__ = "RandomizedSearchCV"
-    KilterSearchCV.__init__.__kwdefaults__["sampler"] = "random"
+    KilterSearchCV.__init__.__wrapped__.__kwdefaults__["sampler"] = "random"
     home.RandomizedSearchCV = sklearn.model_selection.RandomizedSearchCV = KilterSearchCV

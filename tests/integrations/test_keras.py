@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kilter
-from kilter.core.errors import InvalidInput, NotReady, UnknownName
+from kilter.core.errors import InvalidInput, NotReady, StudyAborted, UnknownName
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 pytest.importorskip("keras", reason="needs Keras and one of its backends: pip install '.[keras]' torch")
@@ -396,13 +396,13 @@ def test_tune_under_a_fidelity_trains_the_best_ones_longer() -> None:
 
 
 def test_build_has_to_return_a_model() -> None:
-    with pytest.raises(NotReady, match="trial 0: build returned NoneType"):
+    with pytest.raises(InvalidInput, match="build returned NoneType"):
         tune(lambda trial: None, TRAIN, VALID, n_trials=2, epochs=1, storage=None, progress="none")
 
 
 def test_epochs_are_chosen_by_the_fidelity_or_by_fit() -> None:
     both: dict[str, Any] = {"epochs": kilter.Fidelity("epochs", 1, 3), "fit": {"epochs": 2}}
-    with pytest.raises(NotReady, match=r"trial 0: fit gives epochs=2, which Fidelity"):
+    with pytest.raises(InvalidInput, match=r"fit gives epochs=2, which Fidelity"):
         tune(lambda trial: network(), TRAIN, VALID, n_trials=1, **both, storage=None, progress="none")
 
 
@@ -421,7 +421,7 @@ def test_a_model_that_cannot_be_saved_is_said_before_it_is_trained(tmp_path: Pat
         return model
 
     common: dict[str, Any] = {"n_trials": 1, "epochs": 1, "objective": "loss", "storage": None, "progress": "none"}
-    with pytest.raises(NotReady, match="get_config"):
+    with pytest.raises(StudyAborted, match="get_config"):
         tune(build, TRAIN, path=str(tmp_path / "line.keras"), **common)
     assert tune(build, TRAIN, **common).model.evaluate(*TRAIN, verbose=0) > 0
 

@@ -15,6 +15,7 @@ import pytest
 import kilter
 from kilter import Fidelity, Float, TrialState
 from kilter.core.errors import InvalidInput
+from kilter.executors.context import Interruption
 from kilter.schedulers import ThresholdScheduler
 
 lightning = pytest.importorskip("lightning.pytorch", reason="needs Lightning: pip install '.[lightning]'")
@@ -61,8 +62,8 @@ class Module(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
 
 
-class Killed(BaseException):
-    """What ends a process in the middle of an epoch."""
+class Killed(Interruption):
+    """What breaks off a trial from outside, in the middle of an epoch."""
 
 
 class Killer(lightning.Callback):

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from kilter import Choice, Float, TrialState, create_study, load_study, tune
-from kilter.core.errors import InvalidInput, KilterError, StudyChanged
+from kilter.core.errors import InvalidInput, KilterError, SpaceChanged, StudyChanged
 
 SPACE = {"x": Float(0, 1)}
 OPTIONS = {"seed": 0, "progress": "none", "sampler": "random"}
@@ -49,8 +49,8 @@ class TestTune:
         with pytest.raises(StudyChanged) as caught:
             run(other, url, 8)
         text = str(caught.value)
-        assert "\n" not in text and "the code of other has changed, since 2" in text and "5 trials" in text
-        for way in ("if_changed='continue'", "if_changed='new'", "another name", "kilter rm s"):
+        assert "\n" not in text and "the code of other has changed, since 2" in text and "5 results" in text
+        for way in ("if_changed='continue'", "if_changed='new'", "another study_name", "kilter rm s"):
             assert way in text
         assert len(load_study(storage=url, study_name="s").trials) == 5
 
@@ -147,6 +147,36 @@ class TestTune:
         assert all(len(study.trials) == 2 for study in found)
 
 
+    @pytest.mark.parametrize("space", [{"x": Float(0.5, 1)}, {"y": Float(0, 1)}, {"x": Float(1e-3, 1, log=True)}])
+    def test_a_space_that_contradicts_says_which_study_and_that_a_new_one_can_begin(self, url, space):
+        run(works, url)
+        for choice in ("fail", "continue"):
+            with pytest.raises(SpaceChanged) as caught:
+                run(lambda **params: 1.0, url, space=space, if_changed=choice)
+            text = str(caught.value)
+            assert text.startswith("the study 's' was made with a different space: ")
+            assert "if_changed='new'" in text and "continue" not in text
+        assert run(lambda **params: 1.0, url, space=space, if_changed="new").study_name == "s-2"
+
+    def test_constraints_that_trials_set_are_no_change(self, url):
+        def objective(trial):
+            trial.set_constraint("c", trial.params["x"] - 0.9)
+            return trial.params["x"]
+
+        run(objective, url)
+        assert len(run(objective, url, 7).trials) == 7
+
+    def test_failures_that_may_run_again_are_told(self, url, capsys):
+        def objective(x):
+            if x > 0.5:
+                raise OSError("no such file")
+            return x
+
+        run(objective, url, 6)
+        tune(objective, SPACE, n_trials=6, storage=url, study_name="s", seed=0, sampler="random", progress="plain")
+        assert "kilter retry s --failed runs failed trials again" in capsys.readouterr().err.splitlines()[-1]
+
+
 class TestOptimize:
     def made(self, url):
         return create_study(storage=url, study_name="s", space=SPACE, sampler="random", seed=0, load_if_exists=True)
@@ -156,6 +186,8 @@ class TestOptimize:
         study = self.made(url)
         with pytest.raises(StudyChanged):
             study.optimize(other, n_trials=2, progress="none")
+        with pytest.raises(InvalidInput, match="choose another study_name"):
+            study.optimize(other, n_trials=2, progress="none", if_changed="new")
         study.optimize(other, n_trials=2, progress="none", if_changed="continue")
         assert states(study) == ["COMPLETE"] * 4
 

@@ -338,36 +338,34 @@ class Space:
     def growth(self, new: Space) -> dict[str, Parameter]:
         """What to add to this space to get `new`, which may widen ranges, add options and parameters with defaults.
 
-        Raises SpaceChanged, with what changed and what to do, where old trials would not stay usable.
+        Raises SpaceChanged, with what changed, where old trials would not stay usable.
         """
-        remedy = "start a new study under another name, or undo the change"
         if self.forbidden != new.forbidden:
-            raise SpaceChanged(f"the forbidden clauses of the space have changed since the study was made: {remedy}")
+            raise SpaceChanged("the forbidden clauses of its space have changed")
         grown: dict[str, Parameter] = {}
         for name, old in self.parameters.items():
             if name not in new:
-                raise SpaceChanged(f"the study has a parameter {name!r} that the new space lacks: {remedy}")
+                raise SpaceChanged(f"it has a parameter {name!r} that the new space lacks")
             now = new[name]
             if now == old:
                 continue
             if now.conditions != old.conditions:
-                raise SpaceChanged(f"the conditions of {name!r} have changed since the study was made: {remedy}")
+                raise SpaceChanged(f"the conditions of {name!r} have changed")
             try:
                 joined = old.merged(now)
             except InvalidInput as error:
-                raise SpaceChanged(f"{name!r} has changed since the study was made: {error}; {remedy}") from None
+                raise SpaceChanged(f"{name!r} has changed: {error}") from None
             if not (now.covers(old) and now.covers(joined)):
                 raise SpaceChanged(
-                    f"{name!r} was {old!r} and is now {now!r}, which leaves out values that old trials may have: "
-                    f"widen the old one, or {remedy}"
+                    f"{name!r} was {old!r} and is now {now!r}, which leaves out values that old trials may have"
                 )
             grown[name] = now
         for name, parameter in new.parameters.items():
             if name not in self:
                 if not parameter.has_default:
                     raise SpaceChanged(
-                        f"the new parameter {name!r} has no default: give it the value that the old trials ran with, "
-                        f"{type(parameter).__name__}(..., default=...), or {remedy}"
+                        f"the new parameter {name!r} has no default, as {type(parameter).__name__}(..., default=...), "
+                        "which would be the value that the old trials ran with"
                     )
                 grown[name] = parameter
         return grown

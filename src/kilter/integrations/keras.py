@@ -229,6 +229,10 @@ class Tuned(NamedTuple):
     model: Any
 
 
+def _unchecked(model: Any) -> None:
+    """Nothing: a model that is not kept in a file need not be one that can be."""
+
+
 def tune(
     build: Callable[[Any], Any],
     train: Any,
@@ -302,8 +306,7 @@ def tune(
 
     def train_one(trial: Trial) -> float:
         model = made(trial)
-        if path is not None:
-            model.get_config()  # what cannot be saved is said by the first trial, and not after the last
+        check(model)
         given = arguments(trial)
         callback = TrialCallback(trial, objective, seed=seed, direction=way)
         history = model.fit(**{**given, "callbacks": [*(given.get("callbacks") or ()), callback]})
@@ -312,6 +315,7 @@ def tune(
         trial.set_user_attr("best_epoch", callback.best_epoch)
         return float(history.history[objective][callback.best_epoch - 1])
 
+    check = keras.Model.get_config if path is not None else _unchecked  # the path is nothing that a result hangs on
     train_one.__name__ = getattr(build, "__name__", "keras")
     study = kilter.api.tune(
         train_one,
@@ -321,11 +325,7 @@ def tune(
         **{way: objective},  # type: ignore[arg-type]  # minimize= or maximize=
         **options,
     )
-    try:
-        best = study.best_trial
-    except NotReady as error:
-        why = next((f": trial {t.number}: {t.failure.message}" for t in study.trials if t.failure is not None), "")
-        raise NotReady(f"{error}{why}") from None
+    best = study.best_trial
     kept = os.path.join(study.checkpoint_dir(best) or "", DIRECTORY, f"{best.user_attrs['best_epoch']}.weights.h5")
     if not os.path.exists(kept):
         raise NotReady(f"the weights of trial {best.number} are gone from its checkpoint, {kept}: train it again")

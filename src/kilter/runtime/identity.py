@@ -6,17 +6,23 @@ differs never gets the old one's results for its own.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 
 from kilter.core.definition import Definition
-from kilter.core.errors import InvalidInput, StudyChanged
+from kilter.core.errors import InvalidInput, SpaceChanged, StudyChanged
 from kilter.core.events import RETRIES, Defined, TrialState
 from kilter.engine.engine import Engine
 from kilter.runtime.session import Session
 
 IF_CHANGED = ("fail", "continue", "new")
 """What to do with a study whose objective has changed since: stop, go on with its results, or begin another one."""
+
+WAYS = {
+    "continue": "if_changed='continue' goes on with them",
+    "new": "if_changed='new' begins a new study beside it",
+}
 
 LISTED = 3
 """Differences that a message names."""
@@ -46,16 +52,23 @@ def differences(engine: Engine, definition: Definition | None) -> list[str]:
     return Definition.from_json(engine.defined.definition).differences(definition)
 
 
-def changed(name: str, engine: Engine, found: Sequence[str], can_go_on: bool = True) -> StudyChanged:
-    """The error for a study of another objective: what differs, since when, and the ways on."""
+def changed(
+    name: str,
+    engine: Engine,
+    found: Sequence[str],
+    ways: Sequence[str] = ("continue", "new"),
+    kind: type[StudyChanged] = StudyChanged,
+) -> StudyChanged:
+    """The error for a study of another objective: what differs, since when, and the ways on that there are."""
     listed = "; ".join(found[:LISTED]) + (f"; and {len(found) - LISTED} more" if len(found) > LISTED else "")
     count = len(engine.history) - engine.history.forgiven
-    since = _date(engine.defined.time if engine.defined else engine.history[0].created)
-    go_on = "go on with them all the same, if_changed='continue'; " if can_go_on else ""
-    return StudyChanged(
-        f"the study {name!r} is of something else: {listed}, since {since}. Its {count} trials are no answer to this: "
-        f"{go_on}begin a new study beside it, if_changed='new'; choose another name; or remove it, kilter rm {name}"
-    )
+    since = _date(engine.defined.time if engine.defined else engine.history[0].created) if count else "it was made"
+    results = f"Its {count} results may not hold now" if count > 1 else "Its result may not hold now"
+    remedies = [WAYS[way] for way in ways]
+    remedies += ["choose another study_name", f"or remove it: kilter rm {shlex.quote(name)}"]
+    what = "space" if kind is SpaceChanged else "objective"
+    made = f"the study {name!r} was made with a different {what}: {listed}, since {since}"
+    return kind(f"{made}. {results}: {'; '.join(remedies)}")
 
 
 def define(session: Session, definition: Definition | None) -> None:
@@ -86,10 +99,14 @@ def retry(session: Session, numbers: Sequence[int]) -> list[int]:
     return queued
 
 
-def answered(engine: Engine) -> str:
-    """What to add to the reason of a run that evaluated nothing: of when its results are."""
+def answered(name: str, engine: Engine) -> str:
+    """What to add to the reason of a run that evaluated nothing: of when its results are, and what could be mended."""
     ended = [trial.ended for trial in engine.history.trials if trial.ended is not None]
-    return f"; nothing was evaluated, the results are from {_date(max(ended))}" if ended else ""
+    if not ended:
+        return ""
+    failed = any(trial.state is TrialState.FAIL and not trial.forgiven for trial in engine.history)
+    again = f" (kilter retry {shlex.quote(name)} --failed runs failed trials again)" if failed else ""
+    return f"; nothing was evaluated, the results are from {_date(max(ended))}{again}"
 
 
 def _date(seconds: float) -> str:

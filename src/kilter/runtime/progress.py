@@ -146,8 +146,8 @@ class Status:
         self.now: Callable[[], float] = session.stopwatch
         self.began = self.now()
         done = len(session.engine.history.finished)
-        self.before = done
-        self.goal = limits.trials if limits.trials is not None else done + calls if calls is not None else None
+        self.before = self.counted
+        self.goal = limits.trials if limits.trials is not None else self.before + calls if calls is not None else None
         self.bests: list[float] = []
         self._gain: Gain | None = None
         self._gain_after = done
@@ -155,6 +155,11 @@ class Status:
         self._savings = Savings()
         self._front: tuple[int, str | None] = (-1, None)
         """After how many finished trials the front was looked at, and what it was."""
+
+    @property
+    def counted(self) -> int:
+        """How many finished trials use up the budget: all but the failures that are forgiven."""
+        return len(self.session.engine.history.finished) - self.session.engine.history.forgiven
 
     @property
     def is_single(self) -> bool:
@@ -206,6 +211,8 @@ class Status:
         """How many trials there are in each state."""
         ledger, history = self.session.engine.ledger, self.session.engine.history
         failed = f"failed ({kinds(ledger.failures)})"
+        if history.forgiven:
+            failed += f", {history.forgiven} of them before a change or run again"
         words = [("COMPLETE", "done"), ("PRUNED", "pruned"), ("FAIL", failed)]
         parts = [f"{ledger.states[state]} {word}" for state, word in words if ledger.states.get(state)] or ["0 done"]
         paused = "paused at low budgets" if history.problem.fidelities else "paused"
@@ -243,7 +250,7 @@ class Status:
 
     def rate_text(self, over: bool = False) -> str:
         """Trials a minute in this run, and how long it will take at that rate unless it is over."""
-        done, elapsed = len(self.session.engine.history.finished) - self.before, self.now() - self.began
+        done, elapsed = self.counted - self.before, self.now() - self.began
         if not done or elapsed <= 0:
             return span(elapsed)
         left = [] if self.goal is None else [(self.goal - self.before - done) * elapsed / done]
@@ -310,7 +317,7 @@ class Plain:
         """Say what begins."""
         status = self._status
         goal = f", {status.goal} trials" if status.goal is not None else ""
-        resumed = f", {status.before} done before" if status.before else ""
+        resumed = f", {status.before} ended before" if status.before else ""
         self._say(f"{status.name}: {status.goals_text}{goal}{resumed}")
 
     def on_end(self, trial: Trial) -> None:
@@ -452,7 +459,7 @@ class Live:
         table.add_row("best", Text(f"{best}   {sparkline(status.bests)}", style="green"))
         if status.best is not None:
             table.add_row("", escape(status.params_text(status.best)))
-        done = len(status.session.engine.history.finished)
+        done = status.counted
         goal = f"/{status.goal}" if status.goal is not None else ""
         counts, rate = f"{done}{goal}   {status.counts_text()}", status.rate_text(over=reason is not None)
         if self._fits(f"{counts}   {rate}"):

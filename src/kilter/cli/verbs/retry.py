@@ -36,6 +36,7 @@ def command(words: tuple[str, ...], failed: bool, option: str | None, storage: s
         show.echo_json({"study": study.study_name, "queued": queued})
     elif queued:
         click.echo(f"{len(queued)} queued again: {', '.join(f'trial {number}' for number in queued[:10])}")
-        show.note(f"run them: kilter resume {study.study_name}")
+        by_hand = not isinstance(study.user_attrs.get("run"), dict)
+        show.note("run them: start your script again" if by_hand else f"run them: kilter resume {study.study_name}")
     else:
         click.echo("no trial has failed")
