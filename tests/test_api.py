@@ -152,8 +152,25 @@ class TestReturns:
             assert says in trial.failure.message
 
     def test_a_metric_that_was_never_returned(self):
-        with pytest.raises(StudyAborted, match=r"return ×2.* 'acuracy'.* 'accuracy'"):
+        with pytest.raises(StudyAborted, match=r"2 trials all failed: .*'acuracy': did you mean maximize='accuracy'"):
             quick(lambda x: {"accuracy": x}, {"x": Float(0, 1)}, maximize="acuracy", n_trials=2)
+        with pytest.raises(StudyAborted, match="and not 'value': say minimize='accuracy' or maximize='accuracy'"):
+            quick(lambda x: {"accuracy": x}, {"x": Float(0, 1)}, n_trials=2)
+
+    @pytest.mark.parametrize("returned", [None, "0.5", {"accuracy": 1.0}])
+    def test_two_results_that_cannot_be_used_end_a_call_that_has_no_other(self, returned, capsys):
+        calls = []
+        with pytest.raises(StudyAborted) as caught:
+            quick(lambda x: calls.append(x) or returned, {"x": Float(0, 1)}, n_trials=30, progress="plain")
+        assert len(calls) == 2
+        said = str(caught.value).rpartition("failed: ")[2]
+        assert capsys.readouterr().err.count(said) == 1, "when the first failed"
+        assert "\n" not in said and len(said) < 120
+
+    def test_nan_and_what_comes_after_a_result_do_not(self):
+        returned = itertools.chain([math.nan, math.nan, 1.0], itertools.repeat(None))
+        study = quick(lambda x: next(returned), {"x": Float(0, 1)}, n_trials=9)
+        assert len(study.trials) == 9
 
     def test_a_constrained_metric_that_was_never_returned(self):
         with pytest.raises(StudyAborted, match="'ms'"):

@@ -56,7 +56,7 @@ from kilter.core.text import is_unicode, shown
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine, check_capable
-from kilter.engine.limits import Limits, Tally
+from kilter.engine.limits import MISTAKEN, Limits, Tally
 from kilter.engine.repair import repaired
 from kilter.executors.context import Trial, finish
 from kilter.executors.definitions import definition_of
@@ -109,6 +109,8 @@ class Study:
         self._stopped = False
         self._has_run = False
         self._tally = Tally()
+        self._continued: list[str] | None = None
+        """The differences of the objective with which it goes on, once that has been told."""
         """What became of the trials of the latest run."""
 
     def close(self) -> None:
@@ -839,7 +841,9 @@ class Study:
         if found and identity.has_results(session.engine):
             if choice != "continue":
                 raise identity.changed(self.study_name, session.engine, found, ["continue"])
-            log.warning("%s: goes on with the results of another objective: %s", self.study_name, "; ".join(found))
+            if found != self._continued:
+                log.warning("%s: goes on with the results of another objective: %s", self.study_name, "; ".join(found))
+            self._continued = found
 
     def _check_success(self) -> None:
         """Raise StudyAborted where trials of the latest run ended, and all of them failed."""
@@ -1266,15 +1270,14 @@ def tune(
     and wait with their checkpoints for the next call to go on with them. Where only that ends the study the default
     sampler looks for improvement per second of a trial's duration. `observers` are told what happens, as trackers are.
 
-    Raises StudyAborted where all trials of this call failed, and after ten in a row that failed in the same way.
+    Raises StudyAborted where all trials of this call failed, after ten in a row that failed in the same way, and where
+    the first two return what cannot be used: no number, or no metric of the name that was asked for.
 
     >>> study = tune(lambda x: (x - 2) ** 2, {"x": Choice([0, 1, 2, 3, 4])}, n_trials=30, storage=None, progress="none")
     >>> study.best_params
     {'x': 2}
     """
-    limits = Limits(
-        trials=n_trials, seconds=timeout, cost=cost, steps=steps, target=target, patience=patience, gain=gain
-    )
+    limits = Limits(n_trials, timeout, cost, steps, target, patience, gain, unusable=MISTAKEN)
     if not limits.are_given and not stoppers:
         raise InvalidInput(
             "tune() needs to know when to stop: give n_trials=, timeout=, cost=, steps=, target=, patience=, gain= "

@@ -123,3 +123,7 @@ MS = Problem(SPACE, constraints=(Constraint("ms", "<=", 1.0), Constraint("kb", "
 )
 def test_why_there_is_no_best_trial(ends, why):
     assert re.match(why, why_no_best(history_of(*ends, problem=MS)))
+
+
+def test_why_there_is_no_best_trial_repeats_nothing():
+    assert why_no_best(history_of((FAIL, {}, "E"), problem=MS), lambda failure: True) == "the only trial failed (E ×1)"

@@ -431,7 +431,7 @@ def test_steps_and_gain_are_limits() -> None:
     ok(kilter("resume", "--gain", "0.5", "--steps", "4"))
     budget = load_study(storage="sqlite:///kilter.db").user_attrs["run"]["budget"]
     assert (budget["gain"], budget["steps"]) == (0.5, 4)
-    assert Specification.of({"budget": budget}).limits == Limits(trials=50, steps=4, gain=0.5)
+    assert Specification.of({"budget": budget}).limits == Limits(trials=50, steps=4, gain=0.5, unusable=2)
 
 
 def test_a_program_takes_a_budget() -> None:
@@ -479,14 +479,16 @@ def test_interrupted_runs_keep_their_state(sent: list[signal.Signals], code: int
 
 
 class TestAnotherProgram:
-    def test_a_program_that_was_edited_is_another_study(self) -> None:
+    def test_a_program_that_was_edited_is_another_study(self, caplog: pytest.LogCaptureFixture) -> None:
         ok(run("-s", "a"))
         Path("train.py").write_text(TRAIN.replace("lr + 1", "lr + 2") + "# a comment\n")
         refused = run("-s", "a", n=6)
         assert refused.exit_code == group.USAGE
         assert "the code of train.py, which it uses, has changed" in refused.stderr
         assert "--if-changed continue" in refused.stderr
+        caplog.clear()
         ok(run("-s", "a", "--if-changed", "continue", n=6))
+        assert caplog.text.count("goes on with the results of another objective") == 1
         assert len(load_study(study_name="a").trials) == 6
 
     def test_only_comments_go_on(self) -> None:

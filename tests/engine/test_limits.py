@@ -196,6 +196,17 @@ def test_a_row_of_failures_that_is_no_chance_is_hopeless(ends, hopeless):
     assert tallied(*ends).is_hopeless(Limits(failures=0)) is False
 
 
+U = (FAIL, "return")
+
+
+@pytest.mark.parametrize(
+    ("ends", "unusable"), [([U], False), ([U, U], True), ([U, E], False), ([E, U, U], False), ([OK, U, U], False)]
+)
+def test_the_first_results_show_that_none_can_be_used(ends, unusable):
+    assert tallied(*ends).is_hopeless(Limits(unusable=2)) is unusable
+    assert tallied(*ends).is_hopeless(Limits()) is False
+
+
 @given(st.lists(st.sampled_from([E, F, OK, PAUSED])))
 def test_a_tally_counts_each_trial_once(ends):
     tally = tallied(*ends)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
+from kilter.core.events import INTERRUPTED, LOST, MISUSE, Failure, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.parameter import Boolean, Choice
 from kilter.core.text import one_line
@@ -31,11 +31,17 @@ def kinds(failures: Mapping[str, Sequence[int]]) -> str:
 
 def explained(history: History, failures: Mapping[str, Sequence[int]]) -> str:
     """The most frequent failure as its latest trial tells it, and which trial that is."""
-    _, number = max(failures.values(), key=lambda known: known[0])
-    failure = history[number].failure
+    trial = _latest_of_most(history, failures)
+    failure = trial.failure
     if failure is None or not failure.traceback:
-        return f"{failure.line if failure else 'unknown'} (trial {number})"
-    return f"{failure.line}; trial {number} keeps the traceback"
+        return f"{failure.line if failure else 'unknown'} (trial {trial.number})"
+    return f"{failure.line}; trial {trial.number} keeps the traceback"
+
+
+def _latest_of_most(history: History, failures: Mapping[str, Sequence[int]]) -> Trial:
+    """The latest trial that failed in the most frequent way."""
+    _, number = max(failures.values(), key=lambda known: known[0])
+    return history[number]
 
 
 def never_succeeded(history: History) -> list[str]:
@@ -82,8 +88,8 @@ def _says_nothing(trial: Trial) -> bool:
     return trial.forgiven or (trial.failure is not None and trial.failure.kind in (LOST, INTERRUPTED, MISUSE))
 
 
-def why_no_best(history: History) -> str:
-    """Why a study has no best trial, in a clause."""
+def why_no_best(history: History, has_told: Callable[[Failure], bool] = lambda failure: False) -> str:
+    """Why a study has no best trial, in a clause; it repeats no failure that `has_told` says was told already."""
     complete = history.with_state(TrialState.COMPLETE)
     if complete:
         feasible = [trial for trial in complete if history.problem.is_feasible(trial.metrics)]
@@ -94,6 +100,9 @@ def why_no_best(history: History) -> str:
     if failed:
         everything = f"all {failed} trials" if failed > 1 else "the only trial"
         all_of = f"{pruned} were pruned and {failed}" if pruned else everything
+        told = _latest_of_most(history, failures).failure
+        if told is not None and has_told(told):
+            return f"{all_of} failed ({kinds(failures)})"
         listed = f" ({kinds(failures)})" if len(failures) > 1 else ""
         return f"{all_of} failed{listed}, as in {explained(history, failures)}"
     if pruned:

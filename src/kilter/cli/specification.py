@@ -283,7 +283,7 @@ class Specification:
     @property
     def limits(self) -> Limits:
         """When it is enough; without any limit, when the user stops it."""
-        from kilter.engine.limits import Limits
+        from kilter.engine.limits import MISTAKEN, Limits
 
         budget = self._table("budget")
         numbers = {key: _number(key, budget.get(key)) for key in ("n_trials", "steps", "target", "patience", "gain")}
@@ -296,6 +296,7 @@ class Specification:
             target=numbers["target"],
             patience=_whole("patience", numbers["patience"]),
             gain=numbers["gain"],
+            unusable=MISTAKEN,
         )
 
     @property

@@ -53,6 +53,9 @@ SYSTEM = "system: "
 """In front of the names of attributes that were set by set_system_attr, and are no user attributes."""
 
 
+UNUSABLE = "return"
+"""The kind of failure of a trial that returned what cannot be used, but no NaN."""
+
 MISUSE = "misuse"
 """The kind of failure of a trial whose objective used kilter wrongly: it ends the run, no sampler learns from it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -264,16 +265,25 @@ class Problem:
             if name not in metrics and name.startswith(SET):
                 continue  # other trials have set it; where it is not known it is not met
             if name not in metrics:
-                raise UnusableResult(
-                    f"the objective never returned the metric {name!r}, which the study needs; it returned "
-                    f"{', '.join(map(repr, metrics)) or 'none'}: return it, "
-                    "or name what it returns, as in minimize='loss', or directions={'loss': 'minimize'} of a study"
-                )
+                raise UnusableResult(self._without(name, list(metrics)))
             if math.isnan(metrics[name]):
                 raise NotANumber(
                     f"the metric {name!r} is nan: return a number, or raise an exception to fail the trial"
                 )
         return metrics
+
+    def _without(self, name: str, returned: Sequence[str]) -> str:
+        """What there is to say where an objective returned metrics of these names, and not one that is needed."""
+        said = f"the objective returned {', '.join(map(shown, returned[:10])) or 'no metric'}, and not {name!r}"
+        if not returned:
+            return f"{said}: return it"
+        near = difflib.get_close_matches(name, returned, n=1)
+        ways = {objective.name: f"{objective.direction}=" for objective in self.objectives}
+        if near:
+            return f"{said}: did you mean {ways.get(name, 'the metric ')}{shown(near[0])}?"
+        if name == DEFAULT_METRIC and len(self.objectives) == 1:
+            return f"{said}: say minimize={shown(returned[0])} or maximize={shown(returned[0])}"
+        return f"{said}: return it, or name what it returns in {ways.get(name, 'subject_to=')}"
 
     def is_feasible(self, metrics: Mapping[str, float]) -> bool:
         """Whether the metrics meet every constraint."""

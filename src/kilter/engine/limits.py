@@ -8,11 +8,16 @@ from numbers import Real
 from typing import Any
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import TrialState
+from kilter.core.events import UNUSABLE, TrialState
 from kilter.core.history import History, Trial
 
 SILENT = 10
 """Where so many trials are complete and none has reported a step, a limit on steps ends the study: else nothing might.
+"""
+
+MISTAKEN = 2
+"""Where so many of the first trials returned what cannot be used, a name is misspelt, or a return is missing; one could
+be a configuration for which the objective has no value.
 """
 
 CHANCE = 1e-4
@@ -32,6 +37,7 @@ class Limits:
     gain         stop once the next hour is expected to improve the first objective by less than this, or by less than
                  the noise of the best result; see analysis.gain
     failures     give up when so many trials of a run, one after the other, failed in the same way; see Tally
+    unusable     give up when so many of a run's first trials returned what cannot be used, NaN aside
 
     Only `seconds` end what runs; the others keep new trials from being started.
     """
@@ -44,9 +50,10 @@ class Limits:
     patience: int | None = None
     gain: float | None = None
     failures: int | None = 10
+    unusable: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("trials", "steps", "patience", "failures"):
+        for name in ("trials", "steps", "patience", "failures", "unusable"):
             value = getattr(self, name)
             if value is not None and (not _is_number(value) or value % 1 != 0 or value < 0):
                 raise InvalidInput(f"{_spoken(name)}={value!r}: give a whole number from 0 on, or None for no limit")
@@ -59,8 +66,8 @@ class Limits:
 
     @property
     def are_given(self) -> bool:
-        """Whether anything but a row of failures ends the study."""
-        return any(value is not None for name, value in vars(self).items() if name != "failures")
+        """Whether anything but failures ends the study."""
+        return any(value is not None for name, value in vars(self).items() if name not in ("failures", "unusable"))
 
 
 def _spoken(name: str) -> str:
@@ -171,6 +178,8 @@ class Tally:
     def is_hopeless(self, limits: Limits) -> bool:
         """Whether trials have failed so often in the same way that more of them would, too."""
         enough = limits.failures
+        if self.is_unusable(limits):
+            return True
         if not enough or self.latest is None:
             return False
         if not self.succeeded:
@@ -178,6 +187,12 @@ class Tally:
         earlier = self.failures[self.latest][0] - self.row
         share = (earlier + 1) / (self.succeeded + self.failed - self.row + 2)
         return self.row >= enough and share**self.row < CHANCE
+
+
+    def is_unusable(self, limits: Limits) -> bool:
+        """Whether from the first on the run's trials returned what cannot be used, as where a metric is misspelt."""
+        few = limits.unusable
+        return few is not None and few <= self.row == self.failed and not self.succeeded and self.latest == UNUSABLE
 
 
 def _count_failure(failures: dict[str, list[int]], trial: Trial) -> str:

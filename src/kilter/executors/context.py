@@ -22,7 +22,7 @@ from typing import Any, NoReturn, Union
 from kilter.core import border, codec
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, NotHere, SpaceChanged, TrialPruned, UnknownName, UnusableResult
-from kilter.core.events import HERE, MISUSE, SYSTEM, Failure, Noted, Report, TrialState
+from kilter.core.events import HERE, MISUSE, SYSTEM, UNUSABLE, Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied, same
 from kilter.core.problem import Objective, Problem
@@ -502,7 +502,7 @@ def failure_of(error: BaseException) -> Failure:
     An unusable result needs no traceback, since its message says all.
     """
     if isinstance(error, UnusableResult):
-        return Failure("nan" if isinstance(error, NotANumber) else "return", clipped(str(error), MESSAGE))
+        return Failure("nan" if isinstance(error, NotANumber) else UNUSABLE, clipped(str(error), MESSAGE))
     return Failure(
         clipped(type(error).__name__, MESSAGE),
         clipped(_printed(lambda: str(error), type(error).__name__), MESSAGE),

@@ -313,8 +313,11 @@ class Run:
         tally, failure = self.tally, trial.failure.line if trial.failure else "no reason"
         row = f"the {'last' if tally.row < tally.failed + tally.succeeded else 'first'} {tally.row} trials all failed"
         many = f"all {tally.failed} trials failed"
-        is_row = tally.row >= (self.limits.failures or 0)
+        is_row = tally.row >= (self.limits.failures or 0) or tally.is_unusable(self.limits)
         self.reason = f"given up, since {row if is_row else many}"
+        if tally.is_unusable(self.limits) and trial.failure:  # whose message says it all
+            self._error = StudyAborted(f"{row}: {trial.failure.message}")
+            return
         why = f"{row} with {failure}" if is_row else f"{many} ({kinds(tally.failures)}), the latest with {failure}"
         self._error = StudyAborted(
             f"{why}. Fix the objective and run again; the study keeps these, and trial {trial.number} the traceback"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from kilter.analysis.agreement import Agreement
 from kilter.analysis.failures import kinds, never_succeeded, why_no_best
 from kilter.core.errors import NAME, InvalidInput
-from kilter.core.events import TrialState
+from kilter.core.events import Failure, TrialState
 from kilter.core.history import History, Trial
 from kilter.core.text import one_line
 from kilter.engine.limits import Limits
@@ -90,6 +90,10 @@ class Notices:
         self._told: set[str] = set()
         self._agreement: Agreement | None = Agreement()
         """None once it has been told that reports run against values."""
+
+    def has_told(self, failure: Failure) -> bool:
+        """Whether a line told of a failure of this sort."""
+        return failure.sort in self._told
 
     def of(self, trial: Trial) -> list[str]:
         """The lines to tell of a trial that has just ended."""
@@ -192,7 +196,9 @@ class Status:
         front = None if self.is_single else self._front_text()
         if front is not None:
             return front
-        return f"none: {why_no_best(self.session.engine.history)}" if over else "none yet"
+        if not over:
+            return "none yet"
+        return f"none: {why_no_best(self.session.engine.history, self.notices.has_told)}"
 
     def _front_text(self) -> str | None:
         """The Pareto front in a few words, looked at again where trials have ended since."""
