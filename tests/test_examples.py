@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import kilter
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PRINTS = {
     "any_program": ('{"step": 30,', '"loss": '),
@@ -64,6 +66,24 @@ def test_an_example_runs(name: str, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     for words in PRINTS[name]:
         assert words in run.stdout
+
+
+@pytest.mark.story
+def test_the_demo_tries_both_defaults_first_and_answers_alike_when_it_runs_again(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    command = [sys.executable, EXAMPLES / "demo.py", "--trials", "3"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    runs = [
+        subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        for _ in range(2)
+    ]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr + runs[1].stderr
+    closing = [run.stdout[run.stdout.index("Recommended of 3 trials") :] for run in runs]
+    assert closing[0] == closing[1]
+    assert "the better of both defaults" in " ".join(closing[0].split())
+    study = kilter.load_study(study_name="noisy-digits", storage=f"sqlite:///{tmp_path / 'kilter.db'}")
+    assert [trial.params["model"] for trial in study.trials][:2] == ["boosting", "network"]
+    assert (study.trials[0].params["trees"], study.trials[1].params["width"]) == (100, 100)
 
 
 @pytest.mark.story
