@@ -2,6 +2,7 @@
 
 import ctypes
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -71,6 +72,63 @@ def test_of_a_bar_the_last_state_is_shown_and_colours_are_not():
 
 
 # -- in this process ----------------------------------------------------------------------------------------------
+
+
+SCRIPT = """
+import logging, sys
+import kilter
+if sys.argv[2] != "none":
+    logging.basicConfig(level=logging.INFO, **({"format": "<{message}>", "style": "{"} if sys.argv[2] == "own" else {}))
+log = logging.getLogger("mine")
+logging.getLogger("mine.deep").setLevel(logging.DEBUG)
+def objective(x):
+    log.info("hello")
+    logging.getLogger("mine.deep").debug("deep")
+    log.warning("careful")
+    return x
+study = kilter.tune(objective, {"x": kilter.Float(0, 1)}, n_trials=1, workers=int(sys.argv[1]), progress="none")
+print(repr(study.printed(0)))
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("style", "lines"),
+    [
+        ("default", ["INFO:mine:hello", "DEBUG:mine.deep:deep", "WARNING:mine:careful"]),
+        ("own", ["<hello>", "<deep>", "<careful>"]),
+        ("none", ["careful"]),
+    ],
+)
+def test_records_of_an_objective_are_shown_and_kept_as_the_script_has_configured_them(tmp_path, workers, style, lines):
+    arguments = [sys.executable, "-c", SCRIPT, str(workers), style]
+    ran = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=True)
+    prefix = "#0 " if workers > 1 else ""
+    assert ran.stderr.splitlines() == [prefix + line for line in lines]
+    assert ran.stdout == repr("".join(f"{line}\n" for line in lines)) + "\n"
+
+
+def test_a_handler_writes_where_it_did_once_the_trial_is_over(capsys):
+    log, before = logging.getLogger("of a test"), logging.StreamHandler(sys.stderr)
+    log.addHandler(before)
+    log.propagate = False
+    made = []
+
+    def objective(trial):
+        log.warning("in trial %d", trial.number)
+        made.append(logging.StreamHandler())
+        return 1.0
+
+    try:
+        study = study_of(objective, trials=1)
+        log.addHandler(made[0])
+        study.optimize(objective, n_trials=1, progress="none")
+    finally:
+        log.handlers.clear()
+    assert (before.stream, made[0].stream) == (sys.stderr, sys.stderr)
+    assert [study.printed(0), study.printed(1)] == ["in trial 0\n", "in trial 1\n" * 2]
+    assert capsys.readouterr().err == "in trial 0\n" + "in trial 1\n" * 2
+
 
 
 def test_what_is_printed_in_this_process_is_printed_as_ever_and_kept(capsys):

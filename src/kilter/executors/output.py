@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
+from kilter.executors import records
+
 LIMIT = 256 * 1024
 """Bytes that are kept of a trial's output: where there is more, its beginning and its end."""
 
@@ -186,10 +188,16 @@ def _listen() -> None:
             if tee is None or tee._stream is not stream:
                 tee = _tees[name] = _Tee(stream)
             setattr(sys, name, tee)
+            for handler in records.handlers():  # made when the stream stood there
+                if handler.stream is stream:
+                    handler.setStream(tee)
 
 
 def _listen_no_more() -> None:
     for name, tee in _tees.items():
+        for handler in records.handlers():
+            if handler.stream is tee:
+                handler.setStream(tee._stream)
         if getattr(sys, name) is tee:  # else somebody has put a stream of his own there since
             setattr(sys, name, tee._stream)
 

@@ -39,6 +39,7 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import LOST, Failure
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
+from kilter.executors import records
 from kilter.executors.children import kill_tree, own_group, signal_group, tree_memory, was_killed
 from kilter.executors.context import failed
 from kilter.executors.inline import STOPPED
@@ -266,6 +267,7 @@ class _Worker:
             "path": sys.path,
             "cwd": os.getcwd(),
             "argv": sys.argv,
+            "logging": records.configured(),
             "parent": os.getpid(),
         }
         stdin = self.process.stdin

@@ -23,6 +23,7 @@ from kilter.core.actions import Verdict
 from kilter.core.events import MISUSE, Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.space import Space
+from kilter.executors import records
 from kilter.executors.context import failed, failure_of, perform, release
 from kilter.executors.output import flush, libc, mark
 from kilter.executors.threads import Reporting
@@ -44,6 +45,7 @@ def main(setup: Mapping[str, Any]) -> None:
     payload = connection.recv_bytes()
     line = _Line(connection, setup["parent"], setup["token"])
     objective, space = _loaded(payload)
+    records.configure(setup["logging"])
     line.send("loaded", None)
     _serve(line, objective, space)
 
