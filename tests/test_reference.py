@@ -1,8 +1,9 @@
-"""The pages on the command line and on a study's file name whatever there is, and what they show is understood."""
+"""The pages on the command line, a study's file and Python name whatever there is, and what they show is understood."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import re
 import subprocess
@@ -14,14 +15,16 @@ from pathlib import Path
 import click
 import pytest
 
-from kilter import plugins
+from kilter import Resources, create_study, plugins, tune
 from kilter.cli import VERBS
 from kilter.cli.dimensions import EXTRAS, KINDS
 from kilter.cli.specification import KEYS, SHORT, TABLES, Specification, loads
 from kilter.cli.verbs.init import TEMPLATE
 
 PAGES = Path(__file__).parents[1] / "docs/reference"
-CLI, FILE, SETTINGS = ((PAGES / name).read_text(encoding="utf-8") for name in ("cli.md", "file.md", "settings.md"))
+CLI, FILE, SETTINGS, PYTHON = (
+    (PAGES / f"{name}.md").read_text(encoding="utf-8") for name in ("cli", "file", "settings", "python")
+)
 SHARED, *SECTIONS = re.split(r"^## kilter ", CLI, flags=re.MULTILINE)
 
 
@@ -138,3 +141,20 @@ def test_each_setting_is_told_with_its_default(kind: str, name: str) -> None:
 def test_the_limits_are_told() -> None:
     for limit in ("n_trials", "timeout", "target", "patience", "steps", "cost", "gain", "stoppers"):
         assert f"| `{limit}` |" in SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("section", "offered"),
+    [
+        ("## tune\n", set(inspect.signature(tune).parameters)),
+        ("## Limits of one trial", {field.name for field in dataclasses.fields(Resources)}),
+        ("## Study\n", set(dir(create_study()))),
+        ("## Trial\n", set(dir(create_study().ask()))),
+    ],
+)
+def test_the_page_on_python_tells_what_there_is_and_no_more(section: str, offered: set[str]) -> None:
+    _, _, rest = PYTHON.partition(section)
+    rows = re.findall(r"^\| (`.*?) \|", rest.partition("\n## ")[0], re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)", row)} == {
+        name for name in offered if not name.startswith("_")
+    }

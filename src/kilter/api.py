@@ -1022,8 +1022,10 @@ def load_study(
     store = _existing(storage)
     rows = {row.name: row.id for row in store.studies()}
     if study_name is None:
-        if len(rows) != 1:
-            raise StudyNotFound(f"{store.url} has {len(rows)} studies: name one of {', '.join(rows) or '(none)'}")
+        if not rows:
+            raise StudyNotFound(f"{store.url} has no studies yet: tune(), create_study() or kilter run begins one")
+        if len(rows) > 1:
+            raise StudyNotFound(f"{store.url} has {len(rows)} studies: name one of {', '.join(rows)}")
         (study_name,) = rows
     if study_name not in rows:
         raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
@@ -1252,7 +1254,7 @@ def tune(
     """Find the best configuration of an objective; runs again where it was left off when it is called again.
 
     `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
-    minimised, and with maximize=True it is maximised. More than one worker (-1 is one a core), a GPU or limits in
+    minimised, and with maximize=True it is maximised. More than one worker (-1 means one per core), a GPU or limits in
     `resources` run trials in processes of their own. Without a `space` the objective's annotations declare it, or the
     objective suggests it. The study's name is the objective's, unless one is given; those of lambdas, partials and
     objects end in characters that tell them apart.

@@ -231,6 +231,9 @@ def test_tables_fit_and_say_what_they_leave_out() -> None:
         (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1"], 2, "no command"),
         (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1", "--", "nosuchprogram"], 2, "cannot be run"),
         (["run", "-p", "x=float(0,1)", "--minimize", "y", "-n", "1", "--", "true", "{y}"], 2, "no placeholder 'y'"),
+        (["run", "-n", "12"], 2, "kilter resume STUDY"),
+        (["--storage", "sqlite:///kilter.db", "ls"], 2, "stand after it: kilter ls --storage"),
+        (["export", "-o", "trials.xlsx"], 2, "name the file .csv, .json"),
         (["run", "train.py", "{lr}"], 2, "put the program after --"),
         (["rm", "train"], 2, "--yes"),
         (["import", "nope.db"], 5, "no file nope.db"),
@@ -402,6 +405,7 @@ def test_rm_asks() -> None:
     assert "train" in ok(kilter("ls"))
     ok(kilter("rm", "train", input="y\n"))
     assert "train" not in ok(kilter("ls"))
+    assert "no studies yet" in kilter("best").stderr
 
 
 def test_the_help_needs_no_numpy_and_every_verb_has_one() -> None:

@@ -34,6 +34,10 @@ async def waits(learning_rate, momentum):
     return learning_rate
 
 
+def objective(learning_rate, momentum, depth):
+    return 0.0
+
+
 def yields(learning_rate, momentum):
     yield learning_rate
 
@@ -75,7 +79,9 @@ def test_what_can_be_called_is_taken(objective):
         (lambda learning_rat, momentum: 0.0, "needs 'learning_rat', .* mean 'learning_rate'"),
         (lambda learning_rate, momentum, depth: 0.0, "needs 'depth', which the space lacks. The space has learn"),
         (lambda learning_rate, momentun=0: 0.0, "'momentum', which the objective .* did you mean 'momentun'"),
-        (lambda y: y, "needs 'y', which the space lacks"),
+        (lambda y: y, r"needs 'y', which the space lacks\..*: write \*\*y to get all of them as a dict"),
+        (lambda learning_rate, momentun=0: 0.0, "did you mean 'momentun'. It takes learning_rate, momentun$"),
+        (objective, "^the objective needs 'depth'"),
         (annotated, "needs 'learning', .* did you mean 'learning_rate'"),
         (math.hypot, "nothing says what arguments hypot takes" if sys.version_info < (3, 13) else "hypot"),
         (waits, "async"),

@@ -52,6 +52,16 @@ class Verbs(click.Group):
         command: click.Command = import_module(f"kilter.cli.verbs.{cmd_name}").command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        verb = next((word for word in args if word in self.verbs), None)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if verb is None:
+                raise
+            hint = f"{error.format_message()} Options of a verb stand after it: kilter {verb} {error.option_name}"
+            raise click.UsageError(hint, ctx) from None
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -153,7 +153,7 @@ class Command:
                     _yaml()
             elif piece.kind in ("value", "flag") and piece.name not in (*space.names, *fidelities, *SPECIALS):
                 raise UnknownName.of(
-                    "placeholder", piece.name, [*space.names, *fidelities, *SPECIALS], f"To print it, {DOUBLE}."
+                    "placeholder", piece.name, [*space.names, *fidelities, *SPECIALS], f"Where it is text, {DOUBLE}."
                 )
         for name in sorted(self._template.numbers & set(space.names)):
             if _has_text(space[name]):

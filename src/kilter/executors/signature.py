@@ -26,20 +26,21 @@ def check_objective(objective: Callable[..., Any], problem: Problem, declared: b
     """
     if not callable(objective):
         raise InvalidInput(f"the objective {one_line(repr(objective))} cannot be called: give a function")
-    name = one_line(getattr(objective, "__name__", type(objective).__name__))
+    word = one_line(getattr(objective, "__name__", type(objective).__name__))
+    name = "the objective" if word == "objective" else f"the objective {word}"
     called = objective if inspect.isroutine(objective) else getattr(objective, "__call__", objective)  # noqa: B004
     if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
-        raise InvalidInput(f"the objective {name} is a generator: it has to return its value, not to yield")
+        raise InvalidInput(f"{name} is a generator: it has to return its value, not to yield")
     if inspect.iscoroutinefunction(objective) or inspect.iscoroutinefunction(called):
-        raise InvalidInput(f"the objective {name} is async, so a call returns no value: wrap it in asyncio.run()")
+        raise InvalidInput(f"{name} is async, so a call returns no value: wrap it in asyncio.run()")
     try:
         signature = inspect.signature(objective)
     except (TypeError, ValueError):
-        raise InvalidInput(f"nothing says what arguments {name} takes: give a function, as in lambda x: ...") from None
+        raise InvalidInput(f"nothing says what arguments {word} takes: give a function, as in lambda x: ...") from None
     _check_arguments(name, signature, problem, declared)
     if signature.return_annotation in (float, int, "float", "int") and len(problem.metric_names) > 1:
         raise InvalidInput(
-            f"the objective {name} returns one number by its annotation, and the study needs "
+            f"{name} returns one number by its annotation, and the study needs "
             f"{', '.join(problem.metric_names)}: return a dict of these metrics"
         )
 
@@ -56,25 +57,29 @@ def _check_arguments(name: str, signature: inspect.Signature, problem: Problem, 
         if first in names:
             raise InvalidInput(f"{name} takes {first!r} by its place alone: wrap it, as in lambda {first}: ...")
         if not declared:
-            raise InvalidInput(f"the objective {name} needs {first!r} beside the trial: give it a default")
-        raise InvalidInput(f"the objective {name} needs {first!r}, which the space lacks{_nearest(first, names)}")
+            raise InvalidInput(f"{name} needs {first!r} beside the trial: give it a default")
+        told = _nearest(first, names)
+        if len(needed) == 1 and not keywords & set(names) and not told.startswith(": did you mean"):
+            told += f": write **{first} to get all of them as a dict"
+        raise InvalidInput(f"{name} needs {first!r}, which the space lacks{told}")
     if trial is None and not takes_all:
-        _check_unused(name, [n for n in names if n not in keywords], keywords - set(names), problem)
+        _check_unused(name, [n for n in names if n not in keywords], keywords, problem)
     if declared:
         _check_conditions(name, needed, problem)
 
 
-def _check_unused(name: str, unused: Iterable[str], others: Iterable[str], problem: Problem) -> None:
+def _check_unused(name: str, unused: Iterable[str], taken: set[str], problem: Problem) -> None:
     """Refuse a budget that cannot arrive, and a parameter that another argument seems to be meant for.
 
     An objective that takes only some of the parameters, by their right names, is fine.
     """
     budgets = [fidelity.name for fidelity in problem.fidelities]
+    others = taken - {*problem.space.names, *budgets}
     for each in unused:
         if each in budgets or difflib.get_close_matches(each, others, n=1):
             kind = "study has a budget" if each in budgets else "space has"
             raise InvalidInput(
-                f"the {kind} {each!r}, which the objective {name} does not take{_nearest(each, others, 'It takes')}"
+                f"the {kind} {each!r}, which {name} does not take{_nearest(each, others, 'It takes', sorted(taken))}"
             )
 
 
@@ -84,7 +89,7 @@ def _check_conditions(name: str, needed: Iterable[str], problem: Problem) -> Non
         if argument in problem.space and problem.space[argument].conditions:
             parents = " and ".join(condition.parent for condition in problem.space[argument].conditions)
             raise InvalidInput(
-                f"the objective {name} needs {argument!r}, which only some values of {parents} bring along: "
+                f"{name} needs {argument!r}, which only some values of {parents} bring along: "
                 f"give it a default, as in {argument}=None"
             )
 
@@ -109,8 +114,8 @@ def _may_be_a_trial(argument: inspect.Parameter) -> bool:
     return "trial" in argument.name.lower() or argument.name.strip("_").lower() in ("", "t", "tr")
 
 
-def _nearest(name: str, known: Iterable[str], what: str = "The space has") -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
+def _nearest(name: str, known: Iterable[str], what: str = "The space has", listed: Iterable[str] = ()) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    names = list(listed or known)
     question = f": did you mean {near[0]!r}?" if near else "."
     return f"{question} {what} {', '.join(one_line(each, 50) for each in names[:20]) or 'nothing'}"

@@ -477,8 +477,10 @@ def _theirs(source: Any, study_name: str | None) -> Any:
         return source
     storage = _opened(source)
     names = optuna.get_all_study_names(storage)
-    if study_name is None and len(names) != 1:
-        raise StudyNotFound(f"{source} has {len(names)} studies: name one of {', '.join(names) or '(none)'}")
+    if study_name is None and not names:
+        raise StudyNotFound(f"{source} has no studies")
+    if study_name is None and len(names) > 1:
+        raise StudyNotFound(f"{source} has {len(names)} studies: name one of {', '.join(names)}")
     if study_name is not None and study_name not in names:
         raise StudyNotFound.of("study", study_name, names, f"(in {source})")
     return optuna.load_study(study_name=study_name or names[0], storage=storage)

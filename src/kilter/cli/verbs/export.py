@@ -44,8 +44,7 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
     """
     from kilter.core.errors import InvalidInput
 
-    implied = "optuna" if "://" in (output or "") else ENDINGS.get(os.path.splitext(output or "")[1].lower(), "csv")
-    form = form or implied
+    form = form or _implied(output or "")
     study = options.load(options.chosen(name, option), storage)
     if form == "optuna":
         if output is None or "://" not in output:
@@ -76,6 +75,18 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
     except OSError as error:
         raise InvalidInput(f"cannot write {output}: {error.strerror}") from None
     show.note(f"{len(study.trials)} trials in {output}")
+
+
+def _implied(output: str) -> str:
+    """The format that a URL or the ending of a file says; without an ending, CSV."""
+    from kilter.core.errors import InvalidInput
+
+    if "://" in output:
+        return "optuna"
+    ending = os.path.splitext(output)[1].lower()
+    if ending and ending not in ENDINGS:
+        raise InvalidInput(f"no format ends in {ending}: name the file {', '.join(ENDINGS)}, or say it with --format")
+    return ENDINGS.get(ending, "csv")
 
 
 def rows(study: Study) -> tuple[list[str], list[list[Any]]]:

@@ -140,6 +140,11 @@ def command(
         document["fidelity"] = {**document.get("fidelity", {}), name: ends}
     if constraints:
         document["objective"] = {**document.get("objective", {}), "constraints": list(constraints)}
+    if not {"command", "space", "objective"} & document.keys():
+        raise click.UsageError(
+            "nothing says what to run: give a FILE, or a program after --; kilter resume STUDY goes on with a study",
+            ctx,
+        )
     document["directory"] = os.getcwd()
     where = storage or document.pop("storage", None) or options.DEFAULT_STORAGE
     document.pop("storage", None)
