@@ -68,7 +68,7 @@ from kilter.runtime.loop import Run
 from kilter.runtime.notices import notice
 from kilter.runtime.progress import Silent, display
 from kilter.runtime.session import KEPT, Session, check_objects, created, name_of, named
-from kilter.storage.urls import missing_file, open_storage
+from kilter.storage.urls import existing_storage, missing_file, open_storage
 from kilter.trial import FrozenTrial, NewTrial
 
 if TYPE_CHECKING:
@@ -813,6 +813,8 @@ class Study:
             reason = run()
         except BaseException as error:
             shown.finish(run.reason or _ended_by(error))
+            if isinstance(error, StudyAborted):
+                identity.forgive(session)
             raise
         finally:
             session.rest()
@@ -850,6 +852,7 @@ class Study:
         tally = self._tally
         if not tally.is_fruitless:
             return
+        identity.forgive(self._session)
         failed = f"all {tally.failed} trials of this run" if tally.failed > 1 else "the only trial of this run"
         raise StudyAborted(
             f"{self.study_name!r}: {failed} failed ({kinds(tally.failures)}), as in "
@@ -1019,7 +1022,7 @@ def load_study(
     if scheduler is not None and pruner is not None:
         raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
     scheduler = pruner if scheduler is None else scheduler
-    store = _existing(storage)
+    store = existing_storage(storage)
     rows = {row.name: row.id for row in store.studies()}
     if study_name is None:
         if not rows:
@@ -1157,7 +1160,7 @@ def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, re
     from kilter.storage import repair as mending
     from kilter.storage.sqlite import SQLiteStorage
 
-    store = _existing(storage)
+    store = existing_storage(storage)
     if not isinstance(store, SQLiteStorage):
         raise InvalidInput(f"{store.url} is no SQLite file: there is nothing in it to check")
     rows = {row.name: row.id for row in store.studies()}
@@ -1190,14 +1193,6 @@ class CheckedLog:
     """The file as it was before it was repaired; None where it was not."""
 
 
-def _existing(storage: str | Storage | None) -> Storage:
-    """The storage, which must be there: looking must not leave an empty file behind."""
-    path = missing_file(storage)
-    if path is not None:
-        raise StudyNotFound(f"there is no file {path}, so no study in it: give the storage= that it was made with")
-    return open_storage(storage)
-
-
 def _checked_name(name: str) -> str:
     """The name of a new study; raises InvalidInput where it could not be stored."""
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name or not is_unicode(name):
@@ -1209,7 +1204,7 @@ def _checked_name(name: str) -> str:
 
 def delete_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE) -> None:
     """Remove a study with all its trials; raises StudyNotFound with the nearest name."""
-    store = _existing(storage)
+    store = existing_storage(storage)
     rows = {row.name: row.id for row in store.studies()}
     if study_name not in rows:
         raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")

@@ -13,7 +13,7 @@ from kilter.core.events import Created, TrialState
 from kilter.core.history import History
 from kilter.core.interfaces import Storage
 from kilter.core.problem import StudyDirection
-from kilter.storage.urls import open_storage
+from kilter.storage.urls import existing_storage, missing_file, open_storage
 from kilter.trial import FrozenTrial
 
 __all__ = [
@@ -95,6 +95,8 @@ def get_all_study_summaries(
     >>> [(summary.study_name, summary.n_trials) for summary in get_all_study_summaries(storage)]
     [('first', 0)]
     """
+    if missing_file(storage):
+        return []
     store = open_storage(storage)
     return [_summary(load_study(study_name=row.name, storage=store), include_best_trial) for row in store.studies()]
 
@@ -139,10 +141,11 @@ def copy_study(
     >>> load_study(study_name="first", storage=theirs).best_value == study.best_value
     True
     """
-    source, target = open_storage(from_storage), open_storage(to_storage)
+    source = existing_storage(from_storage)
     rows = {row.name: row.id for row in source.studies()}
     if from_study_name not in rows:
         raise StudyNotFound.of("study", from_study_name, rows, f"(in {source.url})")
+    target = open_storage(to_storage)
     created, *events = [entry.event for entry in source.read(rows[from_study_name])]
     assert isinstance(created, Created)  # it is the first of every log
     copy = target.create(to_study_name or from_study_name, created)

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from kilter import Choice, Float, TrialState, create_study, load_study, tune
-from kilter.core.errors import InvalidInput, KilterError, SpaceChanged, StudyChanged
+from kilter.core.errors import InvalidInput, KilterError, SpaceChanged, StudyAborted, StudyChanged
 
 SPACE = {"x": Float(0, 1)}
 OPTIONS = {"seed": 0, "progress": "none", "sampler": "random"}
@@ -93,6 +93,21 @@ class TestTune:
                 run(objective, url, 3)
         works_now.append(True)
         assert states(run(objective, url, 3)) == ["FAIL"] * 6 + ["COMPLETE"] * 3
+
+    def test_a_run_that_was_given_up_uses_up_nothing(self, url, tmp_path):
+        """What was missing may be a file: the code is the same before and after, and one trial has succeeded."""
+        data = tmp_path / "data.csv"
+
+        def objective(x):
+            return x + len(data.read_text())
+
+        data.touch()
+        run(objective, url, 1)
+        data.unlink()
+        with pytest.raises(StudyAborted):
+            run(objective, url, 12)
+        data.touch()
+        assert states(run(objective, url, 12)).count("COMPLETE") == 12
 
     def test_failures_of_before_a_change_are_forgiven(self, url):
         run(works, url, 1)

@@ -151,7 +151,7 @@ class Engine:
             self._forgive([retried])
 
     def _defined(self, event: Defined) -> None:
-        if self.defined is None or event.definition != self.defined.definition:
+        if event.definition and (self.defined is None or event.definition != self.defined.definition):
             self.defined = replace(event, forgives=False)
         if event.forgives:
             self._forgive(trial for trial in self.history.trials if trial.state is TrialState.FAIL)

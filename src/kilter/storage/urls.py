@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from kilter.core.errors import InvalidInput, StorageError, UnknownName
+from kilter.core.errors import InvalidInput, StorageError, StudyNotFound, UnknownName
 from kilter.core.interfaces import Storage
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.sqlite import SQLiteStorage
@@ -74,3 +74,11 @@ def _passed_through(storage: Any) -> Storage:
         raise InvalidInput(f"storage={storage!r:.80}: give a URL such as 'sqlite:///study.db', a Storage, or None")
     found: Storage = storage
     return found
+
+
+def existing_storage(storage: str | Storage | None) -> Storage:
+    """The storage, which must be there: looking must not leave an empty file behind."""
+    path = missing_file(storage)
+    if path is not None:
+        raise StudyNotFound(f"there is no file {path}, so no study in it: give the storage= that it was made with")
+    return open_storage(storage)
