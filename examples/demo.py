@@ -4,7 +4,7 @@ The digits are those that scikit-learn ships, with noise added as a poor camera 
 defaults are hard to beat, on noisy ones they learn the noise. Only 3, 5 and 8 are taken, which are easily confused.
 Half of the images are locked away before anything is tuned and only score the result at the end. The defaults of both
 models are the first two trials; the rest comes one at a time, so that every run gives the same answer. Run it again and
-the study in kilter.db goes on where it stands; it ends after 40 trials in total. It takes less than a minute.
+the study in kilter.db goes on where it stands; it ends after 40 trials in total. It takes about a minute.
 """
 
 from __future__ import annotations

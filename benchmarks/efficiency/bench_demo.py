@@ -37,7 +37,8 @@ def main() -> None:
             f"# What `make demo` gains, over {len(seeds)} seeds\n\n"
             f"{options.trials} trials each, both defaults among them. Log losses: of the recommended trial\n"
             "in cross-validation; then of it and of both defaults on images never seen. The ratio is to the better\n"
-            "default, by its log loss there: below 1 the recommended trial is better.\n\n"
+            "default, by its log loss there: below 1 the recommended trial is better. How much noise the images have\n"
+            "was chosen so that there is something to gain: with less of it the defaults are hard to beat.\n\n"
             "| seed | chosen | cross-validated | unseen | boosting, defaults | network, defaults | ratio | CPU s |\n"
             "|--:|---|--:|--:|--:|--:|--:|--:|"
         )
