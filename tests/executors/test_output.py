@@ -71,6 +71,12 @@ def test_of_a_bar_the_last_state_is_shown_and_colours_are_not():
     assert whole_lines("a\r\n 50 %\r100 %\n\x1b[31mred\x1b[0m\nend") == ["a", "100 %", "red", "end"]
 
 
+def test_a_bar_below_another_is_no_line_each_time_it_is_drawn():
+    lines, drawn = Lines(), [b"\router 1", *(b"\n\rinner %d\x1b[A" % i for i in range(9)), b"\router 2\nend\n"]
+    shown = [line for piece in drawn for line in lines.feed(piece)]
+    assert [*shown, *lines.rest()] == ["outer 1", "outer 2", "end"]
+
+
 # -- in this process ----------------------------------------------------------------------------------------------
 
 

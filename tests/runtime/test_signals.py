@@ -1,6 +1,8 @@
 """An alarm rings in its time and at no other, and leaves the user's own timers and handlers as they were."""
 
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -108,3 +110,23 @@ def test_outside_the_main_thread_it_does_nothing():
     thread.start()
     thread.join()
     assert rung == []
+
+
+TWICE = """
+import os, signal, time
+import kilter
+def objective(x):
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+kilter.tune(objective, {"x": kilter.Float(0, 1)}, n_trials=5, storage=None, progress="plain")
+"""
+
+
+def test_a_second_interrupt_ends_in_one_traceback_without_where_it_broke_in():
+    ran = subprocess.run([sys.executable, "-c", TWICE], check=False, capture_output=True, text=True)
+    told, _, trace = ran.stderr.partition("Traceback (most recent call last):\n")
+    assert "stopped at once by the user" in told
+    assert "Traceback" not in trace
+    assert "in objective" not in trace
+    assert trace.endswith("KeyboardInterrupt\n")

@@ -23,6 +23,9 @@ LIMIT = 256 * 1024
 CHUNK = 65_536
 """Bytes read at once, and of a line without an end."""
 
+UP = b"\x1b[A"
+"""What moves the cursor up: at the end of a line it says that the line will be drawn over, as bars below others are."""
+
 FAREWELL = 1.0
 """Seconds to wait for the rest of a pipe that some grandchild may still hold open."""
 
@@ -89,15 +92,14 @@ class Lines:
     def feed(self, data: bytes) -> Iterator[str]:
         """The lines that this piece ends."""
         *lines, self._pending = (self._pending + data).split(b"\n")
-        for line in lines:
-            yield _last_state(line)
+        yield from (_last_state(line) for line in lines if not line.endswith(UP))
         if len(self._pending) > CHUNK:
             yield from self.rest()
 
     def rest(self) -> Iterator[str]:
         """What is there of a line that has not ended."""
         pending, self._pending = self._pending, b""
-        if pending:
+        if pending and not pending.endswith(UP):
             yield _last_state(pending)
 
     @property

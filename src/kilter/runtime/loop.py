@@ -292,9 +292,9 @@ class Run:
     def _finish(self) -> None:
         self.executor.close()
         if self._interrupts.terminated is not None:
-            raise self._interrupts.terminated
+            raise self._interrupts.terminated from None
         if self._interrupts.stopping:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt from None  # where in the objective it broke in tells nobody anything
 
     def _cut_text(self) -> str:
         """Which trials the end of the time has cut, to follow the reason."""
