@@ -80,7 +80,7 @@ def test_what_the_page_shows_is_understood(block: str) -> None:
 
 
 def test_the_template_runs_and_its_options_are_options(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "kilter.cli"]
+    words = [sys.executable, "-m", "kilter"]
     subprocess.run([*words, "init", "sweep.toml"], cwd=tmp_path, check=True, capture_output=True)
     text = (tmp_path / "sweep.toml").read_text(encoding="utf-8")
     all_on = re.sub(r"^# (?=[a-z_]+ = |\[)", "", text, flags=re.MULTILINE)

@@ -193,7 +193,8 @@ def test_studies_go_to_optuna_and_come_back() -> None:
 
 def test_enqueue_takes_scalars_and_labels() -> None:
     ok(run())
-    assert ok(kilter("enqueue", "train", "lr=0.01", "opt=sgd", "amp=true")) == "trial 4\n"
+    queued = kilter("enqueue", "train", "lr=0.01", "opt=sgd", "amp=true")
+    assert ok(queued) == "trial 4\n" and "kilter resume train" in queued.stderr
     waiting = json.loads(ok(kilter("trials", "--state", "waiting", "--json")))
     assert waiting[0]["params"] == {"lr": 0.01, "opt": "sgd", "amp": True}
     ok(kilter("resume", "-n", "5", "--progress", "none"))
