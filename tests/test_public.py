@@ -78,3 +78,12 @@ def test_links_and_files_that_the_pages_name_are_there(page: str) -> None:
 
 def test_the_changelog_names_the_version() -> None:
     assert f"## {kilter.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_error_can_be_caught_by_a_public_name() -> None:
+    from kilter import exceptions
+    from kilter.core import errors
+
+    raised = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert raised <= set(exceptions.__all__)
+    assert {"KilterError", "NotReady", "StudyAborted", "StudyChanged", "TrialPruned"} <= raised & set(kilter.__all__)

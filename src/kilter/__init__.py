@@ -11,7 +11,7 @@ _HOME = {
     "kilter.api": ("Study", "create_study", "delete_study", "get_all_study_names", "load_study", "tune"),
     "kilter.study": ("copy_study", "get_all_study_summaries"),
     "kilter.trial": ("FrozenTrial", "create_trial"),
-    "kilter.core.errors": ("KilterError", "TrialPruned"),
+    "kilter.core.errors": ("KilterError", "NotReady", "StudyAborted", "StudyChanged", "TrialPruned"),
     "kilter.core.events": ("TrialState",),
     "kilter.core.interfaces": ("Resources",),
     "kilter.core.parameter": ("Boolean", "Choice", "Float", "Int", "Ordinal", "Prior"),
@@ -45,7 +45,7 @@ __all__ = sorted(_PLACE)
 
 if TYPE_CHECKING:
     from kilter.api import Study, create_study, delete_study, get_all_study_names, load_study, tune
-    from kilter.core.errors import KilterError, TrialPruned
+    from kilter.core.errors import KilterError, NotReady, StudyAborted, StudyChanged, TrialPruned
     from kilter.core.events import TrialState
     from kilter.core.interfaces import Resources
     from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior

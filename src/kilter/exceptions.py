@@ -1,6 +1,30 @@
-"""Errors under the module name that Optuna's users import them from."""
+"""All errors that kilter raises on purpose, under the module name that Optuna's users import theirs from."""
 
-from kilter.core.errors import InvalidInput, KilterError, StorageError, StudyExists, StudyNotFound, TrialPruned
+from kilter.core.errors import (
+    IncapableSampler,
+    InvalidInput,
+    KilterError,
+    LogDamaged,
+    MissingLibrary,
+    NotANumber,
+    NotHere,
+    NotHereImport,
+    NotReady,
+    SpaceChanged,
+    StorageError,
+    StorageGone,
+    StorageTooNew,
+    StorageUnsafe,
+    StudyAborted,
+    StudyChanged,
+    StudyExists,
+    StudyNotFound,
+    TrialNotFound,
+    TrialPruned,
+    UnknownArgument,
+    UnknownName,
+    UnusableResult,
+)
 from kilter.core.names import refusing
 
 DuplicatedStudyError = StudyExists
@@ -20,13 +44,31 @@ class ExperimentalWarning(Warning):
 __all__ = [
     "DuplicatedStudyError",
     "ExperimentalWarning",
+    "IncapableSampler",
+    "InvalidInput",
     "KilterError",
+    "LogDamaged",
+    "MissingLibrary",
+    "NotANumber",
+    "NotHere",
+    "NotHereImport",
+    "NotReady",
     "OptunaError",
+    "SpaceChanged",
     "StorageError",
+    "StorageGone",
     "StorageInternalError",
+    "StorageTooNew",
+    "StorageUnsafe",
+    "StudyAborted",
+    "StudyChanged",
     "StudyExists",
     "StudyNotFound",
+    "TrialNotFound",
     "TrialPruned",
+    "UnknownArgument",
+    "UnknownName",
+    "UnusableResult",
     "UpdateFinishedTrialError",
 ]
 

@@ -48,10 +48,12 @@ def kilter(*words: str, **extra: Any) -> Result:
     return CliRunner().invoke(main, list(words), **extra)
 
 
-def run(*words: str, n: int = 4, program: tuple[str, ...] = ("train.py", "{lr}", "{opt}")) -> Result:
-    return kilter(
-        "run", *SPACE, "--minimize", "loss", "-n", str(n), "--progress", "none", *words, "--", sys.executable, *program
-    )
+def run(
+    *words: str, n: int = 4, opt: str = "{adam,sgd}", program: tuple[str, ...] = ("train.py", "{lr}", "{opt}")
+) -> Result:
+    how = ["--minimize", "loss", "-n", str(n), "--progress", "none"]
+    space = [word.replace("{adam,sgd}", opt) for word in SPACE]
+    return kilter("run", *space, *how, *words, "--", sys.executable, *program)
 
 
 def ok(result: Result) -> str:
@@ -152,7 +154,7 @@ def test_best_in_every_format() -> None:
 
 
 def test_export_round_trip() -> None:
-    ok(run("-p", "opt={=1+1,adam}"))
+    ok(run(opt="{=1+1,adam}"))
     documents = json.loads(ok(kilter("trials", "--json")))
     lines = [json.loads(line) for line in ok(kilter("export", "--format", "jsonl")).splitlines()]
     assert [line["params"] for line in lines] == [d["params"] for d in documents]
@@ -235,6 +237,7 @@ def test_tables_fit_and_say_what_they_leave_out() -> None:
         (["run", "-n", "12"], 2, "kilter resume STUDY"),
         (["--storage", "sqlite:///kilter.db", "ls"], 2, "stand after it: kilter ls --storage"),
         (["export", "-o", "trials.xlsx"], 2, "name the file .csv, .json"),
+        (["run", "-p", "x=bool", "-p", "x=int(1,2)", "--minimize", "y", "--", "true"], 2, "'x' is given twice"),
         (["run", "train.py", "{lr}"], 2, "put the program after --"),
         (["rm", "train"], 2, "--yes"),
         (["import", "nope.db"], 5, "no file nope.db"),
@@ -302,7 +305,7 @@ def test_what_a_newcomer_guesses_works() -> None:
 
 
 def test_failed_trials_are_called_failed() -> None:
-    run("-p", "opt={bad}", n=2)
+    run(opt="{bad}", n=2)
     assert "2 failed" in ok(kilter("status"))
     for word in ("failed", "FAIL"):
         assert len(json.loads(ok(kilter("trials", "--state", word, "--json")))) == 2
@@ -392,7 +395,7 @@ def test_debug_shows_the_traceback() -> None:
 
 
 def test_no_success_and_no_target_have_codes_of_their_own() -> None:
-    assert run("-p", "opt={bad}", n=2).exit_code == 4
+    assert run(opt="{bad}", n=2).exit_code == 4
     assert kilter("best").exit_code == 4
     assert "cannot do bad" in ok(kilter("trial", "0"))
     result = run("-s", "other", "--target", "-1", "--strict")

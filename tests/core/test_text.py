@@ -1,5 +1,7 @@
 """What a terminal is shown of other people's text: one line, of bounded length, and only characters that print."""
 
+import logging
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -48,3 +50,8 @@ def test_known_names_are_shown_short_and_in_one_line():
     assert "digit" in str(UnknownName.of("study", "digts", known)) and "did you mean 'digits'?" in str(
         UnknownName.of("study", "digts", known)
     )
+
+
+def test_whatever_is_logged_is_one_line_of_characters_to_print(caplog):
+    logging.getLogger("kilter").warning("%s: %d", "a\x1b[2J\nb", 3)
+    assert [record.getMessage() for record in caplog.records] == ["a\\x1b[2J b: 3"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -212,3 +215,35 @@ def test_the_live_block_keeps_to_the_width_and_loses_no_reason(study, looks, wid
     shown = stream.getvalue()
     assert "wait to go on: 17, 18" in " ".join(shown.split())
     assert all(len(line) <= width for line in shown.splitlines())
+
+
+EVIL = "\x1b]0;evil\x07\x1b[2J\x9b2J\r\nfake: line\u202e"
+
+
+@pytest.mark.parametrize("mode", ["plain", "live", "none"])
+def test_no_name_and_no_option_reaches_the_terminal_as_more_than_text(mode):
+    script = f"""
+import kilter
+evil = {EVIL!r}
+space = {{"c" + evil: kilter.Choice(["a" + evil]), "x": kilter.Float(0, 1)}}
+space = {{**space, "d": kilter.Choice([[evil], {{"k": evil}}])}}
+study = kilter.create_study(study_name="n" + evil, directions={{"l" + evil: "minimize"}}, space=space, seed=0)
+study.optimize(lambda **params: {{"l" + evil: params["x"]}}, n_trials=3, progress={mode!r})
+def other(**params):
+    raise ValueError(evil)
+study.optimize(other, n_trials=3, progress={mode!r}, if_changed="continue", catch=[ValueError])
+"""
+    environ = {**os.environ, "TERM": "dumb"}
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environ)
+    assert "another objective" in ran.stderr
+    assert not set(ran.stderr) & set("\x1b\x07\x9b\r\u202e"), ran.stderr
+    assert "\nfake" not in ran.stderr
+
+
+def test_failures_that_are_forgiven_are_told_apart(capsys):
+    study = kilter.create_study(study_name="digits")
+    study.optimize(fails, n_trials=3, progress="none")
+    study.retry(failed=True)
+    study.optimize(lambda trial: 0.0, n_trials=3, progress="plain")
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "; 3 done (3 earlier failures no longer count) in " in last

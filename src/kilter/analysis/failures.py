@@ -94,7 +94,7 @@ def why_no_best(history: History, has_told: Callable[[Failure], bool] = lambda f
     if complete:
         feasible = [trial for trial in complete if history.problem.is_feasible(trial.metrics)]
         return _infinite(history, feasible) if feasible else _infeasible(history, complete)
-    failures = _counted(history)
+    failures = counted(history)
     failed = sum(count for count, _ in failures.values())
     pruned = len(history.with_state(TrialState.PRUNED))
     if failed:
@@ -112,8 +112,8 @@ def why_no_best(history: History, has_told: Callable[[Failure], bool] = lambda f
     return "none has ended"
 
 
-def _counted(history: History) -> dict[str, tuple[int, int]]:
-    """By kind of failure how many trials failed so, and the latest."""
+def counted(history: History) -> dict[str, tuple[int, int]]:
+    """By kind of failure how many trials failed so, and the latest; those that are forgiven are left out."""
     found: dict[str, tuple[int, int]] = {}
     for trial in history.with_state(TrialState.FAIL):
         if not trial.forgiven:

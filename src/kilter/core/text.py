@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import reprlib
 
 WIDTH = 200
@@ -53,6 +54,18 @@ def shown(value: object, width: int = 80) -> str:
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+
+
+class Printed(logging.Filter):
+    """Lets every record of a logger through, in one line and with nothing that a terminal obeys."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Write the record's message anew."""
+        record.msg, record.args = one_line(record.getMessage(), 10 * WIDTH), ()
+        return True
+
+
+logging.getLogger("kilter").addFilter(Printed())  # whatever is warned of quotes names and other people's errors
 
 
 def is_unicode(text: str) -> bool:

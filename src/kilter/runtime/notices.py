@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import warnings
 
+from kilter.core.text import printable
+
 
 def notice(message: str) -> None:
     """Warn at the line of the nearest caller that is not kilter itself."""
@@ -12,4 +14,5 @@ def notice(message: str) -> None:
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "kilter":
         frame = frame.f_back
     registry = frame.f_globals.setdefault("__warningregistry__", {})
-    warnings.warn_explicit(message, UserWarning, frame.f_code.co_filename, frame.f_lineno, registry=registry)
+    told, code = printable(message), frame.f_code
+    warnings.warn_explicit(told, UserWarning, code.co_filename, frame.f_lineno, registry=registry)

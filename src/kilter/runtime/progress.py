@@ -17,11 +17,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from kilter.analysis.agreement import Agreement
-from kilter.analysis.failures import kinds, never_succeeded, why_no_best
+from kilter.analysis.failures import counted, kinds, never_succeeded, why_no_best
 from kilter.core.errors import NAME, InvalidInput
 from kilter.core.events import Failure, TrialState
 from kilter.core.history import History, Trial
-from kilter.core.text import one_line
+from kilter.core.text import one_line, printable
 from kilter.engine.limits import Limits
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.session import Session
@@ -178,7 +178,7 @@ class Status:
     @property
     def goals_text(self) -> str:
         """What is wanted of the objectives."""
-        return ", ".join(f"{o.direction} {o.name}" for o in self.session.engine.problem.objectives)
+        return ", ".join(f"{o.direction} {one_line(o.name, NAME)}" for o in self.session.engine.problem.objectives)
 
     @property
     def best(self) -> Trial | None:
@@ -211,21 +211,22 @@ class Status:
 
     def params_text(self, trial: Trial) -> str:
         """A configuration in one line."""
-        return "  ".join(f"{name}={short(value)}" for name, value in trial.params.items())
+        return "  ".join(f"{one_line(name, NAME)}={short(value)}" for name, value in trial.params.items())
 
     def counts_text(self) -> str:
         """How many trials there are in each state."""
         ledger, history = self.session.engine.ledger, self.session.engine.history
-        failed = f"failed ({kinds(ledger.failures)})"
-        if history.forgiven:
-            failed += f", {history.forgiven} of them before a change or run again"
-        words = [("COMPLETE", "done"), ("PRUNED", "pruned"), ("FAIL", failed)]
-        parts = [f"{ledger.states[state]} {word}" for state, word in words if ledger.states.get(state)] or ["0 done"]
+        failed = ledger.states.get("FAIL", 0) - history.forgiven
+        counts = [(ledger.states.get("COMPLETE", 0), "done"), (ledger.states.get("PRUNED", 0), "pruned")]
+        if failed:
+            counts.append((failed, f"failed ({kinds(counted(history) if history.forgiven else ledger.failures)})"))
+        parts = [f"{count} {word}" for count, word in counts if count] or ["0 done"]
         paused = "paused at low budgets" if history.problem.fidelities else "paused"
         parts += [f"{len(history.paused)} {paused}"] if history.paused else []
         parts += [f"{len(history.running)} running"] if history.running else []
         parts += [f"{len(history.waiting)} waiting"] if history.waiting else []
-        return ", ".join(parts)
+        apart = f" ({history.forgiven} earlier failures no longer count)" if history.forgiven else ""
+        return ", ".join(parts) + apart
 
     def gain_text(self) -> str | None:
         """What the next hour is expected to bring, and the noise beside which that is small; None where not known.
@@ -358,7 +359,7 @@ class Plain:
 
     def _say(self, line: str) -> None:
         self._said_at = self._status.now()
-        print(line, file=self._stream, flush=True)
+        print(printable(line, keep=""), file=self._stream, flush=True)
 
 
 class Live:
@@ -410,7 +411,7 @@ class Live:
             self._give_back()
             self._console.print(self._table(reason))
             if not self._fits(self._heading(reason)):
-                self._console.print(Text(reason))
+                self._console.print(Text(printable(reason, keep="")))
             for sentence in self._status.never_text():
                 self._say(f"{self._status.name}: {sentence}")
         self._give_back()
@@ -426,7 +427,7 @@ class Live:
         from rich.text import Text
 
         with self._drawing, suppress(OSError):
-            self._console.print(Text(line, style="red"), soft_wrap=True)
+            self._console.print(Text(printable(line, keep=""), style="red"), soft_wrap=True)
 
     def _print(self, lines: Iterable[str]) -> None:
         """Show lines that others printed, with their colours."""
@@ -450,9 +451,11 @@ class Live:
             self._live.update(block, refresh=True)
 
     def _table(self, reason: str | None) -> Any:
-        from rich.markup import escape
         from rich.table import Table
         from rich.text import Text
+
+        def row(title: str, text: str, style: str = "") -> None:
+            table.add_row(title, Text(printable(text, keep=""), style=style))
 
         status = self._status
         table = Table.grid(padding=(0, GAP))
@@ -460,25 +463,25 @@ class Live:
         table.add_column(overflow="ellipsis", no_wrap=True)
         heading = self._heading(reason or "running")
         shown = heading if self._fits(heading) else self._heading("over" if reason else "running")
-        table.add_row(Text(status.name, style="bold"), escape(shown))
+        table.add_row(Text(status.name, style="bold"), Text(printable(shown, keep="")))
         best = status.best_text(over=reason is not None)
-        table.add_row("best", Text(f"{best}   {sparkline(status.bests)}", style="green"))
+        row("best", f"{best}   {sparkline(status.bests)}", "green")
         if status.best is not None:
-            table.add_row("", escape(status.params_text(status.best)))
+            row("", status.params_text(status.best))
         done = status.counted
         goal = f"/{status.goal}" if status.goal is not None else ""
         counts, rate = f"{done}{goal}   {status.counts_text()}", status.rate_text(over=reason is not None)
         if self._fits(f"{counts}   {rate}"):
-            table.add_row("trials", f"{counts}   {rate}")
+            row("trials", f"{counts}   {rate}")
         else:
-            table.add_row("trials", counts)
-            table.add_row("time", rate)
+            row("trials", counts)
+            row("time", rate)
         for title, text in (("expect", status.gain_text() if reason is None else None), ("saved", status.saved_text())):
             if text:
-                table.add_row(title, text)
+                row(title, text)
         running = list(status.session.engine.history.running.values())[:3]
         if running and reason is None:
-            table.add_row("running", escape("   ".join(f"#{t.number} {self._latest(t)}" for t in running)))
+            row("running", "   ".join(f"#{t.number} {self._latest(t)}" for t in running))
         return table
 
     def _heading(self, state: str) -> str:
@@ -510,8 +513,8 @@ def _rate(per_minute: float) -> str:
 
 
 def short(value: Any, digits: int = 4) -> str:
-    """A value with so many significant digits."""
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+    """A number with so many significant digits, and any other value in few words."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else one_line(value, NAME)
 
 
 def span(seconds: float) -> str:

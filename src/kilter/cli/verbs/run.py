@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kilter.cli import going
+from kilter.core.errors import InvalidInput
 from kilter.core.vocabulary import ours
 
 
@@ -130,7 +131,12 @@ def command(
     if program:
         document["command"] = {**document.get("command", {}), "argv": program}
     if params:
-        document["space"] = {**document.get("space", {}), **dict(map(dimensions.parse, params))}
+        given = list(map(dimensions.parse, params))
+        names = [name for name, _ in given]
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidInput(f"the parameter {name!r} is given twice: give each -p once")
+        document["space"] = {**document.get("space", {}), **dict(given)}
     if minimize or maximize:
         document["objective"] = {"minimize": list(minimize), "maximize": list(maximize)}
     if scheduler is not None:
