@@ -206,6 +206,91 @@ def test_a_script_without_a_main_guard_works(tmp_path):
     assert done.stdout.decode().strip() == "1.5", done.stderr.decode()
 
 
+BY_NAME = """
+import functools, multiprocessing, pickle, sys
+from concurrent.futures import ProcessPoolExecutor
+from kilter.executors.processes import Processes
+from kilter.testing.executor import ExecutorSuite, task
+
+class Layer:
+    size = 2
+
+class Net(Layer):
+    def __init__(self, x): self.x = x
+
+def square(v):
+    return v * v
+
+@functools.lru_cache(maxsize=7)
+def below(n):
+    return n + below(n - 1) if n else 0
+
+def missing():
+    return 0
+
+def saved(x):
+    with open("net.pkl", "wb") as file:
+        pickle.dump(Net(x), file)
+    with open("net.pkl", "rb") as file:
+        return pickle.load(file).x + pickle.loads(pickle.dumps(Layer)).size
+
+def shared(x, method):
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        return pool.map(square, [3.0 * x])[0]
+
+def futures(x):
+    with ProcessPoolExecutor(1) as pool:
+        return pool.submit(square, 2.0).result()
+
+cached = functools.lru_cache(lambda v: v + 1.0)
+
+objectives = {
+    "saved": saved,
+    "cached": lambda x: cached(x) + below(4) + below.cache_parameters()["maxsize"],
+    "fork": lambda x: shared(x, "fork"),
+    "spawn": lambda x: shared(x, "spawn"),
+    "futures": futures,
+    "in vain": lambda x: getattr(sys.modules["__main__"], "missing")(),
+}
+
+def chosen(x, objectives=objectives):
+    return objectives[sys.argv[1]](x)
+
+if __name__ == "__main__":
+    executor = Processes(chosen, 1)
+    executor.submit(task())
+    outcome = ExecutorSuite().until_end(executor)[1]
+    print(outcome.metrics.get("loss"), outcome.failure and outcome.failure.message)
+    executor.close()
+    if sys.argv[1] == "saved":
+        with open("net.pkl", "rb") as file:
+            print(type(pickle.load(file)) is Net)
+"""
+
+IN_VAIN = (
+    "None module '__main__' has no attribute 'missing': a worker process has of the script what the objective uses; "
+    "move it to a module, or use workers=1"
+)
+
+
+@pytest.mark.parametrize(
+    ("which", "said"),
+    [
+        ("saved", "2.5 None\nTrue"),
+        ("cached", "18.5 None"),
+        pytest.param("fork", "2.25 None", marks=posix),
+        ("spawn", "2.25 None"),
+        ("futures", "4.0 None"),
+        ("in vain", IN_VAIN),
+    ],
+)
+def test_what_a_script_defines_is_found_under_its_name_in_a_worker(tmp_path, which, said):
+    (tmp_path / "script.py").write_text(BY_NAME)
+    command = [sys.executable, "-W", "ignore", "script.py", which]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, timeout=60, check=False)
+    assert done.stdout.decode().replace("\r", "").strip() == said, done.stderr.decode()
+
+
 ORPHANS = """
 import os, time
 from kilter.executors.processes import Processes

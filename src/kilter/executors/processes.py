@@ -14,8 +14,10 @@ fresh one.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
+import operator
 import os
 import pickle
 import queue
@@ -28,7 +30,7 @@ import tempfile
 import threading
 import time
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing import AuthenticationError
 from multiprocessing import connection as connections
 from types import CodeType
@@ -503,10 +505,15 @@ def _pickled(objective: Callable[..., Any], space: Space | None) -> bytes:
 
 
 def _dumps(content: Any) -> bytes:
-    """Pickled by value where needed, with the files that code was read from, for tracebacks and warnings to name."""
+    """Pickled by value where needed, and after it by their names the functions and classes of the script in it.
+
+    With the files that code was read from, for tracebacks and warnings to name.
+    """
     import cloudpickle
 
     reduce_code = cloudpickle.Pickler.dispatch_table[CodeType]
+    main = sys.modules["__main__"]
+    scripts: dict[str, Any] = {}
 
     def reduce_placed(code: CodeType) -> tuple[Any, ...]:
         make, arguments = reduce_code(code)
@@ -515,9 +522,37 @@ def _dumps(content: Any) -> bytes:
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc, unused-ignore]
         dispatch_table = ChainMap({CodeType: reduce_placed}, cloudpickle.Pickler.dispatch_table)
 
+        def reducer_override(self, thing: Any) -> Any:
+            name = getattr(thing, "__name__", None)
+            of_script = getattr(thing, "__module__", None) == "__main__"
+            if of_script and isinstance(name, str) and getattr(main, name, None) is thing:
+                scripts[name] = thing
+            if isinstance(thing, _CACHED) and not _is_importable(thing):
+                return _cached, (thing.__wrapped__, thing.cache_parameters())
+            return super().reducer_override(thing)
+
     with io.BytesIO() as file:
-        Pickler(file).dump(content)
+        pickler = Pickler(file)
+        pickler.dump(content)
+        pickler.dump(scripts)  # what the first had in it is referred to, not sent again
         return file.getvalue()
+
+
+_CACHED = type(functools.lru_cache(len))
+"""What functools.lru_cache and functools.cache make of a function; pickle knows it by its name alone."""
+
+
+def _cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
+
+
+def _is_importable(thing: Any) -> bool:
+    """Whether another process finds it under its name."""
+    try:
+        found = operator.attrgetter(thing.__qualname__)(sys.modules[thing.__module__])
+    except (AttributeError, KeyError):
+        return False
+    return found is thing and thing.__module__ != "__main__"
 
 
 def _sentinel(process: subprocess.Popen[bytes]) -> int | None:

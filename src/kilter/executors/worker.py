@@ -7,6 +7,7 @@ children as soon as the parent is gone, also in the middle of an objective.
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import pickle
 import queue
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import connection as connections
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, NoReturn
 
 from kilter.core.actions import Verdict
@@ -30,6 +32,8 @@ from kilter.executors.threads import Reporting
 
 LINES = 1
 """_IOLBF of C: a stream that is written line by line."""
+
+ADVICE = "move it to a module, or use workers=1"
 
 WATCH = 1.0
 """Seconds between two looks at who our parent is; a hung up connection is noticed at once."""
@@ -77,14 +81,17 @@ def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Spac
     except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the parent alone
         outcome = failed(task, failure_of(error), error)
     release(outcome.error)
+    outcome = _explained(outcome)
     is_misuse = outcome.failure is not None and outcome.failure.kind == MISUSE  # which ends the run, over there
     return replace(reporting.complete(outcome), error=outcome.error if is_misuse else None)
 
 
 def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
     """The objective and the space; where they cannot be loaded, an objective that says so for every trial."""
+    unpickler = pickle.Unpickler(io.BytesIO(payload))
     try:
-        objective, space = pickle.loads(payload)
+        objective, space = unpickler.load()
+        _settle_in(unpickler.load())
         return objective, space
     except BaseException as error:
         reason = error
@@ -93,6 +100,34 @@ def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
         raise reason
 
     return unloadable, None
+
+
+def _settle_in(scripts: Mapping[str, Any]) -> None:
+    """Have what came of the script be found in __main__, where pickle looks for it by name.
+
+    Processes that the objective starts may have no such __main__: what is sent to them goes by value.
+    """
+    main = vars(sys.modules["__main__"])
+    main.update(scripts)
+
+    def reduce(_: ForkingPickler, thing: Any) -> Any:
+        name = getattr(thing, "__name__", None)
+        if isinstance(name, str) and name in scripts and thing is main.get(name):
+            import cloudpickle
+
+            return pickle.loads, (cloudpickle.dumps(thing),)
+        return NotImplemented
+
+    setattr(ForkingPickler, "reducer_override", reduce)  # noqa: B010 - of which the types know nothing
+
+
+def _explained(outcome: Outcome) -> Outcome:
+    """With what to do where something of the script was looked for in vain."""
+    failure = outcome.failure
+    if failure is None or failure.kind not in ("PicklingError", "AttributeError") or "__main__" not in failure.message:
+        return outcome
+    advice = f"{failure.message}: a worker process has of the script what the objective uses; {ADVICE}"
+    return replace(outcome, failure=replace(failure, message=advice))
 
 
 def _sendable(outcome: Outcome) -> bytes:
