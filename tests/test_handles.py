@@ -133,8 +133,9 @@ import pickle, sys
 trial = pickle.loads(sys.stdin.buffer.read())
 assert trial.suggest_float("x", 0, 1) == trial.params["x"]
 trial.report(0.25, 1)
-assert trial.should_prune()  # the first to come to a rung is to be compared with others
+assert not trial.should_prune()  # nobody went beyond this step: it may be the last
 trial.report(0.5, 2)
+assert trial.should_prune()  # the first to come to a rung is to be compared with others
 """
     done = subprocess.run(
         [sys.executable, "-c", program], check=False, input=pickle.dumps(trial), capture_output=True, timeout=60
