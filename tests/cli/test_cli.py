@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from kilter.api import create_study, load_study
 from kilter.cli import VERBS, group, main
-from kilter.cli.specification import Specification
+from kilter.cli.specification import Specification, named_after
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome
 from kilter.core.parameter import Float
@@ -238,6 +238,8 @@ def test_tables_fit_and_say_what_they_leave_out() -> None:
         (["--storage", "sqlite:///kilter.db", "ls"], 2, "stand after it: kilter ls --storage"),
         (["export", "-o", "trials.xlsx"], 2, "name the file .csv, .json"),
         (["run", "-p", "x=bool", "-p", "x=int(1,2)", "--minimize", "y", "--", "true"], 2, "'x' is given twice"),
+        (["run", "-p", "x={'a,b}", "--minimize", "y", "--", "true"], 2, "the quote ' in"),
+        (["run", "-p", "x={a,\"b}", "--minimize", "y", "--", "true"], 2, "has no partner"),
         (["run", "train.py", "{lr}"], 2, "put the program after --"),
         (["rm", "train"], 2, "--yes"),
         (["import", "nope.db"], 5, "no file nope.db"),
@@ -321,6 +323,7 @@ PRINTS_ONE = [sys.executable, "-c", "import sys; print(1)", "{l}"]
         ("[64,32],[128]", ["[64,32]", "[128]"]),
         ("(1,2),(3,4)", ["(1,2)", "(3,4)"]),
         ("'a,b',c", ["a,b", "c"]),
+        ("don't,b", ["don't", "b"]),
         ("{x:[1,2]},[{y}]", ["{x:[1,2]}", "[{y}]"]),
     ],
 )
@@ -539,3 +542,16 @@ class TestRetry:
         assert "has not failed, it is COMPLETE" in kilter("retry", "a", "0").stderr
         assert kilter("retry", "a").exit_code == group.USAGE
         assert "not the number of a trial" in kilter("retry", "a", "0", "x").stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["python", "-c", "print(1.0)"], "python"),
+        (["python3", "-u", "train.py", "-c", "config"], "train"),
+        (["bash", "-c", "./a.sh | tail"], "bash"),
+        (["./fit.sh", "-e", "5"], "fit"),
+    ],
+)
+def test_a_study_is_named_after_its_program_and_not_after_code(argv: list[str], name: str) -> None:
+    assert named_after(argv) == name

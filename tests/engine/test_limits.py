@@ -181,7 +181,10 @@ E, F, OK, PAUSED = (FAIL, "E"), (FAIL, "F"), (DONE, None), (TrialState.PAUSED, N
         ([OK] + [E] * 9, False),
         ([PAUSED] + [E] * 10, True),
         ([(PRUNED, None)] + [E] * 10, True),
-        ([OK] + [E, F] * 30, False),  # in part of the space another thing fails
+        ([OK] + [E, F] * 30, True),  # each half of the space is broken in its own way
+        ([OK] + [E, F] * 9, False),
+        ([E, F, E, OK] * 5 + [E, F] * 10, False),  # where three of four fail anyhow, twenty in a row are no wonder
+        ([E, F, E, OK] * 5 + [E, F] * 40, True),
         ([E] * 9 + [OK] + [E] * 9, False),
         ([E, E, E, OK] * 5 + [E] * 12, False),  # where three of four fail, twelve in a row are no wonder
         ([E, E, E, OK] * 5 + [E] * 40, True),

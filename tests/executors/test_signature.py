@@ -82,6 +82,8 @@ def test_what_can_be_called_is_taken(objective):
         (lambda y: y, r"needs 'y', which the space lacks\..*: write \*\*y to get all of them as a dict"),
         (lambda learning_rate, momentun=0: 0.0, "did you mean 'momentun'. It takes learning_rate, momentun$"),
         (objective, "^the objective needs 'depth'"),
+        (lambda: 1.0, "takes none of the parameters.* The space has learning_rate, momentum"),
+        (lambda data=None, *rest: 1.0, "takes none of the parameters"),
         (annotated, "needs 'learning', .* did you mean 'learning_rate'"),
         (math.hypot, "nothing says what arguments hypot takes" if sys.version_info < (3, 13) else "hypot"),
         (waits, "async"),

@@ -755,3 +755,15 @@ def test_each_fit_has_callbacks_of_its_own(jobs):
         search.fit(np.zeros((8, 1)), np.zeros(8), callbacks=[callback])
     assert set(search.cv_results_["mean_test_score"]) == {-1.0}
     assert callback.seen == []
+
+
+def test_a_value_that_a_list_has_twice_is_one_option() -> None:
+    lists = {"depth": [1, 2, 2, 3], "kind": ["a", "b", "a"], "mixed": [1, 1.0, True, None, None]}
+    with pytest.warns(UserWarning, match="more than once; each counts once"):
+        space = Candidates.of(lists).space
+    assert space["depth"] == kilter.Ordinal([1, 2, 3])
+    assert space["kind"] == kilter.Choice(["a", "b"])
+    assert len(space["mixed"].labels) == 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Candidates.of({"depth": [1, 2, 3], "mixed": [1, True]})

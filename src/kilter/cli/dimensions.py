@@ -46,6 +46,8 @@ def _words(inner: str, given: str) -> list[str]:
     """
     words, word, opened = [], "", ""
     for token in re.findall(r""""[^"]*"|'[^']*'|.""", inner, re.DOTALL):
+        if token in ("'", '"') and not word.strip():
+            raise InvalidInput(f"the quote {token} in {given!r} has no partner: close the option that it opens")
         if token in PARTNERS.values():
             opened += token
         elif token in PARTNERS:

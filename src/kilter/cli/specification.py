@@ -131,7 +131,9 @@ def _merge(document: dict[str, Any], new: Mapping[str, Any], depth: int = 0) -> 
 
 def named_after(argv: Iterable[str]) -> str:
     """The name of a study that has none: its program's, or that of the script an interpreter gets."""
-    words = [word for word in argv if not word.startswith("-")]
+    given = list(argv)
+    code = next((i for i, word in enumerate(given) if word in ("-c", "-e")), len(given))  # what follows is no file
+    words = [word for word in given[:code] if not word.startswith("-")]
     stems = [os.path.splitext(os.path.basename(word))[0] for word in words[:2]]
     if len(stems) > 1 and re.fullmatch(
         r"python[\d.]*|bash|sh|node|Rscript|julia|perl|ruby", os.path.basename(words[0])

@@ -140,7 +140,8 @@ class Tally:
 
     A row of failures of one kind says that the objective is broken, wherever in the study it begins. Where other trials
     of the run succeeded, part of the space may be what fails: then the row has to be longer than chance makes it, at
-    the share of trials that had failed so before it.
+    the share of trials that had failed so before it. So is a longer row of failures of several kinds, as where each
+    of two options is broken in its own way.
     """
 
     def __init__(self) -> None:
@@ -150,6 +151,8 @@ class Tally:
         """By kind of failure: how many, and the latest trial."""
         self.row = 0
         """How many of the latest trials failed in the same way, without another end in between."""
+        self.unbroken = 0
+        """How many of the latest trials failed in whatever way, without another end in between."""
         self.latest: str | None = None
         """The kind of the latest failure."""
 
@@ -169,10 +172,11 @@ class Tally:
             return
         if trial.state is not TrialState.FAIL:
             self.succeeded += 1
-            self.row = 0
+            self.row = self.unbroken = 0
             return
         kind = _count_failure(self.failures, trial)
         self.row = self.row + 1 if kind == self.latest else 1
+        self.unbroken += 1
         self.latest = kind
 
     def is_hopeless(self, limits: Limits) -> bool:
@@ -184,9 +188,14 @@ class Tally:
             return False
         if not self.succeeded:
             return self.row >= enough or self.failed >= enough * len(self.failures)
-        earlier = self.failures[self.latest][0] - self.row
-        share = (earlier + 1) / (self.succeeded + self.failed - self.row + 2)
-        return self.row >= enough and share**self.row < CHANCE
+        if self.row >= enough and self._is_no_chance(self.row, self.failures[self.latest][0]):
+            return True
+        return self.unbroken >= enough * len(self.failures) and self._is_no_chance(self.unbroken, self.failed)
+
+    def _is_no_chance(self, row: int, failed: int) -> bool:
+        """Whether a row of failures is longer than is likely where, with it, so many trials have failed like that."""
+        share = (failed - row + 1) / (self.succeeded + self.failed - row + 2)
+        return share**row < CHANCE
 
 
     def is_unusable(self, limits: Limits) -> bool:

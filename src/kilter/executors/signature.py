@@ -64,6 +64,11 @@ def _check_arguments(name: str, signature: inspect.Signature, problem: Problem, 
         raise InvalidInput(f"{name} needs {first!r}, which the space lacks{told}")
     if trial is None and not takes_all:
         _check_unused(name, [n for n in names if n not in keywords], keywords, problem)
+        if declared and problem.space.names and not keywords & set(names):
+            raise InvalidInput(
+                f"{name} takes none of the parameters, so all trials would be alike: give it arguments of their names. "
+                f"The space has {_listed(problem.space.names)}"
+            )
     if declared:
         _check_conditions(name, needed, problem)
 
@@ -118,4 +123,8 @@ def _nearest(name: str, known: Iterable[str], what: str = "The space has", liste
     near = difflib.get_close_matches(name, known, n=1)
     names = list(listed or known)
     question = f": did you mean {near[0]!r}?" if near else "."
-    return f"{question} {what} {', '.join(one_line(each, 50) for each in names[:20]) or 'nothing'}"
+    return f"{question} {what} {_listed(names)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(one_line(each, 50) for each in list(names)[:20]) or "nothing"

@@ -10,7 +10,8 @@ What may stand there, by parameter of the estimator:
     any other of a few whole numbers    an Ordinal of them, with a Prior at the median
     any other with `ppf`       a Float, the quantile; the value is that quantile of the distribution
     any other with `rvs`       an Int, the seed of a draw: it can be drawn again, but nothing can be learned of it
-    a list                     an Ordinal where it is of at least three numbers that rise or fall, else a Choice
+    a list                     an Ordinal where it is of at least three numbers that rise or fall, else a Choice;
+                               a value that it has more than once counts once, with a warning
 
 Several dicts are branches of one Choice; a parameter is active in the dict that it stands in.
 """
@@ -28,7 +29,9 @@ import numpy as np
 from kilter.core.errors import InvalidInput
 from kilter.core.parameter import Choice, Condition, Float, Int, Ordinal, Parameter, Prior
 from kilter.core.space import Config, Space
+from kilter.core.text import shown
 from kilter.integrations.conversion import confidence
+from kilter.runtime.notices import notice
 
 BRANCH = "which dict"
 """The parameter that says which of several dicts a candidate is drawn from; no estimator sees it."""
@@ -194,6 +197,7 @@ def _drawn(distribution: Any) -> tuple[Parameter, Value | None]:
 
 def _listed(values: list[Any]) -> Parameter:
     """A list of values; those that have no name of their own in the log go by what they read like."""
+    values = _distinct(values)
     if len(values) >= 3 and all(map(_is_number, values)):
         steps = np.diff(np.asarray(values, dtype=float))
         if (steps > 0).all() or (steps < 0).all():
@@ -208,6 +212,25 @@ def _listed(values: list[Any]) -> Parameter:
         text = re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)))[:80]
         names[text if text not in names else f"{text} #{i}"] = value
     return Choice(names)
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    """The values without those that stand there again, which are a weight where candidates are drawn at random."""
+    found: list[Any] = []
+    for value in values:
+        if not any(value is known or _is_plain_twin(value, known) for known in found):
+            found.append(value)
+    if len(found) < len(values):
+        notice(
+            f"param_distributions: {shown(values)} has values more than once; each counts once, as this search "
+            "learns by itself which to try more often"
+        )
+    return found
+
+
+def _is_plain_twin(value: Any, known: Any) -> bool:
+    """Whether two values of one plain type are equal: 1, 1.0 and True are three options."""
+    return type(value) is type(known) and isinstance(value, (str, int, float, np.generic)) and bool(value == known)
 
 
 def _is_number(value: Any) -> bool:

@@ -312,7 +312,7 @@ class Run:
             return
         tally, failure = self.tally, trial.failure.line if trial.failure else "no reason"
         row = f"the {'last' if tally.row < tally.failed + tally.succeeded else 'first'} {tally.row} trials all failed"
-        many = f"all {tally.failed} trials failed"
+        many = f"{'the last' if tally.succeeded else 'all'} {tally.unbroken} trials failed"
         is_row = tally.row >= (self.limits.failures or 0) or tally.is_unusable(self.limits)
         self.reason = f"given up, since {row if is_row else many}"
         if tally.is_unusable(self.limits) and trial.failure:  # whose message says it all
