@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union, runtime_checkable
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union, runtime_checka
 from kilter.core.actions import Budget, Judgement, Plan, Start, Verdict
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Created, Entry, Event, Failure, Report, TrialState
-from kilter.core.parameter import Plain
+from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 
 if TYPE_CHECKING:
@@ -299,6 +299,8 @@ class Outcome:
     """The exception itself where it was raised in this process."""
     notices: tuple[str, ...] = ()
     """What the user is to be warned of, such as enqueued values that did not fit."""
+    met: Mapping[str, Parameter] = field(default_factory=dict)
+    """Parameters whose options are objects, as this process has them; a log knows these by their names."""
 
 
 @dataclass(frozen=True)

@@ -748,6 +748,15 @@ class Named:
         return f"<{self.name}: known by name only>"
 
 
+def has_objects(parameter: Parameter) -> bool:
+    """Whether there are options that a log keeps by name only.
+
+    >>> has_objects(Choice([len, max])), has_objects(Choice(["len", 3]))
+    (True, False)
+    """
+    return isinstance(parameter, (Choice, Ordinal)) and not all(map(_is_json, parameter.values))
+
+
 def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
     """The parameter that `to_json` wrote; objects that are not JSON come back as Named.
 

@@ -33,7 +33,7 @@ from kilter.core.events import (
 )
 from kilter.core.history import History, Trial
 from kilter.core.interfaces import Sampler, Scheduler
-from kilter.core.parameter import Plain, parameter_from_json
+from kilter.core.parameter import UNSET, Parameter, Plain, parameter_from_json
 from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
@@ -279,6 +279,13 @@ class Engine:
         """Take the objects that the log knows by name only from a space that has them."""
         self.history.problem = self.problem.with_space(self.problem.space.recalled(space))
         self._problem_json = None
+
+    def recall_met(self, met: Mapping[str, Parameter]) -> None:
+        """The same from parameters as a trial met them; what the log has not, they do not add."""
+        space = self.problem.space
+        unknown = [name for name in space.nameless if name in met and space[name].covers(met[name])]
+        if unknown:
+            self.recall(Space({name: replace(met[name].under(()), default=UNSET, prior=None) for name in unknown}))
 
     # -- asking ---------------------------------------------------------------------------------------------------
 

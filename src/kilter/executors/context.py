@@ -24,7 +24,7 @@ from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, NotHere, SpaceChanged, TrialPruned, UnknownName, UnusableResult
 from kilter.core.events import HERE, MISUSE, SYSTEM, UNUSABLE, Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
-from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied, same
+from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied, has_objects, same
 from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
@@ -81,6 +81,8 @@ class Trial:
         self.number = task.number
         self.attempt = task.attempt
         self._extensions: dict[str, Any] = {}
+        self._asked: dict[str, Parameter] = {}
+        """What the objective has suggested so far."""
         self.user_attrs = {name: value for name, value in task.attrs.items() if not name.startswith(SYSTEM)}
         self.system_attrs = {name[len(SYSTEM) :]: v for name, v in task.attrs.items() if name.startswith(SYSTEM)}
         self._new_attrs: dict[str, Any] = {}
@@ -247,6 +249,10 @@ class Trial:
         known = self._space.parameters.get(name)
         given = self._config.get(name, self._task.params.get(name, UNSET))
         plain = _fitting(parameter, given)
+        first = self._asked.setdefault(name, parameter)
+        if plain is UNSET and first is not parameter and type(first) is type(parameter):
+            warnings.warn(_twice(self.number, name, first, parameter, self._values[name]), stacklevel=3)
+            return copied(self._values[name])
         if plain is UNSET:
             plain = self._drawn(name, parameter)
             if name in self._task.chosen:
@@ -580,6 +586,7 @@ def finish(
         trial._constraints,
         error,
         trial._notices(state),
+        {name: one for name, one in trial._asked.items() if has_objects(one)},
     )
 
 
@@ -715,6 +722,14 @@ def _misfit(number: int, name: str, given: Any, parameter: Parameter, plain: Pla
     except InvalidInput as error:
         reason = f", but {error}"
     return f"trial {number} was enqueued with {name}={shown(given)}{reason}. It ran with {name}={shown(plain)} instead"
+
+
+def _twice(number: int, name: str, first: Parameter, then: Parameter, value: Any) -> str:
+    """That one name was asked for with ranges that do not agree."""
+    return (
+        f"trial {number} asks for {name!r} twice, as {first!r} and as {then!r}: its value stays {shown(value)}, which "
+        "the second does not allow; give each a name of its own"
+    )
 
 
 def _unasked(number: int, name: str, given: Mapping[str, Any], asked: Iterable[str]) -> str:

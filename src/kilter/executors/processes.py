@@ -31,6 +31,7 @@ import threading
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from multiprocessing import AuthenticationError
 from multiprocessing import connection as connections
 from types import CodeType
@@ -40,6 +41,7 @@ from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
 from kilter.core.events import LOST, Failure
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
+from kilter.core.parameter import Parameter
 from kilter.core.space import Space
 from kilter.executors import records
 from kilter.executors.children import kill_tree, own_group, signal_group, tree_memory, was_killed
@@ -190,7 +192,9 @@ class Processes:
                 number, attempt = worker.running
                 self._ready.append(Progress(number, attempt, reports, worker.reply if asks else None))
             else:
-                self._finish(worker, pickle.loads(content))
+                data, met = content
+                worker.met |= _met(met)
+                self._finish(worker, replace(pickle.loads(data), met=worker.met))
 
     def _finish(self, worker: _Worker, outcome: Outcome) -> None:
         worker.task = worker.began = None
@@ -245,6 +249,8 @@ class _Worker:
         self.token = secrets.token_hex(8)
         self.task: Task | None = None
         self.running = (0, 0)
+        self.met: dict[str, Parameter] = {}
+        """Parameters with objects that its trials met, as far as these could be sent."""
         self.began: float | None = None
         self.is_loaded = False
         self.connection: connections.Connection | None = None
@@ -536,6 +542,22 @@ def _dumps(content: Any) -> bytes:
         pickler.dump(content)
         pickler.dump(scripts)  # what the first had in it is referred to, not sent again
         return file.getvalue()
+
+
+def _met(sent: Mapping[str, bytes]) -> dict[str, Parameter]:
+    """The parameters that a worker met, where this process has the objects: nothing is imported for them."""
+    met = {}
+    for name, data in sent.items():
+        with contextlib.suppress(Exception):
+            met[name] = _Present(io.BytesIO(data)).load()
+    return met
+
+
+class _Present(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module not in sys.modules:
+            raise pickle.UnpicklingError(f"{module} is not imported here")
+        return super().find_class(module, name)
 
 
 _CACHED = type(functools.lru_cache(len))

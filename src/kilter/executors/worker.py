@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from kilter.core.actions import Verdict
 from kilter.core.events import MISUSE, Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
+from kilter.core.parameter import Parameter
 from kilter.core.space import Space
 from kilter.executors import records
 from kilter.executors.context import failed, failure_of, perform, release
@@ -65,12 +66,16 @@ def _print_whole_lines() -> None:
 
 def _serve(line: _Line, objective: Callable[..., Any], space: Space | None) -> None:
     problem: dict[str, Any] = {}
+    sent: dict[str, Parameter] = {}
     while (task := line.tasks.get()) is not None:
         # The same object for the same problem lets perform() keep what it has read of it.
         problem = problem if task.problem == problem else task.problem
-        data = _sendable(_outcome(line, objective, replace(task, problem=problem), space))
+        outcome = _outcome(line, objective, replace(task, problem=problem), space)
+        new = {name: one for name, one in outcome.met.items() if sent.get(name) != one}
+        sent |= new
+        data, met = _sendable(replace(outcome, met={})), _objects(new)
         flush()
-        line.send("outcome", data)
+        line.send("outcome", (data, met))
 
 
 def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Space | None) -> Outcome:
@@ -139,6 +144,15 @@ def _sendable(outcome: Outcome) -> bytes:
             replace(outcome, state=TrialState.FAIL, metrics={}, attrs={}, params=None, extensions={}, failure=failure)
         )
     return data
+
+
+def _objects(met: Mapping[str, Parameter]) -> dict[str, bytes]:
+    """What a trial met, as far as it can be sent; of the rest the parent knows the names, as the log does."""
+    sendable = {}
+    for name, parameter in met.items():
+        with suppress(Exception):
+            sendable[name] = pickle.dumps(parameter)
+    return sendable
 
 
 class _Line:

@@ -415,6 +415,7 @@ class Session:
             if self._open.get(outcome.number) == outcome.attempt:
                 del self._open[outcome.number]
             is_in_time = ended not in self.write(*events, ended)
+            self.engine.recall_met(outcome.met)
             trial = self.engine.history[outcome.number]
             if trial.attempt == outcome.attempt and (is_in_time or trial.metrics == ended.metrics):
                 self._retain()  # where it was not in time it was told twice: a first answer was lost on its way
