@@ -151,7 +151,8 @@ class Engine:
             self._forgive([retried])
 
     def _defined(self, event: Defined) -> None:
-        if event.definition and (self.defined is None or event.definition != self.defined.definition):
+        is_known = bool(event.definition.get("name"))
+        if is_known and (self.defined is None or event.definition != self.defined.definition):
             self.defined = replace(event, forgives=False)
         if event.forgives:
             self._forgive(trial for trial in self.history.trials if trial.state is TrialState.FAIL)

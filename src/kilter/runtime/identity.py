@@ -90,7 +90,8 @@ def forgive(session: Session) -> None:
     """Have no failure so far count: the objective, or what it needs, is broken, and will be mended."""
     engine = session.engine
     if any(trial.state is TrialState.FAIL and not trial.forgiven for trial in engine.history):
-        session.write(Defined(engine.defined.definition if engine.defined else {}, session.clock(), forgives=True))
+        known = engine.defined.definition if engine.defined else Definition("").to_json()
+        session.write(Defined(known, session.clock(), forgives=True))
 
 
 def retry(session: Session, numbers: Sequence[int]) -> list[int]:
