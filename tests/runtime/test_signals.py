@@ -1,5 +1,7 @@
 """An alarm rings in its time and at no other, and leaves the user's own timers and handlers as they were."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import threading
 
 import pytest
 
-from kilter.runtime.signals import Alarm
+from kilter.runtime.signals import Alarm, Interrupts
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="interval timers")
 
@@ -130,3 +132,20 @@ def test_a_second_interrupt_ends_in_one_traceback_without_where_it_broke_in():
     assert "Traceback" not in trace
     assert "in objective" not in trace
     assert trace.endswith("KeyboardInterrupt\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+def test_a_process_that_the_objective_forks_is_ended_by_a_signal_as_if_we_were_not_there():
+    """As multiprocessing ends the workers of a pool; with our handler in them it would wait for them for ever."""
+    with Interrupts(interruptible=True) as interrupts:
+        read, write = os.pipe()
+        if (child := os.fork()) == 0:
+            with contextlib.suppress(BaseException):
+                os.write(write, b"x")
+                signal.pause()
+            os._exit(0)  # with our handler it comes here
+        os.read(read, 1)
+        os.kill(child, signal.SIGTERM)
+        _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
+    assert interrupts.terminated is None

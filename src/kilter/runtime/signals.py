@@ -6,6 +6,7 @@ And an alarm, which breaks into an objective that runs in this thread when its t
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import threading
@@ -55,11 +56,18 @@ class Interrupts:
                 handlers[signal.SIGHUP] = self._on_terminate
             for number, handler in handlers.items():
                 self._previous[number] = signal.signal(number, handler)
+            _ACTIVE.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self in _ACTIVE:
+            _ACTIVE.remove(self)
+        self.restore()
+
+    def restore(self) -> None:
+        """Have the handlers of before again."""
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.draining:
@@ -75,6 +83,39 @@ class Interrupts:
         self.terminated = Terminated(number)
         if self._interruptible:
             raise self.terminated
+
+
+_ACTIVE: list[Interrupts] = []
+"""Those whose handlers are set."""
+
+_MASKS = threading.local()
+"""The signals that a thread blocked before it forked."""
+
+OURS = {number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None}
+
+
+def _hold_signals() -> None:
+    """What comes while a process is forked waits: Python forgets what its handlers took in, in the new process."""
+    if _ACTIVE:
+        _MASKS.before = signal.pthread_sigmask(signal.SIG_BLOCK, OURS)
+
+
+def _let_signals_through() -> None:
+    before = getattr(_MASKS, "before", None)
+    if before is not None:
+        _MASKS.before = None
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _leave_fork_alone() -> None:
+    """A process that the objective forks is ended by a signal as if we were not there, wherever it waits."""
+    while _ACTIVE:
+        _ACTIVE.pop().restore()
+    _let_signals_through()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_through, after_in_child=_leave_fork_alone)
 
 
 class Alarm:
