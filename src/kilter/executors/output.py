@@ -127,21 +127,46 @@ _logs: dict[int, Log] = {}
 
 
 class _Tee:
-    """A text stream that keeps what the running trial prints, and is the stream itself in everything else."""
+    """A text stream that keeps what the running trial prints, and is the stream itself in everything else.
+
+    A line goes on as a whole: print() writes it in pieces, between which another thread's would come.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._begun = threading.local()
+        """What a thread has written of a line."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> Any:
+        if not isinstance(text, str):
+            return self._stream.write(text)  # which says what it thinks of that
+        line = getattr(self._begun, "text", "") + text
+        end = max(line.rfind("\n"), line.rfind("\r")) + 1
+        self._begun.text = line[end:]
+        if end:
+            self._pass_on(line[:end])
+        return len(text)
+
+    def flush(self) -> None:
+        self.let_go()
+        self._stream.flush()
+
+    def let_go(self) -> None:
+        """Pass on what this thread has begun."""
+        begun, self._begun.text = getattr(self._begun, "text", ""), ""
+        if begun:
+            self._pass_on(begun)
+
+    def _pass_on(self, text: str) -> None:
         log = _logs.get(threading.get_ident())
         if log is None and len(_logs) == 1:  # a thread that the only trial started
             log = next(iter(_logs.values()), None)
-        if log is not None and isinstance(text, str):
+        if log is not None:
             log.write(text.encode("utf-8", "replace"))
-        return self._stream.write(text)
+        self._stream.write(text)
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
@@ -172,6 +197,8 @@ class kept:  # noqa: N801 - read as a verb: with kept(path)
     def __exit__(self, *_: object) -> None:
         if self._log is None:
             return
+        for tee in _tees.values():
+            tee.let_go()
         thread = threading.get_ident()
         with _lock:
             if self._outer is None:
