@@ -26,13 +26,14 @@ test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 --dist worksteal # else one core may be left with a long queue while the other idles
 
 # Kernels of OpenBLAS and NumPy that are chosen by the processor round differently; nothing may hang on the last bits.
-NUMERICS    := $(BIN)/python -m pytest -n 2 --dist worksteal tests/models tests/samplers tests/schedulers tests/analysis
+NUMERICS    := tests/models tests/samplers tests/schedulers tests/analysis
 VECTOR_UNITS = $$($(BIN)/python -c 'from numpy._core._multiarray_umath import __cpu_dispatch__ as known, \
 	__cpu_features__ as found; print(*filter(found.get, known))')
 
 test-numerics: $(VENV)/dev.stamp
-	OPENBLAS_CORETYPE=Nehalem OPENBLAS_NUM_THREADS=1 NPY_DISABLE_CPU_FEATURES="$(VECTOR_UNITS)" $(NUMERICS)
-	OPENBLAS_CORETYPE=Prescott OPENBLAS_NUM_THREADS=2 $(NUMERICS)
+	OPENBLAS_CORETYPE=Nehalem OPENBLAS_NUM_THREADS=1 NPY_DISABLE_CPU_FEATURES="$(VECTOR_UNITS)" \
+		$(BIN)/python -m pytest -n 2 --dist worksteal $(NUMERICS)
+	OPENBLAS_CORETYPE=Prescott OPENBLAS_NUM_THREADS=2 $(BIN)/python -m pytest $(NUMERICS) # two more would only wait
 
 test-long: $(VENV)/dev.stamp
 	for seed in $$(seq 20); do $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-seed=$$seed || exit 1; done
