@@ -12,6 +12,7 @@ import kilter
 from kilter.core.events import Ended, Started
 from kilter.engine import snapshot
 from kilter.executors.simulated import Simulated, VirtualClock
+from kilter.runtime.blas import single_threaded
 
 SAMPLERS = ["random", "grid", "sobol", "evolution", "auto"]
 
@@ -75,7 +76,8 @@ def test_a_parallel_run_can_be_replayed_from_what_it_had_seen(sampler: str) -> N
     for entry in entries[1:]:
         if isinstance(entry.event, Started):
             assert entry.event.seen == again.position or again.position == 1
-            assert again.propose(entry.event.number) == entry.event.params
+            with single_threaded():  # as suggestions are made: with two BLAS threads the last bits may differ
+                assert again.propose(entry.event.number) == entry.event.params
         again.handle([entry])
     assert sum(isinstance(entry.event, Ended) for entry in entries) == 40
 
