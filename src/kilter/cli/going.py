@@ -88,7 +88,7 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     if study.user_attrs.get("run") != wanted.document:
         study.set_user_attr("run", wanted.document)
     # Study.optimize does not return the reason.
-    reason = study.run(executor, limits, None, (Exception,), (), progress, definition=definition, if_changed="continue")
+    reason = study.run(executor, limits, progress=progress, definition=definition, if_changed="continue")
     complete = study.get_trials(states=[TrialState.COMPLETE])
     best = best_of(study)
     if as_json:
