@@ -45,6 +45,16 @@ def theirs():
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
+@pytest.fixture
+def no_handlers():
+    """What a process begins with; some libraries, once imported or started here, have handlers of their own."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    yield
+    for number, handler in zip(numbers, previous):
+        signal.signal(number, handler)
+
+
 def test_it_breaks_into_what_runs():
     with pytest.raises(Rang), Alarm(lambda: 0.0, ring):
         wait_for_signals()
@@ -135,7 +145,7 @@ def test_a_second_interrupt_ends_in_one_traceback_without_where_it_broke_in():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
-def test_a_process_that_the_objective_forks_is_ended_by_a_signal_as_if_we_were_not_there():
+def test_a_process_that_the_objective_forks_is_ended_by_a_signal_as_if_we_were_not_there(no_handlers):
     """As multiprocessing ends the workers of a pool; with our handler in them it would wait for them for ever."""
     with Interrupts(interruptible=True) as interrupts:
         read, write = os.pipe()
