@@ -22,7 +22,7 @@ import kilter
 from kilter.api import create_study
 from kilter.core.codec import dumps_state
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Problem
 from kilter.evaluation.confirmation import confirm
 from kilter.evaluation.folds import over_folds
@@ -397,7 +397,7 @@ def decision_cost(trials=10_000, folds=50):
     history, state = History(problem), scheduler.start(problem, 0)
     spent, asked = 0.0, 0
     for number in range(trials):
-        trial = Trial(number, TrialState.RUNNING, {}, attempt=1)
+        trial = Record(number, TrialState.RUNNING, {}, attempt=1)
         history.add(trial)
         offset = abs(stream.normal()) / (1 + number % 10)
         for fold, noise in enumerate(stream.normal(0, 1, folds).tolist()):

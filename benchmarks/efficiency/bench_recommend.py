@@ -29,7 +29,7 @@ from kilter.analysis.recommend import recommended
 from kilter.api import create_study
 from kilter.bench import BenchProblem, noisy, problems
 from kilter.core.events import Ended, Enqueued, Started, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.seeds import rng
 from kilter.samplers import RandomSampler
 from kilter.testing.sampler import Log
@@ -149,7 +149,7 @@ def replayed(make: Make, path: Path, seed: int) -> Iterator[tuple[History, np.nd
 # -- rules ------------------------------------------------------------------------------------------------------------
 
 
-def best_observed(history: History) -> Trial | None:
+def best_observed(history: History) -> Record | None:
     """Whichever looked best."""
     sign = history.problem.objectives[0].sign
     return min(history.front(), key=lambda trial: sign * trial.metrics[history.problem.objectives[0].name])

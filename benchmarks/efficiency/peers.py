@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.parameter import Boolean, Choice, Float, Int, Parameter
 from kilter.core.problem import Constraint, Problem
@@ -88,7 +88,7 @@ class Optuna:
                 config[name] = _suggested(trial, name, parameter)
         return config
 
-    def tell(self, state: OptunaState, trial: Trial) -> None:
+    def tell(self, state: OptunaState, trial: Record) -> None:
         """Its metrics; those with a bound as Optuna's constraints."""
         from optuna.trial import TrialState
 
@@ -143,7 +143,7 @@ class Cmaes:
         proposal = state.proposals[number] = state.optimizer.ask()
         return _from_cma(state.problem.space, proposal)
 
-    def tell(self, state: AskTellState, trial: Trial) -> None:
+    def tell(self, state: AskTellState, trial: Record) -> None:
         """Whole populations are told at once."""
         state.told.append((state.proposals.pop(trial.number), _loss(state.problem, trial)))
         size = state.optimizer.population_size
@@ -231,7 +231,7 @@ class Nevergrad:
                 config[name] = parameter.from_unit(value[name]) if is_number else _grid(parameter)[int(value[name])]
         return config
 
-    def tell(self, state: AskTellState, trial: Trial) -> None:
+    def tell(self, state: AskTellState, trial: Record) -> None:
         """The loss."""
         state.optimizer.tell(state.proposals.pop(trial.number), _loss(state.problem, trial))
 
@@ -249,7 +249,7 @@ def _grid(parameter: Parameter) -> Any:
     return parameter.grid(int(parameter.size))
 
 
-def _loss(problem: Problem, trial: Trial) -> float:
+def _loss(problem: Problem, trial: Record) -> float:
     """Smaller is better; the worst there is where the trial failed."""
     objective = problem.objectives[0]
     loss = objective.sign * trial.metrics.get(objective.name, float("nan"))

@@ -36,7 +36,7 @@ from kilter.core.errors import (
     UnknownName,
 )
 from kilter.core.events import SYSTEM, Created, Ended, Failure, Noted, Report, SpaceExtended, TrialState
-from kilter.core.history import Trial as Record
+from kilter.core.history import Record
 from kilter.core.interfaces import (
     Executor,
     Explaining,

@@ -18,8 +18,7 @@ from typing import Any, ClassVar
 from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import History
-from kilter.core.history import Trial as Record
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Outcome, Scheduler
 from kilter.core.parameter import Parameter, Plain, parameter_from_json
 from kilter.core.problem import Problem

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, ClassVar, NoReturn
 
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.problem import Problem
 from kilter.guests import adapted
@@ -126,7 +126,7 @@ class AbsentSampler:
             "give it again, load_study(sampler=…), or choose another, sampler='auto'"
         )
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Nothing to learn."""
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import kilter
 from kilter.analysis.agreement import FEWEST, Agreement
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Objective, Problem
 
 UNIT = st.floats(0.01, 0.99)
@@ -19,7 +19,7 @@ def told_after(pairs, problem=None, name="value", **report):
     """After how many trials with these (last report, value) it is told; None where it never is."""
     history, agreement = History(problem or Problem()), Agreement()
     for number, (reported, value) in enumerate(pairs):
-        history.add(Trial(number, TrialState.COMPLETE, {}, metrics={"value": value, "other": value}))
+        history.add(Record(number, TrialState.COMPLETE, {}, metrics={"value": value, "other": value}))
         history.reports.extend(number, (Report(1, {name: 0.5}), Report(2, {name: reported}, **report)))
         history.settle(history[number])
         if agreement.is_opposed_after(history[number], history):

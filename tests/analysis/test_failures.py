@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import kilter
 from kilter.analysis.failures import kinds, never_succeeded, why_no_best
 from kilter.core.events import Failure, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Problem
 from kilter.core.space import Space
 from kilter.core.text import WIDTH
@@ -63,7 +63,7 @@ def history_of(*ends, problem=None):
     """Trials that ended as (state, params, kind of failure or metrics)."""
     history = History(problem or Problem(SPACE))
     for number, (state, params, what) in enumerate(ends):
-        trial = Trial(number, state, params)
+        trial = Record(number, state, params)
         trial.failure = Failure(what) if isinstance(what, str) else None
         trial.metrics = what if isinstance(what, dict) else {}
         history.add(trial)

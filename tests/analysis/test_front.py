@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import kilter
 from kilter.analysis.front import front_text
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Objective, Problem
 
 TWO = Problem(objectives=(Objective("loss"), Objective("speed", "maximize")))
@@ -18,7 +18,7 @@ TWO = Problem(objectives=(Objective("loss"), Objective("speed", "maximize")))
 def history_of(*rows):
     history = History(TWO)
     for number, (loss, speed) in enumerate(rows):
-        history.add(Trial(number, TrialState.COMPLETE, {}, metrics={"loss": loss, "speed": speed}))
+        history.add(Record(number, TrialState.COMPLETE, {}, metrics={"loss": loss, "speed": speed}))
         history.settle(history[number])
     return history
 

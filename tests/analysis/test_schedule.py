@@ -8,7 +8,7 @@ import kilter
 from kilter.analysis.schedule import Schedule, Segment, best_schedule, schedule_of
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.parameter import Choice, Float, Int
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.schedulers.pbt import PBTScheduler
@@ -20,7 +20,7 @@ def history_of(*trials, problem=None):
     """A history of (parent, state, {step: value}), each with its number as parameter."""
     history = History(problem or Problem(objectives=(Objective("loss"),)))
     for number, (parent, state, reports) in enumerate(trials):
-        trial = Trial(number, state, {"n": number}, parent=parent)
+        trial = Record(number, state, {"n": number}, parent=parent)
         history.add(trial)
         if reports:
             history.reports.extend(number, tuple(Report(s, {"loss": v}) for s, v in reports.items()))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilter.core.events import Failure, Report, TrialState
-from kilter.core.history import History, Reports, Trial
+from kilter.core.history import History, Record, Reports
 from kilter.core.parameter import Choice, Float, Int
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
@@ -70,7 +70,7 @@ def test_columns_agree_with_records(steps):
     for turn, (number, state, metrics, read) in enumerate(steps):
         if number >= len(history):
             number = len(history)
-            history.add(Trial(number, TrialState.WAITING, drawn(turn), enqueued=turn % 3 == 0))
+            history.add(Record(number, TrialState.WAITING, drawn(turn), enqueued=turn % 3 == 0))
             move(history, number, TrialState.WAITING)
         elif not history[number].is_finished:
             move(history, number, state, drawn(turn), metrics)
@@ -82,7 +82,7 @@ def test_columns_agree_with_records(steps):
 def test_columns_grow():
     history = History(PROBLEM)
     for number in range(300):
-        history.add(Trial(number, TrialState.WAITING, drawn(number)))
+        history.add(Record(number, TrialState.WAITING, drawn(number)))
         move(history, number, FINISHED[number % 3], metrics={"loss": float(number), "acc": 1.0})
         if number in (0, 63, 64, 65, 128):
             agree(history)
@@ -91,7 +91,7 @@ def test_columns_grow():
 
 def test_numbers_come_in_order():
     with pytest.raises(ValueError, match="gap"):
-        History(PROBLEM).add(Trial(1, TrialState.WAITING, {}))
+        History(PROBLEM).add(Record(1, TrialState.WAITING, {}))
 
 
 # The matrix when the space grows.
@@ -110,12 +110,12 @@ def test_the_matrix_after_the_space_grew(grown):
     """Rows that were read before are read again: a wider range moves them, even where no column comes."""
     history = History(PROBLEM)
     for number in range(5):
-        history.add(Trial(number, TrialState.WAITING, drawn(number)))
+        history.add(Record(number, TrialState.WAITING, drawn(number)))
         move(history, number, TrialState.COMPLETE, metrics={"loss": 1.0, "acc": 1.0})
     agree(history)
     history.problem = PROBLEM.with_space(SPACE.extended(grown))
     agree(history)
-    history.add(Trial(5, TrialState.WAITING, history.problem.space.draw(np.random.default_rng(5))))
+    history.add(Record(5, TrialState.WAITING, history.problem.space.draw(np.random.default_rng(5))))
     move(history, 5, TrialState.RUNNING)
     agree(history)
 
@@ -131,7 +131,7 @@ def test_the_front_is_what_brute_force_finds(rows):
     problem = Problem(SPACE, tuple(map(Objective, "abc", ways)), (Constraint("m", "<=", 0.0),))
     history = History(problem)
     for number, (*values, state, feasible) in enumerate(rows):
-        history.add(Trial(number, TrialState.RUNNING, {}))
+        history.add(Record(number, TrialState.RUNNING, {}))
         move(history, number, state, metrics={**dict(zip("abc", values)), "m": 0.0 if feasible else 1.0})
     good = {
         number: (a, -b, c)
@@ -149,7 +149,7 @@ def test_the_front_is_what_brute_force_finds(rows):
 def test_the_front_of_one_objective_is_the_best_and_its_equals():
     history = History(Problem(SPACE))
     for number, value in enumerate([3.0, 1.0, 2.0, 1.0]):
-        history.add(Trial(number, TrialState.RUNNING, {}))
+        history.add(Record(number, TrialState.RUNNING, {}))
         move(history, number, TrialState.COMPLETE, metrics={"value": value})
     assert [t.number for t in history.front()] == [1, 3]
 
@@ -193,6 +193,6 @@ def test_reports_are_kept_by_trial(batches, restored):
 
 
 def test_seconds():
-    assert math.isnan(Trial(0, TrialState.RUNNING, {}, started=1.0).seconds)
-    trial = Trial(0, TrialState.FAIL, {}, started=1.0, ended=3.5, failure=Failure("E"))
+    assert math.isnan(Record(0, TrialState.RUNNING, {}, started=1.0).seconds)
+    trial = Record(0, TrialState.FAIL, {}, started=1.0, ended=3.5, failure=Failure("E"))
     assert trial.seconds == 2.5

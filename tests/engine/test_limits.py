@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Ended, Failure, Report, Started, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.engine.limits import Ledger, Limits, Tally
 from kilter.samplers import RandomSampler
@@ -22,7 +22,7 @@ def counted(*ends, problem=None):
     history, ledger = History(problem or Problem()), Ledger()
     for number, (state, what) in enumerate(ends):
         metrics = what if isinstance(what, dict) else {"value": what} if isinstance(what, float) else {}
-        trial = Trial(number, state, {}, metrics=metrics, started=0.0, ended=1.0)
+        trial = Record(number, state, {}, metrics=metrics, started=0.0, ended=1.0)
         trial.failure = Failure(what) if isinstance(what, str) else None
         history.add(trial)
         history.settle(trial)
@@ -160,7 +160,7 @@ def test_infinity_is_never_best(value):
 def tallied(*ends):
     tally = Tally()
     for number, (state, kind) in enumerate(ends):
-        tally.count(Trial(number, state, {}, failure=Failure(kind) if kind else None))
+        tally.count(Record(number, state, {}, failure=Failure(kind) if kind else None))
     return tally
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.parameter import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
@@ -27,7 +27,7 @@ class Study:
         self.history = History(Problem(SPACE, objectives or (Objective("value"),), fidelities=fidelities))
 
     def start(self, x, y=0.5):
-        trial = Trial(len(self.history), TrialState.RUNNING, {"x": x, "y": y}, attempt=1)
+        trial = Record(len(self.history), TrialState.RUNNING, {"x": x, "y": y}, attempt=1)
         self.history.add(trial)
         self.history.running[trial.number] = trial
         return trial

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.executors.checkpoint import FILE, load, save
 from kilter.runtime.checkpoints import Checkpoints
@@ -35,7 +35,7 @@ class Study:
         history = self.history
         if number is None:
             number = len(history)
-            history.add(Trial(number, WAITING, {}, parent=parent))
+            history.add(Record(number, WAITING, {}, parent=parent))
         trial = history[number]
         history.waiting.pop(number, None)
         history.paused.pop(number, None)

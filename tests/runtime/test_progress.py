@@ -12,7 +12,7 @@ import pytest
 
 import kilter
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Outcome
 from kilter.core.problem import Problem
 from kilter.engine.limits import Limits
@@ -28,7 +28,7 @@ def history_of(*ends):
     """A history of trials that ended as (state, last step), ten seconds a step."""
     history = History(Problem())
     for number, (state, steps) in enumerate(ends):
-        trial = Trial(number, state, {}, started=0.0, ended=10.0 * steps)
+        trial = Record(number, state, {}, started=0.0, ended=10.0 * steps)
         history.add(trial)
         if steps:
             history.reports.extend(number, (Report(steps, {}),))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kilter.core.codec import dumps_state
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Enqueued, SpaceExtended, Started, TrialState
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
@@ -282,7 +282,7 @@ def test_its_own_seed_replaces_the_studys():
 
 def test_tell_keeps_the_trial_apart_from_the_state():
     log = Log(CmaEsSampler(), Problem(PLANE))
-    trial = Trial(0, TrialState.COMPLETE, {"x": 0.5, "y": 0.5}, 1, "w", {"value": 1.0})
+    trial = Record(0, TrialState.COMPLETE, {"x": 0.5, "y": 0.5}, 1, "w", {"value": 1.0})
     before = dataclasses.replace(trial)
     log.sampler.tell(log.engine.sampler_state, trial)
     assert trial == before

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import SpaceExtended, TrialState
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.parameter import Boolean, Choice, Float, Int
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
@@ -98,7 +98,7 @@ def test_what_a_user_enqueued_says_nothing_about_the_factors():
     log = Log(sampler, Problem(PLANE))
     log.run(4, far)
     for enqueued, successes in ((True, 0), (False, 1)):
-        trial = Trial(4 + enqueued, TrialState.COMPLETE, {"x": 0.7, "y": 0.7}, 1, "w", {"value": -enqueued - 1.0})
+        trial = Record(4 + enqueued, TrialState.COMPLETE, {"x": 0.7, "y": 0.7}, 1, "w", {"value": -enqueued - 1.0})
         trial.enqueued = enqueued
         sampler.tell(log.engine.sampler_state, trial)
         assert len(log.engine.sampler_state.successes) == successes
@@ -184,4 +184,4 @@ LIMITED = Problem(
     ],
 )
 def test_keys(state, metrics, key):
-    assert key_of(LIMITED, Trial(0, state, {}, 1, "w", metrics)) == key
+    assert key_of(LIMITED, Record(0, state, {}, 1, "w", metrics)) == key

@@ -7,7 +7,7 @@ import pytest
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.parameter import Boolean, Choice, Float, Int
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
@@ -22,7 +22,7 @@ SAMPLER = EvolutionSampler(population=4, tournament=4)
 def told(problem, *metrics, sampler=SAMPLER, state=TrialState.COMPLETE):
     learnt = sampler.start(problem, 7)
     for number, each in enumerate(metrics):
-        sampler.tell(learnt, Trial(number, state, {"x": number / 100, "n": 1}, metrics=each))
+        sampler.tell(learnt, Record(number, state, {"x": number / 100, "n": 1}, metrics=each))
     return learnt
 
 

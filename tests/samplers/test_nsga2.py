@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
@@ -43,7 +43,7 @@ def told(problem, *metrics, population=4, state=TrialState.COMPLETE):
     sampler = NSGA2Sampler(population)
     learnt = sampler.start(problem, 7)
     for number, each in enumerate(metrics):
-        sampler.tell(learnt, Trial(number, state, {"x": number / 100, "n": 1}, metrics=each))
+        sampler.tell(learnt, Record(number, state, {"x": number / 100, "n": 1}, metrics=each))
     return sampler, learnt
 
 
@@ -100,7 +100,7 @@ def test_more_than_three_objectives_have_niches():
         sampler = NSGA2Sampler(20, niching=niching)
         state = sampler.start(problem, 7)
         for number, each in enumerate(metrics):
-            sampler.tell(state, Trial(number, TrialState.COMPLETE, {"x": 0.5, "n": 1}, metrics=each))
+            sampler.tell(state, Record(number, TrialState.COMPLETE, {"x": 0.5, "n": 1}, metrics=each))
         orders[niching] = sampler._order(state).tolist()
     assert orders["auto"] == orders["reference"] != orders["crowding"]
 

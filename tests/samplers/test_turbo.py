@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kilter.core.events import TrialState
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.parameter import Float
 from kilter.core.problem import Problem
 from kilter.core.space import Space
@@ -32,7 +32,7 @@ def told(values):
     sampler = TurboSampler()
     state = sampler.start(Problem(PLANE), 1)
     for number, value in enumerate(values):
-        sampler.tell(state, Trial(number, TrialState.COMPLETE, {"x": 0.5, "y": 0.5}, 1, "w", {"value": value}))
+        sampler.tell(state, Record(number, TrialState.COMPLETE, {"x": 0.5, "y": 0.5}, 1, "w", {"value": value}))
     return state
 
 

@@ -5,7 +5,7 @@ import pytest
 from kilter.core.actions import Pause, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.parameter import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
@@ -37,7 +37,7 @@ class Study:
 
     def start(self, x=None, budget=None):
         number = len(self.history)
-        trial = Trial(number, TrialState.RUNNING, {"x": number / 1000 if x is None else x}, attempt=1)
+        trial = Record(number, TrialState.RUNNING, {"x": number / 1000 if x is None else x}, attempt=1)
         trial.budget = budget
         self.history.add(trial)
         self.history.running[number] = trial

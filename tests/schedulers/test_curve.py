@@ -14,7 +14,7 @@ from kilter.core.actions import Stop
 from kilter.core.codec import dumps_state, loads_state
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
 from kilter.models.curves import EARLIER
 from kilter.schedulers.curve import CurveScheduler, State
@@ -42,7 +42,7 @@ class Run:
         self.name = self.problem.objectives[0].name
 
     def start(self):
-        trial = Trial(len(self.history), TrialState.RUNNING, {}, attempt=1)
+        trial = Record(len(self.history), TrialState.RUNNING, {}, attempt=1)
         self.history.add(trial)
         self.scheduler.started(self.state, trial, self.history)
         return trial

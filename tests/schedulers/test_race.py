@@ -14,7 +14,7 @@ from kilter.core.actions import Stop
 from kilter.core.codec import dumps_state, loads_state
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.schedulers.race import KEPT, RaceScheduler, State, paired, tail
 
@@ -34,7 +34,7 @@ class Race:
         self.state = scheduler.start(self.problem, 0)
 
     def begin(self, **attrs):
-        trial = Trial(len(self.history), TrialState.RUNNING, {}, attempt=1, attrs=attrs)
+        trial = Record(len(self.history), TrialState.RUNNING, {}, attempt=1, attrs=attrs)
         self.history.add(trial)
         self.history.running[trial.number] = trial
         self.scheduler.started(self.state, trial, self.history)

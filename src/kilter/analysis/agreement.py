@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 
 FEWEST = 6
 """Complete trials before a rank correlation says anything ..."""
@@ -26,7 +26,7 @@ class Agreement:
     def __init__(self) -> None:
         self._pairs: list[tuple[float, float]] = []
 
-    def is_opposed_after(self, trial: Trial, history: History) -> bool:
+    def is_opposed_after(self, trial: Record, history: History) -> bool:
         """Whether, with this trial, reports run against values: as each other's mirror image, or by their order."""
         pair = _pair(trial, history)
         if pair is None or len(self._pairs) >= MOST:
@@ -51,7 +51,7 @@ class Agreement:
         return float(orders.sum()) / (n * (n - 1))
 
 
-def _pair(trial: Trial, history: History) -> tuple[float, float] | None:
+def _pair(trial: Record, history: History) -> tuple[float, float] | None:
     """The last report of the only objective and the value of a trial; None where there are not both."""
     if trial.state is not TrialState.COMPLETE or len(history.problem.objectives) > 1:
         return None

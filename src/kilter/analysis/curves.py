@@ -31,10 +31,10 @@ def forecast(history: History, number: int, horizon: int | None = None) -> Forec
     is not given; without any of these, and for a trial that went further, there is nothing to forecast.
 
     >>> from kilter.core.events import Report
-    >>> from kilter.core.history import Trial
+    >>> from kilter.core.history import Record
     >>> from kilter.core.problem import Problem
     >>> history = History(Problem())
-    >>> history.add(Trial(0, TrialState.RUNNING, {}))
+    >>> history.add(Record(0, TrialState.RUNNING, {}))
     >>> history.reports.extend(0, tuple(Report(step, {"value": 0.2 + 1 / step}) for step in range(1, 11)))
     >>> ahead = forecast(history, 0, horizon=50)
     >>> ahead.low < ahead.mean < 0.3 < ahead.high, ahead.probability

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, Failure, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.parameter import Boolean, Choice
 from kilter.core.text import one_line
 
@@ -38,7 +38,7 @@ def explained(history: History, failures: Mapping[str, Sequence[int]]) -> str:
     return f"{failure.line}; trial {trial.number} keeps the traceback"
 
 
-def _latest_of_most(history: History, failures: Mapping[str, Sequence[int]]) -> Trial:
+def _latest_of_most(history: History, failures: Mapping[str, Sequence[int]]) -> Record:
     """The latest trial that failed in the most frequent way."""
     _, number = max(failures.values(), key=lambda known: known[0])
     return history[number]
@@ -68,12 +68,12 @@ def never_succeeded(history: History) -> list[str]:
     return sentences[:LISTED] + more
 
 
-def _fruitless(history: History, ended: Sequence[Trial]) -> list[tuple[str, object, list[Trial]]]:
+def _fruitless(history: History, ended: Sequence[Record]) -> list[tuple[str, object, list[Record]]]:
     """Name, option and trials of each option with which all trials failed."""
-    found: list[tuple[str, object, list[Trial]]] = []
+    found: list[tuple[str, object, list[Record]]] = []
     for name, parameter in history.problem.space.parameters.items():
         if isinstance(parameter, (Choice, Boolean)):
-            by_option: dict[str, list[Trial]] = {}
+            by_option: dict[str, list[Record]] = {}
             for trial in ended:
                 if name in trial.params:
                     by_option.setdefault(repr(trial.params[name]), []).append(trial)
@@ -83,7 +83,7 @@ def _fruitless(history: History, ended: Sequence[Trial]) -> list[tuple[str, obje
     return found
 
 
-def _says_nothing(trial: Trial) -> bool:
+def _says_nothing(trial: Record) -> bool:
     """Whether a trial failed for reasons that its configuration has no part in, or before the objective was mended."""
     return trial.forgiven or (trial.failure is not None and trial.failure.kind in (LOST, INTERRUPTED, MISUSE))
 
@@ -122,7 +122,7 @@ def counted(history: History) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _infeasible(history: History, complete: Sequence[Trial]) -> str:
+def _infeasible(history: History, complete: Sequence[Record]) -> str:
     """Which constraint no trial met and how near one came, or that no trial met all of them at once."""
     for constraint in history.problem.constraints:
         known = [trial for trial in complete if math.isfinite(constraint.beyond(trial.metrics))]
@@ -135,7 +135,7 @@ def _infeasible(history: History, complete: Sequence[Trial]) -> str:
     return f"no trial met {' and '.join(map(str, history.problem.constraints))} at once"
 
 
-def _infinite(history: History, feasible: Sequence[Trial]) -> str:
+def _infinite(history: History, feasible: Sequence[Record]) -> str:
     """Which value no number: what the trials that are complete and feasible have instead."""
     name = history.problem.objectives[0].name
     values = sorted({f"{trial.metrics.get(name, math.nan):g}" for trial in feasible})

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.models.observed import Observed
 from kilter.models.smoothing import processes
 from kilter.models.transforms import standard
@@ -32,7 +32,7 @@ MOST = 512
 """Trials that beliefs rest on, at most: those candidates and what lies nearest to them."""
 
 
-def recommended(history: History) -> Trial | None:
+def recommended(history: History) -> Record | None:
     """The trial of a study with one objective to take; None where none is complete and feasible.
 
     Trials that were stopped early are no result to take, and their values are no results to learn from here.

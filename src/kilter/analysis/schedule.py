@@ -1,6 +1,6 @@
 """The schedule of the best member of a population: which configuration it was trained with, from which step to which.
 
-A trial is a stretch of training with one configuration, and `Trial.parent` names the one whose checkpoint it began
+A trial is a stretch of training with one configuration, and `Record.parent` names the one whose checkpoint it began
 with. So the training that ends in the best trial is read backwards along the parents. Where a stretch began is read off
 the reports: at the last step that the parent reported before the first one of the trial's own. A trial that found no
 checkpoint reports from the beginning again, and its schedule begins with it.
@@ -15,7 +15,7 @@ from typing import Any
 
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.parameter import Plain
 from kilter.core.space import Config
 
@@ -103,7 +103,7 @@ def schedule_of(history: History, number: int) -> Schedule:
         trial, end = history[trial.parent], start
 
 
-def _beginning(history: History, trial: Trial) -> int:
+def _beginning(history: History, trial: Record) -> int:
     """The step that the checkpoint was at which the trial began with; 0 where it began with none."""
     if trial.parent is None:
         return 0
@@ -116,7 +116,7 @@ def _steps(history: History, number: int) -> list[int]:
     return [report.step for report in history.reports.of(number) if report.fold is None]
 
 
-def _best(history: History) -> Trial | None:
+def _best(history: History) -> Record | None:
     objective = history.problem.objectives[0]
     complete = [t for t in history.with_state(TrialState.COMPLETE) if history.problem.is_feasible(t.metrics)]
     last = {t.number: float(history.values[t.number, 0]) for t in complete}

@@ -1,6 +1,6 @@
 """All trials of a study, kept as columns for samplers and analyses and as records for everybody else.
 
-    number → Trial     the record: state, configuration, metrics, attempt, times
+    number → Record    the record: state, configuration, metrics, attempt, times
     matrix   (n, d)    configurations in the unit cube, NaN where inactive
     values   (n, m)    objectives, times their sign so that smaller is better; NaN where unknown
     reports            flat arrays: trial, step, fold, and a column for each metric ever reported
@@ -25,7 +25,7 @@ from kilter.core.problem import Problem
 
 
 @dataclass(slots=True)
-class Trial:
+class Record:
     """One trial as the log tells it; `params` are plain."""
 
     number: int
@@ -76,12 +76,12 @@ class History:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.trials: list[Trial] = []
+        self.trials: list[Record] = []
         self.sampled = 0
         """How many trials had their configuration from the sampler."""
-        self.running: dict[int, Trial] = {}
-        self.waiting: dict[int, Trial] = {}
-        self.paused: dict[int, Trial] = {}
+        self.running: dict[int, Record] = {}
+        self.waiting: dict[int, Record] = {}
+        self.paused: dict[int, Record] = {}
         self.finished: list[int] = []
         """Numbers in the order in which they ended."""
         self.forgiven = 0
@@ -96,10 +96,10 @@ class History:
     def __len__(self) -> int:
         return len(self.trials)
 
-    def __getitem__(self, number: int) -> Trial:
+    def __getitem__(self, number: int) -> Record:
         return self.trials[number]
 
-    def __iter__(self) -> Iterator[Trial]:
+    def __iter__(self) -> Iterator[Record]:
         return iter(self.trials)
 
     def rank(self, number: int) -> int:
@@ -134,7 +134,7 @@ class History:
         self._encoded = min(open_trials) if open_trials else n
         return self._matrix[:n]
 
-    def add(self, trial: Trial) -> None:
+    def add(self, trial: Record) -> None:
         """A new trial; numbers come in order."""
         if trial.number != len(self.trials):
             raise ValueError(f"trial {trial.number} comes after {len(self.trials) - 1}: the log has a gap")
@@ -144,7 +144,7 @@ class History:
         if len(self.trials) > len(self._values):
             self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])
 
-    def settle(self, trial: Trial) -> None:
+    def settle(self, trial: Record) -> None:
         """Note the metrics of a trial that finished."""
         self.finished.append(trial.number)
         metrics = trial.metrics
@@ -161,11 +161,11 @@ class History:
         """The configuration of a trial is another one now: what was encoded of it and later ones is not used again."""
         self._encoded = min(self._encoded, number)
 
-    def with_state(self, *states: TrialState) -> list[Trial]:
+    def with_state(self, *states: TrialState) -> list[Record]:
         """The trials in any of the states, by number."""
         return [trial for trial in self.trials if trial.state in states]
 
-    def front(self) -> list[Trial]:
+    def front(self) -> list[Record]:
         """The complete, feasible trials that no other one beats in every objective."""
         good = [t for t in self.with_state(TrialState.COMPLETE) if self.problem.is_feasible(t.metrics)]
         good = [t for t in good if np.isfinite(self._values[t.number]).all()]

@@ -14,7 +14,7 @@ from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 
 if TYPE_CHECKING:
-    from kilter.core.history import History, Trial
+    from kilter.core.history import History, Record
     from kilter.core.space import Config
 
 
@@ -42,7 +42,7 @@ class Sampler(Protocol):
     def ask(self, state: Any, history: History, number: int) -> Config | None:
         """The configuration of trial `number`, or None where nothing is left to try. Leaves the state as it is."""
 
-    def tell(self, state: Any, trial: Trial) -> None:
+    def tell(self, state: Any, trial: Record) -> None:
         """Take in a trial that ended, in the order of the log."""
 
 
@@ -92,15 +92,15 @@ class Scheduler(Protocol):
     def start(self, problem: Problem, seed: int) -> Any:
         """The state before any trial: a dataclass of JSON-serialisable fields."""
 
-    def started(self, state: Any, trial: Trial, history: History) -> None:
+    def started(self, state: Any, trial: Record, history: History) -> None:
         """An attempt began."""
         return
 
-    def reported(self, state: Any, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: Any, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """A running trial reported."""
         return
 
-    def ended(self, state: Any, trial: Trial, history: History) -> None:
+    def ended(self, state: Any, trial: Record, history: History) -> None:
         """An attempt ended: the trial is finished, paused, or waits for another attempt."""
         return
 
@@ -108,7 +108,7 @@ class Scheduler(Protocol):
         """What a free worker does next; trials whose worker vanished go on before anybody asks."""
         return Start()
 
-    def judge(self, state: Any, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: Any, trial: Record, history: History) -> Judgement:
         """Whether a running trial, whose latest reports the state has, should end or pause; None to go on."""
         return None
 

@@ -31,7 +31,7 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Sampler, Scheduler
 from kilter.core.parameter import UNSET, Parameter, Plain, parameter_from_json
 from kilter.core.problem import Constraint, Problem
@@ -130,18 +130,18 @@ class Engine:
             elif trial := self._trial(event.number):
                 trial.attrs.update(event.attrs)  # type: ignore[union-attr]
 
-    def _concerned(self, event: Event) -> Trial | None:
+    def _concerned(self, event: Event) -> Record | None:
         """The trial that a legal event concerns; None where the event comes too late."""
         trial = self._trial(event.number)
         return trial if is_legal(event, trial) else None
 
-    def _trial(self, number: int | None) -> Trial | None:
+    def _trial(self, number: int | None) -> Record | None:
         return self.history[number] if isinstance(number, int) and 0 <= number < len(self.history) else None
 
     def _enqueued(self, event: Enqueued) -> None:
         if event.number is None or event.number < len(self.history):  # taken
             return
-        trial = Trial(event.number, TrialState.WAITING, dict(event.params), worker=event.worker, created=event.time)
+        trial = Record(event.number, TrialState.WAITING, dict(event.params), worker=event.worker, created=event.time)
         trial.enqueued = event.worker is None
         trial.attrs = dict(event.attrs)
         trial.chosen = list(event.params) if trial.enqueued and RETRIES not in trial.attrs else []
@@ -157,7 +157,7 @@ class Engine:
         if event.forgives:
             self._forgive(trial for trial in self.history.trials if trial.state is TrialState.FAIL)
 
-    def _forgive(self, trials: Iterable[Trial]) -> None:
+    def _forgive(self, trials: Iterable[Record]) -> None:
         """Have failed trials count no more; what was computed from the history before is not used again."""
         forgiven = [trial for trial in trials if trial.state is TrialState.FAIL and not trial.forgiven]
         if forgiven:
@@ -168,7 +168,7 @@ class Engine:
 
     def _started(self, event: Started) -> None:
         if event.number == len(self.history) and is_legal(event, None):
-            self.history.add(Trial(event.number, TrialState.WAITING, {}, created=event.time, parent=event.parent))
+            self.history.add(Record(event.number, TrialState.WAITING, {}, created=event.time, parent=event.parent))
         trial = self._concerned(event)
         if trial is None:
             return
@@ -184,12 +184,12 @@ class Engine:
         self.history.running[trial.number] = trial
         self.scheduler.started(self.scheduler_state, trial, self.history)
 
-    def _configured(self, trial: Trial, params: Mapping[str, Plain]) -> None:
+    def _configured(self, trial: Record, params: Mapping[str, Plain]) -> None:
         if trial.params != params:
             self.history.changed(trial.number)
         trial.params = dict(params)  # in any case: 1 and 1.0 are equal, and still not the same
 
-    def _reported(self, trial: Trial, reports: tuple[Report, ...]) -> None:
+    def _reported(self, trial: Record, reports: tuple[Report, ...]) -> None:
         if not reports:
             return
         before = self.history.reports.furthest.get(trial.number, 0)
@@ -227,7 +227,7 @@ class Engine:
         else:
             self._finished(trial)
 
-    def _taken_back(self, trial: Trial, attempt: int) -> None:
+    def _taken_back(self, trial: Record, attempt: int) -> None:
         """Let an attempt that had been given up be the one that runs; a later one of the trial is so no more."""
         trial.attempt = attempt
         if self.history.waiting.pop(trial.number, None):
@@ -242,7 +242,7 @@ class Engine:
             trial.state = TrialState.PRUNED
             self._finished(trial)
 
-    def _finished(self, trial: Trial) -> None:
+    def _finished(self, trial: Record) -> None:
         self.history.settle(trial)
         self.ledger.count(self.history, trial.number)
         self.scheduler.ended(self.scheduler_state, trial, self.history)
@@ -290,7 +290,7 @@ class Engine:
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
-    def claimable(self, busy: Container[int] = ()) -> Trial | None:
+    def claimable(self, busy: Container[int] = ()) -> Record | None:
         """The first waiting trial but those of these numbers, of which the worker still runs an earlier attempt."""
         return next((trial for trial in self.history.waiting.values() if trial.number not in busy), None)
 

@@ -12,7 +12,7 @@ The complete result of an attempt that had been given up ends a trial that waits
 from __future__ import annotations
 
 from kilter.core.events import INTERRUPTED, LOST, Dropped, Ended, Enqueued, Event, Reported, Started, TrialState
-from kilter.core.history import Trial
+from kilter.core.history import Record
 
 ATTEMPTS = 3
 """A trial whose worker vanishes or is killed is tried this often in all; attempts that ended otherwise do not count."""
@@ -27,7 +27,7 @@ LEGAL: dict[type, tuple[TrialState | None, ...]] = {
 """Which event may happen to a trial in which state; None is a trial that does not exist yet."""
 
 
-def is_legal(event: Event, trial: Trial | None) -> bool:
+def is_legal(event: Event, trial: Record | None) -> bool:
     """Whether the event may happen to the trial as it stands.
 
     Events of an attempt that was given up are not: a worker that woke up too late sends them. Its complete result is
@@ -48,7 +48,7 @@ def is_legal(event: Event, trial: Trial | None) -> bool:
     return True
 
 
-def _counts(event: Ended, trial: Trial) -> bool:
+def _counts(event: Ended, trial: Record) -> bool:
     """Whether a late result is the first one of its trial, and of an attempt that did begin."""
     is_open = trial.state in (TrialState.RUNNING, TrialState.WAITING)
     is_result = event.counts and event.state is TrialState.COMPLETE and event.failure is None

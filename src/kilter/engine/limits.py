@@ -9,7 +9,7 @@ from typing import Any
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import UNUSABLE, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 
 SILENT = 10
 """Where so many trials are complete and none has reported a step, a limit on steps ends the study: else nothing might.
@@ -166,7 +166,7 @@ class Tally:
         """Whether trials have ended, and all of them failed."""
         return bool(self.failures) and not self.succeeded
 
-    def count(self, trial: Trial) -> None:
+    def count(self, trial: Record) -> None:
         """Take in a trial whose attempt has just ended; one that was put back in the queue says nothing."""
         if trial.state is TrialState.WAITING:
             return
@@ -204,7 +204,7 @@ class Tally:
         return few is not None and few <= self.row == self.failed and not self.succeeded and self.latest == UNUSABLE
 
 
-def _count_failure(failures: dict[str, list[int]], trial: Trial) -> str:
+def _count_failure(failures: dict[str, list[int]], trial: Record) -> str:
     """Count a trial that failed by its kind, which is returned."""
     kind = trial.failure.kind if trial.failure else "unknown"
     failures[kind] = [failures.get(kind, [0])[0] + 1, trial.number]

@@ -15,7 +15,7 @@ import numpy as np
 from kilter.core.archive import Archive
 from kilter.core.codec import dumps_state, loads_state
 from kilter.core.events import Defined, Failure, TrialState
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.problem import Problem
 from kilter.engine.engine import Engine
 
@@ -99,7 +99,7 @@ def _load(engine: Engine, data: bytes) -> None:
     columns = content["columns"]
     columns["state"] = list(map(TrialState, columns["state"]))
     for number, row in enumerate(zip(*(columns[name] for name in COLUMNS), strict=True)):
-        history.add(Trial(number, **dict(zip(COLUMNS, row))))
+        history.add(Record(number, **dict(zip(COLUMNS, row))))
     for number, attrs in content["trial_attrs"].items():
         history[int(number)].attrs = attrs
     for number, failure in content["failures"].items():

@@ -30,7 +30,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.pareto import non_dominated
 from kilter.models.encoding import encoding_of
 from kilter.models.pareto import crowded_order
@@ -362,7 +362,7 @@ _KNOWN: WeakKeyDictionary[History, Observed] = WeakKeyDictionary()
 _MEASURED: WeakKeyDictionary[History, Measured] = WeakKeyDictionary()
 
 
-def is_to_blame(trial: Trial, values: np.ndarray) -> bool:
+def is_to_blame(trial: Record, values: np.ndarray) -> bool:
     """Whether a trial ended without usable values because of its configuration."""
     if trial.forgiven:
         return False

@@ -21,7 +21,7 @@ import threading
 import numpy as np
 
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.pareto import non_dominated
 from kilter.executors.checkpoint import UNFINISHED
 
@@ -56,7 +56,7 @@ class Checkpoints:
 
     # -- beginning an attempt -------------------------------------------------------------------------------------
 
-    def prepare(self, trial: Trial, history: History) -> str:
+    def prepare(self, trial: Record, history: History) -> str:
         """The directory of the trial's present attempt, which exists only if there was something to begin with.
 
         It begins with a copy of the latest earlier attempt of the trial or, where there is none, of its parent; of a
@@ -97,7 +97,7 @@ class Checkpoints:
             self._resumed.append(trial.number)
         return target
 
-    def _was_expected(self, trial: Trial, history: History) -> bool:
+    def _was_expected(self, trial: Record, history: History) -> bool:
         """Whether a trial would have a checkpoint to go on from, had all gone as its objective means it to go.
 
         Folds that were scored are not done again, and an objective that takes its budget as an argument may begin anew
@@ -107,12 +107,12 @@ class Checkpoints:
             return False
         return not history.problem.fidelities or self._has_kept or os.path.isdir(self.root)
 
-    def latest(self, trial: Trial) -> str | None:
+    def latest(self, trial: Record) -> str | None:
         """What the latest attempt of a trial that kept anything has left; None where there is nothing."""
         attempts = self._attempts(trial.number, trial.attempt)
         return self._path(trial.number, attempts[-1]) if attempts else None
 
-    def _source(self, trial: Trial, history: History) -> str | None:
+    def _source(self, trial: Record, history: History) -> str | None:
         for attempt in reversed(self._attempts(trial.number)):
             if attempt < trial.attempt:
                 return self._path(trial.number, attempt)

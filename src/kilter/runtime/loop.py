@@ -13,7 +13,7 @@ from kilter.analysis.failures import kinds
 from kilter.core.actions import Wait
 from kilter.core.errors import StorageError, StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.interfaces import Executor, Holding, Message, Outcome, Progress, Stopper
 from kilter.engine.limits import Limits, Tally
 from kilter.executors.context import Interruption, release
@@ -50,7 +50,7 @@ class Run:
     limits: Limits
     calls: int | None = None
     catch: tuple[type[BaseException], ...] = (BaseException,)
-    on_end: Callable[[Trial], None] | None = None
+    on_end: Callable[[Record], None] | None = None
     on_tick: Callable[[], None] | None = None
     wants_stop: Callable[[], bool] = lambda: False
     stoppers: Sequence[Stopper] = ()
@@ -306,7 +306,7 @@ class Run:
         listed = ", ".join(map(str, sorted(self._cut)[:LISTED])) + (", …" if len(self._cut) > LISTED else "")
         return f"; {len(self._cut)} trials were cut and wait to go on: {listed}"
 
-    def _give_up_where_hopeless(self, trial: Trial) -> None:
+    def _give_up_where_hopeless(self, trial: Record) -> None:
         """End the run with an error once its trials fail so often in the same way that more of them would."""
         if self._error is not None or not self.tally.is_hopeless(self.limits):
             return

@@ -20,7 +20,7 @@ from kilter.analysis.agreement import Agreement
 from kilter.analysis.failures import counted, kinds, never_succeeded, why_no_best
 from kilter.core.errors import NAME, InvalidInput
 from kilter.core.events import Failure, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.text import one_line, printable
 from kilter.engine.limits import Limits
 from kilter.runtime.blas import single_threaded
@@ -59,7 +59,7 @@ class Display(Protocol):
     def start(self) -> None:
         """The run begins."""
 
-    def on_end(self, trial: Trial) -> None:
+    def on_end(self, trial: Record) -> None:
         """A trial ended."""
 
     def tick(self) -> None:
@@ -95,11 +95,11 @@ class Notices:
         """Whether a line told of a failure of this sort."""
         return failure.sort in self._told
 
-    def of(self, trial: Trial) -> list[str]:
+    def of(self, trial: Record) -> list[str]:
         """The lines to tell of a trial that has just ended."""
         return [*self._of_failure(trial), *self._of_reports(trial)]
 
-    def _of_reports(self, trial: Trial) -> list[str]:
+    def _of_reports(self, trial: Record) -> list[str]:
         history = self._session.engine.history
         if self._agreement is None or not self._agreement.is_opposed_after(trial, history):
             return []
@@ -108,7 +108,7 @@ class Notices:
         against = f"{self._name}: what trials report runs against what they return as {metric!r}, so the good ones are"
         return [f"{against} stopped: report what is returned, or another metric by name: report({{'acc': …}}, step)"]
 
-    def _of_failure(self, trial: Trial) -> list[str]:
+    def _of_failure(self, trial: Record) -> list[str]:
         failure = trial.failure
         if trial.state is not TrialState.FAIL or failure is None or len(self._told) > TOLD:
             return []
@@ -129,7 +129,7 @@ class Silent:
     def start(self) -> None:
         """Nothing."""
 
-    def on_end(self, trial: Trial) -> None:
+    def on_end(self, trial: Record) -> None:
         """Log what has to be told."""
         for line in self._notices.of(trial):
             log.warning("%s", line)
@@ -181,7 +181,7 @@ class Status:
         return ", ".join(f"{o.direction} {one_line(o.name, NAME)}" for o in self.session.engine.problem.objectives)
 
     @property
-    def best(self) -> Trial | None:
+    def best(self) -> Record | None:
         """The best trial so far; None with several objectives."""
         if not self.is_single:
             return None
@@ -209,7 +209,7 @@ class Status:
             self._front = len(history.finished), front_text(history)
         return self._front[1]
 
-    def params_text(self, trial: Trial) -> str:
+    def params_text(self, trial: Record) -> str:
         """A configuration in one line."""
         return "  ".join(f"{one_line(name, NAME)}={short(value)}" for name, value in trial.params.items())
 
@@ -327,7 +327,7 @@ class Plain:
         resumed = f", {status.before} ended before" if status.before else ""
         self._say(f"{status.name}: {status.goals_text}{goal}{resumed}")
 
-    def on_end(self, trial: Trial) -> None:
+    def on_end(self, trial: Record) -> None:
         """Say so where it is the new best, or the first that failed in its way."""
         status = self._status
         for line in status.notices.of(trial):
@@ -388,7 +388,7 @@ class Live:
             self._live.start()
             self._draw()
 
-    def on_end(self, trial: Trial) -> None:
+    def on_end(self, trial: Record) -> None:
         """Note the best so far, say above the block what has to be told, and draw where it is time."""
         for line in self._status.notices.of(trial):
             self._say(line)
@@ -491,7 +491,7 @@ class Live:
         """Whether a row has room for the text."""
         return max(len(self._status.name), LABELS) + GAP + len(text) <= self._console.width
 
-    def _latest(self, trial: Trial) -> str:
+    def _latest(self, trial: Record) -> str:
         reports = self._status.session.engine.history.reports.of(trial.number)
         if not reports:
             return "started"

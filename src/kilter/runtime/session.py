@@ -38,7 +38,7 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.interfaces import Outcome, Progress, Storage, Task
 from kilter.core.problem import SET
 from kilter.engine import snapshot
@@ -188,7 +188,7 @@ class Session:
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
-    def begin(self, limit: int | None = None, is_new: bool = True) -> Trial | Wait | None:
+    def begin(self, limit: int | None = None, is_new: bool = True) -> Record | Wait | None:
         """Start an attempt: at a trial that lost its worker, else at what the scheduler plans.
 
         None where there is nothing to do, for `limit` bounds the number of trials, and with `is_new` False only those
@@ -229,7 +229,7 @@ class Session:
             f"damaged: `kilter check {shlex.quote(name)} --storage {self.storage.url}` looks it over"
         )
 
-    def _begun(self, planned: Started, limit: int | None, insists: bool) -> Trial | None:
+    def _begun(self, planned: Started, limit: int | None, insists: bool) -> Record | None:
         """The trial whose start was written, and was legal where it stands in the log; None where others were faster.
 
         To insist is to try further numbers.
@@ -293,7 +293,7 @@ class Session:
         return None if config is None else self._attempt(waiting or number, config, action.budget)
 
     def _attempt(
-        self, trial: Trial | int, params: Mapping[str, Any], budget: Budget | None, parent: int | None = None
+        self, trial: Record | int, params: Mapping[str, Any], budget: Budget | None, parent: int | None = None
     ) -> Started:
         """The start of the next attempt at a trial, or of the first one at a new trial of this number."""
         number, attempt = (trial, 1) if isinstance(trial, int) else (trial.number, trial.attempt + 1)
@@ -314,7 +314,7 @@ class Session:
         full = self.engine.problem.full_budget
         return {**full, **(planned or {})} if full else None
 
-    def task(self, trial: Trial) -> Task:
+    def task(self, trial: Record) -> Task:
         """What an executor needs to run a trial that has begun."""
         engine = self.engine
         return Task(

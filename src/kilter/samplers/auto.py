@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Explanation
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -79,7 +79,7 @@ class AutoSampler:
 
         return gp.GPSampler(per_second=self.per_second).ask(state, history, number)
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Nothing is kept: the history has it."""
 
     def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:

@@ -19,7 +19,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
 from kilter.core.parameter import Boolean, Choice, Float
@@ -139,7 +139,7 @@ class CmaEsSampler:
                 config = space.draw(rng(state.seed, "cma-es default", number))
         return renewed(history, config, stream)
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Take a result into the generation; the last one of a generation updates the distribution."""
         problem = problem_from(state.problem)
         space = problem.space

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from kilter.core.errors import InvalidInput
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.parameter import Boolean, Choice
 from kilter.core.problem import Problem
@@ -110,7 +110,7 @@ class DESampler:
                 return config
         return space.draw(stream)
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """The challenger takes its member's place unless it is worse."""
         problem = problem_from(state.problem)
         space = problem.space

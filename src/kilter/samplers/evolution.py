@@ -13,7 +13,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
 from kilter.core.problem import Constraint, Problem
@@ -69,7 +69,7 @@ class EvolutionSampler:
         child = space.draw(stream) if is_early else self._child(state, space, stream)
         return renewed(history, child, stream)
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """A trial that completed joins the population; beyond its size the oldest leaves."""
         values = [sign * trial.metrics.get(name, np.nan) for sign, name in zip(state.signs, state.names)]
         if trial.state is not TrialState.COMPLETE or not np.isfinite(values).all():

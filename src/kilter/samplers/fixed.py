@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kilter.core.errors import InvalidInput
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Sampler
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -59,5 +59,5 @@ class FixedSampler:
         config = space.draw(rng(state.seed, "fixed", number), {n: v for n, v in known.items() if n in space})
         return {**config, **{name: value for name, value in known.items() if name not in space}}
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Nothing is learnt here."""

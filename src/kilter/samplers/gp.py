@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from kilter.core.errors import InvalidInput
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Explanation
 from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
@@ -71,7 +71,7 @@ class GPSampler:
             config = None if point is None else surrogate.encoding.config(point)
         return ended(state, history, number) if config is None else config
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Nothing is kept: the history has it."""
 
     def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from kilter.core.errors import InvalidInput
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.parameter import Choice, Parameter, Plain, same
 from kilter.core.problem import Problem
@@ -71,7 +71,7 @@ class GridSampler:
             return point
         return _completed(point, space, rng(state.seed, "grid rest", number))
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Nothing is learnt."""
 
     def _grid(self, space: Space) -> Grid:
@@ -126,7 +126,7 @@ def _key(names: Iterable[str], config: Config) -> Hashable:
     return tuple((name, type(config[name]), config[name]) for name in names if name in config)
 
 
-def _with_defaults(space: Space, trial: Trial) -> Config:
+def _with_defaults(space: Space, trial: Record) -> Config:
     """The configuration that a trial had, with the defaults of parameters that came after it began."""
     config = dict(trial.params)
     for name, parameter in space.parameters.items() if trial.attempt else ():

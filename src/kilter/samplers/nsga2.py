@@ -14,7 +14,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
 from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
@@ -112,7 +112,7 @@ class NSGA2Sampler:
                 return child
         return renewed(history, space.draw(stream), stream)
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """A trial that completed becomes a member; of twice the population the worse half leaves."""
         values = [sign * trial.metrics.get(name, np.nan) for sign, name in zip(state.signs, state.names)]
         if trial.state is not TrialState.COMPLETE or not np.isfinite(values).all():

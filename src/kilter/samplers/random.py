@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
@@ -53,5 +53,5 @@ class RandomSampler:
         plain = param_distribution.from_uniform(rng(seed, f"suggest {param_name}", trial.number).random())
         return param_distribution.value(plain)
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Nothing is learnt."""

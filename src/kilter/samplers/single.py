@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Sampler
 from kilter.core.problem import Constraint, Problem
 from kilter.core.space import Config, Space
@@ -50,7 +50,7 @@ def with_defaults(space: Space, config: Config) -> Config:
     return space.from_uniforms([0.5] * len(space), {**config, **known_defaults(space)})
 
 
-def key_of(problem: Problem, trial: Trial) -> Key:
+def key_of(problem: Problem, trial: Record) -> Key:
     """What a trial is ranked by: how much it misses the constraints, then its loss.
 
     A pruned trial counts with its last value. A failed one, NaN and an infinite loss are worst.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
@@ -55,7 +55,7 @@ class QMCSampler:
         stream = rng(state.seed, "sobol", number)
         return renewed(history, space.draw(stream) if space.is_forbidden(config) else config, stream)
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Nothing is learnt."""
 
 

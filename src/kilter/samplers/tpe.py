@@ -16,7 +16,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
@@ -93,7 +93,7 @@ class TPESampler:
         scores = likely.log_density(candidates) - unlikely.log_density(candidates)
         return encoding.config(candidates[np.argmax(scores)])
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """Nothing is kept: the history has it."""
 
 

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -86,7 +86,7 @@ class TurboSampler:
         shared = Shared(state.seed, len(problem_from(state.problem).space) > 0)
         return ended(shared, history, number) if config is None else config
 
-    def tell(self, state: State, trial: Trial) -> None:
+    def tell(self, state: State, trial: Record) -> None:
         """A trial better than all of its region is a success; the box grows and shrinks, and a tiny one is given up."""
         problem = problem_from(state.problem)
         key = key_of(problem, trial)

@@ -28,7 +28,7 @@ from typing import Any
 from kilter.core.actions import Judgement, Pause, Plan, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.models.observed import is_control
@@ -83,7 +83,7 @@ class ASHAScheduler(Scheduler):
 
     # -- folding --------------------------------------------------------------------------------------------------
 
-    def started(self, state: State, trial: Trial, history: History) -> None:
+    def started(self, state: State, trial: Record, history: History) -> None:
         """A new trial may be free of comparison up to some step; a resumed one goes on to the next rung."""
         known = state.trials.get(trial.number)
         if known is None:
@@ -96,7 +96,7 @@ class ASHAScheduler(Scheduler):
             if known["level"] >= 0:
                 Rungs(state.rungs).leave(known["level"], trial.number, known["scores"])
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """The first report that reaches a rung counts there; under a budget the end of an attempt does."""
         if state.levels:
             return
@@ -108,7 +108,7 @@ class ASHAScheduler(Scheduler):
                     scores = scores_of(history.problem, report.metrics)
                     self._reach(state, trial.number, level, scores, report.step)
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """A trial that is put aside waits on its rung; one that was stopped is remembered by its configuration."""
         known = state.trials[trial.number]
         if state.levels and trial.state in (TrialState.PAUSED, TrialState.COMPLETE):
@@ -157,7 +157,7 @@ class ASHAScheduler(Scheduler):
             level = max(level, rungs.levels[-1])
         return Start(budget_at(state.levels, level, problem))
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """What the trial's standing was when it came to its latest rung, once any trial went beyond that step."""
         known = state.trials[trial.number]
         if state.levels or not known["verdict"] or known["step"] == state.top:
@@ -173,6 +173,6 @@ def _opens(number: int) -> bool:
     return number < OPENING and number % 2 == 1
 
 
-def _digest(trial: Trial) -> str:
+def _digest(trial: Record) -> str:
     """A short name of a configuration."""
     return hashlib.blake2b(json.dumps(trial.params, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -18,7 +18,7 @@ from typing import Any
 
 from kilter.core.actions import Judgement, Plan, Start
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.schedulers import asha, curve, median, race
@@ -67,19 +67,19 @@ class AutoScheduler(Scheduler):
         names = ["asha"] if problem.fidelities else ["median"] if several else ["race", "curve"]
         return State(parts={name: vars(PARTS[name][0].start(problem, seed)) for name in names})
 
-    def started(self, state: State, trial: Trial, history: History) -> None:
+    def started(self, state: State, trial: Record, history: History) -> None:
         """Pass it on; where the others wait for reports, with the first one."""
         if "asha" in state.parts:
             self._tell(state, "started", trial, history)
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Pass it on."""
         if "asha" not in state.parts and trial.number not in state.reporting:
             state.reporting[trial.number] = True
             self._tell(state, "started", trial, history)
         self._tell(state, "reported", trial, reports, history)
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """Pass it on, and note how far a complete trial came."""
         if "asha" not in state.parts and trial.number not in state.reporting:
             return  # it never reported, which is what most objectives do
@@ -97,7 +97,7 @@ class AutoScheduler(Scheduler):
         scheduler, kind = PARTS["asha"]
         return scheduler.plan(kind(**state.parts["asha"]), history)
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """What the race says, and out of the grace also what is said of its steps."""
         for name, fields in state.parts.items():
             if name in ("curve", "median") and self._has_grace(state, trial, history):
@@ -110,7 +110,7 @@ class AutoScheduler(Scheduler):
                 return judgement
         return None
 
-    def _has_grace(self, state: State, trial: Trial, history: History) -> bool:
+    def _has_grace(self, state: State, trial: Record, history: History) -> bool:
         if len(state.ends) < STARTUP:
             return True
         usual = sorted(state.ends)[len(state.ends) // 2]

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from kilter.core.actions import Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.models.curves import EARLIER, Curve, predict
@@ -86,7 +86,7 @@ class CurveScheduler(Scheduler):
             horizon = problem.fidelities[0].step(problem.fidelities[0].high)
         return State(problem.objectives[0].sign, problem.objectives[0].name, horizon)
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Count, and look where the trial has come far enough since the last look."""
         look = state.looks.get(trial.number)
         for report in reports:
@@ -98,7 +98,7 @@ class CurveScheduler(Scheduler):
                 if state.metric in report.metrics:
                     self._take(state, look, report)
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """A complete trial sets the mark, the horizon, and an example of how curves go on."""
         if trial.is_finished:
             state.looks.pop(trial.number, None)
@@ -113,7 +113,7 @@ class CurveScheduler(Scheduler):
             state.furthest = max(state.furthest, furthest)
             state.earlier = [*state.earlier, trial.number][-EARLIER:]
 
-    def judge(self, state: State, trial: Trial, history: History) -> Stop | None:
+    def judge(self, state: State, trial: Record, history: History) -> Stop | None:
         """Stop where the latest looks all found too small a chance."""
         look = state.looks.get(trial.number)
         if look is None or state.best is None or len(look["latest"]) < LOOKS:

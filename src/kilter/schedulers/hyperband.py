@@ -24,7 +24,7 @@ from typing import Any
 from kilter.core.actions import Judgement, Plan, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -84,7 +84,7 @@ class HyperbandScheduler(Scheduler):
 
     # -- folding --------------------------------------------------------------------------------------------------
 
-    def started(self, state: State, trial: Trial, history: History) -> None:
+    def started(self, state: State, trial: Record, history: History) -> None:
         """A new trial gets its bracket, that of its budget where there is one; a resumed one waits no longer."""
         known = state.trials.get(trial.number)
         if known is None:
@@ -95,7 +95,7 @@ class HyperbandScheduler(Scheduler):
         elif known["level"] >= 0:
             Rungs(state.rungs[known["bracket"]]).leave(known["level"], trial.number, known["scores"])
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Take in the first report that reaches a level; under a budget its end counts instead."""
         if state.levels:
             return
@@ -103,7 +103,7 @@ class HyperbandScheduler(Scheduler):
             level = level_of(report.step, self.grace, self.eta) if report.fold is None else -1
             self._reach(state, trial.number, level, scores_of(history.problem, report.metrics))
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """A trial that spent its budget stands on its level; one that is finished waits nowhere."""
         if state.levels and trial.state in (TrialState.PAUSED, TrialState.COMPLETE):
             level = level_of_budget(state.levels, trial, history.problem)
@@ -150,7 +150,7 @@ class HyperbandScheduler(Scheduler):
         number = next_number(history)
         return Start(budget_at(state.levels, self._drawn(state, number), history.problem))
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop what was not among the best 1/eta when it came to its latest level; the first few there go on."""
         known = state.trials[trial.number]
         level = known["level"]

@@ -20,7 +20,7 @@ from typing import Any
 from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 
@@ -64,7 +64,7 @@ class MedianScheduler(Scheduler):
         """The state before any trial."""
         return State([o.name for o in problem.objectives], [o.sign for o in problem.objectives])
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Take in the reports that lead further than those before, and note the means at new milestones."""
         width = len(state.names)
         for report in reports:
@@ -89,12 +89,12 @@ class MedianScheduler(Scheduler):
                 ):
                     insort(row, mean)
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """A finished trial is asked about no more; its means go on counting."""
         if trial.is_finished:
             state.running.pop(trial.number, None)
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where the best is worse than the percentile of the others, in every objective."""
         known = state.running.get(trial.number)
         if known is None or known["step"] < self.grace:

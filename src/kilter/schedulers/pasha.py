@@ -26,7 +26,7 @@ import numpy as np
 from kilter.core.actions import Judgement, Pause, Plan, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, scores_of
@@ -88,7 +88,7 @@ class PASHAScheduler(Scheduler):
 
     # -- folding --------------------------------------------------------------------------------------------------
 
-    def started(self, state: State, trial: Trial, history: History) -> None:
+    def started(self, state: State, trial: Record, history: History) -> None:
         """A resumed trial waits no longer; one that leaves the top itself is the leader."""
         known = state.trials.setdefault(trial.number, {"level": -1, "step": 0, "scores": [], "place": 0, "held": True})
         if known["level"] < 0:
@@ -99,7 +99,7 @@ class PASHAScheduler(Scheduler):
         rungs.leave(known["level"], trial.number, known["scores"])
         known["place"] = rungs.place(known["level"], known["scores"])
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Take in the first report that reaches a level; under a budget its end counts instead."""
         if state.levels:
             return
@@ -110,7 +110,7 @@ class PASHAScheduler(Scheduler):
                 scores = scores_of(history.problem, report.metrics)
                 self._reach(state, trial.number, level, scores, history, report.step)
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """A trial that spent its budget stands on its level; one that is finished waits nowhere."""
         if state.levels and trial.state in (TrialState.PAUSED, TrialState.COMPLETE):
             level = level_of_budget(state.levels, trial, history.problem)
@@ -162,7 +162,7 @@ class PASHAScheduler(Scheduler):
                 return Resume(number)
         return Start(budget_at(state.levels, 0, problem) if state.levels else None)
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Pause at the top; stop what was not among the best 1/eta when it came to a level below."""
         known = state.trials[trial.number]
         level = known["level"]

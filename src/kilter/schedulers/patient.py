@@ -10,7 +10,7 @@ from typing import Any
 from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import Report
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.schedulers import median, threshold
@@ -63,11 +63,11 @@ class PatientScheduler(Scheduler):
             state.inner = vars(INNER[self.inner][0]().start(problem, seed))
         return state
 
-    def started(self, state: State, trial: Trial, history: History) -> None:
+    def started(self, state: State, trial: Record, history: History) -> None:
         """Pass it on."""
         self._tell(state, "started", trial, history)
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Count the reports without improvement."""
         for report in reports:
             known = state.running.get(trial.number)
@@ -82,13 +82,13 @@ class PatientScheduler(Scheduler):
                 known["best"] = [value if value < best else best for value, best in zip(values, known["best"])]
         self._tell(state, "reported", trial, reports, history)
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """Forget a trial that is finished."""
         if trial.is_finished:
             state.running.pop(trial.number, None)
         self._tell(state, "ended", trial, history)
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where patience is at its end and the inner scheduler, if any, agrees."""
         known = state.running.get(trial.number)
         if known is None or known["since"] < self.patience:

@@ -1,7 +1,7 @@
 """Population-based training (Jaderberg et al. 2017): members train side by side, and losers go on as copies of winners.
 
     member     a slot of the population; its trial changes whenever it becomes a copy
-    trial      a stretch of training with one configuration; `Trial.parent` tells whose checkpoint it began with
+    trial      a stretch of training with one configuration; `Record.parent` tells whose checkpoint it began with
     level      how many milestones, multiples of `interval` steps, a member has behind it
     score      [violation, value, …] of a member at a milestone; smaller is better, NaN is worst
 
@@ -26,7 +26,7 @@ import numpy as np
 from kilter.core.actions import Budget, Fork, Judgement, Pause, Plan, Resume, Start, Stop, Wait
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
 from kilter.core.problem import Problem
@@ -152,7 +152,7 @@ class PBTScheduler(Scheduler):
 
     # -- folding the log ------------------------------------------------------------------------------------------
 
-    def started(self, state: State, trial: Trial, history: History) -> None:
+    def started(self, state: State, trial: Record, history: History) -> None:
         """A founder joins, or a member goes on with this trial."""
         slot = state.slots.get(trial.number)
         if slot is None:
@@ -167,7 +167,7 @@ class PBTScheduler(Scheduler):
         member = state.members[slot]
         member["phase"], member["is_ready"] = TRAINING, False
 
-    def _slot_for(self, state: State, trial: Trial) -> int | None:
+    def _slot_for(self, state: State, trial: Record) -> int | None:
         """The member that a new trial belongs to: a new one for a founder, or the first that waits for such a fork."""
         if trial.parent is None:
             return len(state.members) if len(state.members) < state.size else None
@@ -176,7 +176,7 @@ class PBTScheduler(Scheduler):
                 return slot
         return None
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """The first report at or beyond a milestone is the member's score there, also if it is made again later."""
         slot = state.slots.get(trial.number)
         if slot is None:
@@ -192,7 +192,7 @@ class PBTScheduler(Scheduler):
                 if member["score"] is None:
                     member["score"] = scores_of(problem, report.metrics)
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """A member comes to its milestone, fails, or is done."""
         if trial.number in state.leaving:
             state.leaving.remove(trial.number)
@@ -297,7 +297,7 @@ class PBTScheduler(Scheduler):
                 return Resume(member["trial"], self._budget(member, history.problem))
         return Wait()
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Pause at a milestone; stop beyond the last step."""
         last = self._last(history.problem)
         if last is not None and history.reports.furthest.get(trial.number, 0) > last:
@@ -420,7 +420,7 @@ def _hand_over(state: State, slot: int, history: History) -> None:
             state.leaving.append(member["trial"])
 
 
-def _is_at(trial: Trial, last: int | None, history: History) -> bool:
+def _is_at(trial: Record, last: int | None, history: History) -> bool:
     """Whether a trial that was pruned had come to the last step."""
     return (
         trial.state is TrialState.PRUNED and last is not None and history.reports.furthest.get(trial.number, 0) >= last

@@ -32,7 +32,7 @@ from typing import Any
 from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 
@@ -106,7 +106,7 @@ class RaceScheduler(Scheduler):
             )
         return State(problem.objectives[0].name, problem.objectives[0].sign)
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Note the scores of folds; the latest of a fold counts."""
         for report in reports:
             part = report.step if report.fold is None and self.by_step else report.fold
@@ -114,7 +114,7 @@ class RaceScheduler(Scheduler):
                 score = comparable(state.sign * report.metrics[state.name])
                 state.running.setdefault(trial.number, {})[part] = score
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """A complete, feasible trial adds its differences to the spread, and may be the new incumbent."""
         if trial.state in (TrialState.PAUSED, TrialState.WAITING):
             return  # what it reported stays known
@@ -133,7 +133,7 @@ class RaceScheduler(Scheduler):
         if state.incumbent is None or (len(differences) == len(state.folds) and fsum(differences) < 0):
             state.incumbent, state.folds, state.own = trial.number, folds, variance(list(folds.values()))
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where the chance to beat the incumbent is too small."""
         if state.complete < self.startup:
             return None

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.problem import Problem
 from kilter.models.pareto import crowding_distance, non_dominated_ranks
 
@@ -68,7 +68,7 @@ def scores_of(problem: Problem, metrics: Mapping[str, float]) -> list[float]:
     return [violation, *([inf] * len(values) if any(map(isnan, values)) else values)]
 
 
-def level_of_budget(levels: list[float], trial: Trial, problem: Problem) -> int:
+def level_of_budget(levels: list[float], trial: Record, problem: Problem) -> int:
     """The highest of the ascending levels that a trial's budget reaches, by the first fidelity; -1 below the first."""
     budget = trial.budget or problem.full_budget
     return bisect_right(levels, budget[problem.fidelities[0].name] * (1 + 1e-9)) - 1

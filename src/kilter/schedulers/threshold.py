@@ -8,7 +8,7 @@ from math import inf, isnan
 from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 
@@ -56,11 +56,11 @@ class ThresholdScheduler(Scheduler):
         """The state before any trial."""
         return State(problem.objectives[0].name if self.metric is None else self.metric)
 
-    def started(self, state: State, trial: Trial, history: History) -> None:
+    def started(self, state: State, trial: Record, history: History) -> None:
         """An attempt may report the same steps again."""
         state.outside.pop(trial.number, None)
 
-    def reported(self, state: State, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Count the reports out of bounds."""
         for report in reports:
             if state.outside.get(trial.number, 0) >= self.times or report.step < self.grace:
@@ -73,12 +73,12 @@ class ThresholdScheduler(Scheduler):
             else:
                 state.outside.pop(trial.number, None)
 
-    def ended(self, state: State, trial: Trial, history: History) -> None:
+    def ended(self, state: State, trial: Record, history: History) -> None:
         """Forget a trial that is finished."""
         if trial.is_finished:
             state.outside.pop(trial.number, None)
 
-    def judge(self, state: State, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where so many reports in a row are out of bounds."""
         if state.outside.get(trial.number, 0) < self.times:
             return None

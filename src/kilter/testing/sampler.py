@@ -38,7 +38,7 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
-from kilter.core.history import Trial
+from kilter.core.history import Record
 from kilter.core.interfaces import Sampler
 from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter, Prior
 from kilter.core.problem import Constraint, Objective, Problem
@@ -515,12 +515,12 @@ class SamplerSuite:
         for config in configs:
             assert space.is_legal(config), f"{config} is not legal in {space!r}"
 
-    def _finished(self, problem: Problem, number: int) -> Trial:
+    def _finished(self, problem: Problem, number: int) -> Record:
         config = problem.space.draw(_stream(number))
         metrics = {name: size_of(config) for name in problem.metric_names}
         if number % 7 == 6:
-            return Trial(number, TrialState.FAIL, config, failure=Failure("ValueError"))
-        return Trial(number, TrialState.COMPLETE, config, 1, "w1", metrics)
+            return Record(number, TrialState.FAIL, config, failure=Failure("ValueError"))
+        return Record(number, TrialState.COMPLETE, config, 1, "w1", metrics)
 
 
 def _picture(thing: Any) -> Sequence[Any]:
@@ -538,7 +538,7 @@ def _plainly(value: Any) -> Any:
     return repr(value.tolist()) if hasattr(value, "tolist") else repr(value)
 
 
-def _calls(tell: Callable[[Any, Trial], None], state: Any, trials: Sequence[Trial]) -> int:
+def _calls(tell: Callable[[Any, Record], None], state: Any, trials: Sequence[Record]) -> int:
     """How many calls, into Python and into C, the tells make."""
     count = 0
 

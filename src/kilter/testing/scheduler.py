@@ -42,7 +42,7 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
-from kilter.core.history import History, Trial
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler, Storage
 from kilter.core.parameter import Float
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
@@ -110,7 +110,7 @@ class Log:
         assert self.scheduler.judges or judgement is None, "a scheduler with judges=False stops a trial"
         return judgement
 
-    def begin(self, limit: int) -> Trial | None:
+    def begin(self, limit: int) -> Record | None:
         """Start what the scheduler plans, as a session does; None where that is nothing, or would be one too many."""
         waiting = self.engine.claimable()
         if waiting is not None and waiting.attempt:
@@ -139,7 +139,7 @@ class Log:
             return self._started(number, config, action.budget)
         raise AssertionError("plan() drops more trials than are paused")
 
-    def _started(self, number: int, params: Config, budget: Any, parent: int | None = None) -> Trial:
+    def _started(self, number: int, params: Config, budget: Any, parent: int | None = None) -> Record:
         fresh = number == len(self.history)
         attempt = 1 if fresh else self.history[number].attempt + 1
         full = self.problem.full_budget
@@ -260,13 +260,13 @@ class Workers:
                 waits = False
         raise AssertionError(f"{trials} trials go on without end")
 
-    def _attempt(self, trial: Trial) -> Generator[None, None, None]:
+    def _attempt(self, trial: Record) -> Generator[None, None, None]:
         if self.form == "budget":
             yield from self._budgeted(trial)
         else:
             yield from self._reporting(trial)
 
-    def _budgeted(self, trial: Trial) -> Generator[None, None, None]:
+    def _budgeted(self, trial: Record) -> Generator[None, None, None]:
         yield
         log, number = self.log, trial.number
         if self._is_mishap(trial):
@@ -278,7 +278,7 @@ class Workers:
         full = trial.budget == log.problem.full_budget
         log.end(number, metrics, TrialState.COMPLETE if full else TrialState.PAUSED, (Report(step, metrics),))
 
-    def _reporting(self, trial: Trial) -> Generator[None, None, None]:
+    def _reporting(self, trial: Record) -> Generator[None, None, None]:
         log, number = self.log, trial.number
         reports = self._reports(trial)
         size = 1 + number % 3 if self.mishaps else 1
@@ -300,7 +300,7 @@ class Workers:
         yield
         log.end(number, self._metrics(trial, STEPS), reports=last)
 
-    def _reports(self, trial: Trial) -> list[Report]:
+    def _reports(self, trial: Record) -> list[Report]:
         number = trial.number
         known = self.log.history.reports.furthest.get(number, 0) if self.form == "steps" else 0
         begins = 1 if self.mishaps and number % 2 else min(known + 1, STEPS)
@@ -318,10 +318,10 @@ class Workers:
                 reports.append(Report(10**15, reports[-1].metrics))
         return reports
 
-    def _metrics(self, trial: Trial, step: int) -> dict[str, float]:
+    def _metrics(self, trial: Record, step: int) -> dict[str, float]:
         return named(self.log.problem, trial.params, self.curve(trial.params, step))
 
-    def _is_mishap(self, trial: Trial) -> bool:
+    def _is_mishap(self, trial: Record) -> bool:
         """Whether the first attempt at this trial comes to a bad end, which is then written."""
         kinds = {3: "ValueError", 7: LOST, 8: INTERRUPTED}
         kind = kinds.get(trial.number % 9) if self.mishaps and trial.attempt == 1 else None
@@ -344,21 +344,21 @@ class _Watched(Scheduler):
     def start(self, problem: Problem, seed: int) -> Any:
         return self.inner.start(problem, seed)
 
-    def started(self, state: Any, trial: Trial, history: History) -> None:
+    def started(self, state: Any, trial: Record, history: History) -> None:
         self._watch(history, lambda: self.inner.started(state, trial, history))
 
-    def reported(self, state: Any, trial: Trial, reports: tuple[Report, ...], history: History) -> None:
+    def reported(self, state: Any, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         before = copy.deepcopy(reports)
         self._watch(history, lambda: self.inner.reported(state, trial, reports, history))
         assert repr(reports) == repr(before)
 
-    def ended(self, state: Any, trial: Trial, history: History) -> None:
+    def ended(self, state: Any, trial: Record, history: History) -> None:
         self._watch(history, lambda: self.inner.ended(state, trial, history))
 
     def plan(self, state: Any, history: History) -> Plan:
         return self.inner.plan(state, history)
 
-    def judge(self, state: Any, trial: Trial, history: History) -> Judgement:
+    def judge(self, state: Any, trial: Record, history: History) -> Judgement:
         return self.inner.judge(state, trial, history)
 
     def _watch(self, history: History, act: Callable[[], None]) -> None:
@@ -715,7 +715,7 @@ class SchedulerSuite:
         assert max(grown[-3:]) <= 2 * max(*grown[:2], 4000), f"bytes of state for each {part} trials: {grown}"
         assert sizes[-1] <= BYTES * max(reports, 20 * part), f"{sizes[-1]} bytes of state after {reports} reports"
 
-    def _quick_trial(self, log: Log, form: str, trial: Trial, is_counted: bool) -> tuple[int, int]:
+    def _quick_trial(self, log: Log, form: str, trial: Record, is_counted: bool) -> tuple[int, int]:
         """Run a trial of up to 20 reports; how many it made, and how many calls the answers and the folding took."""
         state, number, scheduler = log.engine.scheduler_state, trial.number, log.scheduler
         metrics: dict[str, float] = {}
@@ -742,10 +742,10 @@ class SchedulerSuite:
         return len(reports), calls
 
 
-def _cost(act: Callable[[], object], trial: Trial) -> int:
+def _cost(act: Callable[[], object], trial: Record) -> int:
     """How many calls something takes."""
 
-    def once(state: Any, trial: Trial) -> None:
+    def once(state: Any, trial: Record) -> None:
         act()
 
     return _calls(once, None, [trial])
