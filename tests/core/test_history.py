@@ -1,6 +1,7 @@
 """Columns agree with records after any sequence; the front against brute force; the matrix as the space grows."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,8 @@ def agree(history):
         for objective, value in zip(history.problem.objectives, history.values[trial.number]):
             told = trial.metrics.get(objective.name, math.nan) if trial.is_finished else math.nan
             np.testing.assert_equal(value, objective.sign * told)
+        violation = history.problem.violation(trial.metrics) if trial.is_finished else math.nan
+        np.testing.assert_equal(history.violations[trial.number], violation)
     assert history.matrix.shape == (n, len(space))
     np.testing.assert_array_equal(history.matrix, space.encode([t.params for t in trials]))
     assert [t.rank for t in trials] == [sum(not b.enqueued for b in trials[: t.number]) for t in trials]
@@ -67,6 +70,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 12), st.sampled_from(list(TrialState))
 def test_columns_agree_with_records(steps):
     """Trials come, run, wait again with another configuration, and end; the columns are read at any time between."""
     history = History(PROBLEM)
+    bounded = replace(PROBLEM, constraints=(Constraint("other", "<=", 1.0),))
     for turn, (number, state, metrics, read) in enumerate(steps):
         if number >= len(history):
             number = len(history)
@@ -76,6 +80,8 @@ def test_columns_agree_with_records(steps):
             move(history, number, state, drawn(turn), metrics)
         if read:
             agree(history)
+    agree(history)
+    agree(history.under(bounded))
     agree(history)
 
 

@@ -3,6 +3,7 @@
     number → Record    the record: state, configuration, metrics, attempt, times
     matrix   (n, d)    configurations in the unit cube, NaN where inactive
     values   (n, m)    objectives, times their sign so that smaller is better; NaN where unknown
+    violations   (n,)  by how much the constraints are missed, see core.standing; NaN until the trial is finished
     reports            flat arrays: trial, step, fold, and a column for each metric ever reported
 
 Columns are NumPy arrays grown in place; trials that are running, waiting or failed have their rows too.
@@ -87,7 +88,7 @@ class History:
         self.forgiven = 0
         """How many trials are forgiven."""
         self._values = np.full((64, len(problem.objectives)), np.nan)
-        self._signs = np.array([objective.sign for objective in problem.objectives])
+        self._violations = np.full(64, np.nan)
         self._matrix = np.empty((0, 0))
         self._encoded = 0
         self._encoded_in = problem.space
@@ -110,6 +111,11 @@ class History:
     def values(self) -> np.ndarray:
         """Objectives of all trials, smaller is better; shape (n, m), NaN where unknown."""
         return self._values[: len(self.trials)]
+
+    @property
+    def violations(self) -> np.ndarray:
+        """By how much all trials miss the constraints, shape (n,): 0 where they are met, NaN until one is finished."""
+        return self._violations[: len(self.trials)]
 
     @property
     def states(self) -> np.ndarray:
@@ -143,18 +149,21 @@ class History:
         self.trials.append(trial)
         if len(self.trials) > len(self._values):
             self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])
+            self._violations = np.concatenate([self._violations, np.full_like(self._violations, np.nan)])
 
     def settle(self, trial: Record) -> None:
         """Note the metrics of a trial that finished."""
         self.finished.append(trial.number)
-        metrics = trial.metrics
-        row = [metrics.get(objective.name, math.nan) for objective in self.problem.objectives]
-        self._values[trial.number] = self._signs * row if len(row) > 1 else self._signs[0] * row[0]
+        self._values[trial.number] = [objective.loss(trial.metrics) for objective in self.problem.objectives]
+        self._violations[trial.number] = self.problem.violation(trial.metrics)
 
     def under(self, problem: Problem) -> History:
         """The same trials under another problem; what was computed for this one is not found again under that."""
         other = copy(self)
         other.problem = problem
+        other._violations = self._violations.copy()
+        for number in self.finished:
+            other._violations[number] = problem.violation(self.trials[number].metrics)
         return other
 
     def changed(self, number: int) -> None:
@@ -167,8 +176,8 @@ class History:
 
     def front(self) -> list[Record]:
         """The complete, feasible trials that no other one beats in every objective."""
-        good = [t for t in self.with_state(TrialState.COMPLETE) if self.problem.is_feasible(t.metrics)]
-        good = [t for t in good if np.isfinite(self._values[t.number]).all()]
+        counts = (self.violations == 0.0) & np.isfinite(self.values).all(axis=1)
+        good = [trial for trial in self.with_state(TrialState.COMPLETE) if counts[trial.number]]
         kept = non_dominated(self._values[[t.number for t in good]])
         return [trial for trial, stays in zip(good, kept) if stays]
 

@@ -14,6 +14,7 @@ from typing import Any
 from kilter.core.border import as_real
 from kilter.core.errors import InvalidInput, NotANumber, UnusableResult
 from kilter.core.space import Space
+from kilter.core.standing import Standing, excess_as_share
 from kilter.core.text import shown
 
 DIRECTIONS = ("minimize", "maximize")
@@ -57,6 +58,10 @@ class Objective:
         """+1 where smaller is better, -1 where larger is: sign · value is always to be minimised."""
         return 1.0 if self.direction == "minimize" else -1.0
 
+    def loss(self, metrics: Mapping[str, float]) -> float:
+        """The metric times the sign; NaN where it is missing."""
+        return self.sign * metrics.get(self.name, math.nan)
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -93,6 +98,10 @@ class Constraint:
         """How far the metric is beyond its bound, at most 0 where it is within; NaN where it is missing or NaN."""
         excess = metrics.get(self.metric, math.nan) - self.bound
         return excess if self.relation == "<=" else -excess
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """By how much it is missed, as `core.standing` counts: 0 where it is met, inf where the metric is unknown."""
+        return excess_as_share(self.beyond(metrics), self.bound)
 
     def __str__(self) -> str:
         return f"{self.metric} {self.relation} {self.bound:g}"
@@ -285,9 +294,28 @@ class Problem:
             return f"{said}: say minimize={shown(returned[0])} or maximize={shown(returned[0])}"
         return f"{said}: return it, or name what it returns in {ways.get(name, 'subject_to=')}"
 
+    def standing(self, metrics: Mapping[str, float], so_far: bool = False) -> Standing:
+        """How good metrics are, to be compared with others of this problem.
+
+        The worst of all where an objective is missing, NaN or infinitely bad. `so_far` says that the metrics are those
+        of a report: a constrained metric that is not among them yet is not held against it.
+
+        >>> problem = Problem.of(Space(), directions={"error": "minimize"}, subject_to={"ms": "<= 20"})
+        >>> problem.standing({"error": 0.1, "ms": 12.0})
+        Standing(violation=0.0, losses=(0.1,))
+        """
+        losses = tuple([objective.loss(metrics) for objective in self.objectives])
+        if not all(loss < math.inf for loss in losses):
+            return Standing.worst(len(losses))
+        return Standing(self.violation(metrics, so_far), losses)
+
+    def violation(self, metrics: Mapping[str, float], so_far: bool = False) -> float:
+        """By how much the constraints are missed, over all of them: see `core.standing`."""
+        return sum((c.violation(metrics) for c in self.constraints if not so_far or c.metric in metrics), 0.0)
+
     def is_feasible(self, metrics: Mapping[str, float]) -> bool:
         """Whether the metrics meet every constraint."""
-        return all(constraint.is_met(metrics) for constraint in self.constraints)
+        return self.violation(metrics) == 0.0
 
     def with_space(self, space: Space) -> Problem:
         """The same problem over another space."""
