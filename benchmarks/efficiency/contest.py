@@ -30,7 +30,9 @@ import peers
 
 from kilter.bench import BenchProblem, Table, race, read_runs, score
 from kilter.bench.race import Run
-from kilter.core.parameter import Choice, Float, Int, Parameter
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
+from kilter.core.parameter import Parameter
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space

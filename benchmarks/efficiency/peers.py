@@ -16,7 +16,9 @@ import numpy as np
 
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
-from kilter.core.parameter import Boolean, Choice, Float, Int, Parameter
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
+from kilter.core.parameter import Parameter
 from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space

@@ -21,7 +21,7 @@ import numpy as np
 
 from kilter import plugins
 from kilter.core.events import Ended, Entry, Report, Reported, Started, TrialState
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.engine.engine import Engine

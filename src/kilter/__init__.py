@@ -14,7 +14,9 @@ _HOME = {
     "kilter.core.errors": ("KilterError", "NotReady", "StudyAborted", "StudyChanged", "TrialPruned"),
     "kilter.core.events": ("TrialState",),
     "kilter.core.interfaces": ("Resources",),
-    "kilter.core.parameter": ("Boolean", "Choice", "Float", "Int", "Ordinal", "Prior"),
+    "kilter.core.numbers": ("Float", "Int"),
+    "kilter.core.options": ("Boolean", "Choice", "Ordinal"),
+    "kilter.core.parameter": ("Prior",),
     "kilter.core.problem": ("Fidelity",),
     "kilter.core.space": ("Space",),
     "kilter.executors.context": ("Trial",),
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     from kilter.core.errors import KilterError, NotReady, StudyAborted, StudyChanged, TrialPruned
     from kilter.core.events import TrialState
     from kilter.core.interfaces import Resources
-    from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior
+    from kilter.core.numbers import Float, Int
+    from kilter.core.options import Boolean, Choice, Ordinal
+    from kilter.core.parameter import Prior
     from kilter.core.problem import Fidelity
     from kilter.core.space import Space
     from kilter.executors.context import Trial

@@ -49,7 +49,8 @@ from kilter.core.interfaces import (
     Stopper,
     Storage,
 )
-from kilter.core.parameter import Choice, Parameter
+from kilter.core.options import Choice
+from kilter.core.parameter import Parameter
 from kilter.core.problem import DEFAULT_METRIC, SET, Constraint, Fidelity, Objective, Problem, StudyDirection
 from kilter.core.space import Config, Space
 from kilter.core.text import is_unicode, shown

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from kilter.core.errors import InvalidInput
+from kilter.core.kinds import parameter_from_json
 from kilter.core.names import refusing
-from kilter.core.parameter import Choice as CategoricalDistribution
-from kilter.core.parameter import Float as FloatDistribution
-from kilter.core.parameter import Int as IntDistribution
+from kilter.core.numbers import Float as FloatDistribution
+from kilter.core.numbers import Int as IntDistribution
+from kilter.core.options import Choice as CategoricalDistribution
 from kilter.core.parameter import Parameter as BaseDistribution
-from kilter.core.parameter import parameter_from_json
 
 __all__ = [
     "BaseDistribution",

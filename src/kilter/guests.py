@@ -20,7 +20,8 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Outcome, Scheduler
-from kilter.core.parameter import Parameter, Plain, parameter_from_json
+from kilter.core.kinds import parameter_from_json
+from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config

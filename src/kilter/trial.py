@@ -11,7 +11,9 @@ from typing import Any, Union
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import SYSTEM, Failure, TrialState
 from kilter.core.history import History, Record
-from kilter.core.parameter import Choice, Float, Int, Parameter
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
+from kilter.core.parameter import Parameter
 from kilter.core.problem import SET
 from kilter.executors.context import Trial
 

@@ -14,7 +14,8 @@ from kilter.bench import noisy as noisy_problem
 from kilter.bench.problems import ackley, double_funnel, levy, peaks, rastrigin, sphere, styblinski_tang
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Ended, Enqueued, Failure, Report, Reported, Started, TrialState
-from kilter.core.parameter import Choice, Float
+from kilter.core.numbers import Float
+from kilter.core.options import Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.samplers import RandomSampler

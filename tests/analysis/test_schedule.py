@@ -9,7 +9,8 @@ from kilter.analysis.schedule import Schedule, Segment, best_schedule, schedule_
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
-from kilter.core.parameter import Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.schedulers.pbt import PBTScheduler
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kilter.bench import PROBLEMS, find
 from kilter.bench.problem import BenchProblem, hypervolume, own
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 

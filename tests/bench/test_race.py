@@ -15,7 +15,8 @@ from kilter.bench.problem import own
 from kilter.bench.race import Run
 from kilter.core.errors import InvalidInput, StorageError, UnknownName
 from kilter.core.interfaces import Capabilities
-from kilter.core.parameter import Choice, Float
+from kilter.core.numbers import Float
+from kilter.core.options import Choice
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.samplers.evolution import EvolutionSampler

@@ -30,7 +30,8 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
-from kilter.core.parameter import Choice, Float
+from kilter.core.numbers import Float
+from kilter.core.options import Choice
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.engine.engine import Engine

@@ -27,7 +27,8 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
-from kilter.core.parameter import Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
 
 PARAMETERS = [Float(0, 1).to_json(), Int(1, 9, log=True).to_json(), Choice(["a", None, 1.5]).to_json()]
 words = st.text(st.characters(), max_size=8) | st.sampled_from(["inf", "nan", "$float", "$dict", "$", 'x"$', "metrics"])

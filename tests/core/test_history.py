@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.history import History, Record, Reports
-from kilter.core.parameter import Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 

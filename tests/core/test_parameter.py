@@ -14,19 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
-from kilter.core.parameter import (
-    UNSET,
-    Boolean,
-    Choice,
-    Condition,
-    Float,
-    Int,
-    Named,
-    Ordinal,
-    Prior,
-    parameter_from_json,
-    same,
-)
+from kilter.core.kinds import parameter_from_json
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Named, Ordinal
+from kilter.core.parameter import UNSET, Condition, Prior, same
 from kilter.testing.strategies import floats, ints, ordinals, parameters
 
 UNITS = st.floats(0, 1)

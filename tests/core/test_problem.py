@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
 from kilter.core.space import Space
 from kilter.testing.strategies import problems

@@ -13,7 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput, SpaceChanged, UnknownName
-from kilter.core.parameter import Boolean, Choice, Condition, Float, Int, Ordinal, Prior, same
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Condition, Prior, same
 from kilter.core.space import Space
 from kilter.testing.strategies import configs, parameters, spaces
 

@@ -27,7 +27,9 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.interfaces import Capabilities
-from kilter.core.parameter import Choice, Float, Int, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
+from kilter.core.parameter import Prior
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.engine.engine import Engine

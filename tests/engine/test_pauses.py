@@ -22,7 +22,7 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.interfaces import Scheduler
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.engine import snapshot

@@ -23,7 +23,7 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
-from kilter.core.parameter import Float, Int
+from kilter.core.numbers import Float, Int
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.engine.engine import Engine

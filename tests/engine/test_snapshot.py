@@ -13,7 +13,7 @@ from tests.engine.test_engine import picture
 
 from kilter.core.definition import Definition
 from kilter.core.events import Defined, Ended, Entry, Noted, Report, Reported, SpaceExtended, Started, TrialState
-from kilter.core.parameter import Choice
+from kilter.core.options import Choice
 from kilter.core.problem import Objective, Problem
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine

@@ -10,7 +10,8 @@ import pytest
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome, Progress, Resources, Task
-from kilter.core.parameter import Boolean, Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
 from kilter.executors.command import Command, nested, toml

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
-from kilter.core.parameter import CONFIDENCES, Boolean, Choice, Float, Int, Ordinal, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import CONFIDENCES, Parameter, Prior
 from kilter.core.space import Space
 from kilter.testing import strategies
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.parameter import Choice, Float, Int, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
+from kilter.core.parameter import Parameter, Prior
 from kilter.core.space import Space
 
 hyperopt = pytest.importorskip("hyperopt", reason="hyperopt is missing: pip install '.[hyperopt]'")

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter.core.errors import InvalidInput, NotReady, UnknownName
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Parameter, Prior
 from kilter.core.space import Space
 from kilter.testing import strategies
 

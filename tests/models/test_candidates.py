@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilter.core.parameter import Boolean, Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
 from kilter.core.space import Space
 from kilter.models.candidates import DUPLICATE, filled, first_new, mutants
 from kilter.models.encoding import NEUTRAL, Encoding

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Prior
 from kilter.core.space import Space
 from kilter.models.encoding import GRID, NEUTRAL, Encoding, encoding_of
 from kilter.testing import strategies

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilter.core.parameter import Boolean, Choice, Float
+from kilter.core.numbers import Float
+from kilter.core.options import Boolean, Choice
 from kilter.core.space import Space
 from kilter.models.encoding import Encoding
 from kilter.models.gp import LEAST_VARIANCE, Layout, Posterior, fit, matern, negative_log_posterior

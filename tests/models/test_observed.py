@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
 from kilter.models.observed import CONTROL, CONTROLLED, Measured, Observed, is_control, level_of

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Prior
 from kilter.core.space import Space
 from kilter.models.encoding import Encoding
 from kilter.models.parzen import Parzen, _normal_share, log_prior

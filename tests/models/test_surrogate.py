@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kilter.core.events import INTERRUPTED, LOST, Enqueued, Failure, SpaceExtended, Started, TrialState
-from kilter.core.parameter import Boolean, Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.models import surrogate as module

@@ -6,7 +6,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kilter.core.events import SpaceExtended, Started, TrialState
-from kilter.core.parameter import Boolean, Choice, Float, Int, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
+from kilter.core.parameter import Prior
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.models.encoding import Encoding

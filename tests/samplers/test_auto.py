@@ -14,7 +14,9 @@ import pytest
 
 from kilter import create_study
 from kilter.core.events import Ended, Failure, SpaceExtended, TrialState
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Prior
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
 from kilter.models import observed, surrogate, tried
@@ -405,7 +407,9 @@ def test_results_decide_where_the_next_batch_goes(sampler):
 
 FRESH = """
 import sys
-from kilter.core.parameter import Choice, Float, Prior
+from kilter.core.numbers import Float
+from kilter.core.options import Choice
+from kilter.core.parameter import Prior
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
 from kilter.samplers import AutoSampler, TPESampler

@@ -11,7 +11,9 @@ from kilter.core.codec import dumps_state
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Enqueued, SpaceExtended, Started, TrialState
 from kilter.core.history import Record
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Prior
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.models.cma import Gaussian

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from kilter.core.errors import InvalidInput
 from kilter.core.events import SpaceExtended, TrialState
 from kilter.core.history import Record
-from kilter.core.parameter import Boolean, Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.samplers.de import DESampler

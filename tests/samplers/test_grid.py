@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 import kilter
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Ended, Enqueued, Failure, SpaceExtended, Started, TrialState
-from kilter.core.parameter import Boolean, Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.samplers import GridSampler

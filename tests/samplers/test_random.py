@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from kilter.core.parameter import Choice, Float, Int, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
+from kilter.core.parameter import Prior
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.samplers import RandomSampler

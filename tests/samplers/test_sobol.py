@@ -6,7 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from kilter.core.parameter import Choice, Float, Int, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
+from kilter.core.parameter import Prior
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.models.sobol import DIMENSIONS

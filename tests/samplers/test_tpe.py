@@ -7,7 +7,8 @@ import pytest
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Enqueued, Failure, Started, TrialState
-from kilter.core.parameter import Boolean, Choice, Float, Int
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.models.observed import Observed

@@ -7,7 +7,7 @@ import pytest
 
 from kilter.core.events import TrialState
 from kilter.core.history import Record
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.samplers.opening import INITIAL

@@ -6,7 +6,7 @@ from kilter.core.actions import Pause, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
 from kilter.models.observed import CONTROL

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter.core.events import TrialState
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.seeds import rng
 from kilter.core.space import Space
 from kilter.executors.simulated import Simulated, VirtualClock

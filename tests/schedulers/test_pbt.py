@@ -15,7 +15,8 @@ from kilter.core.codec import dumps_state, loads_state
 from kilter.core.errors import InvalidInput, StudyAborted, UnknownName
 from kilter.core.events import LOST, Ended, Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Progress
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space

@@ -13,7 +13,9 @@ import pytest
 import kilter
 from kilter import spaces
 from kilter.core.errors import UnknownName
-from kilter.core.parameter import Boolean, Choice, Condition, Float, Int, Parameter
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice
+from kilter.core.parameter import Condition, Parameter
 from kilter.core.space import Space
 from kilter.spaces.lookup import ESTIMATORS
 

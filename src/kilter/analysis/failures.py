@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, Failure, TrialState
 from kilter.core.history import History, Record
-from kilter.core.parameter import Boolean, Choice
+from kilter.core.options import Boolean, Choice
 from kilter.core.text import one_line
 
 LISTED = 3

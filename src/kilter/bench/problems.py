@@ -22,7 +22,9 @@ import numpy as np
 from kilter.bench.problem import BenchProblem, Values
 from kilter.bench.wrappers import conditional, delayed, discretised, failing, noisy, shifted
 from kilter.core.errors import UnknownName
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Parameter
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space

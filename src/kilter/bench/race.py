@@ -27,7 +27,7 @@ from kilter.bench.problem import BenchProblem
 from kilter.core.errors import InvalidInput, NotReady, StorageError
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome, Task
-from kilter.core.parameter import Int
+from kilter.core.numbers import Int
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space

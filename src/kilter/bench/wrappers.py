@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from kilter.bench.problem import BenchProblem, Metrics, Values
 from kilter.core.errors import InvalidInput
-from kilter.core.parameter import Choice, Float, Ordinal, Parameter
+from kilter.core.numbers import Float
+from kilter.core.options import Choice, Ordinal
+from kilter.core.parameter import Parameter
 from kilter.core.seeds import rng
 from kilter.core.space import Space
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.parameter import UNSET, Boolean, Choice, Float, Int, Ordinal, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import UNSET, Parameter, Prior
 
 KINDS = ("float", "int", "log", "choice", "ordinal", "bool")
 EXTRAS = ("step", "default", "when", "prior", "log")

@@ -32,7 +32,7 @@ from kilter.core.events import (
     Started,
     TrialState,
 )
-from kilter.core.parameter import parameter_from_json
+from kilter.core.kinds import parameter_from_json
 from kilter.core.text import shown
 
 STEPS = 2**63

@@ -19,19 +19,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import numpy as np
 
 from kilter.core.errors import InvalidInput, SpaceChanged, UnknownName
-from kilter.core.parameter import (
-    UNSET,
-    Boolean,
-    Choice,
-    Condition,
-    Float,
-    Named,
-    Parameter,
-    Plain,
-    intersected,
-    parameter_from_json,
-    same,
-)
+from kilter.core.kinds import parameter_from_json
+from kilter.core.numbers import Float
+from kilter.core.options import Boolean, Choice, Named
+from kilter.core.parameter import UNSET, Condition, Parameter, Plain, intersected, same
 from kilter.core.seeds import rng as stream_of
 
 Config = dict[str, Plain]

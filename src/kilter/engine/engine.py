@@ -33,7 +33,8 @@ from kilter.core.events import (
 )
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Sampler, Scheduler
-from kilter.core.parameter import UNSET, Parameter, Plain, parameter_from_json
+from kilter.core.kinds import parameter_from_json
+from kilter.core.parameter import UNSET, Parameter, Plain
 from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space

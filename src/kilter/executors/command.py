@@ -35,7 +35,8 @@ from kilter.core.border import BITS, as_step, is_step
 from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.events import LOST, Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
-from kilter.core.parameter import Choice, Ordinal, Parameter, Plain
+from kilter.core.options import Choice, Ordinal
+from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.executors.children import Watcher, kill_tree, own_group, signal_group, tree_memory, was_killed

@@ -24,7 +24,9 @@ from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotANumber, NotHere, SpaceChanged, TrialPruned, UnknownName, UnusableResult
 from kilter.core.events import HERE, MISUSE, SYSTEM, UNUSABLE, Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
-from kilter.core.parameter import UNSET, Choice, Float, Int, Parameter, Plain, copied, has_objects, same
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice, copied, has_objects
+from kilter.core.parameter import UNSET, Parameter, Plain, same
 from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space

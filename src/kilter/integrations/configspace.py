@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from kilter.core.errors import InvalidInput, needed
-from kilter.core.parameter import CONFIDENCES, Boolean, Choice, Float, Int, Ordinal, Parameter, Plain, Prior, same
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import CONFIDENCES, Parameter, Plain, Prior, same
 from kilter.core.space import Space
 from kilter.integrations.conversion import Branch, believed, branch, confidence, shares
 

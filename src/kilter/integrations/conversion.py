@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, Union
 
-from kilter.core.parameter import CONFIDENCES, Boolean, Choice, Plain, Prior, same
+from kilter.core.options import Boolean, Choice
+from kilter.core.parameter import CONFIDENCES, Plain, Prior, same
 
 Branch = dict[str, list[Plain]]
 """Values by parent: all of the parents have to have one of theirs."""

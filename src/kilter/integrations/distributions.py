@@ -27,7 +27,9 @@ from typing import Any, Union
 import numpy as np
 
 from kilter.core.errors import InvalidInput
-from kilter.core.parameter import Choice, Condition, Float, Int, Ordinal, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice, Ordinal
+from kilter.core.parameter import Condition, Parameter, Prior
 from kilter.core.space import Config, Space
 from kilter.core.text import shown
 from kilter.integrations.conversion import confidence

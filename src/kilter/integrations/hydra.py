@@ -250,7 +250,8 @@ class Jobs:
 
 
 def _dimension(override: Override) -> Dimension:
-    from kilter.core.parameter import Choice, Float, Int
+    from kilter.core.numbers import Float, Int
+    from kilter.core.options import Choice
 
     key = override.get_key_element()
     sweep: Any = override.value()

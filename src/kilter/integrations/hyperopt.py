@@ -22,7 +22,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kilter.core.errors import InvalidInput, UnknownName, needed
-from kilter.core.parameter import Choice, Float, Int, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice
+from kilter.core.parameter import Parameter, Prior
 from kilter.core.space import Space
 from kilter.integrations.conversion import DEVIATIONS, Branch, believed, branch
 

@@ -32,7 +32,9 @@ import numpy as np
 import kilter.api
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotReady, UnknownName, needed
-from kilter.core.parameter import UNSET, Boolean, Choice, Float, Int, Ordinal, Parameter
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import UNSET, Parameter
 from kilter.core.problem import Fidelity
 from kilter.executors import checkpoint as state_file
 from kilter.executors.context import Trial

@@ -45,7 +45,9 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.interfaces import Storage
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter, Plain, same
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Parameter, Plain, same
 from kilter.core.problem import SET, Constraint, Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space

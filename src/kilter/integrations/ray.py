@@ -26,7 +26,9 @@ from kilter.core import codec
 from kilter.core.errors import InvalidInput, NotReady, needed
 from kilter.core.events import Created, Event, TrialState
 from kilter.core.interfaces import Storage
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Parameter, Prior
 from kilter.core.space import Space
 from kilter.executors.context import Trial
 from kilter.integrations.conversion import DEVIATIONS

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from kilter.api import SpaceLike, Study, as_space, tune
 from kilter.core.errors import InvalidInput, UnknownName, needed
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity
 from kilter.core.space import Space
 from kilter.trial import Trial

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from kilter.core.parameter import CONFIDENCES, Boolean, Choice, Parameter
+from kilter.core.options import Boolean, Choice
+from kilter.core.parameter import CONFIDENCES, Parameter
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 
@@ -35,7 +36,8 @@ SAMPLE = 256
 class Encoding:
     """The representations of one space and what can be asked of points without decoding them.
 
-    >>> from kilter.core.parameter import Choice, Float
+    >>> from kilter.core.numbers import Float
+    >>> from kilter.core.options import Choice
     >>> encoding = Encoding(Space({"model": Choice(["svm", "knn"]), "C": Float(0, 1).when(model="svm")}))
     >>> encoding.features(encoding.from_uniforms(np.array([[0.1, 0.7], [0.9, 0.7]]))).round(2)
     array([[0.71, 0.  , 0.7 ],

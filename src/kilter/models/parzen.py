@@ -36,7 +36,7 @@ class Parzen:
 
     `weights` (n,), positive, are relative to that of the uniform component, which is 1; without them all are 1.
 
-    >>> from kilter.core.parameter import Float
+    >>> from kilter.core.numbers import Float
     >>> from kilter.core.space import Space
     >>> density = Parzen(Encoding(Space({"x": Float(0, 1)})), np.array([[0.2], [0.3]]), np.ones((2, 1), dtype=bool))
     >>> density.log_density(np.array([[0.25], [0.9]])).round(2).tolist()

@@ -168,7 +168,8 @@ def renewed(history: History, config: Config, stream: np.random.Generator) -> Co
 def listed(space: Space) -> np.ndarray | None:
     """All points of a space that no clause forbids, (k, d); None of an infinite one and of more than LISTED.
 
-    >>> from kilter.core.parameter import Boolean, Int
+    >>> from kilter.core.numbers import Int
+    >>> from kilter.core.options import Boolean
     >>> listed(Space({"a": Boolean(), "n": Int(1, 3).when(a=True)})).round(2).tolist()
     [[0.0, 0.5], [1.0, 0.17], [1.0, 0.5], [1.0, 0.83]]
     """

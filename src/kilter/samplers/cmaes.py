@@ -22,7 +22,8 @@ from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
-from kilter.core.parameter import Boolean, Choice, Float
+from kilter.core.numbers import Float
+from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space

@@ -17,7 +17,7 @@ import numpy as np
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
-from kilter.core.parameter import Boolean, Choice
+from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space

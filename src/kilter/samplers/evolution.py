@@ -15,7 +15,9 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
-from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Ordinal
+from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space

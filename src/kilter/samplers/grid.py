@@ -16,7 +16,8 @@ from weakref import WeakKeyDictionary
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
-from kilter.core.parameter import Choice, Parameter, Plain, same
+from kilter.core.options import Choice
+from kilter.core.parameter import Parameter, Plain, same
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Grid, Space

@@ -17,7 +17,9 @@ from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
-from kilter.core.parameter import Float, Int, Ordinal, Parameter, Plain
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Ordinal
+from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space

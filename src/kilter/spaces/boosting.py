@@ -10,7 +10,9 @@ a leaf may have. Where rounds are a Fidelity of the study, take them out of the 
 
 from __future__ import annotations
 
-from kilter.core.parameter import Choice, Float, Int, Ordinal, Parameter
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Choice, Ordinal
+from kilter.core.parameter import Parameter
 
 STRENGTHS = (0.0, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 """Penalties whose default is zero, which a logarithmic range cannot hold; finer steps change little."""

@@ -11,7 +11,9 @@ place that the number has for tables of ten to a hundred columns, so that a mode
 from __future__ import annotations
 
 from kilter.core.errors import UnknownName
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Parameter
 
 TASKS = ("classification", "regression")
 

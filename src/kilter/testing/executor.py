@@ -27,7 +27,7 @@ from kilter.core.actions import Verdict
 from kilter.core.errors import TrialPruned
 from kilter.core.events import Report, TrialState
 from kilter.core.interfaces import Executor, Message, Outcome, Progress, Task
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
 

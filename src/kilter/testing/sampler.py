@@ -40,7 +40,9 @@ from kilter.core.events import (
 )
 from kilter.core.history import Record
 from kilter.core.interfaces import Sampler
-from kilter.core.parameter import Boolean, Choice, Float, Int, Ordinal, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import Parameter, Prior
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Config, Space
 from kilter.engine.engine import Engine

@@ -44,7 +44,7 @@ from kilter.core.events import (
 )
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler, Storage
-from kilter.core.parameter import Float
+from kilter.core.numbers import Float
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space

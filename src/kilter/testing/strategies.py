@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from kilter.core.errors import InvalidInput
-from kilter.core.parameter import CONFIDENCES, Boolean, Choice, Float, Int, Ordinal, Parameter, Prior
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.parameter import CONFIDENCES, Parameter, Prior
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
 from kilter.core.space import Config, Space
 
