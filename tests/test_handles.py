@@ -312,7 +312,7 @@ def test_the_total_is_said_as_it_is(done, asked, says):
     study = kilter.create_study(space=SPACE, sampler="random", seed=0)
     study.optimize(lambda x: x, n_trials=done, progress="none")
     executor = study._threads(lambda x: x, 1)
-    assert study.run(executor, Limits(trials=asked), progress="none").startswith(says)
+    assert study.run(executor, Limits(trials=asked), progress="none").reason.startswith(says)
     assert len(study.trials) == max(done, asked)
 
 

@@ -56,6 +56,7 @@ from kilter.core.space import Config, Space
 from kilter.core.text import is_unicode, shown
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine import snapshot
+from kilter.engine.ending import Ending
 from kilter.engine.engine import Engine, check_capable
 from kilter.engine.limits import MISTAKEN, Limits, Tally
 from kilter.engine.repair import repaired
@@ -775,10 +776,10 @@ class Study:
         stoppers: Sequence[Stopper] = (),
         definition: Definition | None = None,
         if_changed: str | None = None,
-    ) -> str:
-        """Run trials on an executor within the limits, at most `calls` of them; the reason why it ended.
+    ) -> Ending:
+        """Run trials on an executor within the limits, at most `calls` of them; how it ended.
 
-        Where the time was up the reason says which trials were cut: they wait, and the next run goes on with them.
+        Where the time was up that says which trials were cut: they wait, and the next run goes on with them.
         `optimize` and `tune` are this with the executor chosen for you. `definition` is what the executor runs: it
         raises StudyChanged where that is another objective than the study's, and `if_changed` is not "continue".
         """
@@ -811,9 +812,9 @@ class Study:
         self._tally = run.tally
         shown.start()
         try:
-            reason = run()
+            ending = run()
         except BaseException as error:
-            shown.finish(run.reason or _ended_by(error))
+            shown.finish(run.ending.reason if run.ending else _ended_by(error))
             if isinstance(error, StudyAborted):
                 identity.forgive(session)
             raise
@@ -821,9 +822,9 @@ class Study:
             session.rest()
             session.save_snapshot()
         if not run.begun:
-            reason += identity.answered(self.study_name, session.engine)
-        shown.finish(reason)
-        return reason
+            ending = replace(ending, reason=ending.reason + identity.answered(self.study_name, session.engine))
+        shown.finish(str(ending))
+        return ending
 
     def check_definition(self, definition: Definition | None, if_changed: str | None = None) -> None:
         """Raise StudyChanged where the study has results of another objective than this one.

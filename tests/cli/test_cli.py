@@ -489,6 +489,16 @@ def test_interrupted_runs_keep_their_state(sent: list[signal.Signals], code: int
     assert json.loads(ok(kilter("status", "--json")))["states"]["RUNNING"] == 0
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_who_stops_a_run_is_told_so_also_where_its_time_is_up_first() -> None:
+    script = f"import os, signal, time; os.kill({os.getpid()}, signal.SIGINT); time.sleep(60)"
+    how = ["--minimize", "loss", "-t", "1s", "--progress", "none"]
+    result = kilter("run", *SPACE, *how, "-s", "a", "--", sys.executable, "-c", script)
+    assert result.exit_code == group.INTERRUPTED
+    assert "stopped; everything so far is saved: kilter resume a" in result.stderr
+    assert json.loads(ok(kilter("status", "a", "--json")))["states"]["WAITING"] == 1
+
+
 class TestAnotherProgram:
     def test_a_program_that_was_edited_is_another_study(self, caplog: pytest.LogCaptureFixture) -> None:
         ok(run("-s", "a"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 import kilter
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
+from kilter.engine.ending import Ending, EndKind
 from kilter.engine.limits import Limits
 from kilter.executors.command import Command
 from kilter.executors.processes import Processes
@@ -55,34 +58,35 @@ def test_runs_that_are_cut_do_together_what_one_run_does(durations, slots, secon
     study, clock, executor = simulated(durations, slots)
     for limit in seconds:
         began = clock()
-        reason = study.run(executor, Limits(trials=12, seconds=limit), progress="none")
+        ending = study.run(executor, Limits(trials=12, seconds=limit), progress="none")
         assert clock() - began <= limit + 0.01
         waiting = [trial.number for trial in study.trials if trial.state is WAITING]
         assert set(states(study)) <= {COMPLETE, WAITING}
-        assert (f"{limit:g} s" in reason) == bool(waiting) or not waiting
-        assert all(str(number) in reason for number in waiting)
+        assert sorted(ending.cut) == waiting
+        assert ending.kind is EndKind.TIME or not waiting
+        assert all(str(number) in str(ending) for number in waiting)
     study.run(executor, Limits(trials=12), progress="none")
     assert states(study) == [COMPLETE] * 12
 
 
 def test_the_reason_names_what_was_cut():
     study, clock, executor = simulated([60.0], 2)
-    assert study.run(executor, Limits(seconds=100), progress="none") == (
+    assert str(study.run(executor, Limits(seconds=100), progress="none")) == (
         "the time is up (100 s); 2 trials were cut and wait to go on: 2, 3"
     )
     assert clock() == 100
     study, _, executor = simulated([60.0], 1)
-    reason = study.run(executor, Limits(seconds=100), progress="none")
-    assert reason == "the time is up (100 s); trial 1 was cut and waits to go on"
+    ending = study.run(executor, Limits(seconds=100), progress="none")
+    assert str(ending) == "the time is up (100 s); trial 1 was cut and waits to go on"
     study, _, executor = simulated([60.0], 12)
-    assert study.run(executor, Limits(seconds=10), progress="none") == (
+    assert str(study.run(executor, Limits(seconds=10), progress="none")) == (
         "the time is up (10 s); 12 trials were cut and wait to go on: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …"
     )
 
 
 def test_a_run_without_anything_to_cut_says_nothing_of_it():
     study, _, executor = simulated([50.0], 2)
-    assert study.run(executor, Limits(seconds=100), progress="none") == "the time is up (100 s)"
+    assert study.run(executor, Limits(seconds=100), progress="none") == Ending(EndKind.TIME, "the time is up (100 s)")
     assert states(study) == [COMPLETE] * 4
 
 
@@ -96,14 +100,28 @@ def test_a_cut_trial_keeps_its_reports_and_says_why():
 
 def test_what_drains_is_cut_as_well_once_the_time_is_up():
     study, clock, executor = simulated([60.0, 500.0], 2)
-    reason = study.run(executor, Limits(steps=3, seconds=100), progress="none")
-    assert reason == "3 steps of trials are spent (limit 3); trial 1 was cut and waits to go on"
+    ending = study.run(executor, Limits(steps=3, seconds=100), progress="none")
+    assert ending == Ending(EndKind.LIMIT, "3 steps of trials are spent (limit 3)", cut=(1,))
+    assert clock() == 100
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_what_drains_for_the_user_is_still_stopped_by_the_user_once_the_time_is_up():
+    study, clock, executor = simulated([500.0], 2)
+    interrupt = [lambda: os.kill(os.getpid(), signal.SIGINT)]
+    ending = study.run(
+        executor,
+        Limits(seconds=100),
+        progress="none",
+        stoppers=[lambda history, now: interrupt.pop()() if interrupt else None],
+    )
+    assert ending == Ending(EndKind.STOPPED, "stopped by the user", cut=(0,))
     assert clock() == 100
 
 
 def test_a_limit_on_steps_ends_the_study():
     study, _, executor = simulated([60.0], 1)
-    assert study.run(executor, Limits(steps=9), progress="none") == "9 steps of trials are spent (limit 9)"
+    assert str(study.run(executor, Limits(steps=9), progress="none")) == "9 steps of trials are spent (limit 9)"
     assert len(study.trials) == 3
 
 
@@ -118,8 +136,8 @@ def test_a_stopper_gives_the_reason():
         asked.append((len(history.finished), now))
         return "five are enough" if len(history.finished) >= 5 else None
 
-    reason = study.run(executor, Limits(trials=50), progress="none", stoppers=[lambda history, now: None, enough])
-    assert reason == "five are enough"
+    ending = study.run(executor, Limits(trials=50), progress="none", stoppers=[lambda history, now: None, enough])
+    assert ending == Ending(EndKind.LIMIT, "five are enough")
     assert asked == [(n, 60.0 * n) for n in range(6)]
 
 
@@ -263,15 +281,15 @@ def test_a_thread_that_never_asks_has_its_result():
 def test_processes_are_killed():
     study = made()
     executor = Processes(lambda x: threading.Event().wait(), 2, space=study.space)
-    reason = study.run(executor, Limits(seconds=0.5), progress="none")
+    ending = study.run(executor, Limits(seconds=0.5), progress="none")
     assert states(study) == [WAITING] * 2
-    assert reason == "the time is up (0.5 s); 2 trials were cut and wait to go on: 0, 1"
+    assert str(ending) == "the time is up (0.5 s); 2 trials were cut and wait to go on: 0, 1"
 
 
 def test_commands_are_terminated_and_keep_what_they_printed():
     study = made()
     program = 'echo \'{"step": 1, "value": 0.5}\'; sleep 60'
     executor = Command(["sh", "-c", program.replace("{", "{{").replace("}", "}}")], metrics=["value"])
-    reason = study.run(executor, Limits(seconds=0.5), progress="none")
-    assert reason == "the time is up (0.5 s); trial 0 was cut and waits to go on"
+    ending = study.run(executor, Limits(seconds=0.5), progress="none")
+    assert str(ending) == "the time is up (0.5 s); trial 0 was cut and waits to go on"
     assert study.trials[0].intermediate_values == {1: 0.5}

@@ -97,8 +97,8 @@ def test_the_best_of_three_goes_on_where_it_stood(tmp_path, executor, storage):
     study = kilter.create_study(
         storage=url, space=SPACE, fidelity=EPOCHS, sampler="random", scheduler=Halving(), seed=1
     )
-    reason = study.run(EXECUTORS[executor](train, study), Limits(trials=6), progress="none")
-    assert reason == "the study has its 6 trials"
+    ending = study.run(EXECUTORS[executor](train, study), Limits(trials=6), progress="none")
+    assert str(ending) == "the study has its 6 trials"
     trials = study.trials
     assert [t.state.name for t in trials].count("COMPLETE") == 2
     assert [t.state.name for t in trials].count("PRUNED") == 4

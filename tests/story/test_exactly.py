@@ -146,7 +146,7 @@ def test_who_ends_leaves_the_last_trial_to_a_shell_that_lives(tmp_path: Path) ->
     assert living.stdout.readline() == "running 0 1\n"
     study = kilter.load_study(storage=url, study_name="s")
     limits = Limits(trials=2)
-    assert study.run(study._threads(lambda x: x, 1), limits, progress="none") == "the study has its 2 trials"
+    assert str(study.run(study._threads(lambda x: x, 1), limits, progress="none")) == "the study has its 2 trials"
     assert [trial.state for trial in study.trials] == [TrialState.RUNNING, COMPLETE]
     go.touch()
     ended(living)

@@ -9,7 +9,6 @@ import click
 
 from kilter.cli import group, options, show
 from kilter.cli.specification import with_long_words
-from kilter.runtime.signals import STOPPED
 
 if TYPE_CHECKING:
     from kilter.api import Study
@@ -78,6 +77,7 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     """Run the study's programs, print the best, and say by the exit code how it went."""
     from kilter.cli.facts import best_of, why_no_best
     from kilter.core.events import TrialState
+    from kilter.engine.ending import EndKind
 
     limits, executor = wanted.limits, wanted.command()
     executor.check(study.space, [fidelity.name for fidelity in study.problem.fidelities])
@@ -87,22 +87,21 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     _remarks(study, executor, limits)
     if study.user_attrs.get("run") != wanted.document:
         study.set_user_attr("run", wanted.document)
-    # Study.optimize does not return the reason.
-    reason = study.run(executor, limits, progress=progress, definition=definition, if_changed="continue")
+    ending = study.run(executor, limits, progress=progress, definition=definition, if_changed="continue")
     complete = study.get_trials(states=[TrialState.COMPLETE])
     best = best_of(study)
     if as_json:
         show.echo_json(
             {
                 "study": study.study_name,
-                "reason": reason,
+                "reason": str(ending),
                 "trials": len(study.trials),
                 "best": [show.trial_json(trial) for trial in best],
             }
         )
     elif best:
         echo_best(study, best)
-    if reason == STOPPED:
+    if ending.kind is EndKind.STOPPED:
         show.note(f"stopped; everything so far is saved: kilter resume {study.study_name}")
         return group.INTERRUPTED
     if not complete:

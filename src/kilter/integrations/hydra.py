@@ -144,7 +144,7 @@ class StudySweeper(Sweeper):
             load_if_exists=True,
         )
         log.info("study %s, directory %s, searching\n%s", study.study_name, directory, _listed(study.space.parameters))
-        reason = study.run(
+        ending = study.run(
             Batches(Jobs(self, fixed, dimensions, study.problem), self.n_jobs),
             Limits(trials=self.n_trials, seconds=self.timeout),
             callbacks=[_log_trial],
@@ -152,7 +152,7 @@ class StudySweeper(Sweeper):
         )
         results = _results(study)
         OmegaConf.save(OmegaConf.create(results), directory / "optimization_results.yaml")
-        log.info("%s\n%s", reason, OmegaConf.to_yaml(results).rstrip())
+        log.info("%s\n%s", ending, OmegaConf.to_yaml(results).rstrip())
 
     def _read(self, arguments: Sequence[str]) -> tuple[list[str], dict[str, Dimension]]:
         """The overrides that are the same for each job, and what is searched, by name."""

@@ -39,12 +39,12 @@ from kilter.core.errors import InvalidInput, NotReady, needed
 from kilter.core.events import TrialState
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
+from kilter.engine.ending import EndKind
 from kilter.engine.limits import Limits
 from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
 from kilter.integrations.fold_results import folds_of, metrics_of, result_of, row_of
 from kilter.integrations.folds import SCORE, Folds
-from kilter.runtime.signals import STOPPED
 
 with needed("scikit-learn joblib", "kilter.integrations.sklearn"):
     import joblib
@@ -313,7 +313,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             )
             try:
                 limits = Limits(trials=total, seconds=self.timeout, failures=None)
-                return study.run(folds, limits, catch=(), progress="none").startswith(STOPPED)
+                return study.run(folds, limits, catch=(), progress="none").kind is EndKind.STOPPED
             except KeyboardInterrupt:
                 return True
             finally:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kilter.analysis.failures import kinds
 from kilter.core.actions import Wait
@@ -15,11 +15,12 @@ from kilter.core.errors import StorageError, StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import Record
 from kilter.core.interfaces import Executor, Holding, Message, Outcome, Progress, Stopper
+from kilter.engine.ending import Ending, EndKind
 from kilter.engine.limits import Limits, Tally
 from kilter.executors.context import Interruption, release
 from kilter.executors.inline import Inline
 from kilter.runtime.session import Session
-from kilter.runtime.signals import STOPPED, Alarm, Interrupts
+from kilter.runtime.signals import Alarm, Interrupts
 
 log = logging.getLogger("kilter")
 
@@ -29,12 +30,9 @@ TICK = 0.25
 SHORT = 1e-3
 """Seconds that are waited at least, lest a clock stand still for the rounding of what is left."""
 
+STOPPED = "stopped by the user"
 USED_WRONGLY = "used kilter wrongly"
 NOT_CAUGHT = "raised an exception that is not to be caught"
-
-LISTED = 10
-"""Trials that were cut, which the reason names; of more it says how many there are."""
-
 
 @dataclass
 class Run:
@@ -57,7 +55,8 @@ class Run:
     holding: Sequence[Holding] = ()
 
     def __post_init__(self) -> None:
-        self.reason: str | None = None
+        self.ending: Ending | None = None
+        """Why no more trials are started, once there is a reason."""
         self.tally = Tally()
         self._running: set[int] = set()
         self.begun = 0
@@ -74,8 +73,8 @@ class Run:
         """The trials that were put back because the time was up."""
         self._inline = self.executor if isinstance(self.executor, Inline) else None
 
-    def __call__(self) -> str:
-        """Run until there is a reason to stop; the reason."""
+    def __call__(self) -> Ending:
+        """Run until there is a reason to stop; how it ended."""
         if self._inline is not None:
             self._inline.on_progress = self._attend
         with Interrupts(self._inline is not None) as self._interrupts:
@@ -100,9 +99,7 @@ class Run:
             raised = [self._error]
             self._error = None
             raise raised.pop()  # and keep nothing of it: this frame would hold what the objective held
-        if self.reason is None:
-            self.reason = "done"
-        return self.reason + self._cut_text()
+        return replace(self.ending or Ending(EndKind.EXHAUSTED, "done"), cut=tuple(self._cut))
 
     def _turn(self) -> None:
         while True:
@@ -152,14 +149,14 @@ class Run:
     def _fill(self) -> None:
         """Start trials while there are free slots and no reason to stop."""
         self._waits = False
-        while self.reason is None and len(self._running) < self.executor.slots:
-            self.reason = self._enough()
-            if self.reason is not None:
+        while self.ending is None and len(self._running) < self.executor.slots:
+            self.ending = self._enough()
+            if self.ending is not None:
                 return
             held = self._held()
             if held is not None:
                 if not self._running:
-                    self.reason = held
+                    self.ending = Ending(EndKind.LIMIT, held)
                 return
             is_new = self.calls is None or self.begun < self.calls
             trial = self.session.begin(self._most, is_new)
@@ -170,7 +167,7 @@ class Run:
                     self._has_looked = True
                     self.session.recover(at_once=True)
                     continue
-                self.reason = self._nothing_left() if is_new else f"{self.calls} trials are done"
+                self.ending = self._nothing_left() if is_new else Ending(EndKind.LIMIT, f"{self.calls} trials are done")
                 return
             if isinstance(trial, Wait):
                 self._waits = True
@@ -181,39 +178,38 @@ class Run:
             self._running.add(trial.number)
             self.executor.submit(self.session.task(trial))
 
-    def _enough(self) -> str | None:
+    def _enough(self) -> Ending | None:
         called_off = self._called_off()
         if called_off is not None:
             return called_off
-        engine = self.session.engine
+        engine, now = self.session.engine, self.session.clock()
         reached = engine.ledger.reached(self.limits, engine.history)
-        if reached is not None:
-            return reached
-        now = self.session.clock()
-        return next(filter(None, (stopper(engine.history, now) for stopper in self.stoppers)), None)
+        reached = reached or next(filter(None, (stopper(engine.history, now) for stopper in self.stoppers)), None)
+        return None if reached is None else Ending(EndKind.LIMIT, reached)
 
     def _held(self) -> str | None:
         """Why no trial begins while others run."""
         history = self.session.engine.history
         return next(filter(None, (callback.holds(history) for callback in self.holding)), None)
 
-    def _called_off(self) -> str | None:
+    def _called_off(self) -> Ending | None:
         """What the user or the clock says, whatever the trials do."""
         if self._interrupts.draining or self.wants_stop():
-            return STOPPED
+            return Ending(EndKind.STOPPED, STOPPED)
         if self._left() <= 0:
-            return f"the time is up ({self.limits.seconds:g} s)"
+            return Ending(EndKind.TIME, f"the time is up ({self.limits.seconds:g} s)")
         return None
 
-    def _nothing_left(self) -> str:
+    def _nothing_left(self) -> Ending:
         total, history = self.limits.trials, self.session.engine.history
         if total == 0:
-            return "no trials were asked for"
+            return Ending(EndKind.LIMIT, "no trials were asked for")
         if self._most is not None and len(history) > self._most:
-            return f"the study has {len(history) - history.forgiven} trials, and {total} were asked for"
+            has = f"the study has {len(history) - history.forgiven} trials, and {total} were asked for"
+            return Ending(EndKind.LIMIT, has)
         if len(history) == self._most:
-            return f"the study has its {total} trials"
-        return "the sampler has nothing left to try"
+            return Ending(EndKind.LIMIT, f"the study has its {total} trials")
+        return Ending(EndKind.EXHAUSTED, "the sampler has nothing left to try")
 
     @property
     def _most(self) -> int | None:
@@ -239,7 +235,8 @@ class Run:
             self.on_end(trial)
         if not is_caught:
             self._error = self._error or outcome.error
-            self.reason = f"ended, since trial {trial.number} {USED_WRONGLY if is_misuse else NOT_CAUGHT}"
+            why = f"ended, since trial {trial.number} {USED_WRONGLY if is_misuse else NOT_CAUGHT}"
+            self.ending = Ending(EndKind.FAILED, why)
         elif counts:
             self.tally.count(trial)
             self._give_up_where_hopeless(trial)
@@ -268,8 +265,7 @@ class Run:
 
     def _obey(self) -> None:
         """Start nothing more where the user or the clock says so, and stop what runs where that is meant."""
-        if self.reason is None:
-            self.reason = self._called_off()
+        self.ending = self.ending or self._called_off()
         if self._stops:
             self._stop_all()
         for number in self._running:
@@ -296,16 +292,6 @@ class Run:
         if self._interrupts.stopping:
             raise KeyboardInterrupt from None  # where in the objective it broke in tells nobody anything
 
-    def _cut_text(self) -> str:
-        """Which trials the end of the time has cut, to follow the reason."""
-        if not self._cut:
-            return ""
-        first = self._cut[0]
-        if len(self._cut) == 1:
-            return f"; trial {first} was cut and waits to go on"
-        listed = ", ".join(map(str, sorted(self._cut)[:LISTED])) + (", …" if len(self._cut) > LISTED else "")
-        return f"; {len(self._cut)} trials were cut and wait to go on: {listed}"
-
     def _give_up_where_hopeless(self, trial: Record) -> None:
         """End the run with an error once its trials fail so often in the same way that more of them would."""
         if self._error is not None or not self.tally.is_hopeless(self.limits):
@@ -314,7 +300,7 @@ class Run:
         row = f"the {'last' if tally.row < tally.failed + tally.succeeded else 'first'} {tally.row} trials all failed"
         many = f"{'the last' if tally.succeeded else 'all'} {tally.unbroken} trials failed"
         is_row = tally.row >= (self.limits.failures or 0) or tally.is_unusable(self.limits)
-        self.reason = f"given up, since {row if is_row else many}"
+        self.ending = Ending(EndKind.FAILED, f"given up, since {row if is_row else many}")
         if tally.is_unusable(self.limits) and trial.failure:  # whose message says it all
             self._error = StudyAborted(f"{row}: {trial.failure.message}")
             return

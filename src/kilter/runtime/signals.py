@@ -17,9 +17,6 @@ from typing import Any
 
 from kilter.executors.context import Interruption
 
-STOPPED = "stopped by the user"
-"""The reason that a run ends for after Ctrl-C."""
-
 SOON = 0.01
 """Seconds that a timer is set to at least: where it goes off a little before its time, it is set again."""
 
