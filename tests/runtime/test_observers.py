@@ -10,7 +10,7 @@ import pytest
 import kilter
 from kilter.core.events import Created, Ended, Enqueued, Noted, Reported, Started, TrialState
 from kilter.executors.processes import Processes
-from kilter.runtime.observers import Observed, finish
+from kilter.runtime.observers import ObserverThread, drain
 
 SPACE = {"x": kilter.Float(0, 1)}
 
@@ -124,12 +124,12 @@ def test_those_that_hang_hold_nobody_up_and_are_given_up(caplog):
         release.wait()
 
     study, seen = made(), Seen()
-    hung = [Observed("hung", hanging) for _ in range(2)]
+    hung = [ObserverThread("hung", hanging) for _ in range(2)]
     study._session.observers += hung
     with study.observed(seen):
         study.optimize(objective, n_trials=5, progress="none")  # ends although the first event is not taken in yet
     assert len(study.trials) == 5 and len(seen.of(Ended)) == 5
-    finish(hung, patience=0.01)
+    drain(hung, patience=0.01)
     rest = len(seen.events) - 2  # all but Created, which these were not told, and the one that they are at
     assert caplog.messages.count(f"hanging took too long: {rest} events are not tracked") == 2
     release.set()
@@ -147,7 +147,7 @@ def test_one_that_is_slow_is_waited_for_as_long_as_it_goes_on(monkeypatch, caplo
         going.acquire()
         told.append(event)
 
-    observed = Observed("slow", slow)
+    observed = ObserverThread("slow", slow)
     for _ in range(5):
         observed(Noted(None, {}, 0.0))
     begun.acquire()
@@ -163,20 +163,20 @@ def test_one_that_is_slow_is_waited_for_as_long_as_it_goes_on(monkeypatch, caplo
             ended()
 
     monkeypatch.setattr(observed._thread, "join", join)
-    finish([observed], patience=60)
+    drain([observed], patience=60)
     assert len(told) == 5 and "took too long" not in caplog.text
     assert "waiting for slow, which has yet to be told 3 events" in caplog.text
 
 
 def test_ctrl_c_does_without_those_that_are_waited_for(caplog):
-    class Impatient(Observed):
+    class Impatient(ObserverThread):
         def wait(self, since, patience):
             raise KeyboardInterrupt
 
     release, seen = threading.Event(), Seen()
-    hung = Observed("hung", lambda *_: release.wait())
+    hung = ObserverThread("hung", lambda *_: release.wait())
     hung(Noted(None, {}, 0.0))
-    finish([Impatient("s", seen), hung])
+    drain([Impatient("s", seen), hung])
     assert "<lambda> took too long" in caplog.text
     release.set()
     hung._thread.join()

@@ -6,11 +6,13 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Union
 
 from kilter.core.events import Event
 from kilter.core.interfaces import Observer
+from kilter.runtime.session import Session, created
 
 log = logging.getLogger("kilter")
 
@@ -21,8 +23,8 @@ SILENT = 5.0
 """Seconds of waiting for an observer before that is said."""
 
 
-class Observed:
-    """Hands events to one observer, in their order, until finish()."""
+class ObserverThread:
+    """Hands events to one observer, in their order, until it is drained."""
 
     def __init__(self, study_name: str, observer: Observer) -> None:
         self._study_name = study_name
@@ -82,18 +84,33 @@ class Observed:
             log.warning("%s failed to close: %s: %s", self._title, type(error).__name__, error)
 
 
-def finish(observed: Sequence[Observed], patience: float = PATIENCE) -> None:
+@contextmanager
+def observed(study_name: str, session: Session, observers: Iterable[Observer]) -> Iterator[None]:
+    """Within this context the observers are told what is written here, and first how the study came to be."""
+    watching = [ObserverThread(study_name, observer) for observer in observers]
+    for observer in watching:
+        observer(created(session.storage, session.study))
+    session.observers += watching
+    try:
+        yield
+    finally:
+        for observer in watching:
+            session.observers.remove(observer)
+        drain(watching)
+
+
+def drain(watching: Sequence[ObserverThread], patience: float = PATIENCE) -> None:
     """Wait until all have been told everything, side by side: those that hang cost `patience` seconds together.
 
     A slow one is waited for as long as it goes on; Ctrl-C gives up those that are left, and the program goes on.
     """
     since = time.monotonic()
-    for each in observed:
+    for each in watching:
         each.end()
     try:
-        for each in observed:
+        for each in watching:
             each.wait(since, patience)
     except KeyboardInterrupt:  # it has been told what that means
         pass
-    for each in observed:
+    for each in watching:
         each.give_up()

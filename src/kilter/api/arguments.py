@@ -1,0 +1,63 @@
+"""What the arguments of the front door may be, and what they stand for."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any, Union
+
+from kilter.core.errors import InvalidInput
+from kilter.core.parameter import Parameter
+from kilter.core.space import Space
+from kilter.core.text import is_unicode, shown
+
+DEFAULT_STORAGE = "sqlite:///kilter.db"
+
+LONGEST_NAME = 1_000
+"""Characters of a study's name; it is shown in lists, messages and names of folders."""
+
+SpaceLike = Union[Mapping[str, Parameter], Space, None]
+
+
+def as_space(given: SpaceLike) -> Space:
+    """A Space from a Space, a dict of parameters, or nothing."""
+    if given is None:
+        return Space()
+    if isinstance(given, Space):
+        return given
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"space={given!r}: give a dict of parameters, as in {{'lr': kilter.Float(1e-5, 1e-1)}}")
+    return Space(given)
+
+
+def check_functions(**given: Any) -> None:
+    """Raise InvalidInput for what is no list of functions."""
+    for word, functions in given.items():
+        if callable(functions) or not isinstance(functions, Iterable):
+            raise InvalidInput(f"{word}={functions!r}: give a list of functions, as in {word}=[…]")
+
+
+def at_once(word: str, given: Any) -> int:
+    """How many trials run at once; -1 stands for one a core."""
+    if isinstance(given, bool) or not hasattr(given, "__index__") or not (int(given) == -1 or int(given) >= 1):
+        raise InvalidInput(f"{word}={given!r}: give a whole number from 1 on, or -1 for one a core")
+    return (os.cpu_count() or 1) if int(given) == -1 else int(given)
+
+
+def checked_name(name: str) -> str:
+    """The name of a new study; raises InvalidInput where it could not be stored."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name or not is_unicode(name):
+        raise InvalidInput(
+            f"study_name={shown(name)}: give text of 1 to {LONGEST_NAME} characters, without zeros and lone surrogates"
+        )
+    return name
+
+
+def checked_seed(seed: int | None) -> int:
+    """The seed of a new study: None stands for one by chance."""
+    if seed is None:
+        return secrets.randbits(32)
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or int(seed) < 0:
+        raise InvalidInput(f"seed={seed!r}: it must be a whole number from 0 on")
+    return int(seed)

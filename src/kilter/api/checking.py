@@ -1,0 +1,57 @@
+"""Whether the log of a study is whole, and what is saved where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kilter.api.arguments import DEFAULT_STORAGE
+from kilter.api.replay import fresh
+from kilter.core.errors import InvalidInput, StorageError, StudyNotFound
+from kilter.core.interfaces import Storage
+from kilter.engine.repair import repaired
+from kilter.runtime.leases import Watch
+from kilter.runtime.session import named
+from kilter.storage.urls import existing_storage
+
+
+def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, repair: bool = False) -> CheckedLog:
+    """Whether the log of a study can be read to its end, and what of it is whole where it cannot.
+
+    With `repair` a damaged log is replaced by what is whole of it, after a copy of the whole file. Raises
+    StudyNotFound, StorageError where somebody is at work on the study or where nothing can be saved, and InvalidInput
+    where the storage is no SQLite file.
+    """
+    from kilter.storage import repair as mending
+    from kilter.storage.sqlite import SQLiteStorage
+
+    store = existing_storage(storage)
+    if not isinstance(store, SQLiteStorage):
+        raise InvalidInput(f"{store.url} is no SQLite file: there is nothing in it to check")
+    rows = {row.name: row.id for row in store.studies()}
+    if study_name not in rows:
+        raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
+    study = rows[study_name]
+    with named(store, study):
+        found = repaired(mending.rows(store, study), lambda created: fresh(created, None, None))
+    copy = None
+    if repair and found.lost:
+        leases = store.leases(study)
+        gone = Watch().gone(leases, 0.0)
+        if any(left > 0 and worker.id not in gone for worker, left in leases):
+            raise StorageError(f"somebody is at work on {study_name!r}: end that run first (Ctrl-C), then repair")
+        copy = mending.write(store, study, found)
+    return CheckedLog(len(found.kept), found.lost, found.waiting, copy)
+
+
+@dataclass(frozen=True)
+class CheckedLog:
+    """What check_study found."""
+
+    whole: int
+    """How many events there are, with those that a repair puts in."""
+    lost: list[str]
+    """What cannot be read or has no place, a line each; empty where the log is whole."""
+    waiting: list[int]
+    """The trials that have to run again, since their start is lost."""
+    copy: str | None
+    """The file as it was before it was repaired; None where it was not."""

@@ -1,0 +1,119 @@
+"""The engine of a study that exists, from its log: to go on with it, to open it elsewhere, to explain a choice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kilter import plugins
+from kilter.core.errors import InvalidInput, KilterError, LogDamaged, StudyNotFound
+from kilter.core.events import Created
+from kilter.core.history import Record
+from kilter.core.interfaces import Explaining, Explanation, Storage
+from kilter.core.problem import Problem
+from kilter.core.space import Space
+from kilter.engine import snapshot
+from kilter.engine.engine import Engine
+from kilter.guests import own
+from kilter.runtime.leases import LEASE_SECONDS
+from kilter.runtime.session import KEPT, Session, created, named
+
+Address = tuple[str, Storage, Any, Any, Space, dict[str, Any]]
+"""How a study is opened again: its name and storage, the plug-ins, the objects of its space, the handle's settings."""
+
+
+def opened(
+    name: str,
+    store: Storage,
+    sampler: Any = None,
+    scheduler: Any = None,
+    *,
+    keep_checkpoints: int = KEPT,
+    lease: float | None = LEASE_SECONDS,
+    clock: Callable[[], float] = time.time,
+) -> Session:
+    """A session on a study that exists; raises StudyNotFound with the nearest name."""
+    rows = {row.name: row.id for row in store.studies()}
+    if name not in rows:
+        raise StudyNotFound.of("study", name, rows, f"(in {store.url})")
+    study = rows[name]
+    first = created(store, study)
+    with named(store, study):
+        engine = _replayed(store, study, first, sampler, scheduler)
+    has_space = bool(first.problem["space"]["parameters"])
+    session = Session(store, study, engine, clock, has_space, lease, keep_checkpoints)
+    session.sync()
+    return session
+
+
+def address(name: str, session: Session) -> Address:
+    """How to open a study again, elsewhere or a second time: with the same plug-ins, and the objects of its space."""
+    engine = session.engine
+    return name, session.storage, engine.sampler, engine.scheduler, engine.problem.space, session.settings
+
+
+def reopened(
+    name: str, storage: Storage, sampler: Any, scheduler: Any, space: Space, settings: dict[str, Any]
+) -> Session:
+    """The session at an address, with a storage of its own, since that was copied along."""
+    session = opened(name, storage, sampler, scheduler, **settings)
+    session.owns_storage = True
+    session.engine.recall(space)
+    return session
+
+
+def _replayed(store: Storage, study: int, created: Created, sampler: Any, scheduler: Any) -> Engine:
+    """The engine of a study: from its snapshot where that fits, else from the beginning of its log."""
+    kept = store.load_snapshot(study, snapshot.VERSION)
+    if kept is not None:
+        engine = fresh(created, sampler, scheduler)
+        try:
+            snapshot.loads(engine, kept[1])
+            return engine
+        except (ValueError, KeyError, TypeError):
+            pass  # a snapshot is an optimisation: where it does not fit, the log is replayed
+    return fresh(created, sampler, scheduler)
+
+
+def fresh(created: Created, sampler: Any, scheduler: Any) -> Engine:
+    """An engine that has read nothing yet; None stands for the plug-in that the study was made with."""
+
+    def chosen(kind: str, given: Any, kept: Mapping[str, Any]) -> Any:
+        return plugins.from_spec(kind, kept) if given is None else plugins.find(kind, given)
+
+    try:
+        return Engine(
+            Problem.from_json(created.problem),
+            chosen("sampler", sampler, created.sampler),
+            chosen("scheduler", scheduler, created.scheduler),
+            created.seed,
+        )
+    except KilterError:
+        raise
+    except Exception as error:  # data of any shape, where the file is damaged
+        raise LogDamaged.at(1, "created", None, f"it is not what kilter writes: {error!r}") from error
+
+
+def replan(session: Session, sampler: Any, scheduler: Any) -> None:
+    """Go on with another sampler or scheduler, which read the whole log."""
+    known = session.engine.problem.space
+    session.engine = fresh(created(session.storage, session.study), sampler, scheduler)
+    session.sync()
+    session.engine.recall(known)
+
+
+def explanation(session: Session, record: Record) -> Explanation:
+    """Why the sampler chose the configuration of a trial; raises InvalidInput where it did not, or cannot say."""
+    number = record.number
+    if record.enqueued or record.parent is not None or record.attempt == 0:
+        raise InvalidInput(
+            f"trial {number} was chosen by a user or a scheduler, or has not started: there is nothing to explain"
+        )
+    sampler = own(session.engine.sampler)
+    if not isinstance(sampler, Explaining):
+        raise InvalidInput(f"{sampler!r} does not explain its choices: sampler='auto' and 'gp' do")
+    engine = fresh(created(session.storage, session.study), sampler, session.engine.scheduler)
+    with named(session.storage, session.study):
+        engine.handle(session.storage.read(session.study, 0, record.seen))
+    return sampler.explain(engine.sampler_state, engine.history, number, record.params)

@@ -1,0 +1,148 @@
+"""The runs of a study in this process: an executor, limits and those who look on, put before the loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from kilter.analysis.failures import explained, kinds
+from kilter.core.definition import Definition
+from kilter.core.errors import InvalidInput, StudyAborted
+from kilter.core.history import Record
+from kilter.core.interfaces import Executor, Holding, Stopper
+from kilter.engine.ending import Ending
+from kilter.engine.limits import Limits, Tally
+from kilter.runtime import identity
+from kilter.runtime.loop import Run
+from kilter.runtime.progress import Silent, display
+from kilter.runtime.session import Session, check_objects
+
+log = logging.getLogger("kilter")
+
+
+class Runner:
+    """Runs trials of a study, and knows what became of the latest run."""
+
+    def __init__(self, name: str, session: Session) -> None:
+        self._name, self._session = name, session
+        self._has_run = False
+        self._continued: list[str] | None = None
+        """The differences of the objective with which it goes on, once that has been told."""
+        self._tally = Tally()
+        """What became of the trials of the latest run."""
+        self.is_stopped = False
+        """Whether the run is to begin no more trials."""
+
+    def run(
+        self,
+        executor: Executor,
+        limits: Limits,
+        calls: int | None,
+        catch: type[BaseException] | Sequence[type[BaseException]],
+        on_end: Sequence[Callable[[Record], None]],
+        holding: Sequence[Holding],
+        progress: str,
+        stoppers: Sequence[Stopper],
+        definition: Definition | None,
+        if_changed: str | None,
+    ) -> Ending:
+        """Run trials on an executor within the limits, at most `calls` of them; how it ended."""
+        session = self._session
+        if session.declared:  # else the objective brings the objects
+            check_objects(session.engine)
+        self.check_definition(definition, if_changed)
+        identity.define(session, definition)
+        self._has_run, self.is_stopped = True, False
+        shown = display(progress, session, self._name, limits, calls)
+        quiet = isinstance(shown, Silent) and not on_end
+
+        def ended(record: Record) -> None:
+            for told in (shown.on_end, *on_end):
+                told(record)
+
+        run = Run(
+            session,
+            executor,
+            limits,
+            calls,
+            tuple(catch) if isinstance(catch, Sequence) else (catch,),
+            ended,
+            None if quiet else shown.tick,
+            lambda: self.is_stopped,
+            [*stoppers, *_by_gain(limits)],
+            list(holding),
+        )
+        self._tally = run.tally
+        shown.start()
+        try:
+            ending = run()
+        except BaseException as error:
+            shown.finish(run.ending.reason if run.ending else _ended_by(error))
+            if isinstance(error, StudyAborted):
+                identity.forgive(session)
+            raise
+        finally:
+            session.rest()
+            session.save_snapshot()
+        if not run.begun:
+            ending = replace(ending, reason=ending.reason + identity.answered(self._name, session.engine))
+        shown.finish(str(ending))
+        return ending
+
+    def check_definition(self, definition: Definition | None, if_changed: str | None = None) -> None:
+        """Raise StudyChanged where the study has results of another objective than this one.
+
+        With if_changed="continue" it does not, and by default not where the study has run here already.
+        """
+        session = self._session
+        session.sync()
+        is_from_before = session.storage.directory is not None and not self._has_run
+        choice = if_changed or ("fail" if is_from_before else "continue")
+        identity.check_choice(choice)
+        if choice == "new":
+            raise InvalidInput(
+                "if_changed='new' is for tune() and kilter run, which open a study by its name: here choose another "
+                "study_name, or if_changed='continue'"
+            )
+        found = identity.differences(session.engine, definition)
+        if found and identity.has_results(session.engine):
+            if choice != "continue":
+                raise identity.changed(self._name, session.engine, found, ["continue"])
+            if found != self._continued:
+                log.warning("%s: goes on with the results of another objective: %s", self._name, "; ".join(found))
+            self._continued = found
+
+    def check_success(self) -> None:
+        """Raise StudyAborted where trials of the latest run ended, and all of them failed."""
+        tally = self._tally
+        if not tally.is_fruitless:
+            return
+        identity.forgive(self._session)
+        failed = f"all {tally.failed} trials of this run" if tally.failed > 1 else "the only trial of this run"
+        raise StudyAborted(
+            f"{self._name!r}: {failed} failed ({kinds(tally.failures)}), as in "
+            f"{explained(self._session.engine.history, tally.failures)}. Fix the objective and run again"
+        )
+
+
+def holding(callbacks: Sequence[object]) -> list[Holding]:
+    """Those of the callbacks that may hold new trials back."""
+    return [callback for callback in callbacks if isinstance(callback, Holding)]
+
+
+def _ended_by(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped at once by the user; what ran goes on next time"
+    if isinstance(error, SystemExit):
+        return "terminated; what ran goes on next time"
+    return f"ended by {type(error).__name__}"
+
+
+def _by_gain(limits: Limits) -> list[Stopper]:
+    """The stopper that a limit on the expected gain stands for."""
+    if limits.gain is None:
+        return []
+    from kilter.analysis.gain import NotWorthIt  # loads SciPy
+
+    return [NotWorthIt(limits.gain)]

@@ -1,0 +1,191 @@
+"""Studies by name: made, opened, listed and deleted."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, count
+from typing import Any
+
+from kilter import plugins
+from kilter.api import replay
+from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, as_space, checked_name, checked_seed
+from kilter.api.study import Study
+from kilter.api.wanted import Wanted, check_same, grow
+from kilter.core.definition import Definition
+from kilter.core.errors import InvalidInput, StudyChanged, StudyExists, StudyNotFound
+from kilter.core.events import Created
+from kilter.core.interfaces import Storage
+from kilter.core.problem import Fidelity, Problem
+from kilter.core.vocabulary import answers_other_words
+from kilter.engine.engine import Engine, check_capable
+from kilter.runtime import identity
+from kilter.runtime.leases import LEASE_SECONDS
+from kilter.runtime.session import KEPT, Session
+from kilter.storage.urls import existing_storage, missing_file, open_storage
+
+log = logging.getLogger("kilter")
+
+
+@answers_other_words
+def create_study(
+    *,
+    storage: str | Storage | None = None,
+    sampler: Any = None,
+    scheduler: Any = None,
+    pruner: Any = None,
+    study_name: str | None = None,
+    direction: Any = None,
+    load_if_exists: bool = False,
+    directions: Sequence[Any] | Mapping[str, Any] | None = None,
+    space: SpaceLike = None,
+    subject_to: Mapping[str, str] | None = None,
+    fidelity: Fidelity | Sequence[Fidelity] | None = None,
+    seed: int | None = None,
+    keep_checkpoints: int = KEPT,
+    lease: float | None = LEASE_SECONDS,
+    clock: Callable[[], float] = time.time,
+    _wanted: Wanted | None = None,
+) -> Study:
+    """A new study, in memory where no storage is given.
+
+    `directions` may be {metric: direction}; the objective then returns and reports named metrics. `subject_to` bounds
+    metrics, as in {"latency_ms": "<= 20"}. With a `fidelity`, as in Fidelity("epochs", 1, 81), the objective takes an
+    argument of that name and the scheduler says how much of it a trial is worth. Of the finished trials the best
+    `keep_checkpoints` keep what they left in their checkpoint. Without a `space` the objective suggests its parameters.
+    `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where
+    the new one allows; its seed, and its sampler and scheduler unless they are given, are those it was made with.
+    Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in which nothing ever
+    succeeded, begins anew.
+    Raises StudyExists, StudyChanged where objectives or constraints differ, SpaceChanged, UnknownName for an unknown
+    sampler, InvalidInput for anything that cannot be.
+    """
+    if scheduler is not None and pruner is not None:
+        raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
+    store = open_storage(storage)
+    declared = as_space(space)
+    problem = Problem.of(declared, direction, directions, subject_to, fidelity)
+    chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
+    planner = plugins.find("scheduler", "auto" if scheduler is None and pruner is None else scheduler or pruner)
+    check_capable(chosen, problem)
+    name = f"study-{secrets.token_hex(4)}" if study_name is None else checked_name(study_name)
+    event = Created(
+        problem.to_json(),
+        plugins.spec("sampler", chosen),
+        plugins.spec("scheduler", planner),
+        checked_seed(getattr(chosen, "seed", None) if seed is None else seed),
+        clock(),
+    )
+    names_objectives = directions is not None or direction is not None
+    wanted = _wanted or Wanted(names_objectives, subject_to is not None, fidelity is not None)
+    while True:
+        try:
+            study = store.create(name, event)
+            break
+        except StudyExists:
+            if not load_if_exists:
+                raise StudyExists(
+                    f"there is a study {name!r} in {store.url} already: choose another name, or load_if_exists=True"
+                ) from None
+        found = load_study(
+            study_name=name,
+            storage=store,
+            sampler=sampler,
+            scheduler=scheduler or pruner,
+            keep_checkpoints=keep_checkpoints,
+            lease=lease,
+            clock=clock,
+        )
+        session = found._session
+        try:
+            check_same(session, name, problem, wanted)
+            if space is not None:
+                grow(session, name, declared)
+            session.owns_storage = store is not storage
+            return found
+        except StudyChanged:
+            if identity.has_results(session.engine) or session.engine.history.waiting:
+                raise
+        log.warning("%s: no trial of this study ever succeeded, and what it is of has changed: it begins anew", name)
+        store.delete(session.study)
+    engine = Engine(problem, chosen, planner, event.seed)
+    session = Session(store, study, engine, clock, bool(len(declared)), lease, keep_checkpoints)
+    session.owns_storage = store is not storage
+    session.sync()
+    return Study(name, session)
+
+
+@answers_other_words
+def load_study(
+    *,
+    study_name: str | None = None,
+    storage: str | Storage | None = DEFAULT_STORAGE,
+    sampler: Any = None,
+    scheduler: Any = None,
+    pruner: Any = None,
+    space: SpaceLike = None,
+    keep_checkpoints: int = KEPT,
+    lease: float | None = LEASE_SECONDS,
+    clock: Callable[[], float] = time.time,
+) -> Study:
+    """A study that exists; without a name, the only one in the storage.
+
+    `space` is needed only where options are objects that no store can keep, or to widen the space. Sampler and
+    scheduler are those that the study was made with, unless others are given. Raises
+    StudyNotFound with the nearest name.
+    """
+    if scheduler is not None and pruner is not None:
+        raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
+    scheduler = pruner if scheduler is None else scheduler
+    store = existing_storage(storage)
+    if study_name is None:
+        names = [row.name for row in store.studies()]
+        if not names:
+            raise StudyNotFound(f"{store.url} has no studies yet: tune(), create_study() or kilter run begins one")
+        if len(names) > 1:
+            raise StudyNotFound(f"{store.url} has {len(names)} studies: name one of {', '.join(names)}")
+        (study_name,) = names
+    session = replay.opened(
+        study_name, store, sampler, scheduler, keep_checkpoints=keep_checkpoints, lease=lease, clock=clock
+    )
+    session.owns_storage = store is not storage
+    if space is not None:
+        grow(session, study_name, as_space(space))
+    return Study(study_name, session)
+
+
+def open_study(
+    definition: Definition, if_changed: str, n_trials: int | None = None, *, study_name: str, **asked: Any
+) -> Study:
+    """The study of this name that is of this objective, made where there is none, as `tune` opens it.
+
+    `asked` are arguments of create_study. Where the study is of something else, `if_changed` says what happens: see
+    `tune`; "new" takes the first of name-2, name-3, … that is free or of the same. `n_trials` is what it is to have in
+    all. Raises StudyChanged.
+    """
+    identity.check_choice(if_changed)
+    wanted = Wanted(definition=definition, if_changed=if_changed, can_begin=True, trials=n_trials)
+    store = open_storage(asked.pop("storage", None))
+    for name in chain([study_name], (f"{study_name}-{k}" for k in count(2))):
+        try:
+            return create_study(study_name=name, storage=store, load_if_exists=True, _wanted=wanted, **asked)
+        except StudyChanged:
+            if if_changed != "new":
+                raise
+    raise InvalidInput(f"no name is left beside {study_name!r}")
+
+
+def delete_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE) -> None:
+    """Remove a study with all its trials; raises StudyNotFound with the nearest name."""
+    store = existing_storage(storage)
+    rows = {row.name: row.id for row in store.studies()}
+    if study_name not in rows:
+        raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
+    store.delete(rows[study_name])
+
+
+def get_all_study_names(storage: str | Storage = DEFAULT_STORAGE) -> list[str]:
+    """The names of all studies in a storage."""
+    return [] if missing_file(storage) else [row.name for row in open_storage(storage).studies()]

@@ -1,0 +1,451 @@
+"""The front door in Optuna's words: `Study` asks, is told and optimizes."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from kilter import plugins
+from kilter.api import adding, replay
+from kilter.api.arguments import at_once, check_functions
+from kilter.api.running import Runner, holding
+from kilter.api.telling import begun, outcome_of
+from kilter.api.view import METRIC_NAMES, StudyView
+from kilter.core.actions import Verdict
+from kilter.core.definition import Definition
+from kilter.core.errors import InvalidInput, TrialNotFound
+from kilter.core.events import SYSTEM, Report, TrialState
+from kilter.core.history import Record
+from kilter.core.interfaces import Executor, Explanation, Observer, Progress, Stopper
+from kilter.core.parameter import Parameter
+from kilter.core.text import shown
+from kilter.core.vocabulary import answers_other_words
+from kilter.engine.ending import Ending
+from kilter.engine.limits import Limits
+from kilter.executors.context import Trial
+from kilter.executors.definitions import definition_of
+from kilter.executors.signature import check_objective
+from kilter.guests import draw_of, finishing, joined, own
+from kilter.runtime import identity
+from kilter.runtime.session import Session, name_of
+from kilter.trial import FrozenTrial, NewTrial
+
+if TYPE_CHECKING:
+    from kilter.evaluation.confirmation import Confirmation
+
+
+class Study(StudyView):
+    """A user's handle on a study; make one with create_study, load_study or tune.
+
+    >>> from kilter import create_study
+    >>> study = create_study(direction="minimize", seed=1)
+    >>> study.optimize(lambda trial: trial.suggest_float("x", -1, 1) ** 2, n_trials=20, progress="none")
+    >>> len(study.trials)
+    20
+    """
+
+    def __init__(self, name: str, session: Session) -> None:
+        super().__init__(name, session)
+        self._runner = Runner(name, session)
+        self._has_plugins()
+        self._asked: dict[int, Trial] = {}
+
+    def close(self) -> None:
+        """Let go of the study: its lease and, where kilter opened it, its file; it is of no further use then.
+
+        Trials that were asked for and not told yet are free for other workers. A `with` statement does it at its end;
+        a study that is dropped does so by itself.
+
+        >>> from kilter import Float, create_study
+        >>> with create_study(seed=0) as study:
+        ...     study.tell(study.ask({"x": Float(0, 1)}), 0.5).value
+        0.5
+        """
+        self._session.close()
+        if self._session.owns_storage:
+            self._session.storage.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Study], tuple[Any, ...]]:
+        """A stored study is pickled and copied as its address, for a second handle on it; one in memory as its log."""
+        return _reopened, replay.address(self.study_name, self._session)
+
+    def __copy__(self) -> Study:
+        return deepcopy(self)
+
+    # -- what can be changed --------------------------------------------------------------------------------------
+
+    def set_metric_names(self, metric_names: Sequence[str]) -> None:
+        """Have the objectives, in order, shown under these names in tables.
+
+        What an objective returns and reports keeps its names: `create_study(directions={"loss": "minimize"})` names
+        those. Raises InvalidInput unless there is one name for each objective.
+        """
+        names = [metric_names] if isinstance(metric_names, str) else list(metric_names)
+        count = len(self.problem.objectives)
+        if len(names) != count or len(set(names)) < count:
+            raise InvalidInput(f"metric_names={names!r}: give {count} different names, one for each objective")
+        self.set_system_attr(METRIC_NAMES, names)
+
+    @property
+    def sampler(self) -> Any:
+        """The sampler with its settings; another one can be set, and learns from the trials that there are."""
+        return own(self._session.engine.sampler)
+
+    @sampler.setter
+    def sampler(self, sampler: Any) -> None:
+        self._replan(plugins.find("sampler", sampler), self._session.engine.scheduler)
+
+    @property
+    def scheduler(self) -> Any:
+        """The scheduler with its settings; another one can be set."""
+        return own(self._session.engine.scheduler)
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Any) -> None:
+        self._replan(self._session.engine.sampler, plugins.find("scheduler", scheduler))
+
+    pruner = scheduler  # Optuna's word
+
+    def _replan(self, sampler: Any, scheduler: Any) -> None:
+        with self._session.lock:
+            replay.replan(self._session, sampler, scheduler)
+            self._has_plugins()
+
+    def _has_plugins(self) -> None:
+        """Let samplers and schedulers that need the study know of it."""
+        session = self._session
+        joined(session.engine.sampler, self)
+        joined(session.engine.scheduler, self)
+        session.finishing = finishing(self)
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep a JSON-serialisable value with the study."""
+        self._session.note(None, {key: value})
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """Keep a JSON-serialisable value with the study, apart from what users keep; Optuna's older word."""
+        self._session.note(None, {f"{SYSTEM}{key}": value})
+
+    def confirm(
+        self,
+        objective: Callable[..., Any],
+        k: int = 10,
+        *,
+        reuse: bool = True,
+        overlap: float | None = None,
+        n_jobs: int = 1,
+    ) -> Confirmation:
+        """Score the best `k` trials on all folds, and say which to take and what to expect of it on new data.
+
+        See kilter.evaluation.confirmation.confirm, which this is.
+        """
+        from kilter.evaluation.confirmation import confirm
+
+        return confirm(self, objective, k, reuse=reuse, overlap=overlap, n_jobs=n_jobs)
+
+    def explain(self, trial: FrozenTrial | Trial | int) -> Explanation:
+        """Why the sampler chose the configuration of a trial: the arm, the reason, and what its model expected.
+
+        The log is read again up to where the sampler stood then. Raises TrialNotFound for an unknown number, and
+        InvalidInput where a user chose the configuration or the sampler cannot explain itself.
+        """
+        session = self._session
+        session.sync()
+        self._session.sync()
+        return replay.explanation(self._session, self.history[self._number(trial)])
+
+    # -- ask and tell ---------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        n: int | Mapping[str, Parameter] | None = None,
+        *,
+        fixed_distributions: Mapping[str, Parameter] | None = None,
+    ) -> Any:
+        """A trial to evaluate; with `n` a list of so many. A dict of parameters is suggested at once.
+
+        `fixed_distributions` is Optuna's word for that dict. Raises NotReady where the sampler has nothing left to try.
+        """
+        if isinstance(n, Mapping):
+            n, fixed_distributions = None, n
+        if n is not None:
+            if n < 1:
+                raise InvalidInput(f"ask({n!r}): ask for at least one trial")
+            return [self._ask() for _ in range(n)]
+        for name, parameter in (fixed_distributions or {}).items():
+            if not isinstance(parameter, Parameter):
+                raise InvalidInput(
+                    f"ask: {name}={parameter!r} is not a parameter: give Float, Int, Ordinal, Choice or Boolean"
+                )
+        trial = self._ask()
+        for name, parameter in (fixed_distributions or {}).items():
+            trial.suggest(name, parameter)
+        return trial
+
+    def _ask(self) -> Trial:
+        session = self._session
+        record = begun(session, self.study_name)
+        line, draw = _Line(session, record.number, record.attempt), draw_of(session.engine.sampler)
+        trial = self._asked[record.number] = Trial(session.task(record), self.problem, line.send, line.judged, draw)
+        return trial
+
+    def tell(
+        self,
+        trial: Trial | int,
+        values: float | Sequence[float] | Mapping[str, float] | None = None,
+        state: TrialState | None = None,
+        skip_if_finished: bool = False,
+    ) -> FrozenTrial:
+        """The result of a trial that was asked for: a number, a list, a dict of metrics, or a state without values.
+
+        A trial that was to be paused when it last asked is told as PRUNED like any other, and ask() hands it out again.
+        A trial told twice with the same result is fine. Raises InvalidInput where the values do not fit the
+        objectives, and TrialNotFound for an unknown number; the trial keeps running then.
+        """
+        number = getattr(trial, "number", trial)
+        if not isinstance(number, int):
+            raise InvalidInput(f"tell({trial!r}): give the trial that ask() returned, or its number")
+        session = self._session
+        context = self._asked.get(number)
+        if context is None:
+            session.sync()
+            if isinstance(trial, Trial) and session.engine.runs(number, trial.attempt):
+                context = trial  # which another handle on the study, or another process, was given
+        if not 0 <= number < len(self.history):
+            raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self.history)} trials")
+        record = self.history[number]
+        if record.is_finished and skip_if_finished:
+            return FrozenTrial(record, self.history)
+        outcome = outcome_of(self.history, record, context, values, state)
+        if outcome is not None:
+            session.end(outcome)
+        self._asked.pop(number, None)
+        session.rest()
+        return FrozenTrial(record, self.history)
+
+    def enqueue_trial(
+        self, params: Mapping[str, Any], user_attrs: Mapping[str, Any] | None = None, skip_if_exists: bool = False
+    ) -> int:
+        """Have this (partial) configuration tried next; the sampler fills in what is missing. Returns its number.
+
+        Raises InvalidInput for values that a known parameter cannot have. What is only found out when the trial runs,
+        since the objective says what it asks for, is warned of: values that do not fit, and names it never asks for.
+        """
+        if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
+            raise InvalidInput(
+                f"enqueue_trial({shown(params)}): give one configuration as a dict of names and values, "
+                "such as {'x': 0.5}; of several, one call for each"
+            )
+        self._session.sync()
+        plain = adding.plain(self._session, params)
+        alike = [t.number for t in self.history if plain.items() <= t.params.items()] if skip_if_exists else []
+        if alike:
+            return int(alike[0])
+        return self._session.enqueue(plain, user_attrs)
+
+    def add_trial(self, trial: FrozenTrial | NewTrial) -> None:
+        """Add a trial that was run elsewhere, with its parameters where the space lacks them."""
+        if trial.state is TrialState.WAITING:
+            self.enqueue_trial(trial.params, trial.user_attrs)
+            return
+        adding.add(self._session, trial)
+
+    def add_trials(self, trials: Iterable[FrozenTrial | NewTrial]) -> None:
+        """Add several trials that were run elsewhere."""
+        for trial in trials:
+            self.add_trial(trial)
+
+    def retry(self, trial: FrozenTrial | Trial | int | None = None, *, failed: bool = False) -> list[int]:
+        """Queue a failed trial, or with `failed` all of them, to be run again; the numbers of the new trials.
+
+        The new trials have the same configurations and stand in the place of the old ones, which stay in the log but
+        use up no `n_trials`, and no sampler learns from them any more. The next run begins with them. Raises
+        InvalidInput for a trial that has not failed, and TrialNotFound for an unknown number.
+
+        >>> from kilter import create_study
+        >>> study = create_study(seed=0)
+        >>> study.optimize(lambda trial: 1 / trial.suggest_int("n", 0, 0), n_trials=1, progress="none")
+        >>> study.retry(failed=True)
+        [1]
+        """
+        self._session.sync()
+        if (trial is None) is not failed:
+            raise InvalidInput("retry() takes one trial, as in retry(3), or failed=True for all that failed")
+        failures = [t.number for t in self.history.with_state(TrialState.FAIL) if not t.forgiven]
+        return identity.retry(self._session, failures if trial is None else [self._number(trial)])
+
+    @contextmanager
+    def observed(self, *observers: Observer) -> Iterator[None]:
+        """Within this context observers, such as trackers of experiments, are told what happens to the study here.
+
+        Each is a function of (study_name, event), called in a thread of its own; see kilter.core.interfaces.Observer.
+        At the end it waits until they have taken in everything: Ctrl-C does without, as does a minute over one event.
+
+        >>> from kilter import create_study
+        >>> study, seen = create_study(seed=0), []
+        >>> with study.observed(lambda study_name, event: seen.append(type(event).__name__)):
+        ...     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1, progress="none")
+        >>> seen
+        ['Created', 'Defined', 'Started', 'SpaceExtended', 'Ended']
+        """
+        from kilter.runtime.observers import observed
+
+        with observed(self.study_name, self._session, observers):
+            yield
+
+    # -- optimizing -----------------------------------------------------------------------------------------------
+
+    @answers_other_words
+    def optimize(
+        self,
+        func: Callable[..., Any],
+        n_trials: int | None = None,
+        timeout: float | None = None,
+        n_jobs: int = 1,
+        catch: type[BaseException] | Sequence[type[BaseException]] = (BaseException,),
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]] | None = None,
+        gc_after_trial: bool = False,
+        show_progress_bar: bool | None = None,
+        *,
+        progress: str = "auto",
+        limits: Limits | None = None,
+        stoppers: Sequence[Stopper] = (),
+        executor: Executor | None = None,
+        if_changed: str | None = None,
+    ) -> None:
+        """Run `n_trials` more trials, for at most `timeout` seconds, `n_jobs` at a time in threads.
+
+        The objective is called with the trial or with the configuration as keywords, as its signature asks. An
+        exception, sys.exit() included, fails its trial and the study goes on; catch=() raises it after it was stored.
+        `gc_after_trial` collects garbage after each trial. `limits` bound the study as a whole; so do `stoppers`,
+        functions of (history, now) that give a reason to stop, or None.
+
+        Once the timeout is over, should_prune says True, and trials that leave or are broken off wait, with their
+        checkpoint, for the next run to go on with them. With one job an exception is raised in the objective where it
+        stands (in the main thread, and where the platform has interval timers); a thread ends when it next asks or
+        reports, so one that never does is waited for.
+
+        A stored study is of one objective. Where `func` differs from it in its code, or in plain values that it reads,
+        and there are results of the old one, `if_changed` says what happens: "fail" raises StudyChanged, "continue"
+        goes on with them. By default a study that was loaded fails; one that has run here already goes on and says so.
+        Raises StudyAborted where ten trials in a row fail in the same way; `Limits.failures` is another number.
+        """
+        bounds = limits or Limits()
+        bounds = Limits(**{**vars(bounds), "seconds": timeout if timeout is not None else bounds.seconds})
+        Limits(trials=n_trials)
+        check_functions(callbacks=callbacks or (), stoppers=stoppers)
+        if executor is None:
+            executor = self.threads(func, n_jobs)
+        if show_progress_bar is False:
+            progress = "none"
+        garbage: list[Any] = [lambda study, trial: gc.collect()] if gc_after_trial else []
+        self.run(
+            executor,
+            bounds,
+            n_trials,
+            catch,
+            [*garbage, *(callbacks or ())],
+            progress,
+            stoppers,
+            definition_of(func) if callable(func) else None,
+            if_changed,
+        )
+
+    def threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
+        """What runs the objective `n_jobs` at a time in this process."""
+        jobs = at_once("n_jobs", n_jobs)
+        check_objective(objective, self.problem, self._session.declared)
+        if jobs == 1:
+            from kilter.executors.inline import Inline
+
+            return Inline(objective, self.space, draw=draw_of(self._session.engine.sampler))
+        from kilter.executors.threads import Threads
+
+        return Threads(objective, jobs, self.space, draw=draw_of(self._session.engine.sampler))
+
+    def run(
+        self,
+        executor: Executor,
+        limits: Limits,
+        calls: int | None = None,
+        catch: type[BaseException] | Sequence[type[BaseException]] = (BaseException,),
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+        progress: str = "auto",
+        stoppers: Sequence[Stopper] = (),
+        definition: Definition | None = None,
+        if_changed: str | None = None,
+    ) -> Ending:
+        """Run trials on an executor within the limits, at most `calls` of them; how it ended.
+
+        Where the time was up that says which trials were cut: they wait, and the next run goes on with them.
+        `optimize` and `tune` are this with the executor chosen for you. `definition` is what the executor runs: it
+        raises StudyChanged where that is another objective than the study's, and `if_changed` is not "continue".
+        """
+        told = [self._told(callback) for callback in callbacks]
+        return self._runner.run(
+            executor, limits, calls, catch, told, holding(callbacks), progress, stoppers, definition, if_changed
+        )
+
+    def _told(self, callback: Callable[[Study, FrozenTrial], None]) -> Callable[[Record], None]:
+        return lambda record: callback(self, FrozenTrial(record, self.history))
+
+    def check_definition(self, definition: Definition | None, if_changed: str | None = None) -> None:
+        """Raise StudyChanged where the study has results of another objective than this one.
+
+        With if_changed="continue" it does not, and by default not where the study has run here already.
+        """
+        self._runner.check_definition(definition, if_changed)
+
+    def check_success(self) -> None:
+        """Raise StudyAborted where trials of the latest run ended, and all of them failed."""
+        self._runner.check_success()
+
+    def stop(self) -> None:
+        """Start no more trials in the optimize that is running; for callbacks and objectives."""
+        self._runner.is_stopped = True
+
+
+class _Line:
+    """What an asked trial talks through to its study, from whichever process it is in."""
+
+    def __init__(self, session: Session, number: int, attempt: int) -> None:
+        self._session, self._number, self._attempt = session, number, attempt
+
+    def send(self, reports: tuple[Report, ...]) -> None:
+        """Ship reports."""
+        self._session.progress(Progress(self._number, self._attempt, reports))
+
+    def judged(self) -> Verdict:
+        """Ask the scheduler."""
+        return self._session.verdict(self._number, self._attempt)
+
+    def __reduce__(self) -> tuple[Callable[..., _Line], tuple[Any, ...]]:
+        session = self._session
+        if session.storage.directory is None:
+            raise InvalidInput(
+                f"trial {self._number} cannot be sent to another process, since its study is in memory: make it with "
+                "storage='sqlite:///study.db', or send trial.params"
+            )
+        if not session.declared:
+            raise InvalidInput(
+                f"trial {self._number} cannot be sent to another process, where what it suggests would stay: give "
+                "create_study a space, or send trial.params"
+            )
+        return _line, (replay.address(name_of(session.storage, session.study), session), self._number, self._attempt)
+
+
+def _line(address: tuple[Any, ...], number: int, attempt: int) -> _Line:
+    return _Line(_reopened(*address)._session, number, attempt)
+
+
+def _reopened(*address: Any) -> Study:
+    return Study(address[0], replay.reopened(*address))

@@ -1,0 +1,70 @@
+"""A trial that is asked for, and what is told of it, read into what the log keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kilter.core.actions import Wait
+from kilter.core.errors import InvalidInput, NotANumber, NotReady
+from kilter.core.events import Failure, TrialState
+from kilter.core.history import History, Record
+from kilter.core.interfaces import Outcome
+from kilter.executors.context import Trial, finish
+from kilter.runtime.session import Session, check_objects
+
+Told = tuple[dict[str, float], TrialState, "Failure | None"]
+
+
+def begun(session: Session, name: str) -> Record:
+    """The next trial, begun for this process; raises NotReady where there is none, or none yet."""
+    if session.declared:  # else the objective brings the objects
+        check_objects(session.engine)
+    record = session.begin()
+    if not isinstance(record, Record):
+        session.rest()
+    if record is None:
+        raise NotReady(f"{name!r} has nothing left to try")
+    if isinstance(record, Wait):
+        raise NotReady(f"the scheduler of {name!r} waits for a running trial to end: tell a result first")
+    return record
+
+
+def outcome_of(
+    history: History, record: Record, trial: Trial | None, values: Any, state: TrialState | None
+) -> Outcome | None:
+    """The outcome of a trial that is told here; None where exactly this was told before.
+
+    `trial` is what ask() gave out, where it is known here. Raises InvalidInput for what does not fit the objectives.
+    """
+    metrics, state, failure = _read(history, record, trial, values, state)
+    if trial is not None:  # also of an attempt that was given up
+        return finish(trial, state, metrics, failure)
+    if record.is_finished:
+        if (record.state, record.metrics) == (state, metrics):
+            return None
+        raise InvalidInput(f"trial {record.number} has ended already, as {record.state.name}: ask for a new one")
+    if record.state is TrialState.WAITING:
+        raise InvalidInput(f"trial {record.number} has not been started: ask() hands it out")
+    return Outcome(record.number, record.attempt, state, metrics, failure=failure)
+
+
+def _read(history: History, record: Record, trial: Trial | None, values: Any, state: TrialState | None) -> Told:
+    if state is TrialState.FAIL:
+        return {}, state, Failure("told", "told as failed")
+    if state is None and trial is not None and trial._has_left:
+        state, values = TrialState.PRUNED, None
+    if state is TrialState.PRUNED and values is None:
+        if trial is not None and trial.last_report is not None:
+            return trial._metrics_so_far, trial._left_as, None
+        reports = history.reports.of(record.number)
+        return (dict(reports[-1].metrics) if reports else {}), trial._left_as if trial else state, None
+    if state not in (None, TrialState.COMPLETE, TrialState.PRUNED):
+        raise InvalidInput(f"state={state!r}: a trial is told as COMPLETE, PRUNED or FAIL")
+    if values is None:
+        raise InvalidInput(f"tell({record.number}) needs values, or state=TrialState.FAIL")
+    try:
+        return history.problem.metrics(values), state or TrialState.COMPLETE, None
+    except InvalidInput as error:
+        if state is None and isinstance(error, NotANumber):
+            return {}, TrialState.FAIL, Failure("nan", str(error))
+        raise

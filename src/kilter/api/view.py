@@ -1,0 +1,255 @@
+"""What can be read of a study: trials, the best of them, how far it is and where it is heading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kilter.analysis.failures import why_no_best
+from kilter.core.errors import InvalidInput, NotReady, TrialNotFound
+from kilter.core.events import SYSTEM, TrialState
+from kilter.core.history import History
+from kilter.core.problem import Problem, StudyDirection
+from kilter.core.space import Space
+from kilter.executors.context import Trial
+from kilter.runtime.session import Session
+from kilter.trial import FrozenTrial
+
+if TYPE_CHECKING:
+    import pandas
+
+    from kilter.analysis.curves import Forecast
+    from kilter.analysis.gain import Gain
+    from kilter.analysis.schedule import Schedule
+
+METRIC_NAMES = "metric_names"
+"""The system attribute that set_metric_names sets."""
+
+
+class StudyView:
+    """A study as it is read; what changes it stands in Study."""
+
+    def __init__(self, name: str, session: Session) -> None:
+        self.study_name = name
+        self._session = session
+
+    def __repr__(self) -> str:
+        objectives = ", ".join(f"{o.direction} {o.name}" for o in self.problem.objectives)
+        return f"<Study {self.study_name!r}: {objectives}, {len(self.history)} trials>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how far the study is, the best value over time, the best trials, and what failed."""
+        from kilter.analysis.notebook import study_html
+
+        return study_html(self)
+
+    # -- what is known --------------------------------------------------------------------------------------------
+
+    @property
+    def problem(self) -> Problem:
+        """Space, objectives and constraints, as they are now."""
+        return self._session.engine.problem
+
+    @property
+    def space(self) -> Space:
+        """The space, as it is now."""
+        return self.problem.space
+
+    @property
+    def history(self) -> History:
+        """All trials as columns, as this process knows them; `trials` looks first what others wrote."""
+        return self._session.engine.history
+
+    @property
+    def _history(self) -> History:
+        return self.history
+
+    @property
+    def name(self) -> str:
+        """Its name, `study_name`."""
+        return self.study_name
+
+    @property
+    def direction(self) -> StudyDirection:
+        """The direction of the only objective, as text: "minimize" or "maximize"."""
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("this study has several objectives: read .directions")
+        return self.directions[0]
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        """The directions of all objectives."""
+        return [StudyDirection(objective.direction) for objective in self.problem.objectives]
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The names of the objectives, or those that set_metric_names gave them."""
+        named: list[str] | None = self.system_attrs.get(METRIC_NAMES)
+        return list(named) if named else self.problem.objective_names
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """What the user keeps with the study."""
+        return {name: value for name, value in self._session.engine.attrs.items() if not name.startswith(SYSTEM)}
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """What set_system_attr keeps with the study."""
+        attrs = self._session.engine.attrs
+        return {name[len(SYSTEM) :]: value for name, value in attrs.items() if name.startswith(SYSTEM)}
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials by number, those of other workers included."""
+        return self.get_trials()
+
+    def get_trials(self, deepcopy: bool = True, states: Iterable[TrialState] | None = None) -> list[FrozenTrial]:
+        """The trials in any of the states; `deepcopy` is accepted for Optuna's sake, views are never stale."""
+        self._session.sync()
+        history = self.history
+        wanted = None if states is None else set(states)
+        return [FrozenTrial(t, history) for t in history if wanted is None or t.state in wanted]
+
+    @property
+    def best_trial(self) -> FrozenTrial:
+        """The complete, feasible trial with the best observed value; raises NotReady where there is none."""
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
+        self._session.sync()
+        number = self._session.engine.ledger.best_number
+        if number is None:
+            raise self._not_ready()
+        return FrozenTrial(self.history[number], self.history)
+
+    def recommend(self) -> FrozenTrial:
+        """The trial to take: under noise not the luckiest one, which is `best_trial`, but one whose neighbours agree.
+
+        Another trial than the best observed one is taken where trials like it say that it is better, by more than is in
+        doubt, and its own value does not speak against it. Where results are exact it is the best trial. Raises
+        NotReady (a ValueError) where no trial is complete and feasible.
+        """
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
+        from kilter.analysis.recommend import recommended  # loads SciPy
+
+        self._session.sync()
+        trial = recommended(self.history)
+        if trial is None:
+            raise self._not_ready()
+        return FrozenTrial(trial, self.history)
+
+    def expected_gain(self, seconds: float = 3600.0) -> Gain | None:
+        """How much better the best result is expected to become in the next `seconds`, and the noise that it has.
+
+        At the pace of the latest trials, with all their workers. None while too little is known, and with several
+        objectives.
+        """
+        from kilter.analysis.gain import expected_gain  # loads SciPy
+
+        self._session.sync()
+        return expected_gain(self.history, self._session.engine.seed, seconds)
+
+    def best_schedule(self) -> Schedule:
+        """How the best member of a population was trained: its configurations, from which step to which.
+
+        Of the best complete trial or, before there is one, of the best by its last report. `params_at(step)` replays
+        it in a fresh run. Raises NotReady (a ValueError) where nothing was reported.
+        """
+        from kilter.analysis.schedule import best_schedule
+
+        self._session.sync()
+        return best_schedule(self.history)
+
+    def forecast(self, trial: FrozenTrial | Trial | int, horizon: int | None = None) -> Forecast | None:
+        """Where the reports of a trial are heading: value at the horizon, an 80 % interval, and the chance to be best.
+
+        The horizon is by default the last step of the complete trials. None while too little was reported. Raises
+        TrialNotFound for an unknown number.
+        """
+        from kilter.analysis.curves import forecast  # loads SciPy
+
+        self._session.sync()
+        return forecast(self.history, self._number(trial), horizon)
+
+    def checkpoint_dir(self, trial: FrozenTrial | Trial | int) -> str | None:
+        """The directory with what a trial has left in its checkpoint, as to load the best model from; None for nothing.
+
+        Of the finished trials the best few keep theirs: `keep_checkpoints` of create_study. Raises TrialNotFound.
+
+        >>> import os
+        >>> from kilter import create_study
+        >>> study = create_study(seed=0)
+        >>> def objective(trial):
+        ...     trial.save({"weights": [1.0, 2.0]})
+        ...     return trial.suggest_float("x", 0, 1)
+        >>> study.optimize(objective, n_trials=3, progress="none")
+        >>> os.listdir(study.checkpoint_dir(study.best_trial))
+        ['state.kilter']
+        """
+        self._session.sync()
+        return self._session.checkpoints.latest(self.history[self._number(trial)])
+
+    def printed(self, trial: FrozenTrial | Trial | int) -> str:
+        r"""What a trial printed, in all its attempts; of very much the beginning and the end. Raises TrialNotFound.
+
+        In worker processes and of commands that is all that arrived on stdout and stderr; in this process and its
+        threads what went through Python's own streams.
+
+        >>> from kilter import create_study
+        >>> study = create_study(seed=0)
+        >>> def objective(trial):
+        ...     print("epoch 1")
+        ...     return trial.suggest_float("x", 0, 1)
+        >>> study.optimize(objective, n_trials=1, progress="none")
+        epoch 1
+        >>> study.printed(0)
+        'epoch 1\n'
+        """
+        self._session.sync()
+        path = self._session.checkpoints.log(self._number(trial))
+        try:
+            with open(path, encoding="utf-8", errors="replace", newline="") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def _number(self, trial: FrozenTrial | Trial | int) -> int:
+        number = getattr(trial, "number", trial)
+        if not isinstance(number, int) or not 0 <= number < len(self.history):
+            raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self.history)} trials")
+        return number
+
+    def _not_ready(self) -> NotReady:
+        """That there is no best trial, and why."""
+        feasible = " and feasible" if self.problem.constraints else ""
+        why = why_no_best(self.history)
+        return NotReady(f"the study {self.study_name!r} has no complete{feasible} trial yet: {why}")
+
+    @property
+    def best_trials(self) -> list[FrozenTrial]:
+        """The Pareto front: complete, feasible trials that no other one beats in every objective."""
+        self._session.sync()
+        return [FrozenTrial(trial, self.history) for trial in self.history.front()]
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The configuration of the best trial as Python values."""
+        return self.best_trial.params
+
+    @property
+    def best_value(self) -> float:
+        """The value of the best trial."""
+        value = self.best_trial.value
+        assert value is not None
+        return value
+
+    def trials_dataframe(self, attrs: Sequence[str] | None = None, multi_index: bool = False) -> pandas.DataFrame:
+        """The trials as a pandas DataFrame; needs pandas.
+
+        A row for each trial with Optuna's columns (number, value, datetime_start, datetime_complete, duration,
+        params_NAME, user_attrs_NAME, state) and, where any trial has them, metrics_NAME, budget_NAME, folds_NAME,
+        parent and failure. `attrs` names the attributes of a trial to show instead. Raises MissingLibrary.
+        """
+        from kilter.analysis.frame import dataframe
+
+        return dataframe(self.trials, self.metric_names, attrs, multi_index)
