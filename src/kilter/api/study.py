@@ -344,7 +344,7 @@ class Study(StudyView):
         Limits(trials=n_trials)
         check_functions(callbacks=callbacks or (), stoppers=stoppers)
         if executor is None:
-            executor = self.threads(func, n_jobs)
+            executor = self._threads(func, n_jobs)
         if show_progress_bar is False:
             progress = "none"
         garbage: list[Any] = [lambda study, trial: gc.collect()] if gc_after_trial else []
@@ -360,7 +360,7 @@ class Study(StudyView):
             if_changed,
         )
 
-    def threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
+    def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
         """What runs the objective `n_jobs` at a time in this process."""
         jobs = at_once("n_jobs", n_jobs)
         check_objective(objective, self.problem, self._session.declared)
@@ -405,7 +405,7 @@ class Study(StudyView):
         """
         self._runner.check_definition(definition, if_changed)
 
-    def check_success(self) -> None:
+    def _check_success(self) -> None:
         """Raise StudyAborted where trials of the latest run ended, and all of them failed."""
         self._runner.check_success()
 

@@ -111,14 +111,14 @@ def tune(
         seed=seed,
     )
     if slots == 1 and asked == Resources():
-        executor = study.threads(objective, 1)
+        executor = study._threads(objective, 1)
     else:
         from kilter.executors.processes import Processes
 
         executor = Processes(objective, slots, asked, study.space)
     with study.observed(*observers):
         study.run(executor, limits, None, (BaseException,), callbacks, progress, stoppers, definition, "continue")
-    study.check_success()
+    study._check_success()
     return study
 
 
