@@ -26,7 +26,7 @@ from kilter.core.errors import (
 from kilter.core.events import Started
 from kilter.core.problem import Problem
 from kilter.engine.limits import Limits
-from kilter.models.observed import Observed
+from kilter.models.results import Results
 
 
 def run(study, objective, n_trials=5, **options):
@@ -323,7 +323,7 @@ class TestFailures:
             run(study, wrong, 30, n_jobs=n_jobs)
         assert len(study.trials) <= 3 + n_jobs
         assert {t.failure.kind for t in study.trials[3:]} == {"misuse"}
-        assert Observed.of(study._history).failed.sum() == 0  # no sampler learns from it
+        assert Results.of(study._history).failed.sum() == 0  # no sampler learns from it
 
     def test_a_wrong_use_of_kilter_ends_the_run_also_from_a_process(self):
         with pytest.raises(InvalidInput, match="reversed"):

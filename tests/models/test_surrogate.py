@@ -11,9 +11,10 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
-from kilter.models import surrogate as module
-from kilter.models.observed import Observed
-from kilter.models.surrogate import CAP, COLD, LEAST, WARM, Surrogate, step_below
+from kilter.models import fits
+from kilter.models.fits import COLD, WARM, step_below
+from kilter.models.results import LEAST, Results
+from kilter.models.surrogate import CAP, Surrogate
 from kilter.samplers import RandomSampler
 from kilter.testing.sampler import Log, rich_space, size_of
 
@@ -49,7 +50,7 @@ def grid(encoding, count=40, seed=0):
     return encoding.from_uniforms(np.random.default_rng(seed).random((count, encoding.d)))
 
 
-# What was observed.
+# What was results.
 
 
 def test_columns_are_in_the_order_in_which_trials_ended():
@@ -57,14 +58,14 @@ def test_columns_are_in_the_order_in_which_trials_ended():
     configs = [log.start()[1] for _ in range(3)]
     for number in (2, 0, 1):
         log.end(number, {"value": float(number), "m": float(number)})
-    observed = Observed.of(log.engine.history)
-    assert observed.numbers.tolist() == [2, 0, 1]
-    assert observed.values[:, 0].tolist() == [-2.0, -0.0, -1.0]
-    assert observed.constraints[:, 0].tolist() == [1.0, 3.0, 2.0]
-    assert observed.violation.tolist() == [1.0, 3.0, 2.0]
-    assert observed.seconds.tolist() == [0.5, 0.5, 0.5]
-    assert observed.points[:, 0].tolist() == pytest.approx([configs[i]["x"] for i in (2, 0, 1)])
-    assert observed.best(99).tolist() == [0, 2, 1]
+    results = Results.of(log.engine.history)
+    assert results.numbers.tolist() == [2, 0, 1]
+    assert results.values[:, 0].tolist() == [-2.0, -0.0, -1.0]
+    assert results.constraints[:, 0].tolist() == [1.0, 3.0, 2.0]
+    assert results.violation.tolist() == [1.0, 3.0, 2.0]
+    assert results.seconds.tolist() == [0.5, 0.5, 0.5]
+    assert results.points[:, 0].tolist() == pytest.approx([configs[i]["x"] for i in (2, 0, 1)])
+    assert results.best(99).tolist() == [0, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +92,9 @@ def test_who_is_to_blame(value, usable, failed):
                 log.write(Started(number, attempt + 2, params, "w", log.engine.position, 0.0, fresh=False))
     else:
         log.end(number, {"value": value})
-    observed = Observed.of(log.engine.history)
-    if observed.count == 2:
-        assert (observed.usable[1], observed.failed[1]) == (usable, failed)
+    results = Results.of(log.engine.history)
+    if results.count == 2:
+        assert (results.usable[1], results.failed[1]) == (usable, failed)
     else:
         assert value in (LOST, INTERRUPTED)
 
@@ -102,8 +103,8 @@ def test_a_failure_is_no_result_even_with_a_value():
     log = logged([1.0])
     number, _ = log.start()
     log.end(number, {"value": -5.0}, TrialState.FAIL, Failure("ValueError"))
-    observed = Observed.of(log.engine.history)
-    assert (observed.usable.tolist(), observed.failed.tolist()) == ([True, False], [False, True])
+    results = Results.of(log.engine.history)
+    assert (results.usable.tolist(), results.failed.tolist()) == ([True, False], [False, True])
 
 
 def test_an_unknown_constraint_is_worst_and_infinite_sums_are_no_warning():
@@ -115,38 +116,38 @@ def test_an_unknown_constraint_is_worst_and_infinite_sums_are_no_warning():
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        observed = Observed.of(history_of(metrics, constraints=constraints))
-        assert observed.violation.tolist() == [math.inf, math.inf, 0.0]
-        assert observed.best(99)[0] == 2
+        results = Results.of(history_of(metrics, constraints=constraints))
+        assert results.violation.tolist() == [math.inf, math.inf, 0.0]
+        assert results.best(99)[0] == 2
 
 
 def test_ranking_by_fronts():
     metrics = [{"a": 1.0, "b": 1.0}, {"a": 0.0, "b": 2.0}, {"a": 2.0, "b": 2.0}, {"a": math.nan, "b": 0.0}]
-    observed = Observed.of(history_of(metrics, objectives=(Objective("a"), Objective("b"))))
-    assert observed.best(99).tolist() == [0, 1, 2]
+    results = Results.of(history_of(metrics, objectives=(Objective("a"), Objective("b"))))
+    assert results.best(99).tolist() == [0, 1, 2]
 
 
 def test_rows_only_join_and_are_encoded_once(monkeypatch):
     """Also where an equal space of another study has been encoded before."""
     first, second = (logged([bowl] * 100, Space(dict(FLAT.parameters))) for _ in range(2))
-    Observed.of(first.engine.history)
-    before = Observed.of(second.engine.history).points.copy()
+    Results.of(first.engine.history)
+    before = Results.of(second.engine.history).points.copy()
     encoded = []
-    original = Observed._encode
-    monkeypatch.setattr(Observed, "_encode", lambda self, h, start: encoded.append(start) or original(self, h, start))
+    original = Results._encode
+    monkeypatch.setattr(Results, "_encode", lambda self, h, start: encoded.append(start) or original(self, h, start))
     second.run(1, lambda c: {"value": bowl(c)})
-    observed = Observed.of(second.engine.history)
+    results = Results.of(second.engine.history)
     assert encoded == [100]
-    assert np.array_equal(observed.points[:100], before)
-    assert observed.count == 101
+    assert np.array_equal(results.points[:100], before)
+    assert results.count == 101
 
 
 def test_a_space_that_grows_moves_all_points():
     log = logged([bowl] * 5)
-    before = Observed.of(log.engine.history).points
+    before = Results.of(log.engine.history).points
     wider = {"x": Float(0, 2), "new": Choice(["p", "q"], default="q")}
     log.write(SpaceExtended({name: parameter.to_json() for name, parameter in wider.items()}, 0.0))
-    after = Observed.of(log.engine.history)
+    after = Results.of(log.engine.history)
     assert after.points[:, 0] == pytest.approx(before[:, 0] / 2)
     assert after.points[:, 2].tolist() == [1.0] * 5
     assert after.features.shape == (5, 4)
@@ -181,13 +182,13 @@ def test_fits_are_few(monkeypatch):
     """Those from the start are made at counts that grow geometrically, others seldom more."""
     counts = {"cold": 0, "warm": 0}
     for name in counts:
-        original = getattr(module._Fits, f"_{name}")
+        original = getattr(fits.Fits, f"_{name}")
 
         def counted(self, *arguments, name=name, original=original):
             counts[name] += 1
             return original(self, *arguments)
 
-        monkeypatch.setattr(module._Fits, f"_{name}", counted)
+        monkeypatch.setattr(fits.Fits, f"_{name}", counted)
     log = logged([bowl] * LEAST)
     for number in range(LEAST, 150):
         log.run(1, lambda c: {"value": bowl(c)})
@@ -206,7 +207,7 @@ def test_steps_of_counts():
 
 def test_running_trials_are_imagined_and_change_where_to_go():
     log = logged([bowl] * 12)
-    points = grid(Observed.of(log.engine.history).encoding, 200)
+    points = grid(Results.of(log.engine.history).encoding, 200)
     before = Surrogate(log.engine.history, 7, 12)
     best = points[np.argmax(before.score(points))]
     config = before.encoding.config(best)
@@ -229,7 +230,7 @@ def test_rows_are_capped_and_hold_the_best():
     surrogate = Surrogate(log.engine.history, 7, CAP + 120)
     for belief in surrogate.beliefs:
         assert len(belief.posterior.y) == CAP
-    assert set(surrogate.observed.best(99)[: CAP // 4]) <= set(surrogate.rows)
+    assert set(surrogate.results.best(99)[: CAP // 4]) <= set(surrogate.rows)
     assert surrogate.rows.tolist() == sorted(surrogate.rows)
     assert len(surrogate.best_points) == CAP
 
@@ -258,11 +259,11 @@ def test_failures_are_expected_where_there_were_some():
 def test_labels_are_taken_at_their_word_unless_failures_are_scattered():
     """A border is a step, however smooth the process; what fails by chance says nothing of its neighbours."""
     border = history_of([lambda c: None if c["x"] > 0.5 else bowl(c)] * 40)
-    assert Surrogate(border, 7, 40).failure.posterior.noise == pytest.approx(module.FAILURE_NOISE)
+    assert Surrogate(border, 7, 40).failure.posterior.noise == pytest.approx(fits.FAILURE_NOISE)
     chance = np.random.default_rng(0)
     scattered = history_of([lambda c: None if chance.random() < 0.3 else bowl(c)] * 80)
     surrogate = Surrogate(scattered, 7, 80)
-    assert surrogate.failure.posterior.noise > module.SCATTERED
+    assert surrogate.failure.posterior.noise > fits.SCATTERED
     success = probability(surrogate.failure, surrogate, grid(surrogate.encoding))
     assert success.max() - success.min() < 0.6
 

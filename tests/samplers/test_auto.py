@@ -19,7 +19,7 @@ from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Prior
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
-from kilter.models import observed, surrogate, tried
+from kilter.models import fits, results, tried
 from kilter.plugins import SAMPLERS, find
 from kilter.samplers import AutoSampler, CmaEsSampler, GPSampler, NSGA2Sampler, TPESampler, auto, single
 from kilter.samplers.opening import INITIAL, opening
@@ -437,7 +437,7 @@ def test_what_the_first_model_does_not_load():
 def test_nothing_is_kept_of_a_study_that_is_gone(monkeypatch):
     """The caches of models and samplers hold their histories weakly, those of replicas too."""
     monkeypatch.setattr(auto, "MANY", 12)
-    caches = [observed._KNOWN, tried._KNOWN, surrogate._REMEMBERED, single._FOLDS]
+    caches = [results._KNOWN, tried._KNOWN, fits._REMEMBERED, single._FOLDS]
     gc.collect()
     before = [len(cache) for cache in caches]
     study = create_study(space=FLAT, seed=1)

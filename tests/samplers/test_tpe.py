@@ -11,7 +11,7 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
-from kilter.models.observed import Observed
+from kilter.models.results import Results
 from kilter.samplers import QMCSampler
 from kilter.samplers.tpe import TPESampler, _best, _others, _weights
 from kilter.testing.sampler import Log, SamplerSuite, flat_space, size_of
@@ -56,14 +56,14 @@ def started(number, attempt, log):
 
 def good(log):
     """Numbers of the good trials, best first."""
-    observed = Observed.of(log.engine.history)
-    return observed.numbers[_best(observed, log.engine.history)].tolist()
+    results = Results.of(log.engine.history)
+    return results.numbers[_best(results, log.engine.history)].tolist()
 
 
 def others(log):
     history = log.engine.history
-    observed = Observed.of(history)
-    return sorted(_others(observed, history, _best(observed, history), np.random.default_rng(0)).tolist())
+    results = Results.of(history)
+    return sorted(_others(results, history, _best(results, history), np.random.default_rng(0)).tolist())
 
 
 # A finite space.

@@ -9,7 +9,7 @@ from kilter.core.history import History, Record
 from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
-from kilter.models.observed import CONTROL
+from kilter.models.controls import CONTROL
 from kilter.schedulers.asha import OPENING, ASHAScheduler
 from kilter.testing.scheduler import SchedulerSuite
 

@@ -26,8 +26,9 @@ from kilter.core.events import TrialState
 from kilter.core.history import History
 from kilter.core.seeds import rng
 from kilter.models.candidates import mutants
+from kilter.models.fits import share_fits
 from kilter.models.gp import Posterior, matern
-from kilter.models.surrogate import Surrogate, share_fits
+from kilter.models.surrogate import Surrogate
 
 HOUR = 3600.0
 CANDIDATES = 96
@@ -211,7 +212,7 @@ def _pace(history: History, numbers: list[int]) -> float:
 
 def _by_model(surrogate: Surrogate, trials: float, seed: int) -> float:
     """The model's word, g (1 - exp(-K e / g)); see the module's first lines."""
-    stream = rng(seed, "gain", surrogate.observed.count)
+    stream = rng(seed, "gain", surrogate.results.count)
     encoding, belief = surrogate.encoding, surrogate.objectives[0]
     uniform = encoding.from_uniforms(stream.random((CANDIDATES, encoding.d)))
     points = np.concatenate([uniform, mutants(encoding, surrogate.best_points, CANDIDATES, stream)])

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
-from kilter.models.observed import Observed
+from kilter.models.results import Results
 from kilter.models.smoothing import processes
 from kilter.models.transforms import standard
 
@@ -37,19 +37,19 @@ def recommended(history: History) -> Record | None:
 
     Trials that were stopped early are no result to take, and their values are no results to learn from here.
     """
-    observed = Observed.of(history)
-    rows = np.flatnonzero(observed.usable & (history.states[observed.numbers] == TrialState.COMPLETE))
-    rows = rows[np.argsort(observed.values[rows, 0], kind="stable")]
-    eligible = observed.violation[rows] == 0.0
+    results = Results.of(history)
+    rows = np.flatnonzero(results.usable & (history.states[results.numbers] == TrialState.COMPLETE))
+    rows = rows[np.argsort(results.values[rows, 0], kind="stable")]
+    eligible = results.violation[rows] == 0.0
     if not eligible.any():
         return None
-    features = observed.features[rows]
+    features = results.features[rows]
     near = _near(features, np.flatnonzero(eligible)[:CANDIDATES])
-    shown = _views(observed.values[rows, 0])[:, near]
-    weights, opinions = processes(features[near], shown, max(observed.encoding.mean_active, 1.0))
+    shown = _views(results.values[rows, 0])[:, near]
+    weights, opinions = processes(features[near], shown, max(results.encoding.mean_active, 1.0))
     score = _scores(weights, opinions, shown, best=int(np.argmax(eligible[near])))
     score[~eligible[near]] = -np.inf
-    return history[int(observed.numbers[rows[near[np.argmax(score.round(DIGITS))]]])]
+    return history[int(results.numbers[rows[near[np.argmax(score.round(DIGITS))]]])]
 
 
 def _scores(weights: np.ndarray, opinions: np.ndarray, shown: np.ndarray, best: int) -> np.ndarray:

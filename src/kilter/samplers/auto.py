@@ -20,8 +20,10 @@ from kilter.core.interfaces import Capabilities, Explanation
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.models.controls import is_control
 from kilter.models.encoding import encoding_of
-from kilter.models.observed import Measured, Observed, is_control
+from kilter.models.readings import Readings
+from kilter.models.results import Results
 from kilter.models.tried import Tried, listed
 from kilter.samplers.cmaes import CmaEsSampler
 from kilter.samplers.nsga2 import NSGA2Sampler
@@ -102,14 +104,14 @@ def _arm(state: State, history: History, number: int) -> tuple[str, str]:
         return "sobol", "too little is known for a model, so the space is covered evenly"
     if len(problem.objectives) > MOST_OBJECTIVES:
         return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too expensive to model"
-    if is_control(number) and Measured.of(history) is not None:
+    if is_control(number) and Readings.of(history) is not None:
         return "gp", "every fifth trial rests on whole trainings alone, in case early results mislead"
     is_many = history.rank(number) >= MANY and number % MODELLED > 0
     if is_many and len(problem.objectives) == 1 and _suits_evolution(problem.space):
         return "cmaes", f"after {MANY} trials most come from an evolution strategy that starts at the best one"
-    observed = Observed.of(history)
-    if rng(state.seed, "arm", number).random() < PARZEN and observed.failed.mean() <= FAILING:
-        if int(observed.usable.sum()) < INITIAL:
+    results = Results.of(history)
+    if rng(state.seed, "arm", number).random() < PARZEN and results.failed.mean() <= FAILING:
+        if int(results.usable.sum()) < INITIAL:
             return "sobol", "too few trials have values for a density, so the space is covered evenly"
         return "tpe", "every fifth trial, by chance, is like the best ones and unlike the others"
     return "gp", "the largest expected improvement over the best so far"

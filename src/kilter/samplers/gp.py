@@ -99,7 +99,7 @@ def proposal(surrogate: Surrogate, tried: Tried, stream: np.random.Generator) ->
         [
             encoding.from_uniforms(stream.random((CANDIDATES, encoding.d))),
             mutants(encoding, best, CANDIDATES, stream),
-            most_likely(encoding, best[: good_count(surrogate.observed.count)]).draw(stream, PARZEN),
+            most_likely(encoding, best[: good_count(surrogate.results.count)]).draw(stream, PARZEN),
         ]
     )
     points = maximized(surrogate, encoding, candidates, best, stream)

@@ -9,7 +9,9 @@ from kilter.core.interfaces import Explanation
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
-from kilter.models.observed import CONTROLLED, Measured, Observed, is_control
+from kilter.models.controls import CONTROLLED, is_control
+from kilter.models.readings import Readings
+from kilter.models.results import Results
 from kilter.models.tried import Tried
 from kilter.samplers.sobol import QMCSampler
 
@@ -33,9 +35,9 @@ def started(problem: Problem, seed: int) -> State:
 
 def is_early(history: History, number: int, initial: int = INITIAL) -> bool:
     """Whether too little is known to build on; controls build on what got to the largest step alone."""
-    if is_control(number) and (measured := Measured.of(history)) is not None and measured.wholes < CONTROLLED:
+    if is_control(number) and (readings := Readings.of(history)) is not None and readings.wholes < CONTROLLED:
         return True
-    return history.rank(number) < initial or not Observed.of(history).suffices
+    return history.rank(number) < initial or not Results.of(history).suffices
 
 
 def opening(seed: int, history: History, number: int) -> Config | None:

@@ -23,8 +23,8 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.models.encoding import Encoding
-from kilter.models.observed import Observed
 from kilter.models.parzen import Parzen
+from kilter.models.results import Results
 from kilter.models.tried import Tried
 from kilter.samplers.opening import State, ended, opening, started
 
@@ -76,13 +76,13 @@ class TPESampler:
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The best new one of CANDIDATES draws; None where all points of a finite space have been tried."""
-        observed, tried = Observed.of(history), Tried.of(history)
-        if history.rank(number) == 0 or int(observed.usable.sum()) < self.initial:
+        results, tried = Results.of(history), Tried.of(history)
+        if history.rank(number) == 0 or int(results.usable.sum()) < self.initial:
             return opening(state.seed, history, number) or ended(state, history, number)
-        encoding, good = tried.encoding, _best(observed, history)
+        encoding, good = tried.encoding, _best(results, history)
         stream = rng(state.seed, "parzen", number)
-        others = _others(observed, history, good, stream)
-        matrix = history.matrix[np.concatenate([observed.numbers[good], others])]
+        others = _others(results, history, good, stream)
+        matrix = history.matrix[np.concatenate([results.numbers[good], others])]
         points = encoding.points(matrix)
         active = encoding.active(points) & ~np.isnan(matrix)  # a parameter that came later is not known of old trials
         likely = most_likely(encoding, points[: len(good)], active[: len(good)])
@@ -107,13 +107,13 @@ def most_likely(encoding: Encoding, good: np.ndarray, active: np.ndarray | None 
     return Parzen(encoding, good, encoding.active(good) if active is None else active, _weights(len(good)))
 
 
-def _best(observed: Observed, history: History) -> np.ndarray:
+def _best(results: Results, history: History) -> np.ndarray:
     """Rows of the good trials, best first; those that were pruned stand behind all that completed, (k,)."""
-    count = good_count(observed.count)
+    count = good_count(results.count)
     completed: list[int] = []
     pruned: list[int] = []
-    for row in observed.best(count).tolist():
-        is_complete = history.trials[observed.numbers[row]].state is TrialState.COMPLETE
+    for row in results.best(count).tolist():
+        is_complete = history.trials[results.numbers[row]].state is TrialState.COMPLETE
         (completed if is_complete else pruned).append(row)
         if len(completed) == count:
             break
@@ -126,18 +126,18 @@ def _weights(count: int) -> np.ndarray:
     return cast(np.ndarray, weights / weights.mean()) if count else weights
 
 
-def _others(observed: Observed, history: History, good: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+def _others(results: Results, history: History, good: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     """The trials that are not good: all that are open, and others up to MOST_OTHERS by chance; (k,)."""
     pending = [*history.running, *history.waiting][-MOST_OTHERS:]
-    rest = np.ones(observed.count, dtype=bool)
+    rest = np.ones(results.count, dtype=bool)
     rest[good] = False
-    for row in np.flatnonzero(rest & ~observed.usable & ~observed.failed):
-        rest[row] = history.trials[observed.numbers[row]].state is not TrialState.FAIL  # a machine was lost: no word
+    for row in np.flatnonzero(rest & ~results.usable & ~results.failed):
+        rest[row] = history.trials[results.numbers[row]].state is not TrialState.FAIL  # a machine was lost: no word
     rows = np.flatnonzero(rest)
     room = MOST_OTHERS - len(pending)
     if len(rows) > room:
         rows = np.sort(stream.choice(rows, room, replace=False))
-    return np.concatenate([observed.numbers[rows], np.array(pending, dtype=int)])
+    return np.concatenate([results.numbers[rows], np.array(pending, dtype=int)])
 
 
 def _new(density: Parzen, tried: Tried, stream: np.random.Generator) -> np.ndarray | None:

@@ -109,12 +109,12 @@ class TurboSampler:
         self, surrogate: Surrogate, state: State, tried: Tried, stream: np.random.Generator
     ) -> np.ndarray | None:
         """The best new candidate in the box round the best point of the region, (d,); near it where all were tried."""
-        encoding, observed = surrogate.encoding, surrogate.observed
-        order = observed.best(observed.count)
+        encoding, results = surrogate.encoding, surrogate.results
+        order = results.best(results.count)
         order = order[order >= state.since]
         if not len(order) or not encoding.d:
             return tried.by_chance(stream)
-        best = observed.points[order[:1]]
+        best = results.points[order[:1]]
         points = np.repeat(best, CANDIDATES, axis=0)
         was_active = encoding.active(points)
         draws = np.where(was_active, stream.random(points.shape), 2.0)

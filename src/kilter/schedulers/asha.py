@@ -10,7 +10,7 @@ the paper's keep the search from being caught there (docs/decisions/0010):
 
     opening      of the first trials every second one goes to the second rung whatever it is like
     controls     every fifth trial goes as far as any trial went before, whatever it is like; the model-based samplers
-                 choose it without looking at low rungs (models/observed.py, `is_control`)
+                 choose it without looking at low rungs (models/controls.py, `is_control`)
     returning    a configuration that was stopped and is proposed again, by a sampler that knows how it did, goes that
                  far too
     the end      is not known before a trial reaches it, so all three are judged at the rung beyond; and a trial that
@@ -31,7 +31,7 @@ from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
-from kilter.models.observed import is_control
+from kilter.models.controls import is_control
 from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, next_number, scores_of, step_of
 
 OPENING = 6

@@ -11,7 +11,9 @@ from kilter.core.history import History, Record
 from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
-from kilter.models.observed import CONTROL, CONTROLLED, Measured, Observed, is_control, level_of
+from kilter.models.controls import CONTROL, CONTROLLED, is_control
+from kilter.models.readings import Readings
+from kilter.models.results import Results, level_of
 from kilter.models.surrogate import Surrogate
 from kilter.samplers.auto import AutoSampler
 
@@ -50,7 +52,7 @@ class Study:
         return trial
 
     def rows(self):
-        m = Measured.of(self.history)
+        m = Readings.of(self.history)
         return list(zip(m.numbers.tolist(), m.resource.round(3).tolist(), m.values[:, 0].tolist()))
 
 
@@ -63,7 +65,7 @@ def test_a_row_for_each_level_and_the_end():
     study.report(running, 5, value=6.0)  # the same level
     half = round(math.log(4) / math.log(9), 3)
     assert study.rows() == [(0, 0.0, 3.0), (0, 0.5, 2.0), (0, 1.0, 1.0), (1, 0.0, 4.0), (2, half, 7.0)]
-    assert Measured.of(study.history).ended.tolist() == [0, 0, 0, 1, -1]
+    assert Readings.of(study.history).ended.tolist() == [0, 0, 0, 1, -1]
 
 
 def test_values_are_minimised_and_unusable_ones_left_out():
@@ -84,17 +86,17 @@ def test_folds_are_no_curve():
         trial = study.start(x)
         study.history.reports.extend(trial.number, (Report(0, {"value": x}, fold=1),))
         study.end(trial, value=x)
-    assert Measured.of(study.history) is None
+    assert Readings.of(study.history) is None
 
 
 def test_the_whole_resource_is_that_of_the_fidelity_or_of_the_furthest():
     study = Study(fidelities=(Fidelity("epochs", 1, 81),))
     for x in (0.1, 0.2, 0.3):
         study.run(x, [1.0, 2.0, 3.0], TrialState.PRUNED)
-    assert Measured.of(study.history).wholes == 0
-    assert Measured.of(study.history).resource.max() == 0.5
+    assert Readings.of(study.history).wholes == 0
+    assert Readings.of(study.history).resource.max() == 0.5
     study.run(0.4, [1.0, 2.0])
-    assert Measured.of(study.history).wholes == 1, "what is complete is whole"
+    assert Readings.of(study.history).wholes == 1, "what is complete is whole"
 
 
 curves = st.lists(
@@ -111,8 +113,8 @@ def test_rows_do_not_depend_on_when_they_were_asked_for(trials, look):
         for study in (asked, fresh):
             study.run(x, values, TrialState.COMPLETE if complete else TrialState.PRUNED)
         if i == look:
-            Measured.of(asked.history)
-    one, other = Measured.of(asked.history), Measured.of(fresh.history)
+            Readings.of(asked.history)
+    one, other = Readings.of(asked.history), Readings.of(fresh.history)
     for name in ("numbers", "ended", "values", "resource", "best", "returning"):
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
@@ -123,9 +125,9 @@ def test_what_went_furthest_is_best():
     study.run(0.2, [5.0, 4.0, 3.0])
     study.run(0.3, [5.0, 1.0], TrialState.PRUNED)
     study.run(0.4, [5.0, 4.0, 2.0])
-    observed, measured = Observed.of(study.history), Measured.of(study.history)
-    assert observed.numbers[observed.best(4)].tolist() == [3, 1, 2, 0]
-    assert measured.numbers[measured.best].tolist() == [3, 1, 2, 0]
+    results, readings = Results.of(study.history), Readings.of(study.history)
+    assert results.numbers[results.best(4)].tolist() == [3, 1, 2, 0]
+    assert readings.numbers[readings.best].tolist() == [3, 1, 2, 0]
 
 
 def test_what_was_stopped_returns_once():
@@ -133,9 +135,9 @@ def test_what_was_stopped_returns_once():
     study.run(0.1, [3.0], TrialState.PRUNED)
     study.run(0.2, [3.0], TrialState.PRUNED)
     study.run(0.3, [3.0, 2.0, 1.0])
-    assert Measured.of(study.history).returning[:, 0].tolist() == [0.1, 0.2]
+    assert Readings.of(study.history).returning[:, 0].tolist() == [0.1, 0.2]
     study.run(0.1, [3.0, 2.0], TrialState.PRUNED)
-    assert Measured.of(study.history).returning[:, 0].tolist() == [0.2]
+    assert Readings.of(study.history).returning[:, 0].tolist() == [0.2]
 
 
 def filled(trials=14, misleads=False):

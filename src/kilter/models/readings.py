@@ -1,0 +1,166 @@
+"""What a study's trials reported, as columns: a row for each trial and each level that it has reached, and for its end.
+
+numbers      (k,)    trial of each row
+ended        (k,)    the row of that trial in `Results`, -1 where it has not ended
+values       (k, m)  objectives there, smaller is better; finite
+resource     (k,)    from 0 at the first step to 1 at the largest one known, on a logarithmic scale
+"""
+
+from __future__ import annotations
+
+from array import array
+from functools import cached_property
+from math import isfinite
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kilter.core.events import TrialState
+from kilter.core.history import History
+from kilter.models.results import LEAST, Results, level_of
+
+
+class Readings:
+    """The rows of one history's reports; see the module's first lines. `Readings.of` brings them up to date.
+
+    Rows are in the order of the reports; the end of a trial follows the last report of all that ended before it.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._results = Results.of(history)
+        self._encoding = self._results.encoding
+        self._read = 0
+        self._level: dict[int, int] = {}
+        self._last: dict[int, tuple[int, int]] = {}
+        """The place and the step of each trial's last report."""
+        self._places, self._numbers, self._steps = array("q"), array("q"), array("d")
+        self._values = array("d")
+        self._ends, self._end_steps = array("q"), array("d")
+        self._arranged = (-1, -1)
+
+    @classmethod
+    def of(cls, history: History) -> Readings | None:
+        """The rows as they are now, amortised over calls; None where fewer than LEAST were reported."""
+        if not history.reports.count:
+            return None
+        readings = _KNOWN.get(history)
+        if readings is None:
+            readings = _KNOWN[history] = cls(history)
+        readings._extend(history)
+        return readings if len(readings.numbers) >= LEAST and readings._numbers else None
+
+    def _extend(self, history: History) -> None:
+        results = Results.of(history)
+        now = (history.reports.count, results.count)
+        if now == self._arranged and self._results.encoding is self._encoding:
+            return
+        self._read_reports(history)
+        for number in history.finished[len(self._ends) :]:
+            place, step = self._last.get(number, (-1, -1))
+            self._ends.append(max(place, self._ends[-1] if self._ends else -1))
+            self._end_steps.append(step)
+        self._results, self._encoding, self._arranged = results, results.encoding, now
+        self._matrix, self._states = history.matrix, history.states  # not the history, which is what we are known by
+        self._arrange(history, results)
+
+    def _read_reports(self, history: History) -> None:
+        """Note each trial's first report at each level, where it has all objectives."""
+        columns = history.reports.arrays()
+        trials, steps, folds = (columns[name][self._read :].tolist() for name in ("trial", "step", "fold"))
+        objectives = history.problem.objectives
+        unknown = np.full(history.reports.count, np.nan)
+        metrics = [o.sign * columns.get(f"metric {o.name}", unknown)[self._read :] for o in objectives]
+        values = np.stack(metrics, axis=1).tolist()
+        for place, (number, step, fold, row) in enumerate(zip(trials, steps, folds, values), self._read):
+            if fold >= 0:
+                continue
+            self._last[number] = place, step
+            level = level_of(step)
+            if level > self._level.get(number, -1) and all(map(isfinite, row)):
+                self._level[number] = level
+                self._places.append(place)
+                self._numbers.append(number)
+                self._steps.append(step)
+                self._values.extend(row)
+        self._read = history.reports.count
+
+    def _arrange(self, history: History, results: Results) -> None:
+        numbers = np.array(self._numbers, dtype=int)
+        values = np.array(self._values).reshape(len(numbers), results.values.shape[1])
+        steps, end_steps = np.array(self._steps), np.array(self._end_steps)
+        ended = np.full(len(history), -1)
+        ended[results.numbers] = np.arange(results.count)
+        ended = ended[numbers]
+        usable = results.usable
+        is_said_twice = (ended >= 0) & usable[ended] & (end_steps[ended] == steps) if results.count else ended >= 0
+        kept, done = np.flatnonzero(~is_said_twice), np.flatnonzero(usable)
+        complete = self._states[results.numbers[done]] == TrialState.COMPLETE
+        done, complete = done[complete | (end_steps[done] >= 0)], complete[complete | (end_steps[done] >= 0)]
+        places = np.concatenate([np.array(self._places, dtype=int)[kept], np.array(self._ends, dtype=int)[done]])
+        order = np.argsort(places, kind="stable")
+        self.numbers = np.concatenate([numbers[kept], results.numbers[done]])[order]
+        self.ended = np.concatenate([ended[kept], done])[order]
+        self.values = np.concatenate([values[kept], results.values[done]])[order]
+        is_complete = np.concatenate([np.zeros(len(kept), dtype=bool), complete])[order]
+        self.resource = _resource(history, np.concatenate([steps[kept], end_steps[done]])[order], is_complete)
+        self.is_whole = self.resource >= 1.0
+        """Which rows are at the largest step, (k,)."""
+        for name in ("best", "returning", "wholes"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def wholes(self) -> int:
+        """How many trials have got to the largest step."""
+        return len(np.unique(self.numbers[self.is_whole]))
+
+    @cached_property
+    def best(self) -> np.ndarray:
+        """The furthest row of each trial that is not beyond a constraint, by how far that is, then by value, (t,)."""
+        keys = [self.values[:, 0], -self.resource]
+        if len(self._results.violation):
+            keys.append(np.where(self.ended >= 0, self._results.violation[self.ended], 0.0))
+        order = np.lexsort(keys)
+        first = np.unique(self.numbers[order], return_index=True)[1]
+        best: np.ndarray = order[np.sort(first)]
+        return best
+
+    @cached_property
+    def returning(self) -> np.ndarray:
+        """Points of trials that were stopped and may be run again, once, knowing what they reported, (q, d)."""
+        numbers = np.unique(self.numbers[~self.is_whole])
+        numbers = numbers[self._states[numbers] == TrialState.PRUNED]
+        if not len(numbers):
+            return np.empty((0, self._encoding.d))
+        everything = self._encoding.points(self._matrix)
+        _, inverse, times = np.unique(everything + 0.0, axis=0, return_inverse=True, return_counts=True)
+        once: np.ndarray = everything[numbers[times[inverse.ravel()[numbers]] == 1]]
+        return once
+
+    def points(self, rows: np.ndarray) -> np.ndarray:
+        """The configurations of rows as points, (n, d)."""
+        return self._encoding.points(self._matrix[self.numbers[rows]])
+
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        """The configurations of rows as features, and their resource, (n, p + 1)."""
+        matrix = self._matrix[self.numbers[rows]]
+        points = self._encoding.points(matrix)
+        known = self._encoding.active(points) & ~np.isnan(matrix)
+        return np.concatenate([self._encoding.features(points, known), self.resource[rows, None]], axis=1)
+
+
+def _resource(history: History, steps: np.ndarray, is_complete: np.ndarray) -> np.ndarray:
+    """Steps as shares of the way to the largest one, on a logarithmic scale; what is complete is at its end."""
+    if not len(steps):
+        return steps
+    fidelities = history.problem.fidelities
+    last = max(float(steps.max()), float(fidelities[0].step(fidelities[0].high)) if fidelities else 1.0)
+    counted = steps[steps >= 1]
+    first = float(counted.min()) if len(counted) else 1.0
+    if last <= first:
+        return np.ones(len(steps))
+    share = np.clip(np.log(np.maximum(steps, first) / first) / np.log(last / first), 0.0, 1.0)
+    resource: np.ndarray = np.where(is_complete | (steps >= last), 1.0, share)
+    return resource
+
+
+_KNOWN: WeakKeyDictionary[History, Readings] = WeakKeyDictionary()

@@ -1,0 +1,202 @@
+"""What became of a study's trials, as columns with a row for each that ended, in the order in which they did.
+
+    numbers      (k,)    trial of each row: index for History.matrix
+    values       (k, m)  objectives, smaller is better; NaN where unknown
+    constraints  (k, c)  how far beyond its bound each constrained metric is, <= 0 where it is met; NaN where unknown
+    failed       (k,)    whether the configuration is to blame: an error, NaN or an infinite value, not a lost machine
+    seconds      (k,)    how long the last attempt ran; NaN where unknown
+    reach        (k,)    how far it got: inf where to its end or where it never reported, else its level
+    points       (k, d)  and features (k, p): the configurations, models/encoding.py
+
+Rows only ever join at the end, so whatever is computed from the first n of them never changes.
+"""
+
+from __future__ import annotations
+
+from math import floor, inf, log
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
+from kilter.core.history import History, Record
+from kilter.core.pareto import non_dominated
+from kilter.models.encoding import encoding_of
+from kilter.models.pareto import crowded_order
+
+LEAST = 3
+"""With fewer values there is nothing to fit a model to."""
+APART = 3.0
+"""Levels of steps are powers of this: closer reports of one trial tell a model hardly more and cost as much."""
+
+
+class Results:
+    """The columns of one history; see the module's first lines. `Results.of` brings them up to date."""
+
+    def __init__(self, history: History) -> None:
+        problem = history.problem
+        self._rows: dict[str, np.ndarray] = {
+            "numbers": np.empty(64, dtype=int),
+            "values": np.empty((64, len(problem.objectives))),
+            "constraints": np.empty((64, len(problem.constraints))),
+            "failed": np.empty(64, dtype=bool),
+            "seconds": np.empty(64),
+            "reach": np.empty(64),
+        }
+        self.count = 0
+        self._order = (0, 0), np.empty(0, dtype=int)
+        self.encoding, self._space = encoding_of(problem.space), problem.space
+        self._points = self._features = np.empty((0, 0))
+        self._encode(history, 0)
+
+    @classmethod
+    def of(cls, history: History) -> Results:
+        """The columns of this history as it is now; amortised over calls, each trial is read once."""
+        results = _KNOWN.get(history)
+        if results is None:
+            results = _KNOWN[history] = cls(history)
+        results._extend(history)
+        return results
+
+    def _extend(self, history: History) -> None:
+        constraints = history.problem.constraints
+        for number in history.finished[self.count :]:
+            trial = history.trials[number]
+            at = self.count
+            if at == len(self._rows["numbers"]):
+                self._rows = {name: np.concatenate([rows, np.empty_like(rows)]) for name, rows in self._rows.items()}
+            values = history.values[number]
+            self._rows["numbers"][at] = number
+            self._rows["values"][at] = values
+            self._rows["constraints"][at] = [constraint.beyond(trial.metrics) for constraint in constraints]
+            self._rows["failed"][at] = is_to_blame(trial, values)
+            self._rows["seconds"][at] = trial.seconds
+            step = history.reports.furthest.get(number)
+            is_whole = trial.state is TrialState.COMPLETE or step is None
+            self._rows["reach"][at] = inf if is_whole else level_of(step or 0)
+            self.count += 1
+        if self._space is not history.problem.space:
+            self.encoding, self._space = encoding_of(history.problem.space), history.problem.space
+            self._encode(history, 0)
+        elif self._encoded < self.count:
+            self._encode(history, self._encoded)
+
+    def _encode(self, history: History, start: int) -> None:
+        """Points and features of the rows from `start` on, in arrays that have room for as many rows as the others."""
+        encoding, room = self.encoding, len(self._rows["numbers"])
+        if start == 0 or room > len(self._points):
+            points, features = np.empty((room, encoding.d)), np.empty((room, encoding.width))
+            if start:
+                points[:start], features[:start] = self._points[:start], self._features[:start]
+            self._points, self._features = points, features
+        matrix = history.matrix[self.numbers[start:]]
+        points = encoding.points(matrix)
+        known = encoding.active(points) & ~np.isnan(matrix)  # what came into the space later is not known of old trials
+        self._points[start : self.count] = points
+        self._features[start : self.count] = encoding.features(points, known)
+        self._encoded = self.count
+
+    @property
+    def points(self) -> np.ndarray:
+        """The configurations as points, (k, d)."""
+        return self._points[: self.count]
+
+    @property
+    def features(self) -> np.ndarray:
+        """The configurations as features, (k, p)."""
+        return self._features[: self.count]
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Trial of each row, (k,)."""
+        return self._rows["numbers"][: self.count]
+
+    @property
+    def values(self) -> np.ndarray:
+        """Objectives, smaller is better, (k, m)."""
+        return self._rows["values"][: self.count]
+
+    @property
+    def constraints(self) -> np.ndarray:
+        """How far beyond its bound each constrained metric is, (k, c)."""
+        return self._rows["constraints"][: self.count]
+
+    @property
+    def failed(self) -> np.ndarray:
+        """Whether the configuration is to blame for a failure, (k,)."""
+        return self._rows["failed"][: self.count]
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """How long the last attempt ran, (k,)."""
+        return self._rows["seconds"][: self.count]
+
+    @property
+    def reach(self) -> np.ndarray:
+        """How far each trial got, (k,)."""
+        return self._rows["reach"][: self.count]
+
+    @property
+    def violation(self) -> np.ndarray:
+        """The sum of all that is beyond bounds, (k,); 0 where feasible, inf where a constrained metric is unknown."""
+        beyond = np.maximum(np.where(np.isnan(self.constraints), np.inf, self.constraints), 0.0)
+        with np.errstate(over="ignore"):  # of two that are huge
+            total: np.ndarray = beyond.sum(axis=1)
+        return total
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Which rows have all objectives, finite, and did not fail all the same, (k,)."""
+        usable: np.ndarray = np.isfinite(self.values).all(axis=1) & ~self.failed
+        return usable
+
+    @property
+    def suffices(self) -> bool:
+        """Whether there are enough values to fit a model to."""
+        return int(self.usable.sum()) >= LEAST
+
+    def best(self, count: int) -> np.ndarray:
+        """Rows with all objectives, best first, at least `count` of them where there are as many.
+
+        By violation, then by how far they got, then by value or, of several objectives, by front and the least
+        crowded first: what was stopped stands behind all that went on, as in BOHB (Falkner et al. 2018).
+        """
+        known, order = self._order
+        if known != (self.count, count):
+            order = self._sorted(count)
+            self._order = (self.count, count), order
+        return order
+
+    def _sorted(self, count: int) -> np.ndarray:
+        usable, violation = self.usable, self.violation
+        if self.values.shape[1] == 1:
+            rows = np.flatnonzero(usable)
+            return rows[np.lexsort([self.values[rows, 0], -self.reach[rows], violation[rows]])]
+        feasible = usable & (violation <= 0)
+        found = [np.empty(0, dtype=int)]
+        for reach in np.unique(self.reach[feasible])[::-1]:
+            left = np.flatnonzero(feasible & (self.reach == reach))
+            taken = left[:0]
+            while len(left) and sum(map(len, found)) + len(taken) < count:
+                front = non_dominated(self.values[left])
+                taken, left = np.concatenate([taken, left[front]]), left[~front]
+            found.append(taken[crowded_order(self.values[taken], violation[taken])])
+        broken = np.flatnonzero(usable & (violation > 0))
+        return np.concatenate([*found, broken[np.argsort(violation[broken], kind="stable")]])
+
+
+def level_of(step: float) -> int:
+    """The level of a step: 0 for steps below APART, and one more with each factor of it."""
+    return floor(log(max(step, 1.0)) / log(APART) + 1e-9)
+
+
+_KNOWN: WeakKeyDictionary[History, Results] = WeakKeyDictionary()
+
+
+def is_to_blame(trial: Record, values: np.ndarray) -> bool:
+    """Whether a trial ended without usable values because of its configuration."""
+    if trial.forgiven:
+        return False
+    if trial.state is TrialState.FAIL:
+        return trial.failure is None or trial.failure.kind not in (LOST, INTERRUPTED, MISUSE)
+    return trial.state is TrialState.COMPLETE and not np.isfinite(values).all()
