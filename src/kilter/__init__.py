@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _HOME = {
     "kilter.api": ("Study", "create_study", "delete_study", "get_all_study_names", "load_study", "tune"),
     "kilter.study": ("copy_study", "get_all_study_summaries"),
-    "kilter.trial": ("FrozenTrial", "create_trial"),
+    "kilter.frozen": ("FrozenTrial", "create_trial"),
     "kilter.core.errors": ("KilterError", "NotReady", "StudyAborted", "StudyChanged", "TrialPruned"),
     "kilter.core.events": ("TrialState",),
     "kilter.core.interfaces": ("Resources",),
@@ -19,7 +19,7 @@ _HOME = {
     "kilter.core.parameter": ("Prior",),
     "kilter.core.problem": ("Fidelity",),
     "kilter.core.space": ("Space",),
-    "kilter.executors.context": ("Trial",),
+    "kilter.objective.trial": ("Trial",),
 }
 _MODULES = (
     "artifacts",
@@ -55,9 +55,9 @@ if TYPE_CHECKING:
     from kilter.core.parameter import Prior
     from kilter.core.problem import Fidelity
     from kilter.core.space import Space
-    from kilter.executors.context import Trial
+    from kilter.frozen import FrozenTrial, create_trial
+    from kilter.objective.trial import Trial
     from kilter.study import copy_study, get_all_study_summaries
-    from kilter.trial import FrozenTrial, create_trial
 
 
 def __getattr__(name: str) -> Any:

@@ -25,8 +25,9 @@ from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
-from kilter.executors.context import Draw, failure_of
-from kilter.trial import FrozenTrial
+from kilter.frozen import FrozenTrial
+from kilter.objective.failures import failure_of
+from kilter.objective.trial import Draw
 
 __all__ = ["BasePruner", "BaseSampler"]
 

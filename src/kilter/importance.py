@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from kilter.core.errors import InvalidInput, NotReady, UnknownName
 from kilter.core.events import TrialState
 from kilter.core.names import refusing
+from kilter.frozen import FrozenTrial
 from kilter.search_space import intersection_search_space
-from kilter.trial import FrozenTrial
 
 if TYPE_CHECKING:
     from kilter.api import Study

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kilter.core.events import TrialState
 from kilter.core.parameter import Parameter
-from kilter.trial import FrozenTrial
+from kilter.frozen import FrozenTrial
 
 if TYPE_CHECKING:
     from kilter.api import Study

@@ -13,8 +13,8 @@ from kilter.core.events import Created, TrialState
 from kilter.core.history import History
 from kilter.core.interfaces import Storage
 from kilter.core.problem import StudyDirection
+from kilter.frozen import FrozenTrial
 from kilter.storage.urls import existing_storage, missing_file, open_storage
-from kilter.trial import FrozenTrial
 
 __all__ = [
     "MaxTrialsCallback",

@@ -239,7 +239,7 @@ def test_tables_fit_and_say_what_they_leave_out() -> None:
         (["export", "-o", "trials.xlsx"], 2, "name the file .csv, .json"),
         (["run", "-p", "x=bool", "-p", "x=int(1,2)", "--minimize", "y", "--", "true"], 2, "'x' is given twice"),
         (["run", "-p", "x={'a,b}", "--minimize", "y", "--", "true"], 2, "the quote ' in"),
-        (["run", "-p", "x={a,\"b}", "--minimize", "y", "--", "true"], 2, "has no partner"),
+        (["run", "-p", 'x={a,"b}', "--minimize", "y", "--", "true"], 2, "has no partner"),
         (["run", "train.py", "{lr}"], 2, "put the program after --"),
         (["rm", "train"], 2, "--yes"),
         (["import", "nope.db"], 5, "no file nope.db"),

@@ -5,8 +5,8 @@ import pytest
 from kilter.core.errors import TrialPruned
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome, Progress
-from kilter.executors import checkpoint
 from kilter.executors.inline import Inline, Interrupted
+from kilter.objective import checkpoint
 from kilter.testing.executor import ExecutorSuite, task
 
 
@@ -115,7 +115,7 @@ def test_what_was_broken_off_has_no_result_whatever_it_makes_of_that(ending, by_
         try:
             if by_report:
                 trial.report(0.0, 0)
-                trial._flush()
+                trial.flush()
             else:
                 executor.stop(0)
         except BaseException:

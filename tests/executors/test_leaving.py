@@ -30,7 +30,7 @@ def test_what_is_returned_after_leaving_does_not_count(result: Any, jobs: int) -
     def objective(trial: kilter.Trial) -> Any:
         report_badly(trial)
         assert trial.leaves()
-        assert trial._has_left
+        assert trial.has_left
         return result
 
     made = study()
@@ -43,7 +43,7 @@ def test_who_only_asks_whether_to_prune_has_not_left() -> None:
     def objective(trial: kilter.Trial) -> float:
         report_badly(trial)
         assert trial.should_prune()
-        assert not trial._has_left
+        assert not trial.has_left
         return 7.0
 
     made = study()

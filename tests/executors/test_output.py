@@ -136,7 +136,6 @@ def test_a_handler_writes_where_it_did_once_the_trial_is_over(capsys):
     assert capsys.readouterr().err == "in trial 0\n" + "in trial 1\n" * 2
 
 
-
 def test_what_is_printed_in_this_process_is_printed_as_ever_and_kept(capsys):
     streams = sys.stdout, sys.stderr
 

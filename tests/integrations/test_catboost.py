@@ -183,7 +183,7 @@ def test_a_paused_training_goes_on_to_the_very_model_of_one_without_a_pause(sett
     def objective(trial):
         model = trained(trial, going_on=True, settings=settings)
         predictions.append(model.predict_proba(ROWS))
-        assert model.tree_count_ == (8 if trial._has_left else 20)
+        assert model.tree_count_ == (8 if trial.has_left else 20)
         return model.get_evals_result()["validation"]["Logloss"][-1]
 
     (paused,) = run(objective, PausesAt(8)).trials

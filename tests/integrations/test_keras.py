@@ -17,8 +17,8 @@ pytest.importorskip("keras", reason="needs Keras and one of its backends: pip in
 
 import keras  # after the choice of its backend
 
-from kilter.executors import checkpoint
 from kilter.integrations.keras import HyperParameters, TrialCallback, tune
+from kilter.objective import checkpoint
 from kilter.schedulers.pbt import PBTScheduler
 from kilter.schedulers.threshold import ThresholdScheduler
 
@@ -287,7 +287,7 @@ def test_a_trial_that_leaves_stops_the_fit_gently() -> None:
         model = network()
         history = fit(model, TrialCallback(trial))
         lengths.append(len(history["val_loss"]))
-        assert trial._has_left
+        assert trial.has_left
         assert model.predict(X, verbose=0).shape == (48, 1)
         return -99.0
 

@@ -15,7 +15,7 @@ import pytest
 import kilter
 from kilter import Fidelity, Float, TrialState
 from kilter.core.errors import InvalidInput
-from kilter.executors.context import Interruption
+from kilter.objective.failures import Interruption
 from kilter.schedulers import ThresholdScheduler
 
 lightning = pytest.importorskip("lightning.pytorch", reason="needs Lightning: pip install '.[lightning]'")
@@ -174,7 +174,7 @@ def test_the_trainer_stops_gently_where_the_trial_leaves() -> None:
     def objective(trial: Any, lr: float) -> Any:
         callback = TrialCallback(trial)
         modules.append(fitted(callback, lr))
-        assert trial._has_left
+        assert trial.has_left
         return None
 
     study = kilter.create_study(space=SPACE, scheduler=ThresholdScheduler(upper=0.0), seed=0)

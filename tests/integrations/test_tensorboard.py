@@ -156,7 +156,7 @@ def test_what_was_told_is_there_to_see_while_the_study_runs(tmp_path):
     with study.observed(tracker):
         trial = study.ask()
         trial.report(0.5, 7)
-        trial._flush()
+        trial.flush()
         at = tracker.directory(trial)
         assert pickle.loads(pickle.dumps(tracker)).directory(trial) == at
         tracker.awaited(lambda: (os.path.isdir(at) and "value" in read(at).Tags()["scalars"]) or None, 60, "is late")

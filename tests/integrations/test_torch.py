@@ -24,8 +24,8 @@ from kilter.schedulers import PBTScheduler, ThresholdScheduler
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install '.[torch]'")
 
-from kilter.executors import checkpoint as states  # noqa: E402
 from kilter.integrations.torch import STATE, Checkpoint, DistributedTrial, optimize_distributed  # noqa: E402
+from kilter.objective import checkpoint as states  # noqa: E402
 
 torch.set_num_threads(1)
 SPACE = {"lr": Float(0.01, 0.1, log=True)}
@@ -821,7 +821,7 @@ def test_without_pytorch_tensors_come_back_as_arrays(tmp_path: Any) -> None:
     states.save(str(tmp_path), {"weight": torch.arange(3.0)})
     script = (
         "import sys; sys.modules['torch'] = None\n"
-        "from kilter.executors.checkpoint import load\n"
+        "from kilter.objective.checkpoint import load\n"
         f"print(load({str(tmp_path)!r})['weight'].tolist())"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ import kilter
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
 from kilter.core.interfaces import Task
-from kilter.executors.context import Trial
+from kilter.objective.trial import Trial
 
 transformers = pytest.importorskip("transformers", reason="pip install '.[transformers]'")
 torch = pytest.importorskip("torch", reason="pip install '.[transformers]'")
@@ -154,7 +154,7 @@ def test_it_asks_after_it_has_saved_and_the_model_survives(tmp_path: Path, save_
 
     trial = a_trial(tmp_path, verdict)
     trainer = trained(trial, tmp_path, save_strategy=save_strategy)
-    assert trial._has_left
+    assert trial.has_left
     assert trainer.state.global_step == PER_EPOCH
     assert saved_when_asked[-1] is (save_strategy == "epoch")
     assert 0 <= trainer.evaluate()["eval_accuracy"] <= 1
@@ -178,7 +178,7 @@ def test_paused_and_resumed_is_as_good_as_never_interrupted(tmp_path: Path, rhyt
         pausing = a_trial(tmp_path / "parts", lambda: Verdict.PAUSE)
         trainer = trained(trial, tmp_path / "parts", **RHYTHMS[rhythm])
         parts.update(losses(trainer))
-        if not trial._has_left:
+        if not trial.has_left:
             break
         assert Path(last_checkpoint(trial) or "").name == f"checkpoint-{trainer.state.global_step}"
     assert attempts == 3

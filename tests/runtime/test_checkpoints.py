@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Objective, Problem
-from kilter.executors.checkpoint import FILE, load, save
+from kilter.objective.checkpoint import FILE, load, save
 from kilter.runtime.checkpoints import Checkpoints
 
 RUNNING, COMPLETE, PRUNED, FAIL, WAITING, PAUSED = (

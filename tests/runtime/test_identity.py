@@ -161,7 +161,6 @@ class TestTune:
         assert len({study.study_name for study in found}) == 3
         assert all(len(study.trials) == 2 for study in found)
 
-
     @pytest.mark.parametrize("space", [{"x": Float(0.5, 1)}, {"y": Float(0, 1)}, {"x": Float(1e-3, 1, log=True)}])
     def test_a_space_that_contradicts_says_which_study_and_that_a_new_one_can_begin(self, url, space):
         run(works, url)

@@ -211,7 +211,7 @@ def test_ask_and_tell_are_told_too():
         for value in (3.0, 1.0):
             trial = study.ask()
             trial.report(value + 1, 0)
-            trial._flush()
+            trial.flush()
             study.tell(trial, value)
     assert [type(event) for event in seen.events] == [Created] + 2 * [Started, Reported, Ended]
     assert [event.metrics for event in seen.of(Ended)] == [{"value": 3.0}, {"value": 1.0}]

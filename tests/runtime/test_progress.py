@@ -73,7 +73,7 @@ def study():
         clock.advance(clock() + 10)
         for step in range(1, steps + 1):
             trial.report(1.0, step)
-        trial._flush()
+        trial.flush()
         study._session.end(Outcome(trial.number, 1, state, {"value": 1.0}))
     study._session.interrupt(3, "the time was up")
     return study, clock

@@ -15,7 +15,7 @@ import kilter
 from kilter import plugins
 from kilter.core.events import Ended, TrialState
 from kilter.engine.limits import Limits
-from kilter.executors import checkpoint
+from kilter.objective import checkpoint
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage
 
@@ -230,7 +230,7 @@ def test_stale_attempts_never_reach_a_scheduler(tmp_path: Path, scheduler: str) 
         assert stale.should_prune()
     second.tell(again, 1.0)
     stale.report(0.5, 3)
-    stale._flush()
+    stale.flush()
     assert stale.should_prune() == judges
     first.tell(other, 2.0)
     trials = second.trials
@@ -247,7 +247,7 @@ def test_a_late_result_is_data_where_there_is_no_other(
     late = first.ask()
     late.save({"by": "first"})
     late.report(0.25, 1)
-    late._flush()
+    late.flush()
     assert second._session.recover(at_once=True) == [0]
     again = second.ask() if runs_again else None
     assert first.tell(late, 0.125).value == 0.125

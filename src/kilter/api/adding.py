@@ -14,9 +14,9 @@ from kilter.core.options import Choice
 from kilter.core.problem import SET, Problem
 from kilter.core.space import Config
 from kilter.core.text import shown
+from kilter.frozen import FrozenTrial, NewTrial
 from kilter.runtime.notices import notice
 from kilter.runtime.session import Session
-from kilter.trial import FrozenTrial, NewTrial
 
 
 def plain(session: Session, params: Mapping[str, Any]) -> Config:

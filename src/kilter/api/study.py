@@ -25,13 +25,13 @@ from kilter.core.text import shown
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.ending import Ending
 from kilter.engine.limits import Limits
-from kilter.executors.context import Trial
-from kilter.executors.definitions import definition_of
-from kilter.executors.signature import check_objective
+from kilter.frozen import FrozenTrial, NewTrial
 from kilter.guests import draw_of, finishing, joined, own
+from kilter.objective.definitions import definition_of
+from kilter.objective.signature import check_objective
+from kilter.objective.trial import Trial
 from kilter.runtime import identity
 from kilter.runtime.session import Session, name_of
-from kilter.trial import FrozenTrial, NewTrial
 
 if TYPE_CHECKING:
     from kilter.evaluation.confirmation import Confirmation

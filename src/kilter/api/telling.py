@@ -9,7 +9,7 @@ from kilter.core.errors import InvalidInput, NotANumber, NotReady
 from kilter.core.events import Failure, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Outcome
-from kilter.executors.context import Trial, finish
+from kilter.objective.trial import Trial
 from kilter.runtime.session import Session, check_objects
 
 Told = tuple[dict[str, float], TrialState, "Failure | None"]
@@ -38,7 +38,7 @@ def outcome_of(
     """
     metrics, state, failure = _read(history, record, trial, values, state)
     if trial is not None:  # also of an attempt that was given up
-        return finish(trial, state, metrics, failure)
+        return trial.outcome(state, metrics, failure)
     if record.is_finished:
         if (record.state, record.metrics) == (state, metrics):
             return None
@@ -51,13 +51,13 @@ def outcome_of(
 def _read(history: History, record: Record, trial: Trial | None, values: Any, state: TrialState | None) -> Told:
     if state is TrialState.FAIL:
         return {}, state, Failure("told", "told as failed")
-    if state is None and trial is not None and trial._has_left:
+    if state is None and trial is not None and trial.has_left:
         state, values = TrialState.PRUNED, None
     if state is TrialState.PRUNED and values is None:
         if trial is not None and trial.last_report is not None:
-            return trial._metrics_so_far, trial._left_as, None
+            return trial.metrics_so_far, trial.left_as, None
         reports = history.reports.of(record.number)
-        return (dict(reports[-1].metrics) if reports else {}), trial._left_as if trial else state, None
+        return (dict(reports[-1].metrics) if reports else {}), trial.left_as if trial else state, None
     if state not in (None, TrialState.COMPLETE, TrialState.PRUNED):
         raise InvalidInput(f"state={state!r}: a trial is told as COMPLETE, PRUNED or FAIL")
     if values is None:

@@ -14,9 +14,9 @@ from kilter.core.problem import DEFAULT_METRIC, Fidelity, Problem
 from kilter.core.space import Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.limits import MISTAKEN, Limits
-from kilter.executors.definitions import definition_of
-from kilter.executors.signature import check_objective
-from kilter.trial import FrozenTrial
+from kilter.frozen import FrozenTrial
+from kilter.objective.definitions import definition_of
+from kilter.objective.signature import check_objective
 
 
 @answers_other_words

@@ -11,9 +11,9 @@ from kilter.core.events import SYSTEM, TrialState
 from kilter.core.history import History
 from kilter.core.problem import Problem, StudyDirection
 from kilter.core.space import Space
-from kilter.executors.context import Trial
+from kilter.frozen import FrozenTrial
+from kilter.objective.trial import Trial
 from kilter.runtime.session import Session
-from kilter.trial import FrozenTrial
 
 if TYPE_CHECKING:
     import pandas

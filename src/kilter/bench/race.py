@@ -34,7 +34,7 @@ from kilter.core.space import Space
 from kilter.executors.simulated import VirtualClock
 
 if TYPE_CHECKING:
-    from kilter.executors.context import Trial
+    from kilter.objective.trial import Trial
 
 RECOMMEND_EVERY = 5
 """Trials between two questions for the study's recommendation, which may cost a fit of a model."""

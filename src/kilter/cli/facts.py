@@ -8,7 +8,7 @@ from kilter.cli import show
 
 if TYPE_CHECKING:
     from kilter.api import Study
-    from kilter.trial import FrozenTrial
+    from kilter.frozen import FrozenTrial
 
 
 def best_of(study: Study) -> list[FrozenTrial]:

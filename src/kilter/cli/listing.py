@@ -11,7 +11,7 @@ from kilter.core.errors import UnknownName
 
 if TYPE_CHECKING:
     from kilter.api import Study
-    from kilter.trial import FrozenTrial
+    from kilter.frozen import FrozenTrial
 
 
 def columns_of(study: Study, trials: Sequence[FrozenTrial]) -> list[show.Column]:

@@ -17,7 +17,7 @@ import click
 from kilter.core.text import printable
 
 if TYPE_CHECKING:
-    from kilter.trial import FrozenTrial
+    from kilter.frozen import FrozenTrial
 
 
 def echo_json(data: Any) -> None:

@@ -348,7 +348,7 @@ class Specification:
     @property
     def definition(self) -> Definition:
         """What the study is of: the command line, the files that it names, and how metrics are read."""
-        from kilter.executors.definitions import definition_of_command
+        from kilter.objective.definitions import definition_of_command
 
         given = self._table("command")
         folder = self._folder(given.get("cwd")) or os.getcwd()

@@ -197,7 +197,6 @@ class Tally:
         share = (failed - row + 1) / (self.succeeded + self.failed - row + 2)
         return share**row < CHANCE
 
-
     def is_unusable(self, limits: Limits) -> bool:
         """Whether from the first on the run's trials returned what cannot be used, as where a metric is misspelt."""
         few = limits.unusable

@@ -35,7 +35,7 @@ from kilter.evaluation.folds import KNOWN
 
 if TYPE_CHECKING:
     from kilter.api import Study
-    from kilter.trial import FrozenTrial
+    from kilter.frozen import FrozenTrial
 
 LEVEL = 0.95
 """Of the interval around the estimate."""

@@ -40,12 +40,13 @@ from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.executors.children import Watcher, kill_tree, own_group, signal_group, tree_memory, was_killed
-from kilter.executors.context import MESSAGE, TRACEBACK, clipped, failed, failure_of, reached
 from kilter.executors.inline import STOPPED
 from kilter.executors.output import Log
 from kilter.executors.processes import environments, out_of_memory, out_of_time
 from kilter.executors.shell import ShellText
 from kilter.executors.threads import UNLIMITED, arrived
+from kilter.objective.failures import MESSAGE, TRACEBACK, clipped, failed, failure_of
+from kilter.objective.trial import reached
 
 SPECIALS = ("trial", "attempt", "seed", "dir")
 FORMATS = ("yaml", "json", "toml")

@@ -11,8 +11,10 @@ from kilter.core.actions import Verdict
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Task
 from kilter.core.space import Space
-from kilter.executors.context import Draw, Interrupted, failed, perform, release
 from kilter.executors.output import kept
+from kilter.objective.failures import Interrupted, failed, release
+from kilter.objective.perform import perform
+from kilter.objective.trial import Draw
 
 STOPPED = Failure("stopped", "stopped on request")
 

@@ -45,10 +45,10 @@ from kilter.core.parameter import Parameter
 from kilter.core.space import Space
 from kilter.executors import records
 from kilter.executors.children import kill_tree, own_group, signal_group, tree_memory, was_killed
-from kilter.executors.context import failed
 from kilter.executors.inline import STOPPED
 from kilter.executors.output import Heard
 from kilter.executors.threads import UNLIMITED
+from kilter.objective.failures import failed
 
 TICK = 0.2
 """Seconds between two looks at the memory of a trial, and at a process whose end the platform does not announce."""

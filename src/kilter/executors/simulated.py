@@ -15,7 +15,8 @@ from kilter.core.errors import InvalidInput, TrialPruned, UnusableResult
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Task
 from kilter.core.problem import Problem
-from kilter.executors.context import failed, failure_of, reached
+from kilter.objective.failures import failed, failure_of
+from kilter.objective.trial import reached
 
 
 @dataclass

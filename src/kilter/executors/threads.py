@@ -18,9 +18,11 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
 from kilter.core.space import Space
-from kilter.executors.context import Draw, Interrupted, failed, failure_of, perform
 from kilter.executors.inline import STOPPED
 from kilter.executors.output import kept
+from kilter.objective.failures import Interrupted, failed, failure_of
+from kilter.objective.perform import perform
+from kilter.objective.trial import Draw
 
 UNLIMITED = Resources()
 """What a trial may use where nobody said."""

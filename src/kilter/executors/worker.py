@@ -27,9 +27,10 @@ from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import Parameter
 from kilter.core.space import Space
 from kilter.executors import records
-from kilter.executors.context import failed, failure_of, perform, release
 from kilter.executors.output import flush, libc, mark
 from kilter.executors.threads import Reporting
+from kilter.objective.failures import failed, failure_of, release
+from kilter.objective.perform import perform
 
 LINES = 1
 """_IOLBF of C: a stream that is written line by line."""

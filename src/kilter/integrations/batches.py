@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from kilter.core.events import Failure
 from kilter.core.interfaces import Message, Outcome, Task
-from kilter.executors.context import failed
 from kilter.executors.inline import Inline
+from kilter.objective.failures import failed
 
 
 class Batches(Inline):

@@ -20,7 +20,7 @@ from typing import Any
 
 from kilter.core.errors import needed
 from kilter.integrations.rounds import Rounds
-from kilter.trial import Trial
+from kilter.objective.trial import Trial
 
 with needed("catboost", "kilter.integrations.catboost"):
     import catboost
@@ -74,7 +74,7 @@ class TrialCallback:
         length = max((len(values) for of in info.metrics.values() for values in of.values()), default=0)
         is_scored, self._length = length != self._length or length == 0, length
         if not is_scored:  # the last score is that of an earlier round
-            return not self._rounds.trial._has_left
+            return not self._rounds.trial.has_left
         scores = {data: {metric: values[-1] for metric, values in of.items()} for data, of in info.metrics.items()}
         return not self._rounds.leaves(info.iteration, scores, _maximizes)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from kilter.api import Study
+from kilter.frozen import FrozenTrial
 from kilter.integrations.folds import SCORE
-from kilter.trial import FrozenTrial
 
 
 def folds_of(study: Study, number: int) -> dict[Any, dict[str, float]]:

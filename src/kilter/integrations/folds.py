@@ -16,7 +16,7 @@ from typing import Any
 from kilter.core.actions import Verdict
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Task
-from kilter.executors.context import failed, failure_of
+from kilter.objective.failures import failed, failure_of
 
 SCORE = "score"
 """The metric that is the study's objective."""

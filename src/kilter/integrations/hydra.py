@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kilter.api import Study
     from kilter.core.interfaces import Outcome, Task
     from kilter.core.problem import Problem
-    from kilter.trial import FrozenTrial
+    from kilter.frozen import FrozenTrial
 
 log = logging.getLogger(__name__)
 
@@ -240,7 +240,7 @@ class Jobs:
     def _outcome(self, task: Task, job: JobReturn) -> Outcome:
         from kilter.core.events import TrialState
         from kilter.core.interfaces import Outcome
-        from kilter.executors.context import failed, failure_of
+        from kilter.objective.failures import failed, failure_of
 
         try:
             metrics = self._problem.metrics(job.return_value)  # raises what the job raised

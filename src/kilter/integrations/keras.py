@@ -36,9 +36,9 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import UNSET, Parameter
 from kilter.core.problem import Fidelity
-from kilter.executors import checkpoint as state_file
-from kilter.executors.context import Trial
-from kilter.trial import FrozenTrial
+from kilter.frozen import FrozenTrial
+from kilter.objective import checkpoint as state_file
+from kilter.objective.trial import Trial
 
 # Keras imports its backend, so that may be what is not there.
 with needed("keras", "kilter.integrations.keras", "and torch, jax or tensorflow, the one that KERAS_BACKEND names"):

@@ -24,7 +24,7 @@ from typing import Any
 
 from kilter.core.errors import needed
 from kilter.integrations.rounds import Maximizes, Rounds, Scores
-from kilter.trial import Trial
+from kilter.objective.trial import Trial
 
 with needed("lightgbm", "kilter.integrations.lightgbm"):
     import lightgbm

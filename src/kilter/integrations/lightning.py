@@ -20,8 +20,8 @@ from copy import deepcopy
 from typing import Any, NoReturn
 
 from kilter.core.errors import InvalidInput, needed
-from kilter.executors.checkpoint import FILE
-from kilter.executors.context import Trial
+from kilter.objective.checkpoint import FILE
+from kilter.objective.trial import Trial
 
 with needed("lightning", "kilter.integrations.lightning"):
     import lightning.pytorch

@@ -52,11 +52,11 @@ from kilter.core.problem import SET, Constraint, Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.engine.engine import Engine, check_capable
+from kilter.frozen import FrozenTrial
 from kilter.runtime.blas import single_threaded
 from kilter.schedulers.fifo import FifoScheduler
 from kilter.storage.sqlite import APPLICATION
 from kilter.storage.urls import open_storage
-from kilter.trial import FrozenTrial
 
 with needed("optuna", "kilter.integrations.optuna"):
     import optuna

@@ -30,8 +30,8 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Parameter, Prior
 from kilter.core.space import Space
-from kilter.executors.context import Trial
 from kilter.integrations.conversion import DEVIATIONS
+from kilter.objective.trial import Trial
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.urls import open_storage
 
@@ -202,7 +202,7 @@ class KilterSearch(Searcher):
         if self._study is None:
             return {}
         for trial in self._trials.values():
-            trial._flush()
+            trial.flush()
         state = {
             "study": self.study.study_name,
             "trials": self._numbers,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.trial import Trial
+from kilter.objective.trial import Trial
 
 Scores = Mapping[str, Mapping[str, float]]
 """Data set -> metric -> value, in the order in which the library scores them."""
@@ -46,7 +46,7 @@ class Rounds:
         Of several trainings in one trial, as of folds one by one, the first reports: the curves of two are not one. A
         trial that has left stays so, and the rest end after a round.
         """
-        if self.trial._has_left:
+        if self.trial.has_left:
             return True
         last = self.trial.last_report
         if last is not None and (last.fold is not None or done < last.step):

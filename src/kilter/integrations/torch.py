@@ -42,8 +42,9 @@ import numpy as np
 from kilter.api import Study
 from kilter.core.errors import InvalidInput, needed
 from kilter.core.parameter import Parameter
-from kilter.executors.checkpoint import FILE
-from kilter.executors.context import Interruption, Trial
+from kilter.objective.checkpoint import FILE
+from kilter.objective.failures import Interruption
+from kilter.objective.trial import Trial
 
 with needed("torch", "kilter.integrations.torch"):
     import torch
@@ -133,7 +134,7 @@ class Checkpoint:
         if self._random is not None and self.epoch < total + 1:
             set_random_state(self._random)
             self._random = None
-        while self.epoch < total and not (self._trial is not None and self._trial._has_left):
+        while self.epoch < total and not (self._trial is not None and self._trial.has_left):
             self.epoch += 1
             yield self.epoch
 
@@ -301,7 +302,7 @@ class DistributedTrial:
         """Which of the processes this is, from 0."""
         self._trial = trial
         self._group = group
-        self._has_left = False
+        self.has_left = False
         self._over: BaseException | None = None
         """What ended the trial here or on another rank: there is nobody left to talk to about it."""
         facts = self.on_rank_zero(self._facts)
@@ -406,8 +407,8 @@ class DistributedTrial:
 
     def leaves(self) -> bool:
         """Whether the trial ends or pauses now, whatever the objective returns; see Trial.leaves."""
-        self._has_left = bool(self._ask("leaves"))
-        return self._has_left
+        self.has_left = bool(self._ask("leaves"))
+        return self.has_left
 
     @property
     def checkpoint_dir(self) -> str:

@@ -36,7 +36,7 @@ from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity
 from kilter.core.space import Space
-from kilter.trial import Trial
+from kilter.objective.trial import Trial
 
 if TYPE_CHECKING:
     from kilter.integrations.torch import DistributedTrial
@@ -207,7 +207,7 @@ def tune_trainer(
         kept = kept or last_checkpoint(trial)
         if kept:
             trial.set_user_attr("checkpoint", kept)
-        return None if trial._has_left else _of(trainer.evaluate(), names)
+        return None if trial.has_left else _of(trainer.evaluate(), names)
 
     options.setdefault("study_name", getattr(make_trainer, "__name__", "trainer"))
     return tune(objective, declared, minimize=minimize, maximize=maximize, **options)

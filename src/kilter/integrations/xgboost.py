@@ -26,7 +26,7 @@ from typing import Any
 
 from kilter.core.errors import needed
 from kilter.integrations.rounds import Rounds
-from kilter.trial import Trial
+from kilter.objective.trial import Trial
 
 with needed("xgboost", "kilter.integrations.xgboost"):
     import xgboost

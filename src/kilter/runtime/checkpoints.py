@@ -23,7 +23,7 @@ import numpy as np
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.pareto import non_dominated
-from kilter.executors.checkpoint import UNFINISHED
+from kilter.objective.checkpoint import UNFINISHED
 
 log = logging.getLogger("kilter")
 

@@ -17,8 +17,8 @@ from kilter.core.history import Record
 from kilter.core.interfaces import Executor, Holding, Message, Outcome, Progress, Stopper
 from kilter.engine.ending import Ending, EndKind
 from kilter.engine.limits import Limits, Tally
-from kilter.executors.context import Interruption, release
 from kilter.executors.inline import Inline
+from kilter.objective.failures import Interruption, release
 from kilter.runtime.session import Session
 from kilter.runtime.signals import Alarm, Interrupts
 
@@ -33,6 +33,7 @@ SHORT = 1e-3
 STOPPED = "stopped by the user"
 USED_WRONGLY = "used kilter wrongly"
 NOT_CAUGHT = "raised an exception that is not to be caught"
+
 
 @dataclass
 class Run:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from kilter.executors.context import Interruption
+from kilter.objective.failures import Interruption
 
 SOON = 0.01
 """Seconds that a timer is set to at least: where it goes off a little before its time, it is set again."""

@@ -13,7 +13,7 @@ from kilter.core.names import refusing
 
 if TYPE_CHECKING:
     from kilter.api import Study
-    from kilter.trial import FrozenTrial
+    from kilter.frozen import FrozenTrial
 
 __all__ = [
     "BestValueStagnationEvaluator",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kilter.executors.source import digest
+from kilter.objective.source import digest
 
 SHOWN = 60
 """Characters of a value that are kept; of a longer one also a digest."""

@@ -1,4 +1,4 @@
-"""What an objective sees of the study: its Trial; and how any executor calls an objective on a task.
+"""What an objective sees of the study: its Trial.
 
 A declared space reaches the objective as keyword arguments or as `trial.params`. A suggest_* call on a name that the
 space lacks, or lacks in this branch, draws a value from a stream of its own and notes an extension of the space, which
@@ -7,50 +7,30 @@ travels home with the outcome.
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
-import sys
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NoReturn, Union
+from typing import Any, NoReturn
 
 from kilter.core import border, codec
 from kilter.core.actions import Verdict
-from kilter.core.errors import InvalidInput, NotANumber, NotHere, SpaceChanged, TrialPruned, UnknownName, UnusableResult
-from kilter.core.events import HERE, MISUSE, SYSTEM, UNUSABLE, Failure, Noted, Report, TrialState
+from kilter.core.errors import InvalidInput, NotHere, SpaceChanged, UnknownName
+from kilter.core.events import SYSTEM, Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Choice, copied, has_objects
 from kilter.core.parameter import UNSET, Parameter, Plain, same
 from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
-from kilter.core.space import Space
 from kilter.core.text import shown
-from kilter.executors import checkpoint
+from kilter.objective import checkpoint
 
 FLUSH_SECONDS = 1.0
 """Reports wait at most this long before they are shipped, so that others see a running trial's curve."""
-
-MESSAGE = 4_000
-"""Characters that the log keeps of a failure's message; of its traceback so many ..."""
-TRACEBACK = 20_000
-"""... from the beginning and the end."""
-
-
-class Interruption(BaseException):
-    """Breaks off a trial from outside, in the middle of anything; it says nothing about the trial, which goes on later.
-
-    No Exception, so that `except Exception` in an objective does not swallow it.
-    """
-
-
-class Interrupted(Interruption):
-    """Ends an objective because the trial was told to stop."""
 
 
 Draw = Callable[[int, str, Parameter, dict[str, Plain]], Plain]
@@ -98,7 +78,8 @@ class Trial:
         self._judged = judged
         self._draw = draw
         self._verdict = Verdict.CONTINUE
-        self._has_left = False
+        self.has_left = False
+        """Whether leaves() has said True."""
         self._answer: Verdict | None = None
         """What the scheduler said when reports went out before a checkpoint, until the objective asks."""
         self._reported: set[int] = set()
@@ -157,7 +138,7 @@ class Trial:
         return self._last
 
     @property
-    def _metrics_so_far(self) -> dict[str, float]:
+    def metrics_so_far(self) -> dict[str, float]:
         """What it counts by if it leaves now: its last report or, of folds, the mean over those that it reported."""
         if self._last is None:
             return {}
@@ -324,7 +305,7 @@ class Trial:
         if not self._flushed:
             self._flushed = now
         elif now - self._flushed >= self._flush_after:
-            self._flush()
+            self.flush()
 
     def should_prune(self) -> bool:
         """Whether the scheduler would end or pause this trial now: then save what is to be kept and raise TrialPruned.
@@ -343,11 +324,11 @@ class Trial:
         For a callback that stops the training of a library: the library returns as usual, with what it has trained,
         and nothing has to be raised. Once it has said True it does so without asking again.
         """
-        self._has_left = self._has_left or self.should_prune()
-        return self._has_left
+        self.has_left = self.has_left or self.should_prune()
+        return self.has_left
 
     def _ask(self) -> Verdict:
-        self._flush()
+        self.flush()
         return self._judged() if os.getpid() == self._process else Verdict.CONTINUE
 
     def _notices(self, state: TrialState) -> tuple[str, ...]:
@@ -357,11 +338,11 @@ class Trial:
         return (*self._misfits, *(_unasked(self.number, name, self._task.params, self._config) for name in unasked))
 
     @property
-    def _left_as(self) -> TrialState:
+    def left_as(self) -> TrialState:
         """The state of this trial where it leaves at the scheduler's wish: paused or pruned."""
         return TrialState.PAUSED if self._verdict is Verdict.PAUSE else TrialState.PRUNED
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Ship the reports that wait; a process that the objective forked has nobody to send them to."""
         if self._unsent:
             if os.getpid() == self._process:
@@ -421,6 +402,37 @@ class Trial:
         """The constraints that were set, by name."""
         return dict(self._constraints)
 
+    def outcome(
+        self,
+        state: TrialState,
+        metrics: dict[str, float],
+        failure: Failure | None = None,
+        error: BaseException | None = None,
+    ) -> Outcome:
+        """The outcome with all that this attempt gathered; at part of the budget, a result is a report and a pause."""
+        begun = self._task.params
+        is_same = begun.keys() == self._config.keys() and all(same(begun[n], v) for n, v in self._config.items())
+        changed = None if is_same else self._config
+        reports = self._take_unsent()
+        if state is TrialState.COMPLETE:
+            state, last = reached(self._problem, self._task, metrics, self._reported)
+            reports += last
+        return Outcome(
+            self.number,
+            self.attempt,
+            state,
+            metrics,
+            reports,
+            changed,
+            self._extensions,
+            self._new_attrs,
+            failure,
+            self._constraints,
+            error,
+            self._notices(state),
+            {name: one for name, one in self._asked.items() if has_objects(one)},
+        )
+
     def _named(self, value: Any) -> dict[str, float]:
         several = len(self._problem.objectives) > 1
         if several and not isinstance(value, dict):
@@ -431,165 +443,6 @@ class Trial:
             return {self._problem.objectives[0].name: border.as_real(value)}
         except ValueError:
             raise InvalidInput(f"report({shown(value)}): the value must be a number or a dict of metrics") from None
-
-
-def perform(
-    objective: Callable[..., Any],
-    task: Task,
-    send: Callable[[tuple[Report, ...]], None],
-    judged: Callable[[], Verdict],
-    space: Space | None = None,
-    draw: Draw | None = None,
-) -> Outcome:
-    """Call the objective on a task and say how it ended: whatever it raises is the trial's failure.
-
-    Two things leave this function: an Interruption, and a KeyboardInterrupt, of which only the caller knows whether it
-    came from outside. `send` ships reports that should not wait for the end; `judged` asks the scheduler. `space`
-    brings the objects that the task's JSON knows by name only, and `draw` chooses what nobody has chosen before.
-    """
-    problem = _problem(task, space)
-    trial = Trial(task, problem, send, judged, draw)
-    try:
-        result = _returned(objective, trial)
-        if trial._has_left:
-            raise TrialPruned
-        return finish(trial, TrialState.COMPLETE, problem.metrics(result))
-    except (KeyboardInterrupt, Interruption):
-        raise
-    except TrialPruned as error:
-        release(error)
-        return finish(trial, trial._left_as, trial._metrics_so_far)
-    except BaseException as error:  # bound to no variable that outlives this block: it would keep its own frame alive
-        failure = failure_of(error)
-        if _is_misuse(error):
-            failure = Failure(MISUSE, f"{failure.kind}: {failure.message}", failure.traceback)
-        return finish(trial, TrialState.FAIL, {}, failure, error)
-
-
-def _returned(objective: Callable[..., Any], trial: Trial) -> Any:
-    """What the objective returns or raises in this process; one that it forked ends here, and is no second worker."""
-    process = os.getpid()
-    try:
-        result = _call(objective, trial)
-    except BaseException as error:
-        if os.getpid() != process:
-            _end_fork(error)
-        raise
-    if os.getpid() != process:
-        _end_fork(None)
-    return result
-
-
-def _end_fork(error: BaseException | None) -> NoReturn:
-    """End a forked process as Python ends one: say what it raised, and exit with the code that belongs to that."""
-    code = 0 if error is None else 1
-    try:
-        if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
-            code = error.code or 0
-        elif isinstance(error, SystemExit):
-            sys.stderr.write(f"{error.code}\n")
-        elif error is not None:
-            traceback.print_exception(type(error), error, error.__traceback__)
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code & 0xFF)
-
-
-def _is_misuse(error: BaseException) -> bool:
-    """Whether kilter itself raised it, for it was called with what cannot be; what an objective returns is none."""
-    if not isinstance(error, (InvalidInput, UnknownName)) or isinstance(error, UnusableResult):
-        return False
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_code.co_filename.startswith(HERE)
-
-
-def failure_of(error: BaseException) -> Failure:
-    """An exception as the log keeps it, bounded in size, also where it cannot be printed.
-
-    An unusable result needs no traceback, since its message says all.
-    """
-    if isinstance(error, UnusableResult):
-        return Failure("nan" if isinstance(error, NotANumber) else UNUSABLE, clipped(str(error), MESSAGE))
-    return Failure(
-        clipped(type(error).__name__, MESSAGE),
-        clipped(_printed(lambda: str(error), type(error).__name__), MESSAGE),
-        clipped(_printed(lambda: "".join(traceback.format_exception(error)), type(error).__name__), TRACEBACK),
-    )
-
-
-def _printed(text: Callable[[], str], name: str) -> str:
-    """The text of an exception, or what happened when it was asked for."""
-    try:
-        return text()
-    except (KeyboardInterrupt, Interruption):
-        raise
-    except BaseException as error:
-        return f"<this {name} cannot be printed: that raises {type(error).__name__}>"
-
-
-def clipped(text: str, limit: int) -> str:
-    """Text that any storage takes, of about `limit` characters at most: its beginning and its end.
-
-    >>> clipped("0123456789" * 10, 20)
-    '0123456789 … 80 characters … 0123456789'
-    """
-    if len(text) > limit:
-        half = limit // 2
-        text = f"{text[:half]} … {len(text) - 2 * half} characters … {text[-half:]}"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")  # half a surrogate pair cannot be stored
-
-
-def release(error: BaseException | None) -> None:
-    """Let go of what the objective held when it raised: its model must not stay in memory through a frame's locals.
-
-    The traceback stays readable, and so do those of the exceptions that this one came from.
-    """
-    seen: set[int] = set()
-    left = [error]
-    while left:
-        one = left.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            traceback.clear_frames(one.__traceback__)
-            left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
-
-
-def failed(task: Task, failure: Failure, error: BaseException | None = None) -> Outcome:
-    """The outcome of an attempt that ended without a result."""
-    return Outcome(task.number, task.attempt, TrialState.FAIL, {}, failure=failure, error=error)
-
-
-def finish(
-    trial: Trial,
-    state: TrialState,
-    metrics: dict[str, float],
-    failure: Failure | None = None,
-    error: BaseException | None = None,
-) -> Outcome:
-    """The outcome of a trial with all that it gathered; at part of the budget, a result is a report and a pause."""
-    begun = trial._task.params
-    is_same = begun.keys() == trial._config.keys() and all(same(begun[n], v) for n, v in trial._config.items())
-    changed = None if is_same else trial._config
-    reports = trial._take_unsent()
-    if state is TrialState.COMPLETE:
-        state, last = reached(trial._problem, trial._task, metrics, trial._reported)
-        reports += last
-    return Outcome(
-        trial.number,
-        trial.attempt,
-        state,
-        metrics,
-        reports,
-        changed,
-        trial._extensions,
-        trial._new_attrs,
-        failure,
-        trial._constraints,
-        error,
-        trial._notices(state),
-        {name: one for name, one in trial._asked.items() if has_objects(one)},
-    )
 
 
 def reached(
@@ -606,60 +459,6 @@ def reached(
     state = TrialState.COMPLETE if budget == full else TrialState.PAUSED
     step = first.step(budget[first.name])
     return state, () if step in told else (Report(step, metrics),)
-
-
-def _call(objective: Callable[..., Any], trial: Trial) -> Any:
-    """Call with keywords, or the trial first where nothing is declared or the one needed argument is no parameter."""
-    names, takes_all, alone, has_place = _signature(objective)
-    params = {**trial.params, **trial.budget}
-    arguments = dict(params) if takes_all else {name: params[name] for name in names if name in params}
-    if "trial" in names:
-        arguments["trial"] = trial
-    elif (alone is not None and alone not in trial._space and alone not in params) or (
-        has_place and not trial._task.declared
-    ):
-        return objective(trial, **arguments)
-    return objective(**arguments)
-
-
-Signature = tuple[tuple[str, ...], bool, Union[str, None], bool]
-"""Names that can be keywords; whether any can; the only needed one; whether there is a place for the trial in front."""
-
-
-def _signature(objective: Callable[..., Any]) -> Signature:
-    try:
-        return _read_signature(objective)
-    except TypeError:  # an objective that cannot be hashed
-        return _read_signature.__wrapped__(objective)
-
-
-@lru_cache(maxsize=256)
-def _read_signature(objective: Callable[..., Any]) -> Signature:
-    arguments = list(inspect.signature(objective).parameters.values())
-    places = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
-    needed = [a.name for a in places if a.default is a.empty]
-    return (
-        tuple(a.name for a in arguments if a.kind in (a.POSITIONAL_OR_KEYWORD, a.KEYWORD_ONLY)),
-        any(a.kind is a.VAR_KEYWORD for a in arguments),
-        needed[0] if len(needed) == 1 else None,
-        bool(places) or any(a.kind is a.VAR_POSITIONAL for a in arguments),
-    )
-
-
-_latest: tuple[Any, Space | None, Problem] | None = None
-
-
-def _problem(task: Task, space: Space | None) -> Problem:
-    """The problem of a task; that of the task before where it is the very same, since reading one takes a while."""
-    global _latest
-    latest = _latest
-    if latest is not None and latest[0] is task.problem and latest[1] is space:
-        return latest[2]
-    problem = Problem.from_json(task.problem)
-    if space is not None:
-        problem = problem.with_space(problem.space.recalled(space))
-    _latest = (task.problem, space, problem)
-    return problem
 
 
 def _part(fold: Any, instance: Any, seed: Any) -> int | str | None:

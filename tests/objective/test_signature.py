@@ -15,7 +15,7 @@ import kilter
 from kilter.core.errors import InvalidInput, KilterError
 from kilter.core.problem import Fidelity, Problem
 from kilter.core.space import Space
-from kilter.executors.signature import check_objective
+from kilter.objective.signature import check_objective
 
 X, Y = kilter.Float(0, 1), kilter.Float(0, 1)
 SPACE = Space({"learning_rate": X, "momentum": Y})

@@ -21,8 +21,8 @@ from itertools import chain
 from typing import Any
 
 from kilter.core.definition import OBJECTIVE, Definition
-from kilter.executors.source import BYTECODE, SOURCE, code_digest, digest, file_digest
-from kilter.executors.values import shown
+from kilter.objective.source import BYTECODE, SOURCE, code_digest, digest, file_digest
+from kilter.objective.values import shown
 
 MOST = 500
 """Functions, classes and values that are followed, lest an objective lead through a whole project."""

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sklearn.svm import SVC, SVR
 
 from kilter.core.definition import Definition
-from kilter.executors.definitions import definition_of, definition_of_command
-from kilter.executors.values import HASHED, shown
+from kilter.objective.definitions import definition_of, definition_of_command
+from kilter.objective.values import HASHED, shown
 
 count = 0
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from kilter.core.errors import InvalidInput
-from kilter.executors import checkpoint
-from kilter.executors.checkpoint import FILE, load, save
+from kilter.objective import checkpoint
+from kilter.objective.checkpoint import FILE, load, save
 
 DTYPES = st.one_of(
     npst.scalar_dtypes(),
