@@ -176,7 +176,7 @@ class Holder:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(exist_ok=True)
         self.checkpoint_dir = str(directory)
-        self._has_left = False
+        self.has_left = False
         self.reports: list[tuple[Any, int]] = []
 
     def report(self, value: Any, step: int) -> None:
