@@ -34,7 +34,7 @@ ValueError: no
 
 
 def test_the_place_of_a_failure_is_the_last_call_in_the_users_own_code():
-    traceback = TRACEBACK.format(kilter=kilter.__file__.replace("__init__", "executors/context"))
+    traceback = TRACEBACK.format(kilter=kilter.__file__.replace("__init__", "objective/perform"))
     assert Failure("ValueError", "no", traceback).line == "ValueError: no (train.py:12)"
     assert Failure("ValueError", "no").line == "ValueError: no"
     assert Failure("timeout").line == "timeout"
