@@ -2,14 +2,13 @@
 
 import json
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilter.core.codec import decode, dumps_state, encode, loads_state
+from kilter.core.codec import decode, encode
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
@@ -138,40 +137,3 @@ def test_a_damaged_body_is_a_storage_error(body):
         decode("started", 0, 1, 0.0, body)
     with pytest.raises(StorageError, match="cannot be read"):
         decode("nonsense", 0, 1, 0.0, "{}")
-
-
-@dataclass
-class State:
-    best: float = math.inf
-    names: list = field(default_factory=list)
-    by_number: dict = field(default_factory=dict)
-    mean: np.ndarray = field(default_factory=lambda: np.zeros(3))
-
-
-@given(st.floats(allow_nan=False), st.lists(values), st.dictionaries(st.integers() | words, values))
-def test_states_come_back_equal(best, names, by_number):
-    state = State(best, names, by_number, np.array([[1.5, -np.inf, 1e-300]]))
-    back = loads_state(State, dumps_state(state))
-    assert (back.best, back.names, back.by_number) == (best, names, by_number)
-    np.testing.assert_array_equal(back.mean, state.mean)
-    assert back.mean.dtype == state.mean.dtype
-    json.loads(dumps_state(state), parse_constant=pytest.fail)
-
-
-@pytest.mark.parametrize(
-    "array", [np.array(3), np.zeros((0, 2)), np.arange(6).reshape(2, 3).T, np.array([True]), np.zeros(2, "f4")]
-)
-def test_arrays_keep_type_and_shape(array):
-    back = loads_state(State, dumps_state(State(mean=array))).mean
-    np.testing.assert_array_equal(back, array)
-    assert (back.dtype, back.shape) == (array.dtype, array.shape)
-    back.fill(1)
-
-
-def test_a_state_that_cannot_be_kept_is_named():
-    with pytest.raises(InvalidInput, match="'names' of the state State"):
-        dumps_state(State(names=[object()]))
-    with pytest.raises(InvalidInput, match="dataclass"):
-        dumps_state({"a": 1})
-    with pytest.raises(StorageError, match="State"):
-        loads_state(State, b'{"unknown": 1}')

@@ -9,7 +9,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from kilter.core.codec import dumps_state
 from kilter.core.errors import IncapableSampler, LogDamaged
 from kilter.core.events import (
     INTERRUPTED,
@@ -32,6 +31,7 @@ from kilter.core.options import Choice
 from kilter.core.parameter import Prior
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
+from kilter.core.states import dumps_state
 from kilter.engine.engine import Engine
 from kilter.engine.lifecycle import ATTEMPTS
 from kilter.samplers import EvolutionSampler, GridSampler, RandomSampler

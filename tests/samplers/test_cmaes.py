@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilter.core.codec import dumps_state
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Enqueued, SpaceExtended, Started, TrialState
 from kilter.core.history import Record
@@ -16,6 +15,7 @@ from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Prior
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
+from kilter.core.states import dumps_state
 from kilter.models.cma import Gaussian
 from kilter.samplers.cmaes import CmaEsSampler
 from kilter.testing.sampler import Log, SamplerSuite

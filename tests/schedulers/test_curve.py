@@ -11,11 +11,11 @@ import pytest
 
 from kilter.analysis.curves import forecast
 from kilter.core.actions import Stop
-from kilter.core.codec import dumps_state, loads_state
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
+from kilter.core.states import dumps_state, loads_state
 from kilter.models.curves import EARLIER
 from kilter.schedulers.curve import CurveScheduler, State
 from kilter.testing.scheduler import SchedulerSuite

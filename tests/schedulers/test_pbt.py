@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import kilter
 from kilter import plugins
 from kilter.core.actions import Fork, Start, Wait
-from kilter.core.codec import dumps_state, loads_state
 from kilter.core.errors import InvalidInput, StudyAborted, UnknownName
 from kilter.core.events import LOST, Ended, Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Progress
@@ -20,6 +19,7 @@ from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
+from kilter.core.states import dumps_state, loads_state
 from kilter.executors.simulated import Simulated, VirtualClock
 from kilter.schedulers.pbt import PBTScheduler, perturbed
 from kilter.schedulers.rungs import scores_of

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 import kilter
 from kilter.api import create_study
 from kilter.core.actions import Stop
-from kilter.core.codec import dumps_state, loads_state
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Objective, Problem
+from kilter.core.states import dumps_state, loads_state
 from kilter.schedulers.race import KEPT, RaceScheduler, State, paired, tail
 
 SCORES = st.floats(-5, 5).map(lambda x: round(x, 3))

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilter.core.codec import dumps_state, loads_state
+from kilter.core.states import dumps_state, loads_state
 from kilter.schedulers.asha import State
 from kilter.schedulers.rungs import Rungs, level_of, step_of
 

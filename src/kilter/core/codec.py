@@ -1,4 +1,4 @@
-"""Events and sampler states as JSON, and back.
+"""Events as JSON, and back.
 
 An event becomes `(kind, body)`: number, attempt, time and the identity's key live in columns beside the body.
 The kind is the third part of the event's identity, where it has one, so a late result has the kind "late".
@@ -21,15 +21,13 @@ are rare, so encoding and decoding look for them only where the text has a trace
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -54,8 +52,6 @@ from kilter.core.events import (
 from kilter.core.text import one_line, shortened
 
 log = logging.getLogger("kilter")
-
-State = TypeVar("State")
 
 STATES = {
     TrialState.RUNNING: "running",
@@ -370,7 +366,7 @@ def _blame(kind: str, body: dict[str, Any]) -> None:
     for part, content in body.items():
         for name, value in content.items() if isinstance(content, dict) else [("", content)]:
             try:
-                _write(_marked(value, _plainly))
+                _write(_marked(value))
             except (TypeError, ValueError) as error:
                 what = f"the attribute {name!r}" if part == "attrs" else f"{part} {name!r} of an event {kind!r}"
                 raise InvalidInput(f"{what} cannot be stored: {error}. {border.REMEDY}") from error
@@ -380,15 +376,11 @@ def _blame(kind: str, body: dict[str, Any]) -> None:
 
 
 def _marked_body(body: dict[str, Any]) -> dict[str, Any]:
-    return {part: _MARK.get(part, _mark_part)(content) for part, content in body.items()}
+    return {part: _MARK.get(part, _marked)(content) for part, content in body.items()}
 
 
 def _unmarked_body(data: dict[str, Any]) -> dict[str, Any]:
     return {part: _UNMARK.get(part, _unmarked)(content) for part, content in data.items()}
-
-
-def _mark_part(content: Any) -> Any:
-    return _marked(content, _plainly)
 
 
 def _mark_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -411,21 +403,18 @@ def _metric_text(value: Any) -> Any:
     return value if math.isfinite(value) else str(float(value))
 
 
-def _marked(value: Any, array: Callable[[Any], Any]) -> Any:
-    """The value with marks where JSON has no word; `array` says what becomes of arrays and of unknown things."""
+def _marked(value: Any) -> Any:
+    """The value with marks where JSON has no word."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$float": str(float(value))}
     if isinstance(value, (list, tuple)):
-        return [_marked(item, array) for item in value]
+        return [_marked(item) for item in value]
     if isinstance(value, dict):
-        if array is _tagged and not all(isinstance(key, str) for key in value):  # a state keeps its keys
-            return {"$pairs": [[_marked(key, array), _marked(item, array)] for key, item in value.items()]}
-        marked = {key: _marked(item, array) for key, item in value.items()}
+        marked = {key: _marked(item) for key, item in value.items()}
         return {"$dict": marked} if any(isinstance(key, str) and key.startswith("$") for key in marked) else marked
-    made = array(value)
-    return made if isinstance(value, np.ndarray) and isinstance(made, dict) else _marked(made, array)
+    return _marked(_plainly(value))
 
 
 def _unmarked(value: Any) -> Any:
@@ -435,10 +424,6 @@ def _unmarked(value: Any) -> Any:
         return value
     if "$float" in value:
         return float(value["$float"])
-    if "$array" in value:
-        return _array(value)
-    if "$pairs" in value:
-        return {_unmarked(key): _unmarked(item) for key, item in value["$pairs"]}
     return {key: _unmarked(item) for key, item in value.get("$dict", value).items()}
 
 
@@ -450,50 +435,3 @@ _UNMARK: dict[str, Callable[[Any], Any]] = {
     "metrics": _unmark_metrics,
     "reports": partial(_map_reports, each=_unmark_metrics),
 }
-
-
-# States of samplers and schedulers.
-
-
-def dumps_state(state: Any) -> bytes:
-    """The state of a sampler, a dataclass of JSON-serialisable fields and arrays, as JSON.
-
-    Arrays keep their type, shape and bits; dicts keep keys that are numbers; tuples become lists.
-    """
-    if not dataclasses.is_dataclass(state) or isinstance(state, type):
-        raise InvalidInput(f"the state {state!r:.80} is not a dataclass: keep what is learned in a dataclass")
-    return _write({field.name: _state_field(state, field.name) for field in dataclasses.fields(state)}).encode()
-
-
-def loads_state(kind: type[State], data: bytes | str) -> State:
-    """The state of this dataclass that `dumps_state` wrote; raises StorageError where it does not fit."""
-    try:
-        return kind(**{name: _unmarked(value) for name, value in json.loads(data).items()})
-    except Exception as error:  # data of any shape
-        raise StorageError(
-            f"this is not a state of {kind.__name__}: {error}. It may come from another version: replay the log"
-        ) from error
-
-
-def _state_field(state: Any, name: str) -> Any:
-    try:
-        return _marked(getattr(state, name), _tagged)
-    except (TypeError, RecursionError) as error:
-        raise InvalidInput(
-            f"the field {name!r} of the state {type(state).__name__} cannot be stored: {error}. "
-            "Use numbers, text, lists, dicts and numeric arrays"
-        ) from error
-
-
-def _tagged(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        return _plainly(value)
-    if value.dtype.hasobject:
-        raise TypeError("an array of Python objects is not JSON")
-    bits = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
-    return {"$array": bits, "dtype": value.dtype.str, "shape": list(value.shape)}
-
-
-def _array(tag: dict[str, Any]) -> np.ndarray:
-    flat: np.ndarray = np.frombuffer(base64.b64decode(tag["$array"]), dtype=np.dtype(tag["dtype"]))
-    return np.array(flat.reshape(tag["shape"]))  # frombuffer's own memory cannot be written

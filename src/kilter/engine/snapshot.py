@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from kilter.core.archive import Archive
-from kilter.core.codec import dumps_state, loads_state
 from kilter.core.events import Defined, Failure, TrialState
 from kilter.core.history import Record
 from kilter.core.problem import Problem
+from kilter.core.states import dumps_state, loads_state
 from kilter.engine.engine import Engine
 
 VERSION = "6"

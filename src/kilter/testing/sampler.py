@@ -22,7 +22,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from kilter.core.codec import dumps_state, loads_state
 from kilter.core.errors import IncapableSampler
 from kilter.core.events import (
     INTERRUPTED,
@@ -45,6 +44,7 @@ from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Parameter, Prior
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Config, Space
+from kilter.core.states import dumps_state, loads_state
 from kilter.engine.engine import Engine
 from kilter.schedulers.fifo import FifoScheduler
 

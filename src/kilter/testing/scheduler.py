@@ -25,7 +25,6 @@ from typing import Any, ClassVar
 import pytest
 
 from kilter.core.actions import Fork, Judgement, Pause, Plan, Resume, Start, Stop, Wait
-from kilter.core.codec import dumps_state, loads_state
 from kilter.core.errors import InvalidInput
 from kilter.core.events import (
     INTERRUPTED,
@@ -48,6 +47,7 @@ from kilter.core.numbers import Float
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.core.states import dumps_state, loads_state
 from kilter.engine.ending import EndKind
 from kilter.engine.engine import Engine
 from kilter.engine.limits import Limits

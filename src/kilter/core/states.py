@@ -1,0 +1,129 @@
+"""States of samplers and schedulers as JSON, and back: dataclasses of numbers, text, lists, dicts and arrays.
+
+What a field holds is read from its annotation, so states nest: `inner: median.State` and `members: list[Member]` come
+back as they were. NamedTuples do too, other tuples become lists. Dicts keep keys that are numbers, arrays their type,
+shape and bits. For what JSON cannot say there are marks:
+
+    {"$float": "inf"}    {"$pairs": [[1, …], …]}    {"$array": bits, "dtype": …, "shape": …}    {"$dict": {"$…": …}}
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput, StorageError
+
+State = TypeVar("State")
+
+
+def dumps_state(state: Any) -> bytes:
+    """The state of a sampler or scheduler as JSON; raises InvalidInput where it holds anything else."""
+    if not _is_state(state):
+        raise InvalidInput(f"the state {state!r:.80} is not a dataclass: keep what is learned in a dataclass")
+    written = {field.name: _written_field(state, field.name) for field in dataclasses.fields(state)}
+    return json.dumps(written, separators=(",", ":"), allow_nan=False).encode()
+
+
+def loads_state(kind: type[State], data: bytes | str) -> State:
+    """The state of this dataclass that `dumps_state` wrote; raises StorageError where it does not fit."""
+    try:
+        state: State = _read_dataclass(kind, json.loads(data))
+        return state
+    except Exception as error:  # data of any shape
+        raise StorageError(
+            f"this is not a state of {kind.__name__}: {error}. It may come from another version: replay the log"
+        ) from error
+
+
+def _is_state(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _written_field(state: Any, name: str) -> Any:
+    try:
+        return _written(getattr(state, name))
+    except (TypeError, RecursionError) as error:
+        raise InvalidInput(
+            f"the field {name!r} of the state {type(state).__name__} cannot be stored: {error}. "
+            "Use numbers, text, lists, dicts, numeric arrays and dataclasses of these"
+        ) from error
+
+
+def _written(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"$float": str(float(value))}
+    if isinstance(value, (list, tuple)):
+        return [_written(item) for item in value]
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            return {"$pairs": [[_written(key), _written(item)] for key, item in value.items()]}
+        written = {key: _written(item) for key, item in value.items()}
+        return {"$dict": written} if any(key.startswith("$") for key in written) else written
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        bits = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+        return {"$array": bits, "dtype": value.dtype.str, "shape": list(value.shape)}
+    if isinstance(value, np.generic) and not isinstance(value.item(), np.generic):
+        return _written(value.item())
+    if _is_state(value):
+        return {field.name: _written(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+def _read_dataclass(kind: Any, value: dict[str, Any]) -> Any:
+    hints = _hints(kind)
+    return kind(**{name: _read(hints.get(name), item) for name, item in value.items()})
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(kind)
+    except NameError:  # a name that only a type checker sees: such a state does not nest
+        return {}
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """The value of a field with this annotation; one that says nothing of what is inside is taken as it is."""
+    if value is None or kind is None:
+        return _unmarked(value)
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        others = [part for part in parts if part is not type(None)]
+        return _read(others[0] if len(others) == 1 else None, value)
+    if origin is list:
+        return [_read(parts[0], item) for item in value]
+    if origin is dict:
+        pairs = value["$pairs"] if "$pairs" in value else value.get("$dict", value).items()
+        return {_unmarked(key): _read(parts[1], item) for key, item in pairs}
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, value)
+    if isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        hints = get_type_hints(kind)
+        return kind(*(_read(hints[name], item) for name, item in zip(kind._fields, value)))
+    return tuple(_unmarked(value)) if origin is tuple else _unmarked(value)
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$float" in value:
+        return float(value["$float"])
+    if "$array" in value:
+        flat: np.ndarray = np.frombuffer(base64.b64decode(value["$array"]), dtype=np.dtype(value["dtype"]))
+        return np.array(flat.reshape(value["shape"]))  # frombuffer's own memory cannot be written
+    if "$pairs" in value:
+        return {_unmarked(key): _unmarked(item) for key, item in value["$pairs"]}
+    return {key: _unmarked(item) for key, item in value.get("$dict", value).items()}
