@@ -1,5 +1,6 @@
 import logging
 import os
+import pickle
 import shutil
 import threading
 
@@ -8,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import kilter
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.objective.checkpoint import FILE, load, save
-from kilter.runtime.checkpoints import Checkpoints
+from kilter.runtime.checkpoints import Checkpoints, Folders
 
 RUNNING, COMPLETE, PRUNED, FAIL, WAITING, PAUSED = (
     TrialState.RUNNING,
@@ -29,7 +31,7 @@ class Study:
 
     def __init__(self, root, *names, constraints=()):
         self.history = History(Problem(objectives=tuple(map(Objective, names or ["loss"])), constraints=constraints))
-        self.checkpoints = Checkpoints(str(root))
+        self.checkpoints = Checkpoints(Folders(root))
 
     def start(self, number=None, parent=None, write=True):
         history = self.history
@@ -64,11 +66,55 @@ class Study:
 
     def on_disk(self):
         """{number: [attempt, …]}, nothing else lying about."""
-        root = self.checkpoints.root
+        root = self.checkpoints.store.root
         return {int(number): sorted(map(int, os.listdir(os.path.join(root, number)))) for number in os.listdir(root)}
 
     def content(self, number, attempt):
-        return load(os.path.join(self.checkpoints.root, str(number), str(attempt)))
+        return load(os.path.join(self.checkpoints.store.root, str(number), str(attempt)))
+
+
+class Archives:
+    """Checkpoints as archives in one place, worked on in another: what a store that is far away amounts to."""
+
+    def __init__(self, near, far):
+        self.near, self.far = Folders(near), far
+        far.mkdir()
+
+    def is_empty(self):
+        return not os.listdir(self.far)
+
+    def attempts(self, number):
+        found = [name.split(".")[0].split("-") for name in os.listdir(self.far)]
+        return sorted(int(attempt) for trial, attempt in found if int(trial) == number)
+
+    def begin(self, number, attempt, source=None):
+        target = self.near.directory(number, attempt)
+        if source is not None:
+            shutil.unpack_archive(self._archive(*source), target)
+        return target
+
+    def directory(self, number, attempt):
+        return self.begin(number, attempt, (number, attempt))
+
+    def keep(self, number, attempt):
+        if os.path.isdir(path := self.near.directory(number, attempt)):
+            shutil.make_archive(str(self.far / f"{number}-{attempt}"), "zip", path)
+            shutil.rmtree(path)
+
+    def drop(self, number, attempt=None):
+        attempts = self.attempts(number) if attempt is None else [attempt]
+        for each in attempts:
+            self._archive(number, each).unlink()
+        return bool(attempts)
+
+    def sweep(self):
+        self.near.sweep()
+
+    def log(self, number):
+        return self.near.log(number)
+
+    def _archive(self, number, attempt):
+        return self.far / f"{number}-{attempt}.zip"
 
 
 @pytest.fixture
@@ -147,7 +193,7 @@ def test_where_copying_fails_a_warning_says_so_and_the_trial_starts_over(study, 
         patch.setattr(shutil, "copytree", fail)
         study.start(0)
     assert study.content(0, 2) == [(0, 2)]
-    assert "No space left" in caplog.text and "it starts from the beginning" in caplog.text
+    assert "No space left" in caplog.text and "it starts over" in caplog.text
     assert study.on_disk() == {0: [1, 2]}
 
 
@@ -197,7 +243,7 @@ def test_workers_that_prepare_one_attempt_at_once_agree(study, tmp_path, caplog)
 
     def work():
         ready.wait()
-        Checkpoints(str(tmp_path)).prepare(trial, study.history)
+        Checkpoints(Folders(tmp_path)).prepare(trial, study.history)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -215,6 +261,24 @@ def test_a_file_in_place_of_an_attempt_is_passed_over(study, tmp_path):
     trial = study.start(write=False)
     trial.attempt = 2
     assert study.checkpoints.prepare(trial, study.history) == str(tmp_path / "0" / "2")
+
+
+def test_a_store_that_is_far_away_does_the_same(tmp_path):
+    study = Study(tmp_path)
+    study.checkpoints = Checkpoints(Archives(tmp_path / "near", tmp_path / "far"))
+    study.start()
+    study.checkpoints.keep(0, 1)
+    study.end(0, PAUSED)
+    study.start(0)
+    study.start(parent=0)
+    for number, attempt in ((0, 2), (1, 1)):
+        study.checkpoints.keep(number, attempt)
+        study.end(number, COMPLETE, float(number))
+        study.checkpoints.retain(study.history, 1)
+    assert load(study.checkpoints.latest(study.history[0])) == [(0, 1), (0, 2)]
+    assert load(study.checkpoints.latest(study.history[1])) == [(0, 1), (1, 1)]
+    assert study.checkpoints.retain(study.history, 1) == [1]
+    assert os.listdir(tmp_path / "far") == ["0-2.zip"]
 
 
 # Retention.
@@ -249,7 +313,7 @@ def test_retention_keeps_what_the_rule_says(tmp_path_factory, moves, keep):
     for move, pick, state, value, size in moves:
         ready = [*history.paused, *history.waiting]
         if move == "restart":
-            study.checkpoints = Checkpoints(str(root))  # another process goes on
+            study.checkpoints = Checkpoints(Folders(root))  # another process goes on
         elif move == "end" and history.running:
             number = [*history.running][pick % len(history.running)]
             study.end(number, state, value, size=size)
@@ -341,7 +405,7 @@ def test_older_attempts_of_an_unfinished_trial_go(study, tmp_path, is_killed):
         study.end(0, PAUSED)
         study.start(0)
     if is_killed:
-        study.checkpoints = Checkpoints(str(tmp_path))
+        study.checkpoints = Checkpoints(Folders(tmp_path))
     study.checkpoints.retain(study.history, 1)
     assert study.on_disk()[0] == [3, 4]
 
@@ -414,3 +478,26 @@ def test_threads_that_end_trials_at_once_delete_each_checkpoint_once(study):
         thread.join()
     assert sorted([*gone, *study.on_disk()]) == [*range(40)]
     assert sorted(study.on_disk()) == kept_by_the_rule(study.history, 5)
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_user_says_where_checkpoints_are(tmp_path, is_folder):
+    def objective(trial, epochs):
+        kept = [*(trial.load() or []), epochs]
+        trial.save(kept)
+        return trial.suggest_float("x", 0, 1) / len(kept)
+
+    place = tmp_path / "here" if is_folder else Archives(tmp_path / "near", tmp_path / "far")
+    url = f"sqlite:///{tmp_path}/k.db"
+    fidelity = kilter.Fidelity("epochs", 1, 9)
+    study = kilter.create_study(
+        storage=url, study_name="s", fidelity=fidelity, scheduler="asha", seed=0, checkpoints=place, keep_checkpoints=1
+    )
+    study.optimize(objective, n_trials=9, progress="none")
+    again = kilter.load_study(storage=url, checkpoints=place)
+    longest = max(again.trials, key=lambda trial: (trial.state is COMPLETE, trial.attempt))
+    assert longest.attempt > 1
+    kept = load(again.checkpoint_dir(again.best_trial))
+    assert len(kept) == again.best_trial.attempt
+    assert not (tmp_path / "k.db.trials").exists()
+    assert pickle.loads(pickle.dumps(study))._session.settings["checkpoints"] is not None

@@ -184,6 +184,23 @@ class Forgetful(MemoryStorage):
     """A second handle on it is another storage."""
 
 
+class SaysItIsDurable(MemoryStorage):
+    """And keeps no leases."""
+
+    is_durable = property(lambda self: True, lambda self, value: None)
+
+    def renew(self, study, worker, seconds):
+        pass
+
+
+class LosesWhatWasBefore(MemoryStorage):
+    """A second handle on it is empty, though it is durable."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_durable = True
+
+
 SABOTAGE = [
     (NewestFirst, "studies_are_listed_oldest_first"),
     (NameTakenTwice, "a_name_is_taken_once"),
@@ -209,6 +226,8 @@ SABOTAGE = [
     (KeepsAnySnapshot, "the_latest_snapshot_is_kept"),
     (EternalLeases, "leases_run_out"),
     (KeepsLeases, "leases_run_out"),
+    (SaysItIsDurable, "a_study_that_outlives_its_process_is_looked_after"),
+    (LosesWhatWasBefore, "what_is_durable_is_there_when_it_is_opened_again"),
     (Forgetful, "two_handles_see_one_log"),
     (Forgetful, "two_handles_claim_a_trial_once"),
 ]
@@ -218,7 +237,7 @@ class Sabotaged(StorageSuite):
     __test__ = False
 
     def reopen(self, storage):
-        return type(storage)() if isinstance(storage, Forgetful) else storage
+        return type(storage)() if isinstance(storage, (Forgetful, LosesWhatWasBefore)) else storage
 
 
 @pytest.mark.parametrize(("broken", "check"), SABOTAGE)

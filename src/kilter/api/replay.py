@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kilter import plugins
@@ -16,24 +15,14 @@ from kilter.core.space import Space
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.guests import own
-from kilter.runtime.leases import LEASE_SECONDS
-from kilter.runtime.session import KEPT, Session, created, named
+from kilter.runtime.session import Session, created, named
 
 Address = tuple[str, Storage, Any, Any, Space, dict[str, Any]]
 """How a study is opened again: its name and storage, the plug-ins, the objects of its space, the handle's settings."""
 
 
-def opened(
-    name: str,
-    store: Storage,
-    sampler: Any = None,
-    scheduler: Any = None,
-    *,
-    keep_checkpoints: int = KEPT,
-    lease: float | None = LEASE_SECONDS,
-    clock: Callable[[], float] = time.time,
-) -> Session:
-    """A session on a study that exists; raises StudyNotFound with the nearest name."""
+def opened(name: str, store: Storage, sampler: Any = None, scheduler: Any = None, **settings: Any) -> Session:
+    """A session on a study that exists, with the settings of Session; raises StudyNotFound with the nearest name."""
     rows = {row.name: row.id for row in store.studies()}
     if name not in rows:
         raise StudyNotFound.of("study", name, rows, f"(in {store.url})")
@@ -42,7 +31,7 @@ def opened(
     with named(store, study):
         engine = _replayed(store, study, first, sampler, scheduler)
     has_space = bool(first.problem["space"]["parameters"])
-    session = Session(store, study, engine, clock, has_space, lease, keep_checkpoints)
+    session = Session(store, study, engine, declared=has_space, **settings)
     session.sync()
     return session
 

@@ -97,7 +97,7 @@ class Runner:
         """
         session = self._session
         session.sync()
-        is_from_before = session.storage.directory is not None and not self._has_run
+        is_from_before = session.storage.is_durable and not self._has_run
         choice = if_changed or ("fail" if is_from_before else "continue")
         identity.check_choice(choice)
         if choice == "new":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from kilter.api.wanted import Wanted, check_same, grow
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyChanged, StudyExists, StudyNotFound
 from kilter.core.events import Created
-from kilter.core.interfaces import Storage
+from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.problem import Fidelity, Problem
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.engine import Engine, check_capable
@@ -45,6 +46,7 @@ def create_study(
     fidelity: Fidelity | Sequence[Fidelity] | None = None,
     seed: int | None = None,
     keep_checkpoints: int = KEPT,
+    checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
     lease: float | None = LEASE_SECONDS,
     clock: Callable[[], float] = time.time,
     _wanted: Wanted | None = None,
@@ -54,7 +56,9 @@ def create_study(
     `directions` may be {metric: direction}; the objective then returns and reports named metrics. `subject_to` bounds
     metrics, as in {"latency_ms": "<= 20"}. With a `fidelity`, as in Fidelity("epochs", 1, 81), the objective takes an
     argument of that name and the scheduler says how much of it a trial is worth. Of the finished trials the best
-    `keep_checkpoints` keep what they left in their checkpoint. Without a `space` the objective suggests its parameters.
+    `keep_checkpoints` keep what they left in their checkpoint: in the folder `checkpoints`, which is to be this study's
+    alone, or in a CheckpointStore; by default in one beside the file of the storage, or a temporary one. Workers on
+    one study are told the same. Without a `space` the objective suggests its parameters.
     `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where
     the new one allows; its seed, and its sampler and scheduler unless they are given, are those it was made with.
     Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in which nothing ever
@@ -80,6 +84,12 @@ def create_study(
     )
     names_objectives = directions is not None or direction is not None
     wanted = _wanted or Wanted(names_objectives, subject_to is not None, fidelity is not None)
+    settings: dict[str, Any] = {
+        "keep_checkpoints": keep_checkpoints,
+        "checkpoints": checkpoints,
+        "lease": lease,
+        "clock": clock,
+    }
     while True:
         try:
             study = store.create(name, event)
@@ -94,9 +104,7 @@ def create_study(
             storage=store,
             sampler=sampler,
             scheduler=scheduler or pruner,
-            keep_checkpoints=keep_checkpoints,
-            lease=lease,
-            clock=clock,
+            **settings,
         )
         session = found._session
         try:
@@ -111,7 +119,7 @@ def create_study(
         log.warning("%s: no trial of this study ever succeeded, and what it is of has changed: it begins anew", name)
         store.delete(session.study)
     engine = Engine(problem, chosen, planner, event.seed)
-    session = Session(store, study, engine, clock, bool(len(declared)), lease, keep_checkpoints)
+    session = Session(store, study, engine, declared=bool(len(declared)), **settings)
     session.owns_storage = store is not storage
     session.sync()
     return Study(name, session)
@@ -127,14 +135,15 @@ def load_study(
     pruner: Any = None,
     space: SpaceLike = None,
     keep_checkpoints: int = KEPT,
+    checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
     lease: float | None = LEASE_SECONDS,
     clock: Callable[[], float] = time.time,
 ) -> Study:
     """A study that exists; without a name, the only one in the storage.
 
     `space` is needed only where options are objects that no store can keep, or to widen the space. Sampler and
-    scheduler are those that the study was made with, unless others are given. Raises
-    StudyNotFound with the nearest name.
+    scheduler are those that the study was made with, unless others are given. `checkpoints` says where they are, if it
+    was said to create_study. Raises StudyNotFound with the nearest name.
     """
     if scheduler is not None and pruner is not None:
         raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
@@ -147,9 +156,13 @@ def load_study(
         if len(names) > 1:
             raise StudyNotFound(f"{store.url} has {len(names)} studies: name one of {', '.join(names)}")
         (study_name,) = names
-    session = replay.opened(
-        study_name, store, sampler, scheduler, keep_checkpoints=keep_checkpoints, lease=lease, clock=clock
-    )
+    settings: dict[str, Any] = {
+        "keep_checkpoints": keep_checkpoints,
+        "checkpoints": checkpoints,
+        "lease": lease,
+        "clock": clock,
+    }
+    session = replay.opened(study_name, store, sampler, scheduler, **settings)
     session.owns_storage = store is not storage
     if space is not None:
         grow(session, study_name, as_space(space))

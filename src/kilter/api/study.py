@@ -430,7 +430,7 @@ class _Line:
 
     def __reduce__(self) -> tuple[Callable[..., _Line], tuple[Any, ...]]:
         session = self._session
-        if session.storage.directory is None:
+        if not session.storage.is_durable:
             raise InvalidInput(
                 f"trial {self._number} cannot be sent to another process, since its study is in memory: make it with "
                 "storage='sqlite:///study.db', or send trial.params"

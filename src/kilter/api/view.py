@@ -206,7 +206,7 @@ class StudyView:
         'epoch 1\n'
         """
         self._session.sync()
-        path = self._session.checkpoints.log(self._number(trial))
+        path = self._session.checkpoints.store.log(self._number(trial))
         try:
             with open(path, encoding="utf-8", errors="replace", newline="") as file:
                 return file.read()

@@ -64,6 +64,13 @@ STATES = {
 """The words for a state in a body, chosen for whoever reads the database with plain SQL."""
 
 
+Row = tuple[str, int | None, int, float, str]
+"""Kind, number, attempt, time and body of an event."""
+
+HOT = (Started, Ended, Reported)
+"""Events that come back as they are."""
+
+
 def encode(event: Event) -> tuple[str, str]:
     """The kind of an event and its body, strict JSON; raises InvalidInput for what could not be read or folded again.
 
@@ -105,6 +112,30 @@ def decode(kind: str, number: int | None, attempt: int, time: float, body: str) 
         return _EVENTS[kind](number, attempt, time, data)
     except (StopIteration, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise StorageError(f"it cannot be read: {_fault(kind, error)}: {one_line(body, 80)}") from error
+
+
+def row(event: Event) -> Row:
+    """What a storage keeps of an event, of which `decode(*row)` makes it again: a line of JSON, or columns of a table.
+
+    >>> row(Started(7, 1, {"lr": 0.1}, "w1", 12, time=0.0))
+    ('started', 7, 1, 0.0, '{"params":{"lr":0.1},"worker":"w1","seen":12}')
+    """
+    kind, body = encode(event)
+    _, attempt, _, _ = event.identity or (None, 0, "", 0)
+    return kind, event.number, attempt, event.time, body
+
+
+def stored(event: Event, row_of_it: Row | None = None) -> Event:
+    """The event as a reader of the log will see it, for whoever writes it; `row_of_it` where that was made already.
+
+    The many that are of numbers and text alone are so as they are. Those with attributes go through the codec: an array
+    becomes a list, and a list that the user alters later stays.
+    """
+    if not isinstance(event, HOT):
+        return decode(*(row_of_it or row(event)))
+    if row_of_it is None:
+        border.check(event)
+    return event
 
 
 def _fault(kind: object, error: Exception) -> str:

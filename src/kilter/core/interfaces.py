@@ -179,8 +179,9 @@ class Storage(Protocol):
 
     url: str
     """Where it is, for messages."""
-    directory: str | None
-    """A folder beside it where trials may keep checkpoints; None where nothing outlives the process."""
+    is_durable: bool
+    """Whether its studies outlive this process: workers then hold leases, look after one another, and keep snapshots,
+    and handles on a study are pickled as its address."""
 
     def create(self, name: str, event: Created) -> int:
         """A new study whose log starts with `event`; raises StudyExists where the name is taken."""
@@ -227,6 +228,49 @@ class Storage(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """A storage that is a file of this host: checkpoints are kept beside it where the user does not say where."""
+
+    path: str
+
+
+class CheckpointStore(Protocol):
+    """Keeps what the trials of one study save, attempt by attempt; safe between threads and processes.
+
+    An attempt writes to a local directory of its own. What one that ended has left is *sealed*: it is copied, kept for
+    the user and dropped, and changes no more. Which trials keep theirs is not for the store to decide.
+    """
+
+    def is_empty(self) -> bool:
+        """Whether nobody has ever saved anything here; asked after each trial, so it has to be cheap."""
+
+    def attempts(self, number: int) -> list[int]:
+        """The attempts of a trial that have left something, in order."""
+
+    def begin(self, number: int, attempt: int, source: tuple[int, int] | None = None) -> str | None:
+        """The directory for an attempt, begun with a whole copy of what the `source`, a trial's attempt, has left.
+
+        Without a source it need not exist: who saves makes it. To be told twice changes nothing. None where the source
+        is gone by now; raises OSError where it cannot be copied.
+        """
+
+    def directory(self, number: int, attempt: int) -> str:
+        """Where what an attempt has left can be read."""
+
+    def keep(self, number: int, attempt: int) -> None:
+        """An attempt has ended here: what its directory holds is to be there for every worker."""
+
+    def drop(self, number: int, attempt: int | None = None) -> bool:
+        """Give up what an attempt, or with None a trial, has left; False where it is gone already or cannot go."""
+
+    def sweep(self) -> None:
+        """Remove what workers that were killed have left half done; called once."""
+
+    def log(self, number: int) -> str:
+        """The local file for what a trial prints, which is kept of all trials."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from typing import Any
 from kilter import api
 from kilter.core import codec
 from kilter.core.errors import InvalidInput, NotReady, needed
-from kilter.core.events import Created, Event, TrialState
+from kilter.core.events import Created, TrialState
 from kilter.core.interfaces import Storage
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
@@ -210,10 +210,10 @@ class KilterSearch(Searcher):
             "mode": self._mode,
             "furthest": self._furthest,
         }
-        if self._store.directory is not None:
+        if self._store.is_durable:
             return state
         row = next(row for row in self._store.studies() if row.name == self.study.study_name)
-        return {**state, "log": [_encoded(entry.event) for entry in self._store.read(row.id)]}
+        return {**state, "log": [codec.row(entry.event) for entry in self._store.read(row.id)]}
 
     def _resume(self, state: dict[str, Any]) -> None:
         if not state:
@@ -222,7 +222,7 @@ class KilterSearch(Searcher):
         self._numbers, self._trials, self._furthest = dict(state["trials"]), {}, state["furthest"]
         if "log" in state:
             self._store = MemoryStorage()
-            first, *others = (_decoded(*row) for row in state["log"])
+            first, *others = (codec.decode(*row) for row in state["log"])
             assert isinstance(first, Created)  # it is the first of every log
             self._store.append(self._store.create(state["study"], first), others)
         self._study = api.load_study(
@@ -437,16 +437,3 @@ def _flat(point: Mapping[str, Any], space: Space, prefix: str = "") -> dict[str,
         name = f"{prefix}{key}"
         flat |= _flat(value, space, f"{name}/") if isinstance(value, Mapping) and name not in space else {name: value}
     return flat
-
-
-# -- the log as JSON --------------------------------------------------------------------------------------------------
-
-
-def _encoded(event: Event) -> list[Any]:
-    kind, body = codec.encode(event)
-    _, attempt, _, _ = event.identity or (None, 0, "", 0)
-    return [kind, event.number, attempt, event.time, body]
-
-
-def _decoded(kind: str, number: int | None, attempt: int, time: float, body: str) -> Event:
-    return codec.decode(kind, number, attempt, time, body)

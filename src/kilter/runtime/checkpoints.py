@@ -1,4 +1,4 @@
-"""The directories of checkpoints: one an attempt, begun with a copy of what came before, and given up after a while.
+"""The checkpoints of a study: what an attempt begins with, which ones stay, and the folders that they lie in.
 
     root/<number>/<attempt>/    what an attempt wrote, state.kilter and files of the user's
     root/<number>.log           what the attempts printed, which is kept of all trials
@@ -16,31 +16,42 @@ import logging
 import os
 import secrets
 import shutil
+import tempfile
 import threading
+import weakref
 
 import numpy as np
 
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
+from kilter.core.interfaces import CheckpointStore, OnDisk, Storage
 from kilter.core.pareto import non_dominated
 from kilter.objective.checkpoint import UNFINISHED
 
 log = logging.getLogger("kilter")
 
 
-class Checkpoints:
-    """The checkpoints below a folder, as one worker deals with them.
+def store_of(given: str | os.PathLike[str] | CheckpointStore | None, storage: Storage, study: int) -> CheckpointStore:
+    """The store that a user means: a folder, a store, or by default a folder beside the storage or a temporary one."""
+    if isinstance(given, (str, os.PathLike)):
+        return Folders(given)
+    if given is not None:
+        return given
+    return Folders(os.path.join(f"{storage.path}.trials", str(study))) if isinstance(storage, OnDisk) else temporary()
 
-    Which finished trials keep theirs is learned from the history bit by bit, so one object belongs to one study.
+
+class Checkpoints:
+    """The checkpoints of one study, as one worker deals with them.
+
+    Which finished trials keep theirs is learned from the history bit by bit.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, store: CheckpointStore) -> None:
+        self.store = store
         self._lock = threading.Lock()
-        self._is_swept = False
-        self._is_missed = False
         self._has_kept = False
         """Whether a trial has left anything here, whatever has become of it."""
+        self._is_missed = False
         """Whether it was said that a trial found no checkpoint."""
         self._resumed: list[int] = []
         """Trials of which an attempt after the first began here, so that an older one may be too many."""
@@ -64,38 +75,26 @@ class Checkpoints:
         To be told twice changes nothing. Where copying fails, a warning says so and the trial starts from the
         beginning. Large checkpoints take their time, so call it without holding a lock.
         """
-        target = self._path(trial.number, trial.attempt)
-        if trial.attempt == 1 and trial.parent is None:
-            return target
-        while not os.path.isdir(target):
+        while True:
             source = self._source(trial, history)
-            if source is None:
-                if not self._is_missed and self._was_expected(trial, history):
-                    self._is_missed = True
-                    log.warning(
-                        "trial %d goes on without a checkpoint, from the beginning: none was kept, or it is gone "
-                        "(trial.save keeps one; this is said once)",
-                        trial.number,
-                    )
-                break
-            unfinished = _aside(target)
             try:
-                shutil.copytree(source, unfinished, symlinks=True, ignore=shutil.ignore_patterns(UNFINISHED))
-                os.rename(unfinished, target)
+                directory = self.store.begin(trial.number, trial.attempt, source)
             except OSError as error:
-                shutil.rmtree(unfinished, ignore_errors=True)
-                if os.path.isdir(source) and not os.path.isdir(target):
-                    log.warning(
-                        "trial %d: its checkpoint could not be copied from %s (%s): it starts from the beginning",
-                        trial.number,
-                        source,
-                        str(error)[:200],
-                    )
-                    break
-                # Else another worker deleted the source, and a later one may be there, or made the same copy.
+                why = str(error)[:200]
+                log.warning("trial %d: its checkpoint could not be copied (%s): it starts over", trial.number, why)
+                directory = self.store.begin(trial.number, trial.attempt)
+            if directory is not None:  # else another worker deleted the source, and a later one may be there
+                break
+        if source is None and not self._is_missed and self._was_expected(trial, history):
+            self._is_missed = True
+            log.warning(
+                "trial %d goes on without a checkpoint, from the beginning: none was kept, or it is gone "
+                "(trial.save keeps one; this is said once)",
+                trial.number,
+            )
         if trial.attempt > 1:
             self._resumed.append(trial.number)
-        return target
+        return directory
 
     def _was_expected(self, trial: Record, history: History) -> bool:
         """Whether a trial would have a checkpoint to go on from, had all gone as its objective means it to go.
@@ -103,26 +102,36 @@ class Checkpoints:
         Folds that were scored are not done again, and an objective that takes its budget as an argument may begin anew
         each time, unless it has kept something before.
         """
+        if trial.attempt == 1 and trial.parent is None:
+            return False
         if any(report.fold is not None for report in history.reports.of(trial.number)):
             return False
-        return not history.problem.fidelities or self._has_kept or os.path.isdir(self.root)
+        return not history.problem.fidelities or self._has_kept or not self.store.is_empty()
+
+    def keep(self, number: int, attempt: int) -> None:
+        """Have what an attempt has left kept, before its end is told."""
+        try:
+            self.store.keep(number, attempt)
+        except OSError as error:
+            log.warning("trial %d: its checkpoint could not be kept (%s)", number, error)
 
     def latest(self, trial: Record) -> str | None:
         """What the latest attempt of a trial that kept anything has left; None where there is nothing."""
         attempts = self._attempts(trial.number, trial.attempt)
-        return self._path(trial.number, attempts[-1]) if attempts else None
+        return self.store.directory(trial.number, attempts[-1]) if attempts else None
 
-    def _source(self, trial: Record, history: History) -> str | None:
-        for attempt in reversed(self._attempts(trial.number)):
-            if attempt < trial.attempt:
-                return self._path(trial.number, attempt)
+    def _source(self, trial: Record, history: History) -> tuple[int, int] | None:
+        """The trial and the attempt that an attempt begins with a copy of."""
+        if trial.attempt > 1 and (earlier := self._attempts(trial.number, trial.attempt - 1)):
+            return trial.number, earlier[-1]
         if trial.parent is not None and 0 <= trial.parent < len(history):
             parent = history[trial.parent]
-            sealed = parent.attempt - (parent.state is TrialState.RUNNING)
-            for attempt in reversed(self._attempts(parent.number)):
-                if attempt <= sealed:
-                    return self._path(parent.number, attempt)
+            if sealed := self._attempts(parent.number, parent.attempt - (parent.state is TrialState.RUNNING)):
+                return parent.number, sealed[-1]
         return None
+
+    def _attempts(self, number: int, last: int) -> list[int]:
+        return [attempt for attempt in self.store.attempts(number) if attempt <= last]
 
     # -- retention ------------------------------------------------------------------------------------------------
 
@@ -144,28 +153,26 @@ class Checkpoints:
         Call it after each trial that ended, while the history does not change. It looks at each trial once, and at the
         disk once for each that ended; with several objectives it also compares the kept ones at each complete trial.
         """
-        if not os.path.isdir(self.root):  # most objectives keep nothing
+        if self.store.is_empty():  # most objectives keep nothing
             self._ended = len(history.finished)
             return []
-        self._has_kept = True
         with self._lock:
-            if not self._is_swept:
-                self._sweep(history)
+            if not self._has_kept:
+                self._has_kept = True
+                self._take_over(history)
             self._learn_forks(history)
             gone, leaving, self._leaving = [], self._leaving, []
             for number in leaving:
                 if self._is_needed(number, history):
                     self._leaving.append(number)
-                elif _delete(self._path(number)):
+                elif self.store.drop(number):
                     gone.append(number)
             while self._resumed:
-                self._trim(self._resumed.pop(), 2)
+                number = self._resumed.pop()
+                self._trim(number, 2, history[number].attempt)
             for number in history.finished[self._ended :]:
-                if os.path.isdir(self._path(number)):
-                    self._trim(number, 1, history[number].attempt)
-                for lost in self._rank(number, history, keep):
-                    if os.path.isdir(self._path(lost)):
-                        self._leaving.append(lost)
+                self._trim(number, 1, history[number].attempt)
+                self._leaving += [lost for lost in self._rank(number, history, keep) if self.store.attempts(lost)]
             self._ended = len(history.finished)
         if gone:
             log.info("deleted the checkpoints of %s, not among the best %d", _named(gone), keep)
@@ -180,7 +187,7 @@ class Checkpoints:
     def _is_needed(self, number: int, history: History) -> bool:
         """Whether a fork of the trial goes on without a directory of its own: this attempt or the next may copy."""
         forks = self._forks.pop(number, [])
-        waiting = [fork for fork in forks if not history[fork].is_finished and not self._attempts(fork)]
+        waiting = [fork for fork in forks if not history[fork].is_finished and not self.store.attempts(fork)]
         if waiting:
             self._forks[number] = waiting
         return bool(waiting)
@@ -203,42 +210,90 @@ class Checkpoints:
             lost.append(-worst[1])
         return lost
 
-    def _trim(self, number: int, count: int, last: int | None = None) -> None:
-        """Delete all attempts of a trial but the latest ones, and copies towards them that were never finished.
+    def _trim(self, number: int, count: int, last: int) -> None:
+        """Delete all attempts of a trial but the latest ones up to the last; later ones had been given up."""
+        for attempt in self._attempts(number, last)[:-count]:
+            self.store.drop(number, attempt)
 
-        Where the result is of an attempt that had been given up, the `last` one, later ones are nobody's.
-        """
-        attempts = self._attempts(number, last)
-        for attempt in attempts[:-count]:
-            _delete(self._path(number, attempt))
+    def _take_over(self, history: History) -> None:
+        """Have deleted, once, what a worker that was killed had left to delete."""
+        self.store.sweep()
+        self._resumed += [*history.running, *history.waiting, *history.paused]
+
+
+class Folders:
+    """Checkpoints in folders below `root`, the folder of one study, which is made where the first trial saves.
+
+    >>> Folders("runs/digits").log(7)
+    'runs/digits/7.log'
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.fspath(root)
+
+    def __repr__(self) -> str:
+        return f"Folders({self.root!r})"
+
+    def is_empty(self) -> bool:
+        return not os.path.isdir(self.root)
+
+    def attempts(self, number: int) -> list[int]:
+        found = sorted(int(name) for name in _names(self._path(number)) if name.isdecimal())
+        return [attempt for attempt in found if os.path.isdir(self.directory(number, attempt))]
+
+    def begin(self, number: int, attempt: int, source: tuple[int, int] | None = None) -> str | None:
+        target = self.directory(number, attempt)
+        if source is None or os.path.isdir(target):
+            return target
+        origin, unfinished = self.directory(*source), _aside(target)
+        try:
+            shutil.copytree(origin, unfinished, symlinks=True, ignore=shutil.ignore_patterns(UNFINISHED))
+            os.rename(unfinished, target)
+        except OSError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if os.path.isdir(target):  # another worker made the same copy
+                return target
+            if os.path.isdir(origin):
+                raise
+            return None
         for name in _names(self._path(number)):
             towards = name.partition(".")[0]
-            if name.endswith(".tmp") and attempts and towards.isdecimal() and int(towards) <= attempts[-1]:
+            if name.endswith(".tmp") and towards.isdecimal() and int(towards) <= attempt:  # who made it was killed
                 shutil.rmtree(os.path.join(self._path(number), name), ignore_errors=True)
+        return target
 
-    def _sweep(self, history: History) -> None:
-        """Take over, once, what a worker that was killed had left to delete."""
-        self._is_swept = True
+    def directory(self, number: int, attempt: int) -> str:
+        return os.path.join(self._path(number), str(attempt))
+
+    def keep(self, number: int, attempt: int) -> None:
+        """It is where it stays."""
+
+    def drop(self, number: int, attempt: int | None = None) -> bool:
+        return _delete(self._path(number) if attempt is None else self.directory(number, attempt))
+
+    def sweep(self) -> None:
         for name in _names(self.root):
             if name.endswith(".tmp"):
                 shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
-        self._resumed += [*history.running, *history.waiting, *history.paused]
 
     def log(self, number: int) -> str:
-        """The file for what a trial prints."""
         return f"{self._path(number)}.log"
 
-    # -- paths ----------------------------------------------------------------------------------------------------
+    def _path(self, number: int) -> str:
+        return os.path.join(self.root, str(number))
 
-    def _path(self, number: int, attempt: int | None = None) -> str:
-        trial = f"{self.root}{os.sep}{number}"
-        return trial if attempt is None else f"{trial}{os.sep}{attempt}"
 
-    def _attempts(self, number: int, last: int | None = None) -> list[int]:
-        """The attempts that have a directory, in order, up to the last."""
-        found = sorted(int(name) for name in _names(self._path(number)) if name.isdecimal())
-        wanted = found if last is None else [attempt for attempt in found if attempt <= last]
-        return [attempt for attempt in wanted if os.path.isdir(self._path(number, attempt))]
+def temporary() -> Folders:
+    """Folders that go with this object, or with the process: nothing of a study in memory outlives it."""
+    folders = Folders(os.path.join(tempfile.gettempdir(), f"kilter-{secrets.token_hex(6)}"))
+    weakref.finalize(folders, _remove, folders.root, os.getpid())
+    return folders
+
+
+def _remove(root: str, pid: int) -> None:
+    """Remove a folder where this is not a fork of the process that made it."""
+    if os.getpid() == pid:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _names(directory: str) -> list[str]:

@@ -9,11 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-import shutil
-import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -39,12 +36,12 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.history import Record
-from kilter.core.interfaces import Outcome, Progress, Storage, Task
+from kilter.core.interfaces import CheckpointStore, Outcome, Progress, Storage, Task
 from kilter.core.problem import SET
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.runtime.blas import single_threaded
-from kilter.runtime.checkpoints import Checkpoints
+from kilter.runtime.checkpoints import Checkpoints, store_of
 from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, this_worker
 from kilter.runtime.notices import notice
 
@@ -102,6 +99,7 @@ class Session:
         declared: bool,
         lease: float | None = LEASE_SECONDS,
         keep_checkpoints: int = KEPT,
+        checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
     ) -> None:
         self.storage = storage
         self.study = study
@@ -116,7 +114,7 @@ class Session:
         self._keep_checkpoints = keep_checkpoints
         self._lease: Lease | None = None
         self._snapshot_at = engine.position
-        self._root: str | None = None
+        self._kept_in = checkpoints
         self._checkpoints: Checkpoints | None = None
         self._recovered = float("-inf")
         self._watch = Watch(LEASE_SECONDS if lease is None else lease)
@@ -132,7 +130,12 @@ class Session:
     @property
     def settings(self) -> dict[str, Any]:
         """What this handle on the study was made with, to make another one."""
-        return {"lease": self._lease_seconds, "keep_checkpoints": self._keep_checkpoints, "clock": self.clock}
+        return {
+            "lease": self._lease_seconds,
+            "keep_checkpoints": self._keep_checkpoints,
+            "checkpoints": self._kept_in,
+            "clock": self.clock,
+        }
 
     # -- keeping up -----------------------------------------------------------------------------------------------
 
@@ -166,7 +169,7 @@ class Session:
 
     def save_snapshot(self) -> None:
         """Keep the replica as it stands, so that the next process need not replay the log."""
-        if self.engine.damage is None and self.storage.directory and self.engine.position > self._snapshot_at:
+        if self.engine.damage is None and self.storage.is_durable and self.engine.position > self._snapshot_at:
             at = self._snapshot_at = self.engine.position
             with suppress(StorageError):  # it only saves time, and what is wrong shows where an event is written
                 self.storage.save_snapshot(self.study, at, snapshot.VERSION, snapshot.dumps(self.engine))
@@ -330,28 +333,16 @@ class Session:
             budget=trial.budget,
             parent=trial.parent,
             started=trial.started,
-            log=self.checkpoints.log(trial.number),
+            log=self.checkpoints.store.log(trial.number),
             chosen=tuple(trial.chosen),
         )
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """The directories that trials keep their checkpoints in."""
+        """What trials keep."""
         if self._checkpoints is None:
-            self._checkpoints = Checkpoints(self.root)
+            self._checkpoints = Checkpoints(store_of(self._kept_in, self.storage, self.study))
         return self._checkpoints
-
-    @property
-    def root(self) -> str:
-        """The folder of the study's checkpoints."""
-        if self._root is None:
-            base = self.storage.directory
-            if base is not None:
-                self._root = os.path.join(base, str(self.study))
-            else:  # nothing of a study in memory outlives it
-                self._root = os.path.join(tempfile.gettempdir(), f"kilter-{self.worker.id}")
-                weakref.finalize(self, _remove, self._root, os.getpid())
-        return self._root
 
     def enqueue(self, params: Mapping[str, Any], attrs: Mapping[str, Any] | None = None) -> int:
         """Put a (partial) plain configuration in the queue; its number."""
@@ -393,6 +384,7 @@ class Session:
         for message in outcome.notices:
             notice(message)
         outcome = self.finishing(outcome)
+        self.checkpoints.keep(outcome.number, outcome.attempt)
         now = self.clock()
         events: list[Event] = []
         if outcome.extensions:
@@ -441,6 +433,7 @@ class Session:
         """Break off a trial of ours and put it back in the queue; as LOST, only so often."""
         attempt = self._open.pop(number, self.engine.history[number].attempt)
         failure = Failure(kind, reason)
+        self.checkpoints.keep(number, attempt)
         self.write(Ended(number, attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
 
     def _retain(self) -> None:
@@ -462,7 +455,7 @@ class Session:
         if self._lease is not None and self._lease.gone is not None:
             raise self._lease.gone
         now = time.monotonic()
-        if self.storage.directory is None or (now - self._recovered < RECOVERY_SECONDS and not at_once):
+        if not self.storage.is_durable or (now - self._recovered < RECOVERY_SECONDS and not at_once):
             return []
         with self.lock:
             self._recovered = now
@@ -488,14 +481,8 @@ class Session:
             self.worker, self.lock, self._lease, self._open = this_worker(), threading.RLock(), None, {}
 
     def _hold_lease(self) -> None:
-        if self._lease is None and self._lease_seconds is not None and self.storage.directory is not None:
+        if self._lease is None and self._lease_seconds is not None and self.storage.is_durable:
             self._lease = Lease(self, self.storage, self.study, self.worker, self._lease_seconds)
-
-
-def _remove(root: str, pid: int) -> None:
-    """Remove a folder where this is not a fork of the process that made it."""
-    if os.getpid() == pid:
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def check_objects(engine: Engine) -> None:

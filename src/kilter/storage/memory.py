@@ -8,14 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kilter.core import border, codec
+from kilter.core import codec
 from kilter.core.errors import StorageError, StudyExists, StudyNotFound
-from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started, is_begun
+from kilter.core.events import Created, Enqueued, Entry, Event, is_begun
 from kilter.core.interfaces import Appended, StudyRow, Worker
-
-HOT = (Started, Ended, Reported)
-"""Events kept as they are. Those with attributes go through the codec, so that what an SQLite file would refuse or
-change (an array becomes a list) is refused or changed here too, and a list that the user alters later stays."""
 
 
 @dataclass
@@ -76,7 +72,7 @@ class MemoryStorage:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.url = "memory://"
-        self.directory: str | None = None
+        self.is_durable = False
         self._clock = clock
         self._lock = threading.RLock()
         self._logs: dict[int, _Log] = {}
@@ -96,7 +92,7 @@ class MemoryStorage:
                 raise StudyExists(
                     f"the study {name!r} exists: choose another name, or pass load_if_exists=True to go on with it"
                 )
-            first = Entry(1, _stored(event))
+            first = Entry(1, codec.stored(event))
             self._created += 1
             row = StudyRow(self._created, name, event.time)
             self._logs[row.id] = _Log(row, [first], {event.identity})
@@ -123,7 +119,7 @@ class MemoryStorage:
             log = self._log(study)
             new = log.after(after)
             end = len(log.entries)
-            ready = [_checked(event) if isinstance(event, HOT) else _stored(event) for event in events]
+            ready = [codec.stored(event) for event in events]
             refused = [
                 given
                 for given, event in zip(events, ready)
@@ -168,15 +164,3 @@ class MemoryStorage:
             return self._logs[study]
         except KeyError:
             raise StudyNotFound.of("study with the id", study, map(str, self._logs)) from None
-
-
-def _checked(event: Event) -> Event:
-    border.check(event)
-    return event
-
-
-def _stored(event: Event) -> Event:
-    """The event as it would come back from a file."""
-    kind, body = codec.encode(event)
-    _, attempt, _, _ = event.identity or (None, 0, "", 0)
-    return codec.decode(kind, event.number, attempt, event.time, body)

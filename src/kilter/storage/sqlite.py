@@ -31,7 +31,7 @@ from kilter.core.errors import (
     StudyExists,
     StudyNotFound,
 )
-from kilter.core.events import Created, Ended, Enqueued, Entry, Event, Reported, Started, is_begun
+from kilter.core.events import Created, Enqueued, Entry, Event, is_begun
 from kilter.core.interfaces import Appended, StudyRow, Worker
 from kilter.core.text import shortened
 
@@ -218,8 +218,6 @@ NEXT_NUMBER = "SELECT coalesce(max(created_number), -1) + 1 FROM event WHERE stu
 MANY = 2_000
 """Entries from which on a read pauses the garbage collector."""
 
-HOT = (Started, Ended, Reported)  # returned to their writer as they are; others as a reader would see them
-
 _ABANDONED: list[sqlite3.Connection] = []
 """Connections that came through a fork. To close one, even by losing it, would break the locks of the parent."""
 
@@ -233,7 +231,7 @@ class SQLiteStorage:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(os.fspath(path))
         self.url = f"sqlite:///{self.path}"
-        self.directory: str | None = f"{self.path}.trials"
+        self.is_durable = True
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = self._connected()
         self._files = _files(self.path)
@@ -479,15 +477,15 @@ def _insert(connection: sqlite3.Connection, study: int, position: int, event: Ev
     created = event.number if event.creates else None
     if created is not None and limit is not None and created >= limit:
         return None
-    _, attempt, _, key = event.identity or (None, 0, "", None)
-    kind, body = codec.encode(event)
+    key = event.identity and event.identity[-1]
+    kind, number, attempt, now, body = row = codec.row(event)
     try:
-        connection.execute(INSERT, (study, position, kind, event.number, attempt, key, created, event.time, body))
+        connection.execute(INSERT, (study, position, kind, number, attempt, key, created, now, body))
     except sqlite3.IntegrityError as error:
         if "event.position" in str(error):
             raise  # never a refusal: two events at one position
         return None
-    return event if isinstance(event, HOT) else codec.decode(kind, event.number, attempt, event.time, body)
+    return codec.stored(event, row)
 
 
 def _check_exists(connection: sqlite3.Connection, study: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from kilter.api import create_study
 from kilter.core.errors import InvalidInput, StudyExists, StudyNotFound
 from kilter.core.events import (
     Constrained,
@@ -34,6 +35,7 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.interfaces import Storage, Worker
+from kilter.engine.snapshot import VERSION
 
 
 def created(time: float = 1.0, **more: Any) -> Created:
@@ -307,6 +309,18 @@ class StorageSuite:
         storage.release(study, "w1")
         assert [worker for worker, _ in storage.leases(study)] == [two]
 
+    def test_a_study_that_outlives_its_process_is_looked_after(self, storage: Storage) -> None:
+        """Workers hold leases, which a closed study gives back, and keep snapshots exactly where it is durable."""
+        handle = create_study(storage=storage, study_name="a", sampler="random", scheduler="fifo", seed=0)
+        (row,) = storage.studies()
+        trial = handle.ask()
+        assert len(storage.leases(row.id)) == storage.is_durable
+        handle.tell(trial, trial.suggest_float("x", 0.0, 1.0))
+        handle.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=1, progress="none")
+        assert (storage.load_snapshot(row.id, VERSION) is not None) is storage.is_durable
+        handle.close()
+        assert storage.leases(row.id) == []
+
     # Two handles.
 
     def test_two_handles_see_one_log(self, storage: Storage) -> None:
@@ -333,6 +347,17 @@ class StorageSuite:
         answer = other.append(study, [started(0, worker="w2")], 1)
         assert answer.refused == [started(0, worker="w2")]
         assert answer.entries == [(2, started(0))]
+        other.close()
+
+    def test_what_is_durable_is_there_when_it_is_opened_again(self, storage: Storage) -> None:
+        """A second handle finds what was stored before."""
+        if not storage.is_durable:
+            pytest.skip("this storage lives and dies with its process")
+        study = storage.create("a", created())
+        storage.append(study, [started(0), ended(0)], 1)
+        other = self._other(storage)
+        assert [row.name for row in other.studies()] == ["a"]
+        assert other.read(study) == storage.read(study)
         other.close()
 
     def _other(self, storage: Storage) -> Storage:
