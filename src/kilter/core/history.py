@@ -83,6 +83,11 @@ class History:
         self.running: dict[int, Record] = {}
         self.waiting: dict[int, Record] = {}
         self.paused: dict[int, Record] = {}
+        self._open = {
+            TrialState.RUNNING: self.running,
+            TrialState.WAITING: self.waiting,
+            TrialState.PAUSED: self.paused,
+        }
         self.finished: list[int] = []
         """Numbers in the order in which they ended."""
         self.forgiven = 0
@@ -147,9 +152,19 @@ class History:
         trial.rank = self.sampled
         self.sampled += not trial.enqueued and trial.parent is None
         self.trials.append(trial)
+        if (entered := self._open.get(trial.state)) is not None:
+            entered[trial.number] = trial
         if len(self.trials) > len(self._values):
             self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])
             self._violations = np.concatenate([self._violations, np.full_like(self._violations, np.nan)])
+
+    def move(self, trial: Record, state: TrialState) -> None:
+        """Have a trial be in another state, at the end of those that are; nobody else writes who is in which."""
+        if (left := self._open.get(trial.state)) is not None:
+            del left[trial.number]
+        trial.state = state
+        if (entered := self._open.get(state)) is not None:
+            entered[trial.number] = trial
 
     def settle(self, trial: Record) -> None:
         """Note the metrics of a trial that finished."""

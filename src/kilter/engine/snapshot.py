@@ -104,9 +104,8 @@ def _load(engine: Engine, data: bytes) -> None:
         history[int(number)].attrs = attrs
     for number, failure in content["failures"].items():
         history[int(number)].failure = Failure(**failure)
-    history.waiting = {number: history[number] for number in content["waiting"]}
-    history.running = {number: history[number] for number in content["running"]}
-    history.paused = {number: history[number] for number in content["paused"]}
+    for number in (*content["waiting"], *content["running"], *content["paused"]):
+        history.move(history[number], history[number].state)  # into their order
     for number in content["finished"]:
         history.settle(history[number])
     history.reports.restore(reports, folds)
