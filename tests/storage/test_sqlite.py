@@ -230,6 +230,17 @@ def test_an_older_file_is_migrated(storage, monkeypatch):
     assert newer._connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
 
 
+def test_an_older_view_is_replaced(tmp_path, monkeypatch):
+    older = f"{sqlite.TABLES}CREATE VIEW trials AS SELECT 1 AS one;\n"
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite, "MIGRATIONS", (older,))
+        storage = SQLiteStorage(tmp_path / "s.db")
+        storage.append(storage.create("a", created()), [started(0)])
+        storage.close()
+    newer = SQLiteStorage(tmp_path / "s.db")
+    assert newer._connection.execute("SELECT number, state FROM trials").fetchall() == [(0, "running")]
+
+
 def test_a_migration_that_fails_changes_nothing(storage, monkeypatch):
     monkeypatch.setattr(sqlite, "MIGRATIONS", (*sqlite.MIGRATIONS, "CREATE TABLE later (x);\nCREATE nonsense;\n"))
     with pytest.raises(StorageError):

@@ -34,6 +34,7 @@ from kilter.core.errors import (
 from kilter.core.events import Created, Enqueued, Entry, Event, is_begun
 from kilter.core.interfaces import Appended, StudyRow, Worker
 from kilter.core.text import shortened
+from kilter.engine.lifecycle import ATTEMPTS
 
 Answer = TypeVar("Answer")
 
@@ -44,7 +45,7 @@ APPLICATION = 0x4B494C54  # "KILT", SQLite's application_id of our files
 
 NOW = "(julianday('now') - 2440587.5) * 86400.0"  # unixepoch('subsec') needs SQLite 3.42
 
-VERSION_1 = """
+TABLES = """
 CREATE TABLE study (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created REAL NOT NULL);
 
 CREATE TABLE event (
@@ -80,82 +81,13 @@ CREATE TABLE lease (
     expires REAL NOT NULL,
     PRIMARY KEY (study, worker)
 );
-
--- For people who read the file with SQL. A lost attempt waits again up to the third, an interrupted
--- one always: kilter.engine decides so.
-CREATE VIEW trials AS
-WITH latest AS (
-    SELECT study, number,
-           max(CASE WHEN kind = 'enqueued' THEN position END) AS queued,
-           max(CASE WHEN kind = 'started' THEN position END) AS started,
-           max(CASE WHEN kind = 'ended' THEN position END) AS ended
-    FROM event WHERE kind IN ('enqueued', 'started', 'ended') GROUP BY study, number
-)
-SELECT study.name AS study,
-       latest.number AS number,
-       CASE WHEN e.position IS NULL THEN iif(s.position IS NULL, 'waiting', 'running')
-            WHEN json_extract(e.body, '$.failure.kind') IS 'interrupted' THEN 'waiting'
-            WHEN json_extract(e.body, '$.failure.kind') IS 'lost' AND e.attempt < 3 THEN 'waiting'
-            ELSE json_extract(e.body, '$.state') END AS state,
-       coalesce(e.attempt, s.attempt, 0) AS attempt,
-       coalesce(json_extract(e.body, '$.params'), json_extract(s.body, '$.params'),
-                json_extract(q.body, '$.params')) AS params,
-       json_extract(e.body, '$.metrics') AS metrics,
-       s.time AS started,
-       e.time AS ended,
-       json_extract(e.body, '$.failure.kind') AS failure,
-       json_extract(e.body, '$.failure.message') AS message
-FROM latest
-JOIN study ON study.id = latest.study
-LEFT JOIN event q ON q.study = latest.study AND q.position = latest.queued
-LEFT JOIN event s ON s.study = latest.study AND s.position = latest.started
-LEFT JOIN event e ON e.study = latest.study AND e.position = latest.ended
-                 AND latest.ended > coalesce(latest.started, 0)
-ORDER BY latest.study, latest.number;
 """
 
-VERSION_2 = """
--- For people who read the file with SQL. A trial that was lost waits again up to the third time, an interrupted
--- one always: kilter.engine decides so.
-DROP VIEW trials;
-CREATE VIEW trials AS
-WITH latest AS (
-    SELECT study, number,
-           max(CASE WHEN kind = 'enqueued' THEN position END) AS queued,
-           max(CASE WHEN kind = 'started' THEN position END) AS started,
-           max(CASE WHEN kind = 'ended' THEN position END) AS ended,
-           max(kind = 'dropped') AS dropped,
-           sum(kind = 'ended' AND json_extract(body, '$.failure.kind') IS 'lost') AS losses
-    FROM event WHERE kind IN ('enqueued', 'started', 'ended', 'dropped') GROUP BY study, number
-)
-SELECT study.name AS study,
-       latest.number AS number,
-       CASE WHEN e.position IS NULL THEN iif(s.position IS NULL, 'waiting', 'running')
-            WHEN json_extract(e.body, '$.failure.kind') IS 'interrupted' THEN 'waiting'
-            WHEN json_extract(e.body, '$.failure.kind') IS 'lost' AND latest.losses < 3 THEN 'waiting'
-            WHEN json_extract(e.body, '$.state') = 'paused' AND latest.dropped THEN 'pruned'
-            ELSE json_extract(e.body, '$.state') END AS state,
-       coalesce(e.attempt, s.attempt, 0) AS attempt,
-       coalesce(json_extract(e.body, '$.params'), json_extract(s.body, '$.params'),
-                json_extract(q.body, '$.params')) AS params,
-       json_extract(e.body, '$.metrics') AS metrics,
-       json_extract(s.body, '$.budget') AS budget,
-       s.time AS started,
-       e.time AS ended,
-       json_extract(e.body, '$.failure.kind') AS failure,
-       json_extract(e.body, '$.failure.message') AS message
-FROM latest
-JOIN study ON study.id = latest.study
-LEFT JOIN event q ON q.study = latest.study AND q.position = latest.queued
-LEFT JOIN event s ON s.study = latest.study AND s.position = latest.started
-LEFT JOIN event e ON e.study = latest.study AND e.position = latest.ended
-                 AND latest.ended > coalesce(latest.started, 0)
-ORDER BY latest.study, latest.number;
-"""
-
-VERSION_3 = """
--- As before, and the late result of an attempt that was given up counts where the trial had not ended before.
-DROP VIEW trials;
+VIEW = f"""
+-- For people who read the file with SQL. A trial that was lost waits again, but only so often, and an interrupted one
+-- always; the late result of an attempt that was given up counts where the trial had not ended before: kilter.engine
+-- decides so.
+DROP VIEW IF EXISTS trials;
 CREATE VIEW trials AS
 WITH latest AS (
     SELECT study, number,
@@ -176,7 +108,7 @@ SELECT study.name AS study,
        CASE WHEN l.position IS NOT NULL THEN 'complete'
             WHEN e.position IS NULL THEN iif(s.position IS NULL, 'waiting', 'running')
             WHEN json_extract(e.body, '$.failure.kind') IS 'interrupted' THEN 'waiting'
-            WHEN json_extract(e.body, '$.failure.kind') IS 'lost' AND latest.losses < 3 THEN 'waiting'
+            WHEN json_extract(e.body, '$.failure.kind') IS 'lost' AND latest.losses < {ATTEMPTS} THEN 'waiting'
             WHEN json_extract(e.body, '$.state') = 'paused' AND latest.dropped THEN 'pruned'
             ELSE json_extract(e.body, '$.state') END AS state,
        coalesce(l.attempt, e.attempt, s.attempt, 0) AS attempt,
@@ -195,12 +127,13 @@ LEFT JOIN event s ON s.study = latest.study AND s.position = latest.started
 LEFT JOIN event e ON e.study = latest.study AND e.position = latest.ended
                  AND latest.ended > coalesce(latest.started, 0)
 LEFT JOIN event l ON l.study = latest.study AND l.position = latest.late
-                 AND latest.losses < 3 AND latest.late < ifnull(latest.finished, latest.late + 1)
+                 AND latest.losses < {ATTEMPTS} AND latest.late < ifnull(latest.finished, latest.late + 1)
 ORDER BY latest.study, latest.number;
 """
 
-MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
-"""Scripts of SQL; script k turns a file of version k into one of version k + 1. Only ever add at the end."""
+MIGRATIONS = (TABLES, "", VIEW)
+"""Scripts of SQL; script k turns a file of version k into one of version k + 1. Only ever add at the end: another VIEW,
+say, where it has to change. Version 2 was an earlier view."""
 
 # `position >= after`, not `>`: the entry we have read last comes along and proves that this is still the same log.
 SELECT = (
