@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, Failure, TrialState
 from kilter.core.history import History, Record
-from kilter.core.options import Boolean, Choice
 from kilter.core.text import one_line
 
 LISTED = 3
@@ -72,7 +71,7 @@ def _fruitless(history: History, ended: Sequence[Record]) -> list[tuple[str, obj
     """Name, option and trials of each option with which all trials failed."""
     found: list[tuple[str, object, list[Record]]] = []
     for name, parameter in history.problem.space.parameters.items():
-        if isinstance(parameter, (Choice, Boolean)):
+        if not parameter.is_ordered:
             by_option: dict[str, list[Record]] = {}
             for trial in ended:
                 if name in trial.params:

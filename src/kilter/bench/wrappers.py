@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from kilter.bench.problem import BenchProblem, Metrics, Values
 from kilter.core.errors import InvalidInput
-from kilter.core.numbers import Float
 from kilter.core.options import Choice, Ordinal
 from kilter.core.parameter import Parameter
 from kilter.core.seeds import rng
@@ -115,7 +114,7 @@ def shifted(problem: BenchProblem, seed: int = 0) -> BenchProblem:
     shifts: dict[str, float] = {}
     moved = dict(problem.optimum)
     for name, parameter in space.parameters.items():
-        if name in moved and isinstance(parameter, Float) and math.isinf(parameter.size):
+        if name in moved and parameter.is_continuous:
             shifts[name], place = _shift(parameter.unit(moved[name]), stream)
             moved[name] = parameter.from_unit(place)
 
@@ -203,7 +202,7 @@ def discretised(problem: BenchProblem, levels: int) -> BenchProblem:
     space, optimum = problem.problem.space, problem.optimum
     parameters = {
         name: _on_grid(parameter, levels, None if optimum is None else optimum.get(name))
-        if isinstance(parameter, Float) and math.isinf(parameter.size)
+        if parameter.is_continuous
         else parameter
         for name, parameter in space.parameters.items()
     }
@@ -213,11 +212,11 @@ def discretised(problem: BenchProblem, levels: int) -> BenchProblem:
     )
 
 
-def _on_grid(parameter: Float, levels: int, optimum: float | None) -> Ordinal:
+def _on_grid(parameter: Parameter, levels: int, optimum: float | None) -> Ordinal:
     place = 0.5 / levels if optimum is None else parameter.unit(optimum)
     nearest = min(int(place * levels), levels - 1)
     offset = place * levels - nearest  # in [0, 1], so that all lie in the range
-    values = [parameter.from_unit((i + offset) / levels) for i in range(levels)]
+    values: list[Any] = [parameter.from_unit((i + offset) / levels) for i in range(levels)]
     if optimum is not None:
         values[nearest] = optimum
     return Ordinal(values, conditions=parameter.conditions)

@@ -28,19 +28,9 @@ class Listed(Parameter):
     """Shared by the kinds that list their values: the i-th of k lies at (i + 1/2) / k."""
 
     @property
-    def values(self) -> tuple[Any, ...]:
-        """The Python objects, in order."""
-        raise NotImplementedError
-
-    @property
     def choices(self) -> tuple[Any, ...]:
         """The values; Optuna's word."""
         return self.values
-
-    @property
-    def labels(self) -> tuple[Plain, ...]:
-        """Their plain forms, in the same order."""
-        raise NotImplementedError
 
     @cached_property
     def _place(self) -> dict[tuple[type, Plain], int]:
@@ -77,7 +67,6 @@ class Listed(Parameter):
         return all(label in self._place for label in other._place)
 
     def index(self, plain: Plain) -> int:
-        """The place of a plain value among the values."""
         return self._place[type(plain), plain]
 
     @property
@@ -155,6 +144,7 @@ class Choice(Listed):
     options: Any = ()
 
     kind = "choice"
+    is_ordered = False
 
     def __post_init__(self) -> None:
         options = self.options
@@ -176,10 +166,8 @@ class Choice(Listed):
             object.__setattr__(self, "options", values)
         object.__setattr__(self, "_values", values)
         object.__setattr__(self, "_labels", labels)
-        object.__setattr__(self, "branches", branches)
+        object.__setattr__(self, "_branches", branches)
         self._check_default_and_prior()
-
-    branches = {}  # type: ignore[var-annotated]  # option -> its own parameters
 
     @property
     def values(self) -> tuple[Any, ...]:
@@ -188,6 +176,10 @@ class Choice(Listed):
     @property
     def labels(self) -> tuple[Plain, ...]:
         return self._labels  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def branches(self) -> dict[str, dict[str, Parameter]]:
+        return self._branches  # type: ignore[attr-defined, no-any-return]
 
     def from_uniform(self, u: float) -> Plain:
         if self.prior is None:
@@ -234,6 +226,7 @@ class Boolean(Listed):
     """
 
     kind = "boolean"
+    is_ordered = False
     values = (False, True)
     labels = (False, True)
 
@@ -269,7 +262,7 @@ def has_objects(parameter: Parameter) -> bool:
     >>> has_objects(Choice([len, max])), has_objects(Choice(["len", 3]))
     (True, False)
     """
-    return isinstance(parameter, (Choice, Ordinal)) and not all(map(_is_json, parameter.values))
+    return not all(map(_is_json, parameter.values))
 
 
 def copied(value: Any) -> Any:

@@ -14,6 +14,7 @@ Categories lie at the centres of equal cells, integers too (in log scale: cells 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -103,6 +104,24 @@ class Parameter:
     prior: Prior | None = field(default=None, kw_only=True)
 
     kind = "parameter"
+    """Its word in a log; see `core.kinds`."""
+    is_ordered = True
+    """Whether neighbouring values are alike, as those of Float, Int and Ordinal are."""
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The Python objects of a kind that lists them, in order; none of a range."""
+        return ()
+
+    @property
+    def labels(self) -> tuple[Plain, ...]:
+        """Their plain forms, in the same order."""
+        return ()
+
+    @property
+    def branches(self) -> Mapping[str, Mapping[str, Parameter]]:
+        """Parameters that are active under one option alone, by option."""
+        return {}
 
     def when(self, conditions: Mapping[str, Any] | None = None, /, **more: Any) -> Self:
         """The same parameter, active only where each named parent has the given value, or one of the given list.
@@ -148,6 +167,11 @@ class Parameter:
         """How many different values there are; math.inf for a continuous one."""
         raise NotImplementedError
 
+    @property
+    def is_continuous(self) -> bool:
+        """Whether there is a value between any two."""
+        return self.size == math.inf
+
     def single(self) -> bool:
         """Whether there is only one value; Optuna's word."""
         return self.size == 1
@@ -170,6 +194,16 @@ class Parameter:
     def units_at(self, places: np.ndarray) -> np.ndarray:
         """The positions of values given by their places; of a discrete kind."""
         return (places + 0.5) / self.size
+
+    def index(self, plain: Plain) -> int:
+        """The place of a plain value among the values, counted from 0; of a discrete kind."""
+        return int(self.places(np.array([self.unit(plain)]))[0])
+
+    def scaled(self, plain: Any, factor: float) -> Plain:
+        """A plain value changed by a factor, as populations explore: of values in order the next one, else the same."""
+        if not self.is_ordered:
+            return plain  # type: ignore[no-any-return]
+        return self._nth(min(max(self.index(plain) + (factor > 1) - (factor < 1), 0), int(self.size) - 1))
 
     def from_uniform(self, u: float) -> Plain:
         """The value at quantile u of the prior; without a prior, of the uniform distribution."""

@@ -20,7 +20,6 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput, SpaceChanged, UnknownName
 from kilter.core.kinds import parameter_from_json
-from kilter.core.numbers import Float
 from kilter.core.options import Boolean, Choice, Named
 from kilter.core.parameter import UNSET, Condition, Parameter, Plain, intersected, same
 from kilter.core.seeds import rng as stream_of
@@ -37,6 +36,7 @@ SHORT = 1_000
 class Space:
     """Named parameters; see the module's first lines. `forbidden` lists combinations that are never proposed.
 
+    >>> from kilter import Float
     >>> space = Space({"model": Choice(["svm", "forest"]), "C": Float(0.1, 10, log=True).when(model="svm")})
     >>> space.decode([0.1, 0.5]), space.decode([0.9, 0.5])
     ({'model': 'svm', 'C': 1.0}, {'model': 'forest'})
@@ -140,7 +140,7 @@ class Space:
         return [
             name
             for name, parameter in self.parameters.items()
-            if any(isinstance(value, Named) for value in getattr(parameter, "values", ()))
+            if any(isinstance(value, Named) for value in parameter.values)
         ]
 
     # -- between representations ----------------------------------------------------------------------------------
@@ -301,6 +301,7 @@ class Space:
         Met under a third option of a choice it is taken not to depend on that choice, and `extended` then drops the
         condition (docs/decisions/0007).
 
+        >>> from kilter import Float
         >>> space = Space({"model": Choice(["svm", "net", "trees", "knn"])})
         >>> for model in ("svm", "net"):
         ...     space = space.extended({"C": space.met("C", Float(0, 1), {"model": model})})
@@ -314,7 +315,8 @@ class Space:
             Condition(other, (value,))
             for other, value in before.items()
             if other != name
-            and isinstance(self.parameters.get(other), (Choice, Boolean))
+            and other in self.parameters
+            and not self.parameters[other].is_ordered
             and (known is None or len(known.get(other, ())) == 1 or any(same(value, v) for v in known.get(other, ())))
         ]
         return parameter.under(tuple(branch))
@@ -376,6 +378,7 @@ class Space:
         A parameter may be the annotation itself or stand in Annotated; a Literal is a Choice, bool a Boolean where it
         has a default. The function's defaults are the defaults of the parameters. Other arguments are left out.
 
+        >>> from kilter import Float
         >>> def train(lr: Float(1e-5, 1e-1, log=True) = 1e-3, optimizer: Literal["adam", "sgd"] = "adam"): ...
         >>> Space.from_signature(train)["lr"]
         Float(1e-05, 0.1, log=True, default=0.001)
@@ -530,9 +533,9 @@ def _flattened(declared: Mapping[str, Any], conditions: tuple[Condition, ...] = 
                 f"{name}={parameter!r} is not a parameter: use Float, Int, Ordinal, Choice or Boolean, "
                 f"for a constant Choice([{parameter!r}])"
             )
-        branches = getattr(parameter, "branches", {})
+        branches = parameter.branches
         if branches:
-            parameter = replace(parameter, options=list(parameter.values))  # type: ignore[call-arg, attr-defined]
+            parameter = replace(parameter, options=list(parameter.values))  # type: ignore[call-arg]
         _add(flat, name, replace(parameter, conditions=conditions + parameter.conditions))
         for option, branch in branches.items():
             for child, spec in _flattened(branch, (*conditions, Condition(name, (option,)))).items():
@@ -581,7 +584,7 @@ def _with_plain_conditions(name: str, declared: Mapping[str, Parameter]) -> Para
     plain = []
     for condition in parameter.conditions:
         parent = declared[condition.parent]
-        if isinstance(parent, Float) and parent.step is None:
+        if parent.is_continuous:
             raise InvalidInput(
                 f"{name!r} is conditional on {condition.parent!r}, a Float, which hits no exact value: "
                 "give it a step, or use a Choice"

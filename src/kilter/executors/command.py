@@ -35,7 +35,6 @@ from kilter.core.border import BITS, as_step, is_step
 from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.events import LOST, Failure, Report, TrialState
 from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
-from kilter.core.options import Choice, Ordinal
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
@@ -341,7 +340,7 @@ def _check_for_shell(pieces: _Text) -> frozenset[str]:
 
 
 def _has_text(parameter: Parameter) -> bool:
-    return isinstance(parameter, (Ordinal, Choice)) and any(isinstance(label, str) for label in parameter.labels)
+    return any(isinstance(label, str) for label in parameter.labels)
 
 
 def _is_option(text: _Text) -> bool:

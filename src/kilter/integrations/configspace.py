@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from kilter.core.errors import InvalidInput, needed
-from kilter.core.numbers import Float, Int
+from kilter.core.numbers import Float, Int, Number
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import CONFIDENCES, Parameter, Plain, Prior, same
 from kilter.core.space import Space
@@ -220,17 +220,18 @@ def _defaults(space: Space) -> dict[str, Plain]:
 def _from_parameter(name: str, parameter: Parameter, defaults: Mapping[str, Plain]) -> Any:
     """The hyperparameter that a parameter is, without its conditions."""
     default = {"default_value": parameter.value(defaults[name])} if name in defaults else {}
-    if isinstance(parameter, (Choice, Boolean)):
+    if not parameter.is_ordered:
         weights = None if parameter.prior is None else shares(parameter)
         return ConfigSpace.CategoricalHyperparameter(name, parameter.values, weights=weights, **default)
-    if isinstance(parameter, (Float, Int)) and parameter.size == 1:
-        return ConfigSpace.Constant(name, parameter.low)
-    if isinstance(parameter, Ordinal) or (isinstance(parameter, Float) and parameter.step is not None):
-        return _listed(name, parameter, default)
-    assert isinstance(parameter, (Float, Int))
-    if isinstance(parameter, Int) and parameter.step > 1:
-        return _listed(name, parameter, default)
-    kind = "Float" if isinstance(parameter, Float) else "Integer"
+    match parameter:
+        case Number(size=1):
+            return ConfigSpace.Constant(name, parameter.low)
+        case Float(step=None):
+            kind = "Float"
+        case Int(step=1):
+            kind = "Integer"
+        case _:
+            return _listed(name, parameter, default)
     if parameter.prior is None:
         uniform = getattr(ConfigSpace, f"Uniform{kind}Hyperparameter")
         return uniform(name, parameter.low, parameter.high, log=parameter.log, **default)
@@ -252,11 +253,11 @@ def _listed(name: str, parameter: Parameter, default: dict[str, Any]) -> Any:
     return ConfigSpace.OrdinalHyperparameter(name, values, **default)
 
 
-def _deviation(name: str, parameter: Float | Int, prior: Prior) -> float:
+def _deviation(name: str, parameter: Number, prior: Prior) -> float:
     """The standard deviation of a prior as ConfigSpace wants it; see _prior."""
     share = CONFIDENCES[prior.confidence]
     if not parameter.log:
-        return share * (parameter.high - parameter.low)
+        return float(share * (parameter.high - parameter.low))
     sigma = (parameter.high / parameter.low) ** share - parameter.low
     if sigma <= 0:
         raise InvalidInput(
@@ -274,7 +275,7 @@ def _checked(name: str, parameter: Parameter, made: Any) -> Any:
         raise InvalidInput(
             f"{name}={parameter!r}: ConfigSpace rounds the default to {made.default_value}; give it fewer digits"
         )
-    for plain in parameter.grid(2 if isinstance(parameter, (Float, Int)) else MOST_LISTED):
+    for plain in parameter.grid(MOST_LISTED if parameter.labels else 2):
         value = parameter.value(plain)
         is_held = bool(made.legal_value(value))
         if is_held and math.isfinite(parameter.size):

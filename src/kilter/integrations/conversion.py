@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TypeVar, Union
 
 from kilter.core.options import Boolean, Choice
-from kilter.core.parameter import CONFIDENCES, Plain, Prior, same
+from kilter.core.parameter import CONFIDENCES, Parameter, Plain, Prior, same
 
 Branch = dict[str, list[Plain]]
 """Values by parent: all of the parents have to have one of theirs."""
@@ -69,7 +69,7 @@ def confidence(deviation: float) -> str:
     return min(CONFIDENCES, key=lambda name: abs(math.log(CONFIDENCES[name] / max(deviation, 1e-300))))
 
 
-def shares(parameter: Choice | Boolean) -> list[float]:
+def shares(parameter: Parameter) -> list[float]:
     """How often each option is drawn, in order.
 
     >>> shares(Choice(["a", "b", "c"], prior=Prior("b", "medium")))

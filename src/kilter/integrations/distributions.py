@@ -139,7 +139,7 @@ class Candidates:
             if back is None or not _is_number(value):
                 raise InvalidInput(f"which value of {name!r} gives {value!r} is not known")
             return parameter.plain(min(max(float(back(value)), parameter.low), parameter.high))  # type: ignore[attr-defined]
-        for plain, known in zip(getattr(parameter, "labels", ()), getattr(parameter, "values", ())):
+        for plain, known in zip(parameter.labels, parameter.values):
             if type(known) is type(value) and hasattr(value, "get_params") and repr(known) == repr(value):
                 return plain
         return parameter.plain(value)

@@ -76,7 +76,7 @@ def to_params(expression: Any, assignment: Mapping[str, Any]) -> dict[str, Any]:
         values = list(given) if isinstance(given, (list, tuple)) else [given]
         if values:
             parameter, value = space[label], values[0]
-            params[label] = parameter.values[int(value)] if isinstance(parameter, Choice) else value
+            params[label] = parameter.values[int(value)] if parameter.labels else value
     return space.values(space.plain(params, partial=True))
 
 
@@ -122,7 +122,7 @@ def _evaluated(expression: Any, space: Space, params: Mapping[str, Any]) -> Any:
     assignment = {}
     for name, plain in space.plain(params).items():
         parameter = space[name]
-        assignment[name] = parameter.index(plain) if isinstance(parameter, Choice) else plain
+        assignment[name] = parameter.index(plain) if parameter.labels else plain
     return hyperopt.space_eval(expression, assignment)
 
 
@@ -147,7 +147,6 @@ def _walk(node: Any, place: Branch, met: dict[str, _Met], is_whole: bool = False
         if chooser.name != "hyperopt_param":
             raise InvalidInput(f"a switch on {chooser.name!r}: use hp.choice, whose options kilter can list")
         parameter = _note(chooser, place, met, False, options)
-        assert isinstance(parameter, Choice)
         label = chooser.arg["label"].obj
         for option, plain in zip(options, parameter.labels):
             _walk(option, {**place, label: [plain]}, met)

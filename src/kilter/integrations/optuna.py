@@ -46,7 +46,7 @@ from kilter.core.events import (
 )
 from kilter.core.interfaces import Storage
 from kilter.core.numbers import Float, Int
-from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.options import Boolean, Choice
 from kilter.core.parameter import Parameter, Plain, same
 from kilter.core.problem import SET, Constraint, Objective, Problem
 from kilter.core.seeds import rng
@@ -125,34 +125,42 @@ def from_kilter(parameter: Parameter) -> BaseDistribution:
     >>> from_kilter(Int(1, 10, step=4))
     IntDistribution(high=9, log=False, low=1, step=4)
     """
-    if isinstance(parameter, (Float, Int)):
-        coarse = parameter.step is not None if isinstance(parameter, Float) else parameter.step != 1
-        if parameter.log and coarse:
-            raise InvalidInput(f"{parameter!r}: Optuna has no steps on a logarithmic scale: drop step or log")
-    if isinstance(parameter, Float):
-        low, end, step = parameter.low, parameter.high, parameter.step
-        if step is not None:
-            end = parameter.from_unit(1.0)
-            ends = (Decimal(str(end)) - Decimal(str(low))) % Decimal(str(step)) == 0
-            if not ends or step < FINEST_STEP * max(abs(low), abs(end)):
+    match parameter:
+        case Float(log=True, step=float()):
+            raise _coarse(parameter)
+        case Float():
+            return _of_float(parameter)
+        case Int(low=low, high=high, step=step):
+            if parameter.log and step != 1:
+                raise _coarse(parameter)
+            if max(abs(low), abs(high)) > LARGEST_INT:
+                raise InvalidInput(f"{parameter!r}: Optuna keeps whole numbers as floats, up to 2**53: narrow it")
+            return IntDistribution(low, high - (high - low) % step, log=parameter.log, step=step)
+        case Parameter(labels=(_, *_)):
+            strange = [value for value in parameter.values if not _is_scalar(value)]
+            if strange:
                 raise InvalidInput(
-                    f"{parameter!r}: Optuna counts steps in decimals, to 8 digits, and would not take {end}: "
-                    "give a coarser step, or one with few decimals"
+                    f"the option {strange[0]!r}: Optuna keeps None, bool, int, float and str only: use its name instead"
                 )
-        return FloatDistribution(low, end, log=parameter.log, step=step)
-    if isinstance(parameter, Int):
-        if max(abs(parameter.low), abs(parameter.high)) > LARGEST_INT:
-            raise InvalidInput(f"{parameter!r}: Optuna keeps whole numbers as floats, up to 2**53: narrow it")
-        high = parameter.high - (parameter.high - parameter.low) % parameter.step
-        return IntDistribution(parameter.low, high, log=parameter.log, step=parameter.step)
-    if isinstance(parameter, (Choice, Ordinal, Boolean)):
-        strange = [value for value in parameter.values if not _is_scalar(value)]
-        if strange:
-            raise InvalidInput(
-                f"the option {strange[0]!r}: Optuna keeps None, bool, int, float and str only: use its name instead"
-            )
-        return CategoricalDistribution(parameter.values)
+            return CategoricalDistribution(parameter.values)
     raise InvalidInput(f"{parameter!r} is not a parameter: give a Float, Int, Ordinal, Choice or Boolean")
+
+
+def _coarse(parameter: Parameter) -> InvalidInput:
+    return InvalidInput(f"{parameter!r}: Optuna has no steps on a logarithmic scale: drop step or log")
+
+
+def _of_float(parameter: Float) -> FloatDistribution:
+    low, end, step = parameter.low, parameter.high, parameter.step
+    if step is not None:
+        end = parameter.from_unit(1.0)
+        ends = (Decimal(str(end)) - Decimal(str(low))) % Decimal(str(step)) == 0
+        if not ends or step < FINEST_STEP * max(abs(low), abs(end)):
+            raise InvalidInput(
+                f"{parameter!r}: Optuna counts steps in decimals, to 8 digits, and would not take {end}: "
+                "give a coarser step, or one with few decimals"
+            )
+    return FloatDistribution(low, end, log=parameter.log, step=step)
 
 
 def _is_scalar(value: Any) -> bool:
@@ -729,15 +737,16 @@ def _distributions(study: Study) -> dict[str, BaseDistribution]:
 
 def _exported(parameter: Parameter) -> BaseDistribution:
     """The distribution of a parameter, of options that are objects by their names; without steps where that must be."""
-    if isinstance(parameter, (Choice, Ordinal)) and not all(map(_is_scalar, parameter.values)):
+    if not all(map(_is_scalar, parameter.values)):
         return CategoricalDistribution(parameter.labels)
     try:
         return from_kilter(parameter)
     except InvalidInput:
-        if isinstance(parameter, Int):
-            return IntDistribution(parameter.low, parameter.high, log=parameter.log)
-        if isinstance(parameter, Float):
-            return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+        match parameter:
+            case Int(low=low, high=high, log=log):
+                return IntDistribution(low, high, log=log)
+            case Float(low=low, high=high, log=log):
+                return FloatDistribution(low, high, log=log)
         raise
 
 

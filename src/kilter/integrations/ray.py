@@ -26,8 +26,8 @@ from kilter.core import codec
 from kilter.core.errors import InvalidInput, NotReady, needed
 from kilter.core.events import Created, TrialState
 from kilter.core.interfaces import Storage
-from kilter.core.numbers import Float, Int
-from kilter.core.options import Boolean, Choice, Ordinal
+from kilter.core.numbers import Float, Int, Number
+from kilter.core.options import Boolean, Choice
 from kilter.core.parameter import Parameter, Prior
 from kilter.core.space import Space
 from kilter.integrations.conversion import DEVIATIONS
@@ -382,29 +382,37 @@ def _domain(name: str, parameter: Parameter) -> Any:
                 f"{name}={parameter!r}: spaces of Ray have no {what}; drop them, or use KilterSearch(space), which "
                 "takes them as they are"
             )
-    if isinstance(parameter, (Choice, Ordinal, Boolean)):
+    if parameter.labels:
         values = list(parameter.values)
         try:
             Choice(values)
         except InvalidInput as error:
             raise InvalidInput(f"{name}={parameter!r}: Ray knows options by their values alone: {error}") from None
         return tune.choice(values)
-    assert isinstance(parameter, (Float, Int))
-    low: Any = parameter.low
     last: Any = parameter.grid(2)[-1]
-    if parameter.size == 1:  # Ray's logarithms and grids do not all bring a single number back
-        return tune.uniform(low, low) if isinstance(parameter, Float) else tune.randint(low, low + 1)
-    step: Any = parameter.step
-    if isinstance(parameter, Int) and step == 1:
-        return (tune.lograndint if parameter.log else tune.randint)(low, last + 1)  # Ray stops short of the upper bound
-    if step is None:
-        return (tune.loguniform if parameter.log else tune.uniform)(low, last)
+    match parameter:
+        case Float(low=low, size=1):  # Ray's logarithms and grids do not all bring a single number back
+            return tune.uniform(low, low)
+        case Int(low=low, size=1):
+            return tune.randint(low, low + 1)
+        case Int(low=low, step=1):  # Ray stops short of the upper bound
+            return (tune.lograndint if parameter.log else tune.randint)(low, last + 1)
+        case Float(low=low, step=None):
+            return (tune.loguniform if parameter.log else tune.uniform)(low, last)
+        case Number():
+            return _on_grid(name, parameter, last)
+    raise InvalidInput(f"{name}={parameter!r}: Ray has no such kind of parameter")
+
+
+def _on_grid(name: str, parameter: Number, last: Any) -> Any:
+    """The domain of a range with a step."""
+    low, step = parameter.low, parameter.step
     if not math.isclose(low / step, round(low / step)):
         raise InvalidInput(
             f"{name}={parameter!r}: the grids of Ray are multiples of their step; "
             f"begin at a multiple of {step}, or list the values in an Ordinal"
         )
-    if isinstance(parameter, Float):
+    if parameter.kind == "float":
         made = (tune.qloguniform if parameter.log else tune.quniform)(low, last, step)
         if _parameter(made).size != parameter.size:
             raise InvalidInput(f"{name}={parameter!r}: the step is lost in the rounding of floats; make it coarser")

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from kilter.core.options import Boolean, Choice
 from kilter.core.parameter import CONFIDENCES, Parameter
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
@@ -48,7 +47,7 @@ class Encoding:
         parameters = list(space.parameters.values())
         self.space = space
         self.d = len(parameters)
-        self.is_option = np.array([_is_option(p) for p in parameters], dtype=bool)
+        self.is_option = np.array([not p.is_ordered for p in parameters], dtype=bool)
         self.options = np.array([int(p.size) if o else 1 for p, o in zip(parameters, self.is_option)], dtype=int)
         self.numbers = np.flatnonzero(~self.is_option)
         self.choices = np.flatnonzero(self.is_option)
@@ -241,10 +240,6 @@ def switched_on(active: np.ndarray, points: np.ndarray, parents: list[tuple[int,
     for parent, places in parents:
         on &= active[:, parent] & (points[:, parent, None] == places).any(axis=1)
     return on
-
-
-def _is_option(parameter: Parameter) -> bool:
-    return isinstance(parameter, (Choice, Boolean))
 
 
 def _grid(parameter: Parameter) -> np.ndarray:

@@ -22,8 +22,6 @@ from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
-from kilter.core.numbers import Float
-from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
@@ -283,14 +281,14 @@ def _layout(space: Space) -> _Layout:
     for column, parameter in enumerate(space.parameters.values()):
         if parameter.size < 2:
             continue
-        if isinstance(parameter, (Choice, Boolean)):
+        if not parameter.is_ordered:
             categorical.append(column)
             sizes.append(int(parameter.size))
             continue
         if parameter.size <= MOST_CELLS:
             discrete.append(len(numeric))
             centres.append(parameter.units(parameter.grid(MOST_CELLS)))
-        continuous.append(isinstance(parameter, Float) and parameter.step is None)
+        continuous.append(parameter.is_continuous)
         numeric.append(column)
     padded = np.full((len(centres), max(map(len, centres), default=0)), np.inf)
     for row, own in zip(padded, centres):

@@ -17,7 +17,6 @@ import numpy as np
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
-from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
@@ -209,4 +208,4 @@ def _start_anew(state: State) -> None:
 @lru_cache(maxsize=16)
 def _categorical(space: Space) -> np.ndarray:
     """Which columns are categories, shape (d,)."""
-    return np.array([isinstance(p, (Choice, Boolean)) for p in space.parameters.values()], dtype=bool)
+    return np.array([not p.is_ordered for p in space.parameters.values()], dtype=bool)

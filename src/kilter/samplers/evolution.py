@@ -15,8 +15,6 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
-from kilter.core.numbers import Float, Int
-from kilter.core.options import Ordinal
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Constraint, Problem
 from kilter.core.seeds import rng
@@ -119,7 +117,7 @@ def mutated(parent: Config, space: Space, stream: np.random.Generator) -> Config
 
 
 def _moved(parameter: Parameter, plain: Plain, stream: np.random.Generator) -> Plain:
-    if isinstance(parameter, (Float, Int, Ordinal)):
+    if parameter.is_ordered:
         u = parameter.unit(plain) + STEP * stream.standard_normal()
         u = abs(u) % 2.0  # reflect at the borders
         moved = parameter.from_unit(2.0 - u if u > 1.0 else u)

@@ -17,8 +17,6 @@ from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
-from kilter.core.numbers import Float, Int
-from kilter.core.options import Ordinal
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -147,7 +145,7 @@ def crossed(one: Config, other: Config, space: Space, stream: np.random.Generato
         held = [parent[name] for parent in (one, other) if name in parent and parameter.contains(parent[name])]
         if len(held) == 2 and crosses:
             known[name] = held[int(side < 0.5)]
-            if chance < 0.5 and isinstance(parameter, (Float, Int, Ordinal)):
+            if chance < 0.5 and parameter.is_ordered:
                 a, b = sorted(map(parameter.unit, held))
                 x = _crossover(a, b, u) if side < 0.5 else 1.0 - _crossover(1.0 - b, 1.0 - a, u)
                 known[name] = parameter.from_unit(x)
@@ -166,7 +164,7 @@ def mutated(parent: Config, space: Space, stream: np.random.Generator) -> Config
 
 
 def _moved(parameter: Parameter, plain: Plain, u: float) -> Plain:
-    if not isinstance(parameter, (Float, Int, Ordinal)):
+    if not parameter.is_ordered:
         return parameter.from_unit(u)
     x = parameter.unit(plain)
     moved = parameter.from_unit(_mutation(x, u))

@@ -28,8 +28,6 @@ from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
-from kilter.core.numbers import Float, Int
-from kilter.core.options import Ordinal
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -371,31 +369,7 @@ def _moved(
     is_drawn, u, factor = stream.random() < resample, stream.random(), factors[int(stream.integers(len(factors)))]
     if is_drawn:
         return parameter.from_uniform(u)
-    if isinstance(parameter, (Float, Int)):
-        return _scaled(parameter, plain, factor)
-    if isinstance(parameter, Ordinal):
-        place = parameter.index(plain) + (factor > 1) - (factor < 1)
-        return parameter.labels[min(max(place, 0), len(parameter.labels) - 1)]
-    option: Plain = plain
-    return option
-
-
-def _scaled(parameter: Float | Int, plain: float, factor: float) -> Plain:
-    """The legal number nearest to the product, or the next one on that side where it would be the same.
-
-    Where a range crosses zero, products would stay near it or leave it slowly: a factor of 1.2 then adds a fifth of
-    half the range, whatever the number is.
-    """
-    low, high, step = parameter.low, parameter.high, parameter.step
-    target = plain + (factor - 1.0) * (high - low) / 2 if low < 0 < high else plain * factor
-    target = min(max(target, low), high)
-    if step is None:
-        return parameter.from_unit(parameter.unit(target))
-    moved, at = round((target - low) / step), round((plain - low) / step)
-    if moved == at and target != plain:
-        moved += 1 if target > plain else -1
-    moved = min(max(moved, 0), int(parameter.size) - 1)
-    return low + moved * step if isinstance(parameter, Int) else parameter.plain(low + moved * step)
+    return parameter.scaled(plain, factor)
 
 
 def _founder(milestone: int) -> Member:

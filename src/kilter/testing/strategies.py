@@ -70,7 +70,7 @@ def spaces(
     declared: dict[str, Parameter] = {}
     for _ in range(draw(st.integers(0, max_parameters))):
         parameter = draw(parameters(kinds, objects))
-        parents = [name for name, parent in declared.items() if _can_be_asked(parent)]
+        parents = [name for name, parent in declared.items() if not parent.is_continuous]
         for parent in draw(st.lists(st.sampled_from(parents), unique=True, max_size=2)) if parents else ():
             parameter = parameter.when({parent: draw(_some_values(declared[parent]))})
         declared[next(names)] = parameter
@@ -178,11 +178,6 @@ def _with_default_and_prior(draw: Callable[..., Any], parameter: Parameter) -> P
             parameter, prior=Prior(draw(_values(parameter)), draw(st.sampled_from(sorted(CONFIDENCES))))
         )
     return parameter
-
-
-def _can_be_asked(parameter: Parameter) -> bool:
-    """Whether a condition may ask for a value of it; a continuous one hits none."""
-    return not isinstance(parameter, Float) or parameter.step is not None
 
 
 def _some_values(parameter: Parameter) -> st.SearchStrategy[list[Any]]:

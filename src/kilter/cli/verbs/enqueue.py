@@ -58,7 +58,7 @@ def _parsed(key: str, parameter: Parameter, text: str) -> Any:
     from kilter.cli.dimensions import scalar
     from kilter.core.errors import InvalidInput
 
-    for label in getattr(parameter, "labels", ()):
+    for label in parameter.labels:
         if text in (str(label), show.text(label)):
             return parameter.value(label)
     value = scalar(text)
