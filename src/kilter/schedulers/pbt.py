@@ -345,6 +345,7 @@ def perturbed(
 
     Parameters that become active are drawn, those that become inactive dropped; what the space does not know is kept.
 
+    >>> from kilter import Float
     >>> from kilter.core.seeds import rng
     >>> perturbed({"lr": 0.1}, Space({"lr": Float(1e-4, 1, log=True)}), rng(0, "doc"), 0.0, [0.5])
     {'lr': 0.05}
