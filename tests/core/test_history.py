@@ -1,6 +1,8 @@
 """Columns agree with records after any sequence; the front against brute force; the matrix as the space grows."""
 
+import copy
 import math
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -203,3 +205,39 @@ def test_seconds():
     assert math.isnan(Record(0, TrialState.RUNNING, {}, started=1.0).seconds)
     trial = Record(0, TrialState.FAIL, {}, started=1.0, ended=3.5, failure=Failure("E"))
     assert trial.seconds == 2.5
+
+
+# What is remembered beside it.
+
+
+def test_what_was_computed_is_made_once():
+    history = History(PROBLEM)
+    made = history.memo("list", lambda h: [h])
+    assert made[0] is history
+    assert history.memo("list", lambda _: 1 / 0) is made
+    assert history.memo("nothing", lambda _: None) is history.memo("nothing", lambda _: 1 / 0)
+
+
+def test_what_was_made_of_another_object_is_made_anew():
+    history, other = History(PROBLEM), Space(dict(SPACE.parameters))
+    made = history.memo("list", lambda _: [], given=SPACE)
+    assert history.memo("list", lambda _: [1], given=SPACE) is made
+    assert history.memo("list", lambda _: [1], given=other) == [1], "equal, but not the same"
+    assert history.memo("list", lambda _: [2], given=SPACE) == [2], "only the latest is kept"
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda h: pickle.loads(pickle.dumps(h)), lambda h: h.under(PROBLEM)]
+)
+def test_copies_know_nothing_of_what_was_computed_and_share_none(copied):
+    history = History(PROBLEM)
+    made = history.memo("key", lambda _: ["of the original"])
+    other = copied(history)
+    assert other.memo("key", lambda _: ["of the copy"]) == ["of the copy"]
+    assert history.memo("key", lambda _: 1 / 0) is made
+
+
+def test_what_cannot_be_pickled_may_be_remembered():
+    history = History(PROBLEM)
+    history.memo("key", lambda _: lambda: None)
+    assert len(pickle.loads(pickle.dumps(history))) == 0

@@ -7,6 +7,7 @@ import gc
 import math
 import subprocess
 import sys
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -19,9 +20,10 @@ from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Prior
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
-from kilter.models import fits, results, tried
+from kilter.models.results import Results
+from kilter.models.tried import Tried
 from kilter.plugins import SAMPLERS, find
-from kilter.samplers import AutoSampler, CmaEsSampler, GPSampler, NSGA2Sampler, TPESampler, auto, single
+from kilter.samplers import AutoSampler, CmaEsSampler, GPSampler, NSGA2Sampler, TPESampler, auto
 from kilter.samplers.opening import INITIAL, opening
 from kilter.testing.sampler import Log, rich_space, size_of
 
@@ -435,17 +437,13 @@ def test_what_the_first_model_does_not_load():
 
 
 def test_nothing_is_kept_of_a_study_that_is_gone(monkeypatch):
-    """The caches of models and samplers hold their histories weakly, those of replicas too."""
+    """What models and samplers compute from a history is kept beside it, and goes with it."""
     monkeypatch.setattr(auto, "MANY", 12)
-    caches = [results._KNOWN, tried._KNOWN, fits._REMEMBERED, single._FOLDS]
-    gc.collect()
-    before = [len(cache) for cache in caches]
     study = create_study(space=FLAT, seed=1)
     study.optimize(lambda x, y: x + y, 16, progress="none")
     study.explain(15)
     study.recommend()
-    gc.collect()
-    assert [len(cache) for cache in caches] == [count + 1 for count in before]
+    kept = [weakref.ref(Results.of(study.history)), weakref.ref(Tried.of(study.history))]
     del study
     gc.collect()
-    assert [len(cache) for cache in caches] == before
+    assert [reference() for reference in kept] == [None, None]

@@ -16,18 +16,18 @@ A study is not worth it any more where that falls below a tolerance, or below th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History
+from kilter.core.memo import Memo
 from kilter.core.seeds import rng
 from kilter.models.candidates import mutants
-from kilter.models.fits import share_fits
 from kilter.models.gp import Posterior, matern
+from kilter.models.results import Results
 from kilter.models.surrogate import Surrogate
 
 HOUR = 3600.0
@@ -100,10 +100,6 @@ class NotWorthIt:
     tolerance: float = 0.0
     seconds: float = HOUR
     seed: int = 0
-    _looks: WeakKeyDictionary[History, dict[int, Gain | None]] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
-    )
-    """What looks at a history brought, by the number of trials that had finished; remembered, never needed."""
 
     def __post_init__(self) -> None:
         if not (self.tolerance >= 0 and self.seconds > 0):
@@ -127,10 +123,8 @@ class NotWorthIt:
         return f"not worth it: {last.value:.2g} is expected of the next {_spelled(self.seconds)}, less than {bound}"
 
     def _look(self, history: History, count: int) -> Gain | None:
-        known = self._looks.setdefault(history, {})
-        if count not in known:
-            known[count] = _gain(history, count, self.seed, self.seconds)
-        return known[count]
+        looks = history.memo(NotWorthIt, lambda _: Memo())
+        return looks.of((count, self.seed, self.seconds), lambda: _gain(history, count, self.seed, self.seconds))
 
 
 def _spelled(seconds: float) -> str:
@@ -192,7 +186,7 @@ def _as_of(history: History, numbers: list[int]) -> History:
         past.add(trial)
         past.settle(trial)
     # What is fitted to the first trials that ended is the same in both, so what the sampler has fitted is taken over.
-    share_fits(history, past)
+    Results.of(past).fits = Results.of(history).fits
     return past
 
 

@@ -12,10 +12,10 @@ Columns are NumPy arrays grown in place; trials that are running, waiting or fai
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from kilter.core.events import Failure, Report, TrialState
 from kilter.core.parameter import Plain
 from kilter.core.pareto import non_dominated
 from kilter.core.problem import Problem
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -98,6 +100,11 @@ class History:
         self._encoded = 0
         self._encoded_in = problem.space
         self.reports = Reports()
+        self._memos: dict[object, tuple[object, Any]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles know nothing of what was computed from the original."""
+        return {**vars(self), "_memos": {}}
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -184,6 +191,18 @@ class History:
     def changed(self, number: int) -> None:
         """The configuration of a trial is another one now: what was encoded of it and later ones is not used again."""
         self._encoded = min(self._encoded, number)
+
+    def memo(self, key: object, make: Callable[[History], T], given: object = None) -> T:
+        """What was computed from this history, by a key of whoever computes it: remembered, never needed.
+
+        `make` is called where nothing is known, or what is known was made where another object was `given`. What goes
+        on with the history brings itself up to date when asked; what would grow without end is a `core.memo.Memo`.
+        """
+        known = self._memos.get(key)
+        if known is None or known[0] is not given:
+            known = self._memos[key] = given, make(self)
+        value: T = known[1]
+        return value
 
     def with_state(self, *states: TrialState) -> list[Record]:
         """The trials in any of the states, by number."""

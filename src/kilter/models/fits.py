@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from kilter.core.history import History
+from kilter.core.memo import Memo
 from kilter.models.gp import Layout, Posterior, fit
 from kilter.models.results import LEAST, Results
 from kilter.models.transforms import Output, bent, standard
@@ -55,15 +53,15 @@ class Fits:
     layout: Layout
     key: Callable[[int], Hashable]
     """What tells the first n rows apart from others."""
-    memory: dict[Hashable, Any]
+    memory: Memo
     kind: type[Posterior] = Posterior
 
     @classmethod
-    def of_trials(cls, results: Results, memory: dict[Hashable, Any]) -> Fits:
+    def of_trials(cls, results: Results) -> Fits:
         """Over the trials that ended."""
         encoding = results.encoding
         layout = Layout(encoding.owner, encoding.number_features, encoding.d, encoding.mean_active)
-        return cls(lambda rows: results.features[rows], layout, lambda n: encoding.space, memory)
+        return cls(lambda rows: results.features[rows], layout, lambda n: None, results.fits)
 
     def belief(self, name: str, y: np.ndarray, known: np.ndarray, rows: np.ndarray) -> Belief:
         """The belief on y (k,), of which some rows are known, resting on those among `rows`."""
@@ -78,13 +76,15 @@ class Fits:
         n = len(rows)
         early = step_below(n, COLD)
         late = n if n <= EVERY else max(early, step_below(n, WARM))
-        theta, power = self._remembered(
-            name, "cold", early, lambda: self._cold(*self._sample(rows[:early], y, COLD_FIT), name not in STRAIGHT)
+        theta, power = self.memory.of(
+            (self.key(early), name, "cold", early),
+            lambda: self._cold(*self._sample(rows[:early], y, COLD_FIT), name not in STRAIGHT),
         )
         if late > early:
             start, is_bent = theta, power is not None
-            theta, power = self._remembered(
-                name, "warm", late, lambda: self._warm(*self._sample(rows[:late], y, FIT), start, is_bent)
+            theta, power = self.memory.of(
+                (self.key(late), name, "warm", late),
+                lambda: self._warm(*self._sample(rows[:late], y, FIT), start, is_bent),
             )
         return self._certain(theta) if name == "failure" else theta, power
 
@@ -96,12 +96,6 @@ class Fits:
         theta = theta.copy()
         theta[noise] = np.log(FAILURE_NOISE)
         return theta
-
-    def _remembered(self, name: str, kind: str, n: int, make: Callable[[], Any]) -> Any:
-        key = self.key(n), (name, kind, n)
-        if key not in self.memory:
-            self.memory[key] = make()
-        return self.memory[key]
 
     def _sample(self, rows: np.ndarray, y: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
         """Features and values of so many rows at most: the best third, and those of the others nearest to the best."""
@@ -126,19 +120,6 @@ class Fits:
     ) -> tuple[np.ndarray, float | None]:
         output = bent(y)[0] if is_bent else standard(y)
         return fit(self.layout, features, output(y), start, WARM_CALLS)[0], output.power
-
-
-_REMEMBERED: WeakKeyDictionary[History, dict[Hashable, Any]] = WeakKeyDictionary()
-
-
-def fits_of(history: History) -> dict[Hashable, Any]:
-    """What has been fitted to the trials of a history."""
-    return _REMEMBERED.setdefault(history, {})
-
-
-def share_fits(known: History, other: History) -> None:
-    """Spare another history the fits of this one, whose trials ended alike up to some count."""
-    _REMEMBERED[other] = dict(_REMEMBERED.get(known, {}))
 
 
 @lru_cache(maxsize=1024)

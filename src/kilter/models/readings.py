@@ -11,7 +11,6 @@ from __future__ import annotations
 from array import array
 from functools import cached_property
 from math import isfinite
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -43,24 +42,22 @@ class Readings:
         """The rows as they are now, amortised over calls; None where fewer than LEAST were reported."""
         if not history.reports.count:
             return None
-        readings = _KNOWN.get(history)
-        if readings is None:
-            readings = _KNOWN[history] = cls(history)
+        readings = history.memo(cls, cls, given=history.problem.space)
         readings._extend(history)
         return readings if len(readings.numbers) >= LEAST and readings._numbers else None
 
     def _extend(self, history: History) -> None:
         results = Results.of(history)
         now = (history.reports.count, results.count)
-        if now == self._arranged and self._results.encoding is self._encoding:
+        if now == self._arranged:
             return
         self._read_reports(history)
         for number in history.finished[len(self._ends) :]:
             place, step = self._last.get(number, (-1, -1))
             self._ends.append(max(place, self._ends[-1] if self._ends else -1))
             self._end_steps.append(step)
-        self._results, self._encoding, self._arranged = results, results.encoding, now
-        self._matrix, self._states = history.matrix, history.states  # not the history, which is what we are known by
+        self._arranged = now
+        self._matrix, self._states = history.matrix, history.states  # not the history, which this is kept beside
         self._arrange(history, results)
 
     def _read_reports(self, history: History) -> None:
@@ -161,6 +158,3 @@ def _resource(history: History, steps: np.ndarray, is_complete: np.ndarray) -> n
     share = np.clip(np.log(np.maximum(steps, first) / first) / np.log(last / first), 0.0, 1.0)
     resource: np.ndarray = np.where(is_complete | (steps >= last), 1.0, share)
     return resource
-
-
-_KNOWN: WeakKeyDictionary[History, Readings] = WeakKeyDictionary()

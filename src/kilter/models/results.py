@@ -14,12 +14,12 @@ Rows only ever join at the end, so whatever is computed from the first n of them
 from __future__ import annotations
 
 from math import floor, inf, log
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import History, Record
+from kilter.core.memo import Memo
 from kilter.core.pareto import non_dominated
 from kilter.models.encoding import encoding_of
 from kilter.models.pareto import crowded_order
@@ -43,18 +43,17 @@ class Results:
             "seconds": np.empty(64),
             "reach": np.empty(64),
         }
-        self.count = 0
+        self.count = self._encoded = 0
         self._order = (0, 0), np.empty(0, dtype=int)
-        self.encoding, self._space = encoding_of(problem.space), problem.space
-        self._points = self._features = np.empty((0, 0))
-        self._encode(history, 0)
+        self.encoding = encoding_of(problem.space)
+        self._points, self._features = np.empty((0, self.encoding.d)), np.empty((0, self.encoding.width))
+        self.fits = Memo()
+        """What models/fits.py has fitted to these rows."""
 
     @classmethod
     def of(cls, history: History) -> Results:
         """The columns of this history as it is now; amortised over calls, each trial is read once."""
-        results = _KNOWN.get(history)
-        if results is None:
-            results = _KNOWN[history] = cls(history)
+        results = history.memo(cls, cls, given=history.problem.space)  # a wider range moves the points
         results._extend(history)
         return results
 
@@ -75,19 +74,15 @@ class Results:
             is_whole = trial.state is TrialState.COMPLETE or step is None
             self._rows["reach"][at] = inf if is_whole else level_of(step or 0)
             self.count += 1
-        if self._space is not history.problem.space:
-            self.encoding, self._space = encoding_of(history.problem.space), history.problem.space
-            self._encode(history, 0)
-        elif self._encoded < self.count:
+        if self._encoded < self.count:  # not what the rows grew by: an interrupt may have come between
             self._encode(history, self._encoded)
 
     def _encode(self, history: History, start: int) -> None:
         """Points and features of the rows from `start` on, in arrays that have room for as many rows as the others."""
         encoding, room = self.encoding, len(self._rows["numbers"])
-        if start == 0 or room > len(self._points):
+        if room > len(self._points):
             points, features = np.empty((room, encoding.d)), np.empty((room, encoding.width))
-            if start:
-                points[:start], features[:start] = self._points[:start], self._features[:start]
+            points[:start], features[:start] = self._points[:start], self._features[:start]
             self._points, self._features = points, features
         matrix = history.matrix[self.numbers[start:]]
         points = encoding.points(matrix)
@@ -188,9 +183,6 @@ class Results:
 def level_of(step: float) -> int:
     """The level of a step: 0 for steps below APART, and one more with each factor of it."""
     return floor(log(max(step, 1.0)) / log(APART) + 1e-9)
-
-
-_KNOWN: WeakKeyDictionary[History, Results] = WeakKeyDictionary()
 
 
 def is_to_blame(trial: Record, values: np.ndarray) -> bool:

@@ -17,16 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from kilter.core.history import History
+from kilter.core.memo import Memo
 from kilter.core.seeds import rng
 from kilter.models.acquisition import exploration_share, log_expected_improvement, log_probability_below
 from kilter.models.controls import is_control
 from kilter.models.encoding import Encoding
-from kilter.models.fits import Belief, Fits, fits_of
+from kilter.models.fits import Belief, Fits
 from kilter.models.gp import Layout, WholePosterior
 from kilter.models.readings import Readings
 from kilter.models.results import LEAST, Results
@@ -60,8 +60,7 @@ class Surrogate:
         self.sign = history.problem.objectives[0].sign
         usable, failed = results.usable, results.failed
         feasible = usable & (results.violation == 0.0)
-        memory = fits_of(history)
-        fitted = Fits.of_trials(results, memory)
+        fitted = Fits.of_trials(results)
         readings = Readings.of(history)
         stream = rng(seed, "active set", number)
         if readings is None:
@@ -71,14 +70,12 @@ class Surrogate:
             """Points that were stopped and may be proposed again, once, (q, d)."""
             scale = np.exp(-fitted.shape("objective 0", results.values[:, 0], usable)[0][: encoding.d])
             rows = _active(results, usable | failed, scale, stream)
-            self.objectives = [
-                fitted.belief(f"objective {i}", y, usable, rows) for i, y in enumerate(results.values.T)
-            ]
+            self.objectives = [fitted.belief(f"objective {i}", y, usable, rows) for i, y in enumerate(results.values.T)]
         else:
             rows = np.flatnonzero(usable | failed)[-CAP:]
             self.best_points = readings.points(readings.best[:CAP])
             self.returning = readings.returning
-            self.objectives = _over_resource(readings, encoding, memory, is_control(number))
+            self.objectives = _over_resource(readings, encoding, results.fits, is_control(number))
         self.constraints = [
             fitted.belief(f"constraint {i}", y, np.isfinite(y), rows)
             for i, y in enumerate(results.constraints.T)
@@ -225,7 +222,7 @@ class Surrogate:
         return bounds
 
 
-def _over_resource(readings: Readings, encoding: Encoding, memory: dict[Hashable, Any], is_blind: bool) -> list[Belief]:
+def _over_resource(readings: Readings, encoding: Encoding, memory: Memo, is_blind: bool) -> list[Belief]:
     """The beliefs on the objectives from what was measured at any resource, or at the whole one alone."""
     rows = np.flatnonzero(readings.is_whole) if is_blind else np.arange(len(readings.numbers))
     if len(rows) < LEAST:
@@ -233,7 +230,7 @@ def _over_resource(readings: Readings, encoding: Encoding, memory: dict[Hashable
     values, resource, numbers = readings.values[rows], readings.resource[rows], readings.numbers[rows]
 
     def key(n: int) -> Hashable:
-        return encoding.space, *(hash(column[:n].tobytes()) for column in (numbers, resource, values))
+        return tuple(hash(column[:n].tobytes()) for column in (numbers, resource, values))
 
     layout = Layout(
         np.append(encoding.owner, encoding.d),

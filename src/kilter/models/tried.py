@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from typing import cast
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -42,9 +41,8 @@ class Tried:
     @classmethod
     def of(cls, history: History) -> Tried:
         """The points of this history as it is now; amortised over calls, each trial is read once."""
-        tried = _KNOWN.get(history)
-        if tried is None or tried.space is not history.problem.space:  # a wider range moves the points
-            tried = _KNOWN[history] = cls(history.problem.space)
+        space = history.problem.space
+        tried = history.memo(cls, lambda _: cls(space), given=space)  # a wider range moves the points
         tried._extend(history)
         return tried
 
@@ -150,9 +148,6 @@ class Tried:
             if len(found[0]) or len(found[1]) or 2 * reach > last:
                 break
         return np.concatenate(found)
-
-
-_KNOWN: WeakKeyDictionary[History, Tried] = WeakKeyDictionary()
 
 
 def renewed(history: History, config: Config, stream: np.random.Generator) -> Config:

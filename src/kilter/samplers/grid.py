@@ -11,7 +11,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakKeyDictionary
 
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Record
@@ -94,9 +93,7 @@ class _Visited:
     @classmethod
     def of(cls, history: History, grid: Grid, seed: int) -> _Visited:
         """What has been visited by now; amortised over calls, each trial that ended is read once."""
-        visited = _KNOWN.get(history)
-        if visited is None or visited.grid is not grid or visited.seed != seed:
-            visited = _KNOWN[history] = cls(grid, seed)
+        visited = history.memo((cls, seed), lambda _: cls(grid, seed), given=grid)
         ended = history.finished[visited._ended :]
         visited._ended += len(ended)
         for number in [*ended, *history.paused, *history.running, *history.waiting]:
@@ -118,9 +115,6 @@ class _Visited:
                 return point
             first = first or point
         return first
-
-
-_KNOWN: WeakKeyDictionary[History, _Visited] = WeakKeyDictionary()
 
 
 def _key(names: Iterable[str], config: Config) -> Hashable:

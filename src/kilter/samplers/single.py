@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
@@ -24,9 +23,6 @@ from kilter.samplers.sobol import known_defaults
 
 Key = list[float]
 """[violation, loss]: what trials are ranked by, smaller is better; [inf, inf] where there is nothing to learn."""
-
-_FOLDS: WeakKeyDictionary[History, dict[tuple[Sampler, int], tuple[Space, int, Any]]] = WeakKeyDictionary()
-"""By history, sampler and seed: the space, how many ended trials are in the state, and the state."""
 
 
 def problem_text(problem: Problem) -> str:
@@ -79,15 +75,11 @@ def refolded(sampler: Sampler, seed: int, history: History, skips: Callable[[int
 
     Without those whose number `skips`; a history is always asked for with the same rule.
     """
-    space = history.problem.space
-    folds = _FOLDS.setdefault(history, {})
-    # Taken out while it changes: another thread that asks at the same time then folds one of its own.
-    known, count, state = folds.pop((sampler, seed), (None, 0, None))
-    if known != space:
-        count, state = 0, sampler.start(history.problem, seed)
+    known: list[tuple[int, Any]] = history.memo((sampler, seed), lambda _: [], given=history.problem.space)
+    # Taken out while it changes: what is cut short is not used again, and another thread folds one of its own.
+    count, state = known.pop() if known else (0, sampler.start(history.problem, seed))
     for number in history.finished[count:]:
         if skips is None or not skips(number):
             sampler.tell(state, history[number])
-        count += 1
-    folds[sampler, seed] = space, count, state
+    known[:] = [(len(history.finished), state)]
     return state

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from kilter.core.actions import Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
+from kilter.core.memo import Memo
 from kilter.core.problem import Problem
 from kilter.models.curves import EARLIER, Curve, predict
 
@@ -144,27 +144,14 @@ class CurveScheduler(Scheduler):
         look["latest"] = [*look["latest"], [look["points"], state.sign * report.metrics[state.metric]]][-LOOKS:]
 
 
-_CHANCES: WeakKeyDictionary[History, dict[tuple[int, int, int], float]] = WeakKeyDictionary()
-"""Chances by trial, points and number of complete trials; remembered, never needed."""
-_CURVES: WeakKeyDictionary[History, dict[int, Curve | None]] = WeakKeyDictionary()
-"""The curves of complete trials, likewise."""
-REMEMBERED = 1_000
-"""So many of either are remembered, at most."""
-
-
 def _chance(state: State, number: int, points: int, value: float, history: History) -> float:
     """The probability that a trial ends better than the best complete one, by the first so many points of its curve."""
     if state.best is None or value < state.best:  # it is ahead already: no need to ask the model
         return 1.0
     if not math.isfinite(value):  # a training that came to nan or inf does not come back
         return 0.0
-    known = _CHANCES.setdefault(history, {})
-    key = number, points, state.complete
-    if key not in known:
-        if len(known) >= REMEMBERED:
-            known.clear()
-        known[key] = _predicted(state, number, points, history)
-    return known[key]
+    chances = history.memo("chances to end as the best", lambda _: Memo())
+    return chances.of((number, points, state.complete), lambda: _predicted(state, number, points, history))
 
 
 def _predicted(state: State, number: int, points: int, history: History) -> float:
@@ -179,11 +166,9 @@ def _predicted(state: State, number: int, points: int, history: History) -> floa
 
 def _complete(state: State, number: int, history: History) -> Curve | None:
     """The curve of a complete trial, thinned."""
-    known = _CURVES.setdefault(history, {})
-    if number not in known:
-        if len(known) >= REMEMBERED:
-            known.clear()
+
+    def read() -> Curve | None:
         steps, values = history.reports.curve(number, state.metric)
-        end = state.sign * history[number].metrics[state.metric]
-        known[number] = Curve.of(steps, state.sign * values, end, points=KEPT)
-    return known[number]
+        return Curve.of(steps, state.sign * values, state.sign * history[number].metrics[state.metric], points=KEPT)
+
+    return history.memo("curves of complete trials", lambda _: Memo()).of(number, read)
