@@ -323,7 +323,7 @@ class TestFailures:
             run(study, wrong, 30, n_jobs=n_jobs)
         assert len(study.trials) <= 3 + n_jobs
         assert {t.failure.kind for t in study.trials[3:]} == {"misuse"}
-        assert Results.of(study._history).failed.sum() == 0  # no sampler learns from it
+        assert Results.of(study.history).failed.sum() == 0  # no sampler learns from it
 
     def test_a_wrong_use_of_kilter_ends_the_run_also_from_a_process(self):
         with pytest.raises(InvalidInput, match="reversed"):
@@ -387,7 +387,7 @@ class TestChangedSpace:
         for name in change:
             assert study.space[name] == change[name]
             assert name in study.trials[-1].params
-        matrix = study._history.matrix
+        matrix = study.history.matrix
         assert not math.isnan(matrix[0, list(study.space).index(next(iter(change)))])
 
     @pytest.mark.parametrize(

@@ -62,10 +62,10 @@ def test_a_study_that_was_opened_again_has_its_objects_with_the_first_trial_and_
         lambda trial: place(trial, [Tanh, Relu]), 2, progress="none"
     )
     study = kilter.load_study(study_name="s", storage=url)
-    length = len(study._session.storage.read(study._session.study, 0))
+    length = len(study.log.read())
     study.optimize(lambda trial: place(trial, [Tanh, Relu]), 1, progress="none", if_changed="continue")
     assert all(t.params["option"] in (Tanh, Relu) for t in study.trials)
-    added = [type(entry.event).__name__ for entry in study._session.storage.read(study._session.study, length)]
+    added = [type(entry.event).__name__ for entry in study.log.read(length)]
     assert "SpaceExtended" not in added
 
 

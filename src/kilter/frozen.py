@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any, Union
@@ -126,6 +127,11 @@ class FrozenTrial(_Answering):
     def __init__(self, record: Record, history: History) -> None:
         self._record = record
         self._history = history
+
+    @property
+    def record(self) -> Record:
+        """What the history has of it, in plain values."""
+        return self._record
 
     @property
     def number(self) -> int:
@@ -316,26 +322,18 @@ def create_trial(
     )
 
 
+@dataclass(frozen=True)
 class NewTrial:
     """What create_trial gathered."""
 
-    def __init__(
-        self,
-        state: TrialState,
-        values: Any,
-        params: dict[str, Any],
-        distributions: dict[str, Parameter],
-        user_attrs: dict[str, Any],
-        intermediate_values: dict[int, float],
-        constraints: dict[str, float],
-    ) -> None:
-        self.state = state
-        self.values = values
-        self.params = params
-        self.distributions = distributions
-        self.user_attrs = user_attrs
-        self.intermediate_values = intermediate_values
-        self.constraints = constraints
+    state: TrialState
+    values: Any
+    params: dict[str, Any]
+    distributions: dict[str, Parameter]
+    user_attrs: dict[str, Any]
+    """Those that set_system_attr would keep among them."""
+    intermediate_values: dict[int, float]
+    constraints: dict[str, float]
 
     @property
     def value(self) -> Any:

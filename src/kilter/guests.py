@@ -146,17 +146,17 @@ class BruteForceSampler(BaseSampler):
             raise InvalidInput(f"{param_name}={param_distribution!r}: BruteForceSampler needs a step")
         values = tuple(param_distribution.grid(int(param_distribution.size)))
         tried = self._tried(study, trial.number)
-        path = tuple((name, plain) for name, plain in trial._record.params.items() if name != param_name)
+        path = tuple((name, plain) for name, plain in trial.record.params.items() if name != param_name)
         self._asked[path] = param_name, values
         left = [plain for plain in values if not self._is_exhausted((*path, (param_name, plain)), tried)] or values
-        seed = study._session.engine.seed if self._seed is None else self._seed
+        seed = study.seed if self._seed is None else self._seed
         chosen = left[int(rng(seed, f"brute force {param_name}", trial.number).integers(len(left)))]
         self._paths[trial.number] = (*path, (param_name, chosen))
         return param_distribution.value(chosen)
 
     def after_trial(self, study: Any, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Stop the study after the last combination."""
-        self._paths[trial.number] = tuple(trial._record.params.items())
+        self._paths[trial.number] = tuple(trial.record.params.items())
         if self._is_exhausted((), self._tried(study, -1)):
             study.stop()
 
@@ -165,7 +165,7 @@ class BruteForceSampler(BaseSampler):
         tried = {path for number, path in self._paths.items() if number != but}
         for other in study.trials:
             if other.number != but and other.state.is_finished() and other.number not in self._paths:
-                path = tuple(other._record.params.items())
+                path = tuple(other.record.params.items())
                 tried.add(path)
                 for i, (name, _) in enumerate(path):  # of another process: all that is known is the space
                     parameter = study.space[name]
@@ -255,7 +255,7 @@ class GuestSampler:
 
     def draw(self, number: int, name: str, parameter: Parameter, config: Config) -> Plain:
         """What sample_independent says of a parameter, after the others of `config`."""
-        study, trial = self._shown(self.study._session.engine.history, number, config)
+        study, trial = self._shown(self.study.history, number, config)
         return parameter.plain(self.own.sample_independent(study, trial, name, parameter))
 
     def ended(self, outcome: Outcome, history: History) -> None:
@@ -309,19 +309,17 @@ def as_it_ends(outcome: Outcome, history: History) -> FrozenTrial:
     return FrozenTrial(ended, history.under(problem.with_space(met)))
 
 
-def finishing(study: Any) -> Callable[[Outcome], Outcome]:
+def finishing(sampler: Any, study: Any) -> Callable[[Outcome], Outcome]:
     """What the sampler of a study wants done with each trial that has ended, if anything.
 
     A `constraints_func` says what constraints it has, and where that raises the trial has failed; a guest is told.
     """
-    engine = study._session.engine
-    sampler = engine.sampler
     constraints_func = getattr(sampler, "constraints_func", None)
     if constraints_func is None and not isinstance(sampler, GuestSampler):
         return lambda outcome: outcome
 
     def finish(outcome: Outcome) -> Outcome:
-        history = study._session.engine.history
+        history = study.history
         if isinstance(sampler, GuestSampler):
             sampler.ended(outcome, history)
         if constraints_func is None or outcome.state is TrialState.FAIL:

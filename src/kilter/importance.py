@@ -68,8 +68,8 @@ def get_param_importances(
     space = study.space
     numbers = [trial.number for trial, _ in rows]
     columns = [space.names.index(name) for name in names]
-    x = study._history.matrix[numbers][:, columns]
-    seed = study._session.engine.seed if evaluator.seed is None else evaluator.seed
+    x = study.history.matrix[numbers][:, columns]
+    seed = study.seed if evaluator.seed is None else evaluator.seed
     if not names:
         return {}
     import numpy as np

@@ -120,7 +120,7 @@ def test_over_problems_it_is_right_within_a_factor_of_three():
         values = [trial.value for trial in study.trials]
         bests = np.minimum.accumulate(values)
         for n in (20, 26, 33, 40):
-            past = _as_of(study._session.engine.history, list(range(n)))
+            past = _as_of(study.history, list(range(n)))
             pace = expected_gain(past, 0).trials / 3600
             told.append(expected_gain(past, 0, 20 / pace).value / np.median(values[:20]))
             came.append((bests[n - 1] - bests[n + 19]) / np.median(values[:20]))

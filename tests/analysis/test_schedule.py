@@ -133,7 +133,7 @@ def test_the_schedule_of_a_study_trains_the_same_from_scratch():
     scheduler = PBTScheduler(population=6, interval=3, last_step=30, resample=0.4)
     study = kilter.create_study(space=space, sampler="random", seed=2, scheduler=scheduler)
     study.optimize(objective, progress="none")
-    schedule = best_schedule(study._history)
+    schedule = best_schedule(study.history)
     assert len(schedule.segments) > 2
     assert schedule.steps == 30
     state = (1.0, 0.0)

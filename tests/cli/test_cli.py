@@ -426,7 +426,7 @@ def test_paused_trials_are_listed_and_counted() -> None:
     study = create_study(storage="sqlite:///kilter.db", study_name="train", space={"x": Float(0, 1)})
     for state in (TrialState.PAUSED, TrialState.COMPLETE):
         study._session.end(Outcome(study.ask().number, 1, state, {"value": 0.5}))
-    study._session.close()
+    study.close()
     assert "2: 1 complete, 1 paused" in ok(kilter("status"))
     assert json.loads(ok(kilter("status", "--json")))["states"]["PAUSED"] == 1
     assert "paused" in ok(kilter("trials"))

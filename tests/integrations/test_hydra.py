@@ -122,7 +122,7 @@ def test_a_sweep_goes_on_in_its_storage_and_failures_are_failed_trials(app):
     assert [trial.state for trial in study.trials] == [states[seen[number]["opt"]] for number in range(8)]
     assert len({trial.state for trial in study.trials}) == 2
     failed = next(trial for trial in study.trials if trial.state is TrialState.FAIL)
-    failure = study._history[failed.number].failure
+    failure = study.history[failed.number].failure
     assert (failure.kind, failure.message) == ("ValueError", "this one is broken") and "app.py" in failure.traceback
     assert [trial.params["model.lr"] for trial in study.trials] == [seen[n]["model"]["lr"] for n in range(8)]
     assert "Launching" not in app(*sweep, "hydra.sweeper.n_trials=8")  # it has them all

@@ -102,7 +102,7 @@ def test_a_study_goes_on_in_its_runs(uri, tmp_path):
     status = {"COMPLETE": "FINISHED", "PAUSED": "SCHEDULED", "PRUNED": "KILLED"}
     assert {n: run.info.status for n, run in runs.items()} == {t.number: status[t.state.name] for t in trials}
     for trial in trials:
-        reported = [(report.step, report.metrics["value"]) for report in study._history.reports.of(trial.number)]
+        reported = [(report.step, report.metrics["value"]) for report in study.history.reports.of(trial.number)]
         assert points(uri, runs[trial.number], "value") == reported
     bests = [value for _, value in points(uri, parent, "best/value")]
     assert bests == sorted(bests, reverse=True) and bests[-1] == study.best_value

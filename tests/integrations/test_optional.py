@@ -71,9 +71,11 @@ def imports(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("module", integrations.__dir__())
-def test_a_library_is_imported_by_one_file(module: str) -> None:
+def test_a_library_is_imported_by_one_file_or_package(module: str) -> None:
     by = {p.relative_to(SOURCE).as_posix() for p in SOURCE.rglob("*.py") if library(module) in imports(p)}
-    assert by == {f"integrations/{module}.py", *ALSO.get(module, ())}
+    of_a_package = {path for path in by if path.startswith(f"integrations/{module}/")}
+    own = of_a_package or {f"integrations/{module}.py"}
+    assert by == {*own, *ALSO.get(module, ())}
 
 
 def test_an_unknown_integration_lists_the_known_ones() -> None:

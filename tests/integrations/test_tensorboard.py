@@ -133,7 +133,7 @@ def test_a_study_goes_on_in_its_directories(tmp_path):
             study.optimize(train, n_trials=7, progress="none")
     at = tmp_path / "runs" / "later"
     for trial in study.trials:
-        reported = [(report.step, report.metrics["value"]) for report in study._history.reports.of(trial.number)]
+        reported = [(report.step, report.metrics["value"]) for report in study.history.reports.of(trial.number)]
         assert curve(at / f"trial-{trial.number:04d}") == reported
         assert words(at / f"trial-{trial.number:04d}", "state")[-1] == trial.state.name
     assert len(hparams(tmp_path / "runs")[0]) == len(study.trials)

@@ -61,14 +61,14 @@ def check(study, shown):
     """The law: parameters, metrics, curves, attributes and states are those of the study."""
     assert sorted(shown.trials) == [trial.number for trial in study.trials]
     for trial in study.trials:
-        record, told = study._history[trial.number], shown.trials[trial.number]
+        record, told = study.history[trial.number], shown.trials[trial.number]
         assert told["params"] == record.params
         assert told["attrs"] == trial.user_attrs
         assert told["facts"]["state"] == trial.state.name
         if trial.state is not TrialState.FAIL:
             assert told["metrics"] == record.metrics
         points = {(row.step, name, value) for row in told["rows"] for name, value in row.values.items()}
-        for report in study._history.reports.of(trial.number):
+        for report in study.history.reports.of(trial.number):
             if report.fold is None:
                 assert {(report.step, *metric) for metric in report.metrics.items()} <= points
     assert shown.study_attrs == study.user_attrs
@@ -140,8 +140,8 @@ def test_a_paused_trial_that_is_given_up_is_pruned():
     shown = Shown()
     with study.observed(shown):
         study.optimize(lambda x, epochs: x + 1 / epochs, n_trials=6, progress="none")
-        paused = next(trial for trial in study._history if trial.state is TrialState.PAUSED)
-        study._session.write(Dropped(paused.number, paused.attempt, "enough", 0.0))
+        paused = next(trial for trial in study.history if trial.state is TrialState.PAUSED)
+        study.log.write(Dropped(paused.number, paused.attempt, "enough", 0.0))
     check(study, shown)
     assert shown.trials[paused.number]["ends"][-2:] == [TrialState.PAUSED, TrialState.PRUNED]
 
@@ -201,7 +201,7 @@ def test_a_tracker_knows_the_study_while_it_observes_one(monkeypatch):
         "study": "s",
         "directions": '{"value": "minimize"}',
         "sampler": "tpe",
-        "scheduler": study._session.storage.read(study._session.study, 0, 1)[0].event.scheduler["name"],
+        "scheduler": study.log.read(0, 1)[0].event.scheduler["name"],
         "seed": "1",
     }
     assert copy.study.facts == facts and copy.calls == []
@@ -223,7 +223,7 @@ def test_nobody_waits_for_a_tracker_that_has_failed():
     study = kilter.create_study(space=SPACE, seed=1)
     with study.observed(shown):
         study.optimize(wanting, n_trials=1, progress="none")
-    assert study._history[0].failure.message == "Failing has failed"
+    assert study.history[0].failure.message == "Failing has failed"
 
 
 def test_interrupted_trials_wait_and_are_shown_to_the_end():

@@ -136,7 +136,7 @@ def test_a_paused_trial_goes_on_in_its_run(tmp_path):
         run = found[str(trial.number)]
         assert run.summary["state"] == trial.state.name and run.exits == [0]
         assert run.history == [
-            {"step": r.step, "value": r.metrics["value"]} for r in study._history.reports.of(trial.number)
+            {"step": r.step, "value": r.metrics["value"]} for r in study.history.reports.of(trial.number)
         ]
     assert {len(run.history) for run in found.values()} == {1, 2}
 

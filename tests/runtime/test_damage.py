@@ -38,7 +38,7 @@ def a_study(n=12, **more):
         trial = study.ask()
         trial.report(trial.params["x"], 1)
         study.tell(trial, trial.params["x"])
-    study._session.close()
+    study.close()
     return study
 
 
@@ -224,7 +224,7 @@ def test_a_run_ends_where_its_file_is_gone():
     """Not with a success of which nothing is on the disk."""
 
     def objective(x):
-        if len(study._history) == 4:
+        if len(study.history) == 4:
             os.rename(DB, "moved.db")
         return x
 
@@ -260,9 +260,9 @@ def test_the_leases_of_workers_that_vanished_go():
     for worker in (gone, elsewhere):
         storage.renew(1, worker, 60.0)
     study.ask()
-    study._session.recover(at_once=True)
+    study.recover()
     assert {worker.id for worker, _ in storage.leases(1)} == {"elsewhere", study._session.worker.id}
-    study._session.close()
+    study.close()
 
 
 def test_errors_of_a_damaged_log_are_kilters():

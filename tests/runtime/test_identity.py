@@ -246,7 +246,7 @@ class TestRetry:
     def test_it_survives_a_restart(self, url):
         queued = self.study(url).retry(failed=True)
         study = load_study(storage=url, study_name="s")
-        assert study._history.forgiven == len(queued)
+        assert study.history.forgiven == len(queued)
         assert study.retry(failed=True) == []
 
 

@@ -143,7 +143,7 @@ def test_a_fork_is_another_worker_and_leaves_its_parents_lease(tmp_path):
     if not (child := os.fork()):
         try:
             study.tell(study.ask(), 1.0)
-            study._session.close()
+            study.close()
             os._exit(0 if not threads() else 1)
         finally:
             os._exit(2)

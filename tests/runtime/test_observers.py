@@ -42,7 +42,7 @@ def made(**settings):
 
 
 def log_of(study):
-    return [entry.event for entry in study._session.storage.read(study._session.study)]
+    return [entry.event for entry in study.log.read()]
 
 
 def objective(trial):

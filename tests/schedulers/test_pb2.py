@@ -145,7 +145,7 @@ def test_decisions_do_not_depend_on_workers_and_their_speed(seed):
 
 def test_copies_are_legal_and_differ():
     study = ran(2)
-    forks = [t for t in study._history if t.parent is not None]
+    forks = [t for t in study.history if t.parent is not None]
     assert len(forks) == 8
     assert all(study.space.is_legal(t.params) for t in forks)
     assert len({repr(t.params) for t in forks}) > 4
@@ -166,9 +166,9 @@ def test_a_copy_knows_of_those_that_go_on_and_of_the_copies_before_it(monkeypatc
 
 def test_only_mutable_parameters_change():
     study = ran(2, mutable=["x"])
-    for trial in study._history:
+    for trial in study.history:
         if trial.parent is not None:
-            parent = study._history[trial.parent].params
+            parent = study.history[trial.parent].params
             assert {**trial.params, "x": 0} == {**parent, "x": 0}
 
 

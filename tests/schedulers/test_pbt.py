@@ -200,14 +200,14 @@ def test_a_member_that_is_sure_to_be_in_the_middle_does_not_wait_for_the_slowest
     study = new_study(clock)
     study.optimize(None, executor=Simulated(train, 7, clock), progress="none")
     assert decisions(study) == decisions(ran(1))
-    log = [entry.event for entry in study._session.storage.read(study._session.study)]
+    log = [entry.event for entry in study.log.read()]
     resumed = min(event.time for event in log if getattr(event, "attempt", 0) == 2)
     assert resumed < 400  # when the slowest came to the first milestone
 
 
 def test_the_worst_become_copies_of_the_best():
     study = ran(3)
-    history = study._history
+    history = study.history
     at_milestone = {t.number: curve(t.params, 4) for t in study.trials[:7]}
     order = sorted(at_milestone, key=at_milestone.get)
     copies = study.trials[7:9]
@@ -247,7 +247,7 @@ def test_nobody_waits_for_a_member_that_is_done():
     study.optimize(None, executor=Simulated(train, 7, clock), progress="none")
     assert any(t.state is COMPLETE and t.last_step == 6 for t in study.trials)
     assert sum(t.state is COMPLETE for t in study.trials) == 7
-    assert not study._history.paused
+    assert not study.history.paused
 
 
 def test_equals_are_left_alone():
@@ -291,14 +291,14 @@ def test_several_objectives_are_compared_by_fronts():
     clock = VirtualClock()
     study = new_study(clock, directions={"loss": "minimize", "size": "minimize"})
     study.optimize(None, executor=Simulated(train, 3, clock), progress="none")
-    forks = [t for t in study._history if t.parent is not None]
-    founders = study._history.trials[:7]
+    forks = [t for t in study.history if t.parent is not None]
+    founders = study.history.trials[:7]
     first = [t for t in forks if t.parent < 7][:2]
     for copy in first:
         mine = np.array([curve(founders[copy.parent].params, 4), founders[copy.parent].params["x"]])
         others = [np.array([curve(t.params, 4), t.params["x"]]) for t in founders]
         assert not any((other <= mine).all() and (other < mine).any() for other in others)
-    assert sum(t.state is COMPLETE for t in study._history) == 7
+    assert sum(t.state is COMPLETE for t in study.history) == 7
 
 
 def test_what_breaks_a_constraint_is_behind_what_does_not():
@@ -349,19 +349,19 @@ def test_a_study_killed_again_and_again_decides_as_one_that_was_not(tmp_path, sl
         kills += 1
         study._session.storage.close()
         study = kilter.load_study(storage=url, study_name="s", clock=clock, lease=None)
-        for trial in list(study._history.running.values()):
+        for trial in list(study.history.running.values()):
             if trial.losses < 2:  # as recovery does; a third loss would fail the trial
                 failure = Failure(LOST, "its worker vanished")
             else:
                 failure = Failure("interrupted")
-            study._session.write(Ended(trial.number, trial.attempt, FAIL, {}, clock(), failure=failure))
+            study.log.write(Ended(trial.number, trial.attempt, FAIL, {}, clock(), failure=failure))
     assert kills > 2
     assert decisions(study) == decisions(ran(slots))
 
 
 def test_a_replica_that_reads_the_log_answers_the_same_at_every_place(tmp_path):
     study = ran(4)
-    entries = study._session.storage.read(study._session.study)
+    entries = study.log.read()
     one, other = new_study(VirtualClock())._session.engine, new_study(VirtualClock())._session.engine
     for entry in entries[1:]:
         other.scheduler_state = loads_state(type(other.scheduler_state), dumps_state(other.scheduler_state))
@@ -417,7 +417,7 @@ def test_a_copy_goes_on_from_its_parents_checkpoint():
 def test_without_a_last_step_the_objective_ends_by_itself():
     study = trained(PBTScheduler(population=4, interval=5))
     assert len(study.get_trials(states=[COMPLETE])) == 4
-    assert not study._history.paused
+    assert not study.history.paused
 
 
 def test_an_objective_that_goes_on_beyond_the_last_step_is_stopped():
@@ -517,9 +517,9 @@ def test_categorical_and_conditional_parameters():
     scheduler = PBTScheduler(population=6, interval=2, last_step=12, resample=0.6)
     study = trained(scheduler, space=space)
     legal = study.space.is_legal
-    assert all(legal(trial.params) for trial in study._history)
-    forks = [t for t in study._history if t.parent is not None]
-    assert any(t.params["kind"] != study._history[t.parent].params["kind"] for t in forks)
+    assert all(legal(trial.params) for trial in study.history)
+    forks = [t for t in study.history if t.parent is not None]
+    assert any(t.params["kind"] != study.history[t.parent].params["kind"] for t in forks)
 
 
 def test_only_mutable_parameters_change():

@@ -188,7 +188,7 @@ def test_a_worker_that_was_given_up_is_told_to_stop_and_goes_on(tmp_path: Path, 
     until(lambda: all((tmp_path / f"held{number}").exists() for number in (0, 1)))
     sleeper.send_signal(signal.SIGSTOP)
     study = kilter.load_study(storage=url, study_name="s")
-    given_up = study._session.recover(at_once=True)
+    given_up = study.recover()
     taken = [study.ask(), study.ask()]
     assert [trial.number for trial in taken] == given_up == [0, 1]
     sleeper.send_signal(signal.SIGCONT)
@@ -248,7 +248,7 @@ def test_a_late_result_is_data_where_there_is_no_other(
     late.save({"by": "first"})
     late.report(0.25, 1)
     late.flush()
-    assert second._session.recover(at_once=True) == [0]
+    assert second.recover() == [0]
     again = second.ask() if runs_again else None
     assert first.tell(late, 0.125).value == 0.125
     assert "came in time to count" in caplog.text
@@ -262,7 +262,7 @@ def test_a_late_result_is_data_where_there_is_no_other(
         assert (trial.state, trial.value, trial.attempt) == (COMPLETE, 0.125, 1)
         assert study.best_value == 0.125
         assert checkpoint.load(str(study.checkpoint_dir(0))) == {"by": "first"}
-    ends = [e for _, e in second._session.storage.read(1) if isinstance(e, Ended) and e.state is COMPLETE]
+    ends = [e for _, e in second.log.read() if isinstance(e, Ended) and e.state is COMPLETE]
     assert [(e.attempt, e.metrics["value"]) for e in ends if e.late] == [(1, 0.125)] + [(2, 3.0)] * runs_again
     second.optimize(lambda x: x, n_trials=3, progress="none")
     assert len(second.trials) == 4
@@ -288,10 +288,10 @@ def test_a_living_worker_keeps_its_trial_through_a_jump_of_the_clock(tmp_path: P
     ((holder, _),) = study._session.storage.leases(1)
     for _ in range(3):
         study._session.storage.renew(1, holder, -3600.0)
-        assert study._session.recover(at_once=True) == []
+        assert study.recover() == []
     worker.send_signal(signal.SIGSTOP)
     study._session.storage.renew(1, holder, -3600.0)
-    until(lambda: study._session.recover(at_once=True) == [0])
+    until(lambda: study.recover() == [0])
     again = study.ask()
     worker.send_signal(signal.SIGCONT)
     worker.communicate("\n", timeout=60)

@@ -36,7 +36,7 @@ def loss(params: dict[str, Any]) -> float:
 def log_of(study: kilter.Study) -> list[Any]:
     """The log without time stamps and names of workers."""
     plain = []
-    for _, event in study._session.storage.read(study._session.study):
+    for _, event in study.log.read():
         event = replace(event, time=0.0)
         plain.append(replace(event, worker="") if isinstance(event, Started) else event)
     return plain
@@ -71,7 +71,7 @@ def test_a_parallel_run_can_be_replayed_from_what_it_had_seen(sampler: str) -> N
     study = kilter.create_study(space=space(), sampler=sampler, seed=5, clock=clock)
     simulated = Simulated(lambda params: (loss(params), 1.0 + params["size"] % 7), 4, clock)
     study.optimize(None, n_trials=40, executor=simulated, progress="none")
-    entries = study._session.storage.read(study._session.study)
+    entries = study.log.read()
     again = kilter.create_study(space=space(), sampler=sampler, seed=5)._session.engine
     for entry in entries[1:]:
         if isinstance(entry.event, Started):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from kilter.core import codec
 from kilter.core.border import as_real, as_step
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.events import Ended, Failure, Noted, Report, SpaceExtended, TrialState
+from kilter.core.events import Failure, Report, TrialState
 from kilter.core.options import Choice
+from kilter.core.past import PastTrial
 from kilter.core.problem import SET, Problem
 from kilter.core.space import Config
 from kilter.core.text import shown
@@ -39,37 +39,47 @@ def plain(session: Session, params: Mapping[str, Any]) -> Config:
 
 def add(session: Session, trial: FrozenTrial | NewTrial) -> None:
     """Write a finished trial that was run elsewhere, with its parameters where the space lacks them."""
+    past = past_trial(session.engine.problem, trial, session.clock())
+    events = past.events(0, session.worker.id)
+    for event in events:  # before anything of the trial is written
+        codec.encode(event)
+    if past.grown:
+        session.write(events[0])
+    session.constrain(metric for metric in past.metrics if metric.startswith(SET))
+    session.write(*past.outcome(session.add(past.params, past.started)))
+
+
+def past_trial(problem: Problem, trial: FrozenTrial | NewTrial, now: float) -> PastTrial:
+    """A finished trial in the words of a study; raises InvalidInput for what does not fit that."""
     if not trial.state.is_finished():
         raise InvalidInput(f"a trial in state {trial.state.name} cannot be added: it has to be finished")
-    problem, now = session.engine.problem, session.clock()
-    values = trial.metrics if isinstance(trial, FrozenTrial) else trial.values
-    metrics = _metrics(problem, values, trial.state)
-    missing = {n: p for n, p in trial.distributions.items() if n not in problem.space or not problem.space[n].covers(p)}
-    known = problem.space.extended(missing)
+    space, first = problem.space, problem.objective_names[0]
+    grown = {name: p for name, p in trial.distributions.items() if name not in space or not space[name].covers(p)}
+    known = space.extended(grown)
     strangers = [name for name in trial.params if name not in known]
     if strangers:
         raise UnknownName.of(
             "parameter", strangers[0], known, "Say what it is: create_trial(distributions={name: kilter.Float(…)})"
         )
-    config = known.plain(trial.params, partial=True)
-    constraints = {f"{SET}{name}": as_real(value) for name, value in trial.constraints.items()}
-    first = problem.objective_names[0]
-    told = getattr(trial, "reports", None) or {
-        step: {first: value} for step, value in trial.intermediate_values.items()
-    }
-    reports = tuple(Report(as_step(step), _metrics(problem, named)) for step, named in told.items())
-    failure = Failure("told", "added as failed") if trial.state is TrialState.FAIL else None
-    ended = Ended(0, 1, trial.state, {**metrics, **constraints}, now, reports, failure=failure)
-    attrs = trial._record.attrs if isinstance(trial, FrozenTrial) else trial.user_attrs
-    for event in (ended, Noted(0, attrs, now)):  # before anything of the trial is written
-        codec.encode(event)
-    if missing:
-        session.write(SpaceExtended({name: p.to_json() for name, p in missing.items()}, now))
-    session.constrain(constraints)
-    number = session.add(config, now)
-    session.write(replace(ended, number=number))
-    if attrs:
-        session.note(number, attrs)
+    told: dict[int, Any] = {step: {first: value} for step, value in trial.intermediate_values.items()}
+    values: Any = trial.values
+    attrs, reports = trial.user_attrs, told
+    if isinstance(trial, FrozenTrial):
+        values, attrs, reports = trial.metrics, trial.record.attrs, trial.reports
+    return PastTrial(
+        trial.state,
+        known.plain(trial.params, partial=True),
+        now,
+        now,
+        {
+            **_metrics(problem, values, trial.state),
+            **{f"{SET}{name}": as_real(value) for name, value in trial.constraints.items()},
+        },
+        tuple(Report(as_step(step), _metrics(problem, named)) for step, named in reports.items()),
+        Failure("told", "added as failed") if trial.state is TrialState.FAIL else None,
+        attrs,
+        grown,
+    )
 
 
 def _metrics(problem: Problem, values: Any, state: TrialState = TrialState.PRUNED) -> dict[str, float]:

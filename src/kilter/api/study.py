@@ -125,7 +125,7 @@ class Study(StudyView):
         session = self._session
         joined(session.engine.sampler, self)
         joined(session.engine.scheduler, self)
-        session.finishing = finishing(self)
+        session.finishing = finishing(session.engine.sampler, self)
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep a JSON-serialisable value with the study."""
@@ -263,6 +263,10 @@ class Study(StudyView):
         """Add several trials that were run elsewhere."""
         for trial in trials:
             self.add_trial(trial)
+
+    def recover(self) -> list[int]:
+        """Put the trials of vanished workers back in the queue, as any worker does now and then; their numbers."""
+        return self._session.recover(at_once=True)
 
     def retry(self, trial: FrozenTrial | Trial | int | None = None, *, failed: bool = False) -> list[int]:
         """Queue a failed trial, or with `failed` all of them, to be run again; the numbers of the new trials.

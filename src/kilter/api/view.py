@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilter.analysis.failures import why_no_best
+from kilter.api.log import StudyLog
 from kilter.core.errors import InvalidInput, NotReady, TrialNotFound
 from kilter.core.events import SYSTEM, TrialState
 from kilter.core.history import History
@@ -61,8 +62,14 @@ class StudyView:
         return self._session.engine.history
 
     @property
-    def _history(self) -> History:
-        return self.history
+    def log(self) -> StudyLog:
+        """What happened to it, to be read and added to."""
+        return StudyLog(self._session)
+
+    @property
+    def seed(self) -> int:
+        """The seed from which its chance is derived."""
+        return self._session.engine.seed
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ def why_no_best(study: Study) -> str:
     """Why it has no best trial yet, in a clause."""
     from kilter.analysis.failures import why_no_best as clause
 
-    return clause(study._history)
+    return clause(study.history)
 
 
 def _failures(trials: list[FrozenTrial]) -> dict[str, dict[str, Any]]:
@@ -64,7 +64,7 @@ def facts(study: Study) -> dict[str, Any]:
         "trials": len(trials),
         "states": states,
         "failures": _failures(trials),
-        "never_succeeded": never_succeeded(study._history),
+        "never_succeeded": never_succeeded(study.history),
         "best": [show.trial_json(trial) for trial in best_of(study)],
         "running": [show.trial_json(trial, reports=True) for trial in trials if trial.state is TrialState.RUNNING],
         "last_activity": None if last is None else show.when(datetime.fromtimestamp(last)),

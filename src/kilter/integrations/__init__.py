@@ -1,4 +1,4 @@
-"""kilter in the code that people have: one file for each library, which imports that library and nobody else does.
+"""kilter in the code that people have: a file or package for each library, and nobody else imports that library.
 
 Each loads on first use, `kilter.integrations.lightgbm`; where its library is not installed it raises MissingLibrary
 with the command that installs it. Callbacks share one way of working: report to the trial, save what is to be kept, ask

@@ -19,7 +19,7 @@ from kilter.integrations.folds import SCORE
 
 def folds_of(study: Study, number: int) -> dict[Any, dict[str, float]]:
     """What was measured of a trial on each fold."""
-    return {report.fold: report.metrics for report in study._history.reports.of(number) if report.fold is not None}
+    return {report.fold: report.metrics for report in study.history.reports.of(number) if report.fold is not None}
 
 
 def metrics_of(out: Mapping[str, Any], refit: Any) -> dict[str, float]:

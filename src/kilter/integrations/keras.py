@@ -24,13 +24,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import kilter.api
-from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotReady, UnknownName, needed
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
@@ -290,7 +288,7 @@ def tune(
     x, y, weights = keras.utils.unpack_x_y_sample_weight(train)
     data = {"x": x, "y": y, "sample_weight": weights, "validation_data": validation, "verbose": 0}
 
-    def made(trial: Trial) -> Any:
+    def made(trial: Trial | FrozenTrial) -> Any:
         keras.backend.clear_session()  # names and memory of the models before
         keras.utils.set_random_seed(seed)
         model = build(trial)
@@ -298,7 +296,7 @@ def tune(
             raise InvalidInput(f"build returned {type(model).__name__}: it must return a compiled keras.Model")
         return model
 
-    def arguments(trial: Trial) -> dict[str, Any]:
+    def arguments(trial: Trial | FrozenTrial) -> dict[str, Any]:
         own = (fit(trial) if callable(fit) else fit) or {}
         if not isinstance(epochs, Fidelity):
             return {**data, "epochs": epochs, **own}
@@ -331,20 +329,13 @@ def tune(
     kept = os.path.join(study.checkpoint_dir(best) or "", DIRECTORY, f"{best.user_attrs['best_epoch']}.weights.h5")
     if not os.path.exists(kept):
         raise NotReady(f"the weights of trial {best.number} are gone from its checkpoint, {kept}: train it again")
-    again = _again(study, best)
-    model = made(again)
+    model = made(best)
     # No epoch is trained: it builds a model without an Input, and the optimizer, whose variables are in the file.
-    model.fit(**{**arguments(again), "callbacks": None, "epochs": 0})
+    model.fit(**{**arguments(best), "callbacks": None, "epochs": 0})
     model.load_weights(kept)
     if path is not None:
         model.save(path)
     return Tuned(study, model)
-
-
-def _again(study: kilter.api.Study, trial: FrozenTrial) -> Trial:
-    """A trial that ended, as its objective saw it: to build its model once more. It is asked and told nothing."""
-    task = replace(study._session.task(trial._record), judged=False)
-    return Trial(task, study.problem, lambda reports: None, lambda: Verdict.CONTINUE)
 
 
 class HyperParameters:

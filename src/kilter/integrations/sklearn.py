@@ -243,7 +243,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             total = int(min(size, self.n_iter))
         else:
             queue, total = drawn, len(drawn)
-            for trial in study._history:  # a longer search draws the same ones first
+            for trial in study.history:  # a longer search draws the same ones first
                 if trial.params in queue:
                     queue.remove(trial.params)
         for config in queue[: total - len(study.trials)]:
@@ -356,7 +356,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 f"none of {len(rows)} candidates was scored on all {self.n_splits_} folds, so none is the best: give "
                 f"more time, or a milder scheduler than {self.scheduler!r}"
             )
-        params = [candidates.params(study._history[trial.number].params) for trial in trials]
+        params = [candidates.params(study.history[trial.number].params) for trial in trials]
         with warnings.catch_warnings():
             if not whole.all() and all(np.isfinite(row["score"]) for row, is_whole in zip(rows, whole) if is_whole):
                 warnings.filterwarnings("ignore", "One or more of the", UserWarning)  # NaN only of those ended early

@@ -49,7 +49,7 @@ class RandomSampler:
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Parameter) -> Any:
         """A draw of one parameter, for samplers that were written for Optuna: see kilter.samplers.BaseSampler."""
-        seed = study._session.engine.seed if self.seed is None else self.seed
+        seed = study.seed if self.seed is None else self.seed
         plain = param_distribution.from_uniform(rng(seed, f"suggest {param_name}", trial.number).random())
         return param_distribution.value(plain)
 

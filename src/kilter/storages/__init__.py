@@ -130,7 +130,7 @@ RetryHeartbeatStaleTrialCallback = RetryFailedTrialCallback
 
 def fail_stale_trials(study: Study) -> None:
     """Put the trials of dead workers back in the queue, as any worker does every few seconds."""
-    study._session.recover()
+    study.recover()
 
 
 _FILES = "this version keeps studies in SQLite files: give storage='sqlite:///study.db'"

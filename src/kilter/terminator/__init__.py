@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.names import refusing
 
 if TYPE_CHECKING:
@@ -77,12 +77,20 @@ class Terminator:
 
     def should_terminate(self, study: Study) -> bool:
         """Whether it is over."""
-        engine = study._session.engine
-        if len(engine.history.finished) < self._min_n_trials:
+        if len(study.history.finished) < self._min_n_trials:
             return False
         if self._patience is not None:
-            return engine.ledger.since_best >= self._patience.max_stagnation_trials
-        return self._worth(engine.history, 0.0) is not None
+            return _since_best(study) >= self._patience.max_stagnation_trials
+        return self._worth(study.history, 0.0) is not None
+
+
+def _since_best(study: Study) -> int:
+    """How many trials have finished after the best one."""
+    finished = list(study.history.finished)
+    try:
+        return len(finished) - 1 - finished.index(study.best_trial.number)
+    except NotReady:
+        return len(finished)
 
 
 class TerminatorCallback:

@@ -1,0 +1,49 @@
+"""The log of a study, for those who follow what happens to it or have something to add."""
+
+from __future__ import annotations
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import Created, Entry, Event
+from kilter.runtime.session import Session
+
+
+class StudyLog:
+    """What happened to a study, in order; everything else that is known of it is computed from this.
+
+    >>> from kilter import create_study
+    >>> study = create_study(seed=0)
+    >>> study.set_user_attr("team", "blue")
+    >>> [(position, type(event).__name__) for position, event in study.log.read()]
+    [(1, 'Created'), (2, 'Noted')]
+    >>> study.log.read(after=1)[0].event.attrs
+    {'team': 'blue'}
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def read(self, after: int = 0, count: int | None = None) -> list[Entry]:
+        """The entries after a position, those of other workers included; at most `count`. Positions start at 1.
+
+        The events are those of kilter.core.events. Who reads on from the last position that it has seen misses nothing
+        and sees nothing twice.
+        """
+        return self._session.storage.read(self._session.study, after, count)
+
+    def write(self, *events: Event) -> list[Event]:
+        """Append events in one transaction; those that were refused, since others of their identity are there already.
+
+        One that comes too late, of an attempt that was given up, say, is kept and changes nothing. Raises InvalidInput,
+        and writes nothing, for one that could not be read again, for a second Created, and for one of a trial that
+        nobody has begun.
+        """
+        session = self._session
+        with session.lock:
+            session.sync()
+            trials = len(session.engine.history)
+            for event in events:
+                number, creates = event.number, event.creates
+                if isinstance(event, Created) or not (number is None or 0 <= number < trials + creates):
+                    raise InvalidInput(f"{event!r}: the study has {trials} trials by then, and was created once")
+                trials += creates and number in (None, trials)
+            return session.write(*events)
