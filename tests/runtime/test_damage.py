@@ -38,7 +38,6 @@ def a_study(n=12, **more):
         trial = study.ask()
         trial.report(trial.params["x"], 1)
         study.tell(trial, trial.params["x"])
-    study.close()
     return study
 
 

@@ -135,7 +135,7 @@ def test_a_late_result_is_kept_and_not_counted(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'k.db'}"
     slow = kilter.create_study(space={"x": kilter.Float(0, 1)}, storage=url, study_name="s", seed=1)
     trial = slow.ask()
-    slow.close()  # as if the lease had run out
+    slow._session.close()  # as if the lease had run out
     other = kilter.load_study(storage=url, study_name="s")
     other.optimize(lambda x: 7.0, n_trials=1, progress="none")
     slow.tell(trial, 1.0)
