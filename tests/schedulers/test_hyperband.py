@@ -87,9 +87,9 @@ def test_paused_trials_are_resumed_with_the_next_budget_the_highest_first():
     log = Log(HyperbandScheduler(brackets=1), budgeted())
     for value in (0.3, 0.1, 0.2):
         assert paused(log, value).budget == {"epochs": 1}
-    assert log.plan() == Resume(1, {"epochs": 3})
+    assert log.engine.plan() == Resume(1, {"epochs": 3})
     assert paused(log, 0.1).number == 1
-    assert log.plan() == Start({"epochs": 1})
+    assert log.engine.plan() == Start({"epochs": 1})
     for value in (0.11, 0.12, 0.13, 0.14, 0.15, 0.16):
         paused(log, value)
     numbers = [trial.number for trial in log.history if trial.budget == {"epochs": 3}]
@@ -122,7 +122,7 @@ def test_a_resumed_trial_that_is_lost_waits_no_more():
         paused(log, value)
     resumed = log.begin(100)
     log.end(resumed.number, {}, TrialState.FAIL, failure=Failure(LOST))
-    assert log.plan() == Start({"epochs": 1})
+    assert log.engine.plan() == Start({"epochs": 1})
     again = log.begin(100)
     assert (again.number, again.budget) == (1, {"epochs": 3})
 

@@ -92,7 +92,7 @@ def test_a_trial_at_the_top_pauses_and_the_best_there_goes_on():
         log.report(number, Report(4, {"value": value}))
         assert isinstance(log.judge(number), Pause)
         log.end(number, {"value": value}, TrialState.PAUSED)
-    assert log.plan() == Resume(2)
+    assert log.engine.plan() == Resume(2)
     log.begin(3)
     log.report(2, *[Report(step, {"value": 0.5}) for step in range(5, 30)])
     assert log.judge(2) is None, "the leader is held no more"

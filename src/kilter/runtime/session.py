@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
-from kilter.core.actions import Budget, Fork, Pause, Resume, Start, Stop, Verdict, Wait
+from kilter.core.actions import Pause, Verdict, Wait
 from kilter.core.errors import InvalidInput, LogDamaged, StorageError
 from kilter.core.events import (
     CONFIRMS,
     INTERRUPTED,
-    LOST,
     Constrained,
     Created,
     Dropped,
@@ -40,6 +40,7 @@ from kilter.core.interfaces import CheckpointStore, Outcome, Progress, Storage, 
 from kilter.core.problem import SET
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
+from kilter.engine.next import ends_of_lost, is_drawn, next_event, under_next_number
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.checkpoints import Checkpoints, store_of
 from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, this_worker
@@ -205,17 +206,22 @@ class Session:
         with self.lock:
             self._hold_lease()
             self.recover()
-            rounds = 0
-            while True:
-                planned = self._next(limit, is_new)
-                if isinstance(planned, (Wait, type(None))):
-                    return planned
-                if isinstance(planned, Dropped):
-                    self._is_written(planned)
-                elif trial := self._begun(planned, limit, rounds >= ROUNDS):
+            kept: Started | None = None
+            for refusals in count():
+                again = kept and under_next_number(kept, self.engine, limit)
+                event = again or self._next_event(limit, is_new)
+                if not isinstance(event, (Started, Dropped)):
+                    return event
+                if trial := self._begun(event, limit):
                     self._open[trial.number] = trial.attempt
                     return trial
-                rounds += 1
+                if again is None:
+                    kept = event if refusals >= ROUNDS and isinstance(event, Started) else None
+        raise AssertionError("somebody is faster for ever")
+
+    def _next_event(self, limit: int | None, is_new: bool) -> Started | Dropped | Wait | None:
+        with single_threaded():
+            return next_event(self.engine, self.worker.id, self.clock(), busy=self._open, limit=limit, is_new=is_new)
 
     def add(self, params: Mapping[str, Any], now: float) -> int:
         """Start a trial that was run elsewhere, so that its end can be told; its number."""
@@ -225,97 +231,25 @@ class Session:
                 if self._is_written(start):
                     return start.number
 
-    def _refused(self, number: int) -> StorageError:
-        name = name_of(self.storage, self.study)
-        return StorageError(
-            f"the start of trial {number} of {name!r} was refused, though nobody else has begun it: the log may be "
-            f"damaged: `kilter check {shlex.quote(name)} --storage {self.storage.url}` looks it over"
-        )
-
-    def _begun(self, planned: Started, limit: int | None, insists: bool) -> Record | None:
-        """The trial whose start was written, and was legal where it stands in the log; None where others were faster.
-
-        To insist is to try further numbers.
-        """
-        start, is_drawn = planned, self._is_drawn(planned)
-        while not self._is_written(start, limit, is_drawn):
-            if not (insists and self._is_still_wanted(planned, limit)):
-                return None
-            start = replace(planned, number=len(self.engine.history))
-        trial = self.engine.history[start.number]
-        return trial if (trial.attempt, trial.worker) == (start.attempt, self.worker.id) else None
+    def _begun(self, event: Started | Dropped, limit: int | None) -> Record | None:
+        """The trial whose start was written, and was legal where it stands; None where others were faster."""
+        distinct = isinstance(event, Started) and is_drawn(event, self.engine.history)
+        if not self._is_written(event, limit, distinct) or isinstance(event, Dropped):
+            return None
+        trial = self.engine.history[event.number]
+        return trial if (trial.attempt, trial.worker) == (event.attempt, self.worker.id) else None
 
     def _is_written(self, event: Started | Dropped, limit: int | None = None, distinct: bool = False) -> bool:
         """Whether an event was written that another worker may have been faster with."""
         before = self.engine.position
         refused = self.write(event, limit=limit, distinct=distinct)
         if refused and self.engine.position == before:  # by nobody: the same again would be refused for ever
-            raise self._refused(event.number)
+            name = name_of(self.storage, self.study)
+            raise StorageError(
+                f"the start of trial {event.number} of {name!r} was refused, though nobody else has begun it: the log "
+                f"may be damaged: `kilter check {shlex.quote(name)} --storage {self.storage.url}` looks it over"
+            )
         return not refused
-
-    def _is_drawn(self, planned: Started) -> bool:
-        """Whether the sampler had a say in the configuration: what a user or a scheduler wants again is done again."""
-        if planned.fresh:
-            return planned.parent is None
-        return self.engine.history[planned.number].params != planned.params
-
-    def _is_still_wanted(self, planned: Started, limit: int | None) -> bool:
-        """Whether a configuration that was drawn for a new trial would do for the next one too."""
-        history, plan = self.engine.history, self.engine.plan()
-        if not (planned.fresh and isinstance(plan, Start) and self._budget(plan.budget) == planned.budget):
-            return False
-        others = [*history.running.values(), *history.trials[planned.number :]]
-        is_free = all(trial.params != planned.params for trial in others)
-        return planned.parent is None and is_free and (limit is None or len(history) < limit)
-
-    def _next(self, limit: int | None, is_new: bool) -> Started | Dropped | Wait | None:
-        """What a free worker would write now."""
-        engine, history = self.engine, self.engine.history
-        waiting = engine.claimable(self._open)
-        if waiting is not None and waiting.attempt:
-            return self._attempt(waiting, waiting.params, waiting.budget)
-        action = engine.plan()
-        if isinstance(action, Wait):
-            return action if history.running else None
-        if isinstance(action, Stop):
-            paused = history[action.number]  # type: ignore[index]  # a plan names the trial that it stops
-            return Dropped(paused.number, paused.attempt, action.reason, self.clock())
-        if isinstance(action, Resume):
-            return self._attempt(history[action.number], history[action.number].params, action.budget)
-        number = len(history)
-        if not is_new:
-            return None
-        if isinstance(action, Start) and waiting is not None:
-            number = waiting.number
-        elif limit is not None and number >= limit:
-            return None
-        if isinstance(action, Fork):
-            return self._attempt(number, action.params, action.budget, action.parent)
-        with single_threaded():
-            config = engine.propose(number)
-        return None if config is None else self._attempt(waiting or number, config, action.budget)
-
-    def _attempt(
-        self, trial: Record | int, params: Mapping[str, Any], budget: Budget | None, parent: int | None = None
-    ) -> Started:
-        """The start of the next attempt at a trial, or of the first one at a new trial of this number."""
-        number, attempt = (trial, 1) if isinstance(trial, int) else (trial.number, trial.attempt + 1)
-        return Started(
-            number=number,
-            attempt=attempt,
-            params=params,
-            worker=self.worker.id,
-            seen=self.engine.position,
-            time=self.clock(),
-            fresh=isinstance(trial, int),
-            parent=parent,
-            budget=self._budget(budget),
-        )
-
-    def _budget(self, planned: Budget | None) -> Budget | None:
-        """How far an attempt goes: along each fidelity as planned, else to its end."""
-        full = self.engine.problem.full_budget
-        return {**full, **(planned or {})} if full else None
 
     def task(self, trial: Record) -> Task:
         """What an executor needs to run a trial that has begun."""
@@ -460,12 +394,10 @@ class Session:
         with self.lock:
             self._recovered = now
             self.sync()
-            alive = self._alive(now) | {self.worker.id}
-            lost = [trial for trial in self.engine.history.running.values() if trial.worker not in alive]
-            for trial in lost:
-                failure = Failure(LOST, f"the worker {trial.worker} vanished while it ran attempt {trial.attempt}")
-                self.write(Ended(trial.number, trial.attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
-            return [trial.number for trial in lost]
+            ends = ends_of_lost(self.engine.history, self._alive(now) | {self.worker.id}, self.clock())
+            if ends:
+                self.write(*ends)
+            return [end.number for end in ends]
 
     def _alive(self, now: float) -> set[str]:
         """The workers that are not dead; leases that the dead have left are given back for them."""

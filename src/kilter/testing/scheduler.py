@@ -51,6 +51,7 @@ from kilter.core.states import dumps_state, loads_state
 from kilter.engine.ending import EndKind
 from kilter.engine.engine import Engine
 from kilter.engine.limits import Limits
+from kilter.engine.next import next_event
 from kilter.executors.simulated import Simulated, VirtualClock
 from kilter.runtime.loop import Run
 from kilter.runtime.session import Session
@@ -78,7 +79,7 @@ class Log:
         self.entries: list[Entry] = []
         self.answers: list[tuple[int, int | None, Plan | Judgement]] = []
         """How much of the log there was, which trial asked (None for a worker), and what it was told."""
-        self.engine = self.replayed(0)
+        self.engine = _Asked(self)
 
     @property
     def history(self) -> History:
@@ -98,12 +99,6 @@ class Log:
 
     # A worker asks.
 
-    def plan(self) -> Plan:
-        """What the scheduler would have a free worker do."""
-        action = self.engine.plan()
-        self.answers.append((len(self.entries), None, action))
-        return action
-
     def judge(self, number: int) -> Judgement:
         """Whether a running trial should go on."""
         judgement = self.engine.judge(number)
@@ -112,43 +107,15 @@ class Log:
         return judgement
 
     def begin(self, limit: int) -> Record | None:
-        """Start what the scheduler plans, as a session does; None where that is nothing, or would be one too many."""
-        waiting = self.engine.claimable()
-        if waiting is not None and waiting.attempt:
-            return self._started(waiting.number, waiting.params, waiting.budget)
+        """Start what comes next, as a session does; None where that is nothing, or would be one too many."""
         for _ in range(len(self.history.paused) + 1):
-            action = self.plan()
-            if isinstance(action, Wait):
+            event = next_event(self.engine, "w1", float(len(self.entries)), limit=limit)
+            if not isinstance(event, (Started, Dropped)):
                 return None
-            if isinstance(action, Stop):
-                assert action.number in self.history.paused, f"{action!r} stops a trial that is not paused"
-                trial = self.history[action.number]
-                self.write(Dropped(trial.number, trial.attempt, action.reason, float(len(self.entries))))
-                continue
-            if isinstance(action, Resume):
-                assert action.number in self.history.paused, f"{action!r} resumes a trial that is not paused"
-                return self._started(action.number, self.history[action.number].params, action.budget)
-            number = waiting.number if waiting is not None else len(self.history)
-            if waiting is None and number >= limit:
-                return None
-            if isinstance(action, Fork):
-                assert 0 <= action.parent < len(self.history), f"{action!r} forks a trial that does not exist"
-                return self._started(len(self.history), dict(action.params), action.budget, action.parent)
-            assert isinstance(action, Start), f"plan() answers {action!r}"
-            config = self.engine.propose(number)
-            assert config is not None  # random search goes on for ever
-            return self._started(number, config, action.budget)
+            self.write(event)
+            if isinstance(event, Started):
+                return self.history[event.number]
         raise AssertionError("plan() drops more trials than are paused")
-
-    def _started(self, number: int, params: Config, budget: Any, parent: int | None = None) -> Record:
-        fresh = number == len(self.history)
-        attempt = 1 if fresh else self.history[number].attempt + 1
-        full = self.problem.full_budget
-        whole = {**full, **(budget or {})} if full else None
-        assert whole is None or whole.keys() == full.keys(), f"{budget!r} is about other fidelities than {full!r}"
-        time = float(len(self.entries))
-        self.write(Started(number, attempt, params, "w1", self.engine.position, time, fresh, parent, whole))
-        return self.history[number]
 
     # A trial tells.
 
@@ -172,6 +139,29 @@ class Log:
     def fates(self) -> list[tuple[Any, ...]]:
         """What became of each trial."""
         return [(t.number, t.state.name, t.params, t.budget, t.parent, t.metrics) for t in self.history]
+
+
+class _Asked(Engine):
+    """The engine of a log, which looks at each plan of its scheduler, and notes it."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(log.problem, RandomSampler(), log.scheduler, log.seed)
+        self._log = log
+
+    def plan(self) -> Plan:
+        """What the scheduler would have a free worker do, which has to be something that can be done."""
+        action = super().plan()
+        self._log.answers.append((self.position, None, action))
+        assert isinstance(action, (Start, Resume, Fork, Stop, Wait)), f"plan() answers {action!r}"
+        if isinstance(action, (Stop, Resume)):
+            does = "stops" if isinstance(action, Stop) else "resumes"
+            assert action.number in self.history.paused, f"{action!r} {does} a trial that is not paused"
+        if isinstance(action, Fork):
+            assert 0 <= action.parent < len(self.history), f"{action!r} forks a trial that does not exist"
+        if isinstance(action, (Start, Resume, Fork)):
+            full, named = self.problem.full_budget, set(action.budget or ())
+            assert not full or named <= full.keys(), f"{action!r} is about other fidelities than {full!r}"
+        return action
 
 
 # Problems and objectives.
