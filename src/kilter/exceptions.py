@@ -2,6 +2,7 @@
 
 from kilter.core.errors import (
     IncapableSampler,
+    IncapableScheduler,
     InvalidInput,
     KilterError,
     LogDamaged,
@@ -45,6 +46,7 @@ __all__ = [
     "DuplicatedStudyError",
     "ExperimentalWarning",
     "IncapableSampler",
+    "IncapableScheduler",
     "InvalidInput",
     "KilterError",
     "LogDamaged",

@@ -1,20 +1,23 @@
-"""Names of samplers and schedulers: a literal table first, then the entry points that other packages declare.
+"""Names of plug-ins: a literal table first, then the entry points that other packages declare.
 
-Entry-point groups: kilter.samplers, kilter.schedulers. Each names a class that is called without arguments.
+Entry-point groups: kilter.samplers and kilter.schedulers, whose names stand for classes that are called without
+arguments, and kilter.storages, whose names are the schemes of URLs and stand for what makes a storage of a URL.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, NoReturn
 
-from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.errors import InvalidInput, StudyNotFound, UnknownName
 from kilter.core.history import History, Record
-from kilter.core.interfaces import Capabilities, Scheduler
+from kilter.core.interfaces import Capabilities, Scheduler, Storage
 from kilter.core.problem import Problem
 from kilter.guests import adapted
+from kilter.storage.urls import as_url, missing_file
 
 SAMPLERS = {
     "auto": "kilter.samplers.auto:AutoSampler",
@@ -45,7 +48,14 @@ SCHEDULERS = {
     "pb2": "kilter.schedulers.pb2:PB2Scheduler",
 }
 
-TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
+STORAGES = {
+    "memory": "kilter.storage.urls:memory",
+    "sqlite": "kilter.storage.urls:sqlite",
+}
+
+TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "storage": STORAGES}
+METHODS = {"sampler": "ask", "scheduler": "judge", "storage": "append"}
+"""By which an object of each kind is known."""
 
 
 def find(kind: str, given: Any) -> Any:
@@ -53,44 +63,80 @@ def find(kind: str, given: Any) -> Any:
 
     Raises UnknownName, with the nearest known name, for a name that nobody registered.
     """
-    if not isinstance(given, str):
-        given = adapted(given)
-        method = "ask" if kind == "sampler" else "judge"
-        if isinstance(given, type) or not hasattr(given, method):
-            raise InvalidInput(
-                f"{kind}={given!r}: give a name ({', '.join(TABLES[kind])}) or an object with {method}()"
-            )
-        return given
-    return load(kind, given)()
+    return load(kind, given)() if isinstance(given, str) else _checked(kind, adapted(given))
 
 
-def load(kind: str, name: str) -> type:
-    """The class behind a name."""
+def open_storage(given: str | os.PathLike[str] | Storage | None) -> Storage:
+    """The storage that a URL, a path, a storage object or None (memory) stands for; the scheme says which.
+
+    >>> type(open_storage(None)).__name__
+    'MemoryStorage'
+    """
+    if given is not None and not isinstance(given, (str, os.PathLike)):
+        storage: Storage = _checked("storage", given)
+        return storage
+    url = as_url(given)
+    opened: Storage = load("storage", url.partition("://")[0])(url)
+    return opened
+
+
+def existing_storage(given: str | os.PathLike[str] | Storage | None) -> Storage:
+    """The storage, which must be there: looking must not leave an empty file behind."""
+    path = missing_file(given)
+    if path is not None:
+        raise StudyNotFound(f"there is no file {path}, so no study in it: give the storage= that it was made with")
+    return open_storage(given)
+
+
+def _checked(kind: str, given: Any) -> Any:
+    if isinstance(given, type) or not callable(getattr(given, METHODS[kind], None)):
+        names = "a URL such as 'sqlite:///study.db'" if kind == "storage" else f"a name ({', '.join(TABLES[kind])})"
+        raise InvalidInput(f"{kind}={given!r:.80}: give {names} or an object with {METHODS[kind]}()")
+    return given
+
+
+def load(kind: str, name: str) -> Callable[..., Any]:
+    """What is registered under a name: a class that is called without arguments, or for a storage with the URL."""
     if name in TABLES[kind]:
         module, _, attribute = TABLES[kind][name].partition(":")
         return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    points = _entry_points(kind)
+    if name not in points:
+        hint = "For example sqlite:///study.db; a package may bring others, as an entry point of kilter.storages"
+        raise UnknownName.of(kind, name, [*TABLES[kind], *points], hint if kind == "storage" else "")
+    return points[name].load()  # type: ignore[no-any-return]
+
+
+def _entry_points(kind: str) -> dict[str, Any]:
+    """What other packages have registered, by name."""
     from importlib.metadata import entry_points
 
-    points = {point.name: point for point in entry_points(group=f"kilter.{kind}s")}
-    if name not in points:
-        raise UnknownName.of(kind, name, [*TABLES[kind], *points])
-    return points[name].load()  # type: ignore[no-any-return]
+    return {point.name: point for point in entry_points(group=f"kilter.{kind}s")}
 
 
 def spec(kind: str, plugin: Any) -> dict[str, Any]:
     """How the log keeps a plug-in: its registered name and the settings that differ from the defaults."""
     if isinstance(plugin, (AbsentSampler, AbsentScheduler)):
         return {"name": plugin.name}
-    kind_of = type(getattr(plugin, "own", plugin))  # a guest's adaptor is not its name
-    path = f"{kind_of.__module__}:{kind_of.__qualname__}"
-    name = next((name for name, known in TABLES[kind].items() if known == path), path)
     settings = {}
     if dataclasses.is_dataclass(plugin):
         for field in dataclasses.fields(plugin):
             value = getattr(plugin, field.name)
             if value != field.default and _is_plain(value):
                 settings[field.name] = value
+    name = _name(kind, type(getattr(plugin, "own", plugin)))  # a guest's adaptor is not its name
     return {"name": name, **({"settings": settings} if settings else {})}
+
+
+def _name(kind: str, made: type) -> str:
+    """The name that a class is registered under, else its path."""
+    path = f"{made.__module__}:{made.__qualname__}"
+    for name, known in TABLES[kind].items():
+        if known == path:
+            return name
+    package = made.__module__.partition(".")[0]
+    points = [point for point in _entry_points(kind).values() if point.module.partition(".")[0] == package]
+    return next((point.name for point in points if point.load() is made), path)
 
 
 def from_spec(kind: str, data: Mapping[str, Any]) -> Any:

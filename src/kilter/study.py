@@ -14,7 +14,8 @@ from kilter.core.history import History
 from kilter.core.interfaces import Storage
 from kilter.core.problem import StudyDirection
 from kilter.frozen import FrozenTrial
-from kilter.storage.urls import existing_storage, missing_file, open_storage
+from kilter.plugins import existing_storage, open_storage
+from kilter.storage.urls import missing_file
 
 __all__ = [
     "MaxTrialsCallback",

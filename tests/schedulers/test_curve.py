@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from kilter.analysis.curves import forecast
+from kilter.api import create_study
 from kilter.core.actions import Stop
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import IncapableScheduler, InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
 from kilter.core.states import dumps_state, loads_state
 from kilter.models.curves import EARLIER
 from kilter.schedulers.curve import CurveScheduler, State
+from kilter.storage.memory import MemoryStorage
 from kilter.testing.scheduler import SchedulerSuite
 
 RECORDED = np.load(pathlib.Path(__file__).parent.parent / "data" / "curves.npz")
@@ -223,9 +225,11 @@ def test_the_state_is_bounded():
     assert not run.state.looks
 
 
-def test_several_objectives_are_refused():
-    with pytest.raises(InvalidInput, match="'a', 'b'"):
-        CurveScheduler().start(Problem(objectives=(Objective("a"), Objective("b"))), 0)
+def test_several_objectives_are_refused_before_there_is_a_study():
+    storage = MemoryStorage()
+    with pytest.raises(IncapableScheduler, match="one objective; this problem has 2"):
+        create_study(directions={"a": "minimize", "b": "minimize"}, scheduler=CurveScheduler(), storage=storage)
+    assert storage.studies() == []
 
 
 @pytest.mark.parametrize("wrong", [{"probability": 0}, {"grace": 0}, {"startup": 0}, {"spacing": 0}, {"horizon": 0}])

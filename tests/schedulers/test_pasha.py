@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kilter.api import create_study
 from kilter.core.actions import Pause, Resume
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import IncapableScheduler, InvalidInput
 from kilter.core.events import Report, TrialState
-from kilter.core.problem import Objective
 from kilter.schedulers.hyperband import HyperbandScheduler
 from kilter.schedulers.pasha import PASHAScheduler, is_stable, noise
 from kilter.schedulers.rungs import level_of
+from kilter.storage.memory import MemoryStorage
 from kilter.testing.scheduler import Log, SchedulerSuite, Workers, budgeted, steady, stepping, worth
 
 
@@ -98,9 +99,11 @@ def test_a_trial_at_the_top_pauses_and_the_best_there_goes_on():
     assert log.judge(2) is None, "the leader is held no more"
 
 
-def test_several_objectives_are_refused():
-    with pytest.raises(InvalidInput, match="one objective; this problem has 2"):
-        PASHAScheduler().start(stepping(objectives=(Objective("a"), Objective("b"))), 7)
+def test_several_objectives_are_refused_before_there_is_a_study():
+    storage = MemoryStorage()
+    with pytest.raises(IncapableScheduler, match="one objective; this problem has 2"):
+        create_study(directions={"a": "minimize", "b": "minimize"}, scheduler=PASHAScheduler(), storage=storage)
+    assert storage.studies() == []
 
 
 @pytest.mark.parametrize("settings", [{"grace": 0}, {"eta": 1.0}])

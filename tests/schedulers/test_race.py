@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import kilter
 from kilter.api import create_study
 from kilter.core.actions import Stop
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import IncapableScheduler, InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Objective, Problem
@@ -306,7 +306,7 @@ def test_settings_and_problems_that_cannot_be_are_refused():
     for wrong in ({"chance": 0.0}, {"chance": 0.5}, {"chance": math.nan}, {"startup": 0}):
         with pytest.raises(InvalidInput, match=next(iter(wrong))):
             RaceScheduler(**wrong)
-    with pytest.raises(InvalidInput, match="one objective"):
+    with pytest.raises(IncapableScheduler, match="one objective"):
         create_study(directions={"a": "minimize", "b": "maximize"}, scheduler=RaceScheduler())
 
 

@@ -8,9 +8,9 @@ import pytest
 from kilter.core.errors import InvalidInput, StorageError, UnknownName
 from kilter.core.events import Ended, Entry
 from kilter.core.interfaces import Appended
+from kilter.plugins import open_storage
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.sqlite import SQLiteStorage
-from kilter.storage.urls import open_storage
 from kilter.testing.storage import StorageSuite, created, started
 
 
@@ -271,11 +271,13 @@ def test_urls(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "error", "words"),
     [
-        ("postgresql://host/db", StorageError, "no PostgreSQL"),
+        ("postgresql://host/db", UnknownName, "sqlite:///study.db; a package may bring others"),
         ("sqllite:///x.db", UnknownName, "did you mean 'sqlite'"),
         ("study", InvalidInput, "sqlite:///study.db"),
         ("sqlite://x.db", InvalidInput, "three slashes"),
+        ("memory://mine", InvalidInput, "pass a MemoryStorage"),
         (17, InvalidInput, "storage=17"),
+        (MemoryStorage, InvalidInput, "storage=<class"),
     ],
 )
 def test_urls_that_mean_nothing(url, error, words):

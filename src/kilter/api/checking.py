@@ -9,9 +9,9 @@ from kilter.api.replay import fresh
 from kilter.core.errors import InvalidInput, StorageError, StudyNotFound
 from kilter.core.interfaces import Storage
 from kilter.engine.repair import repaired
+from kilter.plugins import existing_storage
 from kilter.runtime.leases import Watch
 from kilter.runtime.session import named
-from kilter.storage.urls import existing_storage
 
 
 def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, repair: bool = False) -> CheckedLog:

@@ -22,10 +22,11 @@ from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.problem import Fidelity, Problem
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.engine import Engine, check_capable
+from kilter.plugins import existing_storage, open_storage
 from kilter.runtime import identity
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.session import KEPT, Session
-from kilter.storage.urls import existing_storage, missing_file, open_storage
+from kilter.storage.urls import missing_file
 
 log = logging.getLogger("kilter")
 
@@ -73,7 +74,7 @@ def create_study(
     problem = Problem.of(declared, direction, directions, subject_to, fidelity)
     chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
     planner = plugins.find("scheduler", "auto" if scheduler is None and pruner is None else scheduler or pruner)
-    check_capable(chosen, problem)
+    check_capable(problem, sampler=chosen, scheduler=planner)
     name = f"study-{secrets.token_hex(4)}" if study_name is None else checked_name(study_name)
     event = Created(
         problem.to_json(),

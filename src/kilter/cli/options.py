@@ -61,7 +61,8 @@ def chosen(name: str | None, option: str | None) -> str | None:
 def existing(url: str | None) -> Storage:
     """The storage, which must be there: looking must not leave an empty file behind."""
     from kilter.core.errors import StorageError
-    from kilter.storage.urls import missing_file, open_storage
+    from kilter.plugins import open_storage
+    from kilter.storage.urls import missing_file
 
     url = url or DEFAULT_STORAGE
     path = missing_file(url)

@@ -6,7 +6,8 @@ KilterError
 │   │   └── NotANumber               a metric came back as NaN
 │   ├── StudyChanged                 the study is of another objective, space or metric than the one at hand
 │   │   └── SpaceChanged             its space contradicts the one at hand
-│   └── IncapableSampler             the sampler cannot do what the problem needs
+│   ├── IncapableSampler             the sampler cannot do what the problem needs
+│   └── IncapableScheduler           nor the scheduler
 ├── UnknownName (also ValueError, KeyError)   a name that nobody registered, with the nearest known one
 │   ├── UnknownArgument (also TypeError)   a function, verb or file has no argument of that name, but perhaps another
 │   ├── StudyNotFound                no such study in this storage
@@ -75,6 +76,10 @@ class SpaceChanged(StudyChanged):
 
 class IncapableSampler(InvalidInput):
     """The sampler cannot do what the problem needs."""
+
+
+class IncapableScheduler(InvalidInput):
+    """The scheduler cannot do what the problem needs."""
 
 
 class UnknownName(KilterError, ValueError, KeyError):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a sampler can handle; a problem that needs more is refused before it starts."""
+    """What a sampler or scheduler can handle; a problem that needs more is refused before there is a study of it."""
 
     conditions: bool = True
     objectives: int = 1_000_000
@@ -85,6 +85,9 @@ class Scheduler(Protocol):
     learns lives in its state, which `started`, `reported` and `ended` change in the order of the log, on every replica
     alike. `plan` and `judge` leave the state as it is.
     """
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    """What it can handle."""
 
     judges: ClassVar[bool] = True
     """Whether reports can end or pause trials; where False, workers need not ask."""

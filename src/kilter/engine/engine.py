@@ -9,10 +9,10 @@ from collections.abc import Container
 from typing import Any
 
 from kilter.core.actions import Judgement, Plan
-from kilter.core.errors import IncapableSampler, InvalidInput
+from kilter.core.errors import IncapableSampler, IncapableScheduler, InvalidInput
 from kilter.core.events import Report
 from kilter.core.history import Record
-from kilter.core.interfaces import Sampler, Scheduler
+from kilter.core.interfaces import Capabilities, Sampler, Scheduler
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
@@ -26,7 +26,7 @@ class Engine(Replica):
     """What a study is, and how it is sampled and scheduled, up to a position in its log."""
 
     def __init__(self, problem: Problem, sampler: Sampler, scheduler: Scheduler, seed: int) -> None:
-        check_capable(sampler, problem)
+        check_capable(problem, sampler=sampler, scheduler=scheduler)
         super().__init__(problem, seed)
         self.sampler = sampler
         self.scheduler = scheduler
@@ -102,17 +102,22 @@ class Engine(Replica):
         return self.scheduler.judge(self.scheduler_state, self.history[number], self.history)
 
 
-def check_capable(sampler: Sampler, problem: Problem) -> None:
-    """Raise IncapableSampler where the problem needs what the sampler cannot do."""
-    able, name = sampler.capabilities, type(sampler).__name__
-    lacks = None
+def check_capable(problem: Problem, *, sampler: Sampler | None = None, scheduler: Scheduler | None = None) -> None:
+    """Raise IncapableSampler or IncapableScheduler where the problem needs what one of them cannot do."""
+    for plugin, word, error in ((sampler, "sampler", IncapableSampler), (scheduler, "scheduler", IncapableScheduler)):
+        lacks = None if plugin is None else _lacks(plugin.capabilities, problem)
+        if lacks:
+            raise error(f"{type(plugin).__name__} handles {lacks}: use {word}='auto'")
+
+
+def _lacks(able: Capabilities, problem: Problem) -> str | None:
     if len(problem.objectives) > able.objectives:
-        lacks = f"{able.objectives} objective(s); this problem has {len(problem.objectives)}"
-    elif problem.constraints and not able.constraints:
-        lacks = f"no constraints; this problem has {len(problem.constraints)}"
-    elif not problem.space.is_flat and not able.conditions:
-        lacks = "no conditional parameters; this space has some"
-    elif not able.infinite and problem.space.size == float("inf"):
-        lacks = "finite spaces only; this one has continuous parameters"
-    if lacks:
-        raise IncapableSampler(f"{name} handles {lacks}: use sampler='auto'")
+        most = "one objective" if able.objectives == 1 else f"{able.objectives} objectives"
+        return f"{most}; this problem has {len(problem.objectives)}"
+    if problem.constraints and not able.constraints:
+        return f"no constraints; this problem has {len(problem.constraints)}"
+    if not problem.space.is_flat and not able.conditions:
+        return "no conditional parameters; this space has some"
+    if not able.infinite and problem.space.size == float("inf"):
+        return "finite spaces only; this one has continuous parameters"
+    return None

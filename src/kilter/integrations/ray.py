@@ -32,8 +32,8 @@ from kilter.core.parameter import Parameter, Prior
 from kilter.core.space import Space
 from kilter.integrations.conversion import DEVIATIONS
 from kilter.objective.trial import Trial
+from kilter.plugins import open_storage
 from kilter.storage.memory import MemoryStorage
-from kilter.storage.urls import open_storage
 
 with needed("'ray[tune]'", "kilter.integrations.ray"):
     from ray import tune

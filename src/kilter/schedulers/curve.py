@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from kilter.core.actions import Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
-from kilter.core.interfaces import Scheduler
+from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.memo import Memo
 from kilter.core.problem import Problem
 from kilter.models.curves import EARLIER, Curve, predict
@@ -63,6 +63,8 @@ class CurveScheduler(Scheduler):
     horizon: int | None = None
     spacing: float = 0.25
 
+    capabilities: ClassVar[Capabilities] = Capabilities(objectives=1)
+
     def __post_init__(self) -> None:
         if not 0 < self.probability < 1:
             raise InvalidInput(f"{self!r}: probability must lie between 0 and 1")
@@ -77,10 +79,7 @@ class CurveScheduler(Scheduler):
             )
 
     def start(self, problem: Problem, seed: int) -> State:
-        """The state before any trial; raises InvalidInput where there are several objectives."""
-        if len(problem.objectives) > 1:
-            names = ", ".join(repr(objective.name) for objective in problem.objectives)
-            raise InvalidInput(f"{type(self).__name__} predicts one objective, and there are {names}: try 'asha'")
+        """The state before any trial."""
         horizon = self.horizon
         if horizon is None and len(problem.fidelities) == 1:
             horizon = problem.fidelities[0].step(problem.fidelities[0].high)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from kilter.core.actions import Judgement, Pause, Plan, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
-from kilter.core.interfaces import Scheduler
+from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.problem import Problem
 from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, scores_of
 
@@ -63,7 +63,7 @@ class PASHAScheduler(Scheduler):
 
     Steps are levels from `grace` on; where the problem has a fidelity, its levels and eta count instead. A trial at the
     top is paused, so its objective should keep checkpoints. One objective only; the violation of constraints counts
-    first. Raises InvalidInput for several objectives and for settings out of range.
+    first. One objective. Raises InvalidInput for settings out of range.
 
     >>> PASHAScheduler(grace=5).eta
     3.0
@@ -72,17 +72,14 @@ class PASHAScheduler(Scheduler):
     grace: int = 1
     eta: float = 3.0
 
+    capabilities: ClassVar[Capabilities] = Capabilities(objectives=1)
+
     def __post_init__(self) -> None:
         if not (self.grace >= 1 and 1 < self.eta < inf):
             raise InvalidInput(f"{self!r}: needs grace >= 1 and a finite eta > 1")
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        if len(problem.objectives) > 1:
-            raise InvalidInput(
-                f"PASHAScheduler handles one objective; this problem has {len(problem.objectives)}: "
-                "use scheduler='asha' or 'hyperband'"
-            )
         levels = problem.fidelities[0].levels() if problem.fidelities else []
         return State(levels, min(1, len(levels) - 1) if levels else 1)
 

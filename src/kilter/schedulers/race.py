@@ -27,13 +27,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import atan, cos, fsum, inf, isfinite, isnan, pi, sin, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
-from kilter.core.interfaces import Scheduler
+from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.problem import Problem
 
 PRIOR = 3
@@ -81,7 +81,7 @@ class RaceScheduler(Scheduler):
     they report by step is ignored, unless `by_step` says that a step is such a part. NaN, or an infinitely bad score,
     ends the trial, since the mean can be no number any more; trials that have such never become the incumbent. A
     repeated part replaces the one before. One objective; under constraints the incumbent is the best feasible trial.
-    Raises InvalidInput for a chance outside (0, 0.5), a startup below 1, and several objectives.
+    Raises InvalidInput for a chance outside (0, 0.5) and a startup below 1.
 
     >>> RaceScheduler(chance=0.05)
     RaceScheduler(chance=0.05, startup=3, by_step=False)
@@ -91,6 +91,8 @@ class RaceScheduler(Scheduler):
     startup: int = 3
     by_step: bool = False
 
+    capabilities: ClassVar[Capabilities] = Capabilities(objectives=1)
+
     def __post_init__(self) -> None:
         if not 0 < self.chance < 0.5:
             raise InvalidInput(f"{self!r}: chance is a probability above 0 and below 0.5")
@@ -98,12 +100,7 @@ class RaceScheduler(Scheduler):
             raise InvalidInput(f"{self!r}: startup is at least 1, the first incumbent")
 
     def start(self, problem: Problem, seed: int) -> State:
-        """The state before any trial; raises InvalidInput for a problem with several objectives."""
-        if len(problem.objectives) > 1:
-            raise InvalidInput(
-                f"RaceScheduler compares one objective; this problem has {len(problem.objectives)} "
-                f"({', '.join(o.name for o in problem.objectives)}): use scheduler='fifo', or weigh them into one"
-            )
+        """The state before any trial."""
         return State(problem.objectives[0].name, problem.objectives[0].sign)
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from kilter.core.errors import InvalidInput
 from kilter.core.interfaces import Storage as BaseStorage
 from kilter.core.names import refusal
+from kilter.plugins import open_storage
 from kilter.storage.memory import MemoryStorage as InMemoryStorage
-from kilter.storage.urls import open_storage
 
 if TYPE_CHECKING:
     from kilter.api import Study

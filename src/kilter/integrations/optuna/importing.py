@@ -21,7 +21,7 @@ from kilter.core.space import Space
 from kilter.integrations.optuna.exporting import EXTRAS, RECORD, distributions_of, frozen, study_system_attrs
 from kilter.integrations.optuna.parameters import FIXED, WORKER, constraints_of, growth, metric, seconds, to_kilter
 from kilter.integrations.optuna.stores import study_of
-from kilter.storage.urls import open_storage
+from kilter.plugins import open_storage
 
 BATCH = 5_000
 """Events that are written in one transaction."""

@@ -118,7 +118,7 @@ class KilterSampler(BaseSampler):
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: BaseDistribution) -> Any:
         """A value by chance, for a parameter that is new or whose range has changed."""
-        check_capable(self._sampler, _problem(study.directions, ()))
+        check_capable(_problem(study.directions, ()), sampler=self._sampler)
         return _external(param_distribution, self._drawn(param_name, param_distribution, trial.number))
 
     def _drawn(self, name: str, distribution: BaseDistribution, number: int) -> Plain:
