@@ -90,16 +90,16 @@ class Optuna:
                 config[name] = _suggested(trial, name, parameter)
         return config
 
-    def tell(self, state: OptunaState, trial: Record) -> None:
+    def tell(self, state: OptunaState, trial: Record, problem: Problem) -> None:
         """Its metrics; those with a bound as Optuna's constraints."""
         from optuna.trial import TrialState
 
         told = state.trials.pop(trial.number)
-        values = [trial.metrics.get(objective.name, float("nan")) for objective in state.problem.objectives]
+        values = [trial.metrics.get(objective.name, float("nan")) for objective in problem.objectives]
         if not np.isfinite(values).all():
             state.study.tell(told, state=TrialState.FAIL)
             return
-        for constraint in state.problem.constraints:
+        for constraint in problem.constraints:
             told.set_constraint(constraint.metric, beyond(constraint, trial.metrics))
         state.study.tell(told, values)
 
@@ -145,9 +145,9 @@ class Cmaes:
         proposal = state.proposals[number] = state.optimizer.ask()
         return _from_cma(state.problem.space, proposal)
 
-    def tell(self, state: AskTellState, trial: Record) -> None:
+    def tell(self, state: AskTellState, trial: Record, problem: Problem) -> None:
         """Whole populations are told at once."""
-        state.told.append((state.proposals.pop(trial.number), _loss(state.problem, trial)))
+        state.told.append((state.proposals.pop(trial.number), _loss(problem, trial)))
         size = state.optimizer.population_size
         if len(state.told) < size:
             return
@@ -233,9 +233,9 @@ class Nevergrad:
                 config[name] = parameter.from_unit(value[name]) if is_number else _grid(parameter)[int(value[name])]
         return config
 
-    def tell(self, state: AskTellState, trial: Record) -> None:
+    def tell(self, state: AskTellState, trial: Record, problem: Problem) -> None:
         """The loss."""
-        state.optimizer.tell(state.proposals.pop(trial.number), _loss(state.problem, trial))
+        state.optimizer.tell(state.proposals.pop(trial.number), _loss(problem, trial))
 
 
 def _kinds(space: Space) -> dict[str, list[str]]:
@@ -254,7 +254,7 @@ def _grid(parameter: Parameter) -> Any:
 def _loss(problem: Problem, trial: Record) -> float:
     """Smaller is better; the worst there is where the trial failed."""
     objective = problem.objectives[0]
-    loss = objective.sign * trial.metrics.get(objective.name, float("nan"))
+    loss = objective.loss(trial.metrics)
     return loss if np.isfinite(loss) else 1e300
 
 

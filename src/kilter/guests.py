@@ -242,7 +242,7 @@ class GuestSampler:
         config: Config = {}
         for name, value in self.own.sample_relative(study, trial, wanted).items():
             config[name] = wanted[name].plain(value) if name in wanted else space[name].plain(value)
-        if self.study._session.declared or trial.params:  # else the objective asks for the rest, one by one
+        if not history.problem.is_open or trial.params:  # else the objective asks for the rest, one by one
             chosen = {**config, **(history[number].params if number < len(history) else {})}
             config = {}
             for name, parameter in space.parameters.items():
@@ -250,7 +250,7 @@ class GuestSampler:
                     config[name] = chosen[name] if name in chosen else self.draw(number, name, parameter, config)
         return config
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing: it looks at the study."""
 
     def draw(self, number: int, name: str, parameter: Parameter, config: Config) -> Plain:

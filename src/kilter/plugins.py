@@ -172,7 +172,7 @@ class AbsentSampler:
             "give it again, load_study(sampler=…), or choose another, sampler='auto'"
         )
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing to learn."""
 
 

@@ -29,6 +29,17 @@ def test_json_brings_back_an_equal_problem(problem):
     assert hash(again) == hash(problem)
 
 
+def test_whether_a_problem_is_open_is_written_and_was_once_told_by_an_empty_space():
+    assert Problem.of(Space()).is_open and not Problem.of(Space({"x": Float(0, 1)})).is_open
+    grown = Problem(is_open=True).with_space(Space({"x": Float(0, 1)}))
+    assert Problem.from_json(grown.to_json()).is_open
+    for space in (Space(), Space({"x": Float(0, 1)})):
+        data = Problem(space).to_json()
+        assert not Problem.from_json(data).is_open
+        del data["open"]  # as studies of before have it, which are read from their beginning
+        assert Problem.from_json(data).is_open == (len(space) == 0)
+
+
 @given(problems(), st.data())
 def test_metrics_of_metrics_are_themselves(problem, data):
     metrics = {name: data.draw(NUMBERS) for name in problem.metric_names}

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from kilter.core.events import TrialState
+from kilter.core.history import Record
 from kilter.core.problem import Constraint, Objective, Problem
-from kilter.core.standing import Standing
+from kilter.core.standing import Standing, spread
 
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
 VALUES = st.floats() | NUMBERS
@@ -92,3 +94,41 @@ def test_constraints_of_any_unit_and_of_tiny_bounds_add_up():
 def test_the_worst_standing_is_infinite_in_everything(objectives):
     worst = Standing.worst(objectives)
     assert worst.violation == worst.loss == math.inf and len(worst.losses) == objectives
+
+
+LIMITED = Problem(
+    objectives=(Objective("value", "maximize"),),
+    constraints=(Constraint("memory", "<=", 40.0), Constraint("speed", ">=", 0.0)),
+)
+WORST = Standing.worst(1)
+
+
+@pytest.mark.parametrize(
+    ("state", "metrics", "standing"),
+    [
+        (TrialState.COMPLETE, {"value": 3.0, "memory": 40.0, "speed": 0.0}, Standing(0.0, (-3.0,))),
+        (
+            TrialState.COMPLETE,
+            {"value": 3.0, "memory": 60.0, "speed": -2.0},
+            Standing(math.log(1.5) + math.log(3), (-3.0,)),
+        ),
+        (TrialState.COMPLETE, {"value": 3.0, "memory": 1.0}, Standing(math.inf, (-3.0,))),
+        (TrialState.COMPLETE, {"value": math.inf, "memory": 1.0, "speed": 0.0}, Standing(0.0, (-math.inf,))),
+        (TrialState.PRUNED, {"value": 3.0, "memory": 1.0, "speed": 1.0}, Standing(0.0, (-3.0,))),
+        (TrialState.PRUNED, {}, WORST),
+        (TrialState.FAIL, {"value": 3.0, "memory": 1.0, "speed": 1.0}, WORST),
+        (TrialState.COMPLETE, {"value": math.nan, "memory": 1.0, "speed": 1.0}, WORST),
+        (TrialState.COMPLETE, {"value": -math.inf, "memory": 1.0, "speed": 1.0}, WORST),
+    ],
+)
+def test_the_standing_of_a_trial(state, metrics, standing):
+    found = Record(0, state, {}, metrics=metrics).standing(LIMITED)
+    assert found.losses == standing.losses
+    assert found.violation == pytest.approx(standing.violation)
+
+
+def test_the_spread_is_of_finite_losses():
+    standings = [Standing(0.0, (loss,)) for loss in (3.0, math.inf, 1.0, 7.5)]
+    assert spread(standings) == 6.5
+    assert spread([WORST]) == spread([]) == 0.0
+    assert spread([Standing(0.0, (sign * 1e308,)) for sign in (-1, 1)]) < math.inf

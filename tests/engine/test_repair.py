@@ -194,10 +194,10 @@ def test_a_first_event_that_is_lost_cannot_be_saved():
 
 def test_an_event_that_no_engine_can_take_in_is_left_out():
     class Picky(EvolutionSampler):
-        def tell(self, state, trial):
+        def tell(self, state, trial, problem):
             if trial.number == 2:
                 raise RuntimeError("not this one")
-            super().tell(state, trial)
+            super().tell(state, trial, problem)
 
     def picky(created):
         return Engine(Problem.from_json(created.problem), Picky(population=4, tournament=2), MedianScheduler(), 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -69,7 +70,7 @@ def annotated(learning: float):
     ],
 )
 def test_what_can_be_called_is_taken(objective):
-    check_objective(objective, Problem(SPACE), True)
+    check_objective(objective, Problem(SPACE))
     kilter.tune(objective, SPACE, n_trials=1, storage=None, progress="none")
 
 
@@ -105,24 +106,24 @@ def test_what_cannot_be_called_is_refused_before_there_is_a_study(objective, say
 
 def test_what_only_some_branches_have_needs_a_default():
     with pytest.raises(InvalidInput, match="needs 'c', which only some values of model bring along"):
-        check_objective(lambda model, c: 0.0, Problem(BRANCHES), True)
-    check_objective(lambda model, c=None: 0.0, Problem(BRANCHES), True)
+        check_objective(lambda model, c: 0.0, Problem(BRANCHES))
+    check_objective(lambda model, c=None: 0.0, Problem(BRANCHES))
 
 
 def test_a_fidelity_has_to_arrive():
     problem = Problem(SPACE, fidelities=(Fidelity("epochs", 1, 9),))
     with pytest.raises(InvalidInput, match="'epochs', which the objective"):
-        check_objective(lambda learning_rate, momentum: 0.0, problem, True)
-    check_objective(lambda learning_rate, momentum, epochs: 0.0, problem, True)
-    check_objective(lambda trial, epochs: 0.0, problem, False)
-    check_objective(lambda trial: 0.0, problem, False)
+        check_objective(lambda learning_rate, momentum: 0.0, problem)
+    check_objective(lambda learning_rate, momentum, epochs: 0.0, problem)
+    check_objective(lambda trial, epochs: 0.0, replace(problem, is_open=True))
+    check_objective(lambda trial: 0.0, replace(problem, is_open=True))
 
 
 def test_without_a_space_only_the_trial_is_handed_over():
     with pytest.raises(InvalidInput, match="needs 'data' beside the trial"):
-        check_objective(lambda trial, data: 0.0, Problem(), False)
-    check_objective(lambda anything: 0.0, Problem(), False)
-    check_objective(lambda: 0.0, Problem(), False)
+        check_objective(lambda trial, data: 0.0, Problem(is_open=True))
+    check_objective(lambda anything: 0.0, Problem(is_open=True))
+    check_objective(lambda: 0.0, Problem(is_open=True))
 
 
 def test_a_metric_that_cannot_come_is_refused():

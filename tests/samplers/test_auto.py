@@ -67,7 +67,7 @@ def answer(log, number, arm):
         evolved = CmaEsSampler().start(log.problem, state.seed)
         for ended in history.finished:
             if ended < auto.MANY or ended % auto.MODELLED:
-                CmaEsSampler().tell(evolved, history[ended])
+                CmaEsSampler().tell(evolved, history[ended], history.problem)
         return CmaEsSampler().ask(evolved, history, number)
     sampler = {"sobol": find("sampler", "sobol"), "nsga2": NSGA2Sampler()}[arm]
     replica = Log(sampler, log.problem, state.seed)
@@ -178,7 +178,7 @@ def test_the_strategy_of_many_trials_is_not_told_what_the_other_arms_find(monkey
     monkeypatch.setattr(auto, "MODELLED", 3)
     told, tell = set(), CmaEsSampler.tell
     monkeypatch.setattr(
-        CmaEsSampler, "tell", lambda self, state, trial: told.add(trial.number) or tell(self, state, trial)
+        CmaEsSampler, "tell", lambda self, state, trial, problem: told.add(trial.number) or tell(self, state, trial)
     )
     log = Log(AutoSampler(), Problem(FLAT))
     log.run(32, bowl)  # the last one, the strategy's, is asked for when 31 have ended
@@ -315,7 +315,7 @@ def test_that_holds_of_more_than_four_objectives():
 
 @pytest.mark.parametrize("sampler", ["auto", "gp", "tpe"])
 def test_a_space_that_may_grow_never_ends(sampler):
-    log = Log(find("sampler", sampler), Problem(Space()))
+    log = Log(find("sampler", sampler), Problem(is_open=True))
     log.run(1, lambda _: {"value": 0.0})
     log.write(SpaceExtended({"a": Int(0, 2).to_json(), "b": Boolean().to_json()}, 0.0))
     configs = log.run(20, size)

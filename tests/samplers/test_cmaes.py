@@ -16,7 +16,6 @@ from kilter.core.parameter import Prior
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.core.states import dumps_state
-from kilter.models.cma import Gaussian
 from kilter.samplers.cmaes import CmaEsSampler
 from kilter.testing.sampler import Log, SamplerSuite
 
@@ -46,7 +45,7 @@ def far(config):
 
 
 def mean_of(log):
-    return log.engine.sampler_state.gaussian["mean"]
+    return log.engine.sampler_state.gaussian.mean
 
 
 def enqueue(log, config, metrics):
@@ -90,7 +89,7 @@ def test_learns_from_the_very_point_that_was_drawn():
     log = Log(CmaEsSampler(), Problem(Space({"n": Int(0, 9), "m": Int(0, 9)})))
     log.run(1, lambda c: {"value": 0.0})
     state = log.engine.sampler_state
-    drawn = 0.5 + 0.25 * np.array(state.results[0][2]) * state.gaussian["stretch"]
+    drawn = 0.5 + 0.25 * state.results[0].steps * state.gaussian.stretch
     assert state.begun
     assert not np.allclose(drawn * 10 % 1, 0.5)  # not the centres of the cells
     assert log.engine.history[0].params == {"n": int(drawn[0] * 10), "m": int(drawn[1] * 10)}
@@ -142,7 +141,7 @@ def test_more_than_a_hundred_parameters():
     space = Space({f"x{i}": Float(0.0, 1.0) for i in range(120)})
     log = Log(CmaEsSampler(), Problem(space))
     log.run(40, far)
-    assert log.engine.sampler_state.gaussian["basis"].size == 0
+    assert log.engine.sampler_state.gaussian.basis.size == 0
     assert space.is_legal(log.proposal())
 
 
@@ -184,7 +183,7 @@ def test_a_distant_result_moves_the_search_by_a_likely_step_at_most():
     log.run(60, far)
     enqueue(log, {"x": -1.0, "y": -1.0}, {"value": 0.0})
     state = log.engine.sampler_state
-    length = np.linalg.norm(Gaussian(**state.gaussian).whitened(np.array(state.results[0][2])))
+    length = np.linalg.norm(state.gaussian.whitened(state.results[0].steps))
     assert length == pytest.approx(math.sqrt(2) + 2 * 2 / 4)
 
 
@@ -203,7 +202,7 @@ def test_a_restart_leaves_the_neighbourhood():
     while not log.engine.sampler_state.restarts:
         log.run(1, far)
     assert abs(mean_of(log) - 0.85).max() > 0.01
-    assert log.engine.sampler_state.gaussian["sigma"] == 0.25
+    assert log.engine.sampler_state.gaussian.sigma == 0.25
 
 
 def test_constraints_come_before_the_loss():
@@ -286,5 +285,5 @@ def test_tell_keeps_the_trial_apart_from_the_state():
     log = Log(CmaEsSampler(), Problem(PLANE))
     trial = Record(0, TrialState.COMPLETE, {"x": 0.5, "y": 0.5}, 1, "w", {"value": 1.0})
     before = dataclasses.replace(trial)
-    log.sampler.tell(log.engine.sampler_state, trial)
+    log.sampler.tell(log.engine.sampler_state, trial, log.problem)
     assert trial == before

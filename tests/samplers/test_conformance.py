@@ -112,7 +112,7 @@ class Learner(RandomSampler):
     def ask(self, state, history, number):
         return history.problem.space.draw(np.random.default_rng([state.seed, number, len(state.told)]))
 
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         state.told.append(trial.metrics.get("value", 0.0))
 
 
@@ -139,7 +139,7 @@ class HandsOutItsState(Learner):
         known = [t for t in state.told if isinstance(t, dict)]
         return known[-1] if known else super().ask(state, history, number)
 
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         state.told.append(dict(trial.params))
 
 
@@ -151,7 +151,7 @@ class ChangesTheHistory(Learner):
 
 
 class ChangesTheTrial(Learner):
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         trial.metrics.setdefault("value", 0.0)
 
 
@@ -170,7 +170,7 @@ class LearnsFromAsks(Learner):
 
 
 class LosesItsState(Learner):
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         state.extra = getattr(state, "extra", 0) + 1
 
     def ask(self, state, history, number):
@@ -178,7 +178,7 @@ class LosesItsState(Learner):
 
 
 class StateIsNoData(Learner):
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         state.told.append({trial.number}.union)
 
 
@@ -210,24 +210,24 @@ class GivesUp(Learner):
 
 
 class DividesBySpread(Learner):
-    def tell(self, state, trial):
-        super().tell(state, trial)
+    def tell(self, state, trial, problem):
+        super().tell(state, trial, problem)
         if len(state.told) > 5:
             assert max(state.told) > min(state.told)
 
 
 class NeedsNumbers(Learner):
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         state.told.append(int(trial.metrics.get("value", 0.0)))
 
 
 class NeedsMetrics(Learner):
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         state.told.append(trial.metrics["value"])
 
 
 class NeedsOneObjective(Learner):
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         if trial.metrics and "failed" not in trial.metrics:
             state.told.append(trial.metrics["value"])
 
@@ -238,7 +238,7 @@ class NeedsConstraints(Learner):
         state.told = [c.metric for c in problem.constraints]
         return state
 
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         for metric in state.told:
             assert trial.metrics[metric] is not None
 
@@ -270,14 +270,14 @@ class NotFrozen:
 
 
 class Quadratic(Learner):
-    def tell(self, state, trial):
-        super().tell(state, trial)
+    def tell(self, state, trial, problem):
+        super().tell(state, trial, problem)
         for value in state.told[:: max(1, len(state.told) // 50)] if len(state.told) < 2000 else state.told[::20]:
             abs(value)
 
 
 class Hoards(Learner):
-    def tell(self, state, trial):
+    def tell(self, state, trial, problem):
         state.told.append([0] * (trial.number // 20))
 
 

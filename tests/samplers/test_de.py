@@ -10,10 +10,9 @@ from kilter.core.events import SpaceExtended, TrialState
 from kilter.core.history import Record
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice
-from kilter.core.problem import Constraint, Objective, Problem
+from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.samplers.de import DESampler
-from kilter.samplers.single import key_of
 from kilter.testing.sampler import Log, SamplerSuite
 
 PLANE = Space({"x": Float(-1.0, 1.0), "y": Float(-1.0, 1.0)})
@@ -47,11 +46,11 @@ def test_no_slot_ever_gets_worse(seed, losses):
     log = Log(DESampler(population=8), Problem(PLANE), seed)
     state = log.engine.sampler_state
     for loss in losses:
-        before = list(state.keys)
+        before = list(state.standings)
         log.run(1, lambda c, loss=loss: {"value": loss})
-        if len(before) == 8 == len(state.keys):
-            assert all(now <= then for now, then in zip(state.keys, before))
-            assert sum(now != then for now, then in zip(state.keys, before)) <= 1
+        if len(before) == 8 == len(state.standings):
+            assert all(now <= then for now, then in zip(state.standings, before))
+            assert sum(now != then for now, then in zip(state.standings, before)) <= 1
 
 
 @settings(max_examples=25)
@@ -69,7 +68,7 @@ def test_a_challenger_that_is_as_good_takes_the_place():
     state = log.engine.sampler_state
     target = 4 % 4
     number, config = log.start()
-    log.end(number, {"value": state.keys[target][1]})
+    log.end(number, {"value": state.standings[target].loss})
     assert state.rows[target] == pytest.approx([(config["x"] + 1) / 2, (config["y"] + 1) / 2])
     assert state.archive == []
 
@@ -81,7 +80,7 @@ def test_late_results_challenge_their_own_slot():
     state = log.engine.sampler_state
     for number, _ in reversed(started):
         log.end(number, {"value": number / 100})
-    assert [loss for _, loss in state.keys] == [0.05, 0.06, 0.07, 0.08, 0.09]
+    assert [standing.loss for standing in state.standings] == [0.05, 0.06, 0.07, 0.08, 0.09]
 
 
 def test_what_succeeds_is_remembered():
@@ -101,7 +100,7 @@ def test_what_a_user_enqueued_says_nothing_about_the_factors():
     for enqueued, successes in ((True, 0), (False, 1)):
         trial = Record(4 + enqueued, TrialState.COMPLETE, {"x": 0.7, "y": 0.7}, 1, "w", {"value": -enqueued - 1.0})
         trial.enqueued = enqueued
-        sampler.tell(log.engine.sampler_state, trial)
+        sampler.tell(log.engine.sampler_state, trial, log.problem)
         assert len(log.engine.sampler_state.successes) == successes
 
 
@@ -124,7 +123,7 @@ def test_a_converged_population_starts_anew_twice_as_large():
         config = log.run(1, far)[0]
         best = min(best, far(config)["value"])
     assert state.size == 10
-    assert [loss for _, loss in state.keys] == [best]
+    assert [standing.loss for standing in state.standings] == [best]
 
 
 def test_defaults_come_first():
@@ -162,27 +161,3 @@ def test_overflowing_gains():
 def test_settings_are_checked():
     with pytest.raises(InvalidInput):
         DESampler(population=3)
-
-
-# What both samplers for one objective rank by.
-
-LIMITED = Problem(
-    PLANE, (Objective("value", "maximize"),), (Constraint("memory", "<=", 40.0), Constraint("speed", ">=", 0.0))
-)
-
-
-@pytest.mark.parametrize(
-    ("state", "metrics", "key"),
-    [
-        (TrialState.COMPLETE, {"value": 3.0, "memory": 40.0, "speed": 0.0}, [0.0, -3.0]),
-        (TrialState.COMPLETE, {"value": 3.0, "memory": 60.0, "speed": -2.0}, [2.5, -3.0]),
-        (TrialState.COMPLETE, {"value": 3.0, "memory": 1.0}, [math.inf, -3.0]),
-        (TrialState.PRUNED, {"value": 3.0, "memory": 1.0, "speed": 1.0}, [0.0, -3.0]),
-        (TrialState.PRUNED, {}, [math.inf, math.inf]),
-        (TrialState.FAIL, {"value": 3.0, "memory": 1.0, "speed": 1.0}, [math.inf, math.inf]),
-        (TrialState.COMPLETE, {"value": math.nan, "memory": 1.0, "speed": 1.0}, [math.inf, math.inf]),
-        (TrialState.COMPLETE, {"value": -math.inf, "memory": 1.0, "speed": 1.0}, [math.inf, math.inf]),
-    ],
-)
-def test_keys(state, metrics, key):
-    assert key_of(LIMITED, Record(0, state, {}, 1, "w", metrics)) == key

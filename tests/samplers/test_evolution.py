@@ -23,13 +23,13 @@ SAMPLER = EvolutionSampler(population=4, tournament=4)
 def told(problem, *metrics, sampler=SAMPLER, state=TrialState.COMPLETE):
     learnt = sampler.start(problem, 7)
     for number, each in enumerate(metrics):
-        sampler.tell(learnt, Record(number, state, {"x": number / 100, "n": 1}, metrics=each))
+        sampler.tell(learnt, Record(number, state, {"x": number / 100, "n": 1}, metrics=each), problem)
     return learnt
 
 
 def test_the_oldest_dies_not_the_worst():
     state = told(Problem(SPACE), *({"value": float(v)} for v in [0, 5, 6, 7, 8, 9]))
-    assert [member[1] for member in state.members] == [[6.0], [7.0], [8.0], [9.0]]
+    assert [member.standing.loss for member in state.members] == [6.0, 7.0, 8.0, 9.0]
 
 
 @pytest.mark.parametrize("metrics", [{}, {"value": math.nan}, {"value": math.inf}])

@@ -10,6 +10,7 @@ from kilter.core.history import Record
 from kilter.core.numbers import Float
 from kilter.core.problem import Problem
 from kilter.core.space import Space
+from kilter.core.standing import Standing
 from kilter.samplers.opening import INITIAL
 from kilter.samplers.turbo import FIRST, LONGEST, SHORTEST, SUCCESSES, TurboSampler
 from kilter.testing.sampler import Log, SamplerSuite
@@ -30,9 +31,11 @@ PLANE = Space({"x": Float(0, 1), "y": Float(0, 1)})
 def told(values):
     """The state after trials with these values."""
     sampler = TurboSampler()
-    state = sampler.start(Problem(PLANE), 1)
+    problem = Problem(PLANE)
+    state = sampler.start(problem, 1)
     for number, value in enumerate(values):
-        sampler.tell(state, Record(number, TrialState.COMPLETE, {"x": 0.5, "y": 0.5}, 1, "w", {"value": value}))
+        trial = Record(number, TrialState.COMPLETE, {"x": 0.5, "y": 0.5}, 1, "w", {"value": value})
+        sampler.tell(state, trial, problem)
     return state
 
 
@@ -51,7 +54,7 @@ def test_a_tiny_box_is_given_up_and_the_next_region_starts_anew():
     state = told([1.0] * (INITIAL + needed))
     assert state.side == FIRST
     assert state.since == state.told == INITIAL + needed
-    assert state.best == [math.inf, math.inf]
+    assert state.best == Standing.worst(1)
 
 
 def test_it_searches_near_the_best_point_when_the_box_is_small():

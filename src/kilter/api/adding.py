@@ -21,8 +21,9 @@ from kilter.runtime.session import Session
 
 def plain(session: Session, params: Mapping[str, Any]) -> Config:
     """Values as the log holds them; names that only the objective knows are taken on trust in define-by-run."""
-    space = session.engine.problem.space
-    if session.declared:
+    problem = session.engine.problem
+    space = problem.space
+    if not problem.is_open:
         config = space.plain(params, partial=True)
         for name in params.keys() - config.keys():
             conditions = " and ".join(f"{c.parent} in {list(c.values)!r}" for c in space[name].conditions)

@@ -30,8 +30,7 @@ def opened(name: str, store: Storage, sampler: Any = None, scheduler: Any = None
     first = created(store, study)
     with named(store, study):
         engine = _replayed(store, study, first, sampler, scheduler)
-    has_space = bool(first.problem["space"]["parameters"])
-    session = Session(store, study, engine, declared=has_space, **settings)
+    session = Session(store, study, engine, **settings)
     session.sync()
     return session
 

@@ -49,7 +49,7 @@ class Runner:
     ) -> Ending:
         """Run trials on an executor within the limits, at most `calls` of them; how it ended."""
         session = self._session
-        if session.declared:  # else the objective brings the objects
+        if not session.engine.problem.is_open:  # else the objective brings the objects
             check_objects(session.engine)
         self.check_definition(definition, if_changed)
         identity.define(session, definition)

@@ -120,7 +120,7 @@ def create_study(
         log.warning("%s: no trial of this study ever succeeded, and what it is of has changed: it begins anew", name)
         store.delete(session.study)
     engine = Engine(problem, chosen, planner, event.seed)
-    session = Session(store, study, engine, declared=bool(len(declared)), **settings)
+    session = Session(store, study, engine, **settings)
     session.owns_storage = store is not storage
     session.sync()
     return Study(name, session)

@@ -367,7 +367,7 @@ class Study(StudyView):
     def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
         """What runs the objective `n_jobs` at a time in this process."""
         jobs = at_once("n_jobs", n_jobs)
-        check_objective(objective, self.problem, self._session.declared)
+        check_objective(objective, self.problem)
         if jobs == 1:
             from kilter.executors.inline import Inline
 
@@ -439,7 +439,7 @@ class _Line:
                 f"trial {self._number} cannot be sent to another process, since its study is in memory: make it with "
                 "storage='sqlite:///study.db', or send trial.params"
             )
-        if not session.declared:
+        if session.engine.problem.is_open:
             raise InvalidInput(
                 f"trial {self._number} cannot be sent to another process, where what it suggests would stay: give "
                 "create_study a space, or send trial.params"

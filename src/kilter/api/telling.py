@@ -17,7 +17,7 @@ Told = tuple[dict[str, float], TrialState, "Failure | None"]
 
 def begun(session: Session, name: str) -> Record:
     """The next trial, begun for this process; raises NotReady where there is none, or none yet."""
-    if session.declared:  # else the objective brings the objects
+    if not session.engine.problem.is_open:  # else the objective brings the objects
         check_objects(session.engine)
     record = session.begin()
     if not isinstance(record, Record):

@@ -94,7 +94,7 @@ def tune(
     if space is None and callable(objective):
         declared = _declared_space(objective) or declared
     problem = Problem.of(declared, None, directions, subject_to, fidelity)
-    check_objective(objective, problem, bool(len(declared)))  # before there is a study
+    check_objective(objective, problem)  # before there is a study
     definition = definition_of(objective)
     study = open_study(
         definition,

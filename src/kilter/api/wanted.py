@@ -47,7 +47,7 @@ def check_same(session: Session, name: str, problem: Problem, wanted: Wanted) ->
             found.append(f"its {word} are {_listing(now)} and were {_listing(was)}")
     kind: type[StudyChanged] = StudyChanged
     grown: dict[str, Parameter] = {}
-    if session.declared and len(problem.space):
+    if not known.is_open and len(problem.space):
         try:
             grown = known.space.growth(problem.space)
         except SpaceChanged as error:
@@ -79,7 +79,7 @@ def grow(session: Session, name: str, space: Space) -> None:
     """Widen the space of a study to one that is given again; raises SpaceChanged where it cannot."""
     engine = session.engine
     try:
-        grown = engine.problem.space.growth(space) if session.declared else {}
+        grown = {} if engine.problem.is_open else engine.problem.space.growth(space)
     except SpaceChanged as error:
         raise identity.changed(name, engine, [str(error)], [], SpaceChanged) from None
     if grown:

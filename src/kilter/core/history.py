@@ -23,6 +23,7 @@ from kilter.core.events import Failure, Report, TrialState
 from kilter.core.parameter import Plain
 from kilter.core.pareto import non_dominated
 from kilter.core.problem import Problem
+from kilter.core.standing import Standing
 
 T = TypeVar("T")
 
@@ -72,6 +73,12 @@ class Record:
         if self.ended is None or self.started is None:
             return math.nan
         return self.earlier + self.ended - self.started
+
+    def standing(self, problem: Problem) -> Standing:
+        """How good it is: a pruned one by its last value, while a failed one is the worst there is."""
+        if self.state is TrialState.FAIL:
+            return Standing.worst(len(problem.objectives))
+        return problem.standing(self.metrics)
 
 
 class History:

@@ -42,8 +42,12 @@ class Sampler(Protocol):
     def ask(self, state: Any, history: History, number: int) -> Config | None:
         """The configuration of trial `number`, or None where nothing is left to try. Leaves the state as it is."""
 
-    def tell(self, state: Any, trial: Record) -> None:
-        """Take in a trial that ended, in the order of the log."""
+    def tell(self, state: Any, trial: Record, problem: Problem) -> None:
+        """Take in a trial that ended, in the order of the log, under the problem as it is now.
+
+        Where the space grows or a constraint is added, a state is started anew and told all trials that have ended: a
+        state follows from settings, seed, problem and trials alone. What was noted beside a trial may change later.
+        """
 
 
 @dataclass(frozen=True)
@@ -306,8 +310,6 @@ class Task:
     """Where the attempt may keep checkpoints; it begins with what the attempt or the parent before it left."""
     judged: bool
     """Whether should_prune has to ask the scheduler."""
-    declared: bool = True
-    """Whether the configuration is the trial's from the start, or only what the objective will suggest."""
     attrs: dict[str, Any] = field(default_factory=dict)
     budget: Budget | None = None
     """How far to go along each fidelity."""

@@ -168,6 +168,8 @@ class Problem:
     objectives: tuple[Objective, ...] = (Objective("value"),)
     constraints: tuple[Constraint, ...] = ()
     fidelities: tuple[Fidelity, ...] = ()
+    is_open: bool = False
+    """Whether the objective declares parameters as it runs, so that the space may grow with any trial."""
 
     def __post_init__(self) -> None:
         self._check_fidelities()
@@ -186,7 +188,10 @@ class Problem:
         subject_to: Mapping[str, str] | None = None,
         fidelity: Fidelity | Sequence[Fidelity] | None = None,
     ) -> Problem:
-        """The problem in the words of create_study: one direction, a list of them, or {metric: direction}."""
+        """The problem in the words of create_study: one direction, a list of them, or {metric: direction}.
+
+        Without parameters it is open: the objective suggests them.
+        """
         if direction is not None and directions is not None:
             raise InvalidInput("give direction= or directions=, not both")
         if isinstance(directions, str):
@@ -203,7 +208,7 @@ class Problem:
         if fidelity is not None and not isinstance(fidelity, (Fidelity, list, tuple)):
             raise InvalidInput(f"fidelity={fidelity!r}: give kilter.Fidelity('epochs', 1, 81), or a list of such")
         fidelities = () if fidelity is None else (fidelity,) if isinstance(fidelity, Fidelity) else tuple(fidelity)
-        return cls(space, tuple(objectives), constraints, fidelities)
+        return cls(space, tuple(objectives), constraints, fidelities, is_open=not len(space))
 
     def _check_fidelities(self) -> None:
         names = [fidelity.name for fidelity in self.fidelities if isinstance(fidelity, Fidelity)]
@@ -326,6 +331,7 @@ class Problem:
         data: dict[str, Any] = {
             "space": self.space.to_json(),
             "objectives": [[o.name, o.direction] for o in self.objectives],
+            "open": self.is_open,
         }
         if self.constraints:
             data["constraints"] = [[c.metric, c.relation, c.bound] for c in self.constraints]
@@ -341,6 +347,7 @@ class Problem:
             tuple(Objective(*entry) for entry in data["objectives"]),
             tuple(Constraint(*entry) for entry in data.get("constraints", ())),
             tuple(Fidelity(*entry) for entry in data.get("fidelities", ())),
+            bool(data.get("open", not data["space"]["parameters"])),  # studies of before begin without parameters
         )
 
 

@@ -223,6 +223,19 @@ class Space:
         """The defaults that were given, by name."""
         return {name: p.default for name, p in self.parameters.items() if p.has_default}
 
+    @property
+    def plain_defaults(self) -> Config:
+        """The defaults that were given, plain."""
+        return {name: self[name].plain(value) for name, value in self.defaults.items()}
+
+    def with_defaults(self, config: Config) -> Config:
+        """The defaults that were given, completed from a configuration."""
+        return self.from_uniforms([0.5] * len(self), {**config, **self.plain_defaults})
+
+    def fits(self, config: Config) -> bool:
+        """Whether the space, which may be older than the configuration, knows all of its names and values."""
+        return all(name in self and self[name].contains(value) for name, value in config.items())
+
     # -- drawing --------------------------------------------------------------------------------------------------
 
     def sample(self, n: int | None = None, *, seed: int = 0) -> Any:

@@ -11,7 +11,9 @@ changes any order. docs/decisions/0022 has what else was tried.
 
 from __future__ import annotations
 
-from math import inf, log1p
+import sys
+from collections.abc import Iterable
+from math import inf, isfinite, log1p
 from typing import NamedTuple
 
 
@@ -41,6 +43,12 @@ class Standing(NamedTuple):
     def loss(self) -> float:
         """Of the first objective."""
         return self.losses[0]
+
+
+def spread(standings: Iterable[Standing]) -> float:
+    """Largest less smallest of the finite losses; 0 where there is none."""
+    finite = [standing.loss for standing in standings if isfinite(standing.loss)]
+    return min(max(finite) - min(finite), sys.float_info.max) if finite else 0.0
 
 
 def excess_as_share(excess: float, bound: float) -> float:

@@ -44,13 +44,13 @@ class Engine(Replica):
     def _over(self, trial: Record) -> None:
         self.scheduler.ended(self.scheduler_state, trial, self.history)
         if trial.is_finished:
-            self.sampler.tell(self.sampler_state, trial)
+            self.sampler.tell(self.sampler_state, trial, self.problem)
 
     def _learn_anew(self) -> None:
-        """Have the sampler learn again what it knew without the constraints that are new."""
+        """Have the sampler learn from the beginning what it knew of the problem as it was."""
         self.sampler_state = self.sampler.start(self.problem, self.seed)
         for number in self.history.finished:
-            self.sampler.tell(self.sampler_state, self.history[number])
+            self.sampler.tell(self.sampler_state, self.history[number], self.problem)
 
     # -- asking ---------------------------------------------------------------------------------------------------
 

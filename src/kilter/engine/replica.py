@@ -244,13 +244,16 @@ class Replica:
         One that contradicts it changes nothing, on every replica alike: two workers may meet one name in different
         ways at the same instant, and the first in the log has it.
         """
+        space = self.problem.space
         for name, data in parameters.items():
             try:
-                space = self.problem.space.extended({name: parameter_from_json(data)})
+                space = space.extended({name: parameter_from_json(data)})
             except InvalidInput:
                 continue
+        if space != self.problem.space:
             self.history.problem = self.problem.with_space(space)
-        self._problem_json = None
+            self._problem_json = None
+            self._learn_anew()
 
     def _constrained(self, event: Constrained) -> None:
         """Take in constraints that are new."""

@@ -37,7 +37,7 @@ def perform(
     problem = _problem(task, space)
     trial = Trial(task, problem, send, judged, draw)
     try:
-        result = _returned(lambda: _call(objective, trial, task.declared, problem.space))
+        result = _returned(lambda: _call(objective, trial, problem))
         if trial.has_left:
             raise TrialPruned
         return trial.outcome(TrialState.COMPLETE, problem.metrics(result))
@@ -83,14 +83,14 @@ def _end_fork(error: BaseException | None) -> NoReturn:
         os._exit(code & 0xFF)
 
 
-def _call(objective: Callable[..., Any], trial: Trial, declared: bool, space: Space) -> Any:
+def _call(objective: Callable[..., Any], trial: Trial, problem: Problem) -> Any:
     """Call with keywords, or the trial first where nothing is declared or the one needed argument is no parameter."""
     names, takes_all, alone, has_place = _signature(objective)
     params = {**trial.params, **trial.budget}
     arguments = dict(params) if takes_all else {name: params[name] for name in names if name in params}
     if "trial" in names:
         arguments["trial"] = trial
-    elif (alone is not None and alone not in space and alone not in params) or (has_place and not declared):
+    elif (alone is not None and alone not in problem.space and alone not in params) or (has_place and problem.is_open):
         return objective(trial, **arguments)
     return objective(**arguments)
 

@@ -12,14 +12,14 @@ from kilter.core.problem import Problem
 from kilter.core.text import one_line
 
 
-def check_objective(objective: Callable[..., Any], problem: Problem, declared: bool) -> None:
+def check_objective(objective: Callable[..., Any], problem: Problem) -> None:
     """Raise InvalidInput where no trial of the problem can call the objective, or none can use what it returns.
 
-    `declared` says whether the configuration reaches the objective as arguments, or is suggested by it.
+    The configuration reaches it as arguments, or where the problem is open is suggested by it.
 
     >>> from kilter import Float
     >>> from kilter.core.space import Space
-    >>> check_objective(lambda x, momentun: x, Problem(Space({"x": Float(0, 1), "momentum": Float(0, 1)})), True)
+    >>> check_objective(lambda x, momentun: x, Problem(Space({"x": Float(0, 1), "momentum": Float(0, 1)})))
     Traceback (most recent call last):
     kilter.core.errors.InvalidInput: the objective <lambda> needs 'momentun', which the space lacks: did you mean \
 'momentum'? The space has x, momentum
@@ -37,7 +37,7 @@ def check_objective(objective: Callable[..., Any], problem: Problem, declared: b
         signature = inspect.signature(objective)
     except (TypeError, ValueError):
         raise InvalidInput(f"nothing says what arguments {word} takes: give a function, as in lambda x: ...") from None
-    _check_arguments(name, signature, problem, declared)
+    _check_arguments(name, signature, problem)
     if signature.return_annotation in (float, int, "float", "int") and len(problem.metric_names) > 1:
         raise InvalidInput(
             f"{name} returns one number by its annotation, and the study needs "
@@ -45,18 +45,18 @@ def check_objective(objective: Callable[..., Any], problem: Problem, declared: b
         )
 
 
-def _check_arguments(name: str, signature: inspect.Signature, problem: Problem, declared: bool) -> None:
+def _check_arguments(name: str, signature: inspect.Signature, problem: Problem) -> None:
     arguments = signature.parameters.values()
     keywords = {a.name for a in arguments if a.kind in (a.POSITIONAL_OR_KEYWORD, a.KEYWORD_ONLY)}
     takes_all = any(a.kind is a.VAR_KEYWORD for a in arguments)
     needed = [a.name for a in arguments if a.default is a.empty and a.kind not in (a.VAR_KEYWORD, a.VAR_POSITIONAL)]
-    names = [*(problem.space.names if declared else ()), *(fidelity.name for fidelity in problem.fidelities)]
-    trial = _place_of_the_trial(arguments, names, declared)
+    names = [*(() if problem.is_open else problem.space.names), *(fidelity.name for fidelity in problem.fidelities)]
+    trial = _place_of_the_trial(arguments, names, problem.is_open)
     missing = [n for n in needed if n != trial and (n not in names or n not in keywords)]
     for first in missing[:1]:
         if first in names:
             raise InvalidInput(f"{name} takes {first!r} by its place alone: wrap it, as in lambda {first}: ...")
-        if not declared:
+        if problem.is_open:
             raise InvalidInput(f"{name} needs {first!r} beside the trial: give it a default")
         told = _nearest(first, names)
         if len(needed) == 1 and not keywords & set(names) and not told.startswith(": did you mean"):
@@ -64,12 +64,12 @@ def _check_arguments(name: str, signature: inspect.Signature, problem: Problem, 
         raise InvalidInput(f"{name} needs {first!r}, which the space lacks{told}")
     if trial is None and not takes_all:
         _check_unused(name, [n for n in names if n not in keywords], keywords, problem)
-        if declared and problem.space.names and not keywords & set(names):
+        if not problem.is_open and problem.space.names and not keywords & set(names):
             raise InvalidInput(
                 f"{name} takes none of the parameters, so all trials would be alike: give it arguments of their names. "
                 f"The space has {_listed(problem.space.names)}"
             )
-    if declared:
+    if not problem.is_open:
         _check_conditions(name, needed, problem)
 
 
@@ -99,13 +99,13 @@ def _check_conditions(name: str, needed: Iterable[str], problem: Problem) -> Non
             )
 
 
-def _place_of_the_trial(arguments: Iterable[inspect.Parameter], names: Iterable[str], declared: bool) -> str | None:
+def _place_of_the_trial(arguments: Iterable[inspect.Parameter], names: Iterable[str], is_open: bool) -> str | None:
     """The argument that gets the trial, as `context` calls an objective; None where none does."""
     places = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
     if any(a.name == "trial" for a in arguments):
         return "trial"
     needed = [a for a in places if a.default is a.empty]
-    if not declared:
+    if is_open:
         return places[0].name if places else None
     if len(needed) == 1 and needed[0].name not in names and _may_be_a_trial(needed[0]):
         return needed[0].name

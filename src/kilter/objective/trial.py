@@ -72,8 +72,8 @@ class Trial:
         self._task = task
         self._problem = problem
         self._space = problem.space
-        self._config: dict[str, Plain] = dict(task.params) if task.declared else {}
-        self._values: dict[str, Any] = problem.space.values(task.params) if task.declared else {}
+        self._config: dict[str, Plain] = {} if problem.is_open else dict(task.params)
+        self._values: dict[str, Any] = {} if problem.is_open else problem.space.values(task.params)
         self._send = send
         self._judged = judged
         self._draw = draw

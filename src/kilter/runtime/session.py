@@ -97,7 +97,6 @@ class Session:
         study: int,
         engine: Engine,
         clock: Callable[[], float],
-        declared: bool,
         lease: float | None = LEASE_SECONDS,
         keep_checkpoints: int = KEPT,
         checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
@@ -105,7 +104,6 @@ class Session:
         self.storage = storage
         self.study = study
         self.engine = engine
-        self.declared = declared
         self.clock = clock
         self.stopwatch = time.monotonic if clock is time.time else clock
         """The seconds between two looks at this are those that passed, also where the time of day jumps."""
@@ -262,7 +260,6 @@ class Session:
             seed=engine.seed,
             directory=self.checkpoints.prepare(trial, engine.history),
             judged=engine.scheduler.judges and CONFIRMS not in trial.attrs,
-            declared=self.declared,
             attrs=dict(trial.attrs),
             budget=trial.budget,
             parent=trial.parent,

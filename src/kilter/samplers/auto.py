@@ -27,8 +27,8 @@ from kilter.models.results import Results
 from kilter.models.tried import Tried, listed
 from kilter.samplers.cmaes import CmaEsSampler
 from kilter.samplers.nsga2 import NSGA2Sampler
-from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, opening, started
-from kilter.samplers.single import refolded
+from kilter.samplers.opening import INITIAL, State, explained, is_early, opening, when_exhausted
+from kilter.samplers.refold import refolded
 from kilter.samplers.tpe import TPESampler
 
 PARZEN = 0.2
@@ -57,20 +57,20 @@ class AutoSampler:
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return started(problem, seed if self.seed is None else self.seed)
+        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """Sobol points first, then the process or the density; None where a finite space has been tried out."""
         arm, _ = _arm(state, history, number)
         if arm == "sobol":
-            return opening(state.seed, history, number) or ended(state, history, number)
+            return opening(state.seed, history, number) or when_exhausted(state.seed, history, number)
         if arm == "tpe":
             return TPESampler(INITIAL).ask(state, history, number)
         if arm == "nsga2":
             config = NSGA2Sampler().ask(refolded(NSGA2Sampler(), state.seed, history), history, number)
             if config is not None and not Tried.of(history).has(config):
                 return config
-            return opening(state.seed, history, number) or ended(state, history, number)
+            return opening(state.seed, history, number) or when_exhausted(state.seed, history, number)
         if arm == "cmaes":
             # The other arms crowd round the best point: taken in, they would have the search converge there.
             evolved = refolded(
@@ -81,7 +81,7 @@ class AutoSampler:
 
         return gp.GPSampler(per_second=self.per_second).ask(state, history, number)
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing is kept: the history has it."""
 
     def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:

@@ -25,10 +25,10 @@ from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.core.standing import Standing, spread
 from kilter.models import cma
 from kilter.models.cma import Chances, Gaussian
 from kilter.models.tried import renewed
-from kilter.samplers.single import Key, fits, key_of, problem_from, problem_text, refolded, spread, with_defaults
 
 MOST_CELLS = 1000
 """Values of a discrete parameter up to which it has a margin; finer ones are as good as continuous."""
@@ -45,23 +45,27 @@ TOL_CONDITION = 1e14
 """Condition number of the covariance beyond which floats cannot follow it (Hansen 2016)."""
 
 
+class Result(NamedTuple):
+    """What came of a trial, and how it lay to the distribution: numeric steps (d,), options (k,)."""
+
+    standing: Standing
+    steps: np.ndarray
+    options: np.ndarray
+
+
 @dataclass
 class State:
     """The search that runs now."""
 
     seed: int
-    problem: str
-    """As `single.problem_text` wrote it."""
+    gaussian: Gaussian
+    chances: Chances
     popsize: int = 0
-    gaussian: dict[str, Any] = field(default_factory=dict)
-    """Fields of `models.cma.Gaussian`."""
-    chances: dict[str, Any] = field(default_factory=dict)
-    """Fields of `models.cma.Chances`."""
-    results: list[list[Any]] = field(default_factory=list)
-    """Of this generation: [violation, loss, numeric steps (d,), options (k,)]."""
+    results: list[Result] = field(default_factory=list)
+    """Of this generation."""
     begun: bool = False
     """Whether a trial that this search drew has ended."""
-    best: Key = field(default_factory=list)
+    best: Standing = field(default_factory=lambda: Standing.worst(1))
     """Of the trials that came before the first search began, on the best of which it is centred."""
     losses: list[float] = field(default_factory=list)
     """Best loss of each of the latest generations."""
@@ -114,89 +118,77 @@ class CmaEsSampler:
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
         space = problem.space
-        state = State(seed if self.seed is None else self.seed, problem_text(problem))
         layout = _layout(space)
-        if layout.dimensions:
-            believed = {name: p.plain(p.prior.value) for name, p in space.parameters.items() if p.prior is not None}
-            believed |= _known(space, self.x0 or {})
-            row = space.encode([believed])[0]  # defaults where there is no prior
-            self._open(state, layout, np.where(np.isnan(row), 0.5, row), self.sigma, self._usual_popsize(layout))
-        return state
+        believed = {name: p.plain(p.prior.value) for name, p in space.parameters.items() if p.prior is not None}
+        believed |= _known(space, self.x0 or {})
+        row = space.encode([believed])[0]  # defaults where there is no prior
+        gaussian, chances = self._round(layout, np.where(np.isnan(row), 0.5, row))
+        popsize = self.popsize or 4 + int(3 * math.log(max(1, layout.dimensions)))
+        return State(seed if self.seed is None else self.seed, gaussian, chances, popsize)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """An individual of the current distribution; the first trial takes the defaults where they are given."""
         space = history.problem.space
-        if problem_from(state.problem).space != space:
-            state = refolded(self, state.seed, history)
         layout = _layout(space)
         if not layout.dimensions:
             return space.draw(rng(state.seed, "cma-es", number))
         config, stream = _individual(state, layout, space, number)[2], rng(state.seed, "cma-es again", number)
         if history.rank(number) == 0 and space.defaults:
-            config = with_defaults(space, config)
+            config = space.with_defaults(config)
             if space.is_forbidden(config):
                 config = space.draw(rng(state.seed, "cma-es default", number))
         return renewed(history, config, stream)
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Take a result into the generation; the last one of a generation updates the distribution."""
-        problem = problem_from(state.problem)
         space = problem.space
         layout = _layout(space)
-        if not layout.dimensions or not fits(space, trial.params):
+        if not layout.dimensions or not space.fits(trial.params):
             return
-        key = key_of(problem, trial)
+        standing = trial.standing(problem)
         steps, options, config = _individual(state, layout, space, trial.number)
         if config == trial.params:
             state.begun = True
         elif state.begun:
             steps, options = _injected(state, layout, space, trial.params, options)
         else:
-            self._start_at(state, layout, space.encode([trial.params])[0], key)
+            self._start_at(state, layout, space.encode([trial.params])[0], standing)
             return
-        state.results.append([*key, steps.tolist(), options.tolist()])
+        state.results.append(Result(standing, steps, options))
         if len(state.results) >= state.popsize:
             self._close(state, layout)
 
-    def _usual_popsize(self, layout: _Layout) -> int:
-        return self.popsize or 4 + int(3 * math.log(layout.dimensions))
+    def _round(self, layout: _Layout, row: np.ndarray) -> tuple[Gaussian, Chances]:
+        """Where a search begins that is centred on a point of the cube."""
+        gaussian = Gaussian.round(row[layout.numeric], self.sigma)
+        return _with_margin(gaussian, layout, np.ones(len(layout.discrete), dtype=bool)), Chances.even(layout.sizes)
 
-    def _open(self, state: State, layout: _Layout, row: np.ndarray, sigma: float, popsize: int) -> None:
-        """Begin a search round a point of the cube."""
-        state.popsize = popsize
-        state.gaussian = vars(
-            _with_margin(Gaussian.round(row[layout.numeric], sigma), layout, np.ones(len(layout.discrete), dtype=bool))
-        )
-        state.chances = vars(Chances.even(layout.sizes))
-        state.results, state.losses, state.begun, state.best = [], [], False, []
-
-    def _start_at(self, state: State, layout: _Layout, row: np.ndarray, key: Key) -> None:
+    def _start_at(self, state: State, layout: _Layout, row: np.ndarray, standing: Standing) -> None:
         """Move a search that has not begun to the best of the trials that others chose."""
-        if state.restarts or not math.isfinite(key[1]) or (state.best and key >= state.best):
+        if state.restarts or not math.isfinite(standing.loss) or standing >= state.best:
             return
-        self._open(state, layout, np.where(np.isnan(row), 0.5, row), self.sigma, state.popsize)
-        state.best = key
-        q = state.chances["q"]
+        state.gaussian, state.chances = self._round(layout, np.where(np.isnan(row), 0.5, row))
+        state.best = standing
+        q = state.chances.q
         known = ~np.isnan(row[layout.categorical])
         q[known] /= 2
         q[np.flatnonzero(known), _options(layout, row)[known]] += 0.5
 
     def _close(self, state: State, layout: _Layout) -> None:
         """Update the distribution by a whole generation, and restart where the search is over."""
-        results = sorted(state.results, key=lambda result: result[:2])
-        keys = [result[:2] for result in results]
-        ranks = np.cumsum([0] + [a != b for a, b in pairwise(keys)])
-        gaussian, chances = Gaussian(**state.gaussian), Chances(**state.chances)
+        results = sorted(state.results, key=lambda result: result.standing)
+        standings = [result.standing for result in results]
+        ranks = np.cumsum([0] + [a != b for a, b in pairwise(standings)])
         if len(layout.numeric):
-            steps = np.array([result[2] for result in results])
-            steps, succeeded = cma.centred(gaussian, steps, ranks, layout.discrete, layout.centres)
-            state.gaussian = vars(_with_margin(cma.updated(gaussian, steps, ranks), layout, succeeded))
+            steps = np.array([result.steps for result in results])
+            steps, succeeded = cma.centred(state.gaussian, steps, ranks, layout.discrete, layout.centres)
+            state.gaussian = _with_margin(cma.updated(state.gaussian, steps, ranks), layout, succeeded)
         if len(layout.categorical):
-            options = np.array([result[3] for result in results])
-            state.chances = vars(cma.updated_chances(chances, options, ranks, layout.margin))
+            options = np.array([result.options for result in results])
+            state.chances = cma.updated_chances(state.chances, options, ranks, layout.margin)
         if not state.losses:
-            state.spread = spread(keys)
-        state.losses.append(keys[0][1])
+            state.spread = spread(standings)
+        state.losses.append(standings[0].loss)
         state.results = []
         window = 10 + math.ceil(30 * layout.dimensions / state.popsize)
         del state.losses[:-window]
@@ -210,7 +202,7 @@ class CmaEsSampler:
             low, high = min(losses), max(losses)
             if low == high or high - low <= max(TOL_RESULT * state.spread, 4 * math.ulp(max(abs(low), abs(high)))):
                 return True
-        gaussian = Gaussian(**state.gaussian)
+        gaussian = state.gaussian
         if not len(gaussian.mean):
             return False
         widest = gaussian.sigma * float((gaussian.stretch * gaussian.deviations).max())
@@ -223,7 +215,8 @@ class CmaEsSampler:
         """
         state.restarts += 1
         centre = rng(state.seed, "cma-es restart", state.restarts).random(layout.width)
-        self._open(state, layout, centre, self.sigma, 2 * state.popsize)
+        state.gaussian, state.chances = self._round(layout, centre)
+        state.popsize, state.losses, state.begun = 2 * state.popsize, [], False
 
 
 def _known(space: Space, params: Mapping[str, Any]) -> Config:
@@ -302,7 +295,7 @@ def _layout(space: Space) -> _Layout:
 def _individual(state: State, layout: _Layout, space: Space, number: int) -> tuple[np.ndarray, np.ndarray, Config]:
     """What the current distribution draws for a trial: steps (d,), options (k,) and the configuration."""
     stream = rng(state.seed, "cma-es", number)
-    gaussian, chances = Gaussian(**state.gaussian), Chances(**state.chances)
+    gaussian, chances = state.gaussian, state.chances
     row = np.full(layout.width, 0.5)
     for _ in range(TRIES):
         steps = _steps_within(gaussian, layout, stream)
@@ -321,7 +314,7 @@ def _injected(
     state: State, layout: _Layout, space: Space, config: Config, options: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Steps (d,) and options (k,) of a configuration that the distribution did not draw; `options` where inactive."""
-    gaussian = Gaussian(**state.gaussian)
+    gaussian = state.gaussian
     row = space.encode([config])[0]
     options = np.where(np.isnan(row[layout.categorical]), options, _options(layout, row))
     point = np.where(np.isnan(row[layout.numeric]), gaussian.mean, row[layout.numeric])

@@ -20,8 +20,8 @@ from kilter.core.interfaces import Capabilities
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.core.standing import Standing, spread
 from kilter.models.tried import renewed
-from kilter.samplers.single import Key, fits, key_of, problem_from, problem_text, refolded, spread, with_defaults
 
 MEMORY = 5
 """Places in the memory of successful F and CR (SHADE's H)."""
@@ -42,12 +42,10 @@ class State:
     """The population in the unit cube, rows (n, d), and the memory of SHADE."""
 
     seed: int
-    problem: str
-    """As `single.problem_text` wrote it."""
     size: int
     """Members of a full population."""
     rows: np.ndarray
-    keys: list[Key] = field(default_factory=list)
+    standings: list[Standing] = field(default_factory=list)
     """What each member is compared by."""
     archive: list[list[float]] = field(default_factory=list)
     """Rows that were replaced, at most `size`, from which differences are taken too."""
@@ -80,7 +78,6 @@ class DESampler:
         """The state before any trial."""
         return State(
             seed if self.seed is None else self.seed,
-            problem_text(problem),
             self.population or (7 + len(problem.space) // 3),
             np.empty((0, len(problem.space))),
         )
@@ -88,10 +85,8 @@ class DESampler:
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """A challenger; an even spread of draws, the defaults first, until the population is full."""
         space = history.problem.space
-        if problem_from(state.problem).space != space:
-            state = refolded(self, state.seed, history)
         stream = rng(state.seed, "de", number)
-        if len(state.keys) < state.size:
+        if len(state.standings) < state.size:
             config = _spread_draw(state, space, number, history.rank(number) == 0, stream)
         else:
             config = self._challenger(state, space, number, stream)
@@ -102,45 +97,45 @@ class DESampler:
         factor, rate = _factor_and_rate(state, stream)
         target = number % state.size
         present = space.decode(state.rows[target])
-        leaders = sorted(range(state.size), key=state.keys.__getitem__)[: max(2, round(BEST * state.size))]
+        leaders = sorted(range(state.size), key=state.standings.__getitem__)[: max(2, round(BEST * state.size))]
         for _ in range(TRIES):
             config = space.decode(_challenger(state, space, target, leaders, factor, rate, stream))
             if config != present and not (space.forbidden and space.is_forbidden(config)):
                 return config
         return space.draw(stream)
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """The challenger takes its member's place unless it is worse."""
-        problem = problem_from(state.problem)
         space = problem.space
-        if not fits(space, trial.params):
+        if not space.fits(trial.params):
             return
-        key = key_of(problem, trial)
+        standing = trial.standing(problem)
         row = space.encode([trial.params])[0]
-        if len(state.keys) < state.size:
+        if len(state.standings) < state.size:
             state.rows = np.vstack([state.rows, np.where(np.isnan(row), 0.5, row)])
-            state.keys.append(key)
-            if len(state.keys) == state.size and not state.spread:
-                state.spread = spread(state.keys)
+            state.standings.append(standing)
+            if len(state.standings) == state.size and not state.spread:
+                state.spread = spread(state.standings)
             return
         target = trial.number % state.size
-        old, member = state.keys[target], state.rows[target]
-        if key <= old:
-            if key < old:
+        old, member = state.standings[target], state.rows[target]
+        if standing <= old:
+            if standing < old:
                 state.archive.append(member.tolist())
-                gain = old[1] - key[1] if old[0] == key[0] and math.isfinite(old[1] - key[1]) else 0.0
+                gain = old.loss - standing.loss
+                gain = gain if old.violation == standing.violation and math.isfinite(gain) else 0.0
                 if not trial.enqueued:
                     factor, rate = _factor_and_rate(state, rng(state.seed, "de", trial.number))
                     state.successes.append([factor, rate, gain])
             state.rows[target] = np.where(np.isnan(row), member, row)
-            state.keys[target] = key
+            state.standings[target] = standing
         if len(state.archive) > state.size:
             # Any may go; the number decides, so that every replica drops the same.
             del state.archive[trial.number % len(state.archive)]
         state.told += 1
         if state.told >= state.size:
             _remember(state)
-            if spread(state.keys) <= CONVERGED * state.spread:
+            if spread(state.standings) <= CONVERGED * state.spread:
                 _start_anew(state)
 
 
@@ -150,7 +145,7 @@ def _spread_draw(state: State, space: Space, number: int, first: bool, stream: n
     cells = rng(state.seed, "de cells", turns).permuted(np.tile(np.arange(state.size), (len(space), 1)), axis=1)
     config = space.from_uniforms((cells[:, place] + stream.random(len(space))) / state.size)
     if first:
-        config = with_defaults(space, config)
+        config = space.with_defaults(config)
     return space.draw(stream) if space.is_forbidden(config) else config
 
 
@@ -199,8 +194,8 @@ def _remember(state: State) -> None:
 
 def _start_anew(state: State) -> None:
     """Keep the best member alone; twice as many are drawn beside it, from everywhere."""
-    best = min(range(len(state.keys)), key=state.keys.__getitem__)
-    state.rows, state.keys, state.archive = state.rows[[best]], [state.keys[best]], []
+    best = min(range(len(state.standings)), key=state.standings.__getitem__)
+    state.rows, state.standings, state.archive = state.rows[[best]], [state.standings[best]], []
     state.factors, state.rates = [0.5] * MEMORY, [0.5] * MEMORY
     state.size = max(state.size, min(LARGEST, 2 * state.size))
 

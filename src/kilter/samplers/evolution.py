@@ -7,7 +7,7 @@ numbers move by a normal step in the unit cube, and that several objectives are 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.parameter import Parameter, Plain
-from kilter.core.problem import Constraint, Problem
+from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.core.standing import Standing
 from kilter.models.tried import renewed
 
 STEP = 0.15
@@ -27,15 +28,19 @@ TRIES = 20
 """How often a mutation that changes nothing or is forbidden is repeated before a random draw takes its place."""
 
 
+class Member(NamedTuple):
+    """A configuration that completed."""
+
+    config: Config
+    standing: Standing
+
+
 @dataclass
 class State:
-    """The youngest members, oldest first: [config, values to be minimised, feasible]."""
+    """The youngest members, oldest first."""
 
     seed: int
-    signs: list[float]
-    names: list[str]
-    constraints: list[list[Any]]
-    members: list[list[Any]] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,7 @@ class EvolutionSampler:
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return State(
-            seed if self.seed is None else self.seed,
-            [objective.sign for objective in problem.objectives],
-            [objective.name for objective in problem.objectives],
-            [[c.metric, c.relation, c.bound] for c in problem.constraints],
-        )
+        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """A mutated parent; random draws until the population is half full."""
@@ -69,14 +69,12 @@ class EvolutionSampler:
         child = space.draw(stream) if is_early else self._child(state, space, stream)
         return renewed(history, child, stream)
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """A trial that completed joins the population; beyond its size the oldest leaves."""
-        values = [sign * trial.metrics.get(name, np.nan) for sign, name in zip(state.signs, state.names)]
-        if trial.state is not TrialState.COMPLETE or not np.isfinite(values).all():
-            return
-        feasible = all(Constraint(*constraint).is_met(trial.metrics) for constraint in state.constraints)
-        state.members.append([trial.params, values, feasible])
-        del state.members[: -self.population]
+        standing = problem.standing(trial.metrics)
+        if trial.state is TrialState.COMPLETE and np.isfinite(standing.losses).all():
+            state.members.append(Member(trial.params, standing))
+            del state.members[: -self.population]
 
     def _child(self, state: State, space: Space, stream: np.random.Generator) -> Config:
         """A mutated winner of a tournament."""
@@ -90,16 +88,17 @@ class EvolutionSampler:
     def _winner(self, state: State, stream: np.random.Generator) -> Config:
         size = min(self.tournament, len(state.members))
         drawn = [state.members[i] for i in stream.choice(len(state.members), size=size, replace=False)]
-        drawn = [member for member in drawn if member[2]] or drawn
-        values = np.array([member[1] for member in drawn])
+        least = min(member.standing.violation for member in drawn)
+        drawn = [member for member in drawn if member.standing.violation == least]
+        values = np.array([member.standing.losses for member in drawn])
         if values.shape[1] == 1:
             scores = values[:, 0]
         else:
             spread = np.ptp(values, axis=0)
             unit = (values - values.min(axis=0)) / np.where(spread > 0, spread, 1.0)
             scores = (unit * stream.dirichlet(np.ones(values.shape[1]))).max(axis=1)
-        winner: Config = drawn[int(np.argmin(scores))][0]
-        return winner
+        winner: Member = drawn[int(np.argmin(scores))]
+        return winner.config
 
 
 def mutated(parent: Config, space: Space, stream: np.random.Generator) -> Config:

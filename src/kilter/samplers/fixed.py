@@ -12,6 +12,7 @@ from kilter.core.interfaces import Capabilities, Sampler
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
+from kilter.samplers.refold import refolded
 
 
 @dataclass
@@ -25,7 +26,7 @@ class State:
 class FixedSampler:
     """Has `base` choose, and puts `params` in place of what it chose.
 
-    The other sampler learns from the trials as they are, and starts anew with each question. A value that the parameter
+    The other sampler learns from the trials as they are. A value that the parameter
     does not have raises InvalidInput. `Study.enqueue_trial` fixes the values of a single trial.
     """
 
@@ -43,10 +44,7 @@ class FixedSampler:
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """What the other sampler chose, but for the fixed values; what becomes active by those is drawn."""
-        told = self.base.start(history.problem, state.seed)
-        for finished in history.finished:
-            self.base.tell(told, history[finished])
-        chosen = self.base.ask(told, history, number)
+        chosen = self.base.ask(refolded(self.base, state.seed, history), history, number)
         if chosen is None:
             return None
         space, fixed = history.problem.space, {}
@@ -59,5 +57,5 @@ class FixedSampler:
         config = space.draw(rng(state.seed, "fixed", number), {n: v for n, v in known.items() if n in space})
         return {**config, **{name: value for name, value in known.items() if name not in space}}
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing is learnt here."""

@@ -21,7 +21,7 @@ from kilter.models.candidates import first_new, mutants
 from kilter.models.maximize import maximized
 from kilter.models.surrogate import Surrogate
 from kilter.models.tried import Tried
-from kilter.samplers.opening import INITIAL, State, ended, explained, is_early, opening, started
+from kilter.samplers.opening import INITIAL, State, explained, is_early, opening, when_exhausted
 from kilter.samplers.tpe import good_count, most_likely
 
 CANDIDATES = 96
@@ -59,7 +59,7 @@ class GPSampler:
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return started(problem, seed if self.seed is None else self.seed)
+        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """Where most is expected to be gained; None where every point of a finite space has been tried."""
@@ -69,9 +69,9 @@ class GPSampler:
             surrogate = Surrogate(history, state.seed, number, self.per_second)
             point = proposal(surrogate, Tried.of(history), rng(state.seed, "gp", number))
             config = None if point is None else surrogate.encoding.config(point)
-        return ended(state, history, number) if config is None else config
+        return when_exhausted(state.seed, history, number) if config is None else config
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing is kept: the history has it."""
 
     def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:

@@ -71,7 +71,7 @@ class GridSampler:
             return point
         return _completed(point, space, rng(state.seed, "grid rest", number))
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing is learnt."""
 
     def _grid(self, space: Space) -> Grid:

@@ -8,7 +8,7 @@ from the best of all members known by then (the (μ + 1) scheme), so that any nu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.models.pareto import crowded_order, das_dennis, niched_order
 from kilter.models.tried import Tried, renewed
-from kilter.samplers.sobol import known_defaults, point
+from kilter.samplers.evolution import Member
+from kilter.samplers.sobol import point
 
 NICHINGS = ("auto", "crowding", "reference")
 CROSSOVER = 0.9
@@ -40,13 +41,10 @@ TRIES = 20
 
 @dataclass
 class State:
-    """Members, newest last: [config, values to be minimised, by how much each constraint is missed]."""
+    """Members, newest last."""
 
     seed: int
-    signs: list[float]
-    names: list[str]
-    constraints: list[list[Any]]
-    members: list[list[Any]] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
 
 
 @in_optunas_words(
@@ -87,12 +85,7 @@ class NSGA2Sampler:
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return State(
-            seed if self.seed is None else self.seed,
-            [objective.sign for objective in problem.objectives],
-            [objective.name for objective in problem.objectives],
-            [[c.metric, c.relation, c.bound] for c in problem.constraints],
-        )
+        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """A child that is not known yet; quasi-random points until there are members enough."""
@@ -100,10 +93,10 @@ class NSGA2Sampler:
         space = history.problem.space
         if len(state.members) < self.population:
             place = history.rank(number)
-            known = known_defaults(space) if place == 0 else None
+            known = space.plain_defaults if place == 0 else None
             child = space.from_uniforms(point(state.seed, len(space), place), known)
             return renewed(history, space.draw(stream) if space.is_forbidden(child) else child, stream)
-        parents = [state.members[i][0] for i in self._order(state)[: self.population]]
+        parents = [state.members[i].config for i in self._order(state)[: self.population]]
         child = crossed(_winner(parents, stream), _winner(parents, stream), space, stream)
         tried = Tried.of(history)
         for attempt in range(2 * TRIES):  # what was mutated in vain is mutated again, and so gets farther away
@@ -112,21 +105,20 @@ class NSGA2Sampler:
                 return child
         return renewed(history, space.draw(stream), stream)
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """A trial that completed becomes a member; of twice the population the worse half leaves."""
-        values = [sign * trial.metrics.get(name, np.nan) for sign, name in zip(state.signs, state.names)]
-        if trial.state is not TrialState.COMPLETE or not np.isfinite(values).all():
+        standing = problem.standing(trial.metrics)
+        if trial.state is not TrialState.COMPLETE or not np.isfinite(standing.losses).all():
             return
-        missed = [_missed(trial.metrics.get(metric), way, bound) for metric, way, bound in state.constraints]
-        state.members.append([trial.params, values, missed])
+        state.members.append(Member(trial.params, standing))
         if len(state.members) >= 2 * self.population:
             kept = np.sort(self._order(state)[: self.population])
             state.members = [state.members[i] for i in kept]
 
     def _order(self, state: State) -> np.ndarray:
         """Places of the members from best to worst."""
-        values = np.array([member[1] for member in state.members])
-        violation = _violation(np.array([member[2] for member in state.members], dtype=float))
+        values = np.array([member.standing.losses for member in state.members])
+        violation = np.array([member.standing.violation for member in state.members])
         objectives = values.shape[1]
         if self.niching == "reference" or (self.niching == "auto" and objectives > 3):
             return niched_order(values, violation, das_dennis(objectives, self.population))
@@ -202,18 +194,3 @@ def _mutation(x: float, u: float) -> float:
 def _winner(parents: list[Config], stream: np.random.Generator) -> Config:
     """The better of two parents, which stand in order."""
     return parents[int(stream.integers(len(parents), size=2).min())]
-
-
-def _missed(value: float | None, relation: str, bound: float) -> float | None:
-    """By how much a constraint is missed, 0 where it is met, None where that is not known."""
-    if value is None or value != value:
-        return None
-    return max(0.0, value - bound if relation == "<=" else bound - value)
-
-
-def _violation(missed: np.ndarray) -> np.ndarray:
-    """The sum of what is missed (n, c), each constraint in units of its worst miss, shape (n,); NaN counts as inf."""
-    known = np.where(np.isfinite(missed), missed, 0.0)
-    worst = known.max(axis=0, initial=0.0)
-    total: np.ndarray = (np.where(np.isnan(missed), np.inf, missed) / np.where(worst > 0, worst, 1.0)).sum(axis=1)
-    return total

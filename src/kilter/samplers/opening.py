@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from kilter.core.history import History
 from kilter.core.interfaces import Explanation
-from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.models.controls import CONTROLLED, is_control
@@ -24,13 +23,6 @@ class State:
     """All that is not in the history."""
 
     seed: int
-    is_declared: bool
-    """Whether the space was given; one that grows as objectives run is never known to be tried out."""
-
-
-def started(problem: Problem, seed: int) -> State:
-    """The state before any trial."""
-    return State(seed, len(problem.space) > 0)
 
 
 def is_early(history: History, number: int, initial: int = INITIAL) -> bool:
@@ -50,9 +42,9 @@ def opening(seed: int, history: History, number: int) -> Config | None:
     return None if point is None else tried.encoding.config(point)
 
 
-def ended(state: State, history: History, number: int) -> Config | None:
+def when_exhausted(seed: int, history: History, number: int) -> Config | None:
     """The answer where every known point has been tried: None, or any one again where the space may still grow."""
-    return None if state.is_declared else history.problem.space.draw(rng(state.seed, "again", number))
+    return history.problem.space.draw(rng(seed, "again", number)) if history.problem.is_open else None
 
 
 def explained(history: History, number: int) -> Explanation:

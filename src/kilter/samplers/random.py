@@ -53,5 +53,5 @@ class RandomSampler:
         plain = param_distribution.from_uniform(rng(seed, f"suggest {param_name}", trial.number).random())
         return param_distribution.value(plain)
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing is learnt."""

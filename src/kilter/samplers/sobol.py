@@ -13,7 +13,7 @@ from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
-from kilter.core.space import Config, Space
+from kilter.core.space import Config
 from kilter.models.sobol import points
 from kilter.models.tried import renewed
 
@@ -49,19 +49,12 @@ class QMCSampler:
         """The next point of the sequence; random draws for forbidden ones, near ones for those that were tried."""
         space = history.problem.space
         place = history.rank(number)
-        config = space.from_uniforms(
-            point(state.seed, len(space), place), known_defaults(space) if place == 0 else None
-        )
+        config = space.from_uniforms(point(state.seed, len(space), place), space.plain_defaults if place == 0 else None)
         stream = rng(state.seed, "sobol", number)
         return renewed(history, space.draw(stream) if space.is_forbidden(config) else config, stream)
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing is learnt."""
-
-
-def known_defaults(space: Space) -> Config:
-    """The defaults that were given, plain."""
-    return {name: space[name].plain(value) for name, value in space.defaults.items()}
 
 
 def point(seed: int, dimensions: int, place: int) -> np.ndarray:

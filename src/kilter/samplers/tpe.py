@@ -26,7 +26,7 @@ from kilter.models.encoding import Encoding
 from kilter.models.parzen import Parzen
 from kilter.models.results import Results
 from kilter.models.tried import Tried
-from kilter.samplers.opening import State, ended, opening, started
+from kilter.samplers.opening import State, opening, when_exhausted
 
 GOOD = 0.15
 """The share of trials whose density is drawn from; one more is added."""
@@ -72,13 +72,13 @@ class TPESampler:
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return started(problem, seed if self.seed is None else self.seed)
+        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The best new one of CANDIDATES draws; None where all points of a finite space have been tried."""
         results, tried = Results.of(history), Tried.of(history)
         if history.rank(number) == 0 or int(results.usable.sum()) < self.initial:
-            return opening(state.seed, history, number) or ended(state, history, number)
+            return opening(state.seed, history, number) or when_exhausted(state.seed, history, number)
         encoding, good = tried.encoding, _best(results, history)
         stream = rng(state.seed, "parzen", number)
         others = _others(results, history, good, stream)
@@ -89,11 +89,11 @@ class TPESampler:
         unlikely = Parzen(encoding, points[len(good) :], active[len(good) :])
         candidates = _new(likely, tried, stream)
         if candidates is None:
-            return ended(state, history, number)
+            return when_exhausted(state.seed, history, number)
         scores = likely.log_density(candidates) - unlikely.log_density(candidates)
         return encoding.config(candidates[np.argmax(scores)])
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing is kept: the history has it."""
 
 

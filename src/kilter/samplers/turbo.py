@@ -22,12 +22,11 @@ from kilter.core.interfaces import Capabilities
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
+from kilter.core.standing import Standing
 from kilter.models.candidates import filled, first_new
 from kilter.models.surrogate import Surrogate
 from kilter.models.tried import Tried
-from kilter.samplers.opening import INITIAL, ended, is_early, opening
-from kilter.samplers.opening import State as Shared
-from kilter.samplers.single import Key, key_of, problem_from, problem_text
+from kilter.samplers.opening import INITIAL, is_early, opening, when_exhausted
 
 FIRST, SHORTEST, LONGEST = 0.8, 0.5**7, 1.6
 """Sides: at the start, below which a region is given up, and at most."""
@@ -47,12 +46,10 @@ class State:
     """The trust region."""
 
     seed: int
-    problem: str
-    """As `single.problem_text` wrote it."""
     side: float = FIRST
     successes: int = 0
     failures: int = 0
-    best: Key = field(default_factory=lambda: [math.inf, math.inf])
+    best: Standing = field(default_factory=lambda: Standing.worst(1))
     since: int = 0
     told: int = 0
 
@@ -70,7 +67,7 @@ class TurboSampler:
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return State(seed if self.seed is None else self.seed, problem_text(problem))
+        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The candidate in the box from which most is expected; None where a finite space has been tried out."""
@@ -83,27 +80,25 @@ class TurboSampler:
             point = self._proposal(surrogate, state, tried, stream)
             if point is not None:
                 config = tried.encoding.config(point)
-        shared = Shared(state.seed, len(problem_from(state.problem).space) > 0)
-        return ended(shared, history, number) if config is None else config
+        return when_exhausted(state.seed, history, number) if config is None else config
 
-    def tell(self, state: State, trial: Record) -> None:
+    def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """A trial better than all of its region is a success; the box grows and shrinks, and a tiny one is given up."""
-        problem = problem_from(state.problem)
-        key = key_of(problem, trial)
+        standing, best = trial.standing(problem), state.best
         state.told += 1
         if state.told - state.since <= INITIAL:
-            state.best = min(state.best, key)
+            state.best = min(best, standing)
             return
-        gain = GAIN * abs(state.best[1]) if math.isfinite(state.best[1]) else 0.0
-        is_better = key[0] < state.best[0] or (key[0] == state.best[0] and key[1] < state.best[1] - gain)
+        gain = GAIN * abs(best.loss) if math.isfinite(best.loss) else 0.0
+        is_better = standing < Standing(best.violation, (best.loss - gain,))
         state.successes, state.failures = (state.successes + 1, 0) if is_better else (0, state.failures + 1)
-        state.best = min(state.best, key)
+        state.best = min(best, standing)
         if state.successes >= SUCCESSES:
             state.side, state.successes = min(2.0 * state.side, LONGEST), 0
         elif state.failures >= max(LEAST_FAILURES, len(problem.space)):
             state.side, state.failures = state.side / 2.0, 0
         if state.side < SHORTEST:
-            state.side, state.best, state.since = FIRST, [math.inf, math.inf], state.told
+            state.side, state.best, state.since = FIRST, Standing.worst(1), state.told
 
     def _proposal(
         self, surrogate: Surrogate, state: State, tried: Tried, stream: np.random.Generator

@@ -17,6 +17,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -277,7 +278,7 @@ class SamplerSuite:
         log = self.usual()
         for trial in [self._finished(log.problem, number) for number in range(30)]:
             before = repr(trial)
-            log.sampler.tell(log.engine.sampler_state, trial)
+            log.sampler.tell(log.engine.sampler_state, trial, log.problem)
             assert repr(trial) == before
 
     def test_state_survives_the_codec(self) -> None:
@@ -474,7 +475,7 @@ class SamplerSuite:
         calls, sizes = [], [0]
         for part in range(10):
             told = [dataclasses.replace(trial, number=part * tenth + i) for i, trial in enumerate(trials[:tenth])]
-            calls.append(_calls(sampler.tell, state, told))
+            calls.append(calls_of(partial(_tell_all, sampler, state, told, log.problem)))
             sizes.append(len(dumps_state(state)))
         assert max(calls[-3:]) <= 2 * max(calls[0], calls[1]) + tenth, f"calls per thousand tells: {calls}"
         grown = [later - earlier for earlier, later in pairwise(sizes)]
@@ -540,8 +541,13 @@ def _plainly(value: Any) -> Any:
     return repr(value.tolist()) if hasattr(value, "tolist") else repr(value)
 
 
-def _calls(tell: Callable[[Any, Record], None], state: Any, trials: Sequence[Record]) -> int:
-    """How many calls, into Python and into C, the tells make."""
+def _tell_all(sampler: Sampler, state: Any, trials: Sequence[Record], problem: Problem) -> None:
+    for trial in trials:
+        sampler.tell(state, trial, problem)
+
+
+def calls_of(act: Callable[[], object]) -> int:
+    """How many calls, into Python and into C, something takes."""
     count = 0
 
     def see(frame: Any, kind: str, argument: Any) -> None:
@@ -551,8 +557,7 @@ def _calls(tell: Callable[[Any, Record], None], state: Any, trials: Sequence[Rec
     before = sys.getprofile()
     sys.setprofile(see)
     try:
-        for trial in trials:
-            tell(state, trial)
+        act()
     finally:
         sys.setprofile(before)
     return count

@@ -58,7 +58,7 @@ from kilter.runtime.session import Session
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.sqlite import SQLiteStorage
-from kilter.testing.sampler import _calls, _picture
+from kilter.testing.sampler import _picture, calls_of
 
 STEPS = 27
 """How many steps, or folds, an objective of the checks reports, and its highest budget."""
@@ -562,7 +562,7 @@ class SchedulerSuite:
         if study is None:
             study = storage.create("study", Created(problem.to_json(), {}, {}, 7, 0.0))
         engine = Engine(problem, RandomSampler(), self.scheduler(), 7)
-        session = Session(storage, study, engine, clock, declared=True, lease=None)
+        session = Session(storage, study, engine, clock, lease=None)
         session.sync()
         objective = _Objective(problem, form, session)
         return session, Run(session, Simulated(objective, slots, clock), Limits(trials, seconds=2.5 * trials * STEPS))
@@ -708,14 +708,14 @@ class SchedulerSuite:
         if form == "budget":
             next(run := worker._budgeted(trial))
             next(run, None)
-            return 1, _cost(lambda: scheduler.plan(state, log.history), trial) if is_counted else 0
+            return 1, calls_of(lambda: scheduler.plan(state, log.history)) if is_counted else 0
         reports = worker._reports(trial)[:20]
         for start in range(0, len(reports), 5):
             batch = reports[start : start + 5]
             metrics = batch[-1].metrics
             if is_counted:
-                calls += _cost(lambda: log.report(number, *batch), trial)  # noqa: B023  # called at once
-                calls += _cost(lambda: scheduler.judge(state, trial, log.history), trial)
+                calls += calls_of(lambda: log.report(number, *batch))  # noqa: B023  # called at once
+                calls += calls_of(lambda: scheduler.judge(state, trial, log.history))
             else:
                 log.report(number, *batch)
             judgement = scheduler.judge(state, trial, log.history)
@@ -724,15 +724,6 @@ class SchedulerSuite:
                 return start + len(batch), calls
         log.end(number, metrics)
         return len(reports), calls
-
-
-def _cost(act: Callable[[], object], trial: Record) -> int:
-    """How many calls something takes."""
-
-    def once(state: Any, trial: Record) -> None:
-        act()
-
-    return _calls(once, None, [trial])
 
 
 class _Killed(BaseException):

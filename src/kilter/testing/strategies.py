@@ -108,6 +108,7 @@ def problems(draw: Callable[..., Any], max_parameters: int = 4) -> Problem:
         tuple(Objective(name, draw(ways)) for name in metrics[:objectives]),
         tuple(draw(st.lists(constraint, max_size=2))),
         tuple(Fidelity(f"~{i}", f[0], f[0] * f[1], f[2]) for i, f in enumerate(draw(st.lists(fidelity, max_size=2)))),
+        draw(st.booleans()),
     )
 
 
