@@ -318,4 +318,4 @@ def test_the_total_is_said_as_it_is(done, asked, says):
 
 def test_processes_hold_a_study_by_its_address(tmp_path):
     study = kilter.create_study(storage=tmp_path / "k.db", study_name="s", space=SPACE, sampler="random", seed=0)
-    Processes(lambda x: study.best_value, 1).close()  # it is pickled when the executor is made
+    Processes().start(lambda x: study.best_value).close()  # it is pickled when the executor is made

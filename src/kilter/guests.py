@@ -19,7 +19,7 @@ from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
-from kilter.core.interfaces import Capabilities, Outcome, Scheduler
+from kilter.core.interfaces import Capabilities, Draw, Outcome, Scheduler
 from kilter.core.kinds import parameter_from_json
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
@@ -27,7 +27,6 @@ from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.frozen import FrozenTrial
 from kilter.objective.failures import failure_of
-from kilter.objective.trial import Draw
 
 __all__ = ["BasePruner", "BaseSampler"]
 

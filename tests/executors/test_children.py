@@ -21,7 +21,7 @@ from kilter.executors.command import Command
 
 study = kilter.create_study(space={"x": kilter.Float(0, 1)}, sampler="random", direction="minimize")
 program = "sleep 3600 & echo $$ $! >> pids; wait"
-study.run(Command(["sh", "-c", program], 2), Limits(trials=2), progress="none")
+study.run(Command(2).start(["sh", "-c", program]), Limits(trials=2), progress="none")
 """
 
 
@@ -54,7 +54,7 @@ def test_programs_and_their_children_end_with_us(number, tmp_path):
 
 
 def test_a_watcher_goes_with_its_executor():
-    executor = Command(["echo", "1"])
+    executor = Command().start(["echo", "1"])
     executor.submit(task())
     ExecutorSuite().until_end(executor)
     watchers = psutil.Process().children()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome, Progress, Resources, Task
@@ -14,7 +15,8 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
-from kilter.executors.command import Command, nested, toml
+from kilter.executors.command import Command, Program
+from kilter.executors.command.files import nested, toml
 from kilter.testing.executor import ExecutorSuite
 
 SPACE = Space(
@@ -29,16 +31,17 @@ SPACE = Space(
 PARAMS = {"lr": 0.1, "optim.name": "it's", "optim.momentum": 0.9, "depth": 2, "amp": True}
 
 
-def task(directory=None, judged=False, metrics=("loss",), **params):
+def task(directory=None, may_be_stopped=False, metrics=("loss",), **params):
     problem = Problem(SPACE, tuple(Objective(name) for name in metrics))
-    return Task(4, 1, {**PARAMS, **params}, problem.to_json(), 7, directory, judged)
+    return Task(4, 1, {**PARAMS, **params}, problem, 7, directory, may_be_stopped)
 
 
-def python(code, *arguments, **options):
-    return Command([sys.executable, "-c", code.replace("{", "{{").replace("}", "}}"), *arguments], 1, **options)
+def python(code, *arguments, settings=None, **options):
+    words = [sys.executable, "-c", code.replace("{", "{{").replace("}", "}}"), *arguments]
+    return (settings or Command()).start(Program(words, **options))
 
 
-def run(command, one=None, answer=lambda progress: False):
+def run(command, one=None, answer=lambda progress: Verdict.CONTINUE):
     try:
         command.submit(one or task())
         return ExecutorSuite().until_end(command, answer)
@@ -71,13 +74,13 @@ def outcome_of(command, one=None):
     ],
 )
 def test_templates(argv, params, expected):
-    assert Command(argv, 1).expand(task("/t", **params)) == expected
+    assert Program(argv).expand(task("/t", **params)) == expected
 
 
 def test_a_shell_gets_quoted_values():
-    command = Command("echo {optim.name} --depth {depth} {amp:flag=--amp} | cat", 1, shell=True)
+    command = Program("echo {optim.name} --depth {depth} {amp:flag=--amp} | cat", shell=True)
     assert command.expand(task(depth=None)) == ["echo 'it'\"'\"'s'  --amp | cat"]
-    found = outcome_of(Command("echo $((1 + {depth}))", 1, shell=True))
+    found = outcome_of(Command().start(Program("echo $((1 + {depth}))", shell=True)))
     assert found.metrics == {"loss": 3.0}
 
 
@@ -95,24 +98,24 @@ def test_a_shell_gets_quoted_values():
 )
 def test_wrong_templates_are_refused_before_any_trial(argv, error, words):
     with pytest.raises(error, match=words):
-        Command(argv, 1).check(SPACE)
+        Program(argv).check(SPACE)
 
 
 def test_submit_checks_too():
     with pytest.raises(UnknownName):
-        Command(["a", "{rl}"], 1).submit(task())
+        Command().start(["a", "{rl}"]).submit(task())
 
 
 def test_a_parameter_and_a_branch_of_one_name_fit_no_file():
     with pytest.raises(InvalidInput, match=r"optim\.name"):
-        Command(["a", "{file:json}"], 1).check(Space({"optim": Int(0, 1), "optim.lr": Float(0, 1)}))
+        Program(["a", "{file:json}"]).check(Space({"optim": Int(0, 1), "optim.lr": Float(0, 1)}))
 
 
 def test_bad_patterns_are_refused():
     with pytest.raises(InvalidInput, match="no group"):
-        Command(["a"], 1, metric_patterns={"loss": "loss=.*"})
+        Program(["a"], metric_patterns={"loss": "loss=.*"})
     with pytest.raises(InvalidInput, match="not a regular expression"):
-        Command(["a"], 1, metric_patterns={"loss": "("})
+        Program(["a"], metric_patterns={"loss": "("})
 
 
 # -- files and environment
@@ -191,7 +194,7 @@ def test_reports_arrive(way):
     line = {"stdout": "print(json.dumps(dict(loss=i, step=i)))", "pattern": "print(f'{i}: {i}')"}.get(
         way, "open(os.environ['KILTER_REPORT'], 'a').write(json.dumps(dict(loss=i, step=i)) + chr(10))"
     )
-    patterns = {"loss": r"(?P<step>\d+): (\d+)"} if way == "pattern" else None
+    patterns = {"loss": r"(?P<step>\d+): (\d+)"} if way == "pattern" else {}
     progress, outcome = run(python(f"import json, os\nfor i in range(5): {line}", metric_patterns=patterns))
     steps = [r for p in progress for r in p.reports] + list(outcome.reports)
     assert [(r.step, r.metrics["loss"]) for r in steps] == [(i, float(i)) for i in range(5)]
@@ -206,7 +209,7 @@ for i in itertools.count():
 
 
 def test_an_answer_prunes():
-    _, outcome = run(python(ENDLESS), task(judged=True), answer=lambda progress: True)
+    _, outcome = run(python(ENDLESS), task(may_be_stopped=True), answer=lambda progress: Verdict.STOP)
     assert outcome.state is TrialState.PRUNED
     assert outcome.metrics == {"loss": 1.0}
 
@@ -239,7 +242,7 @@ def test_nan_fails():
 
 
 def test_a_program_that_is_not_there_fails():
-    assert outcome_of(Command(["/no/such/program"], 1)).failure.kind == "FileNotFoundError"
+    assert outcome_of(Command().start(["/no/such/program"])).failure.kind == "FileNotFoundError"
 
 
 STUBBORN = """
@@ -252,7 +255,7 @@ time.sleep(600)
 
 
 def test_stop_kills_the_group_of_a_program_that_ignores_it():
-    command = python(STUBBORN, grace=0.3)
+    command = python(STUBBORN, settings=Command(grace=0.3))
     command.submit(task())
     progress = next(ExecutorSuite().messages(command))
     assert isinstance(progress, Progress)
@@ -279,13 +282,13 @@ def test_close_ends_what_runs():
 
 def test_limits():
     wait = "import time; time.sleep(600)"
-    assert outcome_of(python(wait, resources=Resources(seconds=0.5))).failure.kind == "timeout"
+    assert outcome_of(python(wait, settings=Command(resources=Resources(seconds=0.5)))).failure.kind == "timeout"
     swell = "x = bytearray(b'1') * (300 << 20); " + wait
-    assert outcome_of(python(swell, resources=Resources(memory=200 << 20))).failure.kind == "memory"
+    assert outcome_of(python(swell, settings=Command(resources=Resources(memory=200 << 20)))).failure.kind == "memory"
 
 
 def test_many_tasks_over_few_slots():
-    command = Command(["echo", "{trial}"], 3)
+    command = Command(3).start(["echo", "{trial}"])
     waiting = [replace(task(), number=n) for n in range(12)]
     for one in waiting[:3]:
         command.submit(one)
@@ -326,7 +329,7 @@ def test_many_tasks_over_few_slots():
 )
 def test_a_value_whose_quotes_the_shell_would_take_apart_is_refused(text, said):
     with pytest.raises(InvalidInput, match=f"stands .*{said}.*quotes values itself: write"):
-        Command(text, 1, shell=True)
+        Program(text, shell=True)
 
 
 HOSTILE_OPTIONS = [
@@ -358,8 +361,8 @@ def test_whatever_an_option_holds_the_shell_sees_one_word(text, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     problem = Problem(Space({"x": Choice(HOSTILE_OPTIONS)}), (Objective("loss"),))
     for option in HOSTILE_OPTIONS:
-        command = Command(text, 1, shell=True)
-        one = Task(0, 1, {"x": option}, problem.to_json(), 7, None, False)
+        command = Program(text, shell=True)
+        one = Task(0, 1, {"x": option}, problem, 7, None, False)
         [line] = command.expand(one)
         subprocess.run(["bash", "-c", line], check=False, capture_output=True, timeout=20)
         assert not list(tmp_path.iterdir()), line
@@ -367,5 +370,5 @@ def test_whatever_an_option_holds_the_shell_sees_one_word(text, tmp_path, monkey
 
 def test_a_text_is_refused_in_arithmetic():
     with pytest.raises(InvalidInput, match=r"\{x\} stands in \$\(\("):
-        Command("echo $((1 + {x}))", 1, shell=True).check(Space({"x": Choice([1, "a[$(touch x)]"])}))
-    Command("echo $((1 + {x})) {y}", 1, shell=True).check(Space({"x": Int(1, 3), "y": Choice(["a"])}))
+        Program("echo $((1 + {x}))", shell=True).check(Space({"x": Choice([1, "a[$(touch x)]"])}))
+    Program("echo $((1 + {x})) {y}", shell=True).check(Space({"x": Int(1, 3), "y": Choice(["a"])}))

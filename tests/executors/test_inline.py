@@ -5,20 +5,27 @@ import pytest
 from kilter.core.errors import TrialPruned
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome, Progress
-from kilter.executors.inline import Inline, Interrupted
+from kilter.executors.inline import Inline
 from kilter.objective import checkpoint
+from kilter.objective.failures import Interrupted
 from kilter.testing.executor import ExecutorSuite, task
 
 
 class TestInline(ExecutorSuite):
-    def executor(self, objective, slots):
-        return Inline(objective)
+    def executor(self, slots):
+        return Inline()
 
     # What the suite does beside a running trial is tested below: nobody but the trial runs in this thread.
     test_a_question_brings_the_reports_and_takes_the_answer = None
     test_stop_ends_a_running_trial_and_frees_its_slot = None
     test_many_tasks_over_few_slots_are_neither_lost_nor_doubled = None
     test_close_ends_what_runs_and_leaves_no_process = None
+
+
+def inline(objective, on_progress=None):
+    running = Inline().start(objective)
+    running.on_progress = on_progress
+    return running
 
 
 def outcome_of(objective, stop_at=None, judged=True, directory=None):
@@ -32,8 +39,8 @@ def outcome_of(objective, stop_at=None, judged=True, directory=None):
         if progress.reply is not None:
             progress.reply(0)
 
-    executor = Inline(objective, on_progress=on_progress)
-    executor.submit(task(0, judged=judged, directory=directory))
+    executor = inline(objective, on_progress=on_progress)
+    executor.submit(task(0, may_be_stopped=judged, directory=directory))
     (outcome,) = executor.wait(None)
     assert isinstance(outcome, Outcome)
     return outcome, seen
@@ -94,7 +101,7 @@ def test_an_objective_is_broken_off_where_it_stands():
             cleaned.append(True)
         return 1.0
 
-    executor = Inline(train)
+    executor = inline(train)
     executor.submit(task(0))
     (outcome,) = executor.wait(None)
     assert is_stopped(outcome)
@@ -124,7 +131,7 @@ def test_what_was_broken_off_has_no_result_whatever_it_makes_of_that(ending, by_
                 raise error from None
         return 1.0
 
-    executor = Inline(train, on_progress=lambda progress: executor.stop(0))
+    executor = inline(train, on_progress=lambda progress: executor.stop(0))
     executor.submit(task(0))
     *_, outcome = executor.wait(None)
     assert is_stopped(outcome)
@@ -134,7 +141,7 @@ def test_a_keyboard_interrupt_of_the_users_leaves_the_executor():
     def train(trial):
         raise KeyboardInterrupt
 
-    executor = Inline(train)
+    executor = inline(train)
     executor.submit(task(0))
     with pytest.raises(KeyboardInterrupt):
         executor.wait(None)
@@ -147,8 +154,8 @@ def test_a_trial_that_was_told_may_save_for_as_long_as_it_takes():
         executor.stop(0)  # as an alarm that rings again would
         raise TrialPruned
 
-    executor = Inline(train, on_progress=lambda progress: executor.stop(0))
-    executor.submit(task(0, judged=True))
+    executor = inline(train, on_progress=lambda progress: executor.stop(0))
+    executor.submit(task(0, may_be_stopped=True))
     (outcome,) = executor.wait(None)
     assert is_stopped(outcome)
 
@@ -166,8 +173,8 @@ def test_what_takes_the_reports_is_never_broken_off():
             raise TrialPruned
         return 1.0
 
-    executor = Inline(train, on_progress=on_progress)
-    executor.submit(task(0, judged=True))
+    executor = inline(train, on_progress=on_progress)
+    executor.submit(task(0, may_be_stopped=True))
     (outcome,) = executor.wait(None)
     assert is_stopped(outcome)
     assert [report.step for report in taken[0].reports] == [0]
@@ -182,7 +189,7 @@ def test_a_trial_pruned_before_it_was_stopped_is_pruned():
 
 
 def test_a_stop_ends_no_later_trial():
-    executor = Inline(lambda trial: 1.0)
+    executor = inline(lambda trial: 1.0)
     executor.submit(task(0))
     executor.stop(0)
     (stopped,) = executor.wait(None)
@@ -204,8 +211,8 @@ def test_reports_wait_where_nobody_takes_them():
         trial.report(1.0, 0)
         return float(trial.should_prune())
 
-    executor = Inline(train)
-    executor.submit(task(0, judged=True))
+    executor = inline(train)
+    executor.submit(task(0, may_be_stopped=True))
     first, outcome = executor.wait(None)
     assert isinstance(first, Progress)
     assert outcome.metrics == {"loss": 0.0}

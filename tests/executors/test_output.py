@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter.engine.limits import Limits
-from kilter.executors.command import Command
+from kilter.executors.command import Command, Program
 from kilter.executors.output import LIMIT, Lines, Log, kept, whole_lines
 from kilter.executors.processes import Processes
 
@@ -225,7 +225,7 @@ def speaks(trial):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_all_that_a_worker_prints_is_kept_and_shown_with_its_number_also_where_it_is_killed(capsys):
-    study = study_of(executor=Processes(speaks, 2), trials=4)
+    study = study_of(executor=Processes(2).start(speaks), trials=4)
     shown = capsys.readouterr().err.splitlines()
     for number in range(4):
         once = [line.format(number) for line in EXPECTED]
@@ -240,7 +240,7 @@ def test_what_a_worker_prints_before_its_first_trial_is_of_none(capsys):
             return eval, ("print('loading')",)
 
     loud = Loud()
-    study = study_of(executor=Processes(lambda x: loud is not study_of and x, 1), trials=1)
+    study = study_of(executor=Processes().start(lambda x: loud is not study_of and x), trials=1)
     assert "loading\n" in capsys.readouterr().err
     assert study.printed(0) == ""
 
@@ -250,14 +250,14 @@ def test_what_a_worker_prints_before_its_first_trial_is_of_none(capsys):
 
 def test_what_a_program_prints_is_kept_also_where_it_fails(tmp_path):
     program = ["sh", "-c", "echo out $KILTER_TRIAL; echo err >&2; exit $KILTER_TRIAL"]
-    study = study_of(executor=Command(program, metric_patterns={"value": r"out (\d+)"}), trials=2)
+    study = study_of(executor=Command().start(Program(program, metric_patterns={"value": r"out (\d+)"})), trials=2)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL"]
     assert [sorted(study.printed(n).splitlines()) for n in range(2)] == [["err", "out 0"], ["err", "out 1"]]
 
 
 def test_a_line_without_end_fills_neither_memory_nor_disk(tmp_path):
     program = [sys.executable, "-c", "print('x' * 8_000_000); print(1.5)"]
-    study = study_of(executor=Command(program), trials=1, storage=f"sqlite:///{tmp_path}/s.db")
+    study = study_of(executor=Command().start(program), trials=1, storage=f"sqlite:///{tmp_path}/s.db")
     assert study.best_value == 1.5
     sizes = [os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(study._session.root) for name in names]
     assert sizes

@@ -15,19 +15,20 @@ import pytest
 from kilter.core.errors import InvalidInput
 from kilter.core.events import LOST, TrialState
 from kilter.core.interfaces import Resources
-from kilter.executors.processes import Processes, environments, shared_out
+from kilter.executors.machine import environments, shared_out
+from kilter.executors.processes import Processes
 from kilter.testing.executor import ExecutorSuite, task
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and groups")
 
 
 class TestProcesses(ExecutorSuite):
-    def executor(self, objective, slots):
-        return Processes(objective, slots)
+    def executor(self, slots):
+        return Processes(slots)
 
 
 def outcome_of(objective, one=None, **arguments):
-    executor = Processes(objective, 1, **arguments)
+    executor = Processes(**arguments).start(objective)
     try:
         executor.submit(one or task())
         return ExecutorSuite().until_end(executor)[1]
@@ -43,7 +44,7 @@ def test_a_closure_is_sent():
 def test_what_cannot_be_sent_is_refused_before_any_trial():
     lock = threading.Lock()
     with pytest.raises(InvalidInput, match="workers=1 or threads"):
-        Processes(lambda x: lock and x, 1)
+        Processes().start(lambda x: lock and x)
 
 
 def test_what_cannot_be_loaded_fails_the_trial_with_the_reason():
@@ -62,7 +63,7 @@ def test_a_trial_that_ends_its_process_fails_and_the_next_gets_a_fresh_one():
             os._exit(3)
         return 1.0
 
-    executor = Processes(leave, 1)
+    executor = Processes().start(leave)
     executor.submit(task(0))
     outcome = ExecutorSuite().until_end(executor)[1]
     assert outcome.failure.kind == "died"
@@ -81,8 +82,8 @@ def hang(trial):
 
 @posix
 def test_a_worker_killed_from_outside_loses_its_trial():
-    executor = Processes(hang, 1)
-    executor.submit(task(judged=True))
+    executor = Processes().start(hang)
+    executor.submit(task(may_be_stopped=True))
     progress = next(ExecutorSuite().messages(executor))
     os.kill(int(progress.reports[0].metrics["loss"]), signal.SIGKILL)
     outcome = ExecutorSuite().until_end(executor)[1]
@@ -105,7 +106,7 @@ def test_tracebacks_and_warnings_name_the_file_that_the_objective_is_written_in(
 
 @posix
 def test_an_idle_worker_killed_from_outside_is_replaced():
-    executor = Processes(lambda x: x, 1)
+    executor = Processes().start(lambda x: x)
     for number in range(2):
         executor.submit(task(number))
         assert ExecutorSuite().until_end(executor)[1].state is TrialState.COMPLETE
@@ -125,8 +126,8 @@ def test_a_time_limit_kills_the_trial_with_its_children():
         child.wait()
         return 1.0
 
-    executor = Processes(hang_with_child, 1, Resources(seconds=3.0))
-    executor.submit(task(judged=True))
+    executor = Processes(1, Resources(seconds=3.0)).start(hang_with_child)
+    executor.submit(task(may_be_stopped=True))
     progress, outcome = ExecutorSuite().until_end(executor)
     child = int(progress[0].reports[0].metrics["loss"])
     assert outcome.failure.kind == "timeout"
@@ -157,7 +158,7 @@ def test_each_slot_has_its_own_environment(monkeypatch):
         )
         return 1.0
 
-    executor = Processes(look, 2, Resources(cpus=2.5, gpus=1), gpus=["a", "b"])
+    executor = Processes(2, Resources(cpus=2.5, gpus=1), gpus=["a", "b"]).start(look)
     executor.submit(task(0))
     executor.submit(task(1))
     seen = []
@@ -191,7 +192,7 @@ from kilter.executors.processes import Processes
 from kilter.testing.executor import ExecutorSuite, task
 offset = 1.0
 def objective(x): return x + offset
-executor = Processes(objective, 1)
+executor = Processes().start(objective)
 executor.submit(task())
 print(ExecutorSuite().until_end(executor)[1].metrics["loss"])
 executor.close()
@@ -257,7 +258,7 @@ def chosen(x, objectives=objectives):
     return objectives[sys.argv[1]](x)
 
 if __name__ == "__main__":
-    executor = Processes(chosen, 1)
+    executor = Processes().start(chosen)
     executor.submit(task())
     outcome = ExecutorSuite().until_end(executor)[1]
     print(outcome.metrics.get("loss"), outcome.failure and outcome.failure.message)
@@ -299,8 +300,8 @@ def objective(trial):
     trial.report(float(os.getpid()), 0)
     trial.should_prune()
     while True: time.sleep(60)
-executor = Processes(objective, 1)
-executor.submit(task(judged=True))
+executor = Processes().start(objective)
+executor.submit(task(may_be_stopped=True))
 for message in ExecutorSuite().messages(executor):
     print(int(message.reports[0].metrics["loss"]), flush=True)
 """

@@ -12,7 +12,7 @@ from kilter.testing.executor import task
 
 def test_the_shortest_trial_ends_first():
     clock = VirtualClock()
-    executor = Simulated(lambda config: (config["x"], 1000 * (1 - config["x"])), 3, clock)
+    executor = Simulated(3, clock).start(lambda config: (config["x"], 1000 * (1 - config["x"])))
     for number, x in enumerate([0.1, 0.9, 0.5]):
         executor.submit(task(number, x=x))
     seen = [(executor.wait(None)[0].number, round(clock())) for _ in range(3)]
@@ -21,7 +21,7 @@ def test_the_shortest_trial_ends_first():
 
 
 def test_ties_go_by_number():
-    executor = Simulated(lambda config: (1.0, 5.0), 3, VirtualClock())
+    executor = Simulated(3, VirtualClock()).start(lambda config: (1.0, 5.0))
     for number in (2, 0, 1):
         executor.submit(task(number))
     assert [executor.wait(None)[0].number for _ in range(3)] == [0, 1, 2]
@@ -34,7 +34,7 @@ def curve(config):
 
 def test_reports_come_at_their_times_and_the_last_is_the_result():
     clock = VirtualClock()
-    executor = Simulated(curve, 1, clock)
+    executor = Simulated(1, clock).start(curve)
     executor.submit(task(x=1.0))
     for step in range(3):
         (message,) = executor.wait(None)
@@ -49,8 +49,8 @@ def test_reports_come_at_their_times_and_the_last_is_the_result():
 
 def test_an_answer_prunes():
     clock = VirtualClock()
-    executor = Simulated(curve, 1, clock)
-    executor.submit(task(judged=True, x=1.0))
+    executor = Simulated(1, clock).start(curve)
+    executor.submit(task(may_be_stopped=True, x=1.0))
     for verdict in (Verdict.CONTINUE, Verdict.STOP):
         executor.wait(None)[0].reply(verdict)
     (outcome,) = executor.wait(None)
@@ -61,7 +61,7 @@ def test_an_answer_prunes():
 
 def test_a_timeout_is_virtual():
     clock = VirtualClock()
-    executor = Simulated(lambda config: (1.0, 100.0), 1, clock)
+    executor = Simulated(1, clock).start(lambda config: (1.0, 100.0))
     executor.submit(task())
     assert executor.wait(30) == []
     assert clock() == 30
@@ -71,7 +71,7 @@ def test_a_timeout_is_virtual():
 
 def test_stop_ends_a_trial_now():
     clock = VirtualClock()
-    executor = Simulated(lambda config: (1.0, 100.0), 1, clock)
+    executor = Simulated(1, clock).start(lambda config: (1.0, 100.0))
     executor.submit(task(0))
     executor.wait(30)
     executor.stop(0)
@@ -104,7 +104,7 @@ def prunes(config):
     ],
 )
 def test_how_an_objective_may_end(objective, state, kind):
-    executor = Simulated(objective, 1, VirtualClock())
+    executor = Simulated(1, VirtualClock()).start(objective)
     executor.submit(task())
     while isinstance(message := executor.wait(None)[0], Progress):
         pass
@@ -113,7 +113,7 @@ def test_how_an_objective_may_end(objective, state, kind):
 
 
 def test_no_more_than_the_slots():
-    executor = Simulated(fails, 1, VirtualClock())
+    executor = Simulated(1, VirtualClock()).start(fails)
     executor.submit(task(0))
     with pytest.raises(InvalidInput, match="slots are taken"):
         executor.submit(task(1))

@@ -1,13 +1,16 @@
 """Threads, and whether the executor suite bites: one broken executor per check."""
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Failure, TrialState
-from kilter.core.interfaces import Outcome, Progress, Resources
+from kilter.core.interfaces import Outcome, Progress
+from kilter.executors.command import Command
+from kilter.executors.processes import Processes
+from kilter.executors.simulated import Simulated
 from kilter.executors.threads import Threads
 from kilter.testing.executor import ExecutorSuite, task
 
@@ -15,8 +18,8 @@ from kilter.testing.executor import ExecutorSuite, task
 class TestThreads(ExecutorSuite):
     stops_at_once = False
 
-    def executor(self, objective, slots):
-        return Threads(objective, slots)
+    def executor(self, slots):
+        return Threads(slots)
 
     def test_the_exception_itself_comes_along(self):
         def fail(trial):
@@ -36,17 +39,20 @@ class TestThreads(ExecutorSuite):
             executor.submit(task(1))
             assert self.until_end(executor)[1].state is TrialState.COMPLETE
 
-    @pytest.mark.parametrize("limit", ["seconds", "memory"])
-    def test_limits_are_refused(self, limit):
-        with pytest.raises(InvalidInput, match="Processes"):
-            Threads(abs, 1, resources=Resources(**{limit: 10}))
+    @pytest.mark.parametrize("executor", [Threads, Processes, Command, lambda first: Simulated(first, None)])
+    def test_an_objective_in_the_place_of_the_settings_is_refused(self, executor):
+        with pytest.raises(InvalidInput, match=r"the objective goes to start\(\)"):
+            executor(abs)
+        for slots in (0, -1, 1.5, True):
+            with pytest.raises(InvalidInput, match="from 1 on"):
+                executor(slots)
 
 
 class Broken:
     """Passes on what Threads does; subclasses spoil one thing."""
 
     def __init__(self, objective, slots):
-        self.inner = Threads(objective, slots)
+        self.inner = Threads(slots).start(objective)
         self.slots = slots
         self.outcomes = 0
 
@@ -73,6 +79,17 @@ class Broken:
 
     def close(self):
         self.inner.close()
+
+
+@dataclass(frozen=True)
+class Broke:
+    """Settings of a broken one."""
+
+    kind: type[Broken]
+    slots: int
+
+    def start(self, objective, space=None, draw=None):
+        return self.kind(objective, self.slots)
 
 
 class WrongNumber(Broken):
@@ -111,7 +128,7 @@ class IgnoresTheAnswer(Broken):
 
 class AlwaysAsks(Broken):
     def submit(self, task):
-        self.inner.submit(replace(task, judged=True))
+        self.inner.submit(replace(task, may_be_stopped=True))
 
 
 class PrunedIsFailed(Broken):
@@ -186,8 +203,8 @@ def test_the_suite_notices(broken, check):
         stops_at_once = False
         patience = 1.0
 
-        def executor(self, objective, slots):
-            return broken(objective, slots)
+        def executor(self, slots):
+            return Broke(broken, slots)
 
     try:
         with pytest.raises((AssertionError, KeyError)):
@@ -206,8 +223,8 @@ def test_a_judged_step_is_one_message():
         trial.should_prune()
         return 1.0
 
-    executor = Threads(ask, 1)
-    executor.submit(task(judged=True))
+    executor = Threads().start(ask)
+    executor.submit(task(may_be_stopped=True))
     (message,) = executor.wait(20)
     assert isinstance(message, Progress)
     assert message.reports

@@ -17,6 +17,7 @@ import pytest
 import kilter
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
+from kilter.core.events import Report
 from kilter.core.interfaces import Task
 from kilter.objective.trial import Trial
 
@@ -78,18 +79,32 @@ def make_trainer(args: Any, dropout: float = 0.1) -> Any:
 class Sent(Trial):
     """A trial of a study with one objective that keeps what it reports; `verdict` is what its scheduler says."""
 
-    def __init__(self, task: Task, problem: Any, verdict: Callable[[], Verdict]) -> None:
+    def __init__(self, task: Task, verdict: Callable[[], Verdict]) -> None:
+        line = Asked(verdict)
+        self.reports = line.reports
+        super().__init__(task, line)
+
+
+class Asked:
+    """A line to a scheduler that is a function, and keeps what was reported."""
+
+    def __init__(self, verdict: Callable[[], Verdict]) -> None:
         self.reports: dict[int, dict[str, float]] = {}
-        super().__init__(
-            task, problem, lambda reports: self.reports.update((r.step, r.metrics) for r in reports), verdict
-        )
+        self.verdict = verdict
+
+    def report(self, reports: tuple[Report, ...]) -> None:
+        self.reports.update((report.step, report.metrics) for report in reports)
+
+    def ask(self, reports: tuple[Report, ...]) -> Verdict:
+        self.report(reports)
+        return self.verdict()
 
 
 def a_trial(directory: Path, verdict: Callable[[], Verdict] = lambda: Verdict.CONTINUE, **budget: float) -> Sent:
     names = [kilter.Fidelity(name, 1, 9) for name in budget]
     problem = kilter.create_study(directions={"accuracy": "maximize"}, fidelity=names or None).problem
-    task = Task(0, 1, {}, problem.to_json(), 0, str(directory), True, budget=budget or None)
-    return Sent(task, problem, verdict)
+    task = Task(0, 1, {}, problem, 0, str(directory), True, budget=budget or None)
+    return Sent(task, verdict)
 
 
 def trained(trial: Trial, directory: Any, metric: Any = "accuracy", **changes: Any) -> Any:

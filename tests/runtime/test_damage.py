@@ -191,7 +191,7 @@ def test_a_trial_from_elsewhere_that_does_not_fit_leaves_no_trace(trial):
 )
 def test_a_line_that_makes_no_sense_is_a_line_of_the_programs_log(line):
     study = kilter.create_study(**OPTIONS, space={"x": Float(0, 1)}, sampler="random")
-    program = Command(["sh", "-c", 'echo "$0"; echo "$1"', line, '{{"step": 3, "value": 0.5}}'])
+    program = Command().start(["sh", "-c", 'echo "$0"; echo "$1"', line, '{{"step": 3, "value": 0.5}}'])
     study.run(program, Limits(trials=1), progress="none")
     for seen in (study, load()):
         (trial,) = seen.trials

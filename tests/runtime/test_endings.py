@@ -101,7 +101,7 @@ KILLED_ONCE = ["sh", "-c", "[ $KILTER_ATTEMPT = 1 ] && kill -9 $$; echo 1"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("executor", [lambda: Processes(killed_once, 1), lambda: Command(KILLED_ONCE)])
+@pytest.mark.parametrize("executor", [lambda: Processes().start(killed_once), lambda: Command().start(KILLED_ONCE)])
 def test_a_trial_whose_process_is_killed_is_tried_again(executor):
     study = made()
     study.run(executor(), Limits(trials=2), progress="none")
@@ -110,7 +110,9 @@ def test_a_trial_whose_process_is_killed_is_tried_again(executor):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("executor", [lambda: Processes(killed_always, 1), lambda: Command(["sh", "-c", "kill -9 $$"])])
+@pytest.mark.parametrize(
+    "executor", [lambda: Processes().start(killed_always), lambda: Command().start(["sh", "-c", "kill -9 $$"])]
+)
 def test_but_not_for_ever(executor):
     study = made()
     study.run(executor(), Limits(trials=1), progress="none")

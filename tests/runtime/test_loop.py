@@ -15,7 +15,7 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.engine.ending import Ending, EndKind
 from kilter.engine.limits import Limits
-from kilter.executors.command import Command
+from kilter.executors.command import Command, Program
 from kilter.executors.processes import Processes
 from kilter.executors.simulated import Simulated, VirtualClock
 
@@ -45,7 +45,7 @@ def simulated(durations, slots):
         for step in range(4):
             yield step, config["x"], seconds / 4
 
-    return study, clock, Simulated(objective, slots, clock)
+    return study, clock, Simulated(slots, clock).start(objective)
 
 
 @settings(max_examples=30)
@@ -280,7 +280,7 @@ def test_a_thread_that_never_asks_has_its_result():
 
 def test_processes_are_killed():
     study = made()
-    executor = Processes(lambda x: threading.Event().wait(), 2, space=study.space)
+    executor = Processes(2).start(lambda x: threading.Event().wait(), study.space)
     ending = study.run(executor, Limits(seconds=0.5), progress="none")
     assert states(study) == [WAITING] * 2
     assert str(ending) == "the time is up (0.5 s); 2 trials were cut and wait to go on: 0, 1"
@@ -289,7 +289,7 @@ def test_processes_are_killed():
 def test_commands_are_terminated_and_keep_what_they_printed():
     study = made()
     program = 'echo \'{"step": 1, "value": 0.5}\'; sleep 60'
-    executor = Command(["sh", "-c", program.replace("{", "{{").replace("}", "}}")], metrics=["value"])
+    executor = Command().start(Program(["sh", "-c", program.replace("{", "{{").replace("}", "}}")], metrics=["value"]))
     ending = study.run(executor, Limits(seconds=0.5), progress="none")
     assert str(ending) == "the time is up (0.5 s); trial 0 was cut and waits to go on"
     assert study.trials[0].intermediate_values == {1: 0.5}

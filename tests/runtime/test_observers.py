@@ -235,7 +235,7 @@ def test_outside_the_context_nothing_is_told():
 def test_what_worker_processes_report_is_told_here():
     study, seen = made(), Seen()
     with study.observed(seen):
-        study.optimize(objective, n_trials=4, executor=Processes(objective, 2, space=study.space), progress="none")
+        study.optimize(objective, n_trials=4, executor=Processes(2), progress="none")
     assert seen.events == log_of(study)
     assert {pid for pid, _ in seen.threads} == {os.getpid()}
     assert sum(len(e.reports) for e in seen.of((Reported, Ended))) == 12

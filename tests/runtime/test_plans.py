@@ -13,7 +13,7 @@ from kilter import plugins
 from kilter.core.actions import Fork, Pause, Resume, Start, Stop, Wait
 from kilter.core.errors import NotReady
 from kilter.core.events import CONFIRMS
-from kilter.core.interfaces import Resources, Scheduler
+from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Fidelity
 from kilter.engine.limits import Limits
 from kilter.executors.inline import Inline
@@ -84,9 +84,9 @@ def train(x, epochs, trial):
 
 
 EXECUTORS = {
-    "inline": lambda objective, study: Inline(objective, study.space),
-    "threads": lambda objective, study: Threads(objective, 2, study.space),
-    "processes": lambda objective, study: Processes(objective, 2, Resources(), study.space),
+    "inline": lambda objective, study: Inline().start(objective),
+    "threads": lambda objective, study: Threads(2).start(objective),
+    "processes": lambda objective, study: Processes(2).start(objective, study.space),
 }
 
 
@@ -117,7 +117,7 @@ def test_ask_and_tell_are_the_same_loop():
     for _ in range(8):  # six trials, of which two are begun twice
         trial = study.ask()
         study.tell(trial, train(**trial.params, **trial.budget, trial=trial))
-    other.run(Inline(train, other.space), Limits(trials=6), progress="none")
+    other.run(Inline().start(train), Limits(trials=6), progress="none")
     assert [(t.state, t.params, t.value, t.reports) for t in study.trials] == [
         (t.state, t.params, t.value, t.reports) for t in other.trials
     ]

@@ -129,7 +129,7 @@ def ran(slots, seed=0, **more):
     clock = VirtualClock()
     scheduler = PB2Scheduler(**{"population": 6, "interval": 4, "last_step": 20, "quantile": 0.34, **more})
     study = kilter.create_study(space=SPACE, sampler="random", seed=3, scheduler=scheduler, clock=clock)
-    study.optimize(None, executor=Simulated(steps(seed), slots, clock), progress="none")
+    study.optimize(steps(seed), executor=Simulated(slots, clock), progress="none")
     return study
 
 
@@ -200,7 +200,7 @@ def test_nan_is_learned_as_bad():
     clock = VirtualClock()
     scheduler = PB2Scheduler(population=8, interval=4, last_step=20)
     study = kilter.create_study(space=SPACE, sampler="sobol", seed=3, scheduler=scheduler, clock=clock)
-    study.optimize(None, executor=Simulated(train, 3, clock), progress="none")
+    study.optimize(train, executor=Simulated(3, clock), progress="none")
     assert sum(t.state is TrialState.COMPLETE for t in study.trials) == 8
     assert all(study.trials[t.parent].params["x"] <= 0.5 for t in study.trials if t.parent is not None)
 

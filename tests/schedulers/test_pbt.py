@@ -172,7 +172,7 @@ def new_study(clock, scheduler=None, **more):
 def ran(slots, seed=0, **more):
     clock = VirtualClock()
     study = new_study(clock, **more)
-    study.optimize(None, executor=Simulated(steps(seed), slots, clock), progress="none")
+    study.optimize(steps(seed), executor=Simulated(slots, clock), progress="none")
     return study
 
 
@@ -198,7 +198,7 @@ def test_a_member_that_is_sure_to_be_in_the_middle_does_not_wait_for_the_slowest
     slowest = max(t.params["x"] for t in ran(1).trials[:7])
     clock = VirtualClock()
     study = new_study(clock)
-    study.optimize(None, executor=Simulated(train, 7, clock), progress="none")
+    study.optimize(train, executor=Simulated(7, clock), progress="none")
     assert decisions(study) == decisions(ran(1))
     log = [entry.event for entry in study.log.read()]
     resumed = min(event.time for event in log if getattr(event, "attempt", 0) == 2)
@@ -244,7 +244,7 @@ def test_nobody_waits_for_a_member_that_is_done():
 
     short = sorted(t.params["x"] for t in ran(1).trials[:7])[3]
     study = new_study(clock := VirtualClock())
-    study.optimize(None, executor=Simulated(train, 7, clock), progress="none")
+    study.optimize(train, executor=Simulated(7, clock), progress="none")
     assert any(t.state is COMPLETE and t.last_step == 6 for t in study.trials)
     assert sum(t.state is COMPLETE for t in study.trials) == 7
     assert not study.history.paused
@@ -253,7 +253,7 @@ def test_nobody_waits_for_a_member_that_is_done():
 def test_equals_are_left_alone():
     clock = VirtualClock()
     study = new_study(clock)
-    study.optimize(None, executor=Simulated(lambda _: ((s, 1.0, 1.0) for s in range(1, 21)), 3, clock), progress="none")
+    study.optimize(lambda _: ((s, 1.0, 1.0) for s in range(1, 21)), executor=Simulated(3, clock), progress="none")
     assert [t.state for t in study.trials] == [COMPLETE] * 7
 
 
@@ -264,7 +264,7 @@ def test_nan_is_the_worst_and_nobody_copies_it():
 
     clock = VirtualClock()
     study = new_study(clock)
-    study.optimize(None, executor=Simulated(train, 3, clock), progress="none")
+    study.optimize(train, executor=Simulated(3, clock), progress="none")
     assert any(t.params["x"] > 0.2 for t in study.trials[:7])
     copies = [(t, study.trials[t.parent]) for t in study.trials if t.parent is not None]
     assert all(parent.params["x"] <= 0.2 for copy, parent in copies if parent.state is not FAIL)
@@ -279,7 +279,7 @@ def test_where_all_is_nan_everybody_goes_on():
         for step in range(1, 21):
             yield step, math.nan if step < 20 else 1.0, 1.0
 
-    study.optimize(None, executor=Simulated(train, 3, clock), progress="none")
+    study.optimize(train, executor=Simulated(3, clock), progress="none")
     assert [t.state for t in study.trials] == [COMPLETE] * 7
 
 
@@ -290,7 +290,7 @@ def test_several_objectives_are_compared_by_fronts():
 
     clock = VirtualClock()
     study = new_study(clock, directions={"loss": "minimize", "size": "minimize"})
-    study.optimize(None, executor=Simulated(train, 3, clock), progress="none")
+    study.optimize(train, executor=Simulated(3, clock), progress="none")
     forks = [t for t in study.history if t.parent is not None]
     founders = study.history.trials[:7]
     first = [t for t in forks if t.parent < 7][:2]
@@ -308,7 +308,7 @@ def test_what_breaks_a_constraint_is_behind_what_does_not():
 
     clock = VirtualClock()
     study = new_study(clock, directions={"loss": "minimize"}, subject_to={"size": "<= 0.1"})
-    study.optimize(None, executor=Simulated(train, 3, clock), progress="none")
+    study.optimize(train, executor=Simulated(3, clock), progress="none")
     assert any(t.params["x"] <= 0.1 for t in study.trials[:7])
     assert all(study.trials[t.parent].params["x"] <= 0.1 for t in study.trials if t.parent is not None)
 
@@ -318,7 +318,7 @@ def test_what_breaks_a_constraint_is_behind_what_does_not():
 
 def drive(study, clock, slots, messages, seed=0):
     """Run a study by hand until so many messages have come, then vanish without a word; whether it ended before."""
-    session, executor, running = study._session, Simulated(steps(seed), slots, clock), set()
+    session, executor, running = study._session, Simulated(slots, clock).start(steps(seed)), set()
     while True:
         while len(running) < slots:
             trial = session.begin()
@@ -612,7 +612,7 @@ def test_huge_steps_skip_the_milestones_between():
         for step in (1, 10**15, 10**15 + 1):
             yield step, params["x"], 1.0
 
-    study.optimize(None, executor=Simulated(train, 2, clock), progress="none")
+    study.optimize(train, executor=Simulated(2, clock), progress="none")
     assert sum(t.state is COMPLETE for t in study.trials) == 4
 
 
@@ -637,5 +637,5 @@ def test_copies_come_before_those_that_go_on():
         return action
 
     engine.plan = plan
-    study.optimize(None, executor=Simulated(steps(0), 2, clock), progress="none")
+    study.optimize(steps(0), executor=Simulated(2, clock), progress="none")
     assert forks == [PAUSED] * 8

@@ -173,7 +173,7 @@ if __name__ == "__main__":
                                 scheduler=scheduler, seed=1, lease=None)
     from kilter.engine.limits import Limits
     from kilter.executors.processes import Processes
-    chosen = Processes(objective, 2) if executor == "processes" else study._threads(objective, 2)
+    chosen = Processes(2).start(objective) if executor == "processes" else study._threads(objective, 2)
     study.run(chosen, Limits(trials=6), progress="none")
 """
 

@@ -10,7 +10,7 @@ from kilter.analysis.failures import explained, kinds
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyAborted
 from kilter.core.history import Record
-from kilter.core.interfaces import Executor, Holding, Stopper
+from kilter.core.interfaces import Holding, Running, Stopper
 from kilter.engine.ending import Ending
 from kilter.engine.limits import Limits, Tally
 from kilter.runtime import identity
@@ -36,7 +36,7 @@ class Runner:
 
     def run(
         self,
-        executor: Executor,
+        executor: Running,
         limits: Limits,
         calls: int | None,
         catch: type[BaseException] | Sequence[type[BaseException]],

@@ -19,7 +19,7 @@ from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, TrialNotFound
 from kilter.core.events import SYSTEM, Report, TrialState
 from kilter.core.history import Record
-from kilter.core.interfaces import Executor, Explanation, Observer, Progress, Stopper
+from kilter.core.interfaces import Executor, Explanation, Observer, Progress, Running, Stopper
 from kilter.core.parameter import Parameter
 from kilter.core.text import shown
 from kilter.core.vocabulary import answers_other_words
@@ -195,7 +195,7 @@ class Study(StudyView):
         session = self._session
         record = begun(session, self.study_name)
         line, draw = _Line(session, record.number, record.attempt), draw_of(session.engine.sampler)
-        trial = self._asked[record.number] = Trial(session.task(record), self.problem, line.send, line.judged, draw)
+        trial = self._asked[record.number] = Trial(session.task(record), line, draw)
         return trial
 
     def tell(
@@ -347,13 +347,12 @@ class Study(StudyView):
         bounds = Limits(**{**vars(bounds), "seconds": timeout if timeout is not None else bounds.seconds})
         Limits(trials=n_trials)
         check_functions(callbacks=callbacks or (), stoppers=stoppers)
-        if executor is None:
-            executor = self._threads(func, n_jobs)
+        running = self._threads(func, n_jobs) if executor is None else self._started(func, executor)
         if show_progress_bar is False:
             progress = "none"
         garbage: list[Any] = [lambda study, trial: gc.collect()] if gc_after_trial else []
         self.run(
-            executor,
+            running,
             bounds,
             n_trials,
             catch,
@@ -364,21 +363,24 @@ class Study(StudyView):
             if_changed,
         )
 
-    def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Executor:
+    def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Running:
         """What runs the objective `n_jobs` at a time in this process."""
         jobs = at_once("n_jobs", n_jobs)
         check_objective(objective, self.problem)
         if jobs == 1:
             from kilter.executors.inline import Inline
 
-            return Inline(objective, self.space, draw=draw_of(self._session.engine.sampler))
+            return self._started(objective, Inline())
         from kilter.executors.threads import Threads
 
-        return Threads(objective, jobs, self.space, draw=draw_of(self._session.engine.sampler))
+        return self._started(objective, Threads(jobs))
+
+    def _started(self, objective: Any, executor: Executor) -> Running:
+        return executor.start(objective, self.space, draw_of(self._session.engine.sampler))
 
     def run(
         self,
-        executor: Executor,
+        executor: Running,
         limits: Limits,
         calls: int | None = None,
         catch: type[BaseException] | Sequence[type[BaseException]] = (BaseException,),
@@ -388,9 +390,10 @@ class Study(StudyView):
         definition: Definition | None = None,
         if_changed: str | None = None,
     ) -> Ending:
-        """Run trials on an executor within the limits, at most `calls` of them; how it ended.
+        """Run trials on an executor that has started, within the limits, at most `calls` of them; how it ended.
 
-        Where the time was up that says which trials were cut: they wait, and the next run goes on with them.
+        `study.run(Threads(4).start(objective, study.space), Limits(trials=20))` runs 20. Where the time was up it says
+        which trials were cut: they wait, and the next run goes on with them.
         `optimize` and `tune` are this with the executor chosen for you. `definition` is what the executor runs: it
         raises StudyChanged where that is another objective than the study's, and `if_changed` is not "continue".
         """
@@ -424,12 +427,14 @@ class _Line:
     def __init__(self, session: Session, number: int, attempt: int) -> None:
         self._session, self._number, self._attempt = session, number, attempt
 
-    def send(self, reports: tuple[Report, ...]) -> None:
-        """Ship reports."""
+    def report(self, reports: tuple[Report, ...]) -> None:
+        """Tell of reports; see Line."""
         self._session.progress(Progress(self._number, self._attempt, reports))
 
-    def judged(self) -> Verdict:
-        """Ask the scheduler."""
+    def ask(self, reports: tuple[Report, ...]) -> Verdict:
+        """Tell of reports and ask; see Line."""
+        if reports:
+            self.report(reports)
         return self._session.verdict(self._number, self._attempt)
 
     def __reduce__(self) -> tuple[Callable[..., _Line], tuple[Any, ...]]:

@@ -115,7 +115,7 @@ def tune(
     else:
         from kilter.executors.processes import Processes
 
-        executor = Processes(objective, slots, asked, study.space)
+        executor = Processes(slots, asked).start(objective, study.space)
     with study.observed(*observers):
         study.run(executor, limits, None, (BaseException,), callbacks, progress, stoppers, definition, "continue")
     study._check_success()

@@ -391,15 +391,15 @@ def _in_processes(plans: list[_Plan], workers: int) -> Generator[Run, None, None
         trial.set_user_attr("run", asdict(_run(plans[trial.params["plan"]])))
         return 0.0
 
-    problem = Problem(Space({"plan": Int(0, len(plans) - 1)})).to_json()
-    executor = Processes(make, min(workers, len(plans)), Resources(cpus=1))
+    problem = Problem(Space({"plan": Int(0, len(plans) - 1)}))
+    executor = Processes(min(workers, len(plans)), Resources(cpus=1)).start(make)
     waiting = list(range(len(plans)))[::-1]
     running = 0
     try:
         while waiting or running:
             while waiting and running < executor.slots:
                 number = waiting.pop()
-                executor.submit(Task(number, 1, {"plan": number}, problem, 0, None, judged=False))
+                executor.submit(Task(number, 1, {"plan": number}, problem, 0, None, may_be_stopped=False))
                 running += 1
             for message in executor.wait(None):
                 if isinstance(message, Outcome):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kilter.api import Study
     from kilter.cli.specification import Specification
     from kilter.engine.limits import Limits
-    from kilter.executors.command import Command
+    from kilter.executors.command import Program
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,15 +79,16 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     from kilter.core.events import TrialState
     from kilter.engine.ending import EndKind
 
-    limits, executor = wanted.limits, wanted.command()
-    executor.check(study.space, [fidelity.name for fidelity in study.problem.fidelities])
+    limits, program = wanted.limits, wanted.program
+    program.check(study.space, study.problem.full_budget)
     wanted.check_program()
     definition = wanted.definition
     study.check_definition(definition, if_changed)  # before the study remembers another command
-    _remarks(study, executor, limits)
+    _remarks(study, program, limits)
     if study.user_attrs.get("run") != wanted.document:
         study.set_user_attr("run", wanted.document)
-    ending = study.run(executor, limits, progress=progress, definition=definition, if_changed="continue")
+    running = wanted.executor.start(program, study.space)
+    ending = study.run(running, limits, progress=progress, definition=definition, if_changed="continue")
     complete = study.get_trials(states=[TrialState.COMPLETE])
     best = best_of(study)
     if as_json:
@@ -118,11 +119,11 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     return 0
 
 
-def _remarks(study: Study, executor: Command, limits: Limits) -> None:
+def _remarks(study: Study, program: Program, limits: Limits) -> None:
     """What a person may not have meant."""
-    from kilter.executors.command import variable
+    from kilter.executors.command.template import variable
 
-    unused = executor.unused([*study.space.names, *(fidelity.name for fidelity in study.problem.fidelities)])
+    unused = program.unused([*study.space.names, *study.problem.full_budget])
     if unused:
         variables = ", ".join(f"${variable(name)}" for name in unused)
         places = " ".join(f"{{{name}}}" for name in unused)

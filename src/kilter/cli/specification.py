@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kilter.core.problem import Fidelity
     from kilter.core.space import Space
     from kilter.engine.limits import Limits
-    from kilter.executors.command import Command
+    from kilter.executors.command import Command, Program
 
 TABLES: dict[str, tuple[str, ...]] = {
     "objective": ("minimize", "maximize", "constraints", "metric", "goal"),
@@ -311,12 +311,26 @@ class Specification:
             raise InvalidInput(f"workers = {workers!r}: give a number from 1 on, or -1 for all cores")
         return workers
 
-    def command(self) -> Command:
-        """The executor."""
+    @property
+    def executor(self) -> Command:
+        """What runs the program."""
         from kilter.core.interfaces import Resources
         from kilter.executors.command import Command
 
-        given, budget = self._table("command"), self._table("budget")
+        given, timeout = self._table("command"), self._table("budget").get("trial_timeout")
+        resources = Resources(
+            cpus=_number("cpus_per_trial", given.get("cpus_per_trial", 1)) or 1,
+            gpus=_number("gpus_per_trial", given.get("gpus_per_trial", 0)) or 0,
+            seconds=None if timeout is None else duration(timeout),
+        )
+        return Command(self.workers, resources)
+
+    @property
+    def program(self) -> Program:
+        """What is run for each trial."""
+        from kilter.executors.command import Program
+
+        given = self._table("command")
         words, shell = given.get("argv"), bool(given.get("shell", False))
         if not words:
             raise InvalidInput(
@@ -328,20 +342,13 @@ class Specification:
         for name, pattern in report.items():
             if not isinstance(pattern, str):
                 raise InvalidInput(f"[report] {name} = {pattern!r}: give a regular expression as text")
-        timeout = budget.get("trial_timeout")
-        return Command(
+        return Program(
             words,
-            self.workers,
             env={str(name): str(value) for name, value in dict(given.get("env", {})).items()},
             cwd=self._folder(given.get("cwd")),
             shell=shell,
             metric_patterns=report,
-            files=given.get("files"),
-            resources=Resources(
-                cpus=_number("cpus_per_trial", given.get("cpus_per_trial", 1)) or 1,
-                gpus=_number("gpus_per_trial", given.get("gpus_per_trial", 0)) or 0,
-                seconds=None if timeout is None else duration(timeout),
-            ),
+            files=given.get("files") or {},
             metrics=list(dict.fromkeys([*self.directions, *self.constraints])),
         )
 

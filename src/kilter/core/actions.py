@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Union
 
+from kilter.core.events import TrialState
 from kilter.core.parameter import Plain
 
 Budget = Mapping[str, float]
@@ -19,6 +20,11 @@ class Verdict(IntEnum):
     CONTINUE = 0
     STOP = 1
     PAUSE = 2
+
+    @property
+    def ends_as(self) -> TrialState:
+        """The state of a trial that leaves with this answer."""
+        return TrialState.PAUSED if self is Verdict.PAUSE else TrialState.PRUNED
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union, runtime_checkable
 
@@ -12,6 +14,7 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import Created, Entry, Event, Failure, Report, TrialState
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
+from kilter.core.space import Space
 
 if TYPE_CHECKING:
     from kilter.core.history import History, Record
@@ -298,18 +301,20 @@ class Resources:
 
 @dataclass(frozen=True)
 class Task:
-    """One attempt at a trial, as an executor receives it; it can be sent to another process."""
+    """One attempt at a trial, as an executor receives it; it can be sent to another process.
+
+    There its problem is read from JSON, in which options that are objects have their names alone.
+    """
 
     number: int
     attempt: int
     params: dict[str, Plain]
-    problem: dict[str, Any]
-    """Problem.to_json(), from which a far worker builds the space."""
+    problem: Problem
     seed: int
     directory: str | None
     """Where the attempt may keep checkpoints; it begins with what the attempt or the parent before it left."""
-    judged: bool
-    """Whether should_prune has to ask the scheduler."""
+    may_be_stopped: bool
+    """Whether the scheduler may end or pause it: should_prune asks, then."""
     attrs: dict[str, Any] = field(default_factory=dict)
     budget: Budget | None = None
     """How far to go along each fidelity."""
@@ -326,6 +331,41 @@ class Task:
     def arguments(self) -> dict[str, Any]:
         """The plain configuration with the budget beside it."""
         return {**self.params, **(self.budget or {})}
+
+    def meaning_of(self, metrics: dict[str, float], told: Container[int]) -> tuple[TrialState, tuple[Report, ...]]:
+        """What a result means: the end, or under a fidelity a report, and a pause where more of the budget is left.
+
+        `told` are the steps that the trial reported itself.
+        """
+        problem = self.problem
+        if not problem.fidelities:
+            return TrialState.COMPLETE, ()
+        full, first = problem.full_budget, problem.fidelities[0]
+        budget = self.budget or full
+        state = TrialState.COMPLETE if budget == full else TrialState.PAUSED
+        step = first.step(budget[first.name])
+        return state, () if step in told else (Report(step, metrics),)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (_text_of(self.problem), {**vars(self), "problem": None})
+
+
+def _arrived(problem: str, fields: dict[str, Any]) -> Task:
+    return Task(**{**fields, "problem": _problem_of(problem)})
+
+
+@lru_cache(maxsize=8)
+def _text_of(problem: Problem) -> str:
+    return json.dumps(problem.to_json())
+
+
+@lru_cache(maxsize=8)
+def _problem_of(text: str) -> Problem:
+    return Problem.from_json(json.loads(text))
+
+
+STOPPED = Failure("stopped", "stopped on request")
+"""The failure of an attempt that `Running.stop` has ended."""
 
 
 @dataclass(frozen=True)
@@ -351,6 +391,23 @@ class Outcome:
     met: Mapping[str, Parameter] = field(default_factory=dict)
     """Parameters whose options are objects, as this process has them; a log knows these by their names."""
 
+    @classmethod
+    def left(cls, task: Task, verdict: Verdict, metrics: dict[str, float], reports: tuple[Report, ...] = ()) -> Outcome:
+        """Of an attempt that leaves at the scheduler's wish, and counts by these metrics."""
+        return cls(task.number, task.attempt, verdict.ends_as, dict(metrics), reports)
+
+    @classmethod
+    def failed(
+        cls, task: Task, failure: Failure, error: BaseException | None = None, reports: tuple[Report, ...] = ()
+    ) -> Outcome:
+        """Of an attempt without a result."""
+        return cls(task.number, task.attempt, TrialState.FAIL, {}, reports, failure=failure, error=error)
+
+    @classmethod
+    def stopped(cls, task: Task, reports: tuple[Report, ...] = ()) -> Outcome:
+        """Of an attempt that `Running.stop` has ended."""
+        return cls.failed(task, STOPPED, reports=reports)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -365,8 +422,34 @@ class Progress:
 Message = Union[Progress, Outcome]
 
 
+class Line(Protocol):
+    """What connects an objective, wherever it is called, to its study."""
+
+    def report(self, reports: tuple[Report, ...]) -> None:
+        """Tell of reports; raises where the trial was stopped and is to be broken off."""
+
+    def ask(self, reports: tuple[Report, ...]) -> Verdict:
+        """Tell of reports, if there are any, and ask the scheduler whether the trial goes on."""
+
+
+Draw = Callable[[int, str, Parameter, dict[str, Plain]], Plain]
+"""Chooses the value of a parameter for the trial of that number, whose configuration so far it gets."""
+
+
 class Executor(Protocol):
-    """Runs objectives somewhere and enforces the limits of a trial. Decides nothing."""
+    """Where objectives run, and within which limits: frozen settings, as those of a sampler."""
+
+    def start(self, objective: Any, space: Space | None = None, draw: Draw | None = None) -> Running:
+        """Have an objective run here; raises InvalidInput where it cannot.
+
+        `space` has the objects among the options of the study's parameters, for an executor that sends tasks to where
+        they are known by name alone. `draw` is the sampler's way to choose what an objective suggests as it runs, where
+        it has one; elsewhere than in this process values are drawn at random.
+        """
+
+
+class Running(Protocol):
+    """Runs an objective on the tasks that it is given, and enforces the limits of a trial. Decides nothing."""
 
     slots: int
 
@@ -381,3 +464,14 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End everything that still runs and leave no process behind."""
+
+
+@runtime_checkable
+class RunsHere(Running, Protocol):
+    """Runs the objective in the calling thread, within `wait`: then nobody else attends to its study.
+
+    So a signal may call `stop` in the middle of it, which may raise into it.
+    """
+
+    on_progress: Callable[[Progress], None] | None
+    """Takes reports and questions while a trial runs."""

@@ -31,7 +31,7 @@ import threading
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import AuthenticationError
 from multiprocessing import connection as connections
 from types import CodeType
@@ -40,23 +40,19 @@ from typing import Any
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
 from kilter.core.events import LOST, Failure
-from kilter.core.interfaces import Message, Outcome, Progress, Resources, Task
+from kilter.core.interfaces import STOPPED, Draw, Message, Outcome, Progress, Resources, Task
 from kilter.core.parameter import Parameter
 from kilter.core.space import Space
 from kilter.executors import records
 from kilter.executors.children import kill_tree, own_group, signal_group, tree_memory, was_killed
-from kilter.executors.inline import STOPPED
+from kilter.executors.machine import UNLIMITED, check_slots, environments, out_of_memory, out_of_time
 from kilter.executors.output import Heard
-from kilter.executors.threads import UNLIMITED
-from kilter.objective.failures import failed
 
 TICK = 0.2
 """Seconds between two looks at the memory of a trial, and at a process whose end the platform does not announce."""
 
 FAREWELL = 2.0
 """Seconds that idle workers get to end by themselves, so that what the objective opened is flushed."""
-
-CPU_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 BOOTSTRAP = (
     "import json, sys; setup = json.loads(sys.stdin.readline()); sys.path[:] = setup['path']; "
@@ -65,29 +61,43 @@ BOOTSTRAP = (
 """The worker takes our sys.path before it imports kilter, which `-m` could not: kilter may only be found there."""
 
 
+@dataclass(frozen=True)
 class Processes:
     """Runs trials in `slots` processes, each within `resources`.
 
-    `gpus` lists the devices to share out; without it they are those of CUDA_VISIBLE_DEVICES or of the machine. Workers
-    start when they are first needed. A limit on seconds counts from the moment the objective is called. What the
-    workers print is kept with the trial and, as in `#7 epoch 1`, goes to the stderr of this process.
-
-    Raises InvalidInput where the objective cannot be sent, or where the devices do not suffice.
+    `gpus` lists the devices to share out; without it they are those of CUDA_VISIBLE_DEVICES or of the machine.
     """
 
-    def __init__(
-        self,
-        objective: Callable[..., Any],
-        slots: int,
-        resources: Resources = UNLIMITED,
-        space: Space | None = None,
-        gpus: Sequence[int | str] | None = None,
-    ) -> None:
-        self.slots = slots
-        self._resources = resources
-        self._environments = environments(slots, resources, gpus)
-        self._payload = _pickled(objective, space)
-        self._workers: list[_Worker | None] = [None] * slots
+    slots: int = 1
+    resources: Resources = UNLIMITED
+    gpus: Sequence[int | str] | None = None
+
+    def __post_init__(self) -> None:
+        check_slots(self.slots, "Processes")
+
+    def start(
+        self, objective: Callable[..., Any], space: Space | None = None, draw: Draw | None = None
+    ) -> RunningProcesses:
+        """Have an objective run in processes, to which it is sent now.
+
+        Raises InvalidInput where it cannot be sent, or where the devices do not suffice.
+        """
+        return RunningProcesses(self, _pickled(objective, space))
+
+
+class RunningProcesses:
+    """Runs trials in processes, which start when they are first needed.
+
+    A limit on seconds counts from the moment the objective is called. What the workers print is kept with the trial
+    and, as in `#7 epoch 1`, goes to the stderr of this process.
+    """
+
+    def __init__(self, settings: Processes, payload: bytes) -> None:
+        self.slots = settings.slots
+        self._resources = settings.resources
+        self._environments = environments(settings.slots, settings.resources, settings.gpus)
+        self._payload = payload
+        self._workers: list[_Worker | None] = [None] * self.slots
         self._by_trial: dict[int, _Worker] = {}
         self._ready: list[Message] = []
         self._door: _Door | None = None
@@ -207,13 +217,15 @@ class Processes:
         self._remove(worker)
         if task is not None:
             code = worker.process.returncode
-            self._finish(worker, failed(task, Failure(LOST if was_killed(code) else "died", _cause_of_death(code))))
+            self._finish(
+                worker, Outcome.failed(task, Failure(LOST if was_killed(code) else "died", _cause_of_death(code)))
+            )
 
     def _kill(self, worker: _Worker, failure: Failure) -> None:
         task = worker.task
         self._remove(worker)
         if task is not None:
-            self._finish(worker, failed(task, failure))
+            self._finish(worker, Outcome.failed(task, failure))
 
     def _remove(self, worker: _Worker) -> None:
         worker.kill()
@@ -420,73 +432,6 @@ class _Door:
             return
         self._arrivals.put((token, connection))
         self._button.send_bytes(b"1")
-
-
-# -- the limits of processes, also for commands ----------------------------------------------------------------
-
-
-def environments(slots: int, resources: Resources, gpus: Sequence[int | str] | None = None) -> list[dict[str, str]]:
-    """What to add to the environment of each slot: threads of numeric libraries, and its share of the devices."""
-    if slots < 1:
-        raise InvalidInput(f"slots={slots!r}: at least one is needed")
-    if resources.seconds is not None and not resources.seconds > 0:
-        raise InvalidInput(f"seconds={resources.seconds!r}: the time limit of a trial must be positive")
-    if resources.memory is not None and not resources.memory > 0:
-        raise InvalidInput(f"memory={resources.memory!r}: the memory limit of a trial must be positive bytes")
-    threads = str(max(1, int(resources.cpus)))
-    common = {name: threads for name in CPU_VARIABLES if name not in os.environ}
-    if not resources.gpus:
-        return [dict(common) for _ in range(slots)]
-    shares = shared_out(slots, resources.gpus, visible_gpus() if gpus is None else [str(gpu) for gpu in gpus])
-    return [{**common, "CUDA_VISIBLE_DEVICES": ",".join(share)} for share in shares]
-
-
-def shared_out(slots: int, each: float, devices: Sequence[str]) -> list[list[str]]:
-    """The devices of each slot, where a slot gets `each` of them.
-
-    >>> shared_out(4, 0.5, ["0", "1"]), shared_out(2, 2, ["0", "1", "2", "3"])
-    ([['0'], ['1'], ['0'], ['1']], [['0', '1'], ['2', '3']])
-    """
-    if not each > 0 or (each > 1 and each != int(each)):
-        raise InvalidInput(f"gpus={each!r}: a trial takes a fraction of one device, or a whole number of them")
-    per_device = int(1 / each + 1e-9)
-    fits = len(devices) * per_device if each < 1 else len(devices) // int(each)
-    if not devices:
-        raise InvalidInput(f"a trial asks for {each:g} GPU, and none was found: leave GPUs out, or name the devices")
-    found = f"{len(devices)} GPU ({', '.join(devices)})"
-    if not fits:
-        raise InvalidInput(f"{found} is not enough for one trial of {each:g} GPU: ask for less")
-    if slots > fits:
-        what = "one trial" if fits == 1 else f"{fits} trials"
-        raise InvalidInput(
-            f"{found} is enough for {what} of {each:g} GPU at a time, not {slots}: use workers={fits}, or a smaller "
-            "share for each trial"
-        )
-    if each < 1:
-        return [[devices[slot % len(devices)]] for slot in range(slots)]
-    return [list(devices[slot * int(each) : (slot + 1) * int(each)]) for slot in range(slots)]
-
-
-def visible_gpus() -> list[str]:
-    """The ids of the devices that this process may use."""
-    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if listed is not None:
-        ids = [part.strip() for part in listed.split(",") if part.strip()]
-        return ids[: ids.index("-1")] if "-1" in ids else ids
-    try:
-        return [str(i) for i in range(len(os.listdir("/proc/driver/nvidia/gpus")))]
-    except OSError:
-        return []
-
-
-def out_of_time(seconds: float) -> Failure:
-    """The failure of a trial that ran too long."""
-    return Failure("timeout", f"ran longer than its limit of {seconds:g} seconds")
-
-
-def out_of_memory(used: int, limit: int) -> Failure:
-    """The failure of a trial that took too much memory."""
-    return Failure("memory", f"used {used / 2**20:.0f} MiB of memory; the limit is {limit / 2**20:.0f} MiB")
 
 
 def _cause_of_death(code: int | None) -> str:

@@ -12,11 +12,11 @@ from typing import Any
 
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, TrialPruned, UnusableResult
-from kilter.core.events import Failure, Report, TrialState
-from kilter.core.interfaces import Message, Outcome, Progress, Task
-from kilter.core.problem import Problem
-from kilter.objective.failures import failed, failure_of
-from kilter.objective.trial import reached
+from kilter.core.events import Report
+from kilter.core.interfaces import Draw, Message, Outcome, Progress, Task
+from kilter.core.space import Space
+from kilter.executors.machine import check_slots
+from kilter.objective.failures import failure_of
 
 
 @dataclass
@@ -39,19 +39,34 @@ class VirtualClock:
         self.now = max(self.now, to)
 
 
+@dataclass(frozen=True)
 class Simulated:
-    """Runs an objective that says how long it would take.
+    """Runs an objective that says how long it would take, at most `slots` trials at a time, by this clock.
 
     The objective gets the configuration, with the budget of each fidelity, as a dict. It returns (value or metrics,
     seconds); or it is a generator that yields (step, value or metrics, seconds since the report before), and may return
     (value or metrics, seconds), else the last report is its result. A limit given to wait() is in virtual seconds.
 
-    >>> executor = Simulated(lambda config: (config["x"] ** 2, 60.0), 4, VirtualClock())
+    >>> running = Simulated(4, VirtualClock()).start(lambda config: (config["x"] ** 2, 60.0))
     """
 
+    slots: int
+    clock: VirtualClock
+
+    def __post_init__(self) -> None:
+        check_slots(self.slots, "Simulated")
+
+    def start(
+        self, objective: Callable[[dict[str, Any]], Any], space: Space | None = None, draw: Draw | None = None
+    ) -> RunningSimulated:
+        """Have an objective run in virtual time."""
+        return RunningSimulated(objective, self.slots, self.clock)
+
+
+class RunningSimulated:
+    """Runs an objective in virtual time; see Simulated."""
+
     def __init__(self, objective: Callable[[dict[str, Any]], Any], slots: int, clock: VirtualClock) -> None:
-        if slots < 1:
-            raise InvalidInput(f"slots={slots!r}: at least one is needed")
         self.slots = slots
         self._objective = objective
         self._clock = clock
@@ -63,7 +78,7 @@ class Simulated:
         """Start a task now, in virtual time."""
         if len(self._running) >= self.slots:
             raise InvalidInput(f"all {self.slots} slots are taken: wait for an outcome before the next submit")
-        run = self._running[task.number] = _Run(task, Problem.from_json(task.problem))
+        run = self._running[task.number] = _Run(task)
         run.begin(self._objective)
         self._schedule(run)
 
@@ -90,8 +105,7 @@ class Simulated:
         if run is not None and not run.is_over:
             run.is_over = True
             run.close()
-            outcome = failed(run.task, Failure("stopped", "stopped on request"))
-            self._push(self._clock(), _Run(run.task, run.problem), outcome)
+            self._push(self._clock(), _Run(run.task), Outcome.stopped(run.task))
 
     def close(self) -> None:
         """Forget all that runs."""
@@ -117,7 +131,7 @@ class Simulated:
         if run.is_over:
             return
         if verdict:
-            self._push(self._clock(), run, run.left(verdict))
+            self._push(self._clock(), run, Outcome.left(run.task, verdict, run.last))
         else:
             self._schedule(run)
 
@@ -131,17 +145,17 @@ class _Run:
     """One trial, and the generator that its objective may be."""
 
     task: Task
-    problem: Problem
     is_over: bool = False
     _steps: Generator[Any, None, Any] | None = None
     _result: Any = None
     _error: BaseException | None = None
-    _last: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    """The metrics of the last report."""
     _told: set[int] = field(default_factory=set)
 
     def begin(self, objective: Callable[[dict[str, Any]], Any]) -> None:
         try:
-            result = objective({**self.problem.space.values(self.task.params), **(self.task.budget or {})})
+            result = objective({**self.task.problem.space.values(self.task.params), **(self.task.budget or {})})
         except Exception as error:
             self._error = error
             return
@@ -160,20 +174,16 @@ class _Run:
             try:
                 step, value, seconds = next(self._steps)
             except StopIteration as end:
-                return (0.0, self._outcome(self._last)) if end.value is None else self._end(end.value)
-            self._last = self._named(value)
-            report = Report(step, self._last)
+                return (0.0, self._outcome(self.last)) if end.value is None else self._end(end.value)
+            self.last = self._named(value)
+            report = Report(step, self.last)
             self._told.add(step)
-            asked = reply if self.task.judged else None
+            asked = reply if self.task.may_be_stopped else None
             return float(seconds), Progress(self.task.number, self.task.attempt, (report,), asked)
         except TrialPruned:
-            return 0.0, self.left(Verdict.STOP)
+            return 0.0, Outcome.left(self.task, Verdict.STOP, self.last)
         except Exception as error:
-            return 0.0, failed(self.task, failure_of(error), error)
-
-    def left(self, verdict: Verdict) -> Outcome:
-        state = TrialState.PAUSED if verdict is Verdict.PAUSE else TrialState.PRUNED
-        return Outcome(self.task.number, self.task.attempt, state, dict(self._last))
+            return 0.0, Outcome.failed(self.task, failure_of(error), error)
 
     def close(self) -> None:
         if self._steps is not None:
@@ -188,14 +198,14 @@ class _Run:
         try:
             return float(seconds), self._outcome(value)
         except InvalidInput as error:  # a bad value still took its time
-            return float(seconds), failed(self.task, failure_of(error), error)
+            return float(seconds), Outcome.failed(self.task, failure_of(error), error)
 
     def _outcome(self, value: Any) -> Outcome:
-        metrics = self.problem.metrics(value)
-        state, last = reached(self.problem, self.task, metrics, self._told)
+        metrics = self.task.problem.metrics(value)
+        state, last = self.task.meaning_of(metrics, self._told)
         return Outcome(self.task.number, self.task.attempt, state, metrics, last)
 
     def _named(self, value: Any) -> dict[str, float]:
         if isinstance(value, Mapping):
             return {str(name): float(number) for name, number in value.items()}
-        return {self.problem.objectives[0].name: float(value)}
+        return {self.task.problem.objectives[0].name: float(value)}

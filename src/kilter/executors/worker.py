@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from multiprocessing import connection as connections
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, NoReturn
@@ -25,11 +26,11 @@ from kilter.core.actions import Verdict
 from kilter.core.events import MISUSE, Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.parameter import Parameter
+from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.executors import records
 from kilter.executors.output import flush, libc, mark
-from kilter.executors.threads import Reporting
-from kilter.objective.failures import failed, failure_of, release
+from kilter.objective.failures import failure_of, release
 from kilter.objective.perform import perform
 
 LINES = 1
@@ -49,7 +50,7 @@ def main(setup: Mapping[str, Any]) -> None:
     connection = connections.Client(setup["address"], authkey=bytes.fromhex(setup["key"]))
     connection.send(setup["token"])
     payload = connection.recv_bytes()
-    line = _Line(connection, setup["parent"], setup["token"])
+    line = _Parent(connection, setup["parent"], setup["token"])
     objective, space = _loaded(payload)
     records.configure(setup["logging"])
     line.send("loaded", None)
@@ -65,13 +66,14 @@ def _print_whole_lines() -> None:
         libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, LINES, 0)
 
 
-def _serve(line: _Line, objective: Callable[..., Any], space: Space | None) -> None:
-    problem: dict[str, Any] = {}
+def _serve(line: _Parent, objective: Callable[..., Any], space: Space | None) -> None:
+    @lru_cache(maxsize=1)
+    def recalled(problem: Problem) -> Problem:
+        return problem if space is None else problem.with_space(problem.space.recalled(space))
+
     sent: dict[str, Parameter] = {}
     while (task := line.tasks.get()) is not None:
-        # The same object for the same problem lets perform() keep what it has read of it.
-        problem = problem if task.problem == problem else task.problem
-        outcome = _outcome(line, objective, replace(task, problem=problem), space)
+        outcome = _outcome(line, objective, replace(task, problem=recalled(task.problem)))
         new = {name: one for name, one in outcome.met.items() if sent.get(name) != one}
         sent |= new
         data, met = _sendable(replace(outcome, met={})), _objects(new)
@@ -79,17 +81,16 @@ def _serve(line: _Line, objective: Callable[..., Any], space: Space | None) -> N
         line.send("outcome", (data, met))
 
 
-def _outcome(line: _Line, objective: Callable[..., Any], task: Task, space: Space | None) -> Outcome:
-    reporting = Reporting(task.judged, line.ship, line.ask)
+def _outcome(line: _Parent, objective: Callable[..., Any], task: Task) -> Outcome:
     line.mark(task.number)
     try:
-        outcome = perform(objective, task, reporting.send, reporting.judged, space)
+        outcome = perform(objective, task, line)
     except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the parent alone
-        outcome = failed(task, failure_of(error), error)
+        outcome = Outcome.failed(task, failure_of(error), error)
     release(outcome.error)
     outcome = _explained(outcome)
     is_misuse = outcome.failure is not None and outcome.failure.kind == MISUSE  # which ends the run, over there
-    return replace(reporting.complete(outcome), error=outcome.error if is_misuse else None)
+    return replace(outcome, error=outcome.error if is_misuse else None)
 
 
 def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
@@ -156,8 +157,8 @@ def _objects(met: Mapping[str, Parameter]) -> dict[str, bytes]:
     return sendable
 
 
-class _Line:
-    """The connection to the parent, and the thread that listens to it."""
+class _Parent:
+    """The line to the parent, and the thread that listens to it."""
 
     def __init__(self, connection: connections.Connection, parent: int, token: str) -> None:
         self._connection = connection
@@ -181,7 +182,7 @@ class _Line:
         flush()
         os.write(self._output, mark(self._token, number))
 
-    def ship(self, reports: tuple[Report, ...]) -> None:
+    def report(self, reports: tuple[Report, ...]) -> None:
         self.send("progress", (reports, False))
 
     def ask(self, reports: tuple[Report, ...]) -> Verdict:

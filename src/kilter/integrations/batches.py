@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from kilter.core.events import Failure
-from kilter.core.interfaces import Message, Outcome, Task
-from kilter.executors.inline import Inline
-from kilter.objective.failures import failed
+from kilter.core.interfaces import Message, Outcome, Progress, Task
 
 
-class Batches(Inline):
+class Batches:
     """Gathers up to `slots` tasks, and hands them to `launch` together, in this thread.
 
     So Ctrl-C breaks into what runs, as it does for an objective. `launch` says how each ended, in any order.
@@ -18,7 +16,8 @@ class Batches(Inline):
 
     def __init__(self, launch: Callable[[Sequence[Task]], Sequence[Outcome]], slots: int) -> None:
         self.slots = slots
-        self.on_progress = None
+        self.on_progress: Callable[[Progress], Any] | None = None
+        """Nothing comes before the end of a batch."""
         self._launch = launch
         self._tasks: list[Task] = []
         self._held: list[Message] = []
@@ -35,7 +34,8 @@ class Batches(Inline):
 
     def stop(self, number: int) -> None:
         """End a trial that waits; one that was launched ends with its batch."""
-        self._held += [
-            failed(t, Failure("stopped", "stopped before it began")) for t in self._tasks if t.number == number
-        ]
+        self._held += [Outcome.stopped(task) for task in self._tasks if task.number == number]
         self._tasks = [task for task in self._tasks if task.number != number]
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from kilter.core.actions import Verdict
 from kilter.core.events import Failure, Report, TrialState
-from kilter.core.interfaces import Message, Outcome, Progress, Task
-from kilter.objective.failures import failed, failure_of
+from kilter.core.interfaces import STOPPED, Message, Outcome, Progress, Task
+from kilter.objective.failures import failure_of
 
 SCORE = "score"
 """The metric that is the study's objective."""
@@ -96,8 +96,7 @@ class Folds:
         """End a candidate at once; what its folds come to is not asked any more."""
         if number in self._running:
             running = self._running[number]
-            outcome = failed(running.task, Failure("stopped", "stopped on request"))
-            self._end(running, outcome.state, {}, outcome.failure)
+            self._end(running, TrialState.FAIL, {}, STOPPED)
 
     def close(self) -> None:
         """Begin nothing more; what runs is its pool's to end."""
@@ -131,7 +130,7 @@ class Folds:
         if failure is not None:
             running.errors[str(fold)] = failure
         is_done = len(running.scores) == self._folds
-        if running.task.judged:
+        if running.task.may_be_stopped:
             done = len(running.scores)
             if set(range(done)) == running.scores.keys():  # the same folds as of any other at this step
                 running.reports.append(Report(done, {SCORE: running.mean}))
@@ -146,8 +145,7 @@ class Folds:
 
     def _obey(self, running: _Running, verdict: Verdict) -> None:
         if verdict and self._running.get(running.task.number) is running:
-            state = TrialState.PAUSED if verdict is Verdict.PAUSE else TrialState.PRUNED
-            self._end(running, state, {SCORE: running.mean})
+            self._end(running, verdict.ends_as, {SCORE: running.mean})
 
     def _complete(self, running: _Running) -> None:
         if isfinite(running.mean):

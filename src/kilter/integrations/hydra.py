@@ -240,12 +240,12 @@ class Jobs:
     def _outcome(self, task: Task, job: JobReturn) -> Outcome:
         from kilter.core.events import TrialState
         from kilter.core.interfaces import Outcome
-        from kilter.objective.failures import failed, failure_of
+        from kilter.objective.failures import failure_of
 
         try:
             metrics = self._problem.metrics(job.return_value)  # raises what the job raised
         except Exception as error:  # noqa: BLE001  # whatever a job raises is a failure of its trial
-            return failed(task, failure_of(error), error)
+            return Outcome.failed(task, failure_of(error), error)
         return Outcome(task.number, task.attempt, TrialState.COMPLETE, metrics)
 
 

@@ -6,8 +6,7 @@ import traceback
 from collections.abc import Callable
 
 from kilter.core.errors import InvalidInput, NotANumber, UnknownName, UnusableResult
-from kilter.core.events import HERE, UNUSABLE, Failure, TrialState
-from kilter.core.interfaces import Outcome, Task
+from kilter.core.events import HERE, UNUSABLE, Failure
 
 MESSAGE = 4_000
 """Characters that the log keeps of a failure's message; of its traceback so many ..."""
@@ -83,8 +82,3 @@ def release(error: BaseException | None) -> None:
             seen.add(id(one))
             traceback.clear_frames(one.__traceback__)
             left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
-
-
-def failed(task: Task, failure: Failure, error: BaseException | None = None) -> Outcome:
-    """The outcome of an attempt that ended without a result."""
-    return Outcome(task.number, task.attempt, TrialState.FAIL, {}, failure=failure, error=error)

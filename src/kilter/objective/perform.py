@@ -10,32 +10,27 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NoReturn, Union
 
-from kilter.core.actions import Verdict
 from kilter.core.errors import TrialPruned
-from kilter.core.events import MISUSE, Failure, Report, TrialState
-from kilter.core.interfaces import Outcome, Task
+from kilter.core.events import MISUSE, Failure, TrialState
+from kilter.core.interfaces import Draw, Line, Outcome, Task
 from kilter.core.problem import Problem
-from kilter.core.space import Space
 from kilter.objective.failures import Interruption, failure_of, is_misuse, release
-from kilter.objective.trial import Draw, Trial
+from kilter.objective.trial import Trial
 
 
 def perform(
     objective: Callable[..., Any],
     task: Task,
-    send: Callable[[tuple[Report, ...]], None],
-    judged: Callable[[], Verdict],
-    space: Space | None = None,
+    line: Line,
     draw: Draw | None = None,
 ) -> Outcome:
     """Call the objective on a task and say how it ended: whatever it raises is the trial's failure.
 
     Two things leave this function: an Interruption, and a KeyboardInterrupt, of which only the caller knows whether it
-    came from outside. `send` ships reports that should not wait for the end; `judged` asks the scheduler. `space`
-    brings the objects that the task's JSON knows by name only, and `draw` chooses what nobody has chosen before.
+    came from outside. `line` leads to the study, and `draw` chooses what nobody has chosen before.
     """
-    problem = _problem(task, space)
-    trial = Trial(task, problem, send, judged, draw)
+    problem = task.problem
+    trial = Trial(task, line, draw)
     try:
         result = _returned(lambda: _call(objective, trial, problem))
         if trial.has_left:
@@ -117,19 +112,3 @@ def _read_signature(objective: Callable[..., Any]) -> Signature:
         needed[0] if len(needed) == 1 else None,
         bool(places) or any(a.kind is a.VAR_POSITIONAL for a in arguments),
     )
-
-
-_latest: tuple[Any, Space | None, Problem] | None = None
-
-
-def _problem(task: Task, space: Space | None) -> Problem:
-    """The problem of a task; that of the task before where it is the very same, since reading one takes a while."""
-    global _latest
-    latest = _latest
-    if latest is not None and latest[0] is task.problem and latest[1] is space:
-        return latest[2]
-    problem = Problem.from_json(task.problem)
-    if space is not None:
-        problem = problem.with_space(problem.space.recalled(space))
-    _latest = (task.problem, space, problem)
-    return problem

@@ -11,7 +11,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -20,21 +20,17 @@ from kilter.core import border, codec
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput, NotHere, SpaceChanged, UnknownName
 from kilter.core.events import SYSTEM, Failure, Noted, Report, TrialState
-from kilter.core.interfaces import Outcome, Task
+from kilter.core.interfaces import Draw, Line, Outcome, Task
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Choice, copied, has_objects
 from kilter.core.parameter import UNSET, Parameter, Plain, same
-from kilter.core.problem import Objective, Problem
+from kilter.core.problem import Objective
 from kilter.core.seeds import rng
 from kilter.core.text import shown
 from kilter.objective import checkpoint
 
 FLUSH_SECONDS = 1.0
 """Reports wait at most this long before they are shipped, so that others see a running trial's curve."""
-
-
-Draw = Callable[[int, str, Parameter, dict[str, Plain]], Plain]
-"""Chooses the value of a parameter for the trial of that number, whose configuration so far it gets."""
 
 
 _ELSEWHERE = {
@@ -55,9 +51,7 @@ class Trial:
     def __init__(
         self,
         task: Task,
-        problem: Problem,
-        send: Callable[[tuple[Report, ...]], None],
-        judged: Callable[[], Verdict],
+        line: Line,
         draw: Draw | None = None,
     ) -> None:
         self.number = task.number
@@ -70,12 +64,11 @@ class Trial:
         self._new_attrs: dict[str, Any] = {}
         self._misfits: list[str] = []
         self._task = task
-        self._problem = problem
+        self._line = line
+        self._problem = problem = task.problem
         self._space = problem.space
         self._config: dict[str, Plain] = {} if problem.is_open else dict(task.params)
         self._values: dict[str, Any] = {} if problem.is_open else problem.space.values(task.params)
-        self._send = send
-        self._judged = judged
         self._draw = draw
         self._verdict = Verdict.CONTINUE
         self.has_left = False
@@ -156,7 +149,7 @@ class Trial:
         reported is in the log before the path is handed out: report a step before you save it, and a trial that is
         killed in between does the step again, as if nothing had happened.
         """
-        if self._unsent and self._task.judged:
+        if self._unsent and self._task.may_be_stopped:
             self._answer = self._ask()
         if self._task.directory is None:
             raise InvalidInput("this trial has no checkpoint directory: the study was asked without one")
@@ -296,23 +289,23 @@ class Trial:
             of = "" if part is None else f" of {part!r}"
             warnings.warn(f"trial {self.number} reported step {step}{of} twice; the second is ignored", stacklevel=2)
             return
+        may_ask = self._task.may_be_stopped and self._flush_after > 0
+        if may_ask:  # so this one waits for the question that may follow it, and the two are one message
+            self._flush_when_due()
         self._last = report
         if part is not None:
             self._folds[part] = report.metrics
         self._reported.add(report.key)
         self._unsent.append(report)
-        now = time.monotonic()
-        if not self._flushed:
-            self._flushed = now
-        elif now - self._flushed >= self._flush_after:
-            self.flush()
+        if not may_ask:
+            self._flush_when_due()
 
     def should_prune(self) -> bool:
         """Whether the scheduler would end or pause this trial now: then save what is to be kept and raise TrialPruned.
 
         A paused trial is called again later, with the same configuration and its checkpoint.
         """
-        if not self._task.judged:
+        if not self._task.may_be_stopped:
             return False
         answer, self._answer = self._answer, None
         self._verdict = self._ask() if answer is None or self._unsent else answer
@@ -328,8 +321,12 @@ class Trial:
         return self.has_left
 
     def _ask(self) -> Verdict:
-        self.flush()
-        return self._judged() if os.getpid() == self._process else Verdict.CONTINUE
+        if os.getpid() != self._process:
+            self.flush()
+            return Verdict.CONTINUE
+        verdict = self._line.ask(tuple(self._unsent))
+        self._sent()
+        return verdict
 
     def _notices(self, state: TrialState) -> tuple[str, ...]:
         """What became of values that a user enqueued and that were not used."""
@@ -344,22 +341,24 @@ class Trial:
 
     def flush(self) -> None:
         """Ship the reports that wait; a process that the objective forked has nobody to send them to."""
-        if self._unsent:
-            if os.getpid() == self._process:
-                self._send(tuple(self._unsent))
-            else:
-                warnings.warn(
-                    f"trial {self.number}: what a forked process reports is dropped; report where the objective began",
-                    stacklevel=3,
-                )
-            self._unsent.clear()
+        if self._unsent and os.getpid() == self._process:
+            self._line.report(tuple(self._unsent))
+        elif self._unsent:
+            warnings.warn(
+                f"trial {self.number}: what a forked process reports is dropped; report where the objective began",
+                stacklevel=3,
+            )
+        self._sent()
+
+    def _sent(self) -> None:
+        self._unsent.clear()
         self._flushed = time.monotonic()
 
-    def _take_unsent(self) -> tuple[Report, ...]:
-        """The reports that wait, which then wait no longer."""
-        unsent = tuple(self._unsent)
-        self._unsent.clear()
-        return unsent
+    def _flush_when_due(self) -> None:
+        if not self._flushed:
+            self._flushed = time.monotonic()
+        elif time.monotonic() - self._flushed >= self._flush_after:
+            self.flush()
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep a JSON-serialisable value beside the trial; raises InvalidInput for one that is not."""
@@ -413,9 +412,9 @@ class Trial:
         begun = self._task.params
         is_same = begun.keys() == self._config.keys() and all(same(begun[n], v) for n, v in self._config.items())
         changed = None if is_same else self._config
-        reports = self._take_unsent()
+        reports = tuple(self._unsent)
         if state is TrialState.COMPLETE:
-            state, last = reached(self._problem, self._task, metrics, self._reported)
+            state, last = self._task.meaning_of(metrics, self._reported)
             reports += last
         return Outcome(
             self.number,
@@ -443,22 +442,6 @@ class Trial:
             return {self._problem.objectives[0].name: border.as_real(value)}
         except ValueError:
             raise InvalidInput(f"report({shown(value)}): the value must be a number or a dict of metrics") from None
-
-
-def reached(
-    problem: Problem, task: Task, metrics: dict[str, float], told: Container[int]
-) -> tuple[TrialState, tuple[Report, ...]]:
-    """What a result means: the end, or under a fidelity a report, and a pause where more of the budget is left.
-
-    `told` are the steps that the trial reported itself.
-    """
-    if not problem.fidelities:
-        return TrialState.COMPLETE, ()
-    full, first = problem.full_budget, problem.fidelities[0]
-    budget = task.budget or full
-    state = TrialState.COMPLETE if budget == full else TrialState.PAUSED
-    step = first.step(budget[first.name])
-    return state, () if step in told else (Report(step, metrics),)
 
 
 def _part(fold: Any, instance: Any, seed: Any) -> int | str | None:

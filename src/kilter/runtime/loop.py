@@ -14,10 +14,9 @@ from kilter.core.actions import Wait
 from kilter.core.errors import StorageError, StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import Record
-from kilter.core.interfaces import Executor, Holding, Message, Outcome, Progress, Stopper
+from kilter.core.interfaces import Holding, Message, Outcome, Progress, Running, RunsHere, Stopper
 from kilter.engine.ending import Ending, EndKind
 from kilter.engine.limits import Limits, Tally
-from kilter.executors.inline import Inline
 from kilter.objective.failures import Interruption, release
 from kilter.runtime.session import Session
 from kilter.runtime.signals import Alarm, Interrupts
@@ -45,7 +44,7 @@ class Run:
     """
 
     session: Session
-    executor: Executor
+    executor: Running
     limits: Limits
     calls: int | None = None
     catch: tuple[type[BaseException], ...] = (BaseException,)
@@ -72,19 +71,19 @@ class Run:
         self._since = self.session.stopwatch()
         self._cut: list[int] = []
         """The trials that were put back because the time was up."""
-        self._inline = self.executor if isinstance(self.executor, Inline) else None
+        self._here = self.executor if isinstance(self.executor, RunsHere) else None
 
     def __call__(self) -> Ending:
         """Run until there is a reason to stop; how it ended."""
-        if self._inline is not None:
-            self._inline.on_progress = self._attend
-        with Interrupts(self._inline is not None) as self._interrupts:
+        if self._here is not None:
+            self._here.on_progress = self._attend
+        with Interrupts(self._here is not None) as self._interrupts:
             try:
                 self._turn()
             except (KeyboardInterrupt, Interruption) as error:
                 # What neither the user nor a signal asked for came out of the objective. That counts like a worker
                 # that vanished, or a trial that always does so would wait for ever.
-                is_own = self._inline is not None and not self._interrupts.stopping
+                is_own = self._here is not None and not self._interrupts.stopping
                 self._abandon(LOST if is_own else INTERRUPTED, type(error).__name__)
                 self._finish()
                 raise
@@ -93,8 +92,8 @@ class Run:
                 self.executor.close()
                 raise
             finally:
-                if self._inline is not None:  # else the session would live until the garbage collector comes by
-                    self._inline.on_progress = None
+                if self._here is not None:  # else the session would live until the garbage collector comes by
+                    self._here.on_progress = None
             self._finish()
         if self._error is not None:
             raised = [self._error]
@@ -127,9 +126,9 @@ class Run:
     def _wait(self) -> list[Message]:
         """What has happened since; not beyond the time that is left, and an objective in this thread is broken off."""
         left = self._left()
-        if self._inline is not None and left < math.inf:
+        if self._here is not None and left < math.inf:
             with Alarm(self._left, self._stop_all):
-                return self._inline.wait(None)
+                return self._here.wait(None)
         return self.executor.wait(max(min(TICK, left), SHORT) if left > 0 else TICK)
 
     def _attend(self, progress: Progress) -> None:
@@ -247,7 +246,7 @@ class Run:
 
         What the user broke into in this thread may say it in any words: libraries turn a KeyboardInterrupt into others.
         """
-        return kind == "stopped" or (self._inline is not None and self._interrupts.stopping)
+        return kind == "stopped" or (self._here is not None and self._interrupts.stopping)
 
     def _put_back(self, outcome: Outcome) -> None:
         """Have a trial that was stopped wait to go on, with what it reported."""

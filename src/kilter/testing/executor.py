@@ -3,8 +3,8 @@
 Subclass ExecutorSuite in a test module and say how to make yours:
 
     class TestMine(ExecutorSuite):
-        def executor(self, objective, slots):
-            return Mine(objective, slots)
+        def executor(self, slots):
+            return Mine(slots)
 
 Objectives get a Trial. Nothing here sleeps; a message that does not come within `patience` seconds fails the test.
 """
@@ -26,20 +26,20 @@ import psutil
 from kilter.core.actions import Verdict
 from kilter.core.errors import TrialPruned
 from kilter.core.events import Report, TrialState
-from kilter.core.interfaces import Executor, Message, Outcome, Progress, Task
+from kilter.core.interfaces import Executor, Message, Outcome, Progress, Running, Task
 from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
 
 PROBLEM = Problem(Space({"x": Float(0, 1)}), (Objective("loss"),))
-UNDER_FIDELITY = replace(PROBLEM, fidelities=(Fidelity("epochs", 1, 9),)).to_json()
+UNDER_FIDELITY = replace(PROBLEM, fidelities=(Fidelity("epochs", 1, 9),))
 
 
 def task(
-    number: int = 0, *, judged: bool = False, directory: str | None = None, x: float = 0.5, attempt: int = 1
+    number: int = 0, *, may_be_stopped: bool = False, directory: str | None = None, x: float = 0.5, attempt: int = 1
 ) -> Task:
     """A task of a problem with one parameter x in [0, 1] and the objective `loss`."""
-    return Task(number, attempt, {"x": x}, PROBLEM.to_json(), 7, directory, judged)
+    return Task(number, attempt, {"x": x}, PROBLEM, 7, directory, may_be_stopped)
 
 
 class ExecutorSuite:
@@ -51,23 +51,23 @@ class ExecutorSuite:
     stops_at_once = True
     """Whether stop() ends an objective that does not report; where False, stop is tested on one that asks."""
 
-    def executor(self, objective: Callable[..., Any], slots: int) -> Executor:
-        """The executor under test."""
-        raise NotImplementedError("override executor(objective, slots)")
+    def executor(self, slots: int) -> Executor:
+        """The executor under test; it may have fewer slots than asked for."""
+        raise NotImplementedError("override executor(slots)")
 
     # -- driving --------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def running(self, objective: Callable[..., Any], slots: int = 1) -> Iterator[Executor]:
-        """An executor that is closed in the end."""
-        executor = self.executor(objective, slots)
+    def running(self, objective: Callable[..., Any], slots: int = 1) -> Iterator[Running]:
+        """An executor that runs the objective, and is closed in the end."""
+        executor = self.executor(slots).start(objective, PROBLEM.space)
         try:
             yield executor
         finally:
             executor.close()
 
     def messages(
-        self, executor: Executor, answer: Callable[[Progress], Verdict] = lambda _: Verdict.CONTINUE
+        self, executor: Running, answer: Callable[[Progress], Verdict] = lambda _: Verdict.CONTINUE
     ) -> Iterator[Message]:
         """Messages as they come, questions answered, until no more is asked for."""
         deadline = time.monotonic() + self.patience
@@ -79,7 +79,7 @@ class ExecutorSuite:
         raise AssertionError(f"no message within {self.patience:g} seconds")
 
     def until_end(
-        self, executor: Executor, answer: Callable[[Progress], Verdict] = lambda _: Verdict.CONTINUE
+        self, executor: Running, answer: Callable[[Progress], Verdict] = lambda _: Verdict.CONTINUE
     ) -> tuple[list[Progress], Outcome]:
         """The progress of the one running trial, and its outcome."""
         progress: list[Progress] = []
@@ -188,9 +188,9 @@ class ExecutorSuite:
                 trial.report(step / 2, step)
             return 0.0
 
-        for judged in (False, True):
+        for may_be_stopped in (False, True):
             with self.running(report) as executor:
-                executor.submit(task(judged=judged))
+                executor.submit(task(may_be_stopped=may_be_stopped))
                 progress, outcome = self.until_end(executor)
             steps = [r.step for p in progress for r in p.reports] + [r.step for r in outcome.reports]
             assert steps == list(range(20))
@@ -211,7 +211,7 @@ class ExecutorSuite:
                 return verdict if seen[-1] == 3 else Verdict.CONTINUE
 
             with self.running(ask) as executor:
-                executor.submit(task(judged=True))
+                executor.submit(task(may_be_stopped=True))
                 progress, outcome = self.until_end(executor, answer)
             assert seen == [0, 1, 2, 3] == [r.step for p in progress for r in p.reports]
             assert outcome.state is state
@@ -272,7 +272,7 @@ class ExecutorSuite:
             return 1.0
 
         with self.running(endless) as executor:
-            executor.submit(task(0, judged=True))
+            executor.submit(task(0, may_be_stopped=True))
             next(self.messages(executor))
             executor.stop(0)
             outcome = self.until_end(executor)[1]
@@ -324,8 +324,8 @@ class ExecutorSuite:
 
         before = {child.pid for child in psutil.Process().children(recursive=True)}
         with self.running(endless, 2) as executor:
-            executor.submit(task(0, judged=True))
-            executor.submit(task(1, judged=True))
+            executor.submit(task(0, may_be_stopped=True))
+            executor.submit(task(1, may_be_stopped=True))
             met: set[int] = set()
             for message in self.messages(executor):
                 met.add(message.number)

@@ -518,7 +518,7 @@ class SchedulerSuite:
         """A real session and loop over simulated workers come to an end before long, with all trials."""
         problem = self.log(form).problem
         storage, clock = MemoryStorage(), VirtualClock()
-        session, run = self._study(problem, storage, clock, form, slots, trials=20)
+        session, run, _ = self._study(problem, storage, clock, form, slots, trials=20)
         ending = run()
         history = session.engine.history
         assert ending.kind is not EndKind.TIME, "the study goes on and on"
@@ -530,20 +530,20 @@ class SchedulerSuite:
     def test_kill_and_resume(self, form: str, share: float) -> None:
         """A study that was killed in the middle and resumed from its file makes the decisions of one that was not."""
         problem = self.log(form).problem
-        session, run = self._study(problem, MemoryStorage(), VirtualClock(), form, 1, trials=20)
+        session, run, objective = self._study(problem, MemoryStorage(), VirtualClock(), form, 1, trials=20)
         run()
         expected = _fates(session.engine.history)
-        calls = run.executor._objective.calls  # type: ignore[attr-defined]
+        calls = objective.calls
         with tempfile.TemporaryDirectory() as folder:
             path, clock = Path(folder) / "studies.db", VirtualClock()
             storage: Storage = SQLiteStorage(path)
-            session, run = self._study(problem, storage, clock, form, 1, trials=20)
-            run.executor._objective.fatal = max(1, round(share * calls))  # type: ignore[attr-defined]
+            session, run, objective = self._study(problem, storage, clock, form, 1, trials=20)
+            objective.fatal = max(1, round(share * calls))
             with pytest.raises(_Killed):
                 run()
             storage.close()
             storage = SQLiteStorage(path)
-            session, run = self._study(problem, storage, clock, form, 1, trials=20, study=session.study)
+            session, run, _ = self._study(problem, storage, clock, form, 1, trials=20, study=session.study)
             run()
             resumed = _fates(session.engine.history)
             storage.close()
@@ -558,14 +558,15 @@ class SchedulerSuite:
         slots: int,
         trials: int,
         study: int | None = None,
-    ) -> tuple[Session, Run]:
+    ) -> tuple[Session, Run, _Objective]:
         if study is None:
             study = storage.create("study", Created(problem.to_json(), {}, {}, 7, 0.0))
         engine = Engine(problem, RandomSampler(), self.scheduler(), 7)
         session = Session(storage, study, engine, clock, lease=None)
         session.sync()
         objective = _Objective(problem, form, session)
-        return session, Run(session, Simulated(objective, slots, clock), Limits(trials, seconds=2.5 * trials * STEPS))
+        running = Simulated(slots, clock).start(objective)
+        return session, Run(session, running, Limits(trials, seconds=2.5 * trials * STEPS)), objective
 
     def test_one_trial(self) -> None:
         """In a study of one trial it ends complete, or paused for others to be compared with: nothing stops it."""

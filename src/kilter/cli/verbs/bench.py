@@ -263,7 +263,7 @@ def _of_file(path: str) -> BenchProblem:
     document.pop("storage", None)
     wanted = specification.Specification.of(document)
     problem = Problem.of(wanted.space, directions=wanted.directions, subject_to=wanted.constraints)
-    wanted.command().check(problem.space)
+    wanted.program.check(problem.space)
     wanted.check_program()
     return own(wanted.study, problem, _program(document, problem))
 
@@ -275,16 +275,17 @@ def _program(document: dict[str, Any], problem: Problem) -> Callable[..., Any]:
         from kilter.cli.specification import Specification
         from kilter.core.interfaces import Outcome, Task
 
-        executor = Specification.of(document).command()
+        wanted = Specification.of(document)
+        running = wanted.executor.start(wanted.program)
         outcome: Outcome | None = None
         with tempfile.TemporaryDirectory(prefix="kilter-bench-") as folder:
             config = problem.space.plain(values)
             try:
-                executor.submit(Task(0, 1, config, problem.to_json(), 0, os.path.join(folder, "0"), judged=False))
+                running.submit(Task(0, 1, config, problem, 0, os.path.join(folder, "0"), may_be_stopped=False))
                 while outcome is None:
-                    outcome = next((m for m in executor.wait(None) if isinstance(m, Outcome)), None)
+                    outcome = next((m for m in running.wait(None) if isinstance(m, Outcome)), None)
             finally:
-                executor.close()
+                running.close()
         if outcome.failure is not None:
             raise RuntimeError(f"{outcome.failure.kind}: {outcome.failure.message}")
         return outcome.metrics

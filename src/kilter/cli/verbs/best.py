@@ -64,7 +64,8 @@ def command(
 
 def _rendered(form: str, params: Mapping[str, Any]) -> str:
     from kilter.core.errors import needed
-    from kilter.executors.command import nested, toml, variable
+    from kilter.executors.command.files import nested, toml
+    from kilter.executors.command.template import variable
 
     if form == "json":
         return json.dumps(nested(show.safe(params)), indent=2, ensure_ascii=False) + "\n"

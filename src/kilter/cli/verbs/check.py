@@ -13,8 +13,7 @@ import click
 from kilter.cli import group, options, show
 
 if TYPE_CHECKING:
-    from kilter.core.interfaces import Outcome, Task
-    from kilter.executors.command import Command
+    from kilter.core.interfaces import Outcome, Running, Task
 
 
 @click.command("check")
@@ -52,17 +51,17 @@ def command(file: str, dry: bool, settings: tuple[str, ...], repair: bool, stora
     wanted = specification.Specification.of(document)
     space = wanted.space
     problem = Problem.of(space, directions=wanted.directions, subject_to=wanted.constraints, fidelity=wanted.fidelities)
-    limits, executor = wanted.limits, wanted.command()
+    limits, program = wanted.limits, wanted.program
     for kind in ("sampler", "scheduler"):
         wanted.plugin(kind)
-    executor.check(space, list(problem.full_budget))
+    program.check(space, problem.full_budget)
     wanted.check_program()
     config = space.draw(np.random.default_rng(wanted.seed), space.plain(space.defaults, partial=True))
     with tempfile.TemporaryDirectory(prefix="kilter-check-") as folder:
-        task = Task(0, 1, config, problem.to_json(), wanted.seed, os.path.join(folder, "0"), judged=False)
+        task = Task(0, 1, config, problem, wanted.seed, os.path.join(folder, "0"), may_be_stopped=False)
         task = replace(task, budget=problem.full_budget)
-        argv = executor.expand(task)
-        outcome = _tried(executor, task) if dry else None
+        argv = program.expand(task)
+        outcome = _tried(wanted.executor.start(program), task) if dry else None
     failure = outcome.failure if outcome else None
     if as_json:
         tried = outcome and {
@@ -113,14 +112,14 @@ def _checked_log(study: str, storage: str | None, repair: bool, as_json: bool) -
     return 0 if found.copy is not None or not found.lost else group.STORAGE
 
 
-def _tried(executor: Command, task: Task) -> Outcome:
+def _tried(running: Running, task: Task) -> Outcome:
     from kilter.core.interfaces import Outcome
 
     try:
-        executor.submit(task)
+        running.submit(task)
         while True:
-            for message in executor.wait(0.25):
+            for message in running.wait(0.25):
                 if isinstance(message, Outcome):
                     return message
     finally:
-        executor.close()
+        running.close()

@@ -157,7 +157,7 @@ def command(
     wanted = specification.Specification.of(document)
     directions, space, _ = wanted.directions, wanted.space, wanted.limits
     budgets = wanted.fidelities
-    wanted.command().check(space, [fidelity.name for fidelity in budgets])  # before there is a study
+    wanted.program.check(space, [fidelity.name for fidelity in budgets])  # before there is a study
     wanted.check_program()
     made = open_study(
         wanted.definition,
