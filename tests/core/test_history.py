@@ -35,8 +35,8 @@ def agree(history):
         np.testing.assert_equal(history.violations[trial.number], violation)
     assert history.matrix.shape == (n, len(space))
     np.testing.assert_array_equal(history.matrix, space.encode([t.params for t in trials]))
-    assert [t.rank for t in trials] == [sum(not b.enqueued for b in trials[: t.number]) for t in trials]
-    assert history.rank(n) == history.sampled == sum(not t.enqueued for t in trials)
+    assert [t.sampled_before for t in trials] == [sum(not b.enqueued for b in trials[: t.number]) for t in trials]
+    assert history.sampled_before(n) == history.sampled == sum(not t.enqueued for t in trials)
     for state in TrialState:
         assert history.with_state(state) == [t for t in trials if t.state is state]
 

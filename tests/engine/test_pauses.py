@@ -154,7 +154,7 @@ def test_a_fork_is_not_the_samplers():
     log.add(start(0), end(PAUSED, value=1.0), start(1, parent=0), start(2))
     history = log.engine.history
     assert history[1].parent == 0
-    assert [trial.rank for trial in history] == [0, 1, 1]
+    assert [trial.sampled_before for trial in history] == [0, 1, 1]
     assert history.sampled == 2
 
 

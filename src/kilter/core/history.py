@@ -45,7 +45,7 @@ class Record:
     """Whether a user chose (part of) the configuration."""
     chosen: list[str] = field(default_factory=list)
     """The names of the values that the user chose."""
-    rank: int = 0
+    sampled_before: int = 0
     """How many trials before it had their configuration from the sampler."""
     started: float | None = None
     ended: float | None = None
@@ -122,9 +122,9 @@ class History:
     def __iter__(self) -> Iterator[Record]:
         return iter(self.trials)
 
-    def rank(self, number: int) -> int:
-        """Where a trial, the next one included, stands among those that the sampler chose."""
-        return self.trials[number].rank if number < len(self.trials) else self.sampled
+    def sampled_before(self, number: int) -> int:
+        """How many trials before this one, which may be the next, had their configuration from the sampler."""
+        return self.trials[number].sampled_before if number < len(self.trials) else self.sampled
 
     @property
     def values(self) -> np.ndarray:
@@ -163,7 +163,7 @@ class History:
         """A new trial; numbers come in order."""
         if trial.number != len(self.trials):
             raise ValueError(f"trial {trial.number} comes after {len(self.trials) - 1}: the log has a gap")
-        trial.rank = self.sampled
+        trial.sampled_before = self.sampled
         self.sampled += not trial.enqueued and trial.parent is None
         self.trials.append(trial)
         if (entered := self._open.get(trial.state)) is not None:

@@ -19,7 +19,7 @@ from kilter.core.problem import Problem
 from kilter.core.states import dumps_state, loads_state
 from kilter.engine.engine import Engine
 
-VERSION = "6"
+VERSION = "7"
 
 COLUMNS = (
     *("state", "params", "attempt", "losses", "parent", "budget", "worker", "metrics"),

@@ -39,6 +39,7 @@ class Results:
             "numbers": np.empty(64, dtype=int),
             "values": np.empty((64, len(problem.objectives))),
             "constraints": np.empty((64, len(problem.constraints))),
+            "violation": np.empty(64),
             "failed": np.empty(64, dtype=bool),
             "seconds": np.empty(64),
             "reach": np.empty(64),
@@ -68,6 +69,7 @@ class Results:
             self._rows["numbers"][at] = number
             self._rows["values"][at] = values
             self._rows["constraints"][at] = [constraint.beyond(trial.metrics) for constraint in constraints]
+            self._rows["violation"][at] = history.violations[number]
             self._rows["failed"][at] = is_to_blame(trial, values)
             self._rows["seconds"][at] = trial.seconds
             step = history.reports.furthest.get(number)
@@ -133,11 +135,8 @@ class Results:
 
     @property
     def violation(self) -> np.ndarray:
-        """The sum of all that is beyond bounds, (k,); 0 where feasible, inf where a constrained metric is unknown."""
-        beyond = np.maximum(np.where(np.isnan(self.constraints), np.inf, self.constraints), 0.0)
-        with np.errstate(over="ignore"):  # of two that are huge
-            total: np.ndarray = beyond.sum(axis=1)
-        return total
+        """By how much the constraints are missed, (k,), see core/standing.py; inf where a metric is unknown."""
+        return self._rows["violation"][: self.count]
 
     @property
     def usable(self) -> np.ndarray:

@@ -74,7 +74,7 @@ class AutoSampler:
         if arm == "cmaes":
             # The other arms crowd round the best point: taken in, they would have the search converge there.
             evolved = refolded(
-                CmaEsSampler(), state.seed, history, lambda n: history.rank(n) >= MANY and n % MODELLED == 0
+                CmaEsSampler(), state.seed, history, lambda n: history.sampled_before(n) >= MANY and n % MODELLED == 0
             )
             return CmaEsSampler().ask(evolved, history, number)
         from kilter.samplers import gp  # loads SciPy, which the first trials need not wait for
@@ -106,7 +106,7 @@ def _arm(state: State, history: History, number: int) -> tuple[str, str]:
         return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too expensive to model"
     if is_control(number) and Readings.of(history) is not None:
         return "gp", "every fifth trial rests on whole trainings alone, in case early results mislead"
-    is_many = history.rank(number) >= MANY and number % MODELLED > 0
+    is_many = history.sampled_before(number) >= MANY and number % MODELLED > 0
     if is_many and len(problem.objectives) == 1 and _suits_evolution(problem.space):
         return "cmaes", f"after {MANY} trials most come from an evolution strategy that starts at the best one"
     results = Results.of(history)

@@ -133,7 +133,7 @@ class CmaEsSampler:
         if not layout.dimensions:
             return space.draw(rng(state.seed, "cma-es", number))
         config, stream = _individual(state, layout, space, number)[2], rng(state.seed, "cma-es again", number)
-        if history.rank(number) == 0 and space.defaults:
+        if history.sampled_before(number) == 0 and space.defaults:
             config = space.with_defaults(config)
             if space.is_forbidden(config):
                 config = space.draw(rng(state.seed, "cma-es default", number))

@@ -87,7 +87,7 @@ class DESampler:
         space = history.problem.space
         stream = rng(state.seed, "de", number)
         if len(state.standings) < state.size:
-            config = _spread_draw(state, space, number, history.rank(number) == 0, stream)
+            config = _spread_draw(state, space, number, history.sampled_before(number) == 0, stream)
         else:
             config = self._challenger(state, space, number, stream)
         return renewed(history, config, stream)

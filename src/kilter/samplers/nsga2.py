@@ -92,7 +92,7 @@ class NSGA2Sampler:
         stream = rng(state.seed, "nsga2", number)
         space = history.problem.space
         if len(state.members) < self.population:
-            place = history.rank(number)
+            place = history.sampled_before(number)
             known = space.plain_defaults if place == 0 else None
             child = space.from_uniforms(point(state.seed, len(space), place), known)
             return renewed(history, space.draw(stream) if space.is_forbidden(child) else child, stream)

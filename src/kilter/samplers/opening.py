@@ -29,7 +29,7 @@ def is_early(history: History, number: int, initial: int = INITIAL) -> bool:
     """Whether too little is known to build on; controls build on what got to the largest step alone."""
     if is_control(number) and (readings := Readings.of(history)) is not None and readings.wholes < CONTROLLED:
         return True
-    return history.rank(number) < initial or not Results.of(history).suffices
+    return history.sampled_before(number) < initial or not Results.of(history).suffices
 
 
 def opening(seed: int, history: History, number: int) -> Config | None:
@@ -49,6 +49,6 @@ def when_exhausted(seed: int, history: History, number: int) -> Config | None:
 
 def explained(history: History, number: int) -> Explanation:
     """Why a trial was opened with."""
-    if history.rank(number) == 0 and history.problem.space.defaults:
+    if history.sampled_before(number) == 0 and history.problem.space.defaults:
         return Explanation("sobol", "the first trial takes the defaults")
     return Explanation("sobol", "too little is known for a model, so the space is covered evenly")

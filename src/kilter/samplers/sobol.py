@@ -48,7 +48,7 @@ class QMCSampler:
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The next point of the sequence; random draws for forbidden ones, near ones for those that were tried."""
         space = history.problem.space
-        place = history.rank(number)
+        place = history.sampled_before(number)
         config = space.from_uniforms(point(state.seed, len(space), place), space.plain_defaults if place == 0 else None)
         stream = rng(state.seed, "sobol", number)
         return renewed(history, space.draw(stream) if space.is_forbidden(config) else config, stream)

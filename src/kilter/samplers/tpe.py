@@ -77,7 +77,7 @@ class TPESampler:
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The best new one of CANDIDATES draws; None where all points of a finite space have been tried."""
         results, tried = Results.of(history), Tried.of(history)
-        if history.rank(number) == 0 or int(results.usable.sum()) < self.initial:
+        if history.sampled_before(number) == 0 or int(results.usable.sum()) < self.initial:
             return opening(state.seed, history, number) or when_exhausted(state.seed, history, number)
         encoding, good = tried.encoding, _best(results, history)
         stream = rng(state.seed, "parzen", number)
