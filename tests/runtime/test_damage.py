@@ -260,7 +260,7 @@ def test_the_leases_of_workers_that_vanished_go():
         storage.renew(1, worker, 60.0)
     study.ask()
     study.recover()
-    assert {worker.id for worker, _ in storage.leases(1)} == {"elsewhere", study._session.worker.id}
+    assert {worker.id for worker, _ in storage.leases(1)} == {"elsewhere", study._session.presence.worker.id}
     study.close()
 
 
@@ -312,7 +312,7 @@ def test_steps_of_early_versions_are_whole():
 def test_nothing_is_repaired_under_a_worker():
     study = a_study()
     sql("UPDATE event SET kind = 'sorted' WHERE position = 10")
-    study._session.storage.renew(1, study._session.worker, 60.0)
+    study._session.storage.renew(1, study._session.presence.worker, 60.0)
     with pytest.raises(StorageError, match="somebody is at work on 'f'"):
         check_study(study_name="f", storage=OPTIONS["storage"], repair=True)
     assert not [name for name in os.listdir() if ".bak-" in name]

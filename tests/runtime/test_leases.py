@@ -148,7 +148,7 @@ def test_a_fork_is_another_worker_and_leaves_its_parents_lease(tmp_path):
         finally:
             os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
-    assert [worker.id for worker, _ in study._session.storage.leases(1)] == [study._session.worker.id]
+    assert [worker.id for worker, _ in study._session.storage.leases(1)] == [study._session.presence.worker.id]
     study.tell(asked, 2.0)
     assert [(t.number, t.value, t.attempt) for t in study.trials] == [(0, 2.0, 1), (1, 1.0, 1)]
     assert study._session.storage.leases(1) == []

@@ -41,7 +41,7 @@ def plain(session: Session, params: Mapping[str, Any]) -> Config:
 def add(session: Session, trial: FrozenTrial | NewTrial) -> None:
     """Write a finished trial that was run elsewhere, with its parameters where the space lacks them."""
     past = past_trial(session.engine.problem, trial, session.clock())
-    events = past.events(0, session.worker.id)
+    events = past.events(0, session.presence.worker.id)
     for event in events:  # before anything of the trial is written
         codec.encode(event)
     if past.grown:

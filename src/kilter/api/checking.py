@@ -11,7 +11,7 @@ from kilter.core.interfaces import Storage
 from kilter.engine.repair import repaired
 from kilter.plugins import existing_storage
 from kilter.runtime.leases import Watch
-from kilter.runtime.session import named
+from kilter.runtime.log import named
 
 
 def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, repair: bool = False) -> CheckedLog:

@@ -15,7 +15,8 @@ from kilter.core.space import Space
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.guests import own
-from kilter.runtime.session import Session, created, named
+from kilter.runtime.log import created, named
+from kilter.runtime.session import Session
 
 Address = tuple[str, Storage, Any, Any, Space, dict[str, Any]]
 """How a study is opened again: its name and storage, the plug-ins, the objects of its space, the handle's settings."""
@@ -86,7 +87,7 @@ def fresh(created: Created, sampler: Any, scheduler: Any) -> Engine:
 def replan(session: Session, sampler: Any, scheduler: Any) -> None:
     """Go on with another sampler or scheduler, which read the whole log."""
     known = session.engine.problem.space
-    session.engine = fresh(created(session.storage, session.study), sampler, scheduler)
+    session.replica = fresh(created(session.storage, session.study), sampler, scheduler)
     session.sync()
     session.engine.recall(known)
 

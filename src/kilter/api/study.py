@@ -31,7 +31,7 @@ from kilter.objective.definitions import definition_of
 from kilter.objective.signature import check_objective
 from kilter.objective.trial import Trial
 from kilter.runtime import identity
-from kilter.runtime.session import Session, name_of
+from kilter.runtime.session import Session
 
 if TYPE_CHECKING:
     from kilter.evaluation.confirmation import Confirmation
@@ -449,7 +449,7 @@ class _Line:
                 f"trial {self._number} cannot be sent to another process, where what it suggests would stay: give "
                 "create_study a space, or send trial.params"
             )
-        return _line, (replay.address(name_of(session.storage, session.study), session), self._number, self._attempt)
+        return _line, (replay.address(session.name, session), self._number, self._attempt)
 
 
 def _line(address: tuple[Any, ...], number: int, attempt: int) -> _Line:

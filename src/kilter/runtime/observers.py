@@ -12,7 +12,8 @@ from typing import Union
 
 from kilter.core.events import Event
 from kilter.core.interfaces import Observer
-from kilter.runtime.session import Session, created
+from kilter.runtime.log import created
+from kilter.runtime.session import Session
 
 log = logging.getLogger("kilter")
 

@@ -1,8 +1,4 @@
-"""A process at work on a study: its replica of the engine, kept in step with the log.
-
-Write, then act: an event is in the storage before anybody acts on it, and the engine folds only what came back from
-there, in the order of the log. Each write is one transaction; the store is never locked while a sampler thinks.
-"""
+"""A worker at work on a study: what it begins, what its trials tell, how they end."""
 
 from __future__ import annotations
 
@@ -11,19 +7,16 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 from kilter.core.actions import Pause, Verdict, Wait
-from kilter.core.errors import InvalidInput, LogDamaged, StorageError
+from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     CONFIRMS,
     INTERRUPTED,
     Constrained,
-    Created,
     Dropped,
     Ended,
     Enqueued,
@@ -38,21 +31,16 @@ from kilter.core.events import (
 from kilter.core.history import Record
 from kilter.core.interfaces import CheckpointStore, Outcome, Progress, Storage, Task
 from kilter.core.problem import SET
-from kilter.engine import snapshot
 from kilter.engine.engine import Engine
-from kilter.engine.next import ends_of_lost, is_drawn, next_event, under_next_number
+from kilter.engine.next import is_drawn, next_event, under_next_number
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.checkpoints import Checkpoints, store_of
-from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, this_worker
+from kilter.runtime.leases import LEASE_SECONDS
+from kilter.runtime.log import Log
 from kilter.runtime.notices import notice
+from kilter.runtime.presence import Presence
 
 log = logging.getLogger("kilter")
-
-SNAPSHOT_EVERY = 10_000
-"""Entries between snapshots; replaying that many takes a fraction of a second."""
-
-RECOVERY_SECONDS = 5.0
-"""Seconds between looks for vanished workers."""
 
 ROUNDS = 3
 """How often a worker asks its sampler for one trial, where others begin theirs meanwhile."""
@@ -60,36 +48,9 @@ ROUNDS = 3
 KEPT = 10
 """Complete trials, the best ones, whose checkpoints stay."""
 
-CHUNK = 5_000
-"""Entries read at once: a long log need not be in memory twice."""
 
-
-def name_of(storage: Storage, study: int) -> str:
-    """The name of a study, for messages."""
-    return next((row.name for row in storage.studies() if row.id == study), f"study {study}")
-
-
-@contextmanager
-def named(storage: Storage, study: int) -> Iterator[None]:
-    """Gives an error about a damaged log the name of its study."""
-    try:
-        yield
-    except LogDamaged as error:
-        raise error.of(name_of(storage, study), storage.url) from error.__cause__
-
-
-def created(storage: Storage, study: int) -> Created:
-    """How a study came to be, which its log begins with."""
-    with named(storage, study):
-        entries = storage.read(study, 0, 1)
-        if not entries or not isinstance(entries[0].event, Created):
-            kind = type(entries[0].event).__name__.lower() if entries else "created"
-            raise LogDamaged.at(1, kind, None, "a log begins with what its study is, and that is gone")
-        return entries[0].event
-
-
-class Session:
-    """What one process knows of a study, and the only one who writes to its log."""
+class Session(Log[Engine]):
+    """A worker at work on a study: it begins trials, hands on what they report, and writes how they end."""
 
     def __init__(
         self,
@@ -101,77 +62,35 @@ class Session:
         keep_checkpoints: int = KEPT,
         checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
     ) -> None:
-        self.storage = storage
-        self.study = study
-        self.engine = engine
+        super().__init__(storage, study, engine)
+        self.presence = Presence(storage, study, lease)
         self.clock = clock
         self.stopwatch = time.monotonic if clock is time.time else clock
         """The seconds between two looks at this are those that passed, also where the time of day jumps."""
-        self.worker = this_worker()
-        self.lock = threading.RLock()
-        self._lease_seconds = lease
         self._keep_checkpoints = keep_checkpoints
-        self._lease: Lease | None = None
-        self._snapshot_at = engine.position
         self._kept_in = checkpoints
         self._checkpoints: Checkpoints | None = None
-        self._recovered = float("-inf")
-        self._watch = Watch(LEASE_SECONDS if lease is None else lease)
         self._open: dict[int, int] = {}
         """The attempts that were begun here and have not ended here, by trial."""
         self.finishing: Callable[[Outcome], Outcome] = lambda outcome: outcome
         """What is still to be done for a trial that has ended, before that is written."""
         self.owns_storage = False
         """Whether nobody else has the storage, so that it is closed with the study."""
-        self.observers: list[Callable[[Event], None]] = []
-        """Told each event that is written from here."""
+
+    @property
+    def engine(self) -> Engine:
+        """The replica, which is asked what to do next."""
+        return self.replica
 
     @property
     def settings(self) -> dict[str, Any]:
         """What this handle on the study was made with, to make another one."""
         return {
-            "lease": self._lease_seconds,
+            "lease": self.presence.seconds,
             "keep_checkpoints": self._keep_checkpoints,
             "checkpoints": self._kept_in,
             "clock": self.clock,
         }
-
-    # -- keeping up -----------------------------------------------------------------------------------------------
-
-    def sync(self) -> None:
-        """Read what others wrote."""
-        with self.lock:
-            with named(self.storage, self.study):
-                while True:
-                    entries = self.storage.read(self.study, self.engine.position, CHUNK)
-                    self.engine.handle(entries)
-                    if len(entries) < CHUNK:
-                        break
-            self._snapshot_where_due()
-
-    def write(self, *events: Event, limit: int | None = None, distinct: bool = False) -> list[Event]:
-        """Append events, take in all that is new in the log, and return the refused ones."""
-        with self.lock:
-            with named(self.storage, self.study):
-                appended = self.storage.append(self.study, events, self.engine.position, limit, distinct)
-                self.engine.handle(appended.entries)
-            self._snapshot_where_due()
-            ours = len(appended.entries) - len(events) + len(appended.refused)
-            for observer in tuple(self.observers):
-                for entry in appended.entries[ours:]:  # as stored: with the number that the storage gave
-                    observer(entry.event)
-            return appended.refused
-
-    def _snapshot_where_due(self) -> None:
-        if self.engine.position - self._snapshot_at >= max(SNAPSHOT_EVERY, self._snapshot_at):
-            self.save_snapshot()
-
-    def save_snapshot(self) -> None:
-        """Keep the replica as it stands, so that the next process need not replay the log."""
-        if self.engine.damage is None and self.storage.is_durable and self.engine.position > self._snapshot_at:
-            at = self._snapshot_at = self.engine.position
-            with suppress(StorageError):  # it only saves time, and what is wrong shows where an event is written
-                self.storage.save_snapshot(self.study, at, snapshot.VERSION, snapshot.dumps(self.engine))
 
     def rest(self) -> None:
         """Give the lease back where nothing that was begun here is open."""
@@ -180,13 +99,15 @@ class Session:
 
     def close(self) -> None:
         """Give the lease back; trials that still run here are then free for others."""
-        if self._lease is not None:
-            self._lease.release()
-            self._lease = None
+        self.presence.leave()
         if self._open:  # a lease that is taken later is not theirs
-            self.worker = this_worker()
-            self._open.clear()
+            self._be_another()
         self._retain()
+
+    def _be_another(self) -> None:
+        """Begin anew as a worker without trials."""
+        self.presence = Presence(self.storage, self.study, self.presence.seconds)
+        self._open = {}
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
@@ -200,12 +121,14 @@ class Session:
         faster the sampler is asked again, since it knows more now. Who was slower ROUNDS times takes the next number
         with what it has, unless somebody has begun just that.
         """
-        self._notice_fork()
+        if self.presence.is_of_a_parent:  # whose trials and locks are its own
+            self._be_another()
+            self.lock = threading.RLock()
         with self.lock:
-            self._hold_lease()
+            self.presence.hold()
             self.recover()
-            kept: Started | None = None
-            for refusals in count():
+            refusals, kept = 0, None
+            while True:
                 again = kept and under_next_number(kept, self.engine, limit)
                 event = again or self._next_event(limit, is_new)
                 if not isinstance(event, (Started, Dropped)):
@@ -215,17 +138,19 @@ class Session:
                     return trial
                 if again is None:
                     kept = event if refusals >= ROUNDS and isinstance(event, Started) else None
-        raise AssertionError("somebody is faster for ever")
+                refusals += 1
 
     def _next_event(self, limit: int | None, is_new: bool) -> Started | Dropped | Wait | None:
         with single_threaded():
-            return next_event(self.engine, self.worker.id, self.clock(), busy=self._open, limit=limit, is_new=is_new)
+            return next_event(
+                self.engine, self.presence.worker.id, self.clock(), busy=self._open, limit=limit, is_new=is_new
+            )
 
     def add(self, params: Mapping[str, Any], now: float) -> int:
         """Start a trial that was run elsewhere, so that its end can be told; its number."""
         with self.lock:
             while True:
-                start = Started(len(self.engine.history), 1, params, self.worker.id, self.engine.position, now)
+                start = Started(len(self.engine.history), 1, params, self.presence.worker.id, self.engine.position, now)
                 if self._is_written(start):
                     return start.number
 
@@ -235,14 +160,14 @@ class Session:
         if not self._is_written(event, limit, distinct) or isinstance(event, Dropped):
             return None
         trial = self.engine.history[event.number]
-        return trial if (trial.attempt, trial.worker) == (event.attempt, self.worker.id) else None
+        return trial if (trial.attempt, trial.worker) == (event.attempt, self.presence.worker.id) else None
 
     def _is_written(self, event: Started | Dropped, limit: int | None = None, distinct: bool = False) -> bool:
         """Whether an event was written that another worker may have been faster with."""
         before = self.engine.position
         refused = self.write(event, limit=limit, distinct=distinct)
         if refused and self.engine.position == before:  # by nobody: the same again would be refused for ever
-            name = name_of(self.storage, self.study)
+            name = self.name
             raise StorageError(
                 f"the start of trial {event.number} of {name!r} was refused, though nobody else has begun it: the log "
                 f"may be damaged: `kilter check {shlex.quote(name)} --storage {self.storage.url}` looks it over"
@@ -282,6 +207,10 @@ class Session:
             self.write(Enqueued(None, params, self.clock(), attrs=attrs or {}))
             mine = [t.number for t in self.engine.history.trials[before:] if t.params == params]
             return mine[-1]
+
+    def recover(self, at_once: bool = False) -> list[int]:
+        """End the attempts of workers that vanished; the numbers of their trials. See Presence.recover."""
+        return self.presence.recover(self, self.clock, at_once)
 
     # -- going on and ending --------------------------------------------------------------------------------------
 
@@ -374,44 +303,6 @@ class Session:
     def note(self, number: int | None, attrs: Mapping[str, Any]) -> None:
         """Keep attributes with a trial or, with None, with the study."""
         self.write(Noted(number, attrs, self.clock()))
-
-    # -- looking after the others ---------------------------------------------------------------------------------
-
-    def recover(self, at_once: bool = False) -> list[int]:
-        """End the attempts of workers that vanished; the numbers of their trials.
-
-        Looks at most every few seconds, since nothing is lost by finding out a little later, unless `at_once`. Raises
-        StorageGone where the lease could not be renewed, since there is nothing left to write to.
-        """
-        if self._lease is not None and self._lease.gone is not None:
-            raise self._lease.gone
-        now = time.monotonic()
-        if not self.storage.is_durable or (now - self._recovered < RECOVERY_SECONDS and not at_once):
-            return []
-        with self.lock:
-            self._recovered = now
-            self.sync()
-            ends = ends_of_lost(self.engine.history, self._alive(now) | {self.worker.id}, self.clock())
-            if ends:
-                self.write(*ends)
-            return [end.number for end in ends]
-
-    def _alive(self, now: float) -> set[str]:
-        """The workers that are not dead; leases that the dead have left are given back for them."""
-        leases = self.storage.leases(self.study)
-        gone = self._watch.gone(leases, now)
-        for worker in gone:
-            self.storage.release(self.study, worker)
-        return {worker.id for worker, _ in leases} - gone
-
-    def _notice_fork(self) -> None:
-        """Be another worker than the process that this one is a fork of, whose trials and locks are its own."""
-        if self.worker.pid != os.getpid():
-            self.worker, self.lock, self._lease, self._open = this_worker(), threading.RLock(), None, {}
-
-    def _hold_lease(self) -> None:
-        if self._lease is None and self._lease_seconds is not None and self.storage.is_durable:
-            self._lease = Lease(self, self.storage, self.study, self.worker, self._lease_seconds)
 
 
 def check_objects(engine: Engine) -> None:

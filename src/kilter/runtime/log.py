@@ -1,0 +1,107 @@
+"""The log of a study, and a replica in step with it.
+
+Write, then act: an event is in the storage before anybody acts on it, and the replica folds only what came back from
+there, in the order of the log. Each write is one transaction; the store is never locked while a sampler thinks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Generic, TypeVar
+
+from kilter.core.errors import LogDamaged, StorageError
+from kilter.core.events import Created, Event
+from kilter.core.interfaces import Storage
+from kilter.engine import snapshot
+from kilter.engine.engine import Engine
+from kilter.engine.replica import Replica
+
+R = TypeVar("R", bound=Replica)
+
+SNAPSHOT_EVERY = 10_000
+"""Entries between snapshots; replaying that many takes a fraction of a second."""
+
+CHUNK = 5_000
+"""Entries read at once: a long log need not be in memory twice."""
+
+
+def name_of(storage: Storage, study: int) -> str:
+    """The name of a study, for messages."""
+    return next((row.name for row in storage.studies() if row.id == study), f"study {study}")
+
+
+@contextmanager
+def named(storage: Storage, study: int) -> Iterator[None]:
+    """Gives an error about a damaged log the name of its study."""
+    try:
+        yield
+    except LogDamaged as error:
+        raise error.of(name_of(storage, study), storage.url) from error.__cause__
+
+
+def created(storage: Storage, study: int) -> Created:
+    """How a study came to be, which its log begins with."""
+    with named(storage, study):
+        entries = storage.read(study, 0, 1)
+        if not entries or not isinstance(entries[0].event, Created):
+            kind = type(entries[0].event).__name__.lower() if entries else "created"
+            raise LogDamaged.at(1, kind, None, "a log begins with what its study is, and that is gone")
+        return entries[0].event
+
+
+class Log(Generic[R]):
+    """What one process has read of a study, and the only one here who writes to its log."""
+
+    def __init__(self, storage: Storage, study: int, replica: R) -> None:
+        self.storage = storage
+        self.study = study
+        self.replica = replica
+        self.lock = threading.RLock()
+        self.observers: list[Callable[[Event], None]] = []
+        """Told each event that is written from here."""
+        self._snapshot_at = replica.position
+
+    @property
+    def name(self) -> str:
+        """The name of the study, for messages."""
+        return name_of(self.storage, self.study)
+
+    def sync(self) -> None:
+        """Read what others wrote."""
+        with self.lock:
+            with named(self.storage, self.study):
+                while True:
+                    entries = self.storage.read(self.study, self.replica.position, CHUNK)
+                    self.replica.handle(entries)
+                    if len(entries) < CHUNK:
+                        break
+            self._snapshot_where_due()
+
+    def write(self, *events: Event, limit: int | None = None, distinct: bool = False) -> list[Event]:
+        """Append events, take in all that is new in the log, and return the refused ones."""
+        with self.lock:
+            with named(self.storage, self.study):
+                appended = self.storage.append(self.study, events, self.replica.position, limit, distinct)
+                self.replica.handle(appended.entries)
+            self._snapshot_where_due()
+            ours = len(appended.entries) - len(events) + len(appended.refused)
+            for observer in tuple(self.observers):
+                for entry in appended.entries[ours:]:  # as stored: with the number that the storage gave
+                    observer(entry.event)
+            return appended.refused
+
+    def _snapshot_where_due(self) -> None:
+        if self.replica.position - self._snapshot_at >= max(SNAPSHOT_EVERY, self._snapshot_at):
+            self.save_snapshot()
+
+    def save_snapshot(self) -> None:
+        """Keep the replica as it stands, so that the next process need not replay the log; where it is an engine."""
+        replica, at = self.replica, self.replica.position
+        if not isinstance(replica, Engine) or replica.damage is not None or not self.storage.is_durable:
+            return
+        if at > self._snapshot_at:
+            self._snapshot_at = at
+            with suppress(StorageError):  # it only saves time, and what is wrong shows where an event is written
+                self.storage.save_snapshot(self.study, at, snapshot.VERSION, snapshot.dumps(replica))

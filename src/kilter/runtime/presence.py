@@ -1,0 +1,73 @@
+"""Being at work on a study: this worker's lease, and the trials of those who are not there any more."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kilter.core.interfaces import Storage
+from kilter.engine.next import ends_of_lost
+from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, this_worker
+from kilter.runtime.log import Log
+
+RECOVERY_SECONDS = 5.0
+"""Seconds between looks for vanished workers."""
+
+
+class Presence:
+    """A worker on a study. It holds a lease while it has trials there, where the study outlives the process.
+
+    With `seconds` None it holds none.
+    """
+
+    def __init__(self, storage: Storage, study: int, seconds: float | None = LEASE_SECONDS) -> None:
+        self._storage, self._study, self.seconds = storage, study, seconds
+        self.worker = this_worker()
+        self._lease: Lease | None = None
+        self._watch = Watch(LEASE_SECONDS if seconds is None else seconds)
+        self._looked = float("-inf")
+
+    @property
+    def is_of_a_parent(self) -> bool:
+        """Whether this process is a fork of the worker's."""
+        return self.worker.pid != os.getpid()
+
+    def hold(self) -> None:
+        """Have a lease."""
+        if self._lease is None and self.seconds is not None and self._storage.is_durable:
+            self._lease = Lease(self, self._storage, self._study, self.worker, self.seconds)
+
+    def leave(self) -> None:
+        """Give the lease back."""
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+
+    def recover(self, log: Log[Any], clock: Callable[[], float], at_once: bool = False) -> list[int]:
+        """End the attempts of workers that vanished; the numbers of their trials.
+
+        Looks at most every few seconds, since nothing is lost by finding out a little later, unless `at_once`. Raises
+        StorageGone where the lease could not be renewed, since there is nothing left to write to.
+        """
+        if self._lease is not None and self._lease.gone is not None:
+            raise self._lease.gone
+        now = time.monotonic()
+        if not self._storage.is_durable or (now - self._looked < RECOVERY_SECONDS and not at_once):
+            return []
+        with log.lock:
+            self._looked = now
+            log.sync()  # first: whoever has begun a trial held a lease before
+            ends = ends_of_lost(log.replica.history, self._alive(now) | {self.worker.id}, clock())
+            if ends:
+                log.write(*ends)
+            return [end.number for end in ends]
+
+    def _alive(self, now: float) -> set[str]:
+        """The workers that are not dead; leases that the dead have left are given back for them."""
+        leases = self._storage.leases(self._study)
+        gone = self._watch.gone(leases, now)
+        for worker in gone:
+            self._storage.release(self._study, worker)
+        return {worker.id for worker, _ in leases} - gone
