@@ -122,6 +122,35 @@ def test_one_thread_renews_all_leases_and_ends_with_the_last():
     assert (storage.counts, storage.leases(study)) == (counts, [])
 
 
+def test_a_lease_that_rests_is_given_back_when_it_would_be_renewed():
+    storage, holder = MemoryStorage(), Holder()
+    study = storage.create("s", created())
+    lease = Lease(holder, storage, study, this_worker())
+    lease.rest()
+    assert lease.take_up()
+    lease.renew()
+    assert len(storage.leases(study)) == 1
+    lease.rest()
+    assert len(storage.leases(study)) == 1
+    lease.renew()
+    assert storage.leases(study) == []
+    assert not lease.take_up()
+    lease.release()
+    assert not threads()
+
+
+def test_the_thread_gives_back_what_rests_and_ends():
+    storage, holder = MemoryStorage(), Holder()
+    study = storage.create("s", created())
+    lease = Lease(holder, storage, study, this_worker(), 0.04)
+    (thread,) = threads()
+    lease.rest()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert storage.leases(study) == []
+    assert not lease.take_up()
+
+
 def test_a_lease_whose_holder_is_garbage_is_given_back():
     storage, holder = MemoryStorage(), Holder()
     study = storage.create("s", created())

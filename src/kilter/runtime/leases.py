@@ -1,7 +1,8 @@
 """Who works on what, and who has vanished.
 
 A worker holds one lease on a study for all its trials there. One daemon thread renews all leases of this process; it
-lives while there are any. Time is the storage's, so that hosts need not agree on theirs.
+lives while there are any. Between two trials a lease rests: it is given back when it would be renewed, unless it was
+taken up again before. Time is the storage's, so that hosts need not agree on theirs.
 
 A worker is gone at once when its process is no longer on this host. A process that lives here is never gone, whatever
 its lease says: it may be in C code that holds the interpreter lock, so that no thread renews, and a clock that jumps
@@ -11,6 +12,7 @@ its lease says: it may be in C code that holds the interpreter lock, so that no 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import queue
@@ -86,6 +88,7 @@ class Lease:
         self._storage, self._study, self._worker, self._seconds = storage, study, worker, seconds
         self._lock = threading.Lock()
         self._is_held = True
+        self.is_resting = False
         self.gone: KilterError | None = None
         """Why the study cannot be written any more, once that was noticed."""
         storage.renew(study, worker, seconds)
@@ -97,13 +100,27 @@ class Lease:
     def _next_due(self) -> float:
         return time.monotonic() + self._seconds / RENEWALS
 
+    def rest(self) -> None:
+        """Hold it no longer than to its next renewal, unless it is taken up before."""
+        self.is_resting = True
+
+    def take_up(self) -> bool:
+        """Hold on to it; False where it has been given back."""
+        with self._lock:
+            self.is_resting = False
+            return self._is_held
+
     def renew(self) -> None:
-        """Hold it for as long again; where that fails, the next renewal may go better."""
+        """Hold it for as long again, or give it back where it rests; where that fails, the next time may go better."""
         self.due = self._next_due()
         try:
             with self._lock:  # else a renewal could come after the release
-                if self._is_held:
+                if self.is_resting:
+                    self._give_back()
+                elif self._is_held:
                     self._storage.renew(self._study, self._worker, self._seconds)
+            if not self._is_held:
+                self._is_over()
         except (StorageGone, StudyNotFound) as error:
             self.gone = error
             _RENEWALS.remove(self)
@@ -112,13 +129,19 @@ class Lease:
 
     def release(self) -> None:
         """Give the lease back; the copy that a fork has is not the fork's to give."""
+        self._is_over()
+        with self._lock:
+            self._give_back()
+
+    def _is_over(self) -> None:
         self._watched.detach()
         _RENEWALS.remove(self)
-        with self._lock:
-            was_held, self._is_held = self._is_held, False
-            if was_held and self._worker.pid == os.getpid():
-                with suppress(StorageError):  # then it runs out
-                    self._storage.release(self._study, self._worker.id)
+
+    def _give_back(self) -> None:
+        was_held, self._is_held = self._is_held, False
+        if was_held and self._worker.pid == os.getpid():
+            with suppress(StorageError):  # then it runs out
+                self._storage.release(self._study, self._worker.id)
 
 
 class _Renewals:
@@ -174,6 +197,10 @@ class _Renewals:
         with self._lock:
             return [lease for lease in self._leases if lease.due <= time.monotonic()]
 
+    def resting(self) -> list[Lease]:
+        with self._lock:
+            return [lease for lease in self._leases if lease.is_resting]
+
 
 def _give_back(lease: Lease) -> None:
     try:
@@ -189,6 +216,13 @@ def _forked() -> None:
     """A fork has neither the thread nor a right to the leases of its parent."""
     global _RENEWALS
     _RENEWALS = _Renewals()
+
+
+@atexit.register
+def _left() -> None:
+    """Give back what rests: nobody would take it up, and it says that somebody is at work."""
+    for lease in _RENEWALS.resting():
+        _give_back(lease)
 
 
 if hasattr(os, "register_at_fork"):
