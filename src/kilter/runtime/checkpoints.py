@@ -263,7 +263,7 @@ class Folders:
         return target
 
     def directory(self, number: int, attempt: int) -> str:
-        return os.path.join(self._path(number), str(attempt))
+        return f"{self.root}{os.sep}{number}{os.sep}{attempt}"
 
     def keep(self, number: int, attempt: int) -> None:
         """It is where it stays."""
@@ -280,7 +280,7 @@ class Folders:
         return f"{self._path(number)}.log"
 
     def _path(self, number: int) -> str:
-        return os.path.join(self.root, str(number))
+        return f"{self.root}{os.sep}{number}"
 
 
 def temporary() -> Folders:
