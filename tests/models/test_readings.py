@@ -158,7 +158,7 @@ def filled(trials=14, misleads=False):
 
 def test_low_levels_inform_the_model_of_the_whole():
     study = filled()
-    ordinary, control = (Surrogate(study.history, 1, n) for n in (3 * CONTROL, BLIND))
+    ordinary, control = (Surrogate.of(study.history, 1, n) for n in (3 * CONTROL, BLIND))
     assert is_control(BLIND)
     assert not is_control(3 * CONTROL)
     points = np.column_stack([np.linspace(0, 1, 41), np.full(41, 0.5)])
@@ -173,7 +173,7 @@ def test_low_levels_inform_the_model_of_the_whole():
 def test_controls_do_not_see_low_levels():
     for misleads in (False, True):
         study = filled(misleads=misleads)
-        surrogate = Surrogate(study.history, 1, BLIND)
+        surrogate = Surrogate.of(study.history, 1, BLIND)
         assert (surrogate.objectives[0].posterior.features[:, -1] == 1.0).all()
     one, other = (
         AutoSampler().ask(AutoSampler().start(s.history.problem, 1), s.history, BLIND)
@@ -197,12 +197,12 @@ def test_a_fit_is_the_same_however_often_it_was_asked_for():
         x = (0.1 + i * 0.618) % 1
         followed.run(x, [x + 1.0, x] if i % 2 else [x + 1.0], TrialState.COMPLETE if i % 2 else TrialState.PRUNED)
         if i > 6:
-            Surrogate(followed.history, 1, i + 1)
+            Surrogate.of(followed.history, 1, i + 1)
     fresh = Study()
     for i in range(25):
         x = (0.1 + i * 0.618) % 1
         fresh.run(x, [x + 1.0, x] if i % 2 else [x + 1.0], TrialState.COMPLETE if i % 2 else TrialState.PRUNED)
-    one, other = Surrogate(followed.history, 1, 25), Surrogate(fresh.history, 1, 25)
+    one, other = Surrogate.of(followed.history, 1, 25), Surrogate.of(fresh.history, 1, 25)
     assert np.array_equal(one.objectives[0].posterior.theta, other.objectives[0].posterior.theta)
     assert np.array_equal(one.best, other.best)
 

@@ -12,9 +12,10 @@ from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.models import fits
+from kilter.models.evidence import CAP, evidence_of
 from kilter.models.fits import COLD, WARM, step_below
 from kilter.models.results import LEAST, Results
-from kilter.models.surrogate import CAP, Surrogate
+from kilter.models.surrogate import Surrogate
 from kilter.samplers import RandomSampler
 from kilter.testing.sampler import Log, rich_space, size_of
 
@@ -151,7 +152,7 @@ def test_a_space_that_grows_moves_all_points():
     assert after.points[:, 0] == pytest.approx(before[:, 0] / 2)
     assert after.points[:, 2].tolist() == [1.0] * 5
     assert after.features.shape == (5, 4)
-    Surrogate(log.engine.history, 1, 5)
+    Surrogate.of(log.engine.history, 1, 5)
 
 
 # Purity of the memory.
@@ -170,9 +171,9 @@ def test_what_was_fitted_is_remembered_never_needed(space):
             log.end(number, {"value": size_of(config)})
         history = log.engine.history
         if Surrogate.is_ready(history):
-            remembering = Surrogate(history, 7, step)
+            remembering = Surrogate.of(history, 7, step)
             if step % 6 == 0:
-                fresh = Surrogate(log.replayed(len(log.entries)).history, 7, step)
+                fresh = Surrogate.of(log.replayed(len(log.entries)).history, 7, step)
                 points = grid(remembering.encoding)
                 assert np.array_equal(remembering.score(points), fresh.score(points))
                 assert np.array_equal(remembering.best_points, fresh.best_points)
@@ -192,7 +193,7 @@ def test_fits_are_few(monkeypatch):
     log = logged([bowl] * LEAST)
     for number in range(LEAST, 150):
         log.run(1, lambda c: {"value": bowl(c)})
-        Surrogate(log.engine.history, 7, number)
+        Surrogate.of(log.engine.history, 7, number)
     assert counts["cold"] <= np.log(150 / LEAST) / np.log(COLD) + 6
     assert counts["warm"] <= 64 + np.log(150 / 64) / np.log(WARM) + 6
 
@@ -208,12 +209,12 @@ def test_steps_of_counts():
 def test_running_trials_are_imagined_and_change_where_to_go():
     log = logged([bowl] * 12)
     points = grid(Results.of(log.engine.history).encoding, 200)
-    before = Surrogate(log.engine.history, 7, 12)
+    before = Surrogate.of(log.engine.history, 7, 12)
     best = points[np.argmax(before.score(points))]
     config = before.encoding.config(best)
     log.write(Enqueued(12, config, 0.0))
     log.write(Started(12, 1, config, "w", log.engine.position, 0.0, fresh=False))
-    after = Surrogate(log.engine.history, 7, 13)
+    after = Surrogate.of(log.engine.history, 7, 13)
     assert after.score(best[None])[0] < before.score(best[None])[0] - 1.0
     features = after.encoding.features(points)
     means = [s.objectives[0].posterior.predict(features) for s in (before, after)]
@@ -227,11 +228,12 @@ def test_running_trials_are_imagined_and_change_where_to_go():
 def test_rows_are_capped_and_hold_the_best():
     space = Space({name: Float(0, 1) for name in "xyzuvw"})
     log = logged([lambda c: (c["x"] - 0.3) ** 2 + c["y"]] * (CAP + 120), space)
-    surrogate = Surrogate(log.engine.history, 7, CAP + 120)
+    surrogate = Surrogate.of(log.engine.history, 7, CAP + 120)
     for belief in surrogate.beliefs:
         assert len(belief.posterior.y) == CAP
-    assert set(surrogate.results.best(99)[: CAP // 4]) <= set(surrogate.rows)
-    assert surrogate.rows.tolist() == sorted(surrogate.rows)
+    rows = evidence_of(log.engine.history, 7, CAP + 120).rows
+    assert set(surrogate.results.best(99)[: CAP // 4]) <= set(rows)
+    assert rows.tolist() == sorted(rows)
     assert len(surrogate.best_points) == CAP
 
 
@@ -247,22 +249,22 @@ def probability(belief, surrogate, points):
 
 def test_failures_are_expected_where_there_were_some():
     history = history_of([lambda c: None if c["x"] > 0.5 else bowl(c)] * 40)
-    surrogate = Surrogate(history, 7, 40)
+    surrogate = Surrogate.of(history, 7, 40)
     points = np.array([[0.1, 0.5], [0.9, 0.5]])
     success = probability(surrogate.failure, surrogate, points)
     assert success[0] > 0.9
     assert success[1] < 0.1
     assert np.isfinite(surrogate.score(points)).all()
-    assert Surrogate(history_of([bowl] * 5), 7, 5).failure is None
+    assert Surrogate.of(history_of([bowl] * 5), 7, 5).failure is None
 
 
 def test_labels_are_taken_at_their_word_unless_failures_are_scattered():
     """A border is a step, however smooth the process; what fails by chance says nothing of its neighbours."""
     border = history_of([lambda c: None if c["x"] > 0.5 else bowl(c)] * 40)
-    assert Surrogate(border, 7, 40).failure.posterior.noise == pytest.approx(fits.FAILURE_NOISE)
+    assert Surrogate.of(border, 7, 40).failure.posterior.noise == pytest.approx(fits.FAILURE_NOISE)
     chance = np.random.default_rng(0)
     scattered = history_of([lambda c: None if chance.random() < 0.3 else bowl(c)] * 80)
-    surrogate = Surrogate(scattered, 7, 80)
+    surrogate = Surrogate.of(scattered, 7, 80)
     assert surrogate.failure.posterior.noise > fits.SCATTERED
     success = probability(surrogate.failure, surrogate, grid(surrogate.encoding))
     assert success.max() - success.min() < 0.6
@@ -272,13 +274,13 @@ def test_constraints_are_learnt_and_feasibility_comes_first():
     constraints = (Constraint("m", ">=", 0.7),)
     metrics = lambda c: {"value": bowl(c), "m": c["x"]}  # noqa: E731
     history = history_of([metrics] * 25, constraints=constraints)
-    surrogate = Surrogate(history, 7, 25)
+    surrogate = Surrogate.of(history, 7, 25)
     met = probability(surrogate.constraints[0], surrogate, np.array([[0.95, 0.5], [0.2, 0.5]]))
     assert met[0] > 0.9
     assert met[1] < 0.1
     assert surrogate.has_feasible
     nowhere = history_of([lambda c: {"value": bowl(c), "m": c["x"] - 1.0}] * 25, constraints=constraints)
-    surrogate = Surrogate(nowhere, 7, 25)
+    surrogate = Surrogate.of(nowhere, 7, 25)
     assert not surrogate.has_feasible
     scores = surrogate.score(np.array([[0.99, 0.1], [0.99, 0.9], [0.3, 0.6]]))
     assert scores[:2].min() > scores[2]  # the last has the best value
@@ -288,11 +290,11 @@ def test_constraints_are_learnt_and_feasibility_comes_first():
 def test_the_last_bits_of_a_belief_do_not_decide():
     """Where nothing is feasible and nothing noisy, values a bit off change nothing."""
     constraints = (Constraint("m", ">=", 0.7),)
-    points = grid(Surrogate(history_of([lambda c: {"value": 0.0, "m": c["x"]}] * 8), 7, 8).encoding)
+    points = grid(Surrogate.of(history_of([lambda c: {"value": 0.0, "m": c["x"]}] * 8), 7, 8).encoding)
 
     def scores(off):
         metrics = lambda c: {"value": bowl(c), "m": c["x"] - 1.0 + off * math.sin(1e6 * c["y"])}  # noqa: E731
-        return Surrogate(history_of([metrics] * 25, constraints=constraints), 7, 25).score(points)
+        return Surrogate.of(history_of([metrics] * 25, constraints=constraints), 7, 25).score(points)
 
     assert scores(1e-13) == pytest.approx(scores(0.0), rel=1e-2)
 
@@ -300,7 +302,7 @@ def test_the_last_bits_of_a_belief_do_not_decide():
 @pytest.mark.parametrize("m", [math.nan, math.inf, -math.inf])
 def test_a_constraint_that_is_never_known(m):
     history = history_of([lambda c: {"value": bowl(c), "m": m}] * 8, constraints=(Constraint("m", "<=", 1.0),))
-    surrogate = Surrogate(history, 7, 8)
+    surrogate = Surrogate.of(history, 7, 8)
     assert np.isfinite(surrogate.score(grid(surrogate.encoding))).all()
 
 
@@ -324,7 +326,7 @@ def test_the_slope_is_that_of_the_score(kind):
         return {"value": bowl(config) + rough, "m": config["x"] + config["y"] ** 2 + rough}
 
     history = history_of([metrics] * 15, **settings)
-    surrogate = Surrogate(history, 7, 15)
+    surrogate = Surrogate.of(history, 7, 15)
     points = 0.1 + 0.8 * np.random.default_rng(0).random((6, 2))
     value, gradient = surrogate.slope(points, surrogate.encoding.features(points))
     assert value == pytest.approx(surrogate.score(points))
@@ -362,7 +364,7 @@ def test_values_of_every_kind(kind, space):
     log.start()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        surrogate = Surrogate(log.engine.history, 7, 20)
+        surrogate = Surrogate.of(log.engine.history, 7, 20)
         points = grid(surrogate.encoding)
         value, gradient = surrogate.slope(points, surrogate.encoding.features(points))
         assert np.isfinite(surrogate.score(points)).all()
@@ -377,7 +379,7 @@ def test_constraints_of_every_kind(kind):
         history = history_of(rows, constraints=(Constraint("m", "<=", bound), Constraint("m", ">=", bound)))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            surrogate = Surrogate(history, 7, 20)
+            surrogate = Surrogate.of(history, 7, 20)
             value, gradient = surrogate.slope(
                 grid(surrogate.encoding), surrogate.encoding.features(grid(surrogate.encoding))
             )
@@ -391,7 +393,7 @@ def test_several_objectives_of_every_kind(kind):
     history = history_of(rows, objectives=(Objective("a"), Objective("b", "maximize")))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        surrogate = Surrogate(history, 7, 20)
+        surrogate = Surrogate.of(history, 7, 20)
         value, gradient = surrogate.slope(
             grid(surrogate.encoding), surrogate.encoding.features(grid(surrogate.encoding))
         )
@@ -410,7 +412,7 @@ def test_repeated_points_and_fewer_points_than_dimensions():
             log.end(number, {"value": float(number % 2)})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        surrogate = Surrogate(log.engine.history, 7, 6)
+        surrogate = Surrogate.of(log.engine.history, 7, 6)
         assert np.isfinite(
             surrogate.slope(grid(surrogate.encoding), surrogate.encoding.features(grid(surrogate.encoding)))[1]
         ).all()

@@ -97,7 +97,7 @@ def test_trials_that_run_beside_each_other_leave_the_model_sound(apart):
             config = {"x": 0.5 + apart * (number - 40), "y": 0.5}
             log.write(Enqueued(number, config, 0.0))
             log.write(Started(number, 1, config, "w1", log.engine.position, 0.0, fresh=False))
-        surrogate = Surrogate(log.engine.history, 7, 52)
+        surrogate = Surrogate.of(log.engine.history, 7, 52)
         points = np.random.default_rng(0).random((50, 2))
         means = surrogate.objectives[0].posterior.predict(surrogate.encoding.features(points))[0]
         assert np.abs(means).max() < 10

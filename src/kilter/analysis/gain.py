@@ -16,7 +16,7 @@ A study is not worth it any more where that falls below a tolerance, or below th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from kilter.core.history import History
 from kilter.core.memo import Memo
 from kilter.core.seeds import rng
 from kilter.models.candidates import mutants
+from kilter.models.evidence import SingleFidelity
 from kilter.models.gp import Posterior, matern
 from kilter.models.results import Results
 from kilter.models.surrogate import Surrogate
@@ -154,10 +155,11 @@ def _gain(history: History, count: int, seed: int, seconds: float) -> Gain | Non
     bests, incumbent = _bests(history, numbers)
     if len(history.problem.objectives) > 1 or incumbent is None:
         return None
-    past = _as_of(history, numbers)
-    if not Surrogate.is_ready(past):
+    past = Results.of(history).until(count)
+    if not past.suffices:
         return None
-    surrogate = Surrogate(past, seed, len(past))
+    nothing = np.empty((0, past.encoding.d))
+    surrogate = Surrogate(SingleFidelity(past, nothing, rng(seed, "active set", count)))
     trials = seconds * _pace(history, numbers)
     n = int(np.isfinite(bests).sum())
     bests = bests[-n:]
@@ -176,18 +178,6 @@ def _bests(history: History, numbers: list[int]) -> tuple[np.ndarray, int | None
     values = np.where(good & np.isfinite(values), values, np.inf)
     bests = np.minimum.accumulate(values)
     return bests, numbers[int(np.argmin(values))] if len(bests) and np.isfinite(bests[-1]) else None
-
-
-def _as_of(history: History, numbers: list[int]) -> History:
-    """A history of these trials alone, numbered anew in the order in which they ended."""
-    past = History(history.problem)
-    for number in numbers:
-        trial = replace(history[number], number=len(past))
-        past.add(trial)
-        past.settle(trial)
-    # What is fitted to the first trials that ended is the same in both, so what the sampler has fitted is taken over.
-    Results.of(past).fits = Results.of(history).fits
-    return past
 
 
 def _pace(history: History, numbers: list[int]) -> float:

@@ -108,6 +108,25 @@ class Encoding:
         points[:, self.choices] = self._index(points[:, self.choices])
         return self.canonical(self.snapped(points))
 
+    def point(self, config: Config) -> np.ndarray:
+        """The point (d,) of one configuration."""
+        point: np.ndarray = self.points(self.space.encode([config]))[0]
+        return point
+
+    def known(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of a History as points, and which of their active parameters have a value, each (n, d).
+
+        Of old trials none is known of what came into the space later.
+        """
+        points = self.points(matrix)
+        return points, self.active(points) & ~np.isnan(matrix)
+
+    def whole(self, matrix: np.ndarray) -> np.ndarray:
+        """The points of those rows of a History whose active parameters all have a value, (k, d)."""
+        points = self.points(matrix)
+        whole: np.ndarray = points[~(self.active(points) & np.isnan(matrix)).any(axis=1)]
+        return whole
+
     def config(self, point: np.ndarray) -> Config:
         """The configuration at one point, shape (d,)."""
         return self.space.decode(np.where(self.is_option, (point + 0.5) / self.options, point).tolist())

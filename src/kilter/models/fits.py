@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from kilter.core.memo import Memo
+from kilter.models.encoding import Encoding
 from kilter.models.gp import Layout, Posterior, fit
 from kilter.models.results import LEAST, Results
 from kilter.models.transforms import Output, bent, standard
@@ -51,17 +52,15 @@ class Fits:
     features: Callable[[np.ndarray], np.ndarray]
     """The features of rows."""
     layout: Layout
-    key: Callable[[int], Hashable]
-    """What tells the first n rows apart from others."""
     memory: Memo
-    kind: type[Posterior] = Posterior
+    key: Callable[[int], Hashable] = lambda n: None
+    """What tells the first n rows apart from others in the same memory."""
+    kind: Callable[[Layout, np.ndarray, np.ndarray, np.ndarray], Posterior] = Posterior
 
     @classmethod
-    def of_trials(cls, results: Results) -> Fits:
+    def of(cls, results: Results) -> Fits:
         """Over the trials that ended."""
-        encoding = results.encoding
-        layout = Layout(encoding.owner, encoding.number_features, encoding.d, encoding.mean_active)
-        return cls(lambda rows: results.features[rows], layout, lambda n: None, results.fits)
+        return cls(lambda rows: results.features[rows], layout_of(results.encoding), results.fits)
 
     def belief(self, name: str, y: np.ndarray, known: np.ndarray, rows: np.ndarray) -> Belief:
         """The belief on y (k,), of which some rows are known, resting on those among `rows`."""
@@ -120,6 +119,11 @@ class Fits:
     ) -> tuple[np.ndarray, float | None]:
         output = bent(y)[0] if is_bent else standard(y)
         return fit(self.layout, features, output(y), start, WARM_CALLS)[0], output.power
+
+
+def layout_of(encoding: Encoding) -> Layout:
+    """What a kernel has to know of the features of an encoding."""
+    return Layout(encoding.owner, encoding.number_features, encoding.d, encoding.mean_active)
 
 
 @lru_cache(maxsize=1024)

@@ -59,6 +59,12 @@ class Layout:
         """How many elements θ has."""
         return self.d + 3 + 2 * len(self.numbers)
 
+    @property
+    def with_one_more(self) -> Layout:
+        """The layout with one more number, always active, as the last feature."""
+        owner, numbers = np.append(self.owner, self.d), np.append(self.numbers, len(self.owner))
+        return Layout(owner, numbers, self.d + 1, self.active + 1.0)
+
     def prior(self) -> tuple[np.ndarray, np.ndarray]:
         """Means and standard deviations of θ."""
         d, k = self.d, 2 * len(self.numbers)

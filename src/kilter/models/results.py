@@ -13,6 +13,7 @@ Rows only ever join at the end, so whatever is computed from the first n of them
 
 from __future__ import annotations
 
+from copy import copy
 from math import floor, inf, log
 
 import numpy as np
@@ -86,9 +87,7 @@ class Results:
             points, features = np.empty((room, encoding.d)), np.empty((room, encoding.width))
             points[:start], features[:start] = self._points[:start], self._features[:start]
             self._points, self._features = points, features
-        matrix = history.matrix[self.numbers[start:]]
-        points = encoding.points(matrix)
-        known = encoding.active(points) & ~np.isnan(matrix)  # what came into the space later is not known of old trials
+        points, known = encoding.known(history.matrix[self.numbers[start:]])
         self._points[start : self.count] = points
         self._features[start : self.count] = encoding.features(points, known)
         self._encoded = self.count
@@ -145,9 +144,21 @@ class Results:
         return usable
 
     @property
+    def feasible(self) -> np.ndarray:
+        """Which of the usable rows meet every constraint, (k,)."""
+        feasible: np.ndarray = self.usable & (self.violation == 0.0)
+        return feasible
+
+    @property
     def suffices(self) -> bool:
         """Whether there are enough values to fit a model to."""
         return int(self.usable.sum()) >= LEAST
+
+    def until(self, count: int) -> Results:
+        """The first so many rows, as they were when there were no more."""
+        first = copy(self)
+        first.count = count
+        return first
 
     def best(self, count: int) -> np.ndarray:
         """Rows with all objectives, best first, at least `count` of them where there are as many.

@@ -15,115 +15,63 @@ Everything is a function of the trials that ended, in their order, and of those 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from copy import copy
 from functools import cached_property
 
 import numpy as np
 
 from kilter.core.history import History
-from kilter.core.memo import Memo
-from kilter.core.seeds import rng
 from kilter.models.acquisition import exploration_share, log_expected_improvement, log_probability_below
-from kilter.models.controls import is_control
-from kilter.models.encoding import Encoding
-from kilter.models.fits import Belief, Fits
-from kilter.models.gp import Layout, WholePosterior
-from kilter.models.readings import Readings
-from kilter.models.results import LEAST, Results
+from kilter.models.evidence import Evidence, evidence_of
+from kilter.models.fits import Belief
+from kilter.models.results import Results
 
-CAP = 320
-"""Points that a prediction rests on, at most: it keeps the cost of a suggestion flat."""
-MEASURED_CAP = 192
-"""The same where trials report, with some three rows each."""
 CAREFUL = (2, 24)
 """How often the chance of success multiplies expected improvement: twice for each failure, within this.
 Where better values lure beyond a border, one failure more costs little and the next point there promises as much."""
 RUNS = -0.9
 """A label below this one is expected to run. At 0, in the middle, every second trial along a border would fail."""
-SHORTEST = 1e-3
-"""Seconds; below that the duration of a trial says more about the machine than about the configuration."""
-ALIKE = 0.1
-"""Durations whose logarithms vary less than this are all the same."""
 PRIOR_WEIGHT = 10.0
 """The users' beliefs count as β/n, this is β: πBO's tenth of a budget of a hundred trials."""
 
 
 class Surrogate:
-    """The beliefs after the trials of a history that ended, with those that run imagined at their mean.
+    """The beliefs that evidence supports, with trials that run imagined at their mean.
 
-    `score` and `slope` are the acquisition of models/maximize.py, over points of models/encoding.py. Needs `is_ready`.
+    `score` and `slope` are the acquisition of models/maximize.py, over points of models/encoding.py.
     """
 
-    def __init__(self, history: History, seed: int, number: int, per_second: bool = False) -> None:
-        self.results = results = Results.of(history)
-        self.encoding = encoding = results.encoding
-        self.sign = history.problem.objectives[0].sign
-        usable, failed = results.usable, results.failed
-        feasible = usable & (results.violation == 0.0)
-        fitted = Fits.of_trials(results)
-        readings = Readings.of(history)
-        stream = rng(seed, "active set", number)
-        if readings is None:
-            self.best_points = results.points[results.best(CAP)[:CAP]]
-            """The best observed points, best first: feasible ones, then by violation."""
-            self.returning = np.empty((0, encoding.d))
-            """Points that were stopped and may be proposed again, once, (q, d)."""
-            scale = np.exp(-fitted.shape("objective 0", results.values[:, 0], usable)[0][: encoding.d])
-            rows = _active(results, usable | failed, scale, stream)
-            self.objectives = [fitted.belief(f"objective {i}", y, usable, rows) for i, y in enumerate(results.values.T)]
-        else:
-            rows = np.flatnonzero(usable | failed)[-CAP:]
-            self.best_points = readings.points(readings.best[:CAP])
-            self.returning = readings.returning
-            self.objectives = _over_resource(readings, encoding, results.fits, is_control(number))
-        self.constraints = [
-            fitted.belief(f"constraint {i}", y, np.isfinite(y), rows)
-            for i, y in enumerate(results.constraints.T)
-            if np.isfinite(y[rows]).any()
-        ]
-        labels = np.where(failed, 1.0, -1.0)
-        self.failure = fitted.belief("failure", labels, usable | failed, rows) if failed.any() else None
-        seconds = np.log(np.maximum(results.seconds, SHORTEST))
-        timed = np.isfinite(seconds)
-        varies = per_second and timed[rows].any() and np.std(seconds[timed]) > ALIKE
-        self.duration = fitted.belief("duration", seconds, timed, rows) if varies else None
-        self.has_feasible = bool(feasible.any())
-        if readings is None:
-            self.rows = rows[usable[rows]]
-            """The rows of `results` that the objectives rest on, or that got to the whole resource, (n,)."""
-            self.means = np.stack([belief.posterior.fitted for belief in self.objectives], axis=1)
-            """The posterior means of the (transformed) objectives there, (n, m)."""
-            reached = self.means[feasible[self.rows]] if self.has_feasible else self.means
-            evaluated = results.points
-        else:
-            whole = np.flatnonzero(readings.is_whole)[-CAP:]
-            places = readings.points(whole)
-            features = encoding.features(places)
-            means = np.stack([belief.posterior.predict(features)[0] for belief in self.objectives], axis=1)
-            ended = readings.ended[whole]
-            self.rows, self.means = ended[ended >= 0], means[ended >= 0]
-            counts = feasible[ended] if self.has_feasible else np.ones(len(whole), dtype=bool)
-            reached = means[counts] if counts.any() else means
-            evaluated = np.concatenate(
-                [
-                    places,
-                    results.points[failed | (results.reach == np.inf)],
-                    _points(history, encoding, list(history.paused)),
-                ]
-            )
-        self._prior_weight = PRIOR_WEIGHT / results.count if encoding.has_priors else 0.0
-        pending = _pending(history, encoding)
-        self.seen = np.concatenate([evaluated, pending])
-        """All points that were or will be evaluated, (k, d); not those that were stopped on the way."""
-        reached = np.concatenate([reached, self._imagine(pending)])
+    def __init__(self, evidence: Evidence, per_second: bool = False) -> None:
+        self.results, self.encoding = evidence.results, evidence.results.encoding
+        self.best_points, self.returning = evidence.best_points, evidence.returning
+        self.objectives = evidence.objectives()
+        self.constraints, self.failure = evidence.constraints(), evidence.failure()
+        self.duration = evidence.duration() if per_second else None
+        self.has_feasible = bool(self.results.feasible.any())
+        self.seen = np.concatenate([evidence.evaluated, evidence.pending])
+        """All points that were or will be evaluated, (k, d)."""
+        reached = np.concatenate([evidence.reached(self.objectives), self._imagine(evidence.pending)])
         self.best = reached.min(axis=0)
         """The least posterior mean of each objective at a feasible point, those that run included."""
+        self._prior_weight = PRIOR_WEIGHT / self.results.count if self.encoding.has_priors else 0.0
         self._aim(reached)
+
+    @classmethod
+    def of(cls, history: History, seed: int, number: int, per_second: bool = False) -> Surrogate:
+        """What a trial of a history rests on, which has to be ready."""
+        return cls(evidence_of(history, seed, number), per_second)
 
     @staticmethod
     def is_ready(history: History) -> bool:
         """Whether enough trials have values."""
         return Results.of(history).suffices
+
+    def against(self, point: np.ndarray) -> Surrogate:
+        """The same beliefs, where improvement counts against what is expected at a point (d,), not against the best."""
+        other = copy(self)
+        features = self.encoding.features(point[None])
+        other.best = np.concatenate([belief.posterior.predict(features)[0] for belief in self.objectives])
+        return other
 
     @property
     def beliefs(self) -> list[Belief]:
@@ -220,55 +168,3 @@ class Surrogate:
             weight = float(np.clip(2 * self.results.failed.sum(), *CAREFUL))
             bounds.append((weight, float(self.failure.output(np.full(1, RUNS))[0]), self.failure))
         return bounds
-
-
-def _over_resource(readings: Readings, encoding: Encoding, memory: Memo, is_blind: bool) -> list[Belief]:
-    """The beliefs on the objectives from what was measured at any resource, or at the whole one alone."""
-    rows = np.flatnonzero(readings.is_whole) if is_blind else np.arange(len(readings.numbers))
-    if len(rows) < LEAST:
-        rows = np.arange(len(readings.numbers))
-    values, resource, numbers = readings.values[rows], readings.resource[rows], readings.numbers[rows]
-
-    def key(n: int) -> Hashable:
-        return tuple(hash(column[:n].tobytes()) for column in (numbers, resource, values))
-
-    layout = Layout(
-        np.append(encoding.owner, encoding.d),
-        np.append(encoding.number_features, encoding.width),
-        encoding.d + 1,
-        encoding.mean_active + 1.0,
-    )
-    fitted = Fits(lambda some: readings.features(rows[some]), layout, key, memory, WholePosterior)
-    known, active = np.ones(len(rows), dtype=bool), np.arange(len(rows))
-    if len(rows) > MEASURED_CAP:  # half of them the furthest and best, half the latest
-        order = np.lexsort([values[:, 0], -resource])
-        half = MEASURED_CAP // 2
-        active = np.sort(np.concatenate([order[:half], np.sort(order[half:])[half - MEASURED_CAP :]]))
-    return [fitted.belief(f"objective {i}", y, known, active) for i, y in enumerate(values.T)]
-
-
-def _pending(history: History, encoding: Encoding) -> np.ndarray:
-    """The points of trials that run or wait and whose configuration is whole, (k, d)."""
-    return _points(history, encoding, [*history.running, *history.waiting])
-
-
-def _points(history: History, encoding: Encoding, numbers: list[int]) -> np.ndarray:
-    """The points of those trials whose configuration is whole, (k, d)."""
-    matrix = history.matrix[numbers]
-    points = encoding.points(matrix)
-    whole: np.ndarray = points[~(encoding.active(points) & np.isnan(matrix)).any(axis=1)]
-    return whole
-
-
-def _active(results: Results, known: np.ndarray, scale: np.ndarray, stream: np.random.Generator) -> np.ndarray:
-    """The rows that predictions rest on: all that are known, or the best quarter of CAP and those near one of them."""
-    rows = np.flatnonzero(known)
-    if len(rows) <= CAP:
-        return rows
-    best = results.best(CAP // 4)[: CAP // 4]
-    centre = results.features[best[min(int(stream.exponential(1.5)), len(best) - 1)]]
-    features, weights = results.features, scale[results.encoding.owner] ** 2
-    distance = np.einsum("ij,ij,j->i", features, features, weights) - 2.0 * (features @ (weights * centre))
-    distance[best] = -np.inf
-    distance = distance[rows]
-    return np.sort(rows[np.argpartition(distance, CAP)[:CAP]])

@@ -57,12 +57,7 @@ class Tried:
 
     def _keys(self, history: History, numbers: list[int]) -> set[bytes]:
         """The keys of the trials whose configuration is whole."""
-        if not numbers:
-            return set()
-        matrix = history.matrix[numbers]
-        points = self.encoding.points(matrix)
-        whole = ~(self.encoding.active(points) & np.isnan(matrix)).any(axis=1)
-        return set(self._key(points[whole]))
+        return set(self._key(self.encoding.whole(history.matrix[numbers]))) if numbers else set()
 
     def _key(self, points: np.ndarray) -> list[bytes]:
         places = points + 0.0  # -0.0 is 0.0
@@ -76,7 +71,7 @@ class Tried:
 
     def has(self, config: Config) -> bool:
         """Whether some trial has had a configuration."""
-        return not self.are_new(self.encoding.points(self.space.encode([config])))[0]
+        return not self.are_new(self.encoding.point(config)[None])[0]
 
     def are_new(self, points: np.ndarray) -> np.ndarray:
         """Which points (m, d) no trial has had, (m,)."""
@@ -103,8 +98,8 @@ class Tried:
                 new = left
             if len(new):
                 return cast(np.ndarray, new[stream.integers(len(new))])
-        drawn = self.encoding.points(self.space.encode([self.space.draw(stream)]))
-        return cast(np.ndarray, [*self.allowed(drawn), *self._beside(drawn[0], stream), *drawn][0])
+        drawn = self.encoding.point(self.space.draw(stream))
+        return cast(np.ndarray, [*self.allowed(drawn[None]), *self._beside(drawn, stream), drawn][0])
 
     def near(self, point: np.ndarray, stream: np.random.Generator) -> np.ndarray | None:
         """The new point (d,) nearest to a point (d,); None where a finite space has none left.
@@ -155,7 +150,7 @@ def renewed(history: History, config: Config, stream: np.random.Generator) -> Co
     tried = Tried.of(history)
     if not tried.has(config):
         return config
-    near = tried.near(tried.encoding.points(tried.space.encode([config]))[0], stream)
+    near = tried.near(tried.encoding.point(config), stream)
     return config if near is None else tried.encoding.config(near)
 
 

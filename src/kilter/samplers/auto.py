@@ -94,7 +94,8 @@ class AutoSampler:
         from kilter.models.surrogate import Surrogate
         from kilter.samplers import gp
 
-        return gp.explained_by(Surrogate(history, state.seed, number, self.per_second), config, arm, reason)
+        surrogate = Surrogate.of(history, state.seed, number, self.per_second)
+        return gp.explained_by(surrogate, history.problem, config, arm, reason)
 
 
 def _arm(state: State, history: History, number: int) -> tuple[str, str]:

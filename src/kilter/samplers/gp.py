@@ -66,7 +66,7 @@ class GPSampler:
         if is_early(history, number, self.initial):
             config = opening(state.seed, history, number)
         else:
-            surrogate = Surrogate(history, state.seed, number, self.per_second)
+            surrogate = Surrogate.of(history, state.seed, number, self.per_second)
             point = proposal(surrogate, Tried.of(history), rng(state.seed, "gp", number))
             config = None if point is None else surrogate.encoding.config(point)
         return when_exhausted(state.seed, history, number) if config is None else config
@@ -78,15 +78,15 @@ class GPSampler:
         """What the model expected of the configuration."""
         if is_early(history, number, self.initial):
             return explained(history, number)
-        surrogate = Surrogate(history, state.seed, number, self.per_second)
-        return explained_by(surrogate, config, "gp", "the largest expected improvement over the best so far")
+        surrogate = Surrogate.of(history, state.seed, number, self.per_second)
+        reason = "the largest expected improvement over the best so far"
+        return explained_by(surrogate, history.problem, config, "gp", reason)
 
 
-def explained_by(surrogate: Surrogate, config: Config, arm: str, reason: str) -> Explanation:
+def explained_by(surrogate: Surrogate, problem: Problem, config: Config, arm: str, reason: str) -> Explanation:
     """Why an arm chose a configuration, and what the model expected of it."""
-    encoding = surrogate.encoding
-    mean, sd, exploration = surrogate.outlook(encoding.points(encoding.space.encode([config]))[0])
-    return Explanation(arm, reason, surrogate.sign * mean, sd, exploration)
+    mean, sd, exploration = surrogate.outlook(surrogate.encoding.point(config))
+    return Explanation(arm, reason, problem.objectives[0].sign * mean, sd, exploration)
 
 
 def proposal(surrogate: Surrogate, tried: Tried, stream: np.random.Generator) -> np.ndarray | None:

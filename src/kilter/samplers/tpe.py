@@ -83,8 +83,7 @@ class TPESampler:
         stream = rng(state.seed, "parzen", number)
         others = _others(results, history, good, stream)
         matrix = history.matrix[np.concatenate([results.numbers[good], others])]
-        points = encoding.points(matrix)
-        active = encoding.active(points) & ~np.isnan(matrix)  # a parameter that came later is not known of old trials
+        points, active = encoding.known(matrix)
         likely = most_likely(encoding, points[: len(good)], active[: len(good)])
         unlikely = Parzen(encoding, points[len(good) :], active[len(good) :])
         candidates = _new(likely, tried, stream)

@@ -76,7 +76,7 @@ class TurboSampler:
             config = opening(state.seed, history, number)
         else:
             stream, tried = rng(state.seed, "turbo", number), Tried.of(history)
-            surrogate = Surrogate(history, state.seed, number)
+            surrogate = Surrogate.of(history, state.seed, number)
             point = self._proposal(surrogate, state, tried, stream)
             if point is not None:
                 config = tried.encoding.config(point)
@@ -126,7 +126,6 @@ class TurboSampler:
             points[change, j] = stream.integers(encoding.options[j], size=len(change))
         points = encoding.canonical(encoding.snapped(filled(encoding, points, was_active, best, stream)))
         # What counts is to improve on this region, not on one that was given up.
-        surrogate.best = surrogate.objectives[0].posterior.predict(encoding.features(best))[0]
-        points = points[np.argsort(-surrogate.score(points), kind="stable")]
+        points = points[np.argsort(-surrogate.against(best[0]).score(points), kind="stable")]
         point = first_new(encoding, points, surrogate.seen)
         return tried.near(points[0], stream) if point is None else point
