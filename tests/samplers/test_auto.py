@@ -178,7 +178,7 @@ def test_the_strategy_of_many_trials_is_not_told_what_the_other_arms_find(monkey
     monkeypatch.setattr(auto, "MODELLED", 3)
     told, tell = set(), CmaEsSampler.tell
     monkeypatch.setattr(
-        CmaEsSampler, "tell", lambda self, state, trial, problem: told.add(trial.number) or tell(self, state, trial)
+        CmaEsSampler, "tell", lambda self, state, trial, *of: told.add(trial.number) or tell(self, state, trial, *of)
     )
     log = Log(AutoSampler(), Problem(FLAT))
     log.run(32, bowl)  # the last one, the strategy's, is asked for when 31 have ended
