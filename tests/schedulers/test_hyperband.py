@@ -7,9 +7,7 @@ import pytest
 from kilter.core.actions import Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import LOST, Enqueued, Failure, Report, TrialState
-from kilter.core.problem import Constraint, Objective
 from kilter.schedulers.hyperband import HyperbandScheduler, weights_of
-from kilter.schedulers.rungs import scores_of
 from kilter.testing.scheduler import Log, SchedulerSuite, Workers, budgeted, stepping, worth
 
 
@@ -37,7 +35,7 @@ def test_brackets_cost_about_the_same_at_first():
     log = Log(HyperbandScheduler(), stepping())
     for number in range(650):
         log.begin(number + 1)
-    counts = Counter(known["bracket"] for known in log.engine.scheduler_state.trials.values())
+    counts = Counter(known.bracket for known in log.engine.scheduler_state.trials.values())
     assert counts[0] / 650 == pytest.approx(9 / 13, abs=0.06)
     assert counts[1] / 650 == pytest.approx(3 / 13, abs=0.06)
     assert counts[2] / 650 == pytest.approx(1 / 13, abs=0.04)
@@ -78,8 +76,8 @@ def test_a_trial_is_judged_from_the_first_level_of_its_bracket_on():
         log.report(number, Report(1, {"value": float(number)}), Report(2, {"value": float(number)}))
     state = log.engine.scheduler_state
     for number, known in state.trials.items():
-        assert (known["level"] == 0) == (known["bracket"] == 0)
-        if known["bracket"]:
+        assert (known.level == 0) == (known.bracket == 0)
+        if known.bracket:
             assert log.judge(number) is None
 
 
@@ -125,14 +123,6 @@ def test_a_resumed_trial_that_is_lost_waits_no_more():
     assert log.engine.plan() == Start({"epochs": 1})
     again = log.begin(100)
     assert (again.number, again.budget) == (1, {"epochs": 3})
-
-
-def test_scores_put_constraints_first_and_nan_last():
-    problem = stepping(objectives=(Objective("a", "maximize"),), constraints=(Constraint("memory", ">=", 4.0),))
-    assert scores_of(problem, {"a": 2.0, "memory": 3.0}) == [1.0, -2.0]
-    assert scores_of(problem, {"a": 2.0}) == [0.0, -2.0]
-    assert scores_of(problem, {"a": float("nan"), "memory": float("nan")}) == [float("inf"), float("inf")]
-    assert scores_of(problem, {}) == [0.0, float("inf")]
 
 
 @pytest.mark.parametrize("settings", [{"grace": 0}, {"eta": 1.0}, {"brackets": 0}])

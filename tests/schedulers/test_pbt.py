@@ -16,13 +16,13 @@ from kilter.core.events import LOST, Ended, Failure, Report, TrialState
 from kilter.core.interfaces import Outcome, Progress
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
-from kilter.core.problem import Constraint, Problem
+from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
+from kilter.core.standing import Standing
 from kilter.core.states import dumps_state, loads_state
 from kilter.executors.simulated import Simulated, VirtualClock
 from kilter.schedulers.pbt import PBTScheduler, perturbed
-from kilter.schedulers.rungs import scores_of
 from kilter.testing.scheduler import SchedulerSuite
 from kilter.testing.strategies import configs, spaces
 
@@ -134,14 +134,6 @@ def test_settings_survive_the_log():
     assert plugins.from_spec("scheduler", plugins.spec("scheduler", scheduler)) == scheduler
 
 
-def test_scores_put_violation_first_and_nan_last():
-    problem = Problem.of(Space(), directions={"a": "minimize", "b": "maximize"}, subject_to={"c": "<= 2", "d": ">= 1"})
-    assert scores_of(problem, {"a": 1.0, "b": 2.0}) == [0.0, 1.0, -2.0]
-    assert scores_of(problem, {"a": 1.0, "b": 2.0, "c": 3.5, "d": 0.5}) == [2.0, 1.0, -2.0]
-    assert scores_of(problem, {"a": math.nan, "b": 2.0, "c": math.nan}) == [math.inf] * 3
-    assert problem.constraints == (Constraint("c", "<=", 2.0), Constraint("d", ">=", 1.0))
-
-
 # Decisions in virtual time. An objective knows nothing of checkpoints there: a copy trains from the beginning.
 
 SPACE = {"x": Float(0.01, 1, log=True), "kind": Choice({"a": {}, "b": {"depth": Int(1, 9)}})}
@@ -223,7 +215,7 @@ def test_state_survives_the_codec_and_stays_small():
     study = ran(3, scheduler=PBTScheduler(population=7, interval=1, last_step=20))
     state = study._session.engine.scheduler_state
     assert loads_state(type(state), dumps_state(state)) == state
-    assert state.scores == {}
+    assert state.standings == {}
     assert len(state.slots) == 7
 
 
@@ -233,7 +225,7 @@ def test_the_first_report_at_a_milestone_is_the_score():
     for reports in ([(3, 7.0)], [(4, 1.0), (5, 9.0)], [(4, 8.0)]):
         told = tuple(Report(step, {"value": value}) for step, value in reports)
         study._session.progress(Progress(0, 1, told))
-    assert study._session.engine.scheduler_state.members[0]["score"] == [0.0, 1.0]
+    assert study._session.engine.scheduler_state.members[0].standing == Standing(0.0, (1.0,))
 
 
 def test_nobody_waits_for_a_member_that_is_done():

@@ -1,7 +1,7 @@
 """States of samplers and schedulers as JSON, and back: dataclasses of numbers, text, lists, dicts and arrays.
 
 What a field holds is read from its annotation, so states nest: `inner: median.State` and `members: list[Member]` come
-back as they were. NamedTuples do too, other tuples become lists. Dicts keep keys that are numbers, arrays their type,
+back as they were. Tuples do too, where an annotation names them. Dicts keep keys that are numbers, arrays their type,
 shape and bits. For what JSON cannot say there are marks:
 
     {"$float": "inf"}    {"$pairs": [[1, …], …]}    {"$array": bits, "dtype": …, "shape": …}    {"$dict": {"$…": …}}
@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cache
+from itertools import repeat
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -111,7 +112,10 @@ def _read(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"):
         hints = get_type_hints(kind)
         return kind(*(_read(hints[name], item) for name, item in zip(kind._fields, value)))
-    return tuple(_unmarked(value)) if origin is tuple else _unmarked(value)
+    if origin is tuple:
+        kinds = repeat(parts[0]) if parts[1:] == (Ellipsis,) else parts
+        return tuple(_read(part, item) for part, item in zip(kinds, value))
+    return _unmarked(value)
 
 
 def _unmarked(value: Any) -> Any:

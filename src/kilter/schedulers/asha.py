@@ -23,7 +23,6 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
 
 from kilter.core.actions import Judgement, Pause, Plan, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
@@ -31,8 +30,19 @@ from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
+from kilter.core.standing import Standing
 from kilter.models.controls import is_control
-from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, next_number, scores_of, step_of
+from kilter.schedulers.rungs import (
+    Climb,
+    Rung,
+    Rungs,
+    budget_at,
+    eta_of,
+    level_of,
+    level_of_budget,
+    next_number,
+    step_of,
+)
 
 OPENING = 6
 """Of so many first trials every second one goes to the second rung: how low rungs and higher ones go together is
@@ -41,16 +51,26 @@ the third rung, cost more early than they brought."""
 
 
 @dataclass
+class Course(Climb):
+    """A trial on its way up."""
+
+    free: int = 0
+    """The step before which it is not compared."""
+    verdict: str = ""
+    """What it is in for: "stop", "pause" or nothing."""
+
+
+@dataclass
 class State:
     """Rungs, where the unfinished trials stand, and which configurations were stopped."""
 
     levels: list[float]
     """Budgets along the first fidelity, ascending; empty where the objective reports steps."""
-    rungs: dict[int, Any] = field(default_factory=dict)
+    rungs: dict[int, Rung] = field(default_factory=dict)
     top: int = 0
     """The largest step that was reported."""
-    trials: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By unfinished trial: its level, step and scores there, before which step it is free, and what it is in for."""
+    trials: dict[int, Course] = field(default_factory=dict)
+    """The unfinished ones."""
     stopped: dict[str, int] = field(default_factory=dict)
     """By the digest of a configuration that was stopped, how often."""
 
@@ -90,11 +110,10 @@ class ASHAScheduler(Scheduler):
             is_free = is_control(trial.number) or _digest(trial) in state.stopped
             second = step_of(1, self.grace, self.eta) if _opens(trial.number) else 0
             free = max(second, state.top if is_free else 0)
-            state.trials[trial.number] = {"level": -1, "step": 0, "scores": [], "free": free, "verdict": ""}
+            state.trials[trial.number] = Course(free=free)
         else:
-            known["verdict"] = ""
-            if known["level"] >= 0:
-                Rungs(state.rungs).leave(known["level"], trial.number, known["scores"])
+            known.verdict = ""
+            Rungs(state.rungs).leave(known.level, trial.number, known.standing)
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """The first report that reaches a rung counts there; under a budget the end of an attempt does."""
@@ -104,40 +123,38 @@ class ASHAScheduler(Scheduler):
             if report.fold is None:
                 state.top = max(state.top, report.step)
                 level = level_of(report.step, self.grace, self.eta)
-                if level > state.trials[trial.number]["level"]:
-                    scores = scores_of(history.problem, report.metrics)
-                    self._reach(state, trial.number, level, scores, report.step)
+                if level > state.trials[trial.number].level:
+                    standing = history.problem.standing(report.metrics, so_far=True)
+                    self._reach(state, trial.number, level, standing, report.step)
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """A trial that is put aside waits on its rung; one that was stopped is remembered by its configuration."""
         known = state.trials[trial.number]
         if state.levels and trial.state in (TrialState.PAUSED, TrialState.COMPLETE):
             level = level_of_budget(state.levels, trial, history.problem)
-            if level > known["level"]:
-                self._reach(state, trial.number, level, scores_of(history.problem, trial.metrics))
+            if level > known.level:
+                self._reach(state, trial.number, level, history.problem.standing(trial.metrics, so_far=True))
         if trial.is_finished:
             del state.trials[trial.number]
-            if known["level"] >= 0:
-                Rungs(state.rungs).leave(known["level"], trial.number, known["scores"])
+            Rungs(state.rungs).leave(known.level, trial.number, known.standing)
             if trial.state is TrialState.PRUNED:
                 digest = _digest(trial)
                 state.stopped[digest] = state.stopped.get(digest, 0) + 1
-        elif trial.state is TrialState.PAUSED and known["level"] >= 0:
-            Rungs(state.rungs).wait(known["level"], trial.number, known["scores"])
+        elif trial.state is TrialState.PAUSED and known.level >= 0:
+            Rungs(state.rungs).wait(known.level, trial.number, known.standing)
 
-    def _reach(self, state: State, number: int, level: int, scores: list[float], step: int | None = None) -> None:
+    def _reach(self, state: State, number: int, level: int, standing: Standing, step: int | None = None) -> None:
         """Put a trial on a rung, and say what is to come of it."""
         known, rungs = state.trials[number], Rungs(state.rungs)
-        place = rungs.add(level, number, scores, waits=False)
-        known["level"], known["step"], known["scores"] = level, step, scores
-        size = rungs.size(level)
-        is_free = step is not None and step < known["free"]
-        if is_free or rungs.is_best(level, place, 1 / self.eta, least=0 if self.waits else 1):
-            known["verdict"] = ""
-        elif self.promote or (self.waits and size < self.eta):
-            known["verdict"] = "pause"
+        known.level, known.step, known.standing = level, step or 0, standing
+        known.place = rungs.add(level, number, standing, waits=False)
+        is_free = step is not None and step < known.free
+        if is_free or rungs.is_best(level, known.place, 1 / self.eta, least=0 if self.waits else 1):
+            known.verdict = ""
+        elif self.promote or (self.waits and rungs.size(level) < self.eta):
+            known.verdict = "pause"
         else:
-            known["verdict"] = "stop"
+            known.verdict = "stop"
 
     # -- answering ------------------------------------------------------------------------------------------------
 
@@ -160,10 +177,10 @@ class ASHAScheduler(Scheduler):
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """What the trial's standing was when it came to its latest rung, once any trial went beyond that step."""
         known = state.trials[trial.number]
-        if state.levels or not known["verdict"] or known["step"] == state.top:
+        if state.levels or not known.verdict or known.step == state.top:
             return None
-        where = f"at step {step_of(known['level'], self.grace, self.eta)}"
-        if known["verdict"] == "pause":
+        where = f"at step {step_of(known.level, self.grace, self.eta)}"
+        if known.verdict == "pause":
             return Pause(f"is to be compared with more trials {where}")
         return Stop(f"was not among the best 1/{self.eta:g} {where}")
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
 
 from kilter.core.actions import Judgement, Plan, Resume, Start, Stop
 from kilter.core.errors import InvalidInput
@@ -28,7 +27,8 @@ from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
-from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, next_number, scores_of
+from kilter.core.standing import Standing
+from kilter.schedulers.rungs import Climb, Rung, Rungs, budget_at, eta_of, level_of, level_of_budget, next_number
 
 LATEST = 16
 """Trials that one which reaches a level is compared with for τ: the last ones, so that the cost does not grow."""
@@ -39,18 +39,25 @@ LEAST = 0.05
 
 
 @dataclass
+class Course(Climb):
+    """A trial on its way up."""
+
+    bracket: int = 0
+
+
+@dataclass
 class State:
     """Brackets with their rungs, where the unfinished trials stand, and how well rankings last from level to level."""
 
     seed: int
     levels: list[float]
     """Budgets along the first fidelity, ascending; empty where the objective reports steps."""
-    rungs: dict[int, dict[int, Any]]
-    """By bracket, the data of its Rungs."""
-    trials: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By unfinished trial: its bracket, the highest level it reached, and its scores and place there."""
-    latest: dict[int, list[list[list[float]]]] = field(default_factory=dict)
-    """By level, the scores at this and at the next level of the trials that reached the next one last."""
+    rungs: dict[int, dict[int, Rung]]
+    """By bracket."""
+    trials: dict[int, Course] = field(default_factory=dict)
+    """The unfinished ones."""
+    latest: dict[int, list[tuple[Standing, Standing]]] = field(default_factory=dict)
+    """By level, how those trials stood there and at the next level that reached the next one last."""
     pairs: dict[int, list[int]] = field(default_factory=dict)
     """By level, how many pairs of trials stand in the same order at the next one, and how many were compared."""
 
@@ -91,9 +98,9 @@ class HyperbandScheduler(Scheduler):
             bracket = self._drawn(state, trial.number)
             if state.levels:
                 bracket = max(0, min(level_of_budget(state.levels, trial, history.problem), len(state.rungs) - 1))
-            state.trials[trial.number] = {"bracket": bracket, "level": -1, "scores": [], "place": 0}
-        elif known["level"] >= 0:
-            Rungs(state.rungs[known["bracket"]]).leave(known["level"], trial.number, known["scores"])
+            state.trials[trial.number] = Course(bracket=bracket)
+        else:
+            Rungs(state.rungs[known.bracket]).leave(known.level, trial.number, known.standing)
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Take in the first report that reaches a level; under a budget its end counts instead."""
@@ -101,31 +108,29 @@ class HyperbandScheduler(Scheduler):
             return
         for report in reports:
             level = level_of(report.step, self.grace, self.eta) if report.fold is None else -1
-            self._reach(state, trial.number, level, scores_of(history.problem, report.metrics))
+            self._reach(state, trial.number, level, history.problem.standing(report.metrics, so_far=True))
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """A trial that spent its budget stands on its level; one that is finished waits nowhere."""
         if state.levels and trial.state in (TrialState.PAUSED, TrialState.COMPLETE):
             level = level_of_budget(state.levels, trial, history.problem)
-            self._reach(state, trial.number, level, scores_of(history.problem, trial.metrics))
+            self._reach(state, trial.number, level, history.problem.standing(trial.metrics, so_far=True))
         if trial.is_finished:
             known = state.trials.pop(trial.number)
-            if known["level"] >= 0:
-                Rungs(state.rungs[known["bracket"]]).leave(known["level"], trial.number, known["scores"])
+            Rungs(state.rungs[known.bracket]).leave(known.level, trial.number, known.standing)
 
-    def _reach(self, state: State, number: int, level: int, scores: list[float]) -> None:
+    def _reach(self, state: State, number: int, level: int, standing: Standing) -> None:
         """Put a trial on a level of its bracket where it is higher than the one it stands on."""
         known = state.trials[number]
-        if level <= known["level"] or level < known["bracket"]:
+        if level <= known.level or level < known.bracket:
             return
-        rungs = Rungs(state.rungs[known["bracket"]])
-        if known["level"] >= 0:
-            rungs.leave(known["level"], number, known["scores"])
-        if known["level"] == level - 1 >= 0:
-            self._compare(state, level - 1, known["scores"], scores)
-        known["level"], known["scores"], known["place"] = level, scores, rungs.add(level, number, scores)
+        rungs = Rungs(state.rungs[known.bracket])
+        rungs.leave(known.level, number, known.standing)
+        if known.level == level - 1 >= 0:
+            self._compare(state, level - 1, known.standing, standing)
+        known.level, known.standing, known.place = level, standing, rungs.add(level, number, standing)
 
-    def _compare(self, state: State, level: int, below: list[float], above: list[float]) -> None:
+    def _compare(self, state: State, level: int, below: Standing, above: Standing) -> None:
         """Count the latest trials on a level and the next that this one stands to in the same order on both."""
         latest = state.latest.setdefault(level, [])
         pairs = state.pairs.setdefault(level, [0, 0])
@@ -133,7 +138,7 @@ class HyperbandScheduler(Scheduler):
             if below != other_below and above != other_above:
                 pairs[0] += (below < other_below) == (above < other_above)
                 pairs[1] += 1
-        latest.append([below, above])
+        latest.append((below, above))
         del latest[:-LATEST]
 
     # -- answering ------------------------------------------------------------------------------------------------
@@ -153,15 +158,13 @@ class HyperbandScheduler(Scheduler):
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop what was not among the best 1/eta when it came to its latest level; the first few there go on."""
         known = state.trials[trial.number]
-        level = known["level"]
+        level = known.level
         if state.levels or level < 0:
             return None
-        rungs = Rungs(state.rungs[known["bracket"]])
-        if rungs.size(level) < self.eta or rungs.is_best(level, known["place"], 1 / self.eta, least=1):
+        rungs = Rungs(state.rungs[known.bracket])
+        if rungs.size(level) < self.eta or rungs.is_best(level, known.place, 1 / self.eta, least=1):
             return None
-        return Stop(
-            f"{known['place']} of {rungs.size(level)} did better at level {level} of bracket {known['bracket']}"
-        )
+        return Stop(f"{known.place} of {rungs.size(level)} did better at level {level} of bracket {known.bracket}")
 
     def _drawn(self, state: State, number: int) -> int:
         """The bracket of a new trial."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,8 @@ from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.problem import Problem
-from kilter.schedulers.rungs import Rungs, budget_at, eta_of, level_of, level_of_budget, scores_of
+from kilter.core.standing import Standing
+from kilter.schedulers.rungs import Climb, Rung, Rungs, budget_at, eta_of, level_of, level_of_budget
 
 LATEST = 16
 """Trials at the top whose ranking is looked at: the last ones, so that the cost does not grow."""
@@ -37,6 +38,22 @@ PERCENTILE = 90.0
 """Of the distances of trials that changed their order by chance (section 4.3)."""
 STEPS = 64
 """Steps of the curves that are compared for ε, spread evenly: long curves need not be read in full."""
+
+
+@dataclass
+class Course(Climb):
+    """A trial on its way up."""
+
+    held: bool = True
+    """Whether the top holds it."""
+
+
+class Ranked(NamedTuple):
+    """A trial that reached the top, with its losses on the level below and there."""
+
+    number: int
+    below: float
+    above: float
 
 
 @dataclass
@@ -48,13 +65,13 @@ class State:
     top: int
     furthest: int = 0
     """The largest step that was reported."""
-    rungs: dict[int, Any] = field(default_factory=dict)
-    trials: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By unfinished trial: the highest level it reached; step, scores and place there; whether the top holds it."""
-    ranked: list[list[Any]] = field(default_factory=list)
-    """Trials that reached the top last: number, value on the level below, value on the top."""
-    leader: list[float] | None = None
-    """The scores of the trial that went on to its end last."""
+    rungs: dict[int, Rung] = field(default_factory=dict)
+    trials: dict[int, Course] = field(default_factory=dict)
+    """The unfinished ones."""
+    ranked: list[Ranked] = field(default_factory=list)
+    """Trials that reached the top last."""
+    leader: Standing | None = None
+    """Of the trial that went on to its end last."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +104,14 @@ class PASHAScheduler(Scheduler):
 
     def started(self, state: State, trial: Record, history: History) -> None:
         """A resumed trial waits no longer; one that leaves the top itself is the leader."""
-        known = state.trials.setdefault(trial.number, {"level": -1, "step": 0, "scores": [], "place": 0, "held": True})
-        if known["level"] < 0:
+        known = state.trials.setdefault(trial.number, Course())
+        if known.level < 0:
             return
         rungs = Rungs(state.rungs)
-        if known["level"] == state.top and trial.number == rungs.promotable(state.top, 1 / rungs.size(state.top)):
-            known["held"], state.leader = False, known["scores"]
-        rungs.leave(known["level"], trial.number, known["scores"])
-        known["place"] = rungs.place(known["level"], known["scores"])
+        if known.level == state.top and trial.number == rungs.promotable(state.top, 1 / rungs.size(state.top)):
+            known.held, state.leader = False, known.standing
+        rungs.leave(known.level, trial.number, known.standing)
+        known.place = rungs.place(known.level, known.standing)
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Take in the first report that reaches a level; under a budget its end counts instead."""
@@ -104,45 +121,44 @@ class PASHAScheduler(Scheduler):
             if report.fold is None:
                 state.furthest = max(state.furthest, report.step)
                 level = level_of(report.step, self.grace, self.eta)
-                scores = scores_of(history.problem, report.metrics)
-                self._reach(state, trial.number, level, scores, history, report.step)
+                standing = history.problem.standing(report.metrics, so_far=True)
+                self._reach(state, trial.number, level, standing, history, report.step)
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """A trial that spent its budget stands on its level; one that is finished waits nowhere."""
         if state.levels and trial.state in (TrialState.PAUSED, TrialState.COMPLETE):
             level = level_of_budget(state.levels, trial, history.problem)
-            self._reach(state, trial.number, level, scores_of(history.problem, trial.metrics), history)
+            self._reach(state, trial.number, level, history.problem.standing(trial.metrics, so_far=True), history)
         if trial.is_finished:
             known = state.trials.pop(trial.number)
-            if known["level"] >= 0:
-                Rungs(state.rungs).leave(known["level"], trial.number, known["scores"])
+            Rungs(state.rungs).leave(known.level, trial.number, known.standing)
 
     def _reach(
-        self, state: State, number: int, level: int, scores: list[float], history: History, step: int = 0
+        self, state: State, number: int, level: int, standing: Standing, history: History, step: int = 0
     ) -> None:
         """Put a trial on a level where it is higher than the one it stands on; let the top rise where it has to."""
         known = state.trials[number]
-        if level <= known["level"]:
+        if level <= known.level:
             return
         rungs = Rungs(state.rungs)
-        if known["level"] >= 0:
-            rungs.leave(known["level"], number, known["scores"])
-        if level == state.top == known["level"] + 1:
-            state.ranked = [*state.ranked, [number, known["scores"][1], scores[1]]][-LATEST:]
-        known.update(level=level, step=step, scores=scores, place=rungs.add(level, number, scores))
+        rungs.leave(known.level, number, known.standing)
+        if level == state.top == known.level + 1:
+            state.ranked = [*state.ranked, Ranked(number, known.standing.loss, standing.loss)][-LATEST:]
+        known.level, known.step, known.standing = level, step, standing
+        known.place = rungs.add(level, number, standing)
         if level < state.top and not state.levels:
-            rungs.leave(level, number, scores)  # it goes on unless it is stopped
+            rungs.leave(level, number, standing)  # it goes on unless it is stopped
         if level == state.top and self._has_to_rise(state, history):
             state.top, state.ranked = state.top + 1, []
 
     def _has_to_rise(self, state: State, history: History) -> bool:
         if len(state.ranked) < eta_of(history.problem, self.eta) or state.top == len(state.levels) - 1:
             return False
-        below, above = np.array([row[1:] for row in state.ranked]).T
+        below, above = np.array([(row.below, row.above) for row in state.ranked]).T
         if is_stable(below, above, 0.0):
             return False
         name = history.problem.objectives[0].name
-        return not is_stable(below, above, noise([history.reports.curve(row[0], name) for row in state.ranked]))
+        return not is_stable(below, above, noise([history.reports.curve(row.number, name) for row in state.ranked]))
 
     # -- answering ------------------------------------------------------------------------------------------------
 
@@ -155,27 +171,27 @@ class PASHAScheduler(Scheduler):
                 return Resume(number, budget_at(state.levels, level + 1, problem) if state.levels else None)
         if rungs.size(state.top) >= eta_of(problem, self.eta):
             number = rungs.promotable(state.top, 1 / rungs.size(state.top))
-            if number in history.paused and self._leads(state, state.trials[number]["scores"]):
+            if number in history.paused and self._leads(state, state.trials[number].standing):
                 return Resume(number)
         return Start(budget_at(state.levels, 0, problem) if state.levels else None)
 
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Pause at the top; stop what was not among the best 1/eta when it came to a level below."""
         known = state.trials[trial.number]
-        level = known["level"]
-        if state.levels or level < 0 or not known["held"]:
+        level = known.level
+        if state.levels or level < 0 or not known.held:
             return None
         if level >= state.top:
-            if known["step"] == state.furthest:
+            if known.step == state.furthest:
                 return None  # this may have been its last report: nobody has gone beyond
             return Pause(f"level {level} is the top for now")
         rungs = Rungs(state.rungs)
-        if rungs.size(level) < self.eta or rungs.is_best(level, known["place"], 1 / self.eta, least=1):
+        if rungs.size(level) < self.eta or rungs.is_best(level, known.place, 1 / self.eta, least=1):
             return None
-        return Stop(f"{known['place']} of {rungs.size(level)} did better at level {level}")
+        return Stop(f"{known.place} of {rungs.size(level)} did better at level {level}")
 
-    def _leads(self, state: State, scores: list[float]) -> bool:
-        return state.leader is None or scores < state.leader
+    def _leads(self, state: State, standing: Standing) -> bool:
+        return state.leader is None or standing < state.leader
 
 
 def is_stable(below: np.ndarray, above: np.ndarray, epsilon: float) -> bool:

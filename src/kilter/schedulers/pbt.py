@@ -3,7 +3,7 @@
     member     a slot of the population; its trial changes whenever it becomes a copy
     trial      a stretch of training with one configuration; `Record.parent` tells whose checkpoint it began with
     level      how many milestones, multiples of `interval` steps, a member has behind it
-    score      [violation, value, …] of a member at a milestone; smaller is better, NaN is worst
+    standing   how good a member is at a milestone, `Problem.standing(metrics, so_far=True)`
 
 At a milestone each member pauses, so that its checkpoint is sealed. Once all are there, each of the worst `quantile`
 is replaced by a fork of one of the best, with an explored configuration; the others go on.
@@ -18,8 +18,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
-from typing import Any, TypedDict
+from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +32,8 @@ from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.core.standing import Standing
 from kilter.models.pareto import crowded_order, non_dominated_ranks
-from kilter.schedulers.rungs import scores_of
 
 LARGEST = 1e300
 """Stands for an infinite score where members are ordered, so that differences remain floats."""
@@ -56,21 +56,22 @@ OVER = "over"
 """Its training is complete, or there is nobody left to copy."""
 
 
-class Member(TypedDict):
+@dataclass
+class Member:
     """A slot of the population."""
 
-    trial: int
-    level: int
     milestone: int
     """The step of the next one: beyond all that its trial reported, however many steps were reported at once."""
-    phase: str
-    score: list[float] | None
+    trial: int = -1
+    level: int = 0
+    phase: str = TRAINING
+    standing: Standing | None = None
     """At the next milestone, once its trial has reported there."""
-    is_ready: bool
+    is_ready: bool = False
     """Whether its attempt has come to the next milestone, so that it pauses when it asks."""
-    failures: int
+    failures: int = 0
     """Since the last milestone."""
-    parent: int | None
+    parent: int | None = None
     """The trial that it became or is to become a copy of at its last milestone."""
 
 
@@ -83,8 +84,8 @@ class State:
     members: list[Member] = field(default_factory=list)
     slots: dict[int, int] = field(default_factory=dict)
     """{number of a trial: its member}."""
-    scores: dict[int, dict[int, list[float]]] = field(default_factory=dict)
-    """{level: {member: score}} of the milestones that some member has still to come to."""
+    standings: dict[int, dict[int, Standing]] = field(default_factory=dict)
+    """{level: {member: standing}} at the milestones that some member has still to come to."""
     leaving: list[int] = field(default_factory=list)
     """Paused trials whose members go on as copies of others."""
 
@@ -162,17 +163,17 @@ class PBTScheduler(Scheduler):
             if slot < len(state.members):
                 _hand_over(state, slot, history)
             else:
-                state.members.append(_founder(self.interval))
-            state.members[slot]["trial"], state.slots[trial.number] = trial.number, slot
+                state.members.append(Member(self.interval))
+            state.members[slot].trial, state.slots[trial.number] = trial.number, slot
         member = state.members[slot]
-        member["phase"], member["is_ready"] = TRAINING, False
+        member.phase, member.is_ready = TRAINING, False
 
     def _slot_for(self, state: State, trial: Record) -> int | None:
         """The member that a new trial belongs to: a new one for a founder, or the first that waits for such a fork."""
         if trial.parent is None:
             return len(state.members) if len(state.members) < state.size else None
         for slot, member in enumerate(state.members):
-            if trial.parent == {FAILED: member["trial"], REPLACED: member["parent"]}.get(member["phase"]):
+            if trial.parent == {FAILED: member.trial, REPLACED: member.parent}.get(member.phase):
                 return slot
         return None
 
@@ -183,14 +184,14 @@ class PBTScheduler(Scheduler):
             return
         member, problem = state.members[slot], history.problem
         last = self._last(problem)
-        if last is not None and member["milestone"] >= last:
+        if last is not None and member.milestone >= last:
             return
         for report in reports:
             known = all(objective.name in report.metrics for objective in problem.objectives)
-            if report.fold is None and report.step >= member["milestone"] and known:
-                member["is_ready"] = True
-                if member["score"] is None:
-                    member["score"] = scores_of(problem, report.metrics)
+            if report.fold is None and report.step >= member.milestone and known:
+                member.is_ready = True
+                if member.standing is None:
+                    member.standing = problem.standing(report.metrics, so_far=True)
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """A member comes to its milestone, fails, or is done."""
@@ -200,79 +201,81 @@ class PBTScheduler(Scheduler):
         if slot is None or trial.state is TrialState.WAITING:
             return
         member, last = state.members[slot], self._last(history.problem)
-        member["is_ready"] = False
+        member.is_ready = False
         if trial.state is TrialState.PAUSED:
-            member["phase"], member["failures"] = PAUSED, 0
+            member.phase, member.failures = PAUSED, 0
             furthest = history.reports.furthest.get(trial.number, 0)
-            member["milestone"] = self.interval * (max(member["milestone"], furthest) // self.interval + 1)
-            self._settle(state, slot, member["score"] or scores_of(history.problem, trial.metrics))
-        elif trial.state is TrialState.FAIL and not member["failures"]:
-            member["phase"], member["failures"] = FAILED, 1
+            member.milestone = self.interval * (max(member.milestone, furthest) // self.interval + 1)
+            self._settle(state, slot, member.standing or history.problem.standing(trial.metrics, so_far=True))
+        elif trial.state is TrialState.FAIL and not member.failures:
+            member.phase, member.failures = FAILED, 1
         elif trial.state is TrialState.COMPLETE or _is_at(trial, last, history):
-            member["phase"] = OVER
-            for level in sorted(state.scores):  # they may have waited for this one
+            member.phase = OVER
+            for level in sorted(state.standings):  # they may have waited for this one
                 self._select(state, level)
         else:
-            member["phase"] = DEAD
-            self._settle(state, slot, [inf] * (1 + len(history.problem.objectives)))
+            member.phase = DEAD
+            self._settle(state, slot, Standing.worst(len(history.problem.objectives)))
 
-    def _settle(self, state: State, slot: int, score: list[float]) -> None:
-        """A member is at its next milestone, with this score."""
+    def _settle(self, state: State, slot: int, standing: Standing) -> None:
+        """A member is at its next milestone, and stands so."""
         member = state.members[slot]
-        member["level"], member["score"] = member["level"] + 1, None
-        state.scores.setdefault(member["level"], {})[slot] = score
-        self._select(state, member["level"])
+        member.level, member.standing = member.level + 1, None
+        state.standings.setdefault(member.level, {})[slot] = standing
+        self._select(state, member.level)
 
     def _select(self, state: State, level: int) -> None:
         """Decide at a milestone what can be decided: about all members once they are there, else about the middle."""
-        scores = state.scores.get(level)
-        if scores is None:
+        standings = state.standings.get(level)
+        if standings is None:
             return
-        coming = any(m["phase"] != OVER and slot not in scores for slot, m in enumerate(state.members))
+        coming = any(m.phase != OVER and slot not in standings for slot, m in enumerate(state.members))
         if coming or len(state.members) < state.size:
-            for slot in self._settled_places(state, scores):
+            for slot in self._settled_places(state, standings):
                 member = state.members[slot]
-                if member["phase"] == PAUSED and member["level"] == level:
-                    member["phase"], member["parent"] = RESUMED, None
+                if member.phase == PAUSED and member.level == level:
+                    member.phase, member.parent = RESUMED, None
         else:
-            del state.scores[level]
-            self._exploit(state, level, scores)
+            del state.standings[level]
+            self._exploit(state, level, standings)
 
-    def _settled_places(self, state: State, scores: dict[int, list[float]]) -> list[int]:
+    def _settled_places(self, state: State, standings: dict[int, Standing]) -> list[int]:
         """Members who have as many better and as many worse ones beside them as can be exploited at all."""
-        ordered = sorted(scores.values())
-        if len(ordered[0]) > 2:
+        ordered = sorted(standings.values())
+        if len(ordered[0].losses) > 1:
             return []  # with several objectives, who is to come may change anybody's front
         count = self._count(state.size)
         return [
             slot
-            for slot, score in scores.items()
-            if bisect_left(ordered, score) >= count <= len(ordered) - bisect_right(ordered, score)
+            for slot, standing in standings.items()
+            if bisect_left(ordered, standing) >= count <= len(ordered) - bisect_right(ordered, standing)
         ]
 
-    def _exploit(self, state: State, level: int, scores: dict[int, list[float]]) -> None:
-        """Truncation selection among members with these scores: each of the worst is to copy one of the best."""
-        slots = sorted(scores)
-        table = np.clip([scores[slot] for slot in slots], -LARGEST, LARGEST)
-        ranks = non_dominated_ranks(table[:, 1:], table[:, 0])
-        order = crowded_order(table[:, 1:], table[:, 0])
+    def _exploit(self, state: State, level: int, standings: dict[int, Standing]) -> None:
+        """Truncation selection among members that stand so: each of the worst is to copy one of the best."""
+        slots = sorted(standings)
+        losses = np.array([standings[slot].losses for slot in slots])
+        violation = np.array([standings[slot].violation for slot in slots])
+        is_known = np.isfinite(losses).all(axis=1) & np.isfinite(violation)
+        losses = losses.clip(-LARGEST, LARGEST)
+        ranks, order = non_dominated_ranks(losses, violation), crowded_order(losses, violation)
         count = self._count(len(slots))
-        best = [row for row in order[:count].tolist() if isfinite(sum(scores[slots[row]]))]
+        best = [row for row in order[:count].tolist() if is_known[row]]
         parents = [state.members[slots[row]] for row in best]
         worst = set(order[len(order) - count :].tolist())
         for row, slot in enumerate(slots):
             member = state.members[slot]
-            if member["level"] != level or member["phase"] not in (PAUSED, DEAD):
+            if member.level != level or member.phase not in (PAUSED, DEAD):
                 continue  # it was sure to be in the middle, and has gone on
-            member["parent"] = None
+            member.parent = None
             if not parents:
-                member["phase"] = RESUMED if member["phase"] == PAUSED else OVER
-            elif member["phase"] == DEAD or (row in worst and ranks[row] > ranks[best[-1]]):
+                member.phase = RESUMED if member.phase == PAUSED else OVER
+            elif member.phase == DEAD or (row in worst and ranks[row] > ranks[best[-1]]):
                 stream = rng(state.seed, "pbt exploit", _occasion(state, slot))
                 parent = parents[int(stream.integers(len(parents)))]
-                member["phase"], member["parent"], member["milestone"] = REPLACED, parent["trial"], parent["milestone"]
+                member.phase, member.parent, member.milestone = REPLACED, parent.trial, parent.milestone
             else:
-                member["phase"] = RESUMED
+                member.phase = RESUMED
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -282,19 +285,19 @@ class PBTScheduler(Scheduler):
         for number in state.leaving:
             return Stop("its place in the population went to a copy of a better member", number)
         for member in members:
-            if member["phase"] == FAILED:
-                return Fork(member["trial"], history[member["trial"]].params, self._budget(member, history.problem))
+            if member.phase == FAILED:
+                return Fork(member.trial, history[member.trial].params, self._budget(member, history.problem))
         if len(members) < state.size:
-            return Start(self._budget(_founder(self.interval), history.problem))
+            return Start(self._budget(Member(self.interval), history.problem))
         if any(trial.enqueued and not trial.attempt for trial in history.waiting.values()):
             return Start()  # queued too late for the population, it trains from the beginning to the end
         for slot, member in enumerate(members):
-            if member["phase"] == REPLACED and member["parent"] is not None:
+            if member.phase == REPLACED and member.parent is not None:
                 params = self.explored(state, slot, history)
-                return Fork(member["parent"], params, self._budget(member, history.problem))
+                return Fork(member.parent, params, self._budget(member, history.problem))
         for member in members:
-            if member["phase"] == RESUMED:
-                return Resume(member["trial"], self._budget(member, history.problem))
+            if member.phase == RESUMED:
+                return Resume(member.trial, self._budget(member, history.problem))
         return Wait()
 
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
@@ -303,13 +306,13 @@ class PBTScheduler(Scheduler):
         if last is not None and history.reports.furthest.get(trial.number, 0) > last:
             return Stop(f"step {last} was to be the last one")
         slot = state.slots.get(trial.number)
-        if slot is not None and state.members[slot]["is_ready"]:
-            return Pause(f"step {state.members[slot]['milestone']}: the population is compared")
+        if slot is not None and state.members[slot].is_ready:
+            return Pause(f"step {state.members[slot].milestone}: the population is compared")
         return None
 
     def explored(self, state: State, slot: int, history: History) -> Config:
         """The configuration with which a member that is to be replaced goes on from its parent's checkpoint."""
-        parent = state.members[slot]["parent"]
+        parent = state.members[slot].parent
         assert parent is not None  # it is to be replaced
         stream = rng(state.seed, "pbt explore", _occasion(state, slot))
         space = history.problem.space
@@ -329,7 +332,7 @@ class PBTScheduler(Scheduler):
         if not problem.fidelities:
             return None
         first = problem.fidelities[0]
-        value = member["milestone"] * (1.0 if first.is_whole else first.high / 1000)
+        value = member.milestone * (1.0 if first.is_whole else first.high / 1000)
         return {first.name: min(max(value, first.low), first.high)}
 
 
@@ -373,28 +376,14 @@ def _moved(
     return parameter.scaled(plain, factor)
 
 
-def _founder(milestone: int) -> Member:
-    """A member that has not begun."""
-    return {
-        "trial": -1,
-        "level": 0,
-        "milestone": milestone,
-        "phase": TRAINING,
-        "score": None,
-        "is_ready": False,
-        "failures": 0,
-        "parent": None,
-    }
-
-
 def _hand_over(state: State, slot: int, history: History) -> None:
     """The member is about to go on with another trial."""
     member = state.members[slot]
-    del state.slots[member["trial"]]
-    if member["phase"] == REPLACED:
-        member["failures"] = 0
-        if history[member["trial"]].state is TrialState.PAUSED:
-            state.leaving.append(member["trial"])
+    del state.slots[member.trial]
+    if member.phase == REPLACED:
+        member.failures = 0
+        if history[member.trial].state is TrialState.PAUSED:
+            state.leaving.append(member.trial)
 
 
 def _is_at(trial: Record, last: int | None, history: History) -> bool:
@@ -406,4 +395,4 @@ def _is_at(trial: Record, last: int | None, history: History) -> bool:
 
 def _occasion(state: State, slot: int) -> int:
     """A number for each member at each milestone, whatever happened in between, that random streams go by."""
-    return state.members[slot]["level"] * state.size + slot
+    return state.members[slot].level * state.size + slot

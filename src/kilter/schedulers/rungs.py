@@ -1,39 +1,66 @@
 """Rungs of successive halving: who has reached which, how well they stand there, and who may go on.
 
     level      k = 0, 1, 2, …; the caller knows which step or budget it stands for (`level_of`)
-    scores     [violation, value] of a trial where it reached the level, or [violation, value, value, …] with several
-               objectives; smaller is better, the violation of constraints counts first, NaN is worst
+    standing   how good a trial was where it reached the level, `Problem.standing(metrics, so_far=True)`
     place      how many stand strictly better: equals share a place, whichever came first
 
-A `Rungs` keeps nothing of its own: it reads and changes the plain dict that it is handed, which can be a field of a
+A `Rungs` keeps nothing of its own: it reads and changes the dict that it is handed, which can be a field of a
 scheduler's state. Whatever it answers depends on what was added, not on the order. With one objective everything
 costs O(log n), apart from moving the tail of a list; with several, fronts are found anew at each question.
 
-    state.rungs: dict = {}                      # a field of the state; survives the codec
+    state.rungs: dict[int, Rung] = {}           # a field of the state; survives the codec
     rungs = Rungs(state.rungs)                  # a view, made wherever it is needed
-    place = rungs.add(0, number, scores)        # in `reported`: the first report that reaches the level, once per trial
+    place = rungs.add(0, number, standing)      # in `reported`: the first report that reaches the level, once per trial
     rungs.is_best(0, place, share=1 / 3)        # stopping: whether such a place is among the best third
     rungs.promotable(0, share=1 / 3)            # promotion: the best that still waits there and is among the best third
-    rungs.leave(0, number, scores)              # it was promoted, or ended: its scores go on counting
+    rungs.leave(0, number, standing)            # it was promoted, or ended: its standing goes on counting
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping, Sequence
-from math import ceil, inf, isnan, nan
-from typing import Any
+from dataclasses import dataclass, field
+from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
 from kilter.core.history import History, Record
 from kilter.core.problem import Problem
+from kilter.core.standing import Standing
 from kilter.models.pareto import crowding_distance, non_dominated_ranks
 
 LAST = 64
 """Levels are looked for up to this one: no step is beyond it."""
 LARGEST = 1e300
-"""Scores of several objectives are clipped to this, so that they are some distance apart."""
+"""Losses of several objectives are clipped to this, so that they are some distance apart."""
+NOWHERE = Standing.worst(0)
+"""Of a trial that has reached no level yet."""
+
+
+class Entry(NamedTuple):
+    """A trial on a rung."""
+
+    standing: Standing
+    number: int
+
+
+@dataclass
+class Rung:
+    """Who reached a level, and who of them still waits there, the best first."""
+
+    all: list[Entry] = field(default_factory=list)
+    waiting: list[Entry] = field(default_factory=list)
+
+
+@dataclass
+class Climb:
+    """How far an unfinished trial came: the highest level that it reached, -1 for none, and how it stood there."""
+
+    level: int = -1
+    standing: Standing = NOWHERE
+    place: int = 0
+    step: int = 0
 
 
 def level_of(step: float, grace: float, eta: float) -> int:
@@ -55,17 +82,6 @@ def step_of(level: int, grace: float, eta: float) -> int:
     [1, 3, 7, 16]
     """
     return ceil(grace * eta**level - 1e-9)
-
-
-def scores_of(problem: Problem, metrics: Mapping[str, float]) -> list[float]:
-    """[violation of constraints, value, …] of metrics, smaller is better; values are inf where one is NaN or missing.
-
-    A constrained metric that is not among them is not held against anybody.
-    """
-    values = [o.sign * metrics.get(o.name, nan) for o in problem.objectives]
-    beyond = [constraint.beyond(metrics) for constraint in problem.constraints if constraint.metric in metrics]
-    violation = sum((inf if isnan(excess) else max(excess, 0.0) for excess in beyond), 0.0)
-    return [violation, *([inf] * len(values) if any(map(isnan, values)) else values)]
 
 
 def level_of_budget(levels: list[float], trial: Record, problem: Problem) -> int:
@@ -90,17 +106,17 @@ def next_number(history: History) -> int:
 
 
 class Rungs:
-    """The rungs that a plain dict holds; see the module's first lines.
+    """The rungs that a dict holds; see the module's first lines.
 
     >>> rungs = Rungs({})
-    >>> [rungs.add(0, number, [0.0, value]) for number, value in enumerate([0.5, 0.2, 0.9])]
+    >>> [rungs.add(0, number, Standing(0.0, (loss,))) for number, loss in enumerate([0.5, 0.2, 0.9])]
     [0, 0, 2]
     >>> rungs.size(0), rungs.is_best(0, 0, 1 / 3), rungs.promotable(0, 1 / 3)
     (3, True, 1)
-    >>> rungs.leave(0, 1, [0.0, 0.2]); rungs.promotable(0, 1 / 3)
+    >>> rungs.leave(0, 1, Standing(0.0, (0.2,))); rungs.promotable(0, 1 / 3)
     """
 
-    def __init__(self, data: dict[int, dict[str, list[list[Any]]]]) -> None:
+    def __init__(self, data: dict[int, Rung]) -> None:
         self._data = data
 
     @property
@@ -110,83 +126,73 @@ class Rungs:
 
     def size(self, level: int) -> int:
         """How many trials have reached a level."""
-        return len(self._data[level]["all"]) if level in self._data else 0
+        return len(self._data[level].all) if level in self._data else 0
 
-    def add(self, level: int, number: int, scores: Sequence[float], waits: bool = True) -> int:
-        """Note that a trial reached a level with these scores, and return its place there. Once per trial and level.
+    def add(self, level: int, number: int, standing: Standing, waits: bool = True) -> int:
+        """Note that a trial reached a level, and return its place there. Once per trial and level.
 
         It waits there to be promoted, unless it is still running.
         """
-        rung = self._data.setdefault(level, {"all": [], "waiting": []})
-        insort(rung["all"], [*_ordered(scores), number])
+        insort(self._data.setdefault(level, Rung()).all, Entry(standing, number))
         if waits:
-            self.wait(level, number, scores)
-        return self.place(level, scores)
+            self.wait(level, number, standing)
+        return self.place(level, standing)
 
-    def wait(self, level: int, number: int, scores: Sequence[float]) -> None:
-        """A trial that reached a level with these scores waits there; nothing happens where it does already."""
-        waiting, entry = self._data[level]["waiting"], [*_ordered(scores), number]
+    def wait(self, level: int, number: int, standing: Standing) -> None:
+        """A trial that reached a level waits there; nothing happens where it does already."""
+        waiting, entry = self._data[level].waiting, Entry(standing, number)
         at = bisect_left(waiting, entry)
         if at == len(waiting) or waiting[at] != entry:
             waiting.insert(at, entry)
 
-    def place(self, level: int, scores: Sequence[float]) -> int:
-        """How many at a level stand strictly better than these scores."""
-        key = _ordered(scores)
-        entries = self._data[level]["all"]
-        if len(key) == 2:
-            return bisect_left(entries, key)
+    def place(self, level: int, standing: Standing) -> int:
+        """How many at a level stand strictly better."""
+        first = bisect_left(self._data[level].all, Entry(standing, -1))
+        if len(standing.losses) == 1:
+            return first
         order, places = self._fronts(level)
-        return int(places[order.index(bisect_left(entries, key))])
+        return int(places[order.index(first)])
 
     def is_best(self, level: int, place: int, share: float, least: int = 0) -> bool:
         """Whether a place is among the best `share` of a level, rounded down; `least` so many are in any case."""
         return place < max(least, int(share * self.size(level) + 1e-9))
-
-    def values(self, level: int) -> list[list[float]]:
-        """The scores at a level, by violation and then by the first objective."""
-        return [entry[:-1] for entry in self._data[level]["all"]] if level in self._data else []
 
     def promotable(self, level: int, share: float) -> int | None:
         """The best trial that waits at a level, where it is among the best `share`, rounded down; None without one.
 
         Of equals the first few are, by number: never more than that share of a level is promoted.
         """
-        if level not in self._data or not self._data[level]["waiting"]:
+        if level not in self._data or not self._data[level].waiting:
             return None
         rung = self._data[level]
-        most = int(share * len(rung["all"]) + 1e-9)
-        if len(rung["all"][0]) == 3:
-            first = rung["waiting"][0]
-            return int(first[-1]) if bisect_left(rung["all"], first) < most else None
-        waiting = {entry[-1] for entry in rung["waiting"]}
-        best = (int(rung["all"][row][-1]) for row in self._fronts(level)[0][:most])
+        most = int(share * len(rung.all) + 1e-9)
+        first = rung.waiting[0]
+        if len(first.standing.losses) == 1:
+            return first.number if bisect_left(rung.all, first) < most else None
+        waiting = {entry.number for entry in rung.waiting}
+        best = (rung.all[row].number for row in self._fronts(level)[0][:most])
         return next((number for number in best if number in waiting), None)
 
-    def leave(self, level: int, number: int, scores: Sequence[float]) -> None:
-        """A trial with these scores does not wait at a level any more; nothing happens where it did not."""
-        waiting = self._data[level]["waiting"] if level in self._data else []
-        entry = [*_ordered(scores), number]
+    def leave(self, level: int, number: int, standing: Standing) -> None:
+        """A trial does not wait at a level any more; nothing happens where it did not."""
+        waiting = self._data[level].waiting if level in self._data else []
+        entry = Entry(standing, number)
         at = bisect_left(waiting, entry)
         if at < len(waiting) and waiting[at] == entry:
             del waiting[at]
 
     def _fronts(self, level: int) -> tuple[list[int], list[int]]:
         """Rows of a level with several objectives, by front and the least crowded first, and the place of each."""
-        scores = np.array([entry[:-1] for entry in self._data[level]["all"]]).clip(-LARGEST, LARGEST)
-        ranks = non_dominated_ranks(scores[:, 1:], scores[:, 0])
+        standings = [entry.standing for entry in self._data[level].all]
+        losses = np.array([standing.losses for standing in standings]).clip(-LARGEST, LARGEST)
+        ranks = non_dominated_ranks(losses, np.array([standing.violation for standing in standings]))
         distance = np.zeros(len(ranks))
         for rank in np.unique(ranks):
             on = ranks == rank
-            distance[on] = crowding_distance(scores[on, 1:])
+            distance[on] = crowding_distance(losses[on])
         order = np.lexsort([-distance, ranks])
         keys = np.stack([ranks, -distance], axis=1)[order]
         fresh = np.ones(len(keys), dtype=bool)
         fresh[1:] = (keys[1:] != keys[:-1]).any(axis=1)
         starts = np.flatnonzero(fresh)
         return order.tolist(), starts[np.cumsum(fresh) - 1].tolist()
-
-
-def _ordered(scores: Sequence[float]) -> list[float]:
-    """Scores that can be compared: NaN as inf."""
-    return [inf if isnan(score) else float(score) for score in scores]
