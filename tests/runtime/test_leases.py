@@ -19,6 +19,7 @@ from kilter.core.interfaces import Worker
 from kilter.executors.simulated import VirtualClock
 from kilter.runtime.leases import LEASE_SECONDS, RENEWALS, Lease, Watch, this_worker
 from kilter.storage.memory import MemoryStorage
+from kilter.storage.sqlite import SQLiteStorage
 from kilter.testing.storage import created
 
 APART = LEASE_SECONDS / RENEWALS
@@ -180,4 +181,34 @@ def test_a_fork_is_another_worker_and_leaves_its_parents_lease(tmp_path):
     assert [worker.id for worker, _ in study._session.storage.leases(1)] == [study._session.presence.worker.id]
     study.tell(asked, 2.0)
     assert [(t.number, t.value, t.attempt) for t in study.trials] == [(0, 2.0, 1), (1, 1.0, 1)]
-    assert study._session.storage.leases(1) == []
+    storage = study._session.storage
+    del study, asked
+    others = [thread for thread in threads() if thread.join(30) or thread.is_alive()]
+    assert (others, storage.leases(1)) == ([], [])
+
+
+def test_a_program_that_ends_leaves_no_lease_that_rests(tmp_path):
+    url = f"sqlite:///{tmp_path / 'k.db'}"
+    program = f"""
+import kilter
+study = kilter.create_study(storage={url!r}, space={{"x": kilter.Float(0, 1)}}, sampler="random", seed=0)
+for _ in range(3):
+    study.tell(study.ask(), 1.0)
+assert len(study._session.storage.leases(1)) == 1
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    assert SQLiteStorage(tmp_path / "k.db").leases(1) == []
+
+
+def test_a_lease_is_not_paid_for_each_trial(tmp_path):
+    counted = []
+
+    class Counts(SQLiteStorage):
+        def renew(self, study, worker, seconds):
+            counted.append(worker.id)
+            super().renew(study, worker, seconds)
+
+    with kilter.create_study(storage=Counts(tmp_path / "k.db"), space={"x": kilter.Float(0, 1)}, seed=0) as study:
+        for _ in range(20):
+            study.tell(study.ask(), 1.0)
+    assert len(counted) <= 2  # one, and a renewal where the machine is very slow

@@ -83,7 +83,7 @@ class Runner:
                 identity.forgive(session)
             raise
         finally:
-            session.rest()
+            session.leave()
             session.save_snapshot()
         if not run.begun:
             ending = replace(ending, reason=ending.reason + identity.answered(self._name, session.engine))

@@ -21,7 +21,7 @@ def begun(session: Session, name: str) -> Record:
         check_objects(session.engine)
     record = session.begin()
     if not isinstance(record, Record):
-        session.rest()
+        session.leave()
     if record is None:
         raise NotReady(f"{name!r} has nothing left to try")
     if isinstance(record, Wait):

@@ -36,8 +36,14 @@ class Presence:
 
     def hold(self) -> None:
         """Have a lease."""
-        if self._lease is None and self.seconds is not None and self._storage.is_durable:
+        is_held = self._lease is not None and self._lease.take_up()
+        if not is_held and self.seconds is not None and self._storage.is_durable:
             self._lease = Lease(self, self._storage, self._study, self.worker, self.seconds)
+
+    def rest(self) -> None:
+        """Let the lease go in a while, unless it is needed before: that is cheaper than one for each trial."""
+        if self._lease is not None:
+            self._lease.rest()
 
     def leave(self) -> None:
         """Give the lease back."""

@@ -93,6 +93,11 @@ class Session(Log[Engine]):
         }
 
     def rest(self) -> None:
+        """Have the lease given back in a while, where nothing that was begun here is open by then."""
+        if not self._open:
+            self.presence.rest()
+
+    def leave(self) -> None:
         """Give the lease back where nothing that was begun here is open."""
         if not self._open:
             self.close()
