@@ -16,6 +16,7 @@ from kilter.models.readings import Readings
 from kilter.models.results import Results, level_of
 from kilter.models.surrogate import Surrogate
 from kilter.samplers.auto import AutoSampler
+from kilter.samplers.gp import GPSampler
 
 SPACE = Space({"x": Float(0, 1), "y": Float(0, 1)})
 BLIND = 3 * CONTROL - 1
@@ -205,6 +206,28 @@ def test_a_fit_is_the_same_however_often_it_was_asked_for():
     one, other = Surrogate.of(followed.history, 1, 25), Surrogate.of(fresh.history, 1, 25)
     assert np.array_equal(one.objectives[0].posterior.theta, other.objectives[0].posterior.theta)
     assert np.array_equal(one.best, other.best)
+
+
+def test_where_nothing_got_to_the_whole_the_best_is_what_there_is_to_beat():
+    study = Study(fidelities=(Fidelity("epochs", 1, 81),))
+    for i in range(8):
+        study.run((0.1 + i * 0.618) % 1, [1.0 + i, 2.0 - i, 3.0], TrialState.PRUNED)
+    surrogate = Surrogate.of(study.history, 1, 8)
+    assert np.isfinite(surrogate.best).all()
+    assert np.isfinite(surrogate.score(np.array([[0.2, 0.3], [0.9, 0.1]]))).all()
+    sampler = GPSampler(initial=3)
+    assert sampler.ask(sampler.start(study.history.problem, 1), study.history, 8) is not None
+
+
+def test_what_failed_says_nothing_of_a_trial_that_runs():
+    """One that has reported the whole resource and has not ended is to be beaten, whichever trial ended last."""
+    study = filled()
+    running = study.start(0.7)
+    for step in (1, 3, 9):
+        study.report(running, step, value=-1.0)
+    before = Surrogate.of(study.history, 1, 20).best
+    study.end(study.start(0.1), TrialState.FAIL)
+    assert np.allclose(Surrogate.of(study.history, 1, 20).best, before)
 
 
 @given(st.integers(0, 2**63 - 1))

@@ -153,7 +153,7 @@ class MultiFidelity(Evidence):
     def evaluated(self) -> np.ndarray:
         """The points that got to the whole resource, failed or pause, (k, d)."""
         ended = self.results.points[self.results.failed | (self.results.reach == np.inf)]
-        return np.concatenate([self._whole_points, ended, self.paused])
+        return np.concatenate([self.readings.points(self._whole_rows), ended, self.paused])
 
     def objectives(self) -> list[Belief]:
         """Beliefs on the readings, whose resource is one input more."""
@@ -177,20 +177,20 @@ class MultiFidelity(Evidence):
         return [fits.belief(f"objective {i}", y, known, active) for i, y in enumerate(values.T)]
 
     def reached(self, objectives: list[Belief]) -> np.ndarray:
-        """The means at what got to the whole resource and is not known to be infeasible, at all of that else."""
-        features = self.results.encoding.features(self._whole_points)
+        """The means at what got to the whole resource, or at the best while nothing has, without what is infeasible.
+
+        Where all is infeasible, at all of it.
+        """
+        rows = self._whole_rows if len(self._whole_rows) else self.readings.best[:CAP]
+        features = self.results.encoding.features(self.readings.points(rows))
         means = np.stack([belief.posterior.predict(features)[0] for belief in objectives], axis=1)
-        ended = self.readings.ended[self._whole_rows]
+        ended = self.readings.ended[rows]
         counts = (ended < 0) | self.results.feasible[ended]
         return means[counts] if counts.any() else means
 
     @cached_property
     def _whole_rows(self) -> np.ndarray:
         return np.flatnonzero(self.readings.is_whole)[-CAP:]
-
-    @cached_property
-    def _whole_points(self) -> np.ndarray:
-        return self.readings.points(self._whole_rows)
 
 
 def evidence_of(history: History, seed: int, number: int) -> Evidence:
