@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "kilter.api": ("Study", "create_study", "delete_study", "get_all_study_names", "load_study", "tune"),
+    "kilter.api": (
+        *("Study", "StudyView", "create_study", "delete_study", "get_all_study_names", "load_study", "read_study"),
+        "tune",
+    ),
     "kilter.study": ("copy_study", "get_all_study_summaries"),
     "kilter.frozen": ("FrozenTrial", "create_trial"),
     "kilter.core.errors": ("KilterError", "NotReady", "StudyAborted", "StudyChanged", "TrialPruned"),
@@ -46,7 +49,16 @@ _PLACE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_PLACE)
 
 if TYPE_CHECKING:
-    from kilter.api import Study, create_study, delete_study, get_all_study_names, load_study, tune
+    from kilter.api import (
+        Study,
+        StudyView,
+        create_study,
+        delete_study,
+        get_all_study_names,
+        load_study,
+        read_study,
+        tune,
+    )
     from kilter.core.errors import KilterError, NotReady, StudyAborted, StudyChanged, TrialPruned
     from kilter.core.events import TrialState
     from kilter.core.interfaces import Resources

@@ -55,7 +55,12 @@ def fed(entries, **kwargs):
 
 def picture(engine):
     """All that an engine knows, as text that is equal where two engines are."""
-    history = engine.history
+    return replicated(engine) + repr([dumps_state(engine.sampler_state), dumps_state(engine.scheduler_state)])
+
+
+def replicated(replica):
+    """The same of a replica, which has no plug-ins."""
+    history = replica.history
     arrays = {name: column.tolist() for name, column in history.reports.arrays().items()}
     reports = [history.reports.of(number) for number in range(len(history))]
     return repr(
@@ -63,9 +68,8 @@ def picture(engine):
             list(history),
             [(name, list(getattr(history, name))) for name in ("waiting", "running", "paused", "finished")],
             [history.sampled, history.values.tolist(), history.matrix.tolist(), history.states.tolist()],
-            [arrays, reports, vars(engine.ledger), engine.position, engine.attrs, engine.problem.to_json()],
-            [engine.defined, history.forgiven],
-            [dumps_state(engine.sampler_state), dumps_state(engine.scheduler_state)],
+            [arrays, reports, vars(replica.ledger), replica.position, replica.attrs, replica.problem.to_json()],
+            [replica.defined, history.forgiven],
         ]
     )
 

@@ -2,7 +2,7 @@
 
 from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, as_space
 from kilter.api.checking import CheckedLog, check_study
-from kilter.api.studies import create_study, delete_study, get_all_study_names, load_study, open_study
+from kilter.api.studies import create_study, delete_study, get_all_study_names, load_study, open_study, read_study
 from kilter.api.study import Study
 from kilter.api.tuning import tune
 from kilter.api.view import StudyView
@@ -20,5 +20,6 @@ __all__ = [
     "get_all_study_names",
     "load_study",
     "open_study",
+    "read_study",
     "tune",
 ]

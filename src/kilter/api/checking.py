@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from kilter.api.arguments import DEFAULT_STORAGE
 from kilter.api.replay import fresh
-from kilter.core.errors import InvalidInput, StorageError, StudyNotFound
+from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.interfaces import Storage
 from kilter.engine.repair import repaired
 from kilter.plugins import existing_storage
 from kilter.runtime.leases import Watch
-from kilter.runtime.log import named
+from kilter.runtime.log import id_of, named
 
 
 def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, repair: bool = False) -> CheckedLog:
@@ -27,10 +27,7 @@ def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, re
     store = existing_storage(storage)
     if not isinstance(store, SQLiteStorage):
         raise InvalidInput(f"{store.url} is no SQLite file: there is nothing in it to check")
-    rows = {row.name: row.id for row in store.studies()}
-    if study_name not in rows:
-        raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
-    study = rows[study_name]
+    study = id_of(store, study_name)
     with named(store, study):
         found = repaired(mending.rows(store, study), lambda created: fresh(created, None, None))
     copy = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Created, Entry, Event
-from kilter.runtime.session import Session
+from kilter.engine.replica import Replica
+from kilter.runtime.log import Log
 
 
 class StudyLog:
@@ -19,8 +20,8 @@ class StudyLog:
     {'team': 'blue'}
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, log: Log[Replica]) -> None:
+        self._log = log
 
     def read(self, after: int = 0, count: int | None = None) -> list[Entry]:
         """The entries after a position, those of other workers included; at most `count`. Positions start at 1.
@@ -28,7 +29,7 @@ class StudyLog:
         The events are those of kilter.core.events. Who reads on from the last position that it has seen misses nothing
         and sees nothing twice.
         """
-        return self._session.storage.read(self._session.study, after, count)
+        return self._log.storage.read(self._log.study, after, count)
 
     def write(self, *events: Event) -> list[Event]:
         """Append events in one transaction; those that were refused, since others of their identity are there already.
@@ -37,13 +38,12 @@ class StudyLog:
         and writes nothing, for one that could not be read again, for a second Created, and for one of a trial that
         nobody has begun.
         """
-        session = self._session
-        with session.lock:
-            session.sync()
-            trials = len(session.engine.history)
+        with self._log.lock:
+            self._log.sync()
+            trials = len(self._log.replica.history)
             for event in events:
                 number, creates = event.number, event.creates
                 if isinstance(event, Created) or not (number is None or 0 <= number < trials + creates):
                     raise InvalidInput(f"{event!r}: the study has {trials} trials by then, and was created once")
                 trials += creates and number in (None, trials)
-            return session.write(*events)
+            return self._log.write(*events)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 from kilter import plugins
-from kilter.core.errors import InvalidInput, KilterError, LogDamaged, StudyNotFound
+from kilter.core.errors import InvalidInput, KilterError, LogDamaged
 from kilter.core.events import Created
 from kilter.core.history import Record
 from kilter.core.interfaces import Explaining, Explanation, Storage
@@ -14,9 +15,12 @@ from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
+from kilter.engine.replica import Replica
 from kilter.guests import own
-from kilter.runtime.log import created, named
+from kilter.runtime.log import Log, created, id_of, named
 from kilter.runtime.session import Session
+
+R = TypeVar("R", bound=Replica)
 
 Address = tuple[str, Storage, Any, Any, Space, dict[str, Any]]
 """How a study is opened again: its name and storage, the plug-ins, the objects of its space, the handle's settings."""
@@ -24,16 +28,19 @@ Address = tuple[str, Storage, Any, Any, Space, dict[str, Any]]
 
 def opened(name: str, store: Storage, sampler: Any = None, scheduler: Any = None, **settings: Any) -> Session:
     """A session on a study that exists, with the settings of Session; raises StudyNotFound with the nearest name."""
-    rows = {row.name: row.id for row in store.studies()}
-    if name not in rows:
-        raise StudyNotFound.of("study", name, rows, f"(in {store.url})")
-    study = rows[name]
-    first = created(store, study)
-    with named(store, study):
-        engine = _replayed(store, study, first, sampler, scheduler)
+    study = id_of(store, name)
+    engine = _replayed(store, study, lambda first: fresh(first, sampler, scheduler))
     session = Session(store, study, engine, **settings)
     session.sync()
     return session
+
+
+def read(name: str, store: Storage) -> Log[Replica]:
+    """The log of a study that exists, with a replica that needs none of its plug-ins; raises StudyNotFound."""
+    study = id_of(store, name)
+    log = Log(store, study, _replayed(store, study, without_plugins))
+    log.sync()
+    return log
 
 
 def address(name: str, session: Session) -> Address:
@@ -52,17 +59,23 @@ def reopened(
     return session
 
 
-def _replayed(store: Storage, study: int, created: Created, sampler: Any, scheduler: Any) -> Engine:
-    """The engine of a study: from its snapshot where that fits, else from the beginning of its log."""
-    kept = store.load_snapshot(study, snapshot.VERSION)
-    if kept is not None:
-        engine = fresh(created, sampler, scheduler)
-        try:
-            snapshot.loads(engine, kept[1])
-            return engine
-        except (ValueError, KeyError, TypeError):
-            pass  # a snapshot is an optimisation: where it does not fit, the log is replayed
-    return fresh(created, sampler, scheduler)
+def _replayed(store: Storage, study: int, blank: Callable[[Created], R]) -> R:
+    """What knows a study: from its snapshot where that fits, else from the beginning of its log."""
+    first = created(store, study)
+    with named(store, study):
+        kept = store.load_snapshot(study, snapshot.VERSION)
+        if kept is not None:
+            replica = blank(first)
+            with suppress(ValueError, KeyError, TypeError):  # where it does not fit, the log is replayed
+                snapshot.loads(replica, kept[1])
+                return replica
+        return blank(first)
+
+
+def without_plugins(created: Created) -> Replica:
+    """A replica that has read nothing yet."""
+    with _as_written():
+        return Replica(Problem.from_json(created.problem), created.seed)
 
 
 def fresh(created: Created, sampler: Any, scheduler: Any) -> Engine:
@@ -71,16 +84,23 @@ def fresh(created: Created, sampler: Any, scheduler: Any) -> Engine:
     def chosen(kind: str, given: Any, kept: Mapping[str, Any]) -> Any:
         return plugins.from_spec(kind, kept) if given is None else plugins.find(kind, given)
 
-    try:
+    with _as_written():
         return Engine(
             Problem.from_json(created.problem),
             chosen("sampler", sampler, created.sampler),
             chosen("scheduler", scheduler, created.scheduler),
             created.seed,
         )
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """Where what the log begins with is data of any other shape, the file is damaged."""
+    try:
+        yield
     except KilterError:
         raise
-    except Exception as error:  # data of any shape, where the file is damaged
+    except Exception as error:
         raise LogDamaged.at(1, "created", None, f"it is not what kilter writes: {error!r}") from error
 
 

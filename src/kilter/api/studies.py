@@ -14,6 +14,7 @@ from kilter import plugins
 from kilter.api import replay
 from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, as_space, checked_name, checked_seed
 from kilter.api.study import Study
+from kilter.api.view import StudyView
 from kilter.api.wanted import Wanted, check_same, grow
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyChanged, StudyExists, StudyNotFound
@@ -24,7 +25,9 @@ from kilter.core.vocabulary import answers_other_words
 from kilter.engine.engine import Engine, check_capable
 from kilter.plugins import existing_storage, open_storage
 from kilter.runtime import identity
+from kilter.runtime.checkpoints import Checkpoints, store_of
 from kilter.runtime.leases import LEASE_SECONDS
+from kilter.runtime.log import id_of
 from kilter.runtime.session import KEPT, Session
 from kilter.storage.urls import missing_file
 
@@ -150,13 +153,7 @@ def load_study(
         raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
     scheduler = pruner if scheduler is None else scheduler
     store = existing_storage(storage)
-    if study_name is None:
-        names = [row.name for row in store.studies()]
-        if not names:
-            raise StudyNotFound(f"{store.url} has no studies yet: tune(), create_study() or kilter run begins one")
-        if len(names) > 1:
-            raise StudyNotFound(f"{store.url} has {len(names)} studies: name one of {', '.join(names)}")
-        (study_name,) = names
+    study_name = _only(store) if study_name is None else study_name
     settings: dict[str, Any] = {
         "keep_checkpoints": keep_checkpoints,
         "checkpoints": checkpoints,
@@ -168,6 +165,45 @@ def load_study(
     if space is not None:
         grow(session, study_name, as_space(space))
     return Study(study_name, session)
+
+
+@answers_other_words
+def read_study(
+    *,
+    study_name: str | None = None,
+    storage: str | Storage | None = DEFAULT_STORAGE,
+    checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
+) -> StudyView:
+    """A study to look at; without a name, the only one in the storage.
+
+    It needs no sampler, scheduler or objective, so it also opens where those of the study are not installed, writes
+    nothing, and has of a Study what is read: `trials`, `best_trial`, `history`, `user_attrs`, `log` and the rest. It
+    keeps up with those who are at work on the study. `checkpoints` as for load_study. Raises StudyNotFound with the
+    nearest name.
+
+    >>> import tempfile
+    >>> from kilter import create_study
+    >>> url = f"sqlite:///{tempfile.mkdtemp()}/studies.db"
+    >>> study = create_study(study_name="digits", storage=url, seed=0)
+    >>> with read_study(study_name="digits", storage=url) as digits:
+    ...     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3, progress="none")
+    ...     len(digits.trials), digits.best_value == study.best_value
+    (3, True)
+    """
+    store = existing_storage(storage)
+    log = replay.read(_only(store) if study_name is None else study_name, store)
+    log.owns_storage = store is not storage
+    return StudyView(log.name, log, lambda: Checkpoints(store_of(checkpoints, store, log.study)))
+
+
+def _only(store: Storage) -> str:
+    """The name of the only study in a storage; raises StudyNotFound where there are more or none."""
+    names = [row.name for row in store.studies()]
+    if not names:
+        raise StudyNotFound(f"{store.url} has no studies yet: tune(), create_study() or kilter run begins one")
+    if len(names) > 1:
+        raise StudyNotFound(f"{store.url} has {len(names)} studies: name one of {', '.join(names)}")
+    return names[0]
 
 
 def open_study(
@@ -194,10 +230,7 @@ def open_study(
 def delete_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE) -> None:
     """Remove a study with all its trials; raises StudyNotFound with the nearest name."""
     store = existing_storage(storage)
-    rows = {row.name: row.id for row in store.studies()}
-    if study_name not in rows:
-        raise StudyNotFound.of("study", study_name, rows, f"(in {store.url})")
-    store.delete(rows[study_name])
+    store.delete(id_of(store, study_name))
 
 
 def get_all_study_names(storage: str | Storage = DEFAULT_STORAGE) -> list[str]:

@@ -48,7 +48,8 @@ class Study(StudyView):
     """
 
     def __init__(self, name: str, session: Session) -> None:
-        super().__init__(name, session)
+        super().__init__(name, session, lambda: session.checkpoints)
+        self._session = session
         self._runner = Runner(name, session)
         self._has_plugins()
         self._asked: dict[int, Trial] = {}
@@ -65,14 +66,7 @@ class Study(StudyView):
         0.5
         """
         self._session.close()
-        if self._session.owns_storage:
-            self._session.storage.close()
-
-    def __enter__(self) -> Study:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        super().close()
 
     def __reduce__(self) -> tuple[Callable[..., Study], tuple[Any, ...]]:
         """A stored study is pickled and copied as its address, for a second handle on it; one in memory as its log."""
@@ -158,8 +152,6 @@ class Study(StudyView):
         The log is read again up to where the sampler stood then. Raises TrialNotFound for an unknown number, and
         InvalidInput where a user chose the configuration or the sampler cannot explain itself.
         """
-        session = self._session
-        session.sync()
         self._session.sync()
         return replay.explanation(self._session, self.history[self._number(trial)])
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kilter.analysis.failures import why_no_best
 from kilter.api.log import StudyLog
@@ -12,9 +12,11 @@ from kilter.core.events import SYSTEM, TrialState
 from kilter.core.history import History
 from kilter.core.problem import Problem, StudyDirection
 from kilter.core.space import Space
+from kilter.engine.replica import Replica
 from kilter.frozen import FrozenTrial
 from kilter.objective.trial import Trial
-from kilter.runtime.session import Session
+from kilter.runtime.checkpoints import Checkpoints
+from kilter.runtime.log import Log
 
 if TYPE_CHECKING:
     import pandas
@@ -23,20 +25,40 @@ if TYPE_CHECKING:
     from kilter.analysis.gain import Gain
     from kilter.analysis.schedule import Schedule
 
+S = TypeVar("S", bound="StudyView")
+
 METRIC_NAMES = "metric_names"
 """The system attribute that set_metric_names sets."""
 
 
 class StudyView:
-    """A study as it is read; what changes it stands in Study."""
+    """A study as it is read, which needs none of its plug-ins; read_study makes one. What changes it stands in Study.
 
-    def __init__(self, name: str, session: Session) -> None:
+    It reads what others write as it is asked.
+    """
+
+    def __init__(self, name: str, log: Log[Replica], checkpoints: Callable[[], Checkpoints]) -> None:
         self.study_name = name
-        self._session = session
+        self._log = log
+        self._checkpoints = checkpoints
+
+    def close(self) -> None:
+        """Let go of the study and, where kilter opened it, its file; it is of no further use then.
+
+        A `with` statement does it at its end; a study that is dropped does so by itself.
+        """
+        if self._log.owns_storage:
+            self._log.storage.close()
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         objectives = ", ".join(f"{o.direction} {o.name}" for o in self.problem.objectives)
-        return f"<Study {self.study_name!r}: {objectives}, {len(self.history)} trials>"
+        return f"<{type(self).__name__} {self.study_name!r}: {objectives}, {len(self.history)} trials>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: how far the study is, the best value over time, the best trials, and what failed."""
@@ -49,7 +71,7 @@ class StudyView:
     @property
     def problem(self) -> Problem:
         """Space, objectives and constraints, as they are now."""
-        return self._session.engine.problem
+        return self._log.replica.problem
 
     @property
     def space(self) -> Space:
@@ -59,17 +81,17 @@ class StudyView:
     @property
     def history(self) -> History:
         """All trials as columns, as this process knows them; `trials` looks first what others wrote."""
-        return self._session.engine.history
+        return self._log.replica.history
 
     @property
     def log(self) -> StudyLog:
         """What happened to it, to be read and added to."""
-        return StudyLog(self._session)
+        return StudyLog(self._log)
 
     @property
     def seed(self) -> int:
         """The seed from which its chance is derived."""
-        return self._session.engine.seed
+        return self._log.replica.seed
 
     @property
     def name(self) -> str:
@@ -97,12 +119,12 @@ class StudyView:
     @property
     def user_attrs(self) -> dict[str, Any]:
         """What the user keeps with the study."""
-        return {name: value for name, value in self._session.engine.attrs.items() if not name.startswith(SYSTEM)}
+        return {name: value for name, value in self._log.replica.attrs.items() if not name.startswith(SYSTEM)}
 
     @property
     def system_attrs(self) -> dict[str, Any]:
         """What set_system_attr keeps with the study."""
-        attrs = self._session.engine.attrs
+        attrs = self._log.replica.attrs
         return {name[len(SYSTEM) :]: value for name, value in attrs.items() if name.startswith(SYSTEM)}
 
     @property
@@ -112,7 +134,7 @@ class StudyView:
 
     def get_trials(self, deepcopy: bool = True, states: Iterable[TrialState] | None = None) -> list[FrozenTrial]:
         """The trials in any of the states; `deepcopy` is accepted for Optuna's sake, views are never stale."""
-        self._session.sync()
+        self._log.sync()
         history = self.history
         wanted = None if states is None else set(states)
         return [FrozenTrial(t, history) for t in history if wanted is None or t.state in wanted]
@@ -122,8 +144,8 @@ class StudyView:
         """The complete, feasible trial with the best observed value; raises NotReady where there is none."""
         if len(self.problem.objectives) > 1:
             raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
-        self._session.sync()
-        number = self._session.engine.ledger.best_number
+        self._log.sync()
+        number = self._log.replica.ledger.best_number
         if number is None:
             raise self._not_ready()
         return FrozenTrial(self.history[number], self.history)
@@ -139,7 +161,7 @@ class StudyView:
             raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
         from kilter.analysis.recommend import recommended  # loads SciPy
 
-        self._session.sync()
+        self._log.sync()
         trial = recommended(self.history)
         if trial is None:
             raise self._not_ready()
@@ -153,8 +175,8 @@ class StudyView:
         """
         from kilter.analysis.gain import expected_gain  # loads SciPy
 
-        self._session.sync()
-        return expected_gain(self.history, self._session.engine.seed, seconds)
+        self._log.sync()
+        return expected_gain(self.history, self._log.replica.seed, seconds)
 
     def best_schedule(self) -> Schedule:
         """How the best member of a population was trained: its configurations, from which step to which.
@@ -164,7 +186,7 @@ class StudyView:
         """
         from kilter.analysis.schedule import best_schedule
 
-        self._session.sync()
+        self._log.sync()
         return best_schedule(self.history)
 
     def forecast(self, trial: FrozenTrial | Trial | int, horizon: int | None = None) -> Forecast | None:
@@ -175,7 +197,7 @@ class StudyView:
         """
         from kilter.analysis.curves import forecast  # loads SciPy
 
-        self._session.sync()
+        self._log.sync()
         return forecast(self.history, self._number(trial), horizon)
 
     def checkpoint_dir(self, trial: FrozenTrial | Trial | int) -> str | None:
@@ -193,8 +215,8 @@ class StudyView:
         >>> os.listdir(study.checkpoint_dir(study.best_trial))
         ['state.kilter']
         """
-        self._session.sync()
-        return self._session.checkpoints.latest(self.history[self._number(trial)])
+        self._log.sync()
+        return self._checkpoints().latest(self.history[self._number(trial)])
 
     def printed(self, trial: FrozenTrial | Trial | int) -> str:
         r"""What a trial printed, in all its attempts; of very much the beginning and the end. Raises TrialNotFound.
@@ -212,8 +234,8 @@ class StudyView:
         >>> study.printed(0)
         'epoch 1\n'
         """
-        self._session.sync()
-        path = self._session.checkpoints.store.log(self._number(trial))
+        self._log.sync()
+        path = self._checkpoints().store.log(self._number(trial))
         try:
             with open(path, encoding="utf-8", errors="replace", newline="") as file:
                 return file.read()
@@ -235,7 +257,7 @@ class StudyView:
     @property
     def best_trials(self) -> list[FrozenTrial]:
         """The Pareto front: complete, feasible trials that no other one beats in every objective."""
-        self._session.sync()
+        self._log.sync()
         return [FrozenTrial(trial, self.history) for trial in self.history.front()]
 
     @property

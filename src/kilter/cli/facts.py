@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from kilter.cli import show
 
 if TYPE_CHECKING:
-    from kilter.api import Study
+    from kilter.api import StudyView
     from kilter.frozen import FrozenTrial
 
 
-def best_of(study: Study) -> list[FrozenTrial]:
+def best_of(study: StudyView) -> list[FrozenTrial]:
     """The best trial or, with several objectives, the front; empty where there is none yet."""
     from kilter.core.errors import NotReady
 
@@ -23,7 +23,7 @@ def best_of(study: Study) -> list[FrozenTrial]:
         return []
 
 
-def why_no_best(study: Study) -> str:
+def why_no_best(study: StudyView) -> str:
     """Why it has no best trial yet, in a clause."""
     from kilter.analysis.failures import why_no_best as clause
 
@@ -41,7 +41,7 @@ def _failures(trials: list[FrozenTrial]) -> dict[str, dict[str, Any]]:
     return dict(sorted(found.items(), key=lambda item: -item[1]["count"]))
 
 
-def facts(study: Study) -> dict[str, Any]:
+def facts(study: StudyView) -> dict[str, Any]:
     """Objectives, counts by state, the best, what runs, and when something last happened."""
     from datetime import datetime
 

@@ -11,7 +11,7 @@ from kilter.cli import group, options, show
 from kilter.cli.specification import with_long_words
 
 if TYPE_CHECKING:
-    from kilter.api import Study
+    from kilter.api import Study, StudyView
     from kilter.cli.specification import Specification
     from kilter.engine.limits import Limits
     from kilter.executors.command import Program
@@ -132,7 +132,7 @@ def _remarks(study: Study, program: Program, limits: Limits) -> None:
         show.note("no limit is given, so this runs until Ctrl-C; -n 50 makes it 50 trials")
 
 
-def echo_best(study: Study, best: list[Any]) -> None:
+def echo_best(study: StudyView, best: list[Any]) -> None:
     """The best trial, or the front, as a person reads it."""
     if len(best) == 1:
         trial = best[0]

@@ -10,11 +10,11 @@ from kilter.cli import show
 from kilter.core.errors import UnknownName
 
 if TYPE_CHECKING:
-    from kilter.api import Study
+    from kilter.api import StudyView
     from kilter.frozen import FrozenTrial
 
 
-def columns_of(study: Study, trials: Sequence[FrozenTrial]) -> list[show.Column]:
+def columns_of(study: StudyView, trials: Sequence[FrozenTrial]) -> list[show.Column]:
     """Number, state, objectives, other metrics, parameters, duration."""
     params = [show.plain_params(trial) for trial in trials]
     objectives = study.problem.objective_names
@@ -37,7 +37,7 @@ def _metric(name: str, trials: Sequence[FrozenTrial], rank: int) -> show.Column:
     return show.Column(show.text(name), [show.text(trial.metrics.get(name)) for trial in trials], rank, True)
 
 
-def ordered(study: Study, trials: Sequence[FrozenTrial], by: str) -> list[FrozenTrial]:
+def ordered(study: StudyView, trials: Sequence[FrozenTrial], by: str) -> list[FrozenTrial]:
     """The trials by number, duration, value (best first), or any metric or parameter; those without it last.
 
     A column after a minus stands for the largest first.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from kilter.api import Study
+    from kilter.api import Study, StudyView
     from kilter.core.interfaces import Storage
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,3 +76,10 @@ def load(name: str | None, url: str | None) -> Study:
     from kilter.api import load_study
 
     return load_study(study_name=name, storage=existing(url))
+
+
+def look(name: str | None, url: str | None) -> StudyView:
+    """The same to look at: its sampler and its scheduler need not be installed."""
+    from kilter.api import read_study
+
+    return read_study(study_name=name, storage=existing(url))

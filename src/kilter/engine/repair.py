@@ -25,7 +25,7 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.parameter import Plain
-from kilter.engine.engine import Engine
+from kilter.engine.replica import Replica
 
 REPAIR = "repair"
 """The worker of attempts whose start had to be put in."""
@@ -67,8 +67,8 @@ class Repair:
     """Trials whose start is lost: they wait to be run again."""
 
 
-def repaired(rows: Iterable[Row], fresh: Callable[[Created], Engine]) -> Repair:
-    """The repair of a log with these rows, in order; `fresh` makes an engine for a study that came to be so.
+def repaired(rows: Iterable[Row], fresh: Callable[[Created], Replica]) -> Repair:
+    """The repair of a log with these rows, in order; `fresh` makes a replica for a study that came to be so.
 
     Raises LogDamaged where what the study is, its first event, is lost itself.
     """
@@ -76,9 +76,9 @@ def repaired(rows: Iterable[Row], fresh: Callable[[Created], Engine]) -> Repair:
 
 
 class _Mender:
-    """Takes in row by row, with an engine that has folded what was kept so far."""
+    """Takes in row by row, with a replica that has folded what was kept so far."""
 
-    def __init__(self, rows: list[Row], fresh: Callable[[Created], Engine]) -> None:
+    def __init__(self, rows: list[Row], fresh: Callable[[Created], Replica]) -> None:
         self._rows, self._fresh = rows, fresh
         self._most = _most_trials(rows)
         """A larger number is damaged itself."""
@@ -109,12 +109,12 @@ class _Mender:
                 raise StorageError("a log begins with what its study is, and that is gone")
         except StorageError as error:
             raise LogDamaged.at(first.position, str(first.kind), None, str(error)) from error
-        self._created, self._engine = event, self._fresh(event)
+        self._created, self._replica = event, self._fresh(event)
         self._keep(event, first)
         return first.position
 
     def _take(self, row: Row, event: Event) -> None:
-        number, n = event.number, len(self._engine.history)
+        number, n = event.number, len(self._replica.history)
         if isinstance(event, Created):
             self._lose(row, "the study had come to be before")
         elif number is None:
@@ -134,10 +134,10 @@ class _Mender:
             self._keep(event, row)
 
     def _is_placeholder(self, number: int) -> bool:
-        return number in self._made.waiting and self._engine.history[number].attempt == 0
+        return number in self._made.waiting and self._replica.history[number].attempt == 0
 
     def _take_start(self, row: Row, event: Started) -> None:
-        number, history = event.number, self._engine.history
+        number, history = event.number, self._replica.history
         self._fill(number if event.fresh else number + 1, event.time)
         if event.fresh:  # whatever it says, it is the first attempt
             if number < len(history) and not self._is_placeholder(number):
@@ -153,7 +153,7 @@ class _Mender:
 
     def _take_orphan(self, row: Row, event: Event) -> None:
         """Take in an event of a trial whose start is lost: an end that has the configuration is enough of a trial."""
-        number, n = row.number, len(self._engine.history)
+        number, n = row.number, len(self._replica.history)
         assert number is not None
         if not isinstance(event, Ended) or event.params is None:
             self._lose(row, "the start of its trial is lost")
@@ -164,14 +164,14 @@ class _Mender:
 
     def _start(self, number: int, attempt: int, time: float) -> None:
         """Start the attempt at a trial whose configuration is known, where that start is lost."""
-        trial = self._engine.history[number]
+        trial = self._replica.history[number]
         if trial.attempt < attempt and trial.params:
             self._end_before(number, attempt, trial.params, time)
             self._put(Started(number, attempt, trial.params, REPAIR, 0, time, fresh=False))
 
     def _end_before(self, number: int, attempt: int, params: Mapping[str, Plain], time: float) -> None:
         """End, and where need be start, the attempts before this one."""
-        trial = self._engine.history[number]
+        trial = self._replica.history[number]
         for earlier in range(trial.attempt, min(attempt, trial.attempt + MOST_ATTEMPTS)):
             if trial.attempt < earlier:
                 self._put(Started(number, earlier, params, REPAIR, 0, time, fresh=False))
@@ -180,7 +180,7 @@ class _Mender:
 
     def _fill(self, number: int, time: float) -> None:
         """Have the trials wait that come before this number and were never begun as far as we know."""
-        for missing in range(len(self._engine.history), number):
+        for missing in range(len(self._replica.history), number):
             self._put(Enqueued(missing, {}, time))
             self._made.waiting.append(missing)
 
@@ -188,15 +188,15 @@ class _Mender:
         """Put what was enqueued in the place of what was made up for it."""
         place = next(i for i, (kept, _) in enumerate(self._made.kept) if kept.identity == event.identity)
         self._made.kept[place] = event, row
-        self._made.waiting.remove(row.number)  # type: ignore[arg-type]  # an enqueued trial has a number
+        self._made.waiting = [number for number in self._made.waiting if number != event.number]
         self._fold_anew()
 
     def _fold_anew(self) -> None:
-        self._engine = self._fresh(self._created)
-        self._engine.handle([Entry(i, event) for i, (event, _) in enumerate(self._made.kept, 1)])
+        self._replica = self._fresh(self._created)
+        self._replica.handle([Entry(i, event) for i, (event, _) in enumerate(self._made.kept, 1)])
 
     def _keep(self, event: Event, row: Row) -> None:
-        """Take over a row as it is, or say that it is lost where no engine can take it in."""
+        """Take over a row as it is, or say that it is lost where it cannot be folded."""
         try:
             self._put(event, row)
         except LogDamaged as error:
@@ -209,7 +209,7 @@ class _Mender:
             if row is not None:
                 self._lose(row, "there is one of the same identity before it")
             return
-        self._engine.handle([Entry(len(self._made.kept) + 1, event)])
+        self._replica.handle([Entry(len(self._made.kept) + 1, event)])
         self._identities.add(identity)
         self._made.kept.append((event, row))
         self._positions += [row.position] if row else []

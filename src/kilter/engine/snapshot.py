@@ -1,6 +1,7 @@
 """An engine as bytes, so that opening a study need not replay its whole log. No pickle: JSON beside NumPy arrays.
 
-A snapshot is an optimisation: where one is missing, of another version or does not load, the log is replayed.
+A snapshot is an optimisation: where one is missing, of another version or does not load, the log is replayed. A replica
+takes of it what needs no plug-in.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from kilter.core.history import Record
 from kilter.core.problem import Problem
 from kilter.core.states import dumps_state, loads_state
 from kilter.engine.engine import Engine
+from kilter.engine.replica import Replica
 
 VERSION = "7"
 
@@ -55,20 +58,20 @@ def dumps(engine: Engine) -> bytes:
     }
     reports = engine.history.reports.arrays()
     content["reports"] = list(reports)  # not names within the archive, which cannot say every name of a metric
-    arrays = {f"report {i}": column for i, column in enumerate(reports.values())}
+    arrays: dict[str, Any] = {f"report {i}": column for i, column in enumerate(reports.values())}
+    arrays["content"] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
-    text = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-    np.savez(buffer, content=text, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
-def loads(engine: Engine, data: bytes) -> None:
-    """Bring a fresh engine to where the snapshot was taken.
+def loads(replica: Replica, data: bytes) -> None:
+    """Bring a fresh replica, such as an engine, to where the snapshot was taken.
 
-    Raises ValueError where it does not fit; the engine may be half filled then and is of no further use.
+    Raises ValueError where it does not fit; the replica may be half filled then and is of no further use.
     """
     try:
-        _load(engine, data)
+        _load(replica, data)
     except Exception as error:  # zip, NumPy's header parser, JSON and what is built from it: damage can raise anything
         raise ValueError(f"the snapshot does not fit: {type(error).__name__}: {error}") from error
 
@@ -84,17 +87,14 @@ def _check_reports(reports: dict[str, np.ndarray], folds: Any, trials: int) -> N
         raise ValueError("reports of trials that are not there")
 
 
-def _load(engine: Engine, data: bytes) -> None:
+def _load(replica: Replica, data: bytes) -> None:
     with Archive(io.BytesIO(data)) as archive:
         content: dict[str, Any] = json.loads(archive.array("content.npy").tobytes())
-        if (content["sampler"], content["scheduler"]) != (repr(engine.sampler), repr(engine.scheduler)):
-            raise ValueError("the snapshot is of another sampler or scheduler")
         reports = {name: archive.array(f"report {i}.npy") for i, name in enumerate(content["reports"])}
-    folds = content["folds"]
-    _check_reports(reports, folds, len(content["columns"]["state"]))
-    sampler_state = loads_state(type(engine.sampler_state), content["sampler_state"])
-    scheduler_state = loads_state(type(engine.scheduler_state), content["scheduler_state"])
-    history = engine.history
+    if isinstance(replica, Engine):
+        _load_states(replica, content)
+    _check_reports(reports, content["folds"], len(content["columns"]["state"]))
+    history = replica.history
     history.problem = Problem.from_json(content["problem"])
     columns = content["columns"]
     columns["state"] = list(map(TrialState, columns["state"]))
@@ -108,14 +108,20 @@ def _load(engine: Engine, data: bytes) -> None:
         history.move(history[number], history[number].state)  # into their order
     for number in content["finished"]:
         history.settle(history[number])
-    history.reports.restore(reports, folds)
-    if content["ledger"].keys() != vars(engine.ledger).keys():
+    history.reports.restore(reports, content["folds"])
+    if content["ledger"].keys() != vars(replica.ledger).keys():
         raise ValueError(f"a ledger of {sorted(content['ledger'])}")
-    vars(engine.ledger).update(content["ledger"])
+    vars(replica.ledger).update(content["ledger"])
     history.forgiven = sum(trial.forgiven for trial in history)
-    engine.attrs = dict(content["attrs"].items())
+    replica.attrs = dict(content["attrs"].items())
     if content["defined"] is not None:
         definition, since = content["defined"]
-        engine.defined = Defined(dict(definition.items()), float(since))
-    engine.sampler_state, engine.scheduler_state = sampler_state, scheduler_state
-    engine.position = operator.index(content["position"])
+        replica.defined = Defined(dict(definition.items()), float(since))
+    replica.position = operator.index(content["position"])
+
+
+def _load_states(engine: Engine, content: Mapping[str, Any]) -> None:
+    if (content["sampler"], content["scheduler"]) != (repr(engine.sampler), repr(engine.scheduler)):
+        raise ValueError("the snapshot is of another sampler or scheduler")
+    engine.sampler_state = loads_state(type(engine.sampler_state), content["sampler_state"])
+    engine.scheduler_state = loads_state(type(engine.scheduler_state), content["scheduler_state"])

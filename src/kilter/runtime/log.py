@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
-from kilter.core.errors import LogDamaged, StorageError
+from kilter.core.errors import LogDamaged, StorageError, StudyNotFound
 from kilter.core.events import Created, Event
 from kilter.core.interfaces import Storage
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.engine.replica import Replica
 
-R = TypeVar("R", bound=Replica)
+R_co = TypeVar("R_co", bound=Replica, covariant=True)
 
 SNAPSHOT_EVERY = 10_000
 """Entries between snapshots; replaying that many takes a fraction of a second."""
@@ -30,6 +30,14 @@ CHUNK = 5_000
 def name_of(storage: Storage, study: int) -> str:
     """The name of a study, for messages."""
     return next((row.name for row in storage.studies() if row.id == study), f"study {study}")
+
+
+def id_of(storage: Storage, name: str) -> int:
+    """What a storage calls a study; raises StudyNotFound with the nearest name."""
+    known = {row.name: row.id for row in storage.studies()}
+    if name not in known:
+        raise StudyNotFound.of("study", name, known, f"(in {storage.url})")
+    return known[name]
 
 
 @contextmanager
@@ -51,16 +59,18 @@ def created(storage: Storage, study: int) -> Created:
         return entries[0].event
 
 
-class Log(Generic[R]):
+class Log(Generic[R_co]):
     """What one process has read of a study, and the only one here who writes to its log."""
 
-    def __init__(self, storage: Storage, study: int, replica: R) -> None:
+    def __init__(self, storage: Storage, study: int, replica: R_co) -> None:
         self.storage = storage
         self.study = study
         self.replica = replica
         self.lock = threading.RLock()
         self.observers: list[Callable[[Event], None]] = []
         """Told each event that is written from here."""
+        self.owns_storage = False
+        """Whether nobody else has the storage, so that it is closed with the study."""
         self._snapshot_at = replica.position
 
     @property

@@ -74,8 +74,6 @@ class Session(Log[Engine]):
         """The attempts that were begun here and have not ended here, by trial."""
         self.finishing: Callable[[Outcome], Outcome] = lambda outcome: outcome
         """What is still to be done for a trial that has ended, before that is written."""
-        self.owns_storage = False
-        """Whether nobody else has the storage, so that it is closed with the study."""
 
     @property
     def engine(self) -> Engine:

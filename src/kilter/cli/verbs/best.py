@@ -41,7 +41,7 @@ def command(
     from kilter.cli.going import echo_best
     from kilter.core.errors import InvalidInput, NotReady
 
-    study = options.load(options.chosen(name, option), storage)
+    study = options.look(options.chosen(name, option), storage)
     single = len(study.problem.objective_names) == 1
     if recommended:
         best = [study.recommend()]

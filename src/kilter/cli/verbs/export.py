@@ -15,7 +15,7 @@ import click
 from kilter.cli import options, show
 
 if TYPE_CHECKING:
-    from kilter.api import Study
+    from kilter.api import StudyView
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
@@ -45,7 +45,7 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
     from kilter.core.errors import InvalidInput
 
     form = form or _implied(output or "")
-    study = options.load(options.chosen(name, option), storage)
+    study = options.look(options.chosen(name, option), storage)
     if form == "optuna":
         if output is None or "://" not in output:
             raise InvalidInput("give the URL of a storage of Optuna's: -o sqlite:///optuna.db")
@@ -89,7 +89,7 @@ def _implied(output: str) -> str:
     return ENDINGS.get(ending, "csv")
 
 
-def rows(study: Study) -> tuple[list[str], list[list[Any]]]:
+def rows(study: StudyView) -> tuple[list[str], list[list[Any]]]:
     """The columns' titles, and a row a trial."""
     trials = study.trials
     documents = [show.trial_json(trial) for trial in trials]
@@ -113,7 +113,7 @@ def _guarded(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
-def _csv(study: Study) -> str:
+def _csv(study: StudyView) -> str:
     titles, table = rows(study)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -123,7 +123,7 @@ def _csv(study: Study) -> str:
     return out.getvalue()
 
 
-def _parquet(study: Study) -> bytes:
+def _parquet(study: StudyView) -> bytes:
     from kilter.core.errors import needed
 
     with needed("pyarrow", "Parquet", "or use --format csv"):

@@ -21,7 +21,7 @@ def command(storage: str | None, as_json: bool, wide: bool) -> None:
     \b
     kilter ls --storage sqlite:///runs/kilter.db
     """
-    from kilter.api import load_study
+    from kilter.api import read_study
     from kilter.cli.facts import facts
     from kilter.core.errors import KilterError
 
@@ -29,8 +29,8 @@ def command(storage: str | None, as_json: bool, wide: bool) -> None:
     rows: list[dict[str, Any]] = []
     for row in store.studies():
         try:
-            rows.append(facts(load_study(study_name=row.name, storage=store)))
-        except KilterError as error:  # a sampler that is not installed here must not hide the other studies
+            rows.append(facts(read_study(study_name=row.name, storage=store)))
+        except KilterError as error:  # a study that cannot be read must not hide the others
             rows.append({"study": row.name, "error": str(error)})
     if as_json:
         show.echo_json([{k: v for k, v in row.items() if k != "last"} for row in rows])

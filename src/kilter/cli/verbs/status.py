@@ -21,7 +21,7 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     """
     from kilter.cli.facts import facts, why_no_best
 
-    study = options.load(options.chosen(name, option), storage)
+    study = options.look(options.chosen(name, option), storage)
     known = facts(study)
     last = known.pop("last")
     if as_json:

@@ -29,7 +29,8 @@ def command(
 
     if len(words) > 2 or not (words[-1].isdecimal() or words[-1] == "best"):
         raise click.UsageError(f"{' '.join(words)!r} is not a trial: give a number or best, as in kilter trial 31")
-    study = options.load(options.chosen(words[0] if len(words) == 2 else None, option), storage)
+    name = options.chosen(words[0] if len(words) == 2 else None, option)
+    study = options.look(name, storage)
     trials = study.trials
     number = study.best_trial.number if words[-1] == "best" else int(words[-1])
     if number >= len(trials):
@@ -37,7 +38,7 @@ def command(
         raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} (kilter trials {study.study_name})")
     trial = trials[number]
     if why:
-        show.echo(str(study.explain(trial)))
+        show.echo(str(options.load(name, storage).explain(number)))
         return
     if log:
         for line in whole_lines(study.printed(number)):

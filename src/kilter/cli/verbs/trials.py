@@ -51,7 +51,7 @@ def command(
     from kilter.cli.listing import columns_of, ordered
     from kilter.core.events import TrialState
 
-    study = options.load(options.chosen(name, option), storage)
+    study = options.look(options.chosen(name, option), storage)
     wanted = None if state is None else [s for s in TrialState if show.state(s.name) == state]
     found = study.get_trials(states=wanted)
     shown = ordered(study, found, sort)

@@ -19,7 +19,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from kilter.api import Study, load_study
+from kilter.api import StudyView, read_study
 from kilter.core.errors import InvalidInput, StorageError, StudyExists
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Storage
@@ -39,7 +39,7 @@ RECORD = "optuna:record"
 """The attribute of an imported trial or study that holds what kilter has no place for."""
 
 
-def export_study(source: Study | str | Storage, storage: Any, study_name: str | None = None) -> Any:
+def export_study(source: StudyView | str | Storage, storage: Any, study_name: str | None = None) -> Any:
     """Copy a study of ours into a storage of Optuna's, under its name; the study there.
 
     `source` is a study, or its storage or the URL of that, where `study_name` says which of several. `storage` is a
@@ -58,7 +58,7 @@ def export_study(source: Study | str | Storage, storage: Any, study_name: str | 
     >>> export_study(ours, None).best_value == ours.best_value
     True
     """
-    ours = source if isinstance(source, Study) else load_study(study_name=study_name, storage=source)
+    ours = source if isinstance(source, StudyView) else read_study(study_name=study_name, storage=source)
     distributions = distributions_of(ours)
     trials = [_restored(trial, frozen(trial, ours, distributions)) for trial in ours.trials]
     directions: Any = ours.directions
@@ -93,7 +93,7 @@ def _target(storage: Any) -> Any:
     return database(storage)
 
 
-def distributions_of(study: Study) -> dict[str, BaseDistribution]:
+def distributions_of(study: StudyView) -> dict[str, BaseDistribution]:
     """The distributions of a study's parameters."""
     return {name: _exported(parameter) for name, parameter in study.space.parameters.items()}
 
@@ -113,7 +113,7 @@ def _exported(parameter: Parameter) -> BaseDistribution:
         raise
 
 
-def frozen(ours: FrozenTrial, study: Study, distributions: Mapping[str, BaseDistribution]) -> Any:
+def frozen(ours: FrozenTrial, study: StudyView, distributions: Mapping[str, BaseDistribution]) -> Any:
     """One of our trials as one of Optuna's, as far as that says the same."""
     state = TrialState.PRUNED if ours.state is TrialState.PAUSED else ours.state
     params, ranges = {}, {}
@@ -204,7 +204,7 @@ def _restored(ours: FrozenTrial, theirs: Any) -> Any:
     return theirs
 
 
-def study_system_attrs(study: Study) -> dict[str, Any]:
+def study_system_attrs(study: StudyView) -> dict[str, Any]:
     """Those that a study of ours has in Optuna."""
     names = study.metric_names
     unnamed = ["value"] if len(names) == 1 else [f"value_{i}" for i in range(len(names))]
