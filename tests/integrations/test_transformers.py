@@ -19,7 +19,8 @@ from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report
 from kilter.core.interfaces import Task
-from kilter.objective.trial import Trial
+from kilter.objective.attempt import Attempt
+from kilter.objective.trial import Trial, attempt_of
 
 transformers = pytest.importorskip("transformers", reason="pip install '.[transformers]'")
 torch = pytest.importorskip("torch", reason="pip install '.[transformers]'")
@@ -82,7 +83,7 @@ class Sent(Trial):
     def __init__(self, task: Task, verdict: Callable[[], Verdict]) -> None:
         line = Asked(verdict)
         self.reports = line.reports
-        super().__init__(task, line)
+        super().__init__(Attempt(task, line))
 
 
 class Asked:
@@ -232,7 +233,7 @@ def test_a_budget_that_the_rhythm_does_not_count_is_refused(tmp_path: Path) -> N
 def test_a_fork_goes_on_at_its_own_learning_rate(tmp_path: Path) -> None:
     trained(a_trial(tmp_path, lambda: Verdict.PAUSE), tmp_path, learning_rate=1e-3, weight_decay=0.1)
     fork = a_trial(tmp_path)  # its folder begins with what the parent left
-    fork._task = dataclasses.replace(fork._task, parent=0)
+    attempt_of(fork).task = dataclasses.replace(attempt_of(fork).task, parent=0)
     trainer = trained(fork, tmp_path, learning_rate=5e-3, weight_decay=0.2)
     other = trained(a_trial(tmp_path / "other"), tmp_path / "other", learning_rate=5e-3)
     assert rates(trainer)[PER_EPOCH:] == pytest.approx(rates(other)[PER_EPOCH:])

@@ -214,7 +214,7 @@ def in_another_thread(function):
 
 
 def test_outside_the_main_thread_reports_notice_the_time(monkeypatch):
-    monkeypatch.setattr("kilter.objective.trial.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("kilter.objective.attempt.FLUSH_SECONDS", 0.0)
 
     def objective(x, trial):
         for step in range(10**9):
@@ -252,7 +252,7 @@ def test_a_trial_that_prunes_itself_for_want_of_time_is_interrupted(n_jobs, monk
 
 
 def test_threads_end_at_their_next_report(monkeypatch):
-    monkeypatch.setattr("kilter.objective.trial.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("kilter.objective.attempt.FLUSH_SECONDS", 0.0)
 
     def objective(x, trial):
         for step in range(10**9):

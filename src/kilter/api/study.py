@@ -27,9 +27,10 @@ from kilter.engine.ending import Ending
 from kilter.engine.limits import Limits
 from kilter.frozen import FrozenTrial, NewTrial
 from kilter.guests import draw_of, finishing, joined, own
+from kilter.objective.attempt import Attempt
 from kilter.objective.definitions import definition_of
 from kilter.objective.signature import check_objective
-from kilter.objective.trial import Trial
+from kilter.objective.trial import Trial, attempt_of
 from kilter.runtime import identity
 from kilter.runtime.session import Session
 
@@ -52,7 +53,7 @@ class Study(StudyView):
         self._session = session
         self._runner = Runner(name, session)
         self._has_plugins()
-        self._asked: dict[int, Trial] = {}
+        self._asked: dict[int, Attempt] = {}
 
     def close(self) -> None:
         """Let go of the study: its lease and, where kilter opened it, its file; it is of no further use then.
@@ -187,8 +188,8 @@ class Study(StudyView):
         session = self._session
         record = begun(session, self.study_name)
         line, draw = _Line(session, record.number, record.attempt), draw_of(session.engine.sampler)
-        trial = self._asked[record.number] = Trial(session.task(record), line, draw)
-        return trial
+        attempt = self._asked[record.number] = Attempt(session.task(record), line, draw)
+        return Trial(attempt)
 
     def tell(
         self,
@@ -207,17 +208,17 @@ class Study(StudyView):
         if not isinstance(number, int):
             raise InvalidInput(f"tell({trial!r}): give the trial that ask() returned, or its number")
         session = self._session
-        context = self._asked.get(number)
-        if context is None:
+        attempt = self._asked.get(number)
+        if attempt is None:
             session.sync()
             if isinstance(trial, Trial) and session.engine.runs(number, trial.attempt):
-                context = trial  # which another handle on the study, or another process, was given
+                attempt = attempt_of(trial)  # which another handle on the study, or another process, was given
         if not 0 <= number < len(self.history):
             raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self.history)} trials")
         record = self.history[number]
         if record.is_finished and skip_if_finished:
             return FrozenTrial(record, self.history)
-        outcome = outcome_of(self.history, record, context, values, state)
+        outcome = outcome_of(self.history, record, attempt, values, state)
         if outcome is not None:
             session.end(outcome)
         self._asked.pop(number, None)

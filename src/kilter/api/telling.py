@@ -9,7 +9,7 @@ from kilter.core.errors import InvalidInput, NotANumber, NotReady
 from kilter.core.events import Failure, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Outcome
-from kilter.objective.trial import Trial
+from kilter.objective.attempt import Attempt
 from kilter.runtime.session import Session, check_objects
 
 Told = tuple[dict[str, float], TrialState, "Failure | None"]
@@ -30,15 +30,20 @@ def begun(session: Session, name: str) -> Record:
 
 
 def outcome_of(
-    history: History, record: Record, trial: Trial | None, values: Any, state: TrialState | None
+    history: History, record: Record, attempt: Attempt | None, values: Any, state: TrialState | None
 ) -> Outcome | None:
     """The outcome of a trial that is told here; None where exactly this was told before.
 
-    `trial` is what ask() gave out, where it is known here. Raises InvalidInput for what does not fit the objectives.
+    `attempt` stands behind what ask() gave out, where it is known here. Raises InvalidInput for what does not fit the
+    objectives.
     """
-    metrics, state, failure = _read(history, record, trial, values, state)
-    if trial is not None:  # also of an attempt that was given up
-        return trial.outcome(state, metrics, failure)
+    if attempt is not None and attempt.has_left and state is None:
+        state, values = TrialState.PRUNED, None
+    if attempt is not None and state is TrialState.PRUNED and values is None:
+        return attempt.left(_last_reported(history, record))
+    metrics, state, failure = _read(history, record, values, state)
+    if attempt is not None:  # also one that was given up
+        return attempt.outcome(state, metrics, failure)
     if record.is_finished:
         if (record.state, record.metrics) == (state, metrics):
             return None
@@ -48,16 +53,11 @@ def outcome_of(
     return Outcome(record.number, record.attempt, state, metrics, failure=failure)
 
 
-def _read(history: History, record: Record, trial: Trial | None, values: Any, state: TrialState | None) -> Told:
+def _read(history: History, record: Record, values: Any, state: TrialState | None) -> Told:
     if state is TrialState.FAIL:
         return {}, state, Failure("told", "told as failed")
-    if state is None and trial is not None and trial.has_left:
-        state, values = TrialState.PRUNED, None
     if state is TrialState.PRUNED and values is None:
-        if trial is not None and trial.last_report is not None:
-            return trial.metrics_so_far, trial.left_as, None
-        reports = history.reports.of(record.number)
-        return (dict(reports[-1].metrics) if reports else {}), trial.left_as if trial else state, None
+        return _last_reported(history, record), state, None
     if state not in (None, TrialState.COMPLETE, TrialState.PRUNED):
         raise InvalidInput(f"state={state!r}: a trial is told as COMPLETE, PRUNED or FAIL")
     if values is None:
@@ -68,3 +68,8 @@ def _read(history: History, record: Record, trial: Trial | None, values: Any, st
         if state is None and isinstance(error, NotANumber):
             return {}, TrialState.FAIL, Failure("nan", str(error))
         raise
+
+
+def _last_reported(history: History, record: Record) -> dict[str, float]:
+    reports = history.reports.of(record.number)
+    return dict(reports[-1].metrics) if reports else {}

@@ -14,6 +14,7 @@ from kilter.core.errors import TrialPruned
 from kilter.core.events import MISUSE, Failure, TrialState
 from kilter.core.interfaces import Draw, Line, Outcome, Task
 from kilter.core.problem import Problem
+from kilter.objective.attempt import Attempt
 from kilter.objective.failures import Interruption, failure_of, is_misuse, release
 from kilter.objective.trial import Trial
 
@@ -30,22 +31,23 @@ def perform(
     came from outside. `line` leads to the study, and `draw` chooses what nobody has chosen before.
     """
     problem = task.problem
-    trial = Trial(task, line, draw)
+    attempt = Attempt(task, line, draw)
+    trial = Trial(attempt)
     try:
         result = _returned(lambda: _call(objective, trial, problem))
-        if trial.has_left:
+        if attempt.has_left:
             raise TrialPruned
-        return trial.outcome(TrialState.COMPLETE, problem.metrics(result))
+        return attempt.outcome(TrialState.COMPLETE, problem.metrics(result))
     except (KeyboardInterrupt, Interruption):
         raise
     except TrialPruned as error:
         release(error)
-        return trial.outcome(trial.left_as, trial.metrics_so_far)
+        return attempt.left()
     except BaseException as error:  # bound to no variable that outlives this block: it would keep its own frame alive
         failure = failure_of(error)
         if is_misuse(error):
             failure = Failure(MISUSE, f"{failure.kind}: {failure.message}", failure.traceback)
-        return trial.outcome(TrialState.FAIL, {}, failure, error)
+        return attempt.outcome(TrialState.FAIL, {}, failure, error)
 
 
 def _returned(call: Callable[[], Any]) -> Any:
