@@ -17,6 +17,9 @@ middle = third_party_of_kilter:Middle
 [kilter.schedulers]
 hasty = third_party_of_kilter:Hasty
 
+[kilter.executors]
+backwards = third_party_of_kilter:Backwards
+
 [kilter.storages]
 shared = third_party_of_kilter:shared
 """
@@ -24,8 +27,9 @@ shared = third_party_of_kilter:shared
 PACKAGE = """\
 from dataclasses import dataclass
 
-from kilter.core.actions import Stop
+from kilter.core.actions import Stop, Verdict
 from kilter.core.interfaces import Scheduler
+from kilter.objective.perform import perform
 from kilter.samplers.random import RandomSampler, State
 from kilter.storage.memory import MemoryStorage
 
@@ -47,6 +51,43 @@ class Hasty(Scheduler):
 
     def judge(self, state, trial, history):
         return Stop("at once")
+
+
+@dataclass(frozen=True)
+class Backwards:
+    slots: int = 1
+
+    def start(self, objective, space=None, draw=None):
+        return RunningBackwards(objective, self.slots)
+
+
+class RunningBackwards:
+    # Gathers as many tasks as it has slots, and runs the latest first.
+
+    def __init__(self, objective, slots):
+        self.objective, self.slots, self.tasks = objective, slots, []
+
+    def submit(self, task):
+        self.tasks.append(task)
+
+    def wait(self, timeout):
+        held = [perform(self.objective, task, Quiet()) for task in reversed(self.tasks)]
+        self.tasks.clear()
+        return held
+
+    def stop(self, number):
+        pass
+
+    def close(self):
+        pass
+
+
+class Quiet:
+    def report(self, reports):
+        pass
+
+    def ask(self, reports):
+        return Verdict.CONTINUE
 
 
 def shared(url):
@@ -100,7 +141,21 @@ def test_a_storage_is_found_by_its_scheme():
     assert kilter.get_all_study_names("shared://others") == []
 
 
-@pytest.mark.parametrize(("kind", "name", "near"), [("sampler", "midle", "middle"), ("scheduler", "asta", "asha")])
+def test_an_executor_is_found_by_its_name():
+    study, ended = kilter.create_study(space={"x": kilter.Float(0, 1)}, seed=0), []
+    told = [lambda study, trial: ended.append(trial.number)]
+    study.optimize(lambda x: x, n_trials=4, executor="backwards", n_jobs=2, callbacks=told, progress="none")
+    assert ended == [1, 0, 3, 2]
+    study.optimize(lambda x: x, n_trials=3, executor="threads", n_jobs=3, progress="none")
+    with pytest.raises(InvalidInput, match="one trial at a time"):
+        study.optimize(lambda x: x, n_trials=2, executor="inline", n_jobs=2)
+    assert len(study.trials) == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "near"),
+    [("sampler", "midle", "middle"), ("scheduler", "asta", "asha"), ("executor", "backward", "backwards")],
+)
 def test_an_unknown_name_gets_the_nearest_of_all(kind, name, near):
     with pytest.raises(UnknownName, match=f"no {kind} '{name}': did you mean '{near}'"):
         plugins.find(kind, name)

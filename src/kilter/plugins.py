@@ -1,7 +1,8 @@
 """Names of plug-ins: a literal table first, then the entry points that other packages declare.
 
 Entry-point groups: kilter.samplers and kilter.schedulers, whose names stand for classes that are called without
-arguments, and kilter.storages, whose names are the schemes of URLs and stand for what makes a storage of a URL.
+arguments; kilter.executors, for classes that are called with how many trials are to run at once, or without; and
+kilter.storages, whose names are the schemes of URLs, for what makes a storage of a URL.
 """
 
 from __future__ import annotations
@@ -53,17 +54,23 @@ STORAGES = {
     "sqlite": "kilter.storage.urls:sqlite",
 }
 
-TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "storage": STORAGES}
-METHODS = {"sampler": "ask", "scheduler": "judge", "storage": "append"}
+EXECUTORS = {
+    "inline": "kilter.executors.inline:Inline",
+    "threads": "kilter.executors.threads:Threads",
+    "processes": "kilter.executors.processes:Processes",
+}
+
+TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "storage": STORAGES, "executor": EXECUTORS}
+METHODS = {"sampler": "ask", "scheduler": "judge", "storage": "append", "executor": "start"}
 """By which an object of each kind is known."""
 
 
-def find(kind: str, given: Any) -> Any:
-    """The plug-in that a user means: an object as it is, a name looked up.
+def find(kind: str, given: Any, *arguments: Any) -> Any:
+    """The plug-in that a user means: an object as it is; a name looked up, and what it stands for called.
 
     Raises UnknownName, with the nearest known name, for a name that nobody registered.
     """
-    return load(kind, given)() if isinstance(given, str) else _checked(kind, adapted(given))
+    return load(kind, given)(*arguments) if isinstance(given, str) else _checked(kind, adapted(given))
 
 
 def open_storage(given: str | os.PathLike[str] | Storage | None) -> Storage:
@@ -96,7 +103,7 @@ def _checked(kind: str, given: Any) -> Any:
 
 
 def load(kind: str, name: str) -> Callable[..., Any]:
-    """What is registered under a name: a class that is called without arguments, or for a storage with the URL."""
+    """What is registered under a name."""
     if name in TABLES[kind]:
         module, _, attribute = TABLES[kind][name].partition(":")
         return getattr(import_module(module), attribute)  # type: ignore[no-any-return]

@@ -316,15 +316,16 @@ class Study(StudyView):
         progress: str = "auto",
         limits: Limits | None = None,
         stoppers: Sequence[Stopper] = (),
-        executor: Executor | None = None,
+        executor: Executor | str | None = None,
         if_changed: str | None = None,
     ) -> None:
-        """Run `n_trials` more trials, for at most `timeout` seconds, `n_jobs` at a time in threads.
+        """Run `n_trials` more trials, for at most `timeout` seconds, `n_jobs` at a time in threads, or on the executor.
 
         The objective is called with the trial or with the configuration as keywords, as its signature asks. An
         exception, sys.exit() included, fails its trial and the study goes on; catch=() raises it after it was stored.
         `gc_after_trial` collects garbage after each trial. `limits` bound the study as a whole; so do `stoppers`,
-        functions of (history, now) that give a reason to stop, or None.
+        functions of (history, now) that give a reason to stop, or None. The `executor` has settings of its own, as
+        kilter.executors.processes.Processes(4), or is a name, as "processes", and then runs `n_jobs` at a time.
 
         Once the timeout is over, should_prune says True, and trials that leave or are broken off wait, with their
         checkpoint, for the next run to go on with them. With one job an exception is raised in the objective where it
@@ -340,7 +341,11 @@ class Study(StudyView):
         bounds = Limits(**{**vars(bounds), "seconds": timeout if timeout is not None else bounds.seconds})
         Limits(trials=n_trials)
         check_functions(callbacks=callbacks or (), stoppers=stoppers)
-        running = self._threads(func, n_jobs) if executor is None else self._started(func, executor)
+        jobs = at_once("n_jobs", n_jobs)
+        if executor is None:
+            running = self._threads(func, jobs)
+        else:
+            running = self._started(func, plugins.find("executor", executor, jobs))
         if show_progress_bar is False:
             progress = "none"
         garbage: list[Any] = [lambda study, trial: gc.collect()] if gc_after_trial else []
