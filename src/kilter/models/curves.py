@@ -223,25 +223,42 @@ def _extrapolated(logs: np.ndarray, y: np.ndarray, ahead: float) -> tuple[np.nda
     last = logs[-1]
     if not last > logs[0]:
         return y[:, -1], np.zeros(len(y)), y[:, -1]
-    place = ((logs - logs[0]) * (BINS / (last - logs[0])) + TIE).astype(int).clip(max=BINS - 1)
-    count = np.bincount(place, minlength=BINS)
-    average = (place[:, None] == np.arange(BINS))[:, count > 0] / count[count > 0]
-    count = count[count > 0]
-    g = len(count)
-    u, means = logs @ average, y @ average
+    u, means, count = _binned(logs, y)
     scale = np.sqrt((np.diff(means, axis=1) ** 2).mean(axis=1))
     scale[scale <= ROUNDING * np.abs(means).max(axis=1)] = 0.0
     z = ((means - means[:, -1:]) / np.where(scale > 0, scale, 1.0)[:, None]).T
-    phi, phi_ahead = _trends(u - last, ahead - last)
+    evidence, predicted, variance = _regressions(u - u[0], z, count, *_trends(u - last, ahead - last), ahead - u[0])
+    weights = np.exp(evidence - evidence.max(axis=(0, 1)))
+    weights /= weights.sum(axis=(0, 1))
+    average_ahead = (weights * predicted).sum(axis=(0, 1))
+    spread = (weights * (variance + (predicted - average_ahead) ** 2)).sum(axis=(0, 1))
+    distance = min(ahead - last, FARTHEST)
+    sd = np.sqrt(spread) * scale * WIDTH * (NEARBY + distance) ** WIDENING
+    return means[:, -1] + average_ahead * scale - DESCENT * distance * sd, sd, means[:, -1]
 
-    step, noise = (u[-1] - u[0]) / (g - 1), np.sqrt(count.mean())
+
+def _binned(logs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean log x (g,), mean values (m, g) and the number of reports (g,) in each bin that has some."""
+    place = ((logs - logs[0]) * (BINS / (logs[-1] - logs[0])) + TIE).astype(int).clip(max=BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    average = (place[:, None] == np.arange(BINS))[:, count > 0] / count[count > 0]
+    return logs @ average, y @ average, count[count > 0]
+
+
+def _regressions(
+    since: np.ndarray, z: np.ndarray, count: np.ndarray, phi: np.ndarray, phi_ahead: np.ndarray, until: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log evidence, mean and variance at the target of each kind of D, trend and curve, (kinds, k, m).
+
+    `since` (g,) and `until` are log x of the bins and of the target relative to the first bin.
+    """
+    g, m = z.shape
+    step, noise = since[-1] / (g - 1), np.sqrt(count.mean())
     walking, noisy = KINDS[:, 0] / step, KINDS[:, 1] * noise
-    since = u - u[0]
     D = walking[:, None, None] * np.minimum(since[:, None], since) + noisy[:, None, None] * np.diag(1.0 / count)
     cross = walking[:, None] * since  # covariance with the walk at the target
     # Inner products <f, g> = f' D^-1 g of curves, constant and trends, a matrix for each kind.
     F = np.column_stack([z, np.ones(g), phi])
-    m = z.shape[1]
     inverse = np.linalg.inv(D)
     products = F.T @ inverse @ F
     weighed = (cross[:, None] @ inverse)[:, 0]
@@ -262,16 +279,9 @@ def _extrapolated(logs: np.ndarray, y: np.ndarray, ahead: float) -> tuple[np.nda
     one_ahead = 1.0 - onward[:, m, None]
     trend_ahead = phi_ahead - onward[:, m + 1 :]
     predicted = b * trend_ahead[:, :, None] + a * one_ahead[:, :, None] + onward[:, None, :m]
-    walked = (walking * (ahead - u[0]) - onward_variance + noisy)[:, None] + one_ahead**2 / constant
+    walked = (walking * until - onward_variance + noisy)[:, None] + one_ahead**2 / constant
     walked = walked + (trend_ahead - one_ahead * of_trends / constant) ** 2 / pp
-    variance = walked[:, :, None] * residual / max(freedom - 2.0, 1.0)
-    weights = np.exp(evidence - evidence.max(axis=(0, 1)))
-    weights /= weights.sum(axis=(0, 1))
-    average_ahead = (weights * predicted).sum(axis=(0, 1))
-    spread = (weights * (variance + (predicted - average_ahead) ** 2)).sum(axis=(0, 1))
-    distance = min(ahead - last, FARTHEST)
-    sd = np.sqrt(spread) * scale * WIDTH * (NEARBY + distance) ** WIDENING
-    return means[:, -1] + average_ahead * scale - DESCENT * distance * sd, sd, means[:, -1]
+    return evidence, predicted, walked[:, :, None] * residual / max(freedom - 2.0, 1.0)
 
 
 def _trends(s: np.ndarray, ahead: float) -> tuple[np.ndarray, np.ndarray]:

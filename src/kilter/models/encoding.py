@@ -11,6 +11,7 @@ below stays matrix algebra.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -65,36 +66,26 @@ class Encoding:
         """The parameter that each feature belongs to, shape (p,)."""
         self.number_features = self.first[self.numbers]
         self.conditions = [
-            (
-                child,
-                [
-                    (space.names.index(c.parent), self._places(space.names.index(c.parent), c.values))
-                    for c in p.conditions
-                ],
-            )
+            (child, self._places((c.parent, c.values) for c in p.conditions))
             for child, p in enumerate(parameters)
             if p.conditions
         ]
         """Each conditional parameter with its parents and the places of theirs that switch it on."""
         self.is_flat = not self.conditions
         self.is_discrete = bool(len(self.choices) or self.sizes)
-        self._clauses = [
-            [
-                (space.names.index(name), self._places(space.names.index(name), values))
-                for name, values in clause.items()
-            ]
-            for clause in space.forbidden
-        ]
-        asked = [name for clause in space.forbidden for name in clause]
-        asked += [condition.parent for p in parameters for condition in p.conditions]
-        places = {space.names.index(name) for name in asked}
-        self._exact = {j: parameters[j] for j in sorted(places) if parameters[j].size == math.inf}
+        self._clauses = [self._places(clause.items()) for clause in space.forbidden]
+        asked = {j for places in [*self._clauses, *(parents for _, parents in self.conditions)] for j, _ in places}
+        self._exact = {j: parameters[j] for j in sorted(asked) if parameters[j].size == math.inf}
         """Continuous numbers that are asked for exact values: rare, so the slow way will do."""
         self._neutral = np.where(self.is_option, 0.0, NEUTRAL)
         self._priors = [(j, p) for j, p in enumerate(parameters) if p.prior is not None]
 
-    def _places(self, j: int, values: tuple[object, ...]) -> np.ndarray:
-        parameter = list(self.space.parameters.values())[j]
+    def _places(self, wanted: Iterable[tuple[str, tuple[object, ...]]]) -> list[tuple[int, np.ndarray]]:
+        """Parameters by number, and the places of the values of theirs that are wanted."""
+        return [(self.space.names.index(name), self._places_of(name, values)) for name, values in wanted]
+
+    def _places_of(self, name: str, values: tuple[object, ...]) -> np.ndarray:
+        j, parameter = self.space.names.index(name), self.space[name]
         units = parameter.units([value for value in values if parameter.contains(value)])  # type: ignore[arg-type]
         if j in self.fine:
             return self.unit(j, self.place(j, units))
