@@ -118,11 +118,11 @@ def PatientPruner(wrapped_pruner: Any, patience: int, min_delta: float = 0.0) ->
 
     The wrapped one is a median, percentile or threshold rule, or None. Raises InvalidInput for others.
     """
-    kinds = {type(make()): name for name, (make, _) in INNER.items()}
+    kinds = {type(scheduler): name for name, scheduler in INNER.items()}
     if wrapped_pruner is not None and type(wrapped_pruner) not in kinds:
         raise InvalidInput(f"PatientPruner({wrapped_pruner!r}, …) can wrap one of {', '.join(INNER)}, or None")
     inner = None if wrapped_pruner is None else kinds[type(wrapped_pruner)]
-    if inner is not None and wrapped_pruner != INNER[inner][0]():
+    if inner is not None and wrapped_pruner != INNER[inner]:
         warnings.warn(f"PatientPruner asks {inner!r} with its defaults, not {wrapped_pruner!r}", stacklevel=2)
     return PatientScheduler(patience=max(patience, 1), tolerance=min_delta, inner=inner)
 

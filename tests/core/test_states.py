@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +77,8 @@ class Nested:
     members: list[Member] = field(default_factory=list)
     by_level: dict[int, list[Mark]] = field(default_factory=dict)
     by_name: dict[str, Member] = field(default_factory=dict)
+    pairs: list[tuple[Mark, int]] = field(default_factory=list)
+    either: State | Member | None = None
 
 
 marks = st.builds(Mark, st.integers(), st.lists(st.floats(allow_nan=False), max_size=3).map(tuple))
@@ -88,12 +90,16 @@ members = st.builds(Member, st.integers(), st.none() | marks, st.dictionaries(wo
     st.lists(members, max_size=3),
     st.dictionaries(st.integers(), st.lists(marks, max_size=3), max_size=3),
     st.dictionaries(words | st.just("$pairs"), members, max_size=3),
+    st.lists(st.tuples(marks, st.integers()), max_size=3),
+    members | st.none(),
 )
-def test_states_within_a_state_come_back_as_what_they_were(best, members, by_level, by_name):
-    state = Nested(State(1.5, ["a"], {1: 2}, np.arange(3.0)), best, members, by_level, by_name)
+def test_states_within_a_state_come_back_as_what_they_were(best, members, by_level, by_name, pairs, either):
+    state = Nested(State(1.5, ["a"], {1: 2}, np.arange(3.0)), best, members, by_level, by_name, pairs, either)
     back = loads_state(Nested, dumps_state(state))
     assert dumps_state(back) == dumps_state(state)
     assert (back.best, back.members, back.by_level, back.by_name) == (best, members, by_level, by_name)
+    assert (back.pairs, back.either) == (pairs, either)
+    assert type(loads_state(Nested, dumps_state(replace(state, either=State(2.5)))).either) is State
     assert type(back.inner) is State and back.inner.by_number == {1: 2}
     for level in back.by_level.values():
         assert all(type(mark) is Mark and type(mark.losses) is tuple for mark in level)

@@ -205,7 +205,7 @@ def test_the_chance_is_that_of_the_formula():
     from scipy.stats import t
 
     race = Race(RaceScheduler(chance=0.49))
-    race.state = State("loss", 1.0, 0, dict.fromkeys(range(5), 0.0), own=0.08, variances=[9.0, 0.01], complete=3)
+    race.state = State(0, dict.fromkeys(range(5), 0.0), own=0.08, variances=[9.0, 0.01], complete=3)
     trial = race.begin()
     race.report(trial, {3: 0.2, 1: 0.4})
     variance = (3 * 0.16 + 2 * 0.1**2) / 4

@@ -101,7 +101,7 @@ def _read(kind: Any, value: Any) -> Any:
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         others = [part for part in parts if part is not type(None)]
-        return _read(others[0] if len(others) == 1 else None, value)
+        return _read(next((part for part in others if len(others) == 1 or _has_fields(part, value)), None), value)
     if origin is list:
         return [_read(parts[0], item) for item in value]
     if origin is dict:
@@ -116,6 +116,12 @@ def _read(kind: Any, value: Any) -> Any:
         kinds = repeat(parts[0]) if parts[1:] == (Ellipsis,) else parts
         return tuple(_read(part, item) for part, item in zip(kinds, value))
     return _unmarked(value)
+
+
+def _has_fields(kind: Any, value: Any) -> bool:
+    """Whether the value is of this dataclass, of several that it could be of."""
+    names = {field.name for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else None
+    return isinstance(value, dict) and names == value.keys()
 
 
 def _unmarked(value: Any) -> Any:

@@ -22,7 +22,6 @@ from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.schedulers import asha, curve, median, race
-from kilter.schedulers.patient import told
 
 STARTUP = 5
 """Complete trials with reports before any is stopped for its steps: whoever runs five sees all of them in full."""
@@ -34,13 +33,13 @@ KEPT = 16
 FOLDS = 2
 """Folds that a trial has reported before it can lose a race: a single one can be an odd one."""
 
-PARTS: Mapping[str, tuple[Scheduler, type]] = {
-    "asha": (asha.ASHAScheduler(), asha.State),
-    "race": (race.RaceScheduler(), race.State),
-    "curve": (curve.CurveScheduler(), curve.State),
-    "median": (median.MedianScheduler(percentile=75.0), median.State),
+PARTS: Mapping[str, Scheduler] = {
+    "asha": asha.ASHAScheduler(),
+    "race": race.RaceScheduler(),
+    "curve": curve.CurveScheduler(),
+    "median": median.MedianScheduler(percentile=75.0),
 }
-"""The schedulers that it asks, each with its state."""
+"""The schedulers that it asks, by the name of their state."""
 
 
 @dataclass
@@ -50,7 +49,15 @@ class State:
     ends: list[int] = field(default_factory=list)
     reporting: dict[int, bool] = field(default_factory=dict)
     """The unfinished trials that have reported."""
-    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asha: asha.State | None = None
+    race: race.State | None = None
+    curve: curve.State | None = None
+    median: median.State | None = None
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The states of the schedulers that are asked, by name."""
+        return {name: part for name in PARTS if (part := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)
@@ -65,25 +72,29 @@ class AutoScheduler(Scheduler):
         """The state before any trial."""
         several = len(problem.objectives) > 1
         names = ["asha"] if problem.fidelities else ["median"] if several else ["race", "curve"]
-        return State(parts={name: vars(PARTS[name][0].start(problem, seed)) for name in names})
+        return State(**{name: PARTS[name].start(problem, seed) for name in names})
 
     def started(self, state: State, trial: Record, history: History) -> None:
         """Pass it on; where the others wait for reports, with the first one."""
-        if "asha" in state.parts:
-            self._tell(state, "started", trial, history)
+        if state.asha is not None:
+            PARTS["asha"].started(state.asha, trial, history)
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Pass it on."""
-        if "asha" not in state.parts and trial.number not in state.reporting:
+        begins = state.asha is None and trial.number not in state.reporting
+        if begins:
             state.reporting[trial.number] = True
-            self._tell(state, "started", trial, history)
-        self._tell(state, "reported", trial, reports, history)
+        for name, part in state.parts.items():
+            if begins:
+                PARTS[name].started(part, trial, history)
+            PARTS[name].reported(part, trial, reports, history)
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """Pass it on, and note how far a complete trial came."""
-        if "asha" not in state.parts and trial.number not in state.reporting:
+        if state.asha is None and trial.number not in state.reporting:
             return  # it never reported, which is what most objectives do
-        self._tell(state, "ended", trial, history)
+        for name, part in state.parts.items():
+            PARTS[name].ended(part, trial, history)
         if trial.is_finished:
             state.reporting.pop(trial.number, None)
         furthest = history.reports.furthest.get(trial.number)
@@ -92,20 +103,16 @@ class AutoScheduler(Scheduler):
 
     def plan(self, state: State, history: History) -> Plan:
         """With a fidelity what successive halving plans, else a new trial."""
-        if "asha" not in state.parts:
-            return Start()
-        scheduler, kind = PARTS["asha"]
-        return scheduler.plan(kind(**state.parts["asha"]), history)
+        return Start() if state.asha is None else PARTS["asha"].plan(state.asha, history)
 
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """What the race says, and out of the grace also what is said of its steps."""
-        for name, fields in state.parts.items():
+        for name, part in state.parts.items():
             if name in ("curve", "median") and self._has_grace(state, trial, history):
                 continue
-            if name == "race" and len(fields["running"].get(trial.number, ())) < FOLDS:
+            if name == "race" and len(part.running.get(trial.number, ())) < FOLDS:
                 continue
-            scheduler, kind = PARTS[name]
-            judgement = scheduler.judge(kind(**fields), trial, history)
+            judgement = PARTS[name].judge(part, trial, history)
             if judgement is not None:
                 return judgement
         return None
@@ -115,7 +122,3 @@ class AutoScheduler(Scheduler):
             return True
         usual = sorted(state.ends)[len(state.ends) // 2]
         return history.reports.furthest.get(trial.number, 0) < GRACE * usual
-
-    def _tell(self, state: State, method: str, *what: Any) -> None:
-        for name, fields in state.parts.items():
-            state.parts[name] = told(*PARTS[name], fields, method, *what)

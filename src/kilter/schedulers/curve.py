@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from kilter.core.actions import Stop
 from kilter.core.errors import InvalidInput
@@ -27,24 +27,39 @@ LOOKS = 2
 
 
 @dataclass
-class State:
-    """What was seen; values are times the sign of the objective, so that smaller is better."""
+class Look:
+    """What is known of a trial that may go on. What its looks show is asked when it is needed: those who only read the
+    log need not predict anything.
+    """
 
-    sign: float
-    metric: str
+    first: int
+    """Its first step."""
+    furthest: int = -1
+    points: int = 0
+    """Of its curve."""
+    reports: int = 0
+    """Those that went further."""
+    next: float = 0.0
+    """The step from which on to look again."""
+    latest: list[tuple[int, float]] = field(default_factory=list)
+    """Points of the curve and the last loss, at the latest looks."""
+
+
+@dataclass
+class State:
+    """What was seen; smaller is better."""
+
     horizon: int | None
     """Where trials end, if that is given; else the furthest step of a complete trial is taken."""
     furthest: int = 0
     complete: int = 0
     """How many trials are complete."""
     best: float | None = None
-    """The best value of a complete trial that meets the constraints."""
+    """The best loss of a complete trial that meets the constraints."""
     earlier: list[int] = field(default_factory=list)
     """The latest complete trials, whose curves show how others go on."""
-    looks: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """For each trial that may go on: points of its curve, reports that went further, its first and furthest step, from
-    which step on to look again, and the latest looks, each as [points of the curve, last value]. What they show is
-    asked when it is needed: those who only read the log need not predict anything."""
+    looks: dict[int, Look] = field(default_factory=dict)
+    """By trial that may go on."""
 
 
 @dataclass(frozen=True)
@@ -83,30 +98,28 @@ class CurveScheduler(Scheduler):
         horizon = self.horizon
         if horizon is None and len(problem.fidelities) == 1:
             horizon = problem.fidelities[0].step(problem.fidelities[0].high)
-        return State(problem.objectives[0].sign, problem.objectives[0].name, horizon)
+        return State(horizon)
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Count, and look where the trial has come far enough since the last look."""
-        look = state.looks.get(trial.number)
+        objective = history.problem.objectives[0]
         for report in reports:
             if report.fold is None:
-                if look is None:
-                    look = {"points": 0, "reports": 0, "first": report.step, "furthest": -1, "next": 0.0, "latest": []}
-                    state.looks[trial.number] = look
-                look["points"] += 1
-                if state.metric in report.metrics:
-                    self._take(state, look, report)
+                look = state.looks.setdefault(trial.number, Look(report.step))
+                look.points += 1
+                if objective.name in report.metrics:
+                    self._take(state, look, report.step, objective.loss(report.metrics))
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """A complete trial sets the mark, the horizon, and an example of how curves go on."""
         if trial.is_finished:
             state.looks.pop(trial.number, None)
-        value = state.sign * trial.metrics.get(state.metric, math.nan)
-        if trial.state is not TrialState.COMPLETE or math.isnan(value):
+        loss = history.problem.objectives[0].loss(trial.metrics)
+        if trial.state is not TrialState.COMPLETE or math.isnan(loss):
             return
         state.complete += 1
-        if history.problem.is_feasible(trial.metrics) and (state.best is None or value < state.best):
-            state.best = value
+        if history.problem.is_feasible(trial.metrics) and (state.best is None or loss < state.best):
+            state.best = loss
         furthest = history.reports.furthest.get(trial.number)
         if furthest is not None:
             state.furthest = max(state.furthest, furthest)
@@ -115,59 +128,61 @@ class CurveScheduler(Scheduler):
     def judge(self, state: State, trial: Record, history: History) -> Stop | None:
         """Stop where the latest looks all found too small a chance."""
         look = state.looks.get(trial.number)
-        if look is None or state.best is None or len(look["latest"]) < LOOKS:
+        if look is None or state.best is None or len(look.latest) < LOOKS:
             return None
         chance = 0.0
-        for points, value in reversed(look["latest"]):
-            chance = max(chance, _chance(state, trial.number, points, value, history))
+        for points, loss in reversed(look.latest):
+            chance = max(chance, _chance(state, trial.number, points, loss, history))
             if chance >= self.probability:
                 return None
+        sign = history.problem.objectives[0].sign
         return Stop(
-            f"at step {look['furthest']} its chance to beat {state.sign * state.best:.6g} in the end is at most "
+            f"at step {look.furthest} its chance to beat {sign * state.best:.6g} in the end is at most "
             f"{chance:.2g}, below {self.probability:g}"
         )
 
-    def _take(self, state: State, look: dict[str, Any], report: Report) -> None:
+    def _take(self, state: State, look: Look, step: int, loss: float) -> None:
         """Take in a report, and note where it is time for a look."""
-        step = report.step
-        look["first"] = min(look["first"], step)
-        if step <= look["furthest"]:  # said again after a restart, or out of order
+        look.first = min(look.first, step)
+        if step <= look.furthest:  # said again after a restart, or out of order
             return
-        look["furthest"], look["reports"] = step, look["reports"] + 1
+        look.furthest, look.reports = step, look.reports + 1
         horizon = state.furthest if state.horizon is None else state.horizon
         if state.best is None or state.complete < self.startup:
             return
-        if look["reports"] < self.grace or not look["next"] <= step < horizon:
+        if look.reports < self.grace or not look.next <= step < horizon:
             return
-        look["next"] = step + max(1.0, self.spacing * (step - look["first"]))
-        look["latest"] = [*look["latest"], [look["points"], state.sign * report.metrics[state.metric]]][-LOOKS:]
+        look.next = step + max(1.0, self.spacing * (step - look.first))
+        look.latest = [*look.latest, (look.points, loss)][-LOOKS:]
 
 
-def _chance(state: State, number: int, points: int, value: float, history: History) -> float:
+def _chance(state: State, number: int, points: int, loss: float, history: History) -> float:
     """The probability that a trial ends better than the best complete one, by the first so many points of its curve."""
-    if state.best is None or value < state.best:  # it is ahead already: no need to ask the model
+    if state.best is None or loss < state.best:  # it is ahead already: no need to ask the model
         return 1.0
-    if not math.isfinite(value):  # a training that came to nan or inf does not come back
+    if not math.isfinite(loss):  # a training that came to nan or inf does not come back
         return 0.0
     chances = history.memo("chances to end as the best", lambda _: Memo())
     return chances.of((number, points, state.complete), lambda: _predicted(state, number, points, history))
 
 
 def _predicted(state: State, number: int, points: int, history: History) -> float:
-    steps, values = history.reports.curve(number, state.metric)
-    curve = Curve.of(steps[:points], state.sign * values[:points])
+    objective = history.problem.objectives[0]
+    steps, values = history.reports.curve(number, objective.name)
+    curve = Curve.of(steps[:points], objective.sign * values[:points])
     if curve is None or state.best is None:
         return 1.0
     horizon = state.furthest if state.horizon is None else state.horizon
-    earlier = [known for other in state.earlier if (known := _complete(state, other, history)) is not None]
+    earlier = [known for other in state.earlier if (known := _complete(other, history)) is not None]
     return predict(curve, horizon, earlier).probability_below(state.best)
 
 
-def _complete(state: State, number: int, history: History) -> Curve | None:
+def _complete(number: int, history: History) -> Curve | None:
     """The curve of a complete trial, thinned."""
 
     def read() -> Curve | None:
-        steps, values = history.reports.curve(number, state.metric)
-        return Curve.of(steps, state.sign * values, state.sign * history[number].metrics[state.metric], points=KEPT)
+        objective = history.problem.objectives[0]
+        steps, values = history.reports.curve(number, objective.name)
+        return Curve.of(steps, objective.sign * values, objective.loss(history[number].metrics), points=KEPT)
 
     return history.memo("curves of complete trials", lambda _: Memo()).of(number, read)

@@ -15,7 +15,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from math import ceil, inf, isfinite
-from typing import Any
 
 from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput
@@ -29,13 +28,24 @@ DIGITS = 3
 
 
 @dataclass
-class State:
-    """What the unfinished trials reported, and the means at each milestone; smaller is better, a row per objective."""
+class Course:
+    """What a trial reported, to be minimised; a number per objective."""
 
-    names: list[str]
-    signs: list[float]
-    running: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By trial: its furthest step, its milestone, and lists of the best, the sum, the count and its mean there."""
+    best: list[float]
+    total: list[float]
+    count: list[int]
+    step: int = -1
+    """The furthest one."""
+    milestone: int = -1
+    mean: list[float] = field(default_factory=list)
+    """Of what it had reported when it came to its latest milestone."""
+
+
+@dataclass
+class State:
+    """What the unfinished trials reported, and the means at each milestone; smaller is better."""
+
+    running: dict[int, Course] = field(default_factory=dict)
     means: dict[int, list[list[float]]] = field(default_factory=dict)
     """By milestone, for each objective: the means of all trials that reached it, ascending."""
 
@@ -62,31 +72,29 @@ class MedianScheduler(Scheduler):
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return State([o.name for o in problem.objectives], [o.sign for o in problem.objectives])
+        return State()
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Take in the reports that lead further than those before, and note the means at new milestones."""
-        width = len(state.names)
+        objectives = history.problem.objectives
         for report in reports:
             known = state.running.get(trial.number)
-            if report.fold is not None or (known is not None and report.step <= known["step"]):
+            if report.fold is not None or (known is not None and report.step <= known.step):
                 continue
             if known is None:
-                known = {"milestone": -1, "best": [inf] * width, "sum": [0.0] * width, "count": [0] * width, "mean": []}
-                state.running[trial.number] = known
-            known["step"] = report.step
-            for i, (name, sign) in enumerate(zip(state.names, state.signs)):
-                value = sign * report.metrics.get(name, inf * sign)
-                known["best"][i] = min(known["best"][i], value) if value == value else known["best"][i]
-                if isfinite(value):
-                    known["sum"][i] += value
-                    known["count"][i] += 1
-            if milestone(report.step) > known["milestone"]:
-                known["milestone"] = milestone(report.step)
-                known["mean"] = [s / n if n and isfinite(s) else inf for s, n in zip(known["sum"], known["count"])]
-                for row, mean in zip(
-                    state.means.setdefault(known["milestone"], [[] for _ in state.names]), known["mean"]
-                ):
+                width = len(objectives)
+                known = state.running[trial.number] = Course([inf] * width, [0.0] * width, [0] * width)
+            known.step = report.step
+            for i, objective in enumerate(objectives):
+                loss = objective.loss(report.metrics)
+                known.best[i] = min(known.best[i], loss)  # which NaN does not change
+                if isfinite(loss):
+                    known.total[i] += loss
+                    known.count[i] += 1
+            if milestone(report.step) > known.milestone:
+                known.milestone = milestone(report.step)
+                known.mean = [s / n if n and isfinite(s) else inf for s, n in zip(known.total, known.count)]
+                for row, mean in zip(state.means.setdefault(known.milestone, [[] for _ in objectives]), known.mean):
                     insort(row, mean)
 
     def ended(self, state: State, trial: Record, history: History) -> None:
@@ -97,15 +105,15 @@ class MedianScheduler(Scheduler):
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where the best is worse than the percentile of the others, in every objective."""
         known = state.running.get(trial.number)
-        if known is None or known["step"] < self.grace:
+        if known is None or known.step < self.grace:
             return None
-        rows = state.means[known["milestone"]]
+        rows = state.means[known.milestone]
         if len(rows[0]) <= self.startup:
             return None
-        bars = [self._bar(row, mean) for row, mean in zip(rows, known["mean"])]
-        if all(best > bar for best, bar in zip(known["best"], bars)):
+        bars = [self._bar(row, mean) for row, mean in zip(rows, known.mean)]
+        if all(best > bar for best, bar in zip(known.best, bars)):
             side = "median" if self.percentile == 50 else f"best {self.percentile:g} %"
-            return Stop(f"at step {known['step']} its best is worse than the {side} of {len(rows[0]) - 1} others")
+            return Stop(f"at step {known.step} its best is worse than the {side} of {len(rows[0]) - 1} others")
         return None
 
     def _bar(self, row: list[float], own: float) -> float:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
 
 from kilter.core.actions import Judgement, Stop
 from kilter.core.errors import InvalidInput, UnknownName
@@ -15,23 +14,29 @@ from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.schedulers import median, threshold
 
-INNER: dict[str, tuple[Callable[[], Scheduler], type]] = {
-    "median": (median.MedianScheduler, median.State),
-    "percentile": (median.PercentileScheduler, median.State),
-    "threshold": (threshold.ThresholdScheduler, threshold.State),
+INNER: Mapping[str, Scheduler] = {
+    "median": median.MedianScheduler(),
+    "percentile": median.PercentileScheduler(),
+    "threshold": threshold.ThresholdScheduler(),
 }
-"""Schedulers that can be asked to agree, by name, each with its state: those that stop but never pause."""
+"""Schedulers that can be asked to agree, by name: those that stop but never pause."""
+
+
+@dataclass
+class Course:
+    """A trial that goes on: its best loss by objective, its furthest step, and its reports since it improved."""
+
+    best: list[float]
+    step: int = -1
+    since: int = -1
 
 
 @dataclass
 class State:
-    """By trial that goes on: its furthest step, its best by objective, and its reports since that improved."""
+    """The trials that go on, and what the inner scheduler knows."""
 
-    names: list[str]
-    signs: list[float]
-    running: dict[int, dict[str, Any]] = field(default_factory=dict)
-    inner: dict[str, Any] = field(default_factory=dict)
-    """The fields of the inner scheduler's state."""
+    running: dict[int, Course] = field(default_factory=dict)
+    inner: median.State | threshold.State | None = None
 
 
 @dataclass(frozen=True)
@@ -58,59 +63,42 @@ class PatientScheduler(Scheduler):
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        state = State([o.name for o in problem.objectives], [o.sign for o in problem.objectives])
-        if self.inner is not None:
-            state.inner = vars(INNER[self.inner][0]().start(problem, seed))
-        return state
+        return State() if self.inner is None else State(inner=INNER[self.inner].start(problem, seed))
 
     def started(self, state: State, trial: Record, history: History) -> None:
         """Pass it on."""
-        self._tell(state, "started", trial, history)
+        if self.inner is not None:
+            INNER[self.inner].started(state.inner, trial, history)
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Count the reports without improvement."""
         for report in reports:
             known = state.running.get(trial.number)
-            if report.fold is not None or (known is not None and report.step <= known["step"]):
+            if report.fold is not None or (known is not None and report.step <= known.step):
                 continue
-            values = [sign * report.metrics.get(name, inf * sign) for name, sign in zip(state.names, state.signs)]
+            losses = [objective.loss(report.metrics) for objective in history.problem.objectives]
             if known is None:
-                known = state.running[trial.number] = {"best": [inf] * len(values), "since": -1}
-            improves = any(value < best - self.tolerance for value, best in zip(values, known["best"]))
-            known["step"], known["since"] = report.step, 0 if improves else known["since"] + 1
+                known = state.running[trial.number] = Course([inf] * len(losses))
+            improves = any(loss < best - self.tolerance for loss, best in zip(losses, known.best))
+            known.step, known.since = report.step, 0 if improves else known.since + 1
             if improves:
-                known["best"] = [value if value < best else best for value, best in zip(values, known["best"])]
-        self._tell(state, "reported", trial, reports, history)
+                known.best = [min(best, loss) for loss, best in zip(losses, known.best)]  # which NaN does not change
+        if self.inner is not None:
+            INNER[self.inner].reported(state.inner, trial, reports, history)
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """Forget a trial that is finished."""
         if trial.is_finished:
             state.running.pop(trial.number, None)
-        self._tell(state, "ended", trial, history)
+        if self.inner is not None:
+            INNER[self.inner].ended(state.inner, trial, history)
 
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where patience is at its end and the inner scheduler, if any, agrees."""
         known = state.running.get(trial.number)
-        if known is None or known["since"] < self.patience:
+        if known is None or known.since < self.patience:
             return None
         if self.inner is None:
-            return Stop(f"no improvement in {known['since']} reports up to step {known['step']}")
-        scheduler, kind = INNER[self.inner]
-        agrees = scheduler().judge(kind(**state.inner), trial, history)
-        return Stop(f"no improvement in {known['since']} reports; {agrees.reason}") if agrees is not None else None
-
-    def _tell(self, state: State, method: str, *what: Any) -> None:
-        """Let the inner scheduler, if any, take in what happened."""
-        if self.inner is not None:
-            make, kind = INNER[self.inner]
-            state.inner = told(make(), kind, state.inner, method, *what)
-
-
-def told(scheduler: Scheduler, kind: type, fields: dict[str, Any], method: str, *what: Any) -> dict[str, Any]:
-    """The fields of another scheduler's state of that kind after its method `started`, `reported` or `ended`.
-
-    A state within a state is kept as its fields, so that the codec can write it.
-    """
-    state = kind(**fields)
-    getattr(scheduler, method)(state, *what)
-    return dict(vars(state))
+            return Stop(f"no improvement in {known.since} reports up to step {known.step}")
+        agrees = INNER[self.inner].judge(state.inner, trial, history)
+        return Stop(f"no improvement in {known.since} reports; {agrees.reason}") if agrees is not None else None

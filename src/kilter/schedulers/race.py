@@ -59,8 +59,6 @@ Folds = dict[Any, float]
 class State:
     """The incumbent with its folds, what running trials have reported, and the spread of differences so far."""
 
-    name: str
-    sign: float
     incumbent: int | None = None
     folds: Folds = field(default_factory=dict)
     own: float = 0.0
@@ -101,15 +99,15 @@ class RaceScheduler(Scheduler):
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return State(problem.objectives[0].name, problem.objectives[0].sign)
+        return State()
 
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Note the scores of folds; the latest of a fold counts."""
+        objective = history.problem.objectives[0]
         for report in reports:
             part = report.step if report.fold is None and self.by_step else report.fold
-            if part is not None and state.name in report.metrics:
-                score = comparable(state.sign * report.metrics[state.name])
-                state.running.setdefault(trial.number, {})[part] = score
+            if part is not None and objective.name in report.metrics:
+                state.running.setdefault(trial.number, {})[part] = comparable(objective.loss(report.metrics))
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """A complete, feasible trial adds its differences to the spread, and may be the new incumbent."""

@@ -15,9 +15,8 @@ from kilter.core.problem import Problem
 
 @dataclass
 class State:
-    """The metric, and how many reports of each unfinished trial are out of bounds, since the last that was within."""
+    """How many reports of each unfinished trial are out of bounds, since the last that was within."""
 
-    metric: str
     outside: dict[int, int] = field(default_factory=dict)
 
 
@@ -54,7 +53,7 @@ class ThresholdScheduler(Scheduler):
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
-        return State(problem.objectives[0].name if self.metric is None else self.metric)
+        return State()
 
     def started(self, state: State, trial: Record, history: History) -> None:
         """An attempt may report the same steps again."""
@@ -65,7 +64,7 @@ class ThresholdScheduler(Scheduler):
         for report in reports:
             if state.outside.get(trial.number, 0) >= self.times or report.step < self.grace:
                 continue
-            value = report.metrics.get(state.metric)
+            value = report.metrics.get(self._metric(history.problem))
             if value is None:
                 continue
             if isnan(value) or not self._low <= value <= self._high:
@@ -82,4 +81,8 @@ class ThresholdScheduler(Scheduler):
         """Stop where so many reports in a row are out of bounds."""
         if state.outside.get(trial.number, 0) < self.times:
             return None
-        return Stop(f"{state.metric!r} is out of [{self._low:g}, {self._high:g}] at {self.times} reports in a row")
+        metric = self._metric(history.problem)
+        return Stop(f"{metric!r} is out of [{self._low:g}, {self._high:g}] at {self.times} reports in a row")
+
+    def _metric(self, problem: Problem) -> str:
+        return problem.objectives[0].name if self.metric is None else self.metric
