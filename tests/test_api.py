@@ -24,8 +24,8 @@ from kilter.core.errors import (
     UnknownName,
 )
 from kilter.core.events import Started
+from kilter.core.limits import Limits
 from kilter.core.problem import Problem
-from kilter.engine.limits import Limits
 from kilter.models.results import Results
 
 
@@ -878,17 +878,17 @@ class TestLimits:
             assert len(quick(square, self.SPACE, storage=url, n_trials=n).trials) == expected
 
     def test_target(self):
-        study = quick(square, self.SPACE, n_trials=500, target=0.01)
+        study = quick(square, self.SPACE, n_trials=500, limits=Limits(target=0.01))
         assert study.best_value <= 0.01
         assert len(study.trials) < 500
         assert all(t.value > 0.01 for t in study.trials[:-1])
 
     def test_target_of_a_maximum(self):
-        study = quick(square, self.SPACE, minimize=None, maximize="value", n_trials=500, target=0.5)
+        study = quick(square, self.SPACE, minimize=None, maximize="value", n_trials=500, limits=Limits(target=0.5))
         assert study.trials[-1].value >= 0.5
 
     def test_patience(self):
-        assert len(quick(lambda x: 1.0, self.SPACE, n_trials=500, patience=7).trials) == 8
+        assert len(quick(lambda x: 1.0, self.SPACE, n_trials=500, limits=Limits(patience=7)).trials) == 8
 
     def test_timeout(self):
         began = time.monotonic()

@@ -17,7 +17,7 @@ import pytest
 import kilter
 from kilter.core.errors import InvalidInput, NotReady, StorageError
 from kilter.core.events import TrialState
-from kilter.engine.limits import Limits
+from kilter.core.limits import Limits
 from kilter.executors.processes import Processes
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage

@@ -16,6 +16,7 @@ import click
 import pytest
 
 from kilter import Resources, create_study, plugins, tune
+from kilter.api.arguments import StudyOptions
 from kilter.cli import VERBS
 from kilter.cli.dimensions import EXTRAS, KINDS
 from kilter.cli.specification import KEYS, SHORT, TABLES, Specification, loads
@@ -76,7 +77,7 @@ def test_what_the_page_shows_is_understood(block: str) -> None:
     for kind in ("sampler", "scheduler"):
         specification.plugin(kind)
     if "command" in specification.document:
-        specification.command()
+        assert specification.program
 
 
 def test_the_template_runs_and_its_options_are_options(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_the_limits_are_told() -> None:
 @pytest.mark.parametrize(
     ("section", "offered"),
     [
-        ("## tune\n", set(inspect.signature(tune).parameters)),
+        ("## tune\n", ({*inspect.signature(tune).parameters, *StudyOptions.__annotations__} - {"study"})),
         ("## Limits of one trial", {field.name for field in dataclasses.fields(Resources)}),
         ("## Study\n", set(dir(create_study()))),
         ("## Trial\n", set(dir(create_study().ask()))),

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 import kilter
+from kilter.api.arguments import StudyOptions
 from kilter.cli.specification import TABLES, Specification
 from kilter.core.errors import InvalidInput, UnknownArgument
 from kilter.core.vocabulary import SAME, ours
+from kilter.executors.threads import Threads
 
 FUNCTIONS: list[Callable[..., Any]] = [
     kilter.tune,
@@ -19,6 +21,11 @@ FUNCTIONS: list[Callable[..., Any]] = [
     kilter.load_study,
     kilter.create_study().optimize,
 ]
+
+
+def words_of(function: Callable[..., Any]) -> set[str]:
+    more = StudyOptions.__annotations__ if function is kilter.tune else ()
+    return {*inspect.signature(function).parameters, *more} - {"study"}
 
 
 def loss(x: float) -> float:
@@ -32,7 +39,7 @@ def test_a_word_stands_for_one_thing() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 def test_every_other_word_is_answered_with_ours(function: Callable[..., Any]) -> None:
-    known = inspect.signature(function).parameters
+    known = words_of(function)
     foreign = {word: ours(word, known) for group in SAME for word in group if word not in known}
     assert any(foreign.values())
     for word, meant in foreign.items():
@@ -40,6 +47,27 @@ def test_every_other_word_is_answered_with_ours(function: Callable[..., Any]) ->
             function(**{word: 1})
         assert all(name in str(raised.value) for name in meant)
         assert isinstance(raised.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("cost", r"limits=kilter.Limits\(cost=…\)"),
+        ("steps", r"limits=kilter.Limits\(steps=…\)"),
+        ("stop_at", r"limits=kilter.Limits\(target=…\)"),
+        ("early_stopping", r"limits=kilter.Limits\(patience=…\)"),
+        ("gain", r"limits=kilter.Limits\(gain=…\)"),
+        ("gpus_per_trial", r"resources=kilter.Resources\(gpus=…\)"),
+        ("trial_timeout", r"resources=kilter.Resources\(seconds=…\)"),
+    ],
+)
+def test_a_word_of_a_studys_file_is_answered_with_the_argument_that_holds_it(word: str, said: str) -> None:
+    with pytest.raises(UnknownArgument, match=f"tune\\(\\) has no '{word}': it is called {said}$"):
+        kilter.tune(loss, **{word: 1})
+
+
+def test_no_function_asks_for_more_than_sixteen_things() -> None:
+    assert max(len(inspect.signature(function).parameters) for function in FUNCTIONS) <= 16
 
 
 def test_a_slip_of_the_pen_is_answered_with_the_nearest_word() -> None:
@@ -100,7 +128,7 @@ def test_the_keys_of_a_file_are_answered_alike() -> None:
         ({"stoppers": 3}, "stoppers=3: give a list"),
         ({"subject_to": "a <= 1"}, "subject_to='a <= 1': give a dict"),
         ({"fidelity": {"epochs": (1, 81)}}, r"fidelity=\{'epochs': \(1, 81\)\}: give kilter.Fidelity"),
-        ({"gpus_per_trial": "1"}, "gpus='1' of Resources: give a number"),
+        ({"timeout": 3, "limits": kilter.Limits(seconds=3)}, r"timeout= and Limits\(seconds=…\) mean the same"),
         ({"n_trials": True}, "n_trials=True: give a whole number"),
         ({"timeout": "10"}, "timeout='10': give a number"),
     ],
@@ -121,3 +149,11 @@ def test_a_list_is_not_a_parameter_and_a_word_is_not_a_flag() -> None:
 def test_what_cannot_stand_by_place_is_named() -> None:
     with pytest.raises(TypeError, match=r"tune\(\) takes only objective and space by place: name the others"):
         kilter.tune(loss, {}, 20)
+
+
+@pytest.mark.parametrize("executor", ["threads", Threads(2)])
+def test_an_executor_has_resources_of_its_own(executor: Any) -> None:
+    asked: dict[str, Any] = {"n_trials": 4, "storage": None, "progress": "none", "executor": executor}
+    assert kilter.tune(loss, {"x": kilter.Int(0, 3)}, **asked).best_value == 0
+    with pytest.raises(InvalidInput, match="has resources of its own"):
+        kilter.tune(loss, {"x": kilter.Int(0, 3)}, resources=kilter.Resources(cpus=2), **asked)

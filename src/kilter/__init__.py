@@ -17,6 +17,7 @@ _HOME = {
     "kilter.core.errors": ("KilterError", "NotReady", "StudyAborted", "StudyChanged", "TrialPruned"),
     "kilter.core.events": ("TrialState",),
     "kilter.core.interfaces": ("Resources",),
+    "kilter.core.limits": ("Limits",),
     "kilter.core.numbers": ("Float", "Int"),
     "kilter.core.options": ("Boolean", "Choice", "Ordinal"),
     "kilter.core.parameter": ("Prior",),
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from kilter.core.errors import KilterError, NotReady, StudyAborted, StudyChanged, TrialPruned
     from kilter.core.events import TrialState
     from kilter.core.interfaces import Resources
+    from kilter.core.limits import Limits
     from kilter.core.numbers import Float, Int
     from kilter.core.options import Boolean, Choice, Ordinal
     from kilter.core.parameter import Prior

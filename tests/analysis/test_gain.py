@@ -9,6 +9,7 @@ from kilter import Float, create_study, tune
 from kilter.analysis.gain import NotWorthIt, _as_of, expected_gain
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Ended, Enqueued, Report, Started, TrialState
+from kilter.core.limits import Limits
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.samplers import RandomSampler
@@ -196,7 +197,7 @@ def test_several_objectives_are_refused():
 
 
 def test_a_study_tells_its_gain_and_ends_by_it():
-    study = tune(lambda x: (x - 0.3) ** 2, {"x": Float(0, 1)}, gain=0.01, storage=None, progress="none")
+    study = tune(lambda x: (x - 0.3) ** 2, {"x": Float(0, 1)}, limits=Limits(gain=0.01), storage=None, progress="none")
     assert len(study.trials) == 26
     gain = study.expected_gain(60.0)
     assert (gain.seconds, gain.noise) == (60.0, 0.0)

@@ -21,8 +21,8 @@ from kilter.cli import VERBS, group, main
 from kilter.cli.specification import Specification, named_after
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome
+from kilter.core.limits import Limits
 from kilter.core.numbers import Float
-from kilter.engine.limits import Limits
 
 TRAIN = """
 import json, sys

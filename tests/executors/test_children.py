@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="groups and signals")
 
 SCRIPT = """
 import kilter
-from kilter.engine.limits import Limits
+from kilter.core.limits import Limits
 from kilter.executors.command import Command
 
 study = kilter.create_study(space={"x": kilter.Float(0, 1)}, sampler="random", direction="minimize")

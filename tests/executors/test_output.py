@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kilter
-from kilter.engine.limits import Limits
+from kilter.core.limits import Limits
 from kilter.executors.command import Command, Program
 from kilter.executors.output import LIMIT, Lines, Log, kept, whole_lines
 from kilter.executors.processes import Processes
@@ -203,7 +203,7 @@ def test_an_objective_may_handle_streams_as_it_likes(capsys):
 def test_a_trial_that_prints_nothing_leaves_no_file(tmp_path):
     study = study_of(lambda x: x, storage=f"sqlite:///{tmp_path}/s.db")
     assert study.printed(0) == ""
-    assert not os.path.exists(study._session.root)
+    assert not os.path.exists(f"{tmp_path}/s.db.trials")
 
 
 # -- in workers ---------------------------------------------------------------------------------------------------
@@ -259,6 +259,8 @@ def test_a_line_without_end_fills_neither_memory_nor_disk(tmp_path):
     program = [sys.executable, "-c", "print('x' * 8_000_000); print(1.5)"]
     study = study_of(executor=Command().start(program), trials=1, storage=f"sqlite:///{tmp_path}/s.db")
     assert study.best_value == 1.5
-    sizes = [os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(study._session.root) for name in names]
+    sizes = [
+        os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(f"{tmp_path}/s.db.trials") for name in names
+    ]
     assert sizes
     assert max(sizes) <= LIMIT

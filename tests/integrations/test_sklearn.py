@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter.core.errors import InvalidInput, NotReady
-from kilter.engine.limits import Limits
+from kilter.core.limits import Limits
 from kilter.samplers.random import RandomSampler
 from kilter.schedulers import ThresholdScheduler as Threshold
 

@@ -19,7 +19,7 @@ from kilter.cli import main
 from kilter.core.errors import InvalidInput, KilterError, LogDamaged, StorageError, StorageGone
 from kilter.core.events import Enqueued, Started
 from kilter.core.interfaces import Worker
-from kilter.engine.limits import Limits
+from kilter.core.limits import Limits
 from kilter.executors.command import Command
 
 DB = "studies.db"

@@ -12,7 +12,7 @@ import pytest
 
 import kilter
 from kilter.core.events import TrialState
-from kilter.engine.limits import Limits
+from kilter.core.limits import Limits
 from kilter.executors.command import Command
 from kilter.executors.processes import Processes
 from kilter.runtime import signals

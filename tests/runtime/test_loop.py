@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import kilter
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
+from kilter.core.limits import Limits
 from kilter.engine.ending import Ending, EndKind
-from kilter.engine.limits import Limits
 from kilter.executors.command import Command, Program
 from kilter.executors.processes import Processes
 from kilter.executors.simulated import Simulated, VirtualClock

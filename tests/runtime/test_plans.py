@@ -14,8 +14,8 @@ from kilter.core.actions import Fork, Pause, Resume, Start, Stop, Wait
 from kilter.core.errors import NotReady
 from kilter.core.events import CONFIRMS
 from kilter.core.interfaces import Scheduler
+from kilter.core.limits import Limits
 from kilter.core.problem import Fidelity
-from kilter.engine.limits import Limits
 from kilter.executors.inline import Inline
 from kilter.executors.processes import Processes
 from kilter.executors.threads import Threads
@@ -182,12 +182,13 @@ def test_a_damaged_checkpoint_starts_the_trial_anew(tmp_path):
         assert study.ask().number == 3
 
 
-def test_a_missing_checkpoint_starts_the_trial_anew(caplog):
-    study = kilter.create_study(space=SPACE, fidelity=EPOCHS, sampler="random", scheduler=Halving(), seed=1)
+def test_a_missing_checkpoint_starts_the_trial_anew(caplog, tmp_path):
+    options = {"fidelity": EPOCHS, "sampler": "random", "scheduler": Halving(), "checkpoints": tmp_path / "kept"}
+    study = kilter.create_study(space=SPACE, seed=1, **options)
     for _ in range(3):
         trial = study.ask()
         study.tell(trial, train(**trial.params, **trial.budget, trial=trial))
-    shutil.rmtree(study._session.root)
+    shutil.rmtree(tmp_path / "kept")
     best = study.ask()
     assert f"trial {best.number} goes on without a checkpoint, from the beginning" in caplog.text
     study.tell(best, train(**best.params, **best.budget, trial=best))

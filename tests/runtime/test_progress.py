@@ -14,8 +14,8 @@ import kilter
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Outcome
+from kilter.core.limits import Limits
 from kilter.core.problem import Problem
-from kilter.engine.limits import Limits
 from kilter.executors.simulated import VirtualClock
 from kilter.runtime import progress
 from kilter.runtime.progress import Live, Plain, Savings, Status

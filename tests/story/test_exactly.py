@@ -14,7 +14,7 @@ import pytest
 import kilter
 from kilter import plugins
 from kilter.core.events import Ended, TrialState
-from kilter.engine.limits import Limits
+from kilter.core.limits import Limits
 from kilter.objective import checkpoint
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage
@@ -171,7 +171,7 @@ if __name__ == "__main__":
     storage, _, scheduler, executor = sys.argv[1:]
     study = kilter.create_study(storage=storage, study_name="s", space={"x": kilter.Float(0, 1)}, sampler="random",
                                 scheduler=scheduler, seed=1, lease=None)
-    from kilter.engine.limits import Limits
+    from kilter.core.limits import Limits
     from kilter.executors.processes import Processes
     chosen = Processes(2).start(objective) if executor == "processes" else study._threads(objective, 2)
     study.run(chosen, Limits(trials=6), progress="none")

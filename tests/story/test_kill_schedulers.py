@@ -45,7 +45,7 @@ else:
     scheduler, direction = PBTScheduler(population=4, interval=3), "maximize"
 study = kilter.create_study(space={"x": kilter.Float(0, 1)}, sampler="random", scheduler=scheduler, seed=5,
                             storage=sys.argv[1], study_name="s", load_if_exists=True, direction=direction, **more)
-from kilter.engine.limits import Limits
+from kilter.core.limits import Limits
 study.optimize(objective, limits=Limits(trials=int(sys.argv[3])), progress="none")
 """
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
-from typing import Any, Union
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict, Union
 
 from kilter.core.errors import InvalidInput
+from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.parameter import Parameter
+from kilter.core.problem import Fidelity
 from kilter.core.space import Space
 from kilter.core.text import is_unicode, shown
 
@@ -16,6 +18,23 @@ DEFAULT_STORAGE = "sqlite:///kilter.db"
 
 LONGEST_NAME = 1_000
 """Characters of a study's name; it is shown in lists, messages and names of folders."""
+
+
+class StudyOptions(TypedDict, total=False):
+    """What `tune` passes on to `create_study`, which says what each is."""
+
+    subject_to: Mapping[str, str] | None
+    fidelity: Fidelity | Sequence[Fidelity] | None
+    sampler: Any
+    scheduler: Any
+    seed: int | None
+    study_name: str | None
+    storage: str | Storage | None
+    keep_checkpoints: int
+    checkpoints: str | os.PathLike[str] | CheckpointStore | None
+    lease: float | None
+    clock: Callable[[], float]
+
 
 SpaceLike = Union[Mapping[str, Parameter], Space, None]
 

@@ -10,9 +10,10 @@ from kilter.analysis.failures import explained, kinds
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyAborted
 from kilter.core.history import Record
-from kilter.core.interfaces import Holding, Running, Stopper
+from kilter.core.interfaces import Executor, Holding, Running, Stopper
+from kilter.core.limits import Limits
 from kilter.engine.ending import Ending
-from kilter.engine.limits import Limits, Tally
+from kilter.engine.limits import Tally
 from kilter.runtime import identity
 from kilter.runtime.loop import Run
 from kilter.runtime.progress import Silent, display
@@ -124,6 +125,17 @@ class Runner:
             f"{self._name!r}: {failed} failed ({kinds(tally.failures)}), as in "
             f"{explained(self._session.engine.history, tally.failures)}. Fix the objective and run again"
         )
+
+
+def in_this_process(slots: int) -> Executor:
+    """The executor for so many trials at once in the process itself."""
+    if slots == 1:
+        from kilter.executors.inline import Inline
+
+        return Inline()
+    from kilter.executors.threads import Threads
+
+    return Threads(slots)
 
 
 def holding(callbacks: Sequence[object]) -> list[Holding]:

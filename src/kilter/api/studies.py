@@ -53,7 +53,6 @@ def create_study(
     checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
     lease: float | None = LEASE_SECONDS,
     clock: Callable[[], float] = time.time,
-    _wanted: Wanted | None = None,
 ) -> Study:
     """A new study, in memory where no storage is given.
 
@@ -73,50 +72,63 @@ def create_study(
     if scheduler is not None and pruner is not None:
         raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
     store = open_storage(storage)
-    declared = as_space(space)
-    problem = Problem.of(declared, direction, directions, subject_to, fidelity)
+    wanted = Wanted(
+        directions is not None or direction is not None,
+        subject_to is not None,
+        fidelity is not None,
+        space is not None,
+    )
+    study = _made(
+        f"study-{secrets.token_hex(4)}" if study_name is None else study_name,
+        store,
+        Problem.of(as_space(space), direction, directions, subject_to, fidelity),
+        wanted if load_if_exists else None,
+        sampler,
+        pruner if scheduler is None else scheduler,
+        seed,
+        {"keep_checkpoints": keep_checkpoints, "checkpoints": checkpoints, "lease": lease, "clock": clock},
+    )
+    study._session.owns_storage = store is not storage
+    return study
+
+
+def _made(
+    name: str,
+    store: Storage,
+    problem: Problem,
+    wanted: Wanted | None,
+    sampler: Any,
+    scheduler: Any,
+    seed: int | None,
+    settings: Mapping[str, Any],
+) -> Study:
+    """A new study, or the one of this name where that is `wanted` and has what is."""
+    settings = {"clock": time.time, **settings}
     chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
-    planner = plugins.find("scheduler", "auto" if scheduler is None and pruner is None else scheduler or pruner)
+    planner = plugins.find("scheduler", "auto" if scheduler is None else scheduler)
     check_capable(problem, sampler=chosen, scheduler=planner)
-    name = f"study-{secrets.token_hex(4)}" if study_name is None else checked_name(study_name)
     event = Created(
         problem.to_json(),
         plugins.spec("sampler", chosen),
         plugins.spec("scheduler", planner),
         checked_seed(getattr(chosen, "seed", None) if seed is None else seed),
-        clock(),
+        settings["clock"](),
     )
-    names_objectives = directions is not None or direction is not None
-    wanted = _wanted or Wanted(names_objectives, subject_to is not None, fidelity is not None)
-    settings: dict[str, Any] = {
-        "keep_checkpoints": keep_checkpoints,
-        "checkpoints": checkpoints,
-        "lease": lease,
-        "clock": clock,
-    }
     while True:
         try:
-            study = store.create(name, event)
+            study = store.create(checked_name(name), event)
             break
         except StudyExists:
-            if not load_if_exists:
+            if wanted is None:
                 raise StudyExists(
                     f"there is a study {name!r} in {store.url} already: choose another name, or load_if_exists=True"
                 ) from None
-        found = load_study(
-            study_name=name,
-            storage=store,
-            sampler=sampler,
-            scheduler=scheduler or pruner,
-            **settings,
-        )
-        session = found._session
+        session = replay.opened(name, store, sampler, scheduler, **settings)
         try:
             check_same(session, name, problem, wanted)
-            if space is not None:
-                grow(session, name, declared)
-            session.owns_storage = store is not storage
-            return found
+            if wanted.space:
+                grow(session, name, problem.space)
+            return Study(name, session)
         except StudyChanged:
             if identity.has_results(session.engine) or session.engine.history.waiting:
                 raise
@@ -124,7 +136,6 @@ def create_study(
         store.delete(session.study)
     engine = Engine(problem, chosen, planner, event.seed)
     session = Session(store, study, engine, **settings)
-    session.owns_storage = store is not storage
     session.sync()
     return Study(name, session)
 
@@ -151,20 +162,22 @@ def load_study(
     """
     if scheduler is not None and pruner is not None:
         raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
-    scheduler = pruner if scheduler is None else scheduler
     store = existing_storage(storage)
-    study_name = _only(store) if study_name is None else study_name
-    settings: dict[str, Any] = {
-        "keep_checkpoints": keep_checkpoints,
-        "checkpoints": checkpoints,
-        "lease": lease,
-        "clock": clock,
-    }
-    session = replay.opened(study_name, store, sampler, scheduler, **settings)
+    name = _only(store) if study_name is None else study_name
+    session = replay.opened(
+        name,
+        store,
+        sampler,
+        pruner if scheduler is None else scheduler,
+        keep_checkpoints=keep_checkpoints,
+        checkpoints=checkpoints,
+        lease=lease,
+        clock=clock,
+    )
     session.owns_storage = store is not storage
     if space is not None:
-        grow(session, study_name, as_space(space))
-    return Study(study_name, session)
+        grow(session, name, as_space(space))
+    return Study(name, session)
 
 
 @answers_other_words
@@ -207,23 +220,36 @@ def _only(store: Storage) -> str:
 
 
 def open_study(
-    definition: Definition, if_changed: str, n_trials: int | None = None, *, study_name: str, **asked: Any
+    definition: Definition,
+    problem: Problem,
+    if_changed: str,
+    n_trials: int | None = None,
+    *,
+    study_name: str,
+    storage: str | Storage | None = None,
+    sampler: Any = None,
+    scheduler: Any = None,
+    seed: int | None = None,
+    **settings: Any,
 ) -> Study:
     """The study of this name that is of this objective, made where there is none, as `tune` opens it.
 
-    `asked` are arguments of create_study. Where the study is of something else, `if_changed` says what happens: see
-    `tune`; "new" takes the first of name-2, name-3, … that is free or of the same. `n_trials` is what it is to have in
-    all. Raises StudyChanged.
+    Where the study is of something else, `if_changed` says what happens: see `tune`; "new" takes the first of name-2,
+    name-3, … that is free or of the same. `n_trials` is what it is to have in all. All other arguments are those of
+    create_study. Raises StudyChanged.
     """
     identity.check_choice(if_changed)
     wanted = Wanted(definition=definition, if_changed=if_changed, can_begin=True, trials=n_trials)
-    store = open_storage(asked.pop("storage", None))
+    store = open_storage(storage)
     for name in chain([study_name], (f"{study_name}-{k}" for k in count(2))):
         try:
-            return create_study(study_name=name, storage=store, load_if_exists=True, _wanted=wanted, **asked)
+            study = _made(name, store, problem, wanted, sampler, scheduler, seed, settings)
         except StudyChanged:
             if if_changed != "new":
                 raise
+        else:
+            study._session.owns_storage = store is not storage
+            return study
     raise InvalidInput(f"no name is left beside {study_name!r}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kilter import plugins
 from kilter.api import adding, replay
 from kilter.api.arguments import at_once, check_functions
-from kilter.api.running import Runner, holding
+from kilter.api.running import Runner, holding, in_this_process
 from kilter.api.telling import begun, outcome_of
 from kilter.api.view import METRIC_NAMES, StudyView
 from kilter.core.actions import Verdict
@@ -20,11 +20,11 @@ from kilter.core.errors import InvalidInput, TrialNotFound
 from kilter.core.events import SYSTEM, Report, TrialState
 from kilter.core.history import Record
 from kilter.core.interfaces import Executor, Explanation, Observer, Progress, Running, Stopper
+from kilter.core.limits import Limits
 from kilter.core.parameter import Parameter
 from kilter.core.text import shown
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.ending import Ending
-from kilter.engine.limits import Limits
 from kilter.frozen import FrozenTrial, NewTrial
 from kilter.guests import draw_of, finishing, joined, own
 from kilter.objective.attempt import Attempt
@@ -337,20 +337,18 @@ class Study(StudyView):
         goes on with them. By default a study that was loaded fails; one that has run here already goes on and says so.
         Raises StudyAborted where ten trials in a row fail in the same way; `Limits.failures` is another number.
         """
-        bounds = limits or Limits()
-        bounds = Limits(**{**vars(bounds), "seconds": timeout if timeout is not None else bounds.seconds})
+        bounds = (limits or Limits()).with_(seconds=timeout)
         Limits(trials=n_trials)
         check_functions(callbacks=callbacks or (), stoppers=stoppers)
         jobs = at_once("n_jobs", n_jobs)
         if executor is None:
-            running = self._threads(func, jobs)
-        else:
-            running = self._started(func, plugins.find("executor", executor, jobs))
+            check_objective(func, self.problem)
+        found = in_this_process(jobs) if executor is None else plugins.find("executor", executor, jobs)
         if show_progress_bar is False:
             progress = "none"
         garbage: list[Any] = [lambda study, trial: gc.collect()] if gc_after_trial else []
         self.run(
-            running,
+            found.start(func, self.space, draw_of(self._session.engine.sampler)),
             bounds,
             n_trials,
             catch,
@@ -360,21 +358,6 @@ class Study(StudyView):
             definition_of(func) if callable(func) else None,
             if_changed,
         )
-
-    def _threads(self, objective: Callable[..., Any], n_jobs: int) -> Running:
-        """What runs the objective `n_jobs` at a time in this process."""
-        jobs = at_once("n_jobs", n_jobs)
-        check_objective(objective, self.problem)
-        if jobs == 1:
-            from kilter.executors.inline import Inline
-
-            return self._started(objective, Inline())
-        from kilter.executors.threads import Threads
-
-        return self._started(objective, Threads(jobs))
-
-    def _started(self, objective: Any, executor: Executor) -> Running:
-        return executor.start(objective, self.space, draw_of(self._session.engine.sampler))
 
     def run(
         self,

@@ -2,73 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, as_space, at_once, check_functions
+from kilter import plugins
+from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, StudyOptions, as_space, at_once, check_functions
+from kilter.api.running import in_this_process
 from kilter.api.studies import open_study
 from kilter.api.study import Study
 from kilter.core.errors import InvalidInput
-from kilter.core.interfaces import Observer, Resources, Stopper, Storage
-from kilter.core.problem import DEFAULT_METRIC, Fidelity, Problem
+from kilter.core.interfaces import Executor, Observer, Resources, Stopper
+from kilter.core.limits import MISTAKEN, Limits
+from kilter.core.problem import DEFAULT_METRIC, Problem
 from kilter.core.space import Space
-from kilter.core.vocabulary import answers_other_words
-from kilter.engine.limits import MISTAKEN, Limits
+from kilter.core.vocabulary import answering
 from kilter.frozen import FrozenTrial
 from kilter.objective.definitions import definition_of
 from kilter.objective.signature import check_objective
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-@answers_other_words
+
+@answering(StudyOptions.__annotations__)
 def tune(
     objective: Callable[..., Any],
     space: SpaceLike = None,
     *,
     minimize: str | Sequence[str] | bool | None = None,
     maximize: str | Sequence[str] | bool | None = None,
-    subject_to: Mapping[str, str] | None = None,
     n_trials: int | None = None,
     timeout: float | None = None,
-    workers: int = 1,
-    gpus_per_trial: float = 0,
-    resources: Resources | None = None,
-    fidelity: Fidelity | Sequence[Fidelity] | None = None,
-    sampler: Any = None,
-    scheduler: Any = None,
-    seed: int | None = 0,
-    study_name: str | None = None,
-    storage: str | Storage | None = DEFAULT_STORAGE,
-    target: float | None = None,
-    patience: int | None = None,
-    cost: float | None = None,
-    steps: int | None = None,
-    gain: float | None = None,
+    limits: Limits | None = None,
     stoppers: Sequence[Stopper] = (),
+    workers: int = 1,
+    resources: Resources | None = None,
+    executor: Executor | str | None = None,
     progress: str = "auto",
     callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
     observers: Sequence[Observer] = (),
     if_changed: str = "fail",
+    **study: Unpack[StudyOptions],
 ) -> Study:
     """Find the best configuration of an objective; runs again where it was left off when it is called again.
 
     `minimize` and `maximize` name metrics that the objective returns; without either the number that it returns is
-    minimised, and with maximize=True it is maximised. More than one worker (-1 means one per core), a GPU or limits in
-    `resources` run trials in processes of their own. Without a `space` the objective's annotations declare it, or the
-    objective suggests it. The study's name is the objective's, unless one is given; those of lambdas, partials and
-    objects end in characters that tell them apart.
+    minimised, and with maximize=True it is maximised. Without a `space` the objective's annotations declare it, or the
+    objective suggests it. More than one of the `workers` (-1 means one per core), a GPU or limits in `resources` run
+    trials in processes of their own. The `executor` is another place: a name, as "threads", for so many workers, or one
+    with settings, as kilter.executors.threads.Threads(4).
+
+    All other arguments say what the study is, as those of `create_study`: `subject_to`, `fidelity`, `sampler`,
+    `scheduler`, `seed`, which is 0, `storage`, which is sqlite:///kilter.db, `study_name`, `keep_checkpoints` and
+    `checkpoints`. The name is the objective's, unless one is given; those of lambdas, partials and objects end in
+    characters that tell them apart.
 
     The study remembers what it is of: the objective's code, plain defaults and values that it reads, its space and
     metrics. The same goes on, and so does what only reads differently or never succeeded. Where anything else has
     changed, `if_changed` says what happens: "fail" raises StudyChanged, which names the difference; "continue" goes on
     with the old results; "new" begins another study beside it, whose name ends in -2 (or goes on with that).
 
-    It ends at the first of these that is given and reached. Over all calls and workers: `n_trials`; `cost`, in seconds
-    of trials; `steps`, the last step (epoch, say) that each trial reported, summed; `target`, a value of the first
-    objective; `patience`, in finished trials without a better one; `gain`, where the next hour is expected to improve
-    the only objective by less than this, or by less than the noise of the best result; `stoppers`, functions of
-    (history, now) that return a reason or None. And `timeout` seconds of this call: the trials that run then are cut,
-    and wait with their checkpoints for the next call to go on with them. Where only that ends the study the default
-    sampler looks for improvement per second of a trial's duration. `observers` are told what happens, as trackers are.
+    It ends at the first of these that is reached: `n_trials`, over all calls and workers; `timeout` seconds of this
+    call, after which the trials that run are cut, and wait with their checkpoints for the next call to go on with them;
+    any of `limits`, as in kilter.Limits(target=0.01, patience=50); `stoppers`, functions of (history, now) that return
+    a reason or None. Where only the timeout ends the study the default sampler looks for improvement per second of a
+    trial's duration. `callbacks` are functions of (study, trial), called when a trial has ended; `observers` are told
+    what happens, as trackers are.
 
     Raises StudyAborted where all trials of this call failed, after ten in a row that failed in the same way, and where
     the first two return what cannot be used: no number, or no metric of the name that was asked for.
@@ -78,48 +77,59 @@ def tune(
     >>> study.best_params
     {'x': 2}
     """
-    limits = Limits(n_trials, timeout, cost, steps, target, patience, gain, unusable=MISTAKEN)
-    if not limits.are_given and not stoppers:
+    bounds = (limits or Limits()).with_(trials=n_trials, seconds=timeout)
+    if not bounds.are_given and not stoppers:
         raise InvalidInput(
-            "tune() needs to know when to stop: give n_trials=, timeout=, cost=, steps=, target=, patience=, gain= "
-            "or stoppers="
+            "tune() needs to know when to stop: give n_trials=, timeout=, limits=kilter.Limits(…), which has cost=, "
+            "steps=, target=, patience= and gain=, or stoppers="
         )
-    if sampler is None and timeout is not None and n_trials is None:
-        from kilter.samplers.auto import AutoSampler
-
-        sampler = AutoSampler(per_second=True)
+    if bounds.unusable is None:
+        bounds = bounds.with_(unusable=MISTAKEN)
     check_functions(callbacks=callbacks, observers=observers, stoppers=stoppers)
-    asked, slots = resources or Resources(gpus=gpus_per_trial), at_once("workers", workers)
+    runs_on = _executor(executor, workers, resources)
     directions, declared = _directions(minimize, maximize), as_space(space)
     if space is None and callable(objective):
         declared = _declared_space(objective) or declared
-    problem = Problem.of(declared, None, directions, subject_to, fidelity)
+    problem = Problem.of(declared, None, directions, study.pop("subject_to", None), study.pop("fidelity", None))
     check_objective(objective, problem)  # before there is a study
     definition = definition_of(objective)
-    study = open_study(
-        definition,
-        if_changed,
-        n_trials,
-        storage=storage,
-        sampler=sampler,
-        scheduler=scheduler,
-        study_name=study_name or definition.name,
-        directions=directions,
-        space=declared,
-        subject_to=subject_to,
-        fidelity=fidelity,
-        seed=seed,
-    )
-    if slots == 1 and asked == Resources():
-        executor = study._threads(objective, 1)
-    else:
-        from kilter.executors.processes import Processes
+    options: dict[str, Any] = {
+        "storage": DEFAULT_STORAGE,
+        "seed": 0,
+        **study,
+        "study_name": study.get("study_name") or definition.name,
+    }
+    if options.get("sampler") is None and bounds.seconds is not None and bounds.trials is None:
+        from kilter.samplers.auto import AutoSampler
 
-        executor = Processes(slots, asked).start(objective, study.space)
-    with study.observed(*observers):
-        study.run(executor, limits, None, (BaseException,), callbacks, progress, stoppers, definition, "continue")
-    study._check_success()
-    return study
+        options["sampler"] = AutoSampler(per_second=True)
+    made = open_study(definition, problem, if_changed, bounds.trials, **options)
+    with made.observed(*observers):
+        made.optimize(
+            objective,
+            callbacks=callbacks,
+            progress=progress,
+            limits=bounds,
+            stoppers=stoppers,
+            executor=runs_on,
+            if_changed="continue",
+        )
+    made._check_success()
+    return made
+
+
+def _executor(given: Executor | str | None, workers: int, resources: Resources | None) -> Executor:
+    slots = at_once("workers", workers)
+    if given is not None:
+        if resources is not None:
+            raise InvalidInput(f"executor={given!r} has resources of its own, as in Processes(4, resources)")
+        executor: Executor = plugins.find("executor", given, slots)
+        return executor
+    if slots == 1 and resources in (None, Resources()):
+        return in_this_process(1)
+    from kilter.executors.processes import Processes
+
+    return Processes(slots, resources or Resources())
 
 
 def _directions(

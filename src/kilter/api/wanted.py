@@ -25,6 +25,7 @@ class Wanted:
     objectives: bool = True
     constraints: bool = True
     fidelities: bool = True
+    space: bool = True
     definition: Definition | None = None
     if_changed: str = "fail"
     can_begin: bool = False

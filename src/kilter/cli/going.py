@@ -3,77 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kilter.cli import group, options, show
-from kilter.cli.specification import with_long_words
+from kilter.cli import group, options, show, specification
+from kilter.core.limits import BOUNDS, COUNTS, DURATIONS, SAYS, spoken
 
 if TYPE_CHECKING:
     from kilter.api import Study, StudyView
     from kilter.cli.specification import Specification
-    from kilter.engine.limits import Limits
+    from kilter.core.limits import Limits
     from kilter.executors.command import Program
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def budget(function: F) -> F:
-    """The options that say how long to run, and how; without any limit it runs until Ctrl-C."""
-    for add in reversed(
-        [
-            click.option(
-                "-n", "--n-trials", "--trials", "trials", type=int, help="How many trials the study gets in total."
-            ),
-            click.option(
-                "-t",
-                "--timeout",
-                "--time",
-                "time",
-                metavar="2h30m",
-                help="How long this run may last; what runs then is cut and goes on next time.",
-            ),
-            click.option(
-                "-j", "--workers", "--jobs", "jobs", type=int, help="How many trials run at once; -1: one per core."
-            ),
-            click.option(
-                "--steps", type=int, help="How many reported steps (epochs, say) the study may spend in total."
-            ),
-            click.option("--target", type=float, help="Stop once the objective is this good."),
-            click.option(
-                "--gain", type=float, help="Stop once the next hour is expected to bring less than this, or than noise."
-            ),
-            click.option("--strict", is_flag=True, help="Exit with 6 where the target was not reached."),
-            click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file."),
-            options.progress,
-            options.as_json,
-            options.storage,
-            options.debug,
-        ]
-    ):
-        function = add(function)
-    return function
+@dataclass(frozen=True)
+class Asked:
+    """What the options of a run say, beside what it is of."""
+
+    budget: dict[str, Any]
+    """Limits and workers, in the words of [budget], as far as they are given."""
+    settings: tuple[str, ...]
+    if_changed: str
+    strict: bool
+    progress: str
+    as_json: bool
+    storage: str | None
+
+    def overlay(self, document: dict[str, Any]) -> None:
+        """Write them over those of the document."""
+        specification.put(document, self.settings)
+        if self.budget:
+            document["budget"] = {**document.get("budget", {}), **self.budget}
 
 
-def if_changed(*choices: str) -> Callable[[F], F]:
-    """The option for what happens where the program is another one than the study's."""
-    return click.option(
+WRITTEN = {"trials": ("-n", "--n-trials", "--trials"), "seconds": ("-t", "--timeout", "--time")}
+"""How limits are written that have shorter forms."""
+
+
+def _limit(name: str) -> Callable[[F], F]:
+    kind: dict[str, Any] = {"type": int if name in COUNTS else float}
+    if name in DURATIONS:
+        kind = {"metavar": "2h30m"}
+    says = f"{SAYS[name][:1].upper()}{SAYS[name][1:]}." if name in SAYS else None
+    return click.option(*WRITTEN.get(name, (f"--{name}",)), spoken(name), **kind, help=says)
+
+
+def options_of_a_run(*choices: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Has a verb take the options that say how long to run, and how, as `asked`; without a limit it runs until Ctrl-C.
+
+    `choices` are what may happen where the program is another one than the study's.
+    """
+    at_once = "How many trials run at once; -1: one per core."
+    jobs = click.option("-j", "--workers", "--jobs", "workers", type=int, help=at_once)
+    changed = click.option(
         "--if-changed",
         type=click.Choice(choices),
         default="fail",
         help=f"Where the program or its command line has changed since: {', '.join(choices)}.",
     )
+    strict = click.option("--strict", is_flag=True, help="Exit with 6 where the target was not reached.")
+    change = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file.")
+    budget = (*map(spoken, BOUNDS), "workers")
+
+    def taking(function: Callable[..., int]) -> Callable[..., int]:
+        @wraps(function)
+        def asked(**given: Any) -> int:
+            limits = {key: value for key in budget if (value := given.pop(key)) is not None}
+            own = {field.name: given.pop(field.name) for field in fields(Asked) if field.name != "budget"}
+            return function(asked=Asked(limits, **own), **given)
+
+        shared = (options.progress, options.as_json, options.storage, options.debug)
+        for add in reversed([changed, *map(_limit, BOUNDS), jobs, strict, change, *shared]):
+            asked = add(asked)
+        return asked
+
+    return taking
 
 
-def overlay(document: dict[str, Any], **given: Any) -> None:
-    """Write the options of `budget` that were given over those of the document."""
-    changes = with_long_words({"budget": {key: value for key, value in given.items() if value is not None}})["budget"]
-    if changes:
-        document["budget"] = {**document.get("budget", {}), **changes}
-
-
-def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json: bool, if_changed: str) -> int:
+def go(study: Study, wanted: Specification, asked: Asked, if_changed: str) -> int:
     """Run the study's programs, print the best, and say by the exit code how it went."""
     from kilter.cli.facts import best_of, why_no_best
     from kilter.core.events import TrialState
@@ -88,10 +100,10 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     if study.user_attrs.get("run") != wanted.document:
         study.set_user_attr("run", wanted.document)
     running = wanted.executor.start(program, study.space)
-    ending = study.run(running, limits, progress=progress, definition=definition, if_changed="continue")
+    ending = study.run(running, limits, progress=asked.progress, definition=definition, if_changed="continue")
     complete = study.get_trials(states=[TrialState.COMPLETE])
     best = best_of(study)
-    if as_json:
+    if asked.as_json:
         show.echo_json(
             {
                 "study": study.study_name,
@@ -108,7 +120,7 @@ def go(study: Study, wanted: Specification, progress: str, strict: bool, as_json
     if not complete:
         show.note(f"error: no trial of {study.study_name!r} succeeded: {why_no_best(study)} (kilter trials)")
         return group.NO_SUCCESS
-    if strict and limits.target is not None:
+    if asked.strict and limits.target is not None:
         sign = study.problem.objectives[0].sign
         name = study.problem.objective_names[0]
         if not any(sign * trial.metrics[name] <= sign * limits.target for trial in best):

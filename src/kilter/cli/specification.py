@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.limits import BOUNDS, COUNTS, DURATIONS, MISTAKEN, Limits, spoken
 from kilter.core.vocabulary import answer, ours
 
 if TYPE_CHECKING:
     from kilter.core.definition import Definition
     from kilter.core.problem import Fidelity
     from kilter.core.space import Space
-    from kilter.engine.limits import Limits
     from kilter.executors.command import Command, Program
 
 TABLES: dict[str, tuple[str, ...]] = {
     "objective": ("minimize", "maximize", "constraints", "metric", "goal"),
-    "budget": ("n_trials", "timeout", "workers", "trial_timeout", "target", "patience", "cost", "steps", "gain"),
+    "budget": (*map(spoken, BOUNDS), "workers", "trial_timeout"),
     "command": ("argv", "env", "cwd", "shell", "gpus_per_trial", "cpus_per_trial", "files"),
 }
 TOP = ("study", "storage", "seed", "sampler", "scheduler", "report", "space", "fidelity", "forbidden", "directory")
@@ -285,21 +285,9 @@ class Specification:
     @property
     def limits(self) -> Limits:
         """When it is enough; without any limit, when the user stops it."""
-        from kilter.engine.limits import MISTAKEN, Limits
-
         budget = self._table("budget")
-        numbers = {key: _number(key, budget.get(key)) for key in ("n_trials", "steps", "target", "patience", "gain")}
-        spans = {key: None if budget.get(key) is None else duration(budget[key]) for key in ("timeout", "cost")}
-        return Limits(
-            trials=_counted("n_trials", numbers["n_trials"]),
-            seconds=spans["timeout"],
-            cost=spans["cost"],
-            steps=_whole("steps", numbers["steps"]),
-            target=numbers["target"],
-            patience=_whole("patience", numbers["patience"]),
-            gain=numbers["gain"],
-            unusable=MISTAKEN,
-        )
+        limits = {name: _limit(name, budget.get(spoken(name))) for name in BOUNDS}
+        return Limits(**limits, unusable=MISTAKEN)
 
     @property
     def workers(self) -> int:
@@ -412,10 +400,15 @@ def _misplaced(key: str) -> UnknownName:
     return answer("the file", key, KEYS, str)
 
 
-def _counted(name: str, given: float | None) -> int | None:
-    if given is not None and given < 1:
-        raise InvalidInput(f"{name} = {given:g}: give 1 or more, or leave it out to go on until Ctrl-C")
-    return _whole(name, given)
+def _limit(name: str, given: Any) -> Any:
+    """A limit as Limits takes it: durations may be text."""
+    word = spoken(name)
+    if name in DURATIONS:
+        return None if given is None else duration(given)
+    number = _number(word, given)
+    if name == "trials" and number is not None and number < 1:
+        raise InvalidInput(f"{word} = {number:g}: give 1 or more, or leave it out to go on until Ctrl-C")
+    return _whole(word, number) if name in COUNTS else number
 
 
 def _whole(name: str, given: float | None) -> int | None:

@@ -47,7 +47,15 @@ SAME = tuple(
 )
 """Words for one thing, a line each."""
 
+PARTS = {
+    **{word: ("limits", f"limits=kilter.Limits({word}=…)") for word in ("cost", "steps", "target", "patience", "gain")},
+    "gpus_per_trial": ("resources", "resources=kilter.Resources(gpus=…)"),
+    "trial_timeout": ("resources", "resources=kilter.Resources(seconds=…)"),
+}
+"""Words of a study's file that are part of an argument of Python's: which, and how that is written."""
+
 EXAMPLES = {
+    "limits": "limits=kilter.Limits(…)",
     "direction": 'direction="maximize"',
     "directions": 'directions={"accuracy": "maximize"}',
     "minimize": 'minimize="loss"',
@@ -69,10 +77,11 @@ def ours(word: str, known: Collection[str]) -> list[str]:
 
 def answer(where: str, word: str, known: Collection[str], spelled: Callable[[str], str]) -> UnknownArgument:
     """The error for a word that `where` does not know; `spelled` shows one of the known words as it is written."""
-    meant = ours(word, known)
+    parts = [part for part in PARTS if part == word or ours(word, [part])]
+    meant = list(map(spelled, ours(word, known))) or [PARTS[part][1] for part in parts if PARTS[part][0] in known]
     near = difflib.get_close_matches(word, known, n=1)
     if meant:
-        hint = f"it is called {' or '.join(map(spelled, meant))}"
+        hint = f"it is called {' or '.join(meant)}"
     elif near:
         hint = f"did you mean {spelled(near[0])}?"
     else:
@@ -94,6 +103,15 @@ def answers_other_words(function: F) -> F:
     Traceback (most recent call last):
     kilter.core.errors.UnknownArgument: tune() has no 'n_jobs': it is called workers=
     """
+    return answering(())(function)
+
+
+def answering(more: Collection[str]) -> Callable[[F], F]:
+    """answers_other_words for a function that passes `more` keywords on to another one."""
+    return lambda function: _answering(function, more)
+
+
+def _answering(function: F, more: Collection[str]) -> F:
     name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
 
     @functools.wraps(function)
@@ -107,9 +125,9 @@ def answers_other_words(function: F) -> F:
             raise answer(f"{name}()", word, known, keyword)
         return function(*args, **given)
 
-    parameters = inspect.signature(function).parameters
+    parameters = {w: p for w, p in inspect.signature(function).parameters.items() if p.kind is not p.VAR_KEYWORD}
     placed = [word for word, each in parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
     shown = [word for word in placed if word != "self"]
-    known = [word for word in parameters if word != "self" and not word.startswith("_")]
-    accepted = set(parameters)
+    known = [*(word for word in parameters if word != "self" and not word.startswith("_")), *more]
+    accepted = {*parameters, *more}
     return asked  # type: ignore[return-value]

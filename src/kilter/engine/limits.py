@@ -1,82 +1,19 @@
-"""When a study has had enough: each limit is a number, and the first one reached is given as the reason."""
+"""When a study has had enough: the first limit that is reached is given as the reason."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from numbers import Real
-from typing import Any
 
-from kilter.core.errors import InvalidInput
 from kilter.core.events import UNUSABLE, TrialState
 from kilter.core.history import History, Record
+from kilter.core.limits import Limits
 
 SILENT = 10
 """Where so many trials are complete and none has reported a step, a limit on steps ends the study: else nothing might.
 """
 
-MISTAKEN = 2
-"""Where so many of the first trials returned what cannot be used, a name is misspelt, or a return is missing; one could
-be a configuration for which the objective has no value.
-"""
-
 CHANCE = 1e-4
 """A row of failures that was to be expected with less than this probability is no chance."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds on a study; None is no bound.
-
-    trials       how many trials the study may have in total, over all workers and restarts
-    seconds      how long this run may last; trials that run then are cut, and wait for the next run to go on
-    cost         how many seconds of trials the study may spend in total
-    steps        how many steps (epochs, say) of trials the study may spend in total: the last one each reported, summed
-    target       stop once the first objective is at least this good
-    patience     stop after so many finished trials without a better one
-    gain         stop once the next hour is expected to improve the first objective by less than this, or by less than
-                 the noise of the best result; see analysis.gain
-    failures     give up when so many trials of a run, one after the other, failed in the same way; see Tally
-    unusable     give up when so many of a run's first trials returned what cannot be used, NaN aside
-
-    Only `seconds` end what runs; the others keep new trials from being started.
-    """
-
-    trials: int | None = None
-    seconds: float | None = None
-    cost: float | None = None
-    steps: int | None = None
-    target: float | None = None
-    patience: int | None = None
-    gain: float | None = None
-    failures: int | None = 10
-    unusable: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("trials", "steps", "patience", "failures", "unusable"):
-            value = getattr(self, name)
-            if value is not None and (not _is_number(value) or value % 1 != 0 or value < 0):
-                raise InvalidInput(f"{_spoken(name)}={value!r}: give a whole number from 0 on, or None for no limit")
-        for name in ("seconds", "cost", "gain"):
-            value = getattr(self, name)
-            if value is not None and not (_is_number(value) and value >= 0):
-                raise InvalidInput(f"{_spoken(name)}={value!r}: give a number from 0 on, or None for no limit")
-        if self.target is not None and (not _is_number(self.target) or math.isnan(self.target)):
-            raise InvalidInput(f"target={self.target!r} is never reached: give a number, or None for no limit")
-
-    @property
-    def are_given(self) -> bool:
-        """Whether anything but failures ends the study."""
-        return any(value is not None for name, value in vars(self).items() if name not in ("failures", "unusable"))
-
-
-def _spoken(name: str) -> str:
-    """What users call a limit."""
-    return {"trials": "n_trials", "seconds": "timeout"}.get(name, name)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 class Ledger:

@@ -125,7 +125,7 @@ class StudySweeper(Sweeper):
 
     def _sweep(self, arguments: Sequence[str]) -> None:
         from kilter.api import create_study
-        from kilter.engine.limits import Limits
+        from kilter.core.limits import Limits
         from kilter.integrations.batches import Batches
 
         fixed, dimensions = self._read(arguments)

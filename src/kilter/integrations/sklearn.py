@@ -37,10 +37,10 @@ import numpy as np
 from kilter.api import Study, create_study
 from kilter.core.errors import InvalidInput, NotReady, needed
 from kilter.core.events import TrialState
+from kilter.core.limits import Limits
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.ending import EndKind
-from kilter.engine.limits import Limits
 from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
 from kilter.integrations.fold_results import folds_of, metrics_of, result_of, row_of

@@ -15,8 +15,9 @@ from kilter.core.errors import StorageError, StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import Record
 from kilter.core.interfaces import Holding, Message, Outcome, Progress, Running, RunsHere, Stopper
+from kilter.core.limits import Limits
 from kilter.engine.ending import Ending, EndKind
-from kilter.engine.limits import Limits, Tally
+from kilter.engine.limits import Tally
 from kilter.objective.failures import Interruption, release
 from kilter.runtime.session import Session
 from kilter.runtime.signals import Alarm, Interrupts

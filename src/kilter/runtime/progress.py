@@ -21,8 +21,8 @@ from kilter.analysis.failures import counted, kinds, never_succeeded, why_no_bes
 from kilter.core.errors import NAME, InvalidInput
 from kilter.core.events import Failure, TrialState
 from kilter.core.history import History, Record
+from kilter.core.limits import Limits
 from kilter.core.text import one_line, printable
-from kilter.engine.limits import Limits
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.session import Session
 from kilter.runtime.terminal import Terminal

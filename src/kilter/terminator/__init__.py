@@ -1,4 +1,4 @@
-"""When to stop a study, in Optuna's words; `kilter.tune(gain=…)` and `optimize(stoppers=…)` do without them.
+"""When to stop a study, in Optuna's words; `kilter.Limits(gain=…)` and `optimize(stoppers=…)` do without them.
 
 study.optimize(objective, callbacks=[TerminatorCallback()])
 """

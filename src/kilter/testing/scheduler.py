@@ -43,6 +43,7 @@ from kilter.core.events import (
 )
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler, Storage
+from kilter.core.limits import Limits
 from kilter.core.numbers import Float
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
 from kilter.core.seeds import rng
@@ -50,7 +51,6 @@ from kilter.core.space import Config, Space
 from kilter.core.states import dumps_state, loads_state
 from kilter.engine.ending import EndKind
 from kilter.engine.engine import Engine
-from kilter.engine.limits import Limits
 from kilter.engine.next import next_event
 from kilter.executors.simulated import Simulated, VirtualClock
 from kilter.runtime.loop import Run

@@ -63,8 +63,7 @@ def _option(words: list[str]) -> str:
     metavar="NAME=LOW,HIGH",
     help="A budget, such as 'epochs=1,81', for {NAME}.",
 )
-@going.if_changed("fail", "continue", "new")
-@going.budget
+@going.options_of_a_run("fail", "continue", "new")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -78,18 +77,7 @@ def command(
     sampler: str | None,
     scheduler: str | None,
     fidelities: tuple[str, ...],
-    trials: int | None,
-    time: str | None,
-    jobs: int | None,
-    steps: int | None,
-    target: float | None,
-    gain: float | None,
-    if_changed: str,
-    strict: bool,
-    settings: tuple[str, ...],
-    progress: str,
-    as_json: bool,
-    storage: str | None,
+    asked: going.Asked,
 ) -> int:
     """Tune a program: create a study, or go on with it where it exists.
 
@@ -120,10 +108,10 @@ def command(
     """
     from kilter.api import open_study
     from kilter.cli import dimensions, options, specification
+    from kilter.core.problem import Problem
 
     document: dict[str, Any] = specification.read(file) if file is not None else {}
-    specification.put(document, settings)
-    going.overlay(document, trials=trials, time=time, jobs=jobs, steps=steps, target=target, gain=gain)
+    asked.overlay(document)
     for key, value in (("study", study), ("seed", seed), ("sampler", sampler)):
         if value is not None:
             document[key] = value
@@ -152,25 +140,22 @@ def command(
             ctx,
         )
     document["directory"] = os.getcwd()
-    where = storage or document.pop("storage", None) or options.DEFAULT_STORAGE
+    where = asked.storage or document.pop("storage", None) or options.DEFAULT_STORAGE
     document.pop("storage", None)
     wanted = specification.Specification.of(document)
-    directions, space, _ = wanted.directions, wanted.space, wanted.limits
-    budgets = wanted.fidelities
+    space, budgets, limits = wanted.space, wanted.fidelities, wanted.limits
+    problem = Problem.of(space, None, wanted.directions, wanted.constraints, budgets)
     wanted.program.check(space, [fidelity.name for fidelity in budgets])  # before there is a study
     wanted.check_program()
     made = open_study(
         wanted.definition,
-        if_changed,
-        wanted.limits.trials,
+        problem,
+        asked.if_changed,
+        limits.trials,
         storage=where,
         sampler=wanted.plugin("sampler"),
         scheduler=wanted.plugin("scheduler"),
         study_name=wanted.study,
-        directions=directions,
-        space=space,
-        subject_to=wanted.constraints,
-        fidelity=budgets,
         seed=wanted.seed,
     )
-    return going.go(made, wanted, progress, strict, as_json, "continue")
+    return going.go(made, wanted, asked, "continue")
