@@ -436,7 +436,6 @@ Draw = Callable[[int, str, Parameter, dict[str, Plain]], Plain]
 """Chooses the value of a parameter for the trial of that number, whose configuration so far it gets."""
 
 
-@runtime_checkable
 class Executor(Protocol):
     """Where objectives run, and within which limits: frozen settings, as those of a sampler."""
 
