@@ -177,8 +177,8 @@ class FrozenTrial(_Answering):
         return values[0] if values else None
 
     @property
-    def _loss(self) -> float:
-        """The value, turned so that smaller is better."""
+    def loss(self) -> float:
+        """The value, turned so that smaller is better; inf where it has none."""
         value = self.value
         return inf if value is None else self._history.problem.objectives[0].sign * value
 
@@ -341,7 +341,8 @@ class NewTrial:
         return self.values[0] if isinstance(self.values, (list, tuple)) and len(self.values) == 1 else self.values
 
     @property
-    def _loss(self) -> float:
+    def loss(self) -> float:
+        """The value, which is taken to be minimised."""
         return float(self.value)
 
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import TrialState
 from kilter.core.history import History
 from kilter.core.memo import Memo
 from kilter.core.seeds import rng
@@ -170,12 +169,7 @@ def _gain(history: History, count: int, seed: int, seconds: float) -> Gain | Non
 
 def _bests(history: History, numbers: list[int]) -> tuple[np.ndarray, int | None]:
     """The best result so far after each trial (k,), inf while there is none, and the trial that has the last one."""
-    good = [
-        history[number].state is TrialState.COMPLETE and history.problem.is_feasible(history[number].metrics)
-        for number in numbers
-    ]
-    values = history.values[numbers, 0] if numbers else np.empty(0)
-    values = np.where(good & np.isfinite(values), values, np.inf)
+    values = np.array([history.values[number, 0] if history.is_candidate(number) else np.inf for number in numbers])
     bests = np.minimum.accumulate(values)
     return bests, numbers[int(np.argmin(values))] if len(bests) and np.isfinite(bests[-1]) else None
 

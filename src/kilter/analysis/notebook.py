@@ -52,7 +52,7 @@ def _ranked(study: Any, trials: Sequence[Any]) -> list[Any]:
     if len(objectives) > 1:
         return list(study.best_trials[:SHOWN])
     counted = [t for t in trials if t.state is TrialState.COMPLETE and t.is_feasible and math.isfinite(t.value)]
-    return sorted(counted, key=lambda trial: (objectives[0].sign * trial.value, trial.number))[:SHOWN]
+    return sorted(counted, key=lambda trial: (objectives[0].loss(trial.metrics), trial.number))[:SHOWN]
 
 
 def _metrics(trials: Sequence[Any]) -> list[str]:
@@ -69,11 +69,11 @@ def _progress(study: Any, trials: Sequence[Any]) -> list[float]:
     """The best value so far after each complete trial, thinned; nothing for several objectives."""
     if len(study.problem.objectives) > 1:
         return []
-    sign, best, values = study.problem.objectives[0].sign, math.inf, []
+    objective, best, values = study.problem.objectives[0], math.inf, []
     for trial in trials:
         if trial.state is TrialState.COMPLETE and trial.is_feasible:
-            best = min(best, sign * trial.value)
-            values.append(sign * best)
+            best = min(best, objective.loss(trial.metrics))
+            values.append(objective.sign * best)
     return values[:: max(1, len(values) // POINTS)]
 
 

@@ -72,10 +72,6 @@ class BenchProblem:
         """Simulated seconds of an evaluation; 1 where the problem does not say."""
         return 1.0 if self.cost is None else float(self.cost(values))
 
-    def minimised(self, metrics: Metrics) -> np.ndarray:
-        """The objectives times their sign, so that smaller is better; shape (m,)."""
-        return np.array([o.sign * metrics[o.name] for o in self.problem.objectives])
-
     @cached_property
     def typical(self) -> float | None:
         """What ten random draws reach: of `REPEATS` sets the median; feasible ones where there are constraints.
@@ -92,12 +88,12 @@ class BenchProblem:
         return objectives[0].sign * float(np.median(points[:, :, 0].min(axis=1)))
 
     def _drawn(self, stream: np.random.Generator) -> np.ndarray:
-        """The minimised objectives of a random feasible configuration."""
+        """The losses of a random feasible configuration."""
         space = self.problem.space
         for _ in range(ATTEMPTS):
-            metrics = self.noiseless(space.values(space.draw(stream)))
-            if self.problem.is_feasible(metrics):
-                return self.minimised(metrics)
+            standing = self.problem.standing(self.noiseless(space.values(space.draw(stream))))
+            if standing.is_feasible:
+                return np.array(standing.losses)
         return np.full(len(self.problem.objectives), np.inf)
 
 

@@ -332,17 +332,16 @@ class _Log:
 
     def complete(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """A trial with a result."""
-        problem = self.problem
-        objectives = problem.problem.objectives
-        seen = [metrics[objective.name] for objective in objectives]
-        if not (problem.problem.is_feasible(metrics) and all(map(math.isfinite, seen))):
+        problem = self.problem.problem
+        standing = problem.standing(metrics)
+        if not (standing.is_feasible and all(map(math.isfinite, standing.losses))):
             self._miss()
             return
-        self.values.append(seen)
-        if len(objectives) > 1:
+        self.values.append([metrics[name] for name in problem.objective_names])
+        if len(standing.losses) > 1:
             self.truths.append(self._truth(values, metrics))
-        elif objectives[0].sign * seen[0] < self.lowest:
-            self.lowest = objectives[0].sign * seen[0]
+        elif standing.loss < self.lowest:
+            self.lowest = standing.loss
             self.incumbent += self._truth(values, metrics)
         else:
             self.incumbent.append(self.incumbent[-1])

@@ -121,12 +121,10 @@ def go(study: Study, wanted: Specification, asked: Asked, if_changed: str) -> in
         show.note(f"error: no trial of {study.study_name!r} succeeded: {why_no_best(study)} (kilter trials)")
         return group.NO_SUCCESS
     if asked.strict and limits.target is not None:
-        sign = study.problem.objectives[0].sign
-        name = study.problem.objective_names[0]
-        if not any(sign * trial.metrics[name] <= sign * limits.target for trial in best):
-            show.note(
-                f"error: the target {name} = {limits.target:g} was not reached: raise the budget, or drop --strict"
-            )
+        objective = study.problem.objectives[0]
+        if not any(objective.loss(trial.metrics) <= objective.sign * limits.target for trial in best):
+            missed = f"{objective.name} = {limits.target:g}"
+            show.note(f"error: the target {missed} was not reached: raise the budget, or drop --strict")
             return group.NO_TARGET
     return 0
 

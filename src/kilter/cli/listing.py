@@ -42,11 +42,11 @@ def ordered(study: StudyView, trials: Sequence[FrozenTrial], by: str) -> list[Fr
 
     A column after a minus stands for the largest first.
     """
-    signs = {objective.name: objective.sign for objective in study.problem.objectives}
+    objectives = {objective.name: objective for objective in study.problem.objectives}
     falls = by.startswith("-") and by not in study.space
     by = by[1:] if falls else by
     name = study.problem.objective_names[0] if by == "value" and by not in study.space else by
-    known = {"number", "duration", "value", *signs, *study.space.names, *(n for t in trials for n in t.metrics)}
+    known = {"number", "duration", "value", *objectives, *study.space.names, *(n for t in trials for n in t.metrics)}
     if name not in known:
         raise UnknownName.of("column", by, known)
 
@@ -55,10 +55,11 @@ def ordered(study: StudyView, trials: Sequence[FrozenTrial], by: str) -> list[Fr
             return trial.number
         if name == "duration":
             return show.seconds(trial)
-        if name not in signs:
+        if name not in objectives:
             return trial.metrics.get(name, show.plain_params(trial).get(name))
-        metric = None if trial.values is None else trial.metrics.get(name)
-        return metric if metric is None or falls else signs[name] * metric
+        if trial.values is None:
+            return None
+        return trial.metrics[name] if falls else objectives[name].loss(trial.metrics)
 
     def size(trial: FrozenTrial) -> tuple[float, str]:
         given = value(trial)
@@ -67,7 +68,7 @@ def ordered(study: StudyView, trials: Sequence[FrozenTrial], by: str) -> list[Fr
     def place(trial: FrozenTrial) -> int:
         if _is_missing(value(trial)):
             return 3
-        if name not in signs:
+        if name not in objectives:
             return 0
         return (trial.state.name != "COMPLETE") + (not trial.is_feasible)  # behind those that count
 

@@ -215,6 +215,11 @@ class History:
         """The trials in any of the states, by number."""
         return [trial for trial in self.trials if trial.state in states]
 
+    def is_candidate(self, number: int) -> bool:
+        """Whether a trial may be the best: it is complete, meets the constraints, and its objectives are finite."""
+        is_good = self.trials[number].state is TrialState.COMPLETE and self._violations[number] == 0.0
+        return bool(is_good and np.isfinite(self._values[number]).all())
+
     def front(self) -> list[Record]:
         """The complete, feasible trials that no other one beats in every objective."""
         counts = (self.violations == 0.0) & np.isfinite(self.values).all(axis=1)

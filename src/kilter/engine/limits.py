@@ -47,11 +47,9 @@ class Ledger:
             self._rank(history, number)
 
     def _rank(self, history: History, number: int) -> None:
-        trial = history[number]
-        value = float(history.values[number, 0])
-        counts = trial.state is TrialState.COMPLETE and math.isfinite(value)
-        if counts and value < self.best and history.problem.is_feasible(trial.metrics):
-            self.best, self.best_number, self.since_best = value, number, 0
+        loss = float(history.values[number, 0])
+        if loss < self.best and history.is_candidate(number):
+            self.best, self.best_number, self.since_best = loss, number, 0
         else:
             self.since_best += 1
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import CONFIRMS, TrialState
+from kilter.core.problem import Objective
 from kilter.evaluation.folds import KNOWN
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def confirm(
     """
     _check(study, k)
     trials = study.trials
-    picked = _best(trials, k, study.problem.objectives[0].sign)
+    picked = _best(trials, k, study.problem.objectives[0])
     if not picked:
         raise NotReady(f"{study.study_name!r} has no complete, feasible trial to confirm: run optimize() first")
     done = _confirming(trials) if reuse else {}
@@ -144,12 +145,12 @@ def _check(study: Study, k: int) -> None:
         raise InvalidInput(f"k={k!r}: confirm at least one trial")
 
 
-def _best(trials: Sequence[FrozenTrial], k: int, sign: float) -> list[FrozenTrial]:
+def _best(trials: Sequence[FrozenTrial], k: int, objective: Objective) -> list[FrozenTrial]:
     """The best trials of the search, each configuration once."""
     ended = [t for t in trials if t.state is TrialState.COMPLETE and t.is_feasible and CONFIRMS not in t.user_attrs]
     ended = [t for t in ended if t.value is not None and isfinite(t.value)]
     # Of trials that ran on different numbers of folds, those with the most come first: others were cheap looks.
-    ended.sort(key=lambda t: (-len(t.folds), sign * (t.value or 0.0), t.number))
+    ended.sort(key=lambda t: (-len(t.folds), objective.loss(t.metrics), t.number))
     picked: list[FrozenTrial] = []
     for trial in ended:
         if len(picked) < k and all(trial.params != other.params for other in picked):

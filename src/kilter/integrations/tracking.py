@@ -286,9 +286,9 @@ class Tracker:
         if len(problem.objectives) > 1 or not is_candidate or not problem.is_feasible(trial.metrics):
             return
         (objective,) = problem.objectives
-        value, best = trial.metrics[objective.name], self.best()
-        if best is None or objective.sign * value < objective.sign * best:
-            self.improve(trial, value)
+        best = self.best()
+        if best is None or objective.loss(trial.metrics) < objective.sign * best:
+            self.improve(trial, trial.metrics[objective.name])
 
 
 def text(value: Any) -> str:

@@ -20,8 +20,6 @@ import tempfile
 import threading
 import weakref
 
-import numpy as np
-
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import CheckpointStore, OnDisk, Storage
@@ -194,9 +192,8 @@ class Checkpoints:
 
     def _rank(self, number: int, history: History, keep: int) -> list[int]:
         """Give a trial that ended its place among the best, if it has one; those who have none now."""
-        trial, values = history[number], history.values
-        is_good = trial.state is TrialState.COMPLETE and history.problem.is_feasible(trial.metrics)
-        if not is_good or not np.isfinite(values[number]).all():
+        values = history.values
+        if not history.is_candidate(number):
             return [number]
         heapq.heappush(self._best, (-float(values[number, 0]), -number))
         lost = []

@@ -235,7 +235,7 @@ def _best_of(trials: Sequence[Any]) -> dict[str, Any]:
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
     if not complete:
         raise InvalidInput("source_trials of CmaEsSampler: none of them is complete with a value")
-    return dict(min(complete, key=lambda trial: trial._loss).params)
+    return dict(min(complete, key=lambda trial: trial.loss).params)
 
 
 class _Layout(NamedTuple):
