@@ -40,6 +40,22 @@ def test_the_way_to_points_and_back_is_exact(data, space):
 
 @FEW
 @given(st.data(), strategies.spaces())
+def test_what_is_known_and_what_is_whole(data, space):
+    """A parameter without a value is not known, and a row that lacks one is not whole."""
+    encoding, configs = Encoding(space), drawn(data, space)
+    matrix = space.encode(configs)
+    points, known = encoding.known(matrix)
+    assert np.array_equal(known, encoding.active(points))
+    assert np.array_equal(encoding.whole(matrix), points)
+    assert all(np.array_equal(encoding.point(config), point) for config, point in zip(configs, points))
+    for j in np.flatnonzero(~np.isin(np.arange(encoding.d), [child for child, _ in encoding.conditions]))[:1]:
+        matrix[::2, j] = np.nan
+        assert encoding.known(matrix)[1][:, j].tolist() == [False, True] * 2
+        assert len(encoding.whole(matrix)) == 2
+
+
+@FEW
+@given(st.data(), strategies.spaces())
 def test_activity_and_clauses_agree_with_the_space(data, space):
     encoding = Encoding(space)
     configs = drawn(data, space)

@@ -12,7 +12,7 @@ from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.models import fits
-from kilter.models.evidence import CAP, evidence_of
+from kilter.models.evidence import CAP, SingleFidelity, evidence_of
 from kilter.models.fits import COLD, WARM, step_below
 from kilter.models.results import LEAST, Results
 from kilter.models.surrogate import Surrogate
@@ -143,6 +143,25 @@ def test_rows_only_join_and_are_encoded_once(monkeypatch):
     assert results.count == 101
 
 
+@pytest.mark.parametrize("space", sorted(SPACES))
+def test_the_first_rows_are_what_was_known_then(space):
+    """A model of them is the one of that time, to the last bit."""
+    log = logged([lambda c: {"value": size_of(c)}] * 30, SPACES[space])
+    everything = Results.of(log.engine.history)
+    for count in (5, 17, 30):
+        then, first = logged([lambda c: {"value": size_of(c)}] * count, SPACES[space]), everything.until(count)
+        fresh = Results.of(then.engine.history)
+        for name in ("numbers", "values", "violation", "failed", "points", "features", "usable", "feasible"):
+            assert np.array_equal(getattr(first, name), getattr(fresh, name)), name
+        assert np.array_equal(first.best(9), fresh.best(9))
+        one, other = (
+            Surrogate(SingleFidelity(results, np.empty((0, results.encoding.d)), np.random.default_rng(0)))
+            for results in (first, fresh)
+        )
+        assert np.array_equal(one.score(grid(one.encoding)), other.score(grid(other.encoding)))
+    assert everything.count == 30
+
+
 def test_a_space_that_grows_moves_all_points():
     log = logged([bowl] * 5)
     before = Results.of(log.engine.history).points
@@ -235,6 +254,19 @@ def test_rows_are_capped_and_hold_the_best():
     assert set(surrogate.results.best(99)[: CAP // 4]) <= set(rows)
     assert rows.tolist() == sorted(rows)
     assert len(surrogate.best_points) == CAP
+
+
+# Improvement on another point than the best.
+
+
+def test_improvement_against_a_point_is_on_what_is_expected_there():
+    surrogate = Surrogate.of(history_of([bowl] * 15), 7, 15)
+    points = grid(surrogate.encoding)
+    poor = points[np.argmax(surrogate.objectives[0].posterior.predict(surrogate.encoding.features(points))[0])]
+    before = surrogate.score(points)
+    assert (surrogate.against(poor).score(points) > before).all()
+    assert surrogate.against(surrogate.best_points[0]).score(points) == pytest.approx(before, rel=0.05, abs=0.2)
+    assert np.array_equal(surrogate.score(points), before), "the surrogate itself is as it was"
 
 
 # Failures, constraints, several objectives.
