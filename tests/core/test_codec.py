@@ -58,7 +58,7 @@ events = st.one_of(
     st.builds(Created, attrs, attrs, attrs, st.integers(), times),
     st.builds(SpaceExtended, st.dictionaries(words, st.sampled_from(PARAMETERS), max_size=3), times),
     st.builds(Constrained, st.lists(constraints, max_size=2).map(tuple), times),
-    st.builds(Enqueued, trials, configs, times, st.none() | words, attrs),
+    st.builds(Enqueued, trials, configs, times, st.none() | words, attrs, st.booleans()),
     st.builds(
         Started, trials, attempts, configs, words, trials, times, st.booleans(), st.none() | trials, st.none() | metrics
     ),
@@ -95,6 +95,15 @@ def test_events_come_back_equal(event):
     back = there_and_back(event)
     assert back == event
     assert repr(back) == repr(event)  # 1, 1.0 and True apart
+
+
+@pytest.mark.parametrize(
+    ("attrs", "judged"), [("", True), (',"attrs":{"confirms":3}', False), (',"judged":false', False)]
+)
+def test_old_logs_say_by_an_attribute_who_is_not_judged(attrs, judged):
+    assert decode("enqueued", 0, 0, 1.0, f'{{"params":{{"x":1}}{attrs}}}').judged is judged
+    named = Enqueued(0, {}, 1.0, attrs={"confirms": 3})
+    assert there_and_back(named) == named
 
 
 def test_nan_survives_in_each_place():

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 import kilter
 from kilter.api import create_study
 from kilter.core.errors import InvalidInput, NotReady
-from kilter.core.events import CONFIRMS, TrialState
+from kilter.core.events import TrialState
 from kilter.evaluation.confirmation import chosen, confirm
-from kilter.evaluation.folds import over_folds
+from kilter.evaluation.folds import CONFIRMS, over_folds
 
 FOLDS = 5
 
@@ -134,7 +134,7 @@ def test_a_confirmation_that_fails_drops_out():
 def test_a_confirmation_that_runs_elsewhere_is_neither_waited_for_nor_run_twice():
     table = Table(noise(5), first=1)
     best = int(table.scores[:, 0].argmin())
-    table.study.enqueue_trial({"row": best}, {CONFIRMS: best})
+    table.study.enqueue_trial({"row": best}, {CONFIRMS: best}, judged=False)
     elsewhere = table.study.ask()
     found = table.confirm(2)
     assert [c.number for c in found.candidates] != [best] and len(found.candidates) == 1

@@ -13,10 +13,10 @@ import kilter
 from kilter.api import create_study
 from kilter.core.actions import Pause, Resume, Start
 from kilter.core.errors import InvalidInput
-from kilter.core.events import CONFIRMS, TrialState
+from kilter.core.events import TrialState
 from kilter.core.interfaces import Scheduler
 from kilter.evaluation import folds as module
-from kilter.evaluation.folds import KNOWN, frozen_splits, over_folds
+from kilter.evaluation.folds import CONFIRMS, KNOWN, frozen_splits, over_folds
 from kilter.schedulers.fifo import State
 from kilter.schedulers.race import RaceScheduler
 
@@ -96,7 +96,7 @@ def test_with_first_only_so_many_are_run_but_a_confirmation_runs_all():
     study, ran, asked = study_of(), [], []
     known = [[0, 5.0], [3, 7.0], ["named otherwise", 9.0]]
     study.enqueue_trial({"x": 0.0})
-    study.enqueue_trial({"x": 0.0}, {CONFIRMS: 0, KNOWN: known})
+    study.enqueue_trial({"x": 0.0}, {CONFIRMS: 0, KNOWN: known}, judged=False)
 
     def objective(trial):
         trial.should_prune = lambda: asked.append((trial.number, ran[-1][1]))

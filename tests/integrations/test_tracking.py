@@ -9,7 +9,7 @@ import pytest
 
 import kilter
 from kilter.core.errors import NotReady, TrialPruned
-from kilter.core.events import CONFIRMS, Dropped, TrialState
+from kilter.core.events import Dropped, TrialState
 from kilter.integrations.tracking import Row, Tracker, text
 
 SPACE = {"x": kilter.Float(0, 1), "layer": kilter.Choice({"wide": (64, 64), "deep": (8, 8, 8)})}
@@ -156,7 +156,7 @@ def test_folds_are_curves_of_their_own_and_a_confirmation_is_no_best():
 
     with study.observed(shown):
         study.optimize(objective, n_trials=2, progress="none")
-        study.enqueue_trial({"x": 0.0}, {CONFIRMS: 0})
+        study.enqueue_trial({"x": 0.0}, judged=False)
         study.optimize(objective, n_trials=1, progress="none")
     assert shown.trials[0]["rows"][:2] == [
         Row(0, {f"{name}/fold-{fold}": v for name, v in (("value", study.trials[0].value), ("time", 1.0))})

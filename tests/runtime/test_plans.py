@@ -12,7 +12,6 @@ import kilter
 from kilter import plugins
 from kilter.core.actions import Fork, Pause, Resume, Start, Stop, Wait
 from kilter.core.errors import NotReady
-from kilter.core.events import CONFIRMS
 from kilter.core.interfaces import Scheduler
 from kilter.core.limits import Limits
 from kilter.core.problem import Fidelity
@@ -246,7 +245,7 @@ def test_a_trial_that_left_a_race_counts_by_the_mean_of_its_folds():
 
 def test_a_confirmation_is_not_judged():
     study = kilter.create_study(space=SPACE, sampler="random", scheduler=Strict(), seed=1)
-    study.enqueue_trial({"x": 0.5}, {CONFIRMS: 0})
+    study.enqueue_trial({"x": 0.5}, judged=False)
     study.optimize(folds, n_trials=1, progress="none")
     assert study.trials[0].state.name == "COMPLETE"
 

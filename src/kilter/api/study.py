@@ -226,12 +226,18 @@ class Study(StudyView):
         return FrozenTrial(record, self.history)
 
     def enqueue_trial(
-        self, params: Mapping[str, Any], user_attrs: Mapping[str, Any] | None = None, skip_if_exists: bool = False
+        self,
+        params: Mapping[str, Any],
+        user_attrs: Mapping[str, Any] | None = None,
+        skip_if_exists: bool = False,
+        *,
+        judged: bool = True,
     ) -> int:
         """Have this (partial) configuration tried next; the sampler fills in what is missing. Returns its number.
 
-        Raises InvalidInput for values that a known parameter cannot have. What is only found out when the trial runs,
-        since the objective says what it asks for, is warned of: values that do not fit, and names it never asks for.
+        No scheduler stops one that is not `judged`. Raises InvalidInput for values that a known parameter cannot have.
+        What is only found out when the trial runs, since the objective says what it asks for, is warned of: values
+        that do not fit, and names it never asks for.
         """
         if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
             raise InvalidInput(
@@ -243,7 +249,7 @@ class Study(StudyView):
         alike = [t.number for t in self.history if plain.items() <= t.params.items()] if skip_if_exists else []
         if alike:
             return int(alike[0])
-        return self._session.enqueue(plain, user_attrs)
+        return self._session.enqueue(plain, user_attrs, judged)
 
     def add_trial(self, trial: FrozenTrial | NewTrial) -> None:
         """Add a trial that was run elsewhere, with its parameters where the space lacks them."""

@@ -171,6 +171,8 @@ def _check_enqueued(event: Enqueued) -> None:
     _check_attrs(event.attrs)
     if event.worker is not None:
         _check_text("the worker", event.worker)
+    if not isinstance(event.judged, bool):
+        raise InvalidInput(f"judged={event.judged!r}: give True or False")
 
 
 def _check_started(event: Started) -> None:
@@ -235,6 +237,7 @@ def _check_whole(what: str, value: Any, end: int) -> None:
 
 
 def _check_attempt(event: Started | Reported | Ended | Dropped) -> None:
+    _check_whole("the number of a trial", event.number, TRIALS)
     _check_whole(f"the attempt at trial {event.number}", event.attempt, STEPS)
 
 

@@ -7,7 +7,7 @@ The kind is the third part of the event's identity, where it has one, so a late 
     defined    definition, forgives? (true)                ended      state, metrics, reports?, params?, failure?
     extended   parameters                                  late       as ended, counts? (true)
     constrained   constraints
-    enqueued   params, worker?, attrs?                     dropped    reason
+    enqueued   params, worker?, attrs?, judged?            dropped    reason
     started    params, worker, seen, fresh? (false),       noted      attrs
                parent?, budget?
 
@@ -173,12 +173,18 @@ def _constrained_row(event: Constrained) -> tuple[str, dict[str, Any]]:
     return "constrained", {"constraints": [list(constraint) for constraint in event.constraints]}
 
 
+CONFIRMS = "confirms"
+"""The attribute that said up to kilter 0.1 that a trial is not judged."""
+
+
 def _enqueued_row(event: Enqueued) -> tuple[str, dict[str, Any]]:
     body: dict[str, Any] = {"params": dict(event.params)}
     if event.worker is not None:
         body["worker"] = event.worker
     if event.attrs:
         body["attrs"] = dict(event.attrs)
+    if not event.judged or CONFIRMS in event.attrs:
+        body["judged"] = event.judged
     return "enqueued", body
 
 
@@ -268,7 +274,9 @@ def _constrained(number: None, attempt: int, time: float, data: dict[str, Any]) 
 
 
 def _enqueued(number: int | None, attempt: int, time: float, data: dict[str, Any]) -> Enqueued:
-    return Enqueued(number, data["params"], time, data.get("worker"), data.get("attrs", {}))
+    attrs = data.get("attrs", {})
+    judged = data.get("judged", CONFIRMS not in attrs)
+    return Enqueued(number, data["params"], time, data.get("worker"), attrs, judged)
 
 
 def _started(number: int, attempt: int, time: float, data: dict[str, Any]) -> Started:

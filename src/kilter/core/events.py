@@ -60,10 +60,6 @@ MISUSE = "misuse"
 """The kind of failure of a trial whose objective used kilter wrongly: it ends the run, no sampler learns from it."""
 
 
-CONFIRMS = "confirms"
-"""The attribute of a trial that scores an earlier one, whose number it holds, once more; no scheduler judges it."""
-
-
 @dataclass(frozen=True)
 class Failure:
     """Why an attempt failed.
@@ -197,7 +193,8 @@ class Constrained:
 class Enqueued:
     """A trial waits for a worker. `params` may be partial. The storage gives the number where it is None.
 
-    With `worker` nobody chose the configuration: kilter 0.1 reserved numbers so for its workers.
+    With `worker` nobody chose the configuration: kilter 0.1 reserved numbers so for its workers. Where it is not
+    `judged` no scheduler stops it, and it is no candidate for the best trial of a tracker: it measures another one.
     """
 
     number: int | None
@@ -205,6 +202,7 @@ class Enqueued:
     time: float
     worker: str | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    judged: bool = True
 
     creates = True
 

@@ -43,6 +43,8 @@ class Record:
     created: float = 0.0
     enqueued: bool = False
     """Whether a user chose (part of) the configuration."""
+    judged: bool = True
+    """Whether the scheduler may stop it; not where it only measures another trial once more."""
     chosen: list[str] = field(default_factory=list)
     """The names of the values that the user chose."""
     sampled_before: int = 0

@@ -145,7 +145,7 @@ class Replica:
         if event.number is None or event.number < len(self.history):  # taken
             return
         trial = Record(event.number, TrialState.WAITING, dict(event.params), worker=event.worker, created=event.time)
-        trial.enqueued = event.worker is None
+        trial.enqueued, trial.judged = event.worker is None, event.judged
         trial.attrs = dict(event.attrs)
         trial.chosen = list(event.params) if trial.enqueued and RETRIES not in trial.attrs else []
         self.history.add(trial)

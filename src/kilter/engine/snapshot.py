@@ -22,11 +22,11 @@ from kilter.core.states import dumps_state, loads_state
 from kilter.engine.engine import Engine
 from kilter.engine.replica import Replica
 
-VERSION = "7"
+VERSION = "8"
 
 COLUMNS = (
     *("state", "params", "attempt", "losses", "parent", "budget", "worker", "metrics"),
-    *("created", "enqueued", "chosen", "started", "ended", "earlier", "seen", "forgiven"),
+    *("created", "enqueued", "judged", "chosen", "started", "ended", "earlier", "seen", "forgiven"),
 )
 """What every trial has; attributes and failures, which few have, are kept by number."""
 

@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from kilter.core.errors import InvalidInput, NotReady
-from kilter.core.events import CONFIRMS, TrialState
+from kilter.core.events import TrialState
 from kilter.core.problem import Objective
-from kilter.evaluation.folds import KNOWN
+from kilter.evaluation.folds import CONFIRMS, KNOWN
 
 if TYPE_CHECKING:
     from kilter.api import Study
@@ -166,7 +166,7 @@ def _confirming(trials: Sequence[FrozenTrial]) -> dict[int, int]:
 
 def _enqueue(study: Study, trial: FrozenTrial, reuse: bool) -> int:
     known = {KNOWN: [[fold, score] for fold, score in trial.folds.items()]} if reuse else {}
-    return study.enqueue_trial(trial.params, {CONFIRMS: trial.number, **known})
+    return study.enqueue_trial(trial.params, {CONFIRMS: trial.number, **known}, judged=False)
 
 
 def _run(study: Study, objective: Callable[..., Any], numbers: Sequence[int], n_jobs: int) -> None:

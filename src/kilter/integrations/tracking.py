@@ -26,7 +26,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from kilter.core.errors import NotReady
 from kilter.core.events import (
-    CONFIRMS,
     INTERRUPTED,
     LOST,
     Created,
@@ -101,6 +100,8 @@ class TrackedTrial:
     metrics: dict[str, float] = field(default_factory=dict)
     failure: Failure | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
+    judged: bool = True
+    """Whether it is one of the search, not one that measures another trial once more."""
     last: Row = field(default_factory=lambda: Row(0, {}))
     """The latest step, and the latest value of each curve."""
 
@@ -213,7 +214,9 @@ class Tracker:
             self.begin()
         elif isinstance(event, Enqueued):
             if event.number is not None:
-                self._trial(event.number).attrs.update(event.attrs)
+                trial = self._trial(event.number)
+                trial.attrs.update(event.attrs)
+                trial.judged = event.judged
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Reported):
@@ -282,7 +285,7 @@ class Tracker:
 
     def _crown(self, trial: TrackedTrial) -> None:
         problem = self.study.problem
-        is_candidate = trial.state is TrialState.COMPLETE and CONFIRMS not in trial.attrs
+        is_candidate = trial.state is TrialState.COMPLETE and trial.judged
         if len(problem.objectives) > 1 or not is_candidate or not problem.is_feasible(trial.metrics):
             return
         (objective,) = problem.objectives

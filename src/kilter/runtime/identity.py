@@ -102,8 +102,9 @@ def retry(session: Session, numbers: Sequence[int]) -> list[int]:
             raise InvalidInput(f"trial {number} has not failed, it is {history[number].state.name}: nothing to retry")
     queued = []
     for number in numbers:
-        if not history[number].forgiven:
-            queued.append(session.enqueue(history[number].params, {RETRIES: number}))
+        failed = history[number]
+        if not failed.forgiven:
+            queued.append(session.enqueue(failed.params, {RETRIES: number}, failed.judged))
     return queued
 
 

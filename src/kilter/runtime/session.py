@@ -14,7 +14,6 @@ from typing import Any
 from kilter.core.actions import Pause, Verdict, Wait
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
-    CONFIRMS,
     INTERRUPTED,
     Constrained,
     Dropped,
@@ -187,7 +186,7 @@ class Session(Log[Engine]):
             problem=engine.problem,
             seed=engine.seed,
             directory=self.checkpoints.prepare(trial, engine.history),
-            may_be_stopped=engine.scheduler.judges and CONFIRMS not in trial.attrs,
+            may_be_stopped=engine.scheduler.judges and trial.judged,
             attrs=dict(trial.attrs),
             budget=trial.budget,
             parent=trial.parent,
@@ -203,11 +202,11 @@ class Session(Log[Engine]):
             self._checkpoints = Checkpoints(store_of(self._kept_in, self.storage, self.study))
         return self._checkpoints
 
-    def enqueue(self, params: Mapping[str, Any], attrs: Mapping[str, Any] | None = None) -> int:
+    def enqueue(self, params: Mapping[str, Any], attrs: Mapping[str, Any] | None = None, judged: bool = True) -> int:
         """Put a (partial) plain configuration in the queue; its number."""
         with self.lock:
             before = len(self.engine.history)
-            self.write(Enqueued(None, params, self.clock(), attrs=attrs or {}))
+            self.write(Enqueued(None, params, self.clock(), attrs=attrs or {}, judged=judged))
             mine = [t.number for t in self.engine.history.trials[before:] if t.params == params]
             return mine[-1]
 
