@@ -12,6 +12,7 @@ from kilter.core.options import Boolean, Choice
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
 from kilter.models import fits
+from kilter.models.encoding import Encoding
 from kilter.models.evidence import CAP, SingleFidelity, evidence_of
 from kilter.models.fits import COLD, WARM, step_below
 from kilter.models.results import LEAST, Results
@@ -134,13 +135,28 @@ def test_rows_only_join_and_are_encoded_once(monkeypatch):
     Results.of(first.engine.history)
     before = Results.of(second.engine.history).points.copy()
     encoded = []
-    original = Results._encode
-    monkeypatch.setattr(Results, "_encode", lambda self, h, start: encoded.append(start) or original(self, h, start))
+    known = Encoding.known
+    monkeypatch.setattr(Encoding, "known", lambda self, matrix: encoded.append(len(matrix)) or known(self, matrix))
     second.run(1, lambda c: {"value": bowl(c)})
     results = Results.of(second.engine.history)
-    assert encoded == [100]
+    assert encoded == [1]
     assert np.array_equal(results.points[:100], before)
     assert results.count == 101
+
+
+def test_an_interrupt_loses_no_row(monkeypatch):
+    history = history_of([bowl] * 70)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Encoding, "features", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Results.of(history)
+    results = Results.of(history)
+    assert results.numbers.tolist() == list(range(70))
+    assert np.array_equal(results.points, Results.of(history.under(history.problem)).points)
 
 
 @pytest.mark.parametrize("space", sorted(SPACES))

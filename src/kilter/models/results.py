@@ -3,6 +3,7 @@
     numbers      (k,)    trial of each row: index for History.matrix
     values       (k, m)  objectives, smaller is better; NaN where unknown
     constraints  (k, c)  how far beyond its bound each constrained metric is, <= 0 where it is met; NaN where unknown
+    violation    (k,)    by how much the constraints are missed, core/standing.py; inf where a metric is unknown
     failed       (k,)    whether the configuration is to blame: an error, NaN or an infinite value, not a lost machine
     seconds      (k,)    how long the last attempt ran; NaN where unknown
     reach        (k,)    how far it got: inf where to its end or where it never reported, else its level
@@ -34,9 +35,22 @@ APART = 3.0
 class Results:
     """The columns of one history; see the module's first lines. `Results.of` brings them up to date."""
 
+    numbers: np.ndarray
+    values: np.ndarray
+    constraints: np.ndarray
+    violation: np.ndarray
+    failed: np.ndarray
+    seconds: np.ndarray
+    reach: np.ndarray
+    points: np.ndarray
+    features: np.ndarray
+
     def __init__(self, history: History) -> None:
         problem = history.problem
-        self._rows: dict[str, np.ndarray] = {
+        self.encoding = encoding_of(problem.space)
+        self.fits = Memo()
+        """What models/fits.py has fitted to these rows."""
+        self._rows = {
             "numbers": np.empty(64, dtype=int),
             "values": np.empty((64, len(problem.objectives))),
             "constraints": np.empty((64, len(problem.constraints))),
@@ -44,98 +58,52 @@ class Results:
             "failed": np.empty(64, dtype=bool),
             "seconds": np.empty(64),
             "reach": np.empty(64),
+            "points": np.empty((64, self.encoding.d)),
+            "features": np.empty((64, self.encoding.width)),
         }
-        self.count = self._encoded = 0
+        """The columns, with room for more rows."""
         self._order = (0, 0), np.empty(0, dtype=int)
-        self.encoding = encoding_of(problem.space)
-        self._points, self._features = np.empty((0, self.encoding.d)), np.empty((0, self.encoding.width))
-        self.fits = Memo()
-        """What models/fits.py has fitted to these rows."""
+        self._show(0)
 
     @classmethod
     def of(cls, history: History) -> Results:
         """The columns of this history as it is now; amortised over calls, each trial is read once."""
         results = history.memo(cls, cls, given=history.problem.space)  # a wider range moves the points
-        results._extend(history)
+        if results.count < len(history.finished):
+            results._extend(history, history.finished[results.count :])
         return results
 
-    def _extend(self, history: History) -> None:
-        constraints = history.problem.constraints
-        for number in history.finished[self.count :]:
-            trial = history.trials[number]
-            at = self.count
-            if at == len(self._rows["numbers"]):
-                self._rows = {name: np.concatenate([rows, np.empty_like(rows)]) for name, rows in self._rows.items()}
-            values = history.values[number]
-            self._rows["numbers"][at] = number
-            self._rows["values"][at] = values
-            self._rows["constraints"][at] = [constraint.beyond(trial.metrics) for constraint in constraints]
-            self._rows["violation"][at] = history.violations[number]
-            self._rows["failed"][at] = is_to_blame(trial, values)
-            self._rows["seconds"][at] = trial.seconds
-            step = history.reports.furthest.get(number)
-            is_whole = trial.state is TrialState.COMPLETE or step is None
-            self._rows["reach"][at] = inf if is_whole else level_of(step or 0)
-            self.count += 1
-        if self._encoded < self.count:  # not what the rows grew by: an interrupt may have come between
-            self._encode(history, self._encoded)
+    def until(self, count: int) -> Results:
+        """The first so many rows, as they were when there were no more."""
+        first = copy(self)
+        first._show(count)
+        return first
 
-    def _encode(self, history: History, start: int) -> None:
-        """Points and features of the rows from `start` on, in arrays that have room for as many rows as the others."""
-        encoding, room = self.encoding, len(self._rows["numbers"])
-        if room > len(self._points):
-            points, features = np.empty((room, encoding.d)), np.empty((room, encoding.width))
-            points[:start], features[:start] = self._points[:start], self._features[:start]
-            self._points, self._features = points, features
-        points, known = encoding.known(history.matrix[self.numbers[start:]])
-        self._points[start : self.count] = points
-        self._features[start : self.count] = encoding.features(points, known)
-        self._encoded = self.count
+    def _show(self, count: int) -> None:
+        self.count = count
+        for name, rows in self._rows.items():
+            setattr(self, name, rows[:count])
 
-    @property
-    def points(self) -> np.ndarray:
-        """The configurations as points, (k, d)."""
-        return self._points[: self.count]
-
-    @property
-    def features(self) -> np.ndarray:
-        """The configurations as features, (k, p)."""
-        return self._features[: self.count]
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """Trial of each row, (k,)."""
-        return self._rows["numbers"][: self.count]
-
-    @property
-    def values(self) -> np.ndarray:
-        """Objectives, smaller is better, (k, m)."""
-        return self._rows["values"][: self.count]
-
-    @property
-    def constraints(self) -> np.ndarray:
-        """How far beyond its bound each constrained metric is, (k, c)."""
-        return self._rows["constraints"][: self.count]
-
-    @property
-    def failed(self) -> np.ndarray:
-        """Whether the configuration is to blame for a failure, (k,)."""
-        return self._rows["failed"][: self.count]
-
-    @property
-    def seconds(self) -> np.ndarray:
-        """How long the last attempt ran, (k,)."""
-        return self._rows["seconds"][: self.count]
-
-    @property
-    def reach(self) -> np.ndarray:
-        """How far each trial got, (k,)."""
-        return self._rows["reach"][: self.count]
-
-    @property
-    def violation(self) -> np.ndarray:
-        """By how much the constraints are missed, (k,), see core/standing.py; inf where a metric is unknown."""
-        return self._rows["violation"][: self.count]
+    def _extend(self, history: History, numbers: list[int]) -> None:
+        new = slice(self.count, self.count + len(numbers))
+        while new.stop > len(self._rows["numbers"]):
+            self._rows = {name: np.concatenate([rows, np.empty_like(rows)]) for name, rows in self._rows.items()}
+        values, trials, bounds = history.values[numbers], [history[n] for n in numbers], history.problem.constraints
+        points, known = self.encoding.known(history.matrix[numbers])
+        columns = {
+            "numbers": numbers,
+            "values": values,
+            "constraints": [[bound.beyond(trial.metrics) for bound in bounds] for trial in trials],
+            "violation": history.violations[numbers],
+            "failed": [is_to_blame(trial, row) for trial, row in zip(trials, values)],
+            "seconds": [trial.seconds for trial in trials],
+            "reach": [_reach(trial, history) for trial in trials],
+            "points": points,
+            "features": self.encoding.features(points, known),
+        }
+        for name, column in columns.items():
+            self._rows[name][new] = column
+        self._show(new.stop)
 
     @property
     def usable(self) -> np.ndarray:
@@ -153,12 +121,6 @@ class Results:
     def suffices(self) -> bool:
         """Whether there are enough values to fit a model to."""
         return int(self.usable.sum()) >= LEAST
-
-    def until(self, count: int) -> Results:
-        """The first so many rows, as they were when there were no more."""
-        first = copy(self)
-        first.count = count
-        return first
 
     def best(self, count: int) -> np.ndarray:
         """Rows with all objectives, best first, at least `count` of them where there are as many.
@@ -188,6 +150,11 @@ class Results:
             found.append(taken[crowded_order(self.values[taken], violation[taken])])
         broken = np.flatnonzero(usable & (violation > 0))
         return np.concatenate([*found, broken[np.argsort(violation[broken], kind="stable")]])
+
+
+def _reach(trial: Record, history: History) -> float:
+    step = history.reports.furthest.get(trial.number)
+    return inf if trial.state is TrialState.COMPLETE or step is None else level_of(step)
 
 
 def level_of(step: float) -> int:
