@@ -7,8 +7,8 @@ memory than the archive has bytes, whatever it says of itself, and nothing but n
 from __future__ import annotations
 
 import ast
+import io
 import math
-import os
 import zipfile
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -36,7 +36,7 @@ class Archive:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        size = file.seek(0, os.SEEK_END)
+        size = file.seek(0, io.SEEK_END)
         self._zip = zipfile.ZipFile(file)
         members = self._zip.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):

@@ -25,18 +25,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, Protocol, Union
 
 import numpy as np
 
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
-from kilter.core.problem import Objective
+from kilter.core.problem import Objective, Problem
 from kilter.evaluation.folds import CONFIRMS, KNOWN
-
-if TYPE_CHECKING:
-    from kilter.api import Study
-    from kilter.frozen import FrozenTrial
+from kilter.frozen import FrozenTrial
 
 LEVEL = 0.95
 """Of the interval around the estimate."""
@@ -96,8 +93,37 @@ class Confirmation:
         return "\n".join(rows)
 
 
+class Confirmable(Protocol):
+    """What is asked of a study that is confirmed; kilter.Study is one."""
+
+    study_name: str
+
+    @property
+    def problem(self) -> Problem:
+        """What it is of."""
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, as they are now."""
+
+    def enqueue_trial(
+        self,
+        params: Mapping[str, Any],
+        user_attrs: Mapping[str, Any] | None = None,
+        skip_if_exists: bool = False,
+        *,
+        judged: bool = True,
+    ) -> int:
+        """Have a configuration tried next; its number."""
+
+    def optimize(
+        self, func: Callable[..., Any], n_trials: int | None = None, *, n_jobs: int = 1, progress: str = "auto"
+    ) -> None:
+        """Run so many trials."""
+
+
 def confirm(
-    study: Study,
+    study: Confirmable,
     objective: Callable[..., Any],
     k: int = 10,
     *,
@@ -134,7 +160,7 @@ def confirm(
     return _weighed(study, confirmed, trials if reuse else (), overlap)
 
 
-def _check(study: Study, k: int) -> None:
+def _check(study: Confirmable, k: int) -> None:
     if len(study.problem.objectives) > 1:
         raise InvalidInput("confirm compares one objective; this study has several: read study.best_trials")
     if study.problem.fidelities:
@@ -164,12 +190,12 @@ def _confirming(trials: Sequence[FrozenTrial]) -> dict[int, int]:
     return {int(t.user_attrs[CONFIRMS]): t.number for t in ours}
 
 
-def _enqueue(study: Study, trial: FrozenTrial, reuse: bool) -> int:
+def _enqueue(study: Confirmable, trial: FrozenTrial, reuse: bool) -> int:
     known = {KNOWN: [[fold, score] for fold, score in trial.folds.items()]} if reuse else {}
     return study.enqueue_trial(trial.params, {CONFIRMS: trial.number, **known}, judged=False)
 
 
-def _run(study: Study, objective: Callable[..., Any], numbers: Sequence[int], n_jobs: int) -> None:
+def _run(study: Confirmable, objective: Callable[..., Any], numbers: Sequence[int], n_jobs: int) -> None:
     """Run the queue until these trials have ended or run elsewhere, or nothing that is done here brings them on."""
     left: list[int] = []
     while True:
@@ -182,7 +208,7 @@ def _run(study: Study, objective: Callable[..., Any], numbers: Sequence[int], n_
 
 
 def _weighed(
-    study: Study,
+    study: Confirmable,
     confirmed: Sequence[tuple[FrozenTrial, FrozenTrial]],
     trials: Sequence[FrozenTrial],
     overlap: float | None,
