@@ -4,6 +4,7 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+from kilter.testing.executor import ExecutorSuite
 from kilter.testing.sampler import SamplerSuite
 from kilter.testing.scheduler import SchedulerSuite
 
@@ -33,3 +34,10 @@ class TestScheduler(SchedulerSuite):
 
     def scheduler(self):
         return example("scheduler").MarginScheduler()
+
+
+class TestExecutor(ExecutorSuite):
+    stops_at_once = False
+
+    def executor(self, slots):
+        return example("executor").PoolExecutor(slots)

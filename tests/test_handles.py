@@ -18,6 +18,7 @@ import kilter
 from kilter.core.errors import InvalidInput, NotReady, StorageError
 from kilter.core.events import TrialState
 from kilter.core.limits import Limits
+from kilter.executors.inline import Inline
 from kilter.executors.processes import Processes
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage
@@ -316,7 +317,7 @@ def test_a_callback_that_counts_what_is_complete_makes_up_for_what_failed():
 def test_the_total_is_said_as_it_is(done, asked, says):
     study = kilter.create_study(space=SPACE, sampler="random", seed=0)
     study.optimize(lambda x: x, n_trials=done, progress="none")
-    executor = study._threads(lambda x: x, 1)
+    executor = Inline().start(lambda x: x)
     assert study.run(executor, Limits(trials=asked), progress="none").reason.startswith(says)
     assert len(study.trials) == max(done, asked)
 

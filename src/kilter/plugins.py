@@ -58,6 +58,7 @@ EXECUTORS = {
     "inline": "kilter.executors.inline:Inline",
     "threads": "kilter.executors.threads:Threads",
     "processes": "kilter.executors.processes:Processes",
+    "command": "kilter.executors.command:Command",
 }
 
 TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "storage": STORAGES, "executor": EXECUTORS}

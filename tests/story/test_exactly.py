@@ -15,6 +15,7 @@ import kilter
 from kilter import plugins
 from kilter.core.events import Ended, TrialState
 from kilter.core.limits import Limits
+from kilter.executors.inline import Inline
 from kilter.objective import checkpoint
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage
@@ -146,7 +147,7 @@ def test_who_ends_leaves_the_last_trial_to_a_shell_that_lives(tmp_path: Path) ->
     assert living.stdout.readline() == "running 0 1\n"
     study = kilter.load_study(storage=url, study_name="s")
     limits = Limits(trials=2)
-    assert str(study.run(study._threads(lambda x: x, 1), limits, progress="none")) == "the study has its 2 trials"
+    assert str(study.run(Inline().start(lambda x: x), limits, progress="none")) == "the study has its 2 trials"
     assert [trial.state for trial in study.trials] == [TrialState.RUNNING, COMPLETE]
     go.touch()
     ended(living)
@@ -173,7 +174,8 @@ if __name__ == "__main__":
                                 scheduler=scheduler, seed=1, lease=None)
     from kilter.core.limits import Limits
     from kilter.executors.processes import Processes
-    chosen = Processes(2).start(objective) if executor == "processes" else study._threads(objective, 2)
+    from kilter.executors.threads import Threads
+    chosen = (Processes(2) if executor == "processes" else Threads(2)).start(objective)
     study.run(chosen, Limits(trials=6), progress="none")
 """
 

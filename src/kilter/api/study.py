@@ -380,10 +380,12 @@ class Study(StudyView):
         """Run trials on an executor that has started, within the limits, at most `calls` of them; how it ended.
 
         `study.run(Threads(4).start(objective, study.space), Limits(trials=20))` runs 20. Where the time was up it says
-        which trials were cut: they wait, and the next run goes on with them.
-        `optimize` and `tune` are this with the executor chosen for you. `definition` is what the executor runs: it
-        raises StudyChanged where that is another objective than the study's, and `if_changed` is not "continue".
+        which trials were cut: they wait, and the next run goes on with them. `optimize` and `tune` are this with the
+        executor started for you. `definition` is what the executor runs: it raises StudyChanged where that is another
+        objective than the study's, and `if_changed` is not "continue".
         """
+        if not hasattr(executor, "submit"):
+            raise InvalidInput(f"run({executor!r}): start it, as in {executor!r}.start(objective, study.space)")
         told = [self._told(callback) for callback in callbacks]
         return self._runner.run(
             executor, limits, calls, catch, told, holding(callbacks), progress, stoppers, definition, if_changed

@@ -15,6 +15,7 @@ MISTAKEN = 2
 be a configuration for which the objective has no value.
 """
 
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds on a study; None is no bound. Raises InvalidInput for what is no number that can be one.

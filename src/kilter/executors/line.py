@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kilter.core.actions import Verdict
 from kilter.core.events import Report, TrialState
-from kilter.core.interfaces import Outcome, Progress, Task
-from kilter.objective.failures import Interrupted, release
+from kilter.core.interfaces import Draw, Outcome, Progress, Task
+from kilter.executors.output import kept
+from kilter.objective.failures import Interrupted, failure_of, release
+from kilter.objective.perform import perform
 
 
 class Stoppable:
@@ -58,6 +60,14 @@ class Stoppable:
             self._tell(Progress(number, attempt, reports))
         self.was_told = self._is_stopped
         return Verdict.STOP if self.was_told else answer
+
+    def perform(self, objective: Callable[..., Any], draw: Draw | None = None) -> Outcome:
+        """Call the objective on the task in a thread of its own; what it prints is kept, what it raises its failure."""
+        try:
+            with kept(self.task.log):
+                return self.ended(perform(objective, self.task, self, draw))  # in no variable: see Inline
+        except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the main thread alone
+            return self.ended(Outcome.failed(self.task, failure_of(error), error))
 
     def ended(self, outcome: Outcome) -> Outcome:
         """What the outcome counts as, now that the objective is over."""

@@ -17,9 +17,6 @@ from kilter.core.interfaces import Draw, Message, Outcome, Task
 from kilter.core.space import Space
 from kilter.executors.line import Stoppable
 from kilter.executors.machine import check_slots
-from kilter.executors.output import kept
-from kilter.objective.failures import failure_of
-from kilter.objective.perform import perform
 
 
 @dataclass(frozen=True)
@@ -86,14 +83,7 @@ class RunningThreads:
 
     def _work(self) -> None:
         while (line := self._lines.get()) is not None:
-            self._messages.put(self._performed(line))
-
-    def _performed(self, line: Stoppable) -> Outcome:
-        try:
-            with kept(line.task.log):
-                return line.ended(perform(self._objective, line.task, line, self._draw))  # in no variable: see Inline
-        except BaseException as error:  # a KeyboardInterrupt too: the user's goes to the main thread alone
-            return line.ended(Outcome.failed(line.task, failure_of(error), error))
+            self._messages.put(line.perform(self._objective, self._draw))
 
 
 def arrived(messages: queue.SimpleQueue[Message], timeout: float | None, expected: bool) -> list[Message]:
