@@ -205,7 +205,7 @@ def test_what_was_fitted_is_remembered_never_needed(space):
         elif step % 10 != 9:
             log.end(number, {"value": size_of(config)})
         history = log.engine.history
-        if Surrogate.is_ready(history):
+        if Results.of(history).suffices:
             remembering = Surrogate.of(history, 7, step)
             if step % 6 == 0:
                 fresh = Surrogate.of(log.replayed(len(log.entries)).history, 7, step)
@@ -467,5 +467,5 @@ def test_repeated_points_and_fewer_points_than_dimensions():
 
 
 def test_it_is_ready_with_three_values():
-    assert not Surrogate.is_ready(history_of([1.0, 2.0, None, math.nan]))
-    assert Surrogate.is_ready(history_of([1.0, 2.0, None, 3.0]))
+    assert not Results.of(history_of([1.0, 2.0, None, math.nan])).suffices
+    assert Results.of(history_of([1.0, 2.0, None, 3.0])).suffices

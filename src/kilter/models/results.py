@@ -63,28 +63,30 @@ class Results:
         }
         """The columns, with room for more rows."""
         self._order = (0, 0), np.empty(0, dtype=int)
-        self._show(0)
+        self.show(0)
 
     @classmethod
     def of(cls, history: History) -> Results:
         """The columns of this history as it is now; amortised over calls, each trial is read once."""
         results = history.memo(cls, cls, given=history.problem.space)  # a wider range moves the points
         if results.count < len(history.finished):
-            results._extend(history, history.finished[results.count :])
+            results.read(history, history.finished[results.count :])
         return results
 
     def until(self, count: int) -> Results:
         """The first so many rows, as they were when there were no more."""
         first = copy(self)
-        first._show(count)
+        first.show(count)
         return first
 
-    def _show(self, count: int) -> None:
+    def show(self, count: int) -> None:
+        """Let the columns have so many rows."""
         self.count = count
         for name, rows in self._rows.items():
             setattr(self, name, rows[:count])
 
-    def _extend(self, history: History, numbers: list[int]) -> None:
+    def read(self, history: History, numbers: list[int]) -> None:
+        """Rows for more trials that ended."""
         new = slice(self.count, self.count + len(numbers))
         while new.stop > len(self._rows["numbers"]):
             self._rows = {name: np.concatenate([rows, np.empty_like(rows)]) for name, rows in self._rows.items()}
@@ -103,7 +105,7 @@ class Results:
         }
         for name, column in columns.items():
             self._rows[name][new] = column
-        self._show(new.stop)
+        self.show(new.stop)
 
     @property
     def usable(self) -> np.ndarray:

@@ -24,7 +24,6 @@ from kilter.core.history import History
 from kilter.models.acquisition import exploration_share, log_expected_improvement, log_probability_below
 from kilter.models.evidence import Evidence, evidence_of
 from kilter.models.fits import Belief
-from kilter.models.results import Results
 
 CAREFUL = (2, 24)
 """How often the chance of success multiplies expected improvement: twice for each failure, within this.
@@ -58,13 +57,8 @@ class Surrogate:
 
     @classmethod
     def of(cls, history: History, seed: int, number: int, per_second: bool = False) -> Surrogate:
-        """What a trial of a history rests on, which has to be ready."""
+        """What a trial of a history rests on, whose results have to suffice."""
         return cls(evidence_of(history, seed, number), per_second)
-
-    @staticmethod
-    def is_ready(history: History) -> bool:
-        """Whether enough trials have values."""
-        return Results.of(history).suffices
 
     def against(self, point: np.ndarray) -> Surrogate:
         """The same beliefs, where improvement counts against what is expected at a point (d,), not against the best."""

@@ -43,10 +43,11 @@ class Tried:
         """The points of this history as it is now; amortised over calls, each trial is read once."""
         space = history.problem.space
         tried = history.memo(cls, lambda _: cls(space), given=space)  # a wider range moves the points
-        tried._extend(history)
+        tried.read(history)
         return tried
 
-    def _extend(self, history: History) -> None:
+    def read(self, history: History) -> None:
+        """Take in what ended, paused or began since."""
         ended = history.finished[self._count :]
         self._ended |= self._keys(history, [number for number in ended if not history[number].forgiven])
         self._count = len(history.finished)

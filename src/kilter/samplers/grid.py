@@ -94,11 +94,15 @@ class _Visited:
     def of(cls, history: History, grid: Grid, seed: int) -> _Visited:
         """What has been visited by now; amortised over calls, each trial that ended is read once."""
         visited = history.memo((cls, seed), lambda _: cls(grid, seed), given=grid)
-        ended = history.finished[visited._ended :]
-        visited._ended += len(ended)
-        for number in [*ended, *history.paused, *history.running, *history.waiting]:
-            visited._keys.add(_key(grid.space, _with_defaults(history.problem.space, history[number])))
+        visited.read(history)
         return visited
+
+    def read(self, history: History) -> None:
+        """Take in what ended since, and all that is open."""
+        ended = history.finished[self._ended :]
+        self._ended += len(ended)
+        for number in [*ended, *history.paused, *history.running, *history.waiting]:
+            self._keys.add(_key(self.grid.space, _with_defaults(history.problem.space, history[number])))
 
     def following(self, known: Config) -> Config | None:
         """The first point in the order of the seed that has not been visited, with the known values if there is one.
