@@ -17,7 +17,7 @@ from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.engine.replica import Replica
 from kilter.guests import own
-from kilter.runtime.log import Log, created, id_of, named
+from kilter.runtime.log import Log, created, id_of, named, undisturbed
 from kilter.runtime.session import Session
 
 R = TypeVar("R", bound=Replica)
@@ -62,7 +62,7 @@ def reopened(
 def _replayed(store: Storage, study: int, blank: Callable[[Created], R]) -> R:
     """What knows a study: from its snapshot where that fits, else from the beginning of its log."""
     first = created(store, study)
-    with named(store, study):
+    with named(store, study), undisturbed():
         kept = store.load_snapshot(study, snapshot.VERSION)
         if kept is not None:
             replica = blank(first)

@@ -60,7 +60,7 @@ class Objective:
 
     def loss(self, metrics: Mapping[str, float]) -> float:
         """The metric times the sign; NaN where it is missing."""
-        return self.sign * metrics.get(self.name, math.nan)
+        return (1.0 if self.direction == "minimize" else -1.0) * metrics.get(self.name, math.nan)
 
 
 @dataclass(frozen=True)
@@ -316,6 +316,8 @@ class Problem:
 
     def violation(self, metrics: Mapping[str, float], so_far: bool = False) -> float:
         """By how much the constraints are missed, over all of them: see `core.standing`."""
+        if not self.constraints:  # most problems have none, and each trial is asked
+            return 0.0
         return sum((c.violation(metrics) for c in self.constraints if not so_far or c.metric in metrics), 0.0)
 
     def is_feasible(self, metrics: Mapping[str, float]) -> bool:

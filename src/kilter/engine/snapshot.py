@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import json
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -24,11 +26,9 @@ from kilter.engine.replica import Replica
 
 VERSION = "8"
 
-COLUMNS = (
-    *("state", "params", "attempt", "losses", "parent", "budget", "worker", "metrics"),
-    *("created", "enqueued", "judged", "chosen", "started", "ended", "earlier", "seen", "forgiven"),
-)
-"""What every trial has; attributes and failures, which few have, are kept by number."""
+FIELDS = tuple(field.name for field in fields(Record))
+COLUMNS = tuple(name for name in FIELDS if name not in ("number", "attrs", "failure", "sampled_before"))
+"""What is kept of every trial; attributes and failures, which few have, are kept by number."""
 
 TYPES = {"trial": np.int32, "step": np.int64, "fold": np.int32}
 """The dtypes of the columns of reports; metrics are float64."""
@@ -96,10 +96,8 @@ def _load(replica: Replica, data: bytes) -> None:
     _check_reports(reports, content["folds"], len(content["columns"]["state"]))
     history = replica.history
     history.problem = Problem.from_json(content["problem"])
-    columns = content["columns"]
-    columns["state"] = list(map(TrialState, columns["state"]))
-    for number, row in enumerate(zip(*(columns[name] for name in COLUMNS), strict=True)):
-        history.add(Record(number, **dict(zip(COLUMNS, row))))
+    for trial in _records(content["columns"]):
+        history.add(trial)
     for number, attrs in content["trial_attrs"].items():
         history[int(number)].attrs = attrs
     for number, failure in content["failures"].items():
@@ -118,6 +116,14 @@ def _load(replica: Replica, data: bytes) -> None:
         definition, since = content["defined"]
         replica.defined = Defined(dict(definition.items()), float(since))
     replica.position = operator.index(content["position"])
+
+
+def _records(columns: dict[str, list[Any]]) -> Iterator[Record]:
+    count = len(columns["state"])
+    columns["state"] = list(map(TrialState, columns["state"]))
+    columns.update(number=list(range(count)), attrs=[{} for _ in range(count)], failure=[None] * count)
+    columns["sampled_before"] = columns["attempt"]  # which the history sets anew
+    return starmap(Record, zip(*(columns[name] for name in FIELDS), strict=True))
 
 
 def _load_states(engine: Engine, content: Mapping[str, Any]) -> None:

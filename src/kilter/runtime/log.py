@@ -6,6 +6,7 @@ there, in the order of the log. Each write is one transaction; the store is neve
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -59,6 +60,18 @@ def created(storage: Storage, study: int) -> Created:
         return entries[0].event
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets the collector of garbage rest: what is made of a log stays, and would be looked through again and again."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
+
+
 class Log(Generic[R_co]):
     """What one process has read of a study, and the only one here who writes to its log."""
 
@@ -81,7 +94,7 @@ class Log(Generic[R_co]):
     def sync(self) -> None:
         """Read what others wrote."""
         with self.lock:
-            with named(self.storage, self.study):
+            with named(self.storage, self.study), undisturbed():
                 while True:
                     entries = self.storage.read(self.study, self.replica.position, CHUNK)
                     self.replica.handle(entries)

@@ -17,7 +17,7 @@ from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.memo import Memo
-from kilter.core.problem import Problem
+from kilter.core.problem import Objective, Problem
 from kilter.models.curves import EARLIER, Curve, predict
 
 KEPT = 32
@@ -105,10 +105,12 @@ class CurveScheduler(Scheduler):
         objective = history.problem.objectives[0]
         for report in reports:
             if report.fold is None:
-                look = state.looks.setdefault(trial.number, Look(report.step))
+                look = state.looks.get(trial.number)
+                if look is None:
+                    look = state.looks[trial.number] = Look(report.step)
                 look.points += 1
                 if objective.name in report.metrics:
-                    self._take(state, look, report.step, objective.loss(report.metrics))
+                    self._take(state, look, report, objective)
 
     def ended(self, state: State, trial: Record, history: History) -> None:
         """A complete trial sets the mark, the horizon, and an example of how curves go on."""
@@ -141,19 +143,20 @@ class CurveScheduler(Scheduler):
             f"{chance:.2g}, below {self.probability:g}"
         )
 
-    def _take(self, state: State, look: Look, step: int, loss: float) -> None:
+    def _take(self, state: State, look: Look, report: Report, objective: Objective) -> None:
         """Take in a report, and note where it is time for a look."""
-        look.first = min(look.first, step)
+        step = report.step
+        if step < look.first:
+            look.first = step
         if step <= look.furthest:  # said again after a restart, or out of order
             return
-        look.furthest, look.reports = step, look.reports + 1
-        horizon = state.furthest if state.horizon is None else state.horizon
-        if state.best is None or state.complete < self.startup:
+        look.furthest = step
+        look.reports += 1
+        if look.reports < self.grace or step < look.next or state.best is None or state.complete < self.startup:
             return
-        if look.reports < self.grace or not look.next <= step < horizon:
-            return
-        look.next = step + max(1.0, self.spacing * (step - look.first))
-        look.latest = [*look.latest, (look.points, loss)][-LOOKS:]
+        if step < (state.furthest if state.horizon is None else state.horizon):
+            look.next = step + max(1.0, self.spacing * (step - look.first))
+            look.latest = [*look.latest, (look.points, objective.loss(report.metrics))][-LOOKS:]
 
 
 def _chance(state: State, number: int, points: int, loss: float, history: History) -> float:
