@@ -11,41 +11,37 @@ The complete result of an attempt that had been given up ends a trial that waits
 
 from __future__ import annotations
 
-from kilter.core.events import INTERRUPTED, LOST, Dropped, Ended, Enqueued, Event, Reported, Started, TrialState
+from kilter.core.events import INTERRUPTED, LOST, Dropped, Ended, Reported, Started, TrialState
 from kilter.core.history import Record
 
 ATTEMPTS = 3
 """A trial whose worker vanishes or is killed is tried this often in all; attempts that ended otherwise do not count."""
 
 LEGAL: dict[type, tuple[TrialState | None, ...]] = {
-    Enqueued: (None,),
     Started: (None, TrialState.WAITING, TrialState.PAUSED),
     Reported: (TrialState.RUNNING,),
     Ended: (TrialState.RUNNING,),
     Dropped: (TrialState.PAUSED,),
 }
-"""Which event may happen to a trial in which state; None is a trial that does not exist yet."""
+"""Which event of an attempt may happen to a trial in which state; None is a trial that does not exist yet."""
+
+AT_REST = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PAUSED)
+"""The states that an attempt can end in."""
 
 
-def is_legal(event: Event, trial: Record | None) -> bool:
+def is_legal(event: Started | Reported | Ended | Dropped, trial: Record | None) -> bool:
     """Whether the event may happen to the trial as it stands.
 
     Events of an attempt that was given up are not: a worker that woke up too late sends them. Its complete result is
     data, and counts as long as there is no other.
     """
-    if type(event) not in LEGAL:
-        return True
-    if isinstance(event, Ended) and event.late:
-        return trial is not None and _counts(event, trial)
-    state = trial.state if trial else None
-    if state not in LEGAL[type(event)]:
-        return False
-    if isinstance(event, Started):
-        return event.attempt == (trial.attempt if trial else 0) + 1
-    if isinstance(event, (Reported, Ended, Dropped)):
-        ends = event.state.is_finished() or event.state is TrialState.PAUSED if isinstance(event, Ended) else True
-        return trial is not None and event.attempt == trial.attempt and ends
-    return True
+    if isinstance(event, Ended):
+        if event.late:
+            return trial is not None and _counts(event, trial)
+        if event.state not in AT_REST:
+            return False
+    state, attempt = (None, 0) if trial is None else (trial.state, trial.attempt)
+    return state in LEGAL[type(event)] and event.attempt == attempt + isinstance(event, Started)
 
 
 def _counts(event: Ended, trial: Record) -> bool:

@@ -105,14 +105,17 @@ class Log(Generic[R_co]):
     def write(self, *events: Event, limit: int | None = None, distinct: bool = False) -> list[Event]:
         """Append events, take in all that is new in the log, and return the refused ones."""
         with self.lock:
-            with named(self.storage, self.study):
+            try:  # as named() does, which costs more than all the rest of this
                 appended = self.storage.append(self.study, events, self.replica.position, limit, distinct)
                 self.replica.handle(appended.entries)
+            except LogDamaged as error:
+                raise error.of(self.name, self.storage.url) from error.__cause__
             self._snapshot_where_due()
-            ours = len(appended.entries) - len(events) + len(appended.refused)
-            for observer in tuple(self.observers):
-                for entry in appended.entries[ours:]:  # as stored: with the number that the storage gave
-                    observer(entry.event)
+            if self.observers:
+                ours = len(appended.entries) - len(events) + len(appended.refused)
+                for observer in tuple(self.observers):
+                    for entry in appended.entries[ours:]:  # as stored: with the number that the storage gave
+                        observer(entry.event)
             return appended.refused
 
     def _snapshot_where_due(self) -> None:
