@@ -173,3 +173,12 @@ def test_what_is_no_plug_in_is_refused(kind):
     for given in (3, object):
         with pytest.raises(InvalidInput, match=rf"{kind}=.*or an object with {plugins.METHODS[kind]}\(\)"):
             plugins.find(kind, given)
+
+
+def test_a_sampler_that_was_written_for_fewer_arguments_hears_of_it_before_there_is_a_study():
+    class Earlier(kilter.samplers.RandomSampler):
+        def tell(self, state, trial):
+            pass
+
+    with pytest.raises(InvalidInput, match=r"Earlier.tell\(\) is to take \(state, trial, problem\)"):
+        kilter.create_study(sampler=Earlier())

@@ -8,6 +8,7 @@ kilter.storages, whose names are the schemes of URLs, for what makes a storage o
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -71,7 +72,7 @@ def find(kind: str, given: Any, *arguments: Any) -> Any:
 
     Raises UnknownName, with the nearest known name, for a name that nobody registered.
     """
-    return load(kind, given)(*arguments) if isinstance(given, str) else _checked(kind, adapted(given))
+    return _checked(kind, load(kind, given)(*arguments) if isinstance(given, str) else adapted(given))
 
 
 def open_storage(given: str | os.PathLike[str] | Storage | None) -> Storage:
@@ -100,7 +101,20 @@ def _checked(kind: str, given: Any) -> Any:
     if isinstance(given, type) or not callable(getattr(given, METHODS[kind], None)):
         names = "a URL such as 'sqlite:///study.db'" if kind == "storage" else f"a name ({', '.join(TABLES[kind])})"
         raise InvalidInput(f"{kind}={given!r:.80}: give {names} or an object with {METHODS[kind]}()")
+    if kind == "sampler" and not _takes(given.tell, 3):
+        raise InvalidInput(f"{type(given).__name__}.tell() is to take (state, trial, problem), the last one is new")
     return given
+
+
+def _takes(function: Callable[..., Any], arguments: int) -> bool:
+    """Whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(arguments))
+    except TypeError:
+        return False
+    except ValueError:  # written in C, without a signature
+        pass
+    return True
 
 
 def load(kind: str, name: str) -> Callable[..., Any]:

@@ -109,7 +109,7 @@ def test_a_failure_is_no_result_even_with_a_value():
     assert (results.usable.tolist(), results.failed.tolist()) == ([True, False], [False, True])
 
 
-def test_an_unknown_constraint_is_worst_and_huge_sums_are_no_warning():
+def test_an_unknown_constraint_is_worst_and_infinite_sums_are_no_warning():
     constraints = (Constraint("a", "<=", 0.0), Constraint("b", "<=", 0.0))
     metrics = [
         {"value": 1.0, "a": 1e308, "b": 1e308},
@@ -119,7 +119,7 @@ def test_an_unknown_constraint_is_worst_and_huge_sums_are_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         results = Results.of(history_of(metrics, constraints=constraints))
-        assert results.violation.tolist() == [pytest.approx(2 * math.log(1e308)), math.inf, 0.0]
+        assert results.violation.tolist() == [math.inf, math.inf, 0.0]
         assert results.best(99)[0] == 2
 
 

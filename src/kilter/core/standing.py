@@ -1,19 +1,19 @@
 """How good a result is: one value, by which everybody compares.
 
-    violation    0 where every constraint is met; else Σ log(1 + excess / |bound|) over the constraints, where excess is
-                 how far the metric is beyond the bound (1 stands for a bound of 0); inf where a metric is unknown
+    violation    0 where every constraint is met; else Σ excess / |bound| over the constraints, where excess is how far
+                 the metric is beyond the bound (1 stands for a bound of 0); inf where a metric is unknown
     losses       the objectives times their sign, so that smaller is better
 
-A share of the bound knows no unit: milliseconds and accuracies can be added up. The logarithm keeps one constraint that
-is missed a thousandfold, as one with a tiny bound easily is, from drowning the others. With a single constraint neither
-changes any order. docs/decisions/0022 has what else was tried.
+A share of the bound knows no unit: milliseconds and accuracies can be added up. A bound of 0 has no unit to offer, so
+whoever sets such constraints scales them. With a single constraint any of this leaves the order as it is.
+docs/decisions/0022 has what else was tried.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from math import inf, isfinite, log1p
+from math import inf, isfinite
 from typing import NamedTuple
 
 
@@ -52,11 +52,11 @@ def spread(standings: Iterable[Standing]) -> float:
 
 
 def excess_as_share(excess: float, bound: float) -> float:
-    """log(1 + excess / |bound|) of what is beyond a bound, 0 where nothing is, inf where that is not known.
+    """Excess / |bound| of what is beyond a bound, 0 where nothing is, inf where that is not known.
 
-    >>> excess_as_share(-3.0, 20.0), round(excess_as_share(1.0, 100.0), 5), excess_as_share(float("nan"), 1.0)
-    (0.0, 0.00995, inf)
+    >>> excess_as_share(-3.0, 20.0), excess_as_share(1.0, 100.0), excess_as_share(float("nan"), 1.0)
+    (0.0, 0.01, inf)
     """
     if excess <= 0.0:
         return 0.0
-    return log1p(excess / (abs(bound) or 1.0)) if excess == excess else inf
+    return excess / (abs(bound) or 1.0) if excess == excess else inf
