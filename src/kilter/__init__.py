@@ -21,6 +21,8 @@ _HOME = {
     "kilter.core.numbers": ("Float", "Int"),
     "kilter.core.options": ("Boolean", "Choice", "Ordinal"),
     "kilter.core.parameter": ("Prior",),
+    "kilter.core.simplex": ("Simplex",),
+    "kilter.core.subset": ("Subset",),
     "kilter.core.problem": ("Fidelity",),
     "kilter.core.space": ("Space",),
     "kilter.objective.trial": ("Trial",),
@@ -68,7 +70,9 @@ if TYPE_CHECKING:
     from kilter.core.options import Boolean, Choice, Ordinal
     from kilter.core.parameter import Prior
     from kilter.core.problem import Fidelity
+    from kilter.core.simplex import Simplex
     from kilter.core.space import Space
+    from kilter.core.subset import Subset
     from kilter.frozen import FrozenTrial, create_trial
     from kilter.objective.trial import Trial
     from kilter.study import copy_study, get_all_study_summaries

@@ -152,7 +152,7 @@ class FrozenTrial(_Answering):
     def distributions(self) -> dict[str, Parameter]:
         """The parameters of the configuration."""
         space = self._history.problem.space
-        return {name: space[name] for name in self._record.params if name in space}
+        return {name: space[name] for name in space.whole(self._record.params) if name in space}
 
     @property
     def metrics(self) -> dict[str, float]:

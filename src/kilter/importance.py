@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from kilter.core.declared import expanded
 from kilter.core.errors import InvalidInput, NotReady, UnknownName
 from kilter.core.events import TrialState
 from kilter.core.names import refusing
@@ -42,7 +43,7 @@ def get_param_importances(
     target: Callable[[FrozenTrial], float] | None = None,
     normalize: bool = True,
 ) -> dict[str, float]:
-    """The share of the variance that each parameter explains on its own, the largest first.
+    """The share of the variance that each parameter explains on its own, the largest first; of compounds their parts'.
 
     Of the parameters that all complete trials have, or of `params`; `target` says what a trial counts by, where that is
     not its value. Needs scikit-learn. Raises NotReady before two trials are complete, InvalidInput for several
@@ -67,7 +68,8 @@ def get_param_importances(
             raise UnknownName.of("parameter of all complete trials", name, shared)
     space = study.space
     numbers = [trial.number for trial, _ in rows]
-    columns = [space.names.index(name) for name in names]
+    owners = [name for name in names for _ in expanded({name: space[name]})]
+    columns = [space.names.index(part) for name in names for part in expanded({name: space[name]})]
     x = study.history.matrix[numbers][:, columns]
     seed = study.seed if evaluator.seed is None else evaluator.seed
     if not names:
@@ -78,7 +80,10 @@ def get_param_importances(
     total = float(effects.sum())
     if normalize and total > 0:
         effects = effects / total
-    return dict(sorted(zip(names, map(float, effects)), key=lambda pair: -pair[1]))
+    shares = dict.fromkeys(names, 0.0)
+    for name, effect in zip(owners, effects.tolist()):
+        shares[name] += effect
+    return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
 
 
 def _value(trial: FrozenTrial) -> float:

@@ -80,7 +80,7 @@ def test_values_of_a_configuration_read_as_that_configuration(data, space):
     again = space.plain(values)
     assert list(again) == list(config)
     for name, value in values.items():
-        assert space[name].value(again[name]) is value or repr(space[name].value(again[name])) == repr(value)
+        assert space.values(again)[name] is value or repr(space.values(again)[name]) == repr(value)
 
 
 @given(st.data(), spaces(objects=True))
@@ -138,13 +138,13 @@ def test_what_grew_holds_all_that_was(data, space):
                 conditions=parameter.conditions,
             )
     new = data.draw(parameters(objects=False).filter(lambda p: p.has_default))
-    grown = space._with({**space.parameters, **wider, "new": new}, space.forbidden)
+    grown = space._with({**space.declared, **wider, "new": new}, space.forbidden)
     delta = space.growth(grown)
     assert delta.keys() == {name for name in wider if grown[name] != space[name]} | {"new"}
     extended = space.extended(delta)
     assert {n: extended[n].size for n in extended} == {n: grown[n].size for n in grown}
     assert space.growth(space) == {}
-    assert space.extended(space.parameters) == space
+    assert space.extended(space.declared) == space
     config = data.draw(configs(space))
     assert extended.is_legal({**config, "new": new.plain(new.default)})
     column = extended.encode([config])[0, extended.names.index("new")]

@@ -27,7 +27,7 @@ def study_html(study: Any) -> str:
     parts = [
         f"<b>{html.text(study.study_name)}</b>: {wanted}; {len(trials)} trials{': ' if states else ''}{states}",
         html.curve(_progress(study, trials)),
-        html.table(["trial", *_metrics(ranked), *study.space.names], [_cells(study, t, ranked) for t in ranked])
+        html.table(["trial", *_metrics(ranked), *study.space.declared], [_cells(study, t, ranked) for t in ranked])
         if ranked
         else "",
         *(f"{count} × {html.text(why)}" for why, count in _failures(trials).most_common(3)),
@@ -62,7 +62,7 @@ def _metrics(trials: Sequence[Any]) -> list[str]:
 def _cells(study: Any, trial: Any, ranked: Sequence[Any]) -> list[Any]:
     params = trial.params
     metrics = [trial.metrics.get(name) for name in _metrics(ranked)]
-    return [trial.number, *metrics, *(params.get(name) for name in study.space.names)]
+    return [trial.number, *metrics, *(params.get(name) for name in study.space.declared)]
 
 
 def _progress(study: Any, trials: Sequence[Any]) -> list[float]:

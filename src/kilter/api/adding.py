@@ -25,14 +25,14 @@ def plain(session: Session, params: Mapping[str, Any]) -> Config:
     space = problem.space
     if not problem.is_open:
         config = space.plain(params, partial=True)
-        for name in params.keys() - config.keys():
+        for name in params.keys() - config.keys() - space.whole(config).keys():
             conditions = " and ".join(f"{c.parent} in {list(c.values)!r}" for c in space[name].conditions)
             notice(f"the enqueued {name}={shown(params[name])} is dropped: {name} is active only with {conditions}")
         return config
     config = {}
     for name, value in params.items():
         try:
-            config[name] = (space[name] if name in space else Choice([value])).plain(value)
+            config |= space.plain_of({name: value}) if name in space else {name: Choice([value]).plain(value)}
         except InvalidInput as error:
             raise InvalidInput(f"{name}: {error}") from None
     return config

@@ -6,15 +6,23 @@ import ast
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+from kilter.core import kinds
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.numbers import Float, Int
-from kilter.core.options import Boolean, Choice, Ordinal
-from kilter.core.parameter import UNSET, Parameter, Prior
+from kilter.core.numbers import Float
+from kilter.core.options import Boolean
+from kilter.core.parameter import Parameter, Prior
 
-KINDS = ("float", "int", "log", "choice", "ordinal", "bool")
-EXTRAS = ("step", "default", "when", "prior", "log")
+KINDS: dict[str, type[Parameter]] = {
+    **{word: kind for word, kind in kinds.KINDS.items() if word != "boolean"},
+    "log": Float,
+    "bool": Boolean,
+}
+"""The words for kinds of parameters."""
+SETTINGS = {kind: {f.name for f in fields(made) if f.kw_only} - {"conditions"} for kind, made in KINDS.items()}
+EXTRAS = {"when"}.union(*SETTINGS.values())
 EXAMPLES = "log(1e-5,1e-1), float(0,1), int(1,8), {adam,sgd}, ordinal(16,32,64) or bool"
 
 
@@ -40,10 +48,10 @@ def scalar(word: str) -> Any:
 PARTNERS = {")": "(", "]": "[", "}": "{"}
 
 
-def _words(inner: str, given: str) -> list[str]:
+def words(inner: str, given: str) -> list[str]:
     """Cut at commas that stand outside quotes and brackets.
 
-    >>> _words("[64,32], (1,2), 'a,b'", "…")
+    >>> words("[64,32], (1,2), 'a,b'", "…")
     ['[64,32]', '(1,2)', "'a,b'"]
     """
     words, word, opened = [], "", ""
@@ -90,7 +98,7 @@ def entry(text: str, given: str) -> dict[str, Any]:
     if body == "bool":
         return {"bool": True, **more}
     if body.startswith("{") and body.endswith("}"):
-        return {"choice": [scalar(word) for word in _words(body[1:-1], given)], **more}
+        return {"choice": [scalar(word) for word in words(body[1:-1], given)], **more}
     found = re.fullmatch(r"(\w+)\((.*)\)", body)
     if not found:
         raise InvalidInput(f"the parameter {given!r} is not understood: write {EXAMPLES}")
@@ -98,15 +106,22 @@ def entry(text: str, given: str) -> dict[str, Any]:
     if kind not in KINDS:
         raise UnknownName.of("kind of parameter", kind, KINDS, f"It stands in {given!r}.")
     values, extras = [], {}
-    for word in _words(found[2], given):
+    for word in words(found[2], given):
         key, equals, value = word.partition("=")
         if equals and key.strip() in EXTRAS:
-            extras[key.strip()] = scalar(value)
+            extras[key.strip()] = _listed(value.strip(), given)
         elif word == "log" and kind in ("int", "float"):
             extras["log"] = True
         else:
             values.append(scalar(word))
     return {kind: True if kind == "bool" else values, **extras, **more}
+
+
+def _listed(text: str, given: str) -> Any:
+    """A scalar, or a list in round brackets."""
+    if text.startswith("(") and text.endswith(")"):
+        return [scalar(word) for word in words(text[1:-1], given)]
+    return scalar(text)
 
 
 def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -137,11 +152,11 @@ def parameter(name: str, given: Any) -> Parameter:
     for key in given:
         if key not in KINDS and key not in EXTRAS:
             raise UnknownName.of("setting", key, {*KINDS, *EXTRAS}, f"It stands in space.{name}.")
-    kinds = [kind for kind in KINDS if kind in given and not (kind == "log" and isinstance(given[kind], bool))]
-    if len(kinds) != 1:
+    known = [kind for kind in KINDS if kind in given and not (kind == "log" and isinstance(given[kind], bool))]
+    if len(known) != 1:
         raise InvalidInput(f"space.{name} = {dict(given)!r}: it needs exactly one of {', '.join(KINDS)}")
     try:
-        made = _made(kinds[0], given)
+        made = _made(known[0], given)
     except InvalidInput as error:
         raise InvalidInput(f"space.{name}: {error}") from None
     return made.when(conditions(name, given["when"])) if "when" in given else made
@@ -158,32 +173,20 @@ def _options(name: str, given: list[Any]) -> dict[str, Any]:
 
 
 def _made(kind: str, given: Mapping[str, Any]) -> Parameter:
-    values = given[kind]
-    common: dict[str, Any] = {"default": given.get("default", UNSET)}
-    if "prior" in given:
-        prior = given["prior"]
-        common["prior"] = Prior(*prior) if isinstance(prior, list) else Prior(prior)
+    values, settings = given[kind], {key: given[key] for key in given if key not in (kind, "when")}
+    for key in settings:
+        if key not in SETTINGS[kind]:
+            raise InvalidInput(f"a {kind} has no {key}: leave it out")
+    if "prior" in settings:
+        prior = settings["prior"]
+        settings["prior"] = Prior(*prior) if isinstance(prior, list) else Prior(prior)
     if kind == "bool":
         if values is not True:
             raise InvalidInput("write bool = true")
-        _refuse(kind, given, "step", "log")
-        return Boolean(**common)
-    if not isinstance(values, list):
-        raise InvalidInput(f"{kind} = {values!r}: give a list")
-    if kind in ("choice", "ordinal"):
-        _refuse(kind, given, "step", "log")
-        return (Choice if kind == "choice" else Ordinal)(values, **common)
-    if len(values) != 2:
-        raise InvalidInput(f"{kind} = {values!r}: give two bounds, [low, high]")
-    if kind == "int":
-        return Int(*values, log=bool(given.get("log", False)), step=given.get("step", 1), **common)
-    return Float(*values, log=kind == "log" or bool(given.get("log", False)), step=given.get("step"), **common)
-
-
-def _refuse(kind: str, given: Mapping[str, Any], *keys: str) -> None:
-    for key in keys:
-        if key in given:
-            raise InvalidInput(f"a {kind} has no {key}: leave it out")
+        values = []
+    if kind == "log":
+        settings["log"] = True
+    return KINDS[kind].written(values if isinstance(values, list) else [values], **settings)
 
 
 def conditions(name: str, given: Any) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def facts(study: StudyView) -> dict[str, Any]:
         "study": study.study_name,
         "objectives": {objective.name: objective.direction for objective in study.problem.objectives},
         "constraints": [str(constraint) for constraint in study.problem.constraints],
-        "parameters": list(study.space.names),
+        "parameters": list(study.space.declared),
         "trials": len(trials),
         "states": states,
         "failures": _failures(trials),

@@ -133,7 +133,7 @@ def _remarks(study: Study, program: Program, limits: Limits) -> None:
     """What a person may not have meant."""
     from kilter.executors.command.template import variable
 
-    unused = program.unused([*study.space.names, *study.problem.full_budget])
+    unused = program.unused([*study.space.declared, *study.problem.full_budget])
     if unused:
         variables = ", ".join(f"${variable(name)}" for name in unused)
         places = " ".join(f"{{{name}}}" for name in unused)

@@ -25,7 +25,7 @@ def columns_of(study: StudyView, trials: Sequence[FrozenTrial]) -> list[show.Col
         show.Column("state", [show.state(trial.state.name) for trial in trials], 2 if len(states) > 1 else 900),
     ]
     columns += [_metric(name, trials, 1) for name in objectives]
-    for i, name in enumerate(study.space.names):
+    for i, name in enumerate(study.space.declared):
         right = any(isinstance(p.get(name), (int, float)) and not isinstance(p.get(name), bool) for p in params)
         columns.append(show.Column(show.text(name), [show.text(p.get(name)) for p in params], 4 + i, right))
     columns += [_metric(name, trials, 1000 + i) for i, name in enumerate(others)]
@@ -46,7 +46,7 @@ def ordered(study: StudyView, trials: Sequence[FrozenTrial], by: str) -> list[Fr
     falls = by.startswith("-") and by not in study.space
     by = by[1:] if falls else by
     name = study.problem.objective_names[0] if by == "value" and by not in study.space else by
-    known = {"number", "duration", "value", *objectives, *study.space.names, *(n for t in trials for n in t.metrics)}
+    known = {"number", "duration", "value", *objectives, *study.space.declared, *(n for t in trials for n in t.metrics)}
     if name not in known:
         raise UnknownName.of("column", by, known)
 

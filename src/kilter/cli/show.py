@@ -40,7 +40,7 @@ def safe(data: Any) -> Any:
 
 
 def plain_params(trial: FrozenTrial) -> dict[str, Any]:
-    """The configuration in JSON scalars."""
+    """The configuration in plain values."""
     known = trial.distributions
     return {name: known[name].plain(value) if name in known else value for name, value in trial.params.items()}
 
@@ -94,6 +94,8 @@ def text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.5g}"
+    if isinstance(value, list):
+        return ",".join(map(text, value))
     return printable(str(value), keep="")
 
 

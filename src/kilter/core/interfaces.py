@@ -329,8 +329,8 @@ class Task:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The plain configuration with the budget beside it."""
-        return {**self.params, **(self.budget or {})}
+        """The plain configuration by declared names, with the budget beside it."""
+        return {**self.problem.space.whole(self.params), **(self.budget or {})}
 
     def meaning_of(self, metrics: dict[str, float], told: Container[int]) -> tuple[TrialState, tuple[Report, ...]]:
         """What a result means: the end, or under a fidelity a report, and a pause where more of the budget is left.

@@ -13,6 +13,8 @@ from kilter.core.errors import InvalidInput
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Condition, Parameter, Prior
+from kilter.core.simplex import Simplex
+from kilter.core.subset import Subset
 
 KINDS: dict[str, type[Parameter]] = {
     "float": Float,
@@ -20,6 +22,8 @@ KINDS: dict[str, type[Parameter]] = {
     "ordinal": Ordinal,
     "choice": Choice,
     "boolean": Boolean,
+    "simplex": Simplex,
+    "subset": Subset,
 }
 
 

@@ -87,6 +87,12 @@ class Number(Parameter):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(**{name: data[name] for name in ("low", "high", "log", "step") if name in data})
 
+    @classmethod
+    def written(cls, words: list[Any], **settings: Any) -> Self:
+        if len(words) != 2:
+            raise InvalidInput(f"{cls.kind} = {words!r}: give two bounds, [low, high]")
+        return super().written(words, **settings)  # type: ignore[return-value]
+
     def _positional(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 

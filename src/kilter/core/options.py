@@ -32,6 +32,10 @@ class Listed(Parameter):
         """The values; Optuna's word."""
         return self.values
 
+    @classmethod
+    def written(cls, words: list[Any], **settings: Any) -> Parameter:
+        return super().written([words] if words else [], **settings)
+
     @cached_property
     def _place(self) -> dict[tuple[type, Plain], int]:
         return {(type(label), label): i for i, label in enumerate(self.labels)}
@@ -90,7 +94,7 @@ class Ordinal(Listed):
     kind = "ordinal"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", _options(self.values, "Ordinal"))
+        object.__setattr__(self, "values", options_of(self.values, "Ordinal"))
         object.__setattr__(self, "_labels", _labels(self.values))
         self._check_default_and_prior()
 
@@ -155,13 +159,13 @@ class Choice(Listed):
                 raise InvalidInput(f"the names of a Choice must be text, not {names!r}; a list of options needs none")
             if _has_subspaces(options):
                 branches = {name: dict(sub or {}) for name, sub in options.items()}
-                values, labels = _options(names, "Choice"), tuple(names)
+                values, labels = options_of(names, "Choice"), tuple(names)
             else:
-                values, labels = _options(list(options.values()), "Choice"), tuple(names)
+                values, labels = options_of(list(options.values()), "Choice"), tuple(names)
             _check_names(labels, values)
             object.__setattr__(self, "options", dict(options) if branches else dict(zip(labels, values)))
         else:
-            values = _options(options, "Choice")
+            values = options_of(options, "Choice")
             labels = _labels(values)
             object.__setattr__(self, "options", values)
         object.__setattr__(self, "_values", values)
@@ -289,7 +293,8 @@ def copied(value: Any) -> Any:
     return copy(value) if isinstance(value, (set, bytearray)) else value
 
 
-def _options(given: Any, kind: str) -> tuple[Any, ...]:
+def options_of(given: Any, kind: str) -> tuple[Any, ...]:
+    """The options that a user lists, of lists among them copies; raises InvalidInput where they are no list."""
     if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
         raise InvalidInput(f"{kind}({given!r}): give a list of values")
     if isinstance(given, (set, frozenset)):

@@ -255,6 +255,14 @@ class Parameter:
             data["prior"] = [self.plain(self.prior.value), self.prior.confidence]
         return data
 
+    @classmethod
+    def written(cls, words: list[Any], **settings: Any) -> Parameter:
+        """The parameter that `kind(words, setting=…)` stands for on a command line."""
+        try:
+            return cls(*words, **settings)
+        except TypeError as error:
+            raise InvalidInput(f"{cls.kind} = {words!r}: {error}") from None
+
     @property
     def has_default(self) -> bool:
         """Whether the user gave a default."""
@@ -296,7 +304,8 @@ class Parameter:
 
     def __repr__(self) -> str:
         shown = [repr(value) for value in self._positional()]
-        shown += [f"{name}={value!r}" for name, value in self._optional().items() if value]
+        optional = self._optional().items()
+        shown += [f"{name}={value!r}" for name, value in optional if value is not None and value is not False]
         if self.has_default:
             shown.append(f"default={self.default!r}")
         if self.prior is not None:

@@ -4,13 +4,15 @@
     values   the same with the Python objects that the objective wants
     matrix   (n, d) floats in [0, 1], a row per configuration, a column per parameter, NaN where inactive
 
-A parent always stands before its children, whatever order they were declared in.
+A parent always stands before its children, whatever order they were declared in. A compound parameter `w` is declared
+as one, has one value, and is its parts `w.…` in configurations and matrices (core/compound.py).
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,10 +20,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 
+from kilter.core.compound import Compound
+from kilter.core.declared import expanded, flattened, in_order, parents_first, with_plain_conditions
 from kilter.core.errors import InvalidInput, SpaceChanged, UnknownName
 from kilter.core.kinds import parameter_from_json
 from kilter.core.options import Boolean, Choice, Named
-from kilter.core.parameter import UNSET, Condition, Parameter, Plain, intersected, same
+from kilter.core.parameter import UNSET, Condition, Parameter, Plain, same
 from kilter.core.seeds import rng as stream_of
 
 Config = dict[str, Plain]
@@ -47,11 +51,17 @@ class Space:
     def __init__(
         self, parameters: Mapping[str, Parameter] | None = None, forbidden: Iterable[Mapping[str, Any]] = ()
     ) -> None:
-        declared = _flattened(parameters or {})
-        self.parameters: dict[str, Parameter] = {
-            name: _with_plain_conditions(name, declared) for name in _parents_first(declared)
+        declared = flattened(parameters or {})
+        parts = expanded(declared)
+        self.declared: dict[str, Parameter] = {
+            name: with_plain_conditions(name, declared[name], parts) for name in parents_first(declared)
         }
+        """What was declared, compounds as they are; by their names objectives get values."""
+        self.parameters: dict[str, Parameter] = expanded(self.declared)
+        """The dimensions: compounds as their parts."""
         self.names: tuple[str, ...] = tuple(self.parameters)
+        self._compounds = {name: p for name, p in self.declared.items() if isinstance(p, Compound)}
+        self._owner = {part: name for name, p in self._compounds.items() for part in p.names(name)}
         self.forbidden: tuple[dict[str, tuple[Plain, ...]], ...] = tuple(map(self._clause, forbidden))
 
     # -- asking ---------------------------------------------------------------------------------------------------
@@ -60,10 +70,10 @@ class Space:
         return len(self.names)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.parameters
+        return name in self.parameters or name in self._compounds
 
     def __getitem__(self, name: str) -> Parameter:
-        return self.parameters[name]
+        return self.parameters[name] if name in self.parameters else self._compounds[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -75,7 +85,7 @@ class Space:
         return hash(self._text)
 
     def __repr__(self) -> str:
-        inner = ", ".join(f"{name!r}: {parameter!r}" for name, parameter in self.parameters.items())
+        inner = ", ".join(f"{name!r}: {parameter!r}" for name, parameter in self.declared.items())
         clauses = [{n: list(v) for n, v in clause.items()} for clause in self.forbidden]
         return f"Space({{{inner}}}{f', forbidden={clauses!r}' if clauses else ''})"
 
@@ -84,7 +94,7 @@ class Space:
         from kilter.core import html
 
         rows = []
-        for name, parameter in self.parameters.items():
+        for name, parameter in self.declared.items():
             when = " and ".join(f"{c.parent} in {list(c.values)!r}" for c in parameter.conditions)
             rows.append([name, replace(parameter, conditions=()), when or "always"])
         forbidden = [["forbidden", dict(clause), ""] for clause in self.forbidden]
@@ -110,7 +120,7 @@ class Space:
 
     def is_active(self, name: str, config: Mapping[str, Plain]) -> bool:
         """Whether the parameter is active, given a configuration that holds its active ancestors."""
-        return all(condition.holds(config) for condition in self.parameters[name].conditions)
+        return all(condition.holds(config) for condition in self[name].conditions)
 
     def is_forbidden(self, config: Mapping[str, Plain]) -> bool:
         """Whether the configuration matches a forbidden clause."""
@@ -139,7 +149,7 @@ class Space:
         """Parameters with options that are objects of which only the name is known here."""
         return [
             name
-            for name, parameter in self.parameters.items()
+            for name, parameter in self.declared.items()
             if any(isinstance(value, Named) for value in parameter.values)
         ]
 
@@ -151,6 +161,60 @@ class Space:
         for (name, parameter), u in zip(self._pairs, row):
             if not parameter.conditions or self.is_active(name, config):
                 config[name] = parameter.from_unit(0.5 if u != u else float(u))
+        return self.canonical(config)
+
+    @cached_property
+    def folded(self) -> dict[str, Compound]:
+        """The compounds of which several forms stand for one value, by name."""
+        return {name: compound for name, compound in self._compounds.items() if not compound.is_unique}
+
+    def canonical(self, config: Config) -> Config:
+        """The configuration in the one form by which it is known, among those of its compounds.
+
+        >>> from kilter import Simplex
+        >>> Space({"w": Simplex(3)}).canonical({"w.1": 0.7, "w.2": 0.2})
+        {'w.1': 0.2, 'w.2': 0.7}
+        """
+        for name, compound in self.folded.items():
+            if (plains := compound.taken(name, config)) is not None:
+                config = {**config, **compound.named(name, compound.canonical(plains))}
+        return config
+
+    def whole(self, config: Mapping[str, Plain]) -> dict[str, Any]:
+        """A configuration by declared names, in plain values; those of compounds are JSON that is no scalar."""
+        return self._joined(config, lambda compound, value: compound.plain(value))
+
+    def _joined(self, config: Mapping[str, Any], made: Callable[[Compound, Any], Any]) -> dict[str, Any]:
+        """A configuration with a value for each compound of which all parts are there, where the first of them was."""
+        if not self._compounds:
+            return dict(config)
+        joined: dict[str, Any] = {}
+        for name, plain in config.items():
+            owner = self._owner.get(name, "")
+            if owner in joined:
+                continue
+            compound = self._compounds.get(owner)
+            if compound is None or (plains := compound.taken(owner, config)) is None:
+                joined[name] = plain
+            else:
+                joined[owner] = made(compound, compound.assemble(plains))
+        return joined
+
+    def plain_of(self, values: Mapping[str, Any]) -> Config:
+        """Plain values of parameters of this space, active or not; those of compounds as their parts.
+
+        Raises InvalidInput where one is not legal.
+        """
+        config: Config = {}
+        for name, value in values.items():
+            parameter = self[name]
+            try:
+                if isinstance(parameter, Compound):
+                    config |= parameter.named(name, parameter.dissolve(value))
+                else:
+                    config[name] = parameter.plain(value)
+            except InvalidInput as error:
+                raise InvalidInput(f"{name}: {error}") from None
         return config
 
     def encode(self, configs: Sequence[Mapping[str, Plain]]) -> np.ndarray:
@@ -174,10 +238,10 @@ class Space:
 
     def values(self, config: Mapping[str, Plain]) -> dict[str, Any]:
         """The Python objects that a configuration stands for; what the space does not know is kept as it is."""
-        known = self.parameters
+        known, whole = self.parameters, self._joined(config, lambda _, value: value)
         return {
             name: known[name].value(plain) if name in known and known[name].contains(plain) else plain
-            for name, plain in config.items()
+            for name, plain in whole.items()
         }
 
     def plain(self, values: Mapping[str, Any], partial: bool = False) -> Config:
@@ -188,8 +252,9 @@ class Space:
         combinations, UnknownName for unknown names.
         """
         for name in values:
-            if name not in self.parameters:
-                raise UnknownName.of("parameter", name, self.names)
+            if name not in self:
+                raise UnknownName.of("parameter", name, self.declared)
+        values = {**values, **self.plain_of({name: values[name] for name in values if name in self._compounds})}
         config: Config = {}
         for name, parameter in self._pairs:
             if not self.is_active(name, config):
@@ -204,7 +269,15 @@ class Space:
             elif parameter.has_default:
                 config[name] = parameter.plain(parameter.default)
             else:
-                raise InvalidInput(f"the parameter {name!r} is missing: give it a value, or a default in the space")
+                of = self._owner.get(name, name)
+                raise InvalidInput(f"the parameter {of!r} is missing: give it a value, or a default in the space")
+        for name, compound in self.folded.items():
+            given = [part for part in compound.names(name) if part in config]
+            if given and compound.taken(name, config) is None:
+                raise InvalidInput(
+                    f"{given[0]!r} is given without the other parts of {name!r}: give {name!r} as a whole"
+                )
+        config = self.canonical(config)
         if self.is_forbidden(config):
             raise InvalidInput(f"{config!r} is forbidden by a clause of the space")
         return config
@@ -291,14 +364,14 @@ class Space:
                 config[name] = known[name]
             else:
                 config[name] = parameter.from_unit(u) if parameter.prior is None else parameter.from_uniform(u)
-        return config
+        return self.canonical(config)
 
     # -- growing --------------------------------------------------------------------------------------------------
 
     def extended(self, parameters: Mapping[str, Parameter]) -> Space:
         """This space with parameters added, or widened to hold the given ones too (what a define-by-run trial met)."""
-        joined = dict(self.parameters)
-        for name, parameter in _flattened(parameters).items():
+        joined = dict(self.declared)
+        for name, parameter in flattened(parameters).items():
             try:
                 joined[name] = joined[name].merged(parameter) if name in joined else parameter
             except InvalidInput as error:
@@ -328,8 +401,8 @@ class Space:
             Condition(other, (value,))
             for other, value in before.items()
             if other != name
-            and other in self.parameters
-            and not self.parameters[other].is_ordered
+            and other in self.declared
+            and not self.declared[other].is_ordered
             and (known is None or len(known.get(other, ())) == 1 or any(same(value, v) for v in known.get(other, ())))
         ]
         return parameter.under(tuple(branch))
@@ -349,10 +422,10 @@ class Space:
         if self.forbidden != new.forbidden:
             raise SpaceChanged("the forbidden clauses of its space have changed")
         grown: dict[str, Parameter] = {}
-        for name, old in self.parameters.items():
-            if name not in new:
+        for name, old in self.declared.items():
+            if name not in new.declared:
                 raise SpaceChanged(f"it has a parameter {name!r} that the new space lacks")
-            now = new[name]
+            now = new.declared[name]
             if now == old:
                 continue
             if now.conditions != old.conditions:
@@ -366,8 +439,8 @@ class Space:
                     f"{name!r} was {old!r} and is now {now!r}, which leaves out values that old trials may have"
                 )
             grown[name] = now
-        for name, parameter in new.parameters.items():
-            if name not in self:
+        for name, parameter in new.declared.items():
+            if name not in self.declared:
                 if not parameter.has_default:
                     raise SpaceChanged(
                         f"the new parameter {name!r} has no default, as {type(parameter).__name__}(..., default=...), "
@@ -411,7 +484,7 @@ class Space:
 
     def to_json(self) -> dict[str, Any]:
         """This space as JSON-serialisable data."""
-        data: dict[str, Any] = {"parameters": {name: p.to_json() for name, p in self.parameters.items()}}
+        data: dict[str, Any] = {"parameters": {name: p.to_json() for name, p in self.declared.items()}}
         if self.forbidden:
             data["forbidden"] = [{name: list(values) for name, values in clause.items()} for clause in self.forbidden]
         return data
@@ -431,7 +504,7 @@ class Space:
                 raise UnknownName.of("parameter", name, self.names, "It stands in a forbidden clause.")
             listed = values if isinstance(values, (list, set, frozenset, range)) else (values,)
             try:
-                plain[name] = _in_order(self.parameters[name], listed)
+                plain[name] = in_order(self.parameters[name], listed)
             except InvalidInput as error:
                 raise InvalidInput(f"the forbidden clause {dict(clause)!r}: {name}: {error}") from None
         return plain
@@ -451,16 +524,31 @@ class Grid(Sequence[Config]):
     n: int | None
 
     @cached_property
-    def _values(self) -> list[list[tuple[Plain, float]]]:
-        """For each parameter its values, each with how many it stands for."""
+    def _blocks(self) -> list[list[tuple[Config, float]]]:
+        """What is decided at once: the values of a parameter or compound, each with how many it stands for."""
+        blocks: list[list[tuple[Config, float]]] = []
+        for name, declared in self.space.declared.items():
+            if name in self.space.folded:
+                blocks.append(self._forms(name, self.space.folded[name]))
+            else:
+                parts = expanded({name: declared}).items()
+                blocks += [[({part: v}, times) for v, times in self._values(part, p)] for part, p in parts]
+        return blocks
+
+    def _values(self, name: str, parameter: Parameter) -> list[tuple[Plain, float]]:
+        """The values of a parameter, each with how many it stands for."""
         if self.n is not None:
-            return [[(value, 1) for value in p.grid(self.n)] for p in self.space.parameters.values()]
-        counted: list[list[tuple[Plain, float]]] = []
-        for name, parameter in self.space.parameters.items():
-            mentioned = [value for value in self._mentioned.get(name, []) if parameter.contains(value)]
-            others = parameter.size - len(mentioned)
-            counted.append([(value, 1) for value in mentioned] + ([(_OTHER, others)] if others > 0 else []))
-        return counted
+            return [(value, 1) for value in parameter.grid(self.n)]
+        mentioned = [value for value in self._mentioned.get(name, []) if parameter.contains(value)]
+        others = parameter.size - len(mentioned)
+        return [(value, 1) for value in mentioned] + ([(_OTHER, others)] if others > 0 else [])
+
+    def _forms(self, name: str, compound: Compound) -> list[tuple[Config, float]]:
+        """Likewise the canonical forms of a compound."""
+        parts = compound.names(name)
+        if self.n is None and (compound.size == math.inf or self._mentioned.keys().isdisjoint(parts)):
+            return [(dict.fromkeys(parts, _OTHER), compound.size)]
+        return [(compound.named(name, form), 1) for form in compound.forms(self.n)]
 
     @cached_property
     def _mentioned(self) -> dict[str, list[Plain]]:
@@ -475,30 +563,32 @@ class Grid(Sequence[Config]):
 
     @cached_property
     def _last_asked(self) -> dict[str, int]:
-        """The place of the last parameter whose activity depends on this one; clauses ask at the end."""
-        last = {c.parent: i for i, p in enumerate(self.space.parameters.values()) for c in p.conditions}
-        return last | {name: len(self.space) for clause in self.space.forbidden for name in clause}
+        """The place of the last block whose activity depends on this parameter; clauses ask at the end."""
+        last: dict[str, int] = {}
+        for place, block in enumerate(self._blocks):
+            last |= {c.parent: place for c in self.space.parameters[next(iter(block[0][0]))].conditions}
+        return last | {name: len(self._blocks) for clause in self.space.forbidden for name in clause}
 
     @cached_property
     def _counts(self) -> dict[tuple[int, str], float]:
         return {}
 
     def _count(self, place: int, config: Config) -> float:
-        """How many configurations continue one whose first `place` parameters are decided."""
-        if place == len(self.space):
+        """How many configurations continue one whose first `place` blocks are decided."""
+        if place == len(self._blocks):
             return 0 if self.space.is_forbidden(config) else 1
         # Two beginnings count alike where they agree in what later conditions and the clauses ask about.
-        asked = [name for name in self.space.names[:place] if self._last_asked.get(name, 0) >= place]
-        key = place, repr([(name, config.get(name, _OTHER)) for name in asked])
+        decided = [name for block in self._blocks[:place] for name in block[0][0]]
+        key = place, repr([(n, config.get(n, _OTHER)) for n in decided if self._last_asked.get(n, 0) >= place])
         if key not in self._counts:
-            name = self.space.names[place]
-            if not self.space.is_active(name, config):
+            block = self._blocks[place]
+            if not self.space.is_active(next(iter(block[0][0])), config):
                 self._counts[key] = self._count(place + 1, config)
-            elif name not in self._mentioned:
+            elif self._mentioned.keys().isdisjoint(block[0][0]):
                 rest = self._count(place + 1, config)
-                self._counts[key] = rest * sum(times for _, times in self._values[place]) if rest else 0
+                self._counts[key] = rest * sum(times for _, times in block) if rest else 0
             else:
-                branches = ((times, self._count(place + 1, {**config, name: v})) for v, times in self._values[place])
+                branches = ((times, self._count(place + 1, {**config, **values})) for values, times in block)
                 self._counts[key] = sum(times * rest for times, rest in branches if rest)
         return self._counts[key]
 
@@ -514,13 +604,13 @@ class Grid(Sequence[Config]):
         if not 0 <= number < self.size:
             raise IndexError(f"{number} is not in a grid of {self.size} configurations")
         config: Config = {}
-        for place, name in enumerate(self.space.names):
-            if not self.space.is_active(name, config):
+        for place, block in enumerate(self._blocks):
+            if not self.space.is_active(next(iter(block[0][0])), config):
                 continue
-            for value, _ in self._values[place]:
-                rest = self._count(place + 1, {**config, name: value})
+            for values, _ in block:
+                rest = self._count(place + 1, {**config, **values})
                 if number < rest:
-                    config[name] = value
+                    config |= values
                     break
                 number -= int(rest)
         return config
@@ -528,98 +618,6 @@ class Grid(Sequence[Config]):
 
 _OTHER: Any = "\0other"
 """Stands for all the values of a parameter that nothing mentions, where configurations are only counted."""
-
-
-def _flattened(declared: Mapping[str, Any], conditions: tuple[Condition, ...] = ()) -> dict[str, Parameter]:
-    """Sub-spaces of choices made plain: their parameters, each with the condition that its option is taken."""
-    flat: dict[str, Parameter] = {}
-    for name, parameter in declared.items():
-        if not isinstance(name, str) or not name:
-            raise InvalidInput(f"the parameter name {name!r} must be text")
-        if isinstance(parameter, (list, tuple)):
-            raise InvalidInput(
-                f"{name}={parameter!r} is not a parameter: use Choice({list(parameter)!r}) for options, or "
-                "Float(low, high) or Int(low, high) for a range"
-            )
-        if not isinstance(parameter, Parameter):
-            raise InvalidInput(
-                f"{name}={parameter!r} is not a parameter: use Float, Int, Ordinal, Choice or Boolean, "
-                f"for a constant Choice([{parameter!r}])"
-            )
-        branches = parameter.branches
-        if branches:
-            parameter = replace(parameter, options=list(parameter.values))  # type: ignore[call-arg]
-        _add(flat, name, replace(parameter, conditions=conditions + parameter.conditions))
-        for option, branch in branches.items():
-            for child, spec in _flattened(branch, (*conditions, Condition(name, (option,)))).items():
-                _add(flat, child, spec)
-    return flat
-
-
-def _add(flat: dict[str, Parameter], name: str, parameter: Parameter) -> None:
-    """One more declaration; the same parameter under two options of a choice is one that is active under both."""
-    if name not in flat:
-        flat[name] = parameter
-        return
-    known = flat[name]
-    if replace(known, conditions=()) != replace(parameter, conditions=()):
-        raise InvalidInput(
-            f"the name {name!r} is declared twice, as {known!r} and {parameter!r}: give them different names"
-        )
-    flat[name] = known.merged(parameter)
-
-
-def _parents_first(declared: Mapping[str, Parameter]) -> list[str]:
-    """The names with every parent before its children, otherwise as declared."""
-    order: list[str] = []
-    path: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in order:
-            return
-        if name in path:
-            raise InvalidInput(f"conditions run in a circle: {' → '.join([*path[path.index(name) :], name])}")
-        path.append(name)
-        for condition in declared[name].conditions:
-            if condition.parent not in declared:
-                raise UnknownName.of("parameter", condition.parent, declared, f"{name!r} is conditional on it.")
-            visit(condition.parent)
-        path.pop()
-        order.append(name)
-
-    for name in declared:
-        visit(name)
-    return order
-
-
-def _with_plain_conditions(name: str, declared: Mapping[str, Parameter]) -> Parameter:
-    parameter = declared[name]
-    plain = []
-    for condition in parameter.conditions:
-        parent = declared[condition.parent]
-        if parent.is_continuous:
-            raise InvalidInput(
-                f"{name!r} is conditional on {condition.parent!r}, a Float, which hits no exact value: "
-                "give it a step, or use a Choice"
-            )
-        try:
-            values = _in_order(parent, condition.values)
-        except InvalidInput as error:
-            raise InvalidInput(
-                f"{name!r} is conditional on {condition.parent}={list(condition.values)!r}: {error}"
-            ) from None
-        plain.append(Condition(condition.parent, values))
-    conditions = intersected(tuple(plain))
-    for condition in conditions:
-        if not condition.values:
-            raise InvalidInput(f"{name!r} is never active: its conditions on {condition.parent!r} exclude each other")
-    return replace(parameter, conditions=conditions)
-
-
-def _in_order(parameter: Parameter, values: Iterable[Any]) -> tuple[Plain, ...]:
-    """Values as plain ones, each once, in the order of the parameter: however they were listed, they are the same."""
-    plains = sorted((parameter.plain(value) for value in values), key=parameter.unit)
-    return tuple({(type(plain), plain): plain for plain in plains}.values())
 
 
 def _units(parameter: Parameter, plains: list[Any]) -> np.ndarray:

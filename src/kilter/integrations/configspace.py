@@ -25,7 +25,7 @@ from kilter.core.numbers import Float, Int, Number
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import CONFIDENCES, Parameter, Plain, Prior, same
 from kilter.core.space import Space
-from kilter.integrations.conversion import Branch, believed, branch, confidence, shares
+from kilter.integrations.conversion import Branch, believed, branch, confidence, refuse_compounds, shares
 
 with needed("ConfigSpace", "kilter.integrations.configspace"):
     import ConfigSpace
@@ -88,6 +88,7 @@ def from_kilter(space: Space | Mapping[str, Parameter]) -> Any:
     depth, Type: UniformInteger, Range: [1, 8], Default: 4
     """
     space = space if isinstance(space, Space) else Space(space)
+    refuse_compounds(space, "ConfigSpace")
     made = ConfigSpace.ConfigurationSpace()
     defaults = _defaults(space)
     try:

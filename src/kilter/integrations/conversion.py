@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, Union
 
+from kilter.core.errors import InvalidInput
 from kilter.core.options import Boolean, Choice
 from kilter.core.parameter import CONFIDENCES, Parameter, Plain, Prior, same
+from kilter.core.space import Space
 
 Branch = dict[str, list[Plain]]
 """Values by parent: all of the parents have to have one of theirs."""
@@ -67,6 +69,13 @@ def confidence(deviation: float) -> str:
     ('medium', 'low')
     """
     return min(CONFIDENCES, key=lambda name: abs(math.log(CONFIDENCES[name] / max(deviation, 1e-300))))
+
+
+def refuse_compounds(space: Space, library: str) -> None:
+    """Raise InvalidInput for a parameter of several parts, which spaces of the library have not."""
+    for name, parameter in space.declared.items():
+        if name not in space.parameters:
+            raise InvalidInput(f"{name}={parameter!r}: {library} has no parameters of several parts: declare each part")
 
 
 def shares(parameter: Parameter) -> list[float]:

@@ -26,6 +26,7 @@ from typing import Any, Union
 
 import numpy as np
 
+from kilter.core.declared import expanded
 from kilter.core.errors import InvalidInput
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Choice, Ordinal
@@ -87,9 +88,11 @@ class Candidates:
             if not one:
                 continue
             part = cls._of_one(one)
-            renamed = {name: f"{name} ({i})" for name in part.space.names}
-            for name, parameter in part.space.parameters.items():
-                conditions = [Condition(renamed[c.parent], c.values) for c in parameter.conditions]
+            known = part.space.declared
+            renamed = {name: f"{name} ({i})" for name in known}
+            parents = dict(zip(expanded(known), expanded({renamed[name]: p for name, p in known.items()})))
+            for name, parameter in known.items():
+                conditions = [Condition(parents[c.parent], c.values) for c in parameter.conditions]
                 declared[renamed[name]] = replace(parameter, conditions=(Condition(BRANCH, (i,)), *conditions))
             names.update({renamed[name]: of for name, of in part.names.items()})
             values.update({renamed[name]: value for name, value in part.values.items()})
@@ -107,7 +110,7 @@ class Candidates:
             if value is not None:
                 values[name] = value
         space = Space(declared)
-        return cls(space, {name: name for name in space.names}, values, not _has_parameters([given]))
+        return cls(space, {name: name for name in space.declared}, values, not _has_parameters([given]))
 
     def params(self, config: Config) -> dict[str, Any]:
         """The estimator's parameters of a configuration, by name."""
@@ -125,24 +128,24 @@ class Candidates:
             try:
                 for name, of in self.names.items():
                     if self.space.is_active(name, config):
-                        config[name] = self._plain(name, params[of])
+                        config |= self._config(name, params[of])
             except (InvalidInput, KeyError):
                 continue
             return None if self.space.is_forbidden(config) else config
         return None
 
-    def _plain(self, name: str, value: Any) -> Any:
+    def _config(self, name: str, value: Any) -> Config:
         """A value of the estimator's in the log's form; estimators are the same where they read the same."""
         parameter = self.space[name]
         if name in self.values:
             back = self.values[name][1]
             if back is None or not _is_number(value):
                 raise InvalidInput(f"which value of {name!r} gives {value!r} is not known")
-            return parameter.plain(min(max(float(back(value)), parameter.low), parameter.high))  # type: ignore[attr-defined]
+            value = min(max(float(back(value)), parameter.low), parameter.high)  # type: ignore[attr-defined]
         for plain, known in zip(parameter.labels, parameter.values):
             if type(known) is type(value) and hasattr(value, "get_params") and repr(known) == repr(value):
-                return plain
-        return parameter.plain(value)
+                return {name: plain}
+        return self.space.plain_of({name: value})
 
 
 def _has_parameters(dicts: Iterable[Mapping[str, Any]]) -> bool:

@@ -30,7 +30,7 @@ from kilter.core.numbers import Float, Int, Number
 from kilter.core.options import Boolean, Choice
 from kilter.core.parameter import Parameter, Prior
 from kilter.core.space import Space
-from kilter.integrations.conversion import DEVIATIONS
+from kilter.integrations.conversion import DEVIATIONS, refuse_compounds
 from kilter.objective.trial import Trial
 from kilter.plugins import open_storage
 from kilter.storage.memory import MemoryStorage
@@ -319,6 +319,7 @@ def from_kilter(space: Space | Mapping[str, Parameter]) -> dict[str, Any]:
     ['act', 'width']
     """
     space = space if isinstance(space, Space) else Space(space)
+    refuse_compounds(space, "Ray")
     if space.forbidden:
         raise InvalidInput(
             f"the clause {space.forbidden[0]!r}: spaces of Ray forbid nothing; KilterSearch(space) takes it as it is"

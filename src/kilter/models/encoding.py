@@ -75,6 +75,9 @@ class Encoding:
         self.is_discrete = bool(len(self.choices) or self.sizes)
         self._clauses = [self._places(clause.items()) for clause in space.forbidden]
         asked = {j for places in [*self._clauses, *(parents for _, parents in self.conditions)] for j, _ in places}
+        self._folded = [([space.names.index(n) for n in p.names(name)], p) for name, p in space.folded.items()]
+        """The columns of compounds of which several forms stand for one value; those may change places."""
+        asked |= {j for columns, _ in self._folded if asked & set(columns) for j in columns}
         self._exact = {j: parameters[j] for j in sorted(asked) if parameters[j].size == math.inf}
         """Continuous numbers that are asked for exact values: rare, so the slow way will do."""
         self._neutral = np.where(self.is_option, 0.0, NEUTRAL)
@@ -157,7 +160,14 @@ class Encoding:
         return np.asarray(self.grids[j][places.astype(int)])
 
     def canonical(self, points: np.ndarray) -> np.ndarray:
-        """The same points with inactive parameters at their fixed place."""
+        """The same points in the form by which they are known, with inactive parameters at their fixed place."""
+        if self._folded:
+            points = points.copy()
+        for columns, compound in self._folded:
+            is_option, options = self.is_option[columns], self.options[columns]
+            units = np.where(is_option, (points[:, columns] + 0.5) / options, points[:, columns])
+            units = compound.canonical_units(units)
+            points[:, columns] = np.where(is_option, np.floor(units * options), units)
         if self.is_flat:
             return points
         return np.where(self.active(points), points, self._neutral)

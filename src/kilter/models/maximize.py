@@ -90,6 +90,8 @@ def _climbed(
         is_on_grid = bool((np.abs(snapped - points) <= SLIGHT).all())
         snapped, values, has_moved = _swept(acquisition, encoding, snapped, best, rng)
         has_moved |= not is_on_grid
+    elif encoding.space.folded:  # an ascent may leave the forms by which points are known
+        values = acquisition.score(snapped)
     return snapped, values, has_moved
 
 

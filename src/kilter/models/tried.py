@@ -182,4 +182,6 @@ def listed(space: Space) -> np.ndarray | None:
         points, active = np.repeat(points, times, axis=0), np.repeat(active, times, axis=0)
         points[:, j] = values[place]
     points = encoding.canonical(points)
+    if space.folded:
+        points = points[np.sort(np.unique(points, axis=0, return_index=True)[1])]
     return cast(np.ndarray, points[~encoding.is_forbidden(points)])

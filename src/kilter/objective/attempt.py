@@ -6,6 +6,7 @@ an extension of the space, which travels home with the outcome.
 
 from __future__ import annotations
 
+import ast
 import math
 import os
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from kilter.core import codec
 from kilter.core.actions import Verdict
+from kilter.core.compound import Compound
 from kilter.core.errors import InvalidInput, SpaceChanged, UnknownName
 from kilter.core.events import Failure, Noted, Report, TrialState
 from kilter.core.interfaces import Draw, Line, Outcome, Task
@@ -76,6 +78,8 @@ class Attempt:
         """The value of a parameter: what the configuration has, or was enqueued with, else one that is drawn."""
         if not isinstance(parameter, Parameter):
             raise InvalidInput(f"{name}: {shown(parameter)} is no parameter: give Float, Int, Ordinal or Choice")
+        if isinstance(parameter, Compound):
+            return self._suggest_whole(name, parameter)
         known = self._space.parameters.get(name)
         given = self._config.get(name, self.task.params.get(name, UNSET))
         plain = _fitting(parameter, given)
@@ -92,6 +96,27 @@ class Attempt:
         self._config[name] = plain
         self.values[name] = parameter.value(plain)
         return parameter.value(plain)
+
+    def _suggest_whole(self, name: str, compound: Compound) -> Any:
+        """The value of a compound, of which each part that nobody has chosen yet is drawn."""
+        chosen: dict[str, Any] = {**self.task.params, **self._config}
+        given = _listed(chosen.get(name, UNSET))
+        if compound.contains(given):
+            chosen |= compound.named(name, compound.dissolve(given))
+        self._asked.setdefault(name, compound)
+        plains = {}
+        for (part, parameter), suffix in zip(compound.expanded(name).items(), compound.parts()):
+            plain = _fitting(parameter, chosen.get(part, UNSET))
+            plains[suffix] = self._drawn(part, parameter) if plain is UNSET else plain
+        value = compound.assemble(plains)
+        if name in self.task.chosen and not compound.contains(given):
+            self._misfits.append(_misfit(self.task.number, name, given, compound, value))
+        known = self._space.declared.get(name)
+        if known is None or not known.covers(compound) or not self._space.is_active(name, self._config):
+            self._extend(name, compound)
+        self._config.update(compound.named(name, compound.canonical(plains)))
+        self.values[name] = value
+        return copied(value)
 
     def _drawn(self, name: str, parameter: Parameter) -> Plain:
         """A value that nobody has chosen yet."""
@@ -244,7 +269,8 @@ class Attempt:
     def _notices(self, state: TrialState) -> tuple[str, ...]:
         """What became of values that a user enqueued and that were not used."""
         is_through = state in (TrialState.COMPLETE, TrialState.PRUNED)
-        unasked = [name for name in self.task.chosen if name not in self._config] if is_through else []
+        asked = {**self._config, **self.values}
+        unasked = [name for name in self.task.chosen if name not in asked] if is_through else []
         return (*self._misfits, *(_unasked(self.task.number, name, self.task.params, self._config) for name in unasked))
 
 
@@ -256,6 +282,14 @@ def _fitting(parameter: Parameter, plain: Any) -> Any:
         return parameter.plain(plain)
     except InvalidInput:
         return UNSET
+
+
+def _listed(given: Any) -> Any:
+    """The list whose text was taken on trust, when it was enqueued under a name that nobody knew."""
+    try:
+        return ast.literal_eval(given) if isinstance(given, str) else given
+    except (ValueError, SyntaxError):
+        return given
 
 
 def _misfit(number: int, name: str, given: Any, parameter: Parameter, plain: Plain) -> str:

@@ -50,7 +50,7 @@ def _check_arguments(name: str, signature: inspect.Signature, problem: Problem) 
     keywords = {a.name for a in arguments if a.kind in (a.POSITIONAL_OR_KEYWORD, a.KEYWORD_ONLY)}
     takes_all = any(a.kind is a.VAR_KEYWORD for a in arguments)
     needed = [a.name for a in arguments if a.default is a.empty and a.kind not in (a.VAR_KEYWORD, a.VAR_POSITIONAL)]
-    names = [*(() if problem.is_open else problem.space.names), *(fidelity.name for fidelity in problem.fidelities)]
+    names = [*(() if problem.is_open else problem.space.declared), *(fidelity.name for fidelity in problem.fidelities)]
     trial = _place_of_the_trial(arguments, names, problem.is_open)
     missing = [n for n in needed if n != trial and (n not in names or n not in keywords)]
     for first in missing[:1]:
@@ -64,10 +64,10 @@ def _check_arguments(name: str, signature: inspect.Signature, problem: Problem) 
         raise InvalidInput(f"{name} needs {first!r}, which the space lacks{told}")
     if trial is None and not takes_all:
         _check_unused(name, [n for n in names if n not in keywords], keywords, problem)
-        if not problem.is_open and problem.space.names and not keywords & set(names):
+        if not problem.is_open and problem.space.declared and not keywords & set(names):
             raise InvalidInput(
                 f"{name} takes none of the parameters, so all trials would be alike: give it arguments of their names. "
-                f"The space has {_listed(problem.space.names)}"
+                f"The space has {_listed(problem.space.declared)}"
             )
     if not problem.is_open:
         _check_conditions(name, needed, problem)
@@ -79,7 +79,7 @@ def _check_unused(name: str, unused: Iterable[str], taken: set[str], problem: Pr
     An objective that takes only some of the parameters, by their right names, is fine.
     """
     budgets = [fidelity.name for fidelity in problem.fidelities]
-    others = taken - {*problem.space.names, *budgets}
+    others = taken - {*problem.space.declared, *budgets}
     for each in unused:
         if each in budgets or difflib.get_close_matches(each, others, n=1):
             kind = "study has a budget" if each in budgets else "space has"

@@ -47,13 +47,12 @@ class FixedSampler:
         chosen = self.base.ask(refolded(self.base, state.seed, history), history, number)
         if chosen is None:
             return None
-        space, fixed = history.problem.space, {}
-        for name, value in self.params.items():
-            try:
-                fixed[name] = space[name].plain(value) if name in space else value
-            except InvalidInput as error:
-                raise InvalidInput(f"fixed_params: {name}: {error}") from None
-        known = {**chosen, **fixed}
+        space = history.problem.space
+        try:
+            fixed = space.plain_of({name: value for name, value in self.params.items() if name in space})
+        except InvalidInput as error:
+            raise InvalidInput(f"fixed_params: {error}") from None
+        known = {**chosen, **{name: value for name, value in self.params.items() if name not in space}, **fixed}
         config = space.draw(rng(state.seed, "fixed", number), {n: v for n, v in known.items() if n in space})
         return {**config, **{name: value for name, value in known.items() if name not in space}}
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kilter.core.declared import expanded
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.options import Choice
-from kilter.core.parameter import Parameter, Plain, same
+from kilter.core.parameter import Parameter, same
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Grid, Space
@@ -154,12 +155,15 @@ def _listed(space: Space, listing: _Listing) -> Grid:
     parameters: dict[str, Parameter] = {}
     for name, values in names.items():
         parameter = space[name] if name in space else Choice(list(values))
-        kept = tuple(condition for condition in parameter.conditions if condition.parent in names)
+        parameters[name] = parameter
+    known = expanded(parameters)
+    for name, parameter in parameters.items():
+        kept = tuple(condition for condition in parameter.conditions if condition.parent in known)
         parameters[name] = replace(parameter, conditions=kept)
     clauses = [
         {name: list(map(space[name].value, plains)) for name, plains in clause.items()}
         for clause in space.forbidden
-        if clause.keys() <= names.keys()
+        if clause.keys() <= known.keys()
     ]
     return _ListedGrid(Space(parameters, clauses), None, names)
 
@@ -169,17 +173,16 @@ class _ListedGrid(Grid):
     listed: Mapping[str, Sequence[Any]]
 
     @cached_property
-    def _values(self) -> list[list[tuple[Plain, float]]]:
-        parameters = self.space.parameters.items()
-        return [[(plain, 1) for plain in _plains(name, p, self.listed[name])] for name, p in parameters]
+    def _blocks(self) -> list[list[tuple[Config, float]]]:
+        return [[(config, 1) for config in self._configs(name, self.listed[name])] for name in self.space.declared]
 
-
-def _plains(name: str, parameter: Parameter, values: Sequence[Any]) -> list[Plain]:
-    try:
-        plains = [parameter.plain(value) for value in values]
-    except InvalidInput as error:
-        raise InvalidInput(f"search_space of GridSampler: {name}: {error}") from None
-    return list({(type(plain), plain): plain for plain in plains}.values())
+    def _configs(self, name: str, values: Sequence[Any]) -> list[Config]:
+        """The listed values of one parameter, each once."""
+        try:
+            configs = [self.space.plain_of({name: value}) for value in values]
+        except InvalidInput as error:
+            raise InvalidInput(f"search_space of GridSampler: {error}") from None
+        return list({_key(self.space, config): config for config in configs}.values())
 
 
 def _completed(point: Config, space: Space, stream: np.random.Generator) -> Config:

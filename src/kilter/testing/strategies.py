@@ -19,12 +19,16 @@ from typing import Any
 
 import numpy as np
 
+from kilter.core.compound import Compound
+from kilter.core.declared import expanded
 from kilter.core.errors import InvalidInput
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import CONFIDENCES, Parameter, Prior
 from kilter.core.problem import Constraint, Fidelity, Objective, Problem
+from kilter.core.simplex import Simplex
 from kilter.core.space import Config, Space
+from kilter.core.subset import Subset
 
 try:
     from hypothesis import strategies as st
@@ -32,6 +36,7 @@ except ImportError:
     raise ImportError("kilter.testing.strategies draws with Hypothesis: pip install hypothesis") from None
 
 KINDS = ("float", "int", "ordinal", "choice", "boolean")
+"""The kinds of a single dimension; spaces have "compound" ones, too."""
 
 LARGEST = sys.float_info.max / 2
 """A range from -LARGEST to LARGEST is as wide as a float can say."""
@@ -63,16 +68,20 @@ def parameters(kinds: tuple[str, ...] = KINDS, objects: bool = True) -> st.Searc
 
 @st.composite
 def spaces(
-    draw: Callable[..., Any], max_parameters: int = 6, objects: bool = False, kinds: tuple[str, ...] = KINDS
+    draw: Callable[..., Any],
+    max_parameters: int = 6,
+    objects: bool = False,
+    kinds: tuple[str, ...] = (*KINDS, "compound"),
 ) -> Space:
     """Spaces with conditions nested to any depth, choices that carry sub-spaces, and forbidden clauses."""
     names = (f"p{i}" for i in count())
     declared: dict[str, Parameter] = {}
     for _ in range(draw(st.integers(0, max_parameters))):
         parameter = draw(parameters(kinds, objects))
-        parents = [name for name, parent in declared.items() if not parent.is_continuous]
+        asked = expanded({name: p for name, p in declared.items() if not isinstance(p, Compound) or p.is_unique})
+        parents = [name for name, parent in asked.items() if not parent.is_continuous]
         for parent in draw(st.lists(st.sampled_from(parents), unique=True, max_size=2)) if parents else ():
-            parameter = parameter.when({parent: draw(_some_values(declared[parent]))})
+            parameter = parameter.when({parent: draw(_some_values(asked[parent]))})
         declared[next(names)] = parameter
     if draw(st.booleans()):
         declared[next(names)] = draw(_carriers(names, kinds, depth=2))
@@ -146,9 +155,23 @@ def choices(options: st.SearchStrategy[Any] = OPTIONS) -> st.SearchStrategy[Choi
     return _option_lists(options).map(Choice) | named.map(Choice)
 
 
+def compounds() -> st.SearchStrategy[Compound]:
+    """Parameters of several parts, of which one form or several stand for a value; few parts, to be fast."""
+    return parameters(("compound",))  # type: ignore[return-value]
+
+
+@st.composite
+def _subsets(draw: Callable[..., Any]) -> Subset:
+    items = draw(st.lists(st.text(LETTERS, max_size=3) | st.integers(0, 9), min_size=1, max_size=4, unique_by=str))
+    ends = sorted(draw(st.tuples(st.integers(0, len(items)), st.integers(0, len(items)))))
+    return Subset(items, count=draw(st.sampled_from([None, ends[1], tuple(ends)])))
+
+
 def _objects_too(kind: str, objects: bool) -> st.SearchStrategy[Parameter]:
     if kind == "choice":
         return choices(OPTIONS | OBJECTS if objects else OPTIONS)
+    if kind == "compound":
+        return st.builds(Simplex, st.integers(2, 4)) | _subsets()
     return {"float": floats(), "int": ints(), "ordinal": ordinals(), "boolean": st.just(Boolean())}[kind]
 
 
@@ -167,6 +190,9 @@ def _builds(options: Any) -> bool:
 
 def _values(parameter: Parameter) -> st.SearchStrategy[Any]:
     """Values of a parameter, as the user writes them."""
+    if isinstance(parameter, Compound):
+        parts = {name: st.floats(0, 1).map(part.from_unit) for name, part in parameter.parts().items()}
+        return st.fixed_dictionaries(parts).map(parameter.assemble)
     return st.floats(0, 1).map(lambda u: parameter.value(parameter.from_unit(u)))
 
 

@@ -37,7 +37,7 @@ def command(
         if not equals:
             raise InvalidInput(f"{word!r} must read NAME=VALUE, as in lr=0.01")
         if key not in study.space:
-            raise UnknownName.of("parameter", key, study.space.names)
+            raise UnknownName.of("parameter", key, study.space.declared)
         config[key] = _parsed(key, study.space[key], value)
     if not config:
         raise InvalidInput("give at least one NAME=VALUE, as in lr=0.01")
@@ -54,14 +54,15 @@ def command(
 
 
 def _parsed(key: str, parameter: Parameter, text: str) -> Any:
-    """The value that a text stands for: an option's label, else a JSON scalar, else the text."""
-    from kilter.cli.dimensions import scalar
+    """The value that a text stands for: an option's label, a list of a compound, else a JSON scalar, else the text."""
+    from kilter.cli.dimensions import scalar, words
+    from kilter.core.compound import Compound
     from kilter.core.errors import InvalidInput
 
     for label in parameter.labels:
         if text in (str(label), show.text(label)):
             return parameter.value(label)
-    value = scalar(text)
+    value = [scalar(word) for word in words(text, text)] if isinstance(parameter, Compound) else scalar(text)
     try:
         parameter.plain(value)
     except InvalidInput as error:

@@ -94,17 +94,23 @@ def rows(study: StudyView) -> tuple[list[str], list[list[Any]]]:
     trials = study.trials
     documents = [show.trial_json(trial) for trial in trials]
     metrics = list(dict.fromkeys([*study.problem.objective_names, *(name for d in documents for name in d["metrics"])]))
-    params = list(study.space.names)
+    params = list(study.space.declared)
+    shown = [{name: _joined(value) for name, value in document["params"].items()} for document in documents]
     titles = ["number", "state", *(f"metrics.{n}" for n in metrics), *(f"params.{n}" for n in params)]
     titles += ["feasible", "attempt", "started", "ended", "seconds", "failure"]
     table = []
-    for d in documents:
+    for d, own in zip(documents, shown):
         failure = d["failure"] and f"{d['failure']['kind']}: {d['failure']['message']}"
         table.append(
-            [d["number"], d["state"], *(d["metrics"].get(n) for n in metrics), *(d["params"].get(n) for n in params)]
+            [d["number"], d["state"], *(d["metrics"].get(n) for n in metrics), *(own.get(n) for n in params)]
             + [d["feasible"], d["attempt"], d["started"], d["ended"], d["seconds"], failure]
         )
     return titles, table
+
+
+def _joined(value: Any) -> Any:
+    """A list in one cell, as `kilter enqueue` reads it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _guarded(cell: Any) -> Any:

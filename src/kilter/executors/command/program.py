@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from kilter.core.compound import Compound
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.interfaces import Task
 from kilter.core.parameter import Parameter
@@ -59,15 +60,16 @@ class Program:
 
     def check(self, space: Space, fidelities: Iterable[str] = ()) -> None:
         """Raise UnknownName for a placeholder that is not a parameter or fidelity, InvalidInput for other faults."""
-        known = (*space.names, *fidelities, *SPECIALS)
+        names = dict.fromkeys((*space.declared, *space.names))
+        known = (*names, *fidelities, *SPECIALS)
         for piece in self._pieces:
             if piece.kind == "file":
-                check_nesting(space.names)
+                check_nesting(list(space.declared))
                 if piece.name == "yaml":
                     yaml()
             elif piece.kind in ("value", "flag") and piece.name not in known:
                 raise UnknownName.of("placeholder", piece.name, known, f"Where it is text, {DOUBLE}.")
-        for name in sorted(self._template.numbers & set(space.names)):
+        for name in sorted(self._template.numbers & names.keys()):
             if _has_text(space[name]):
                 raise InvalidInput(
                     f"{{{name}}} stands in $((…)), where the shell could run what is in its value, and {name} has text "
@@ -157,7 +159,7 @@ class Program:
 
 
 def _has_text(parameter: Parameter) -> bool:
-    return any(isinstance(label, str) for label in parameter.labels)
+    return isinstance(parameter, Compound) or any(isinstance(label, str) for label in parameter.labels)
 
 
 def _write(path: str, text: str) -> None:

@@ -84,7 +84,7 @@ class Values:
                 "dir": self.directory,
             }
             return known[name]
-        return self.task.arguments.get(name)
+        return self.task.arguments.get(name, self.task.params.get(name))
 
     def is_missing(self, text: Text) -> bool:
         return any(piece.kind == "value" and self.get(piece.name) is None for piece in text)
@@ -192,6 +192,8 @@ def variable(name: str) -> str:
     return "KILTER_PARAM_" + re.sub(r"[^A-Za-z0-9_]", "_", name).upper()
 
 
-def plain_text(value: Plain) -> str:
-    """A value as a program reads it."""
+def plain_text(value: Plain | list[Plain]) -> str:
+    """A value as a program reads it, a list with commas between its items."""
+    if isinstance(value, list):
+        return ",".join(map(plain_text, value))
     return ("true" if value else "false") if isinstance(value, bool) else "" if value is None else str(value)

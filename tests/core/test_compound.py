@@ -1,0 +1,270 @@
+"""Laws of parameters that are made of parts: forms and values, what a space makes of them, and what studies see."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilter import Boolean, Choice, Float, Prior, Simplex, Space, Subset, create_study, tune
+from kilter.core.errors import KilterError, SpaceChanged
+from kilter.core.kinds import parameter_from_json
+from kilter.models.encoding import Encoding
+from kilter.plugins import TABLES
+from kilter.testing.strategies import compounds, configs, spaces
+
+FEW = settings(max_examples=40)
+QUIET = {"storage": None, "progress": "none"}
+
+
+@st.composite
+def forms(draw, compound):
+    """Any form of a compound's parts, canonical or not."""
+    return {name: part.from_unit(draw(st.floats(0, 1))) for name, part in compound.parts().items()}
+
+
+# -- laws of a kind -----------------------------------------------------------------------------------------------
+
+
+@given(st.data(), compounds())
+def test_a_form_and_its_canonical_form_stand_for_one_value(data, compound):
+    plains = data.draw(forms(compound))
+    canonical = compound.canonical(plains)
+    assert compound.canonical(canonical) == canonical
+    assert all(part.contains(canonical[name]) for name, part in compound.parts().items())
+    assert compound.assemble(canonical) == compound.assemble(plains)
+    assert compound.dissolve(compound.assemble(plains)) == canonical
+    assert not compound.is_unique or canonical == plains
+
+
+@given(st.data(), compounds())
+def test_a_value_and_its_plain_form_are_read_alike(data, compound):
+    value = compound.assemble(data.draw(forms(compound)))
+    plain = json.loads(json.dumps(compound.plain(value), allow_nan=False))
+    assert compound.contains(plain) and compound.contains(value)
+    assert compound.value(plain) == value
+    assert compound.dissolve(plain) == compound.dissolve(value)
+
+
+@given(compounds())
+def test_json_and_repr_bring_it_back(compound):
+    again = parameter_from_json(json.loads(json.dumps(compound.to_json(), allow_nan=False)))
+    assert again == compound
+    assert eval(repr(compound)) == compound
+    assert compound.covers(again) and compound.merged(again) == compound
+
+
+@FEW
+@given(st.data(), compounds())
+def test_canonical_forms_of_many_are_those_of_each(data, compound):
+    rows = data.draw(st.lists(forms(compound), min_size=1, max_size=5))
+    units = np.array([[part.unit(row[name]) for name, part in compound.parts().items()] for row in rows])
+    for row, found in zip(rows, compound.canonical_units(units)):
+        expected = [part.unit(compound.canonical(row)[name]) for name, part in compound.parts().items()]
+        np.testing.assert_array_equal(found, expected)
+
+
+@given(compounds(), st.integers(1, 4))
+def test_a_grid_lists_each_value_once(compound, n):
+    listed = [compound.assemble(form) for form in compound.forms(n)]
+    assert len(set(listed)) == len(listed)
+    assert all(compound.canonical(form) == form for form in compound.forms(n))
+    if math.isfinite(compound.size):
+        assert len(compound.forms()) == compound.size
+
+
+# -- what a space makes of them ----------------------------------------------------------------------------------
+
+
+@given(st.data(), spaces(kinds=("compound", "choice")))
+def test_every_configuration_is_known_by_its_canonical_form(data, space):
+    config = data.draw(configs(space))
+    assert space.canonical(config) == config
+    assert space.plain(space.values(config)) == config
+    assert space.plain(space.whole(config)) == config
+    encoding = Encoding(space)
+    assert encoding.config(encoding.point(config)) == config
+
+
+@given(st.data(), spaces(max_parameters=3, kinds=("compound",)))
+def test_forms_of_one_value_are_one_point(data, space):
+    row = data.draw(st.lists(st.floats(0, 1), min_size=len(space), max_size=len(space)))
+    loose = {name: p.from_unit(u) for (name, p), u in zip(space.parameters.items(), row)}
+    loose = {name: value for name, value in loose.items() if space.is_active(name, loose)}
+    encoding = Encoding(space)
+    np.testing.assert_array_equal(encoding.point(loose), encoding.point(space.canonical(loose)))
+
+
+@FEW
+@given(spaces(max_parameters=3, kinds=("compound", "boolean")))
+def test_a_finite_space_lists_each_configuration_once(space):
+    if space.size <= 200:
+        listed = [space.values(config) for config in space.grid(10)]
+        assert len({repr(values) for values in listed}) == len(listed) == space.size
+        assert not any(space.is_forbidden(config) for config in space.grid(10))
+
+
+def test_weights_are_uniform_on_the_simplex():
+    drawn = np.array([values["w"] for values in Space({"w": Simplex(3)}).sample(4000)])
+    assert np.allclose(drawn.sum(axis=1), 1) and (drawn >= 0).all()
+    assert np.allclose(drawn.mean(axis=0), 1 / 3, atol=0.02)
+    assert np.allclose(np.mean(drawn > 0.5, axis=0), 1 / 4, atol=0.03)  # (1 - 0.5)² of the area lies beyond
+
+
+def test_subsets_of_one_size_are_all_drawn_and_no_item_is_preferred():
+    space = Space({"s": Subset(list("abcdefgh"), count=3)})
+    drawn = [values["s"] for values in space.sample(4000)]
+    assert len(set(drawn)) == math.comb(8, 3)
+    shares = [sum(item in one for one in drawn) / len(drawn) for item in "abcdefgh"]
+    assert max(abs(share - 3 / 8) for share in shares) < 0.06
+
+
+def test_parts_are_active_where_the_compound_is():
+    space = Space({"model": Choice({"blend": {"w": Simplex(3, default=(0.2, 0.3, 0.5))}, "one": {}})})
+    assert space.names == ("model", "w.1", "w.2")
+    assert list(space) == list(space.names) and list(space.declared) == ["model", "w"]
+    assert space.plain({"model": "one"}) == {"model": "one"}
+    assert space.values(space.plain({"model": "blend"})) == {"model": "blend", "w": (0.2, 0.3, 0.5)}
+
+
+def test_a_condition_may_ask_for_an_item():
+    space = Space({"s": Subset(["a", "b"]), "x": Float(0, 1).when({"s.a": True})})
+    assert space.plain({"s": ["a"], "x": 0.5}) == {"s.a": True, "s.b": False, "x": 0.5}
+    assert space.plain({"s": ["b"], "x": 0.5}) == {"s.a": False, "s.b": True}
+
+
+def test_a_clause_may_forbid_items_together():
+    space = Space({"s": Subset(["a", "b", "c"], count=2)}, forbidden=[{"s.a": True, "s.b": True}])
+    assert space.size == len(space.grid()) == 2
+    assert all(values["s"] != ("a", "b") for values in space.sample(50))
+
+
+def test_a_prior_is_where_values_gather():
+    space = Space({"w": Simplex(3, prior=Prior((0.8, 0.1, 0.1), "high"))})
+    assert np.mean([values["w"][0] for values in space.sample(300)]) > 0.6
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Simplex(1), "2 or more"),
+        (lambda: Simplex(3, default=(0.5, 0.5)), "3 weights"),
+        (lambda: Simplex(2, default=(0.7, 0.7)), "add up to 1"),
+        (lambda: Simplex(2, default=(1.5, -0.5)), "none below 0"),
+        (lambda: Subset([]), "empty"),
+        (lambda: Subset(["a", "b"], count=3), "2 items"),
+        (lambda: Subset(["a", "b"], count=(2, 1)), "(fewest, most)"),
+        (lambda: Subset(["a", "b"], default="a"), "list of items"),
+        (lambda: Subset(["a", "b"], default=("a", "a")), "different items"),
+        (lambda: Subset([1, "1"]), "read alike"),
+        (lambda: Space({"w": Simplex(2), "w.1": Float(0, 1)}), "rename"),
+        (lambda: Space({"s": Subset(["a", "b"], count=1), "x": Float(0, 1).when({"s.a": True})}), "several forms"),
+        (lambda: Space({"s": Subset(["a"]), "x": Float(0, 1).when(s="a")}), "s.a"),
+        (lambda: Space({"w": Simplex(3)}).plain({"w.1": 0.5}, partial=True), "as a whole"),
+        (lambda: Space({"w": Simplex(3)}).plain({}), "'w' is missing"),
+        (lambda: Space({"w": Simplex(12)}).grid(10).size, "too many for a grid"),
+    ],
+)
+def test_what_is_wrong_is_said(make, told):
+    with pytest.raises(KilterError, match="(?s).*" + told.replace("(", r"\(").replace(")", r"\)").replace(".", r"\.")):
+        make()
+
+
+def test_what_has_parts_does_not_grow():
+    with pytest.raises(SpaceChanged, match=r"Simplex\(3\)"):
+        Space({"w": Simplex(2)}).extended({"w": Simplex(3)})
+    assert Space({"w": Simplex(2)}).growth(Space({"w": Simplex(2), "b": Boolean(default=True)})).keys() == {"b"}
+
+
+# -- studies ------------------------------------------------------------------------------------------------------
+
+
+def blended(w, s, **others):
+    return abs(w[0] - 0.2) + abs(w[1] - 0.5) + 0.1 * ("b" in s)
+
+
+SPACE = {"w": Simplex(3), "s": Subset(["a", "b", "c"], count=(1, 2))}
+
+
+@pytest.mark.parametrize("sampler", sorted(TABLES["sampler"].keys() - {"grid"}))
+def test_objectives_get_the_value_and_trials_keep_it(sampler):
+    study = tune(blended, SPACE, n_trials=12, sampler=sampler, seed=0, **QUIET)
+    for trial in study.trials:
+        assert math.isclose(sum(trial.params["w"]), 1, abs_tol=1e-9)
+        assert 1 <= len(trial.params["s"]) <= 2
+        assert trial.distributions == SPACE
+    configs = [tuple(record.params.items()) for record in study.history]
+    assert len(set(configs)) == len(configs)
+    assert all(study.space.canonical(record.params) == record.params for record in study.history)
+
+
+def test_a_finite_space_of_them_is_tried_once_and_then_it_ends():
+    tried = []
+    tune(lambda s: tried.append(s) or len(s), {"s": SPACE["s"]}, n_trials=50, sampler="tpe", seed=0, **QUIET)
+    assert len(tried) == len(set(tried)) == SPACE["s"].size == 6
+    grid = []
+    tune(lambda s: grid.append(s) or len(s), {"s": SPACE["s"]}, n_trials=50, sampler="grid", **QUIET)
+    assert sorted(grid) == sorted(tried)
+
+
+def test_what_is_enqueued_runs_first():
+    study = create_study(space=SPACE, seed=0)
+    study.enqueue_trial({"w": (0.2, 0.5, 0.3), "s": ["a"]})
+    study.enqueue_trial({"s": ("c",)})
+    study.optimize(blended, n_trials=2, progress="none")
+    assert study.trials[0].params == {"w": (0.2, 0.5, 0.3), "s": ("a",)}
+    assert study.trials[1].params["s"] == ("c",)
+
+
+def test_an_objective_may_declare_them_as_it_runs():
+    def objective(trial):
+        blends = trial.suggest_categorical("model", ["blend", "one"]) == "blend"
+        w = trial.suggest("w", SPACE["w"]) if blends else (1, 0, 0)
+        return blended(w, trial.suggest("s", SPACE["s"]))
+
+    study = create_study(seed=0, sampler="tpe")
+    study.enqueue_trial({"model": "blend", "w": (0.2, 0.5, 0.3), "s": ("a",)})
+    study.optimize(objective, n_trials=15, progress="none")
+    assert study.trials[0].params == {"model": "blend", "w": (0.2, 0.5, 0.3), "s": ("a",)}
+    assert study.space["w"] == SPACE["w"].when(model="blend")
+    assert study.space["s"].covers(SPACE["s"])
+    assert study.best_value == study.trials[0].value
+    study.add_trial(study.best_trial)
+    study.ask({"w": SPACE["w"]})
+
+
+def test_asked_trials_have_them():
+    study = create_study(seed=0)
+    trial = study.ask(SPACE)
+    study.tell(trial, blended(**trial.params))
+    assert study.best_params == trial.params
+    assert set(study.trials_dataframe().columns) >= {"params_w", "params_s"}
+
+
+def test_a_study_goes_on_after_a_restart_as_if_it_had_not_stopped(tmp_path):
+    whole = tune(blended, SPACE, n_trials=14, sampler="gp", seed=3, **QUIET)
+    for n_trials in (6, 14):
+        storage = f"sqlite:///{tmp_path / 'study.db'}"
+        study = tune(blended, SPACE, n_trials=n_trials, sampler="gp", seed=3, progress="none", storage=storage)
+    assert [trial.params for trial in study.trials] == [trial.params for trial in whole.trials]
+
+
+def test_annotations_declare_them():
+    def train(w: Simplex(2) = (0.25, 0.75), s: Subset(["a", "b"]) = ("a",)):
+        return w[0]
+
+    space = Space.from_signature(train)
+    assert space.values(space.plain({})) == {"w": (0.25, 0.75), "s": ("a",)}
+
+
+def test_importances_are_of_values():
+    from kilter.importance import get_param_importances
+
+    study = tune(blended, SPACE, n_trials=30, sampler="random", seed=0, **QUIET)
+    importances = get_param_importances(study)
+    assert list(importances) == ["w", "s"]
+    assert math.isclose(sum(importances.values()), 1)
