@@ -130,7 +130,11 @@ class SingleFidelity(Evidence):
 
 @dataclass(frozen=True)
 class MultiFidelity(Evidence):
-    """What was read at any resource, or at the whole one alone where `is_blind`; asked at the whole resource."""
+    """What was read at any resource, or at the whole one alone where `is_blind`.
+
+    The objectives' processes have one input more, the resource (as in MOBSTER, Klein et al. 2020); they are asked at
+    the whole resource, and what got there counts as reached.
+    """
 
     results: Results
     pending: np.ndarray

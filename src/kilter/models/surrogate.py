@@ -6,11 +6,8 @@
     duration      a belief on the logarithm of seconds, where improvement is to be had per second
     prior         the users' beliefs, fading with the number of trials (Hvarfner et al. 2022, πBO)
 
-Where trials report, the objectives' processes have one input more, the resource, and learn from all that was measured
-at any of it (as in MOBSTER, Klein et al. 2020); they are asked at the whole resource, and only what got there counts
-as reached.
-
-Everything is a function of the trials that ended, in their order, and of those that run; models/fits.py.
+What beliefs rest on is in models/evidence.py. Everything is a function of the trials that ended, in their order, and of
+those that run: what was fitted is remembered, never needed (models/fits.py).
 """
 
 from __future__ import annotations
@@ -61,7 +58,7 @@ class Surrogate:
         return cls(evidence_of(history, seed, number), per_second)
 
     def against(self, point: np.ndarray) -> Surrogate:
-        """The same beliefs, where improvement counts against what is expected at a point (d,), not against the best."""
+        """The same, where improvement (on one objective) is on what is expected at a point (d,), not on the best."""
         other = copy(self)
         features = self.encoding.features(point[None])
         other.best = np.concatenate([belief.posterior.predict(features)[0] for belief in self.objectives])
