@@ -238,6 +238,19 @@ def test_interrupted_trials_wait_and_are_shown_to_the_end():
     assert shown.trials[0]["facts"]["attempt"] == "2" and shown.trials[0]["facts"]["failure"] == ""
 
 
+def test_a_trial_that_is_lost_too_often_has_failed():
+    def objective(x, layer):
+        raise KeyboardInterrupt  # which nobody asked for
+
+    study, shown = kilter.create_study(space=SPACE, seed=0), Shown()
+    with study.observed(shown):
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                study.optimize(objective, n_trials=1, progress="none")
+    assert shown.trials[0]["ends"] == [TrialState.WAITING, TrialState.WAITING, TrialState.FAIL]
+    check(study, shown)
+
+
 @pytest.mark.parametrize(("value", "shown"), [("a", "a"), (1.5, "1.5"), (None, "null"), ({"b": [1]}, '{"b": [1]}')])
 def test_attributes_as_text(value, shown):
     assert text(value) == shown

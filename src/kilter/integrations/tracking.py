@@ -26,7 +26,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from kilter.core.errors import NotReady
 from kilter.core.events import (
-    INTERRUPTED,
     LOST,
     Created,
     Dropped,
@@ -42,6 +41,7 @@ from kilter.core.events import (
 )
 from kilter.core.parameter import Plain
 from kilter.core.problem import Problem
+from kilter.engine.lifecycle import state_after
 
 T = TypeVar("T")
 
@@ -102,6 +102,8 @@ class TrackedTrial:
     attrs: dict[str, Any] = field(default_factory=dict)
     judged: bool = True
     """Whether it is one of the search, not one that measures another trial once more."""
+    losses: int = 0
+    """How many of its attempts ended because their process did."""
     last: Row = field(default_factory=lambda: Row(0, {}))
     """The latest step, and the latest value of each curve."""
 
@@ -222,7 +224,8 @@ class Tracker:
         elif isinstance(event, Reported):
             self._report(self._trial(event.number), event.reports)
         elif isinstance(event, Ended):
-            if not event.late and (event.number in self._trials or not _is_of_another(event)):
+            # What a worker that vanished has left running is for that one's tracker to show.
+            if not event.late and (event.number in self._trials or not _is_lost(event)):
                 self._end(event)
         elif isinstance(event, Dropped):
             trial = self._trial(event.number)
@@ -267,7 +270,8 @@ class Tracker:
         trial = self._trial(event.number)
         self._report(trial, event.reports)
         trial.metrics, trial.failure = dict(event.metrics), event.failure
-        trial.state = TrialState.WAITING if _goes_back(event) else event.state
+        trial.losses += _is_lost(event)
+        trial.state = state_after(event, trial.losses)
         if trial.state is not TrialState.WAITING:
             self._know(trial, trial.proposed if event.params is None else event.params)
         self._finish(trial)
@@ -324,10 +328,5 @@ def _curves(report: Report) -> dict[str, float]:
     return {f"{name}{suffix}": value for name, value in report.metrics.items()}
 
 
-def _goes_back(event: Ended) -> bool:
-    return event.failure is not None and event.failure.kind in (LOST, INTERRUPTED)
-
-
-def _is_of_another(event: Ended) -> bool:
-    """Whether it ends an attempt of a worker that vanished, which is for that one's tracker to show."""
+def _is_lost(event: Ended) -> bool:
     return event.failure is not None and event.failure.kind == LOST
