@@ -15,7 +15,7 @@ from kilter.core.limits import Limits
 from kilter.engine.ending import Ending
 from kilter.engine.limits import Tally
 from kilter.runtime import identity
-from kilter.runtime.loop import Run
+from kilter.runtime.loop import Loop
 from kilter.runtime.progress import Silent, display
 from kilter.runtime.session import Session, check_objects
 
@@ -62,7 +62,7 @@ class Runner:
             for told in (shown.on_end, *on_end):
                 told(record)
 
-        run = Run(
+        loop = Loop(
             session,
             executor,
             limits,
@@ -74,19 +74,19 @@ class Runner:
             [*stoppers, *_by_gain(limits)],
             list(holding),
         )
-        self._tally = run.tally
+        self._tally = loop.tally
         shown.start()
         try:
-            ending = run()
+            ending = loop()
         except BaseException as error:
-            shown.finish(run.ending.reason if run.ending else _ended_by(error))
+            shown.finish(loop.ending.reason if loop.ending else _ended_by(error))
             if isinstance(error, StudyAborted):
                 identity.forgive(session)
             raise
         finally:
             session.leave()
             session.save_snapshot()
-        if not run.begun:
+        if not loop.begun:
             ending = replace(ending, reason=ending.reason + identity.answered(self._name, session.engine))
         shown.finish(str(ending))
         return ending

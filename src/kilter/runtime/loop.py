@@ -36,8 +36,8 @@ NOT_CAUGHT = "raised an exception that is not to be caught"
 
 
 @dataclass
-class Run:
-    """One run of the loop. `calls` bounds the trials of this run, `limits` those of the study.
+class Loop:
+    """One run of a study. `calls` bounds the trials of this run, `limits` those of the study.
 
     Where `limits.seconds` are over, what runs is cut and put back in the queue, so that a later run goes on with it.
     The other limits, and `stoppers`, only keep trials from being started. `on_end` is called with each trial that

@@ -53,7 +53,7 @@ from kilter.engine.ending import EndKind
 from kilter.engine.engine import Engine
 from kilter.engine.next import next_event
 from kilter.executors.simulated import Simulated, VirtualClock
-from kilter.runtime.loop import Run
+from kilter.runtime.loop import Loop
 from kilter.runtime.session import Session
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage
@@ -558,7 +558,7 @@ class SchedulerSuite:
         slots: int,
         trials: int,
         study: int | None = None,
-    ) -> tuple[Session, Run, _Objective]:
+    ) -> tuple[Session, Loop, _Objective]:
         if study is None:
             study = storage.create("study", Created(problem.to_json(), {}, {}, 7, 0.0))
         engine = Engine(problem, RandomSampler(), self.scheduler(), 7)
@@ -566,7 +566,7 @@ class SchedulerSuite:
         session.sync()
         objective = _Objective(problem, form, session)
         running = Simulated(slots, clock).start(objective)
-        return session, Run(session, running, Limits(trials, seconds=2.5 * trials * STEPS)), objective
+        return session, Loop(session, running, Limits(trials, seconds=2.5 * trials * STEPS)), objective
 
     def test_one_trial(self) -> None:
         """In a study of one trial it ends complete, or paused for others to be compared with: nothing stops it."""
