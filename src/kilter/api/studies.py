@@ -78,8 +78,9 @@ def create_study(
         fidelity is not None,
         space is not None,
     )
-    study = _made(
-        f"study-{secrets.token_hex(4)}" if study_name is None else study_name,
+    name = f"study-{secrets.token_hex(4)}" if study_name is None else checked_name(study_name)
+    session = _made(
+        name,
         store,
         Problem.of(as_space(space), direction, directions, subject_to, fidelity),
         wanted if load_if_exists else None,
@@ -88,8 +89,8 @@ def create_study(
         seed,
         {"keep_checkpoints": keep_checkpoints, "checkpoints": checkpoints, "lease": lease, "clock": clock},
     )
-    study._session.owns_storage = store is not storage
-    return study
+    session.owns_storage = store is not storage
+    return Study(name, session)
 
 
 def _made(
@@ -101,8 +102,8 @@ def _made(
     scheduler: Any,
     seed: int | None,
     settings: Mapping[str, Any],
-) -> Study:
-    """A new study, or the one of this name where that is `wanted` and has what is."""
+) -> Session:
+    """On a new study, or on the one of this name where that is `wanted` and has what is."""
     settings = {"clock": time.time, **settings}
     chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
     planner = plugins.find("scheduler", "auto" if scheduler is None else scheduler)
@@ -116,7 +117,7 @@ def _made(
     )
     while True:
         try:
-            study = store.create(checked_name(name), event)
+            study = store.create(name, event)
             break
         except StudyExists:
             if wanted is None:
@@ -128,7 +129,7 @@ def _made(
             check_same(session, name, problem, wanted)
             if wanted.space:
                 grow(session, name, problem.space)
-            return Study(name, session)
+            return session
         except StudyChanged:
             if identity.has_results(session.engine) or session.engine.history.waiting:
                 raise
@@ -137,7 +138,7 @@ def _made(
     engine = Engine(problem, chosen, planner, event.seed)
     session = Session(store, study, engine, **settings)
     session.sync()
-    return Study(name, session)
+    return session
 
 
 @answers_other_words
@@ -241,15 +242,15 @@ def open_study(
     identity.check_choice(if_changed)
     wanted = Wanted(definition=definition, if_changed=if_changed, can_begin=True, trials=n_trials)
     store = open_storage(storage)
-    for name in chain([study_name], (f"{study_name}-{k}" for k in count(2))):
+    for name in chain([checked_name(study_name)], (f"{study_name}-{k}" for k in count(2))):
         try:
-            study = _made(name, store, problem, wanted, sampler, scheduler, seed, settings)
+            session = _made(name, store, problem, wanted, sampler, scheduler, seed, settings)
         except StudyChanged:
             if if_changed != "new":
                 raise
         else:
-            study._session.owns_storage = store is not storage
-            return study
+            session.owns_storage = store is not storage
+            return Study(name, session)
     raise InvalidInput(f"no name is left beside {study_name!r}")
 
 

@@ -326,16 +326,27 @@ def tune(
         **options,
     )
     best = study.best_trial
-    kept = os.path.join(study.checkpoint_dir(best) or "", DIRECTORY, f"{best.user_attrs['best_epoch']}.weights.h5")
+    again = _Again(best, study)
+    kept = os.path.join(again.checkpoint_dir, DIRECTORY, f"{best.user_attrs['best_epoch']}.weights.h5")
     if not os.path.exists(kept):
         raise NotReady(f"the weights of trial {best.number} are gone from its checkpoint, {kept}: train it again")
-    model = made(best)
+    model = made(again)
     # No epoch is trained: it builds a model without an Input, and the optimizer, whose variables are in the file.
-    model.fit(**{**arguments(best), "callbacks": None, "epochs": 0})
+    model.fit(**{**arguments(again), "callbacks": None, "epochs": 0})
     model.load_weights(kept)
     if path is not None:
         model.save(path)
     return Tuned(study, model)
+
+
+class _Again(FrozenTrial):
+    """A trial that ended, as its build and fit saw it, to make its model once more."""
+
+    __slots__ = ("checkpoint_dir",)
+
+    def __init__(self, trial: FrozenTrial, study: kilter.api.Study) -> None:
+        super().__init__(trial.record, study.history)
+        self.checkpoint_dir = study.checkpoint_dir(trial) or ""
 
 
 class HyperParameters:
