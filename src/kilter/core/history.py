@@ -251,12 +251,13 @@ class Reports:
         start, stop = self.count, self.count + len(reports)
         if stop > len(self._trial):
             self._grow(stop)
+        steps, rows, folds = zip(*reports)
         self._trial[start:stop] = number
-        self._step[start:stop] = steps = [report.step for report in reports]
-        self._fold[start:stop] = [-1 if report.fold is None else self._place(report.fold) for report in reports]
+        self._step[start:stop] = steps
+        self._fold[start:stop] = [-1 if fold is None else self._place(fold) for fold in folds]
         self.furthest[number] = max(self.furthest.get(number, 0), *steps)
-        for name in {name for report in reports for name in report.metrics}:
-            self._column(name)[start:stop] = [report.metrics.get(name, math.nan) for report in reports]
+        for name in set().union(*rows):
+            self._column(name)[start:stop] = [row.get(name, math.nan) for row in rows]
         spans = self._rows.get(number)
         if spans is None:
             self._rows[number] = [start, stop]

@@ -81,7 +81,7 @@ def _check_reports(reports: dict[str, np.ndarray], folds: Any, trials: int) -> N
         raise ValueError("columns of reports of different lengths")
     if any(column.dtype != TYPES.get(name, np.float64) for name, column in reports.items()):
         raise ValueError("columns of reports of other types")
-    if not isinstance(folds, list) or len(folds) != 1 + max(reports["fold"], default=-1):
+    if not isinstance(folds, list) or len(folds) != 1 + reports["fold"].max(initial=-1):
         raise ValueError("the folds of reports without their names")
     if len(reports["trial"]) and not 0 <= reports["trial"].min() <= reports["trial"].max() < trials:
         raise ValueError("reports of trials that are not there")

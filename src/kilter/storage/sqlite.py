@@ -8,7 +8,6 @@ writer do not wait for each other; synchronous=NORMAL can lose the last commits 
 
 from __future__ import annotations
 
-import gc
 import os
 import sqlite3
 import threading
@@ -147,9 +146,6 @@ BYTES = (
 )
 INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 NEXT_NUMBER = "SELECT coalesce(max(created_number), -1) + 1 FROM event WHERE study = ? AND created_number IS NOT NULL"
-
-MANY = 2_000
-"""Entries from which on a read pauses the garbage collector."""
 
 _ABANDONED: list[sqlite3.Connection] = []
 """Connections that came through a fork. To close one, even by losing it, would break the locks of the parent."""
@@ -365,16 +361,15 @@ def _entries(connection: sqlite3.Connection, study: int, rows: list[Any], after:
             "the file was replaced by another one, such as an older copy; load the study again"
         )
     known = 1 if after > 0 else 0
-    with _collector_paused(len(rows) > MANY):
-        decode = codec.decode
-        try:
-            return [
-                _make_entry((position, decode(kind, number, attempt, time, body)))
-                for position, kind, number, attempt, time, body in rows[known:]
-            ]
-        except StorageError:
-            _say_where(rows[known:])
-            raise
+    decode = codec.decode
+    try:
+        return [
+            _make_entry((position, decode(kind, number, attempt, time, body)))
+            for position, kind, number, attempt, time, body in rows[known:]
+        ]
+    except StorageError:
+        _say_where(rows[known:])
+        raise
 
 
 def _say_where(rows: list[Any]) -> None:
@@ -388,19 +383,6 @@ def _say_where(rows: list[Any]) -> None:
 
 
 _make_entry: Callable[[Any], Entry] = partial(tuple.__new__, Entry)  # Entry._make without its Python frame
-
-
-@contextmanager
-def _collector_paused(pause: bool) -> Iterator[None]:
-    """Keep the garbage collector from walking a million new reports again and again: half the time of a long read."""
-    pause = pause and gc.isenabled()
-    if pause:
-        gc.disable()
-    try:
-        yield
-    finally:
-        if pause:
-            gc.enable()
 
 
 def _insert(connection: sqlite3.Connection, study: int, position: int, event: Event, limit: int | None) -> Event | None:
