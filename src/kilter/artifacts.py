@@ -21,6 +21,7 @@ from typing import Any
 
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.names import refusing
+from kilter.objective.trial import Trial
 
 __all__ = [
     "ArtifactMeta",
@@ -87,7 +88,7 @@ def upload_artifact(
 
     The trials of `study.trials` are over and cannot take one: their name in the note would be lost.
     """
-    if not hasattr(study_or_trial, "_note") and not hasattr(study_or_trial, "optimize"):
+    if not isinstance(study_or_trial, Trial) and not hasattr(study_or_trial, "optimize"):
         raise InvalidInput(f"{study_or_trial!r} takes no artifact: give the trial of an objective, or the study")
     name = str(uuid.uuid4())
     guessed, packed = mimetypes.guess_type(os.fspath(file_path))
