@@ -1,7 +1,10 @@
 """What all tests share, the examples in docstrings included."""
 
 import os
+from pathlib import Path
 
+import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before anybody imports Keras, which else reads the user's settings
@@ -9,3 +12,12 @@ os.environ.setdefault("KERAS_BACKEND", "torch")  # before anybody imports Keras,
 # A machine that is busy is no failure: Hypothesis times neither a law nor the drawing of its examples.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+TESTS = Path(__file__).parent / "tests"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path):
+    """Look for examples in src alone: a test module that could not be imported for them would be skipped, not fail."""
+    found = yield
+    return [each for each in found if not (isinstance(each, DoctestModule) and TESTS in file_path.parents)]

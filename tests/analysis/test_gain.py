@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kilter import Float, create_study, tune
-from kilter.analysis.gain import NotWorthIt, _as_of, expected_gain
+from kilter.analysis.gain import HOUR, NotWorthIt, _gain, expected_gain
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Ended, Enqueued, Report, Started, TrialState
 from kilter.core.limits import Limits
@@ -121,9 +121,8 @@ def test_over_problems_it_is_right_within_a_factor_of_three():
         values = [trial.value for trial in study.trials]
         bests = np.minimum.accumulate(values)
         for n in (20, 26, 33, 40):
-            past = _as_of(study.history, list(range(n)))
-            pace = expected_gain(past, 0).trials / 3600
-            told.append(expected_gain(past, 0, 20 / pace).value / np.median(values[:20]))
+            pace = _gain(study.history, n, 0, HOUR).trials / HOUR
+            told.append(_gain(study.history, n, 0, 20 / pace).value / np.median(values[:20]))
             came.append((bests[n - 1] - bests[n + 19]) / np.median(values[:20]))
     assert 1 / 3 < sum(told) / sum(came) < 3
 

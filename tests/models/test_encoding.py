@@ -36,22 +36,17 @@ def test_the_way_to_points_and_back_is_exact(data, space):
     configs = drawn(data, space)
     points = encoding.points(space.encode(configs))
     assert [encoding.config(point) for point in points] == configs
-
-
-@FEW
-@given(st.data(), strategies.spaces())
-def test_what_is_known_and_what_is_whole(data, space):
-    """A parameter without a value is not known, and a row that lacks one is not whole."""
-    encoding, configs = Encoding(space), drawn(data, space)
-    matrix = space.encode(configs)
-    points, known = encoding.known(matrix)
-    assert np.array_equal(known, encoding.active(points))
-    assert np.array_equal(encoding.whole(matrix), points)
     assert all(np.array_equal(encoding.point(config), point) for config, point in zip(configs, points))
-    for j in np.flatnonzero(~np.isin(np.arange(encoding.d), [child for child, _ in encoding.conditions]))[:1]:
-        matrix[::2, j] = np.nan
-        assert encoding.known(matrix)[1][:, j].tolist() == [False, True] * 2
-        assert len(encoding.whole(matrix)) == 2
+    assert np.array_equal(encoding.whole(space.encode(configs)), points)
+    assert np.array_equal(encoding.known(space.encode(configs))[1], encoding.active(points))
+
+
+def test_a_parameter_without_a_value_is_not_known_and_its_row_not_whole():
+    encoding = Encoding(Space({"c": Choice(["p", "q"]), "x": Float(0, 1).when(c="p"), "n": Int(1, 4)}))
+    matrix = encoding.space.encode([{"c": "p", "x": 0.2, "n": 1}, {"c": "q", "n": 3}, {"c": "p", "x": 0.7, "n": 4}])
+    matrix[0, 1] = matrix[2, 2] = np.nan
+    assert encoding.known(matrix)[1].tolist() == [[True, False, True], [True, False, True], [True, True, False]]
+    assert np.array_equal(encoding.whole(matrix), encoding.points(matrix)[1:2])
 
 
 @FEW
