@@ -232,3 +232,23 @@ def test_a_judged_step_is_one_message():
     message.reply(False)
     assert isinstance(executor.wait(20)[0], Outcome)
     executor.close()
+
+
+def test_who_was_told_to_stop_and_goes_on_reporting_is_broken_off():
+    broken = threading.Event()
+
+    def deaf(trial):
+        try:
+            for step in range(10**9):
+                trial.report(1.0, step)
+                trial.should_prune()
+        finally:
+            broken.set()
+
+    with TestThreads().running(deaf) as executor:
+        executor.submit(task(may_be_stopped=True))
+        next(TestThreads().messages(executor))
+        executor.stop(0)
+        outcome = TestThreads().until_end(executor)[1]
+    assert broken.is_set()
+    assert outcome.failure.kind == "stopped"
