@@ -21,7 +21,7 @@ from kilter.core.vocabulary import answer, ours
 
 if TYPE_CHECKING:
     from kilter.core.definition import Definition
-    from kilter.core.problem import Fidelity
+    from kilter.core.problem import Fidelity, Problem
     from kilter.core.space import Space
     from kilter.executors.command import Command, Program
 
@@ -250,6 +250,13 @@ class Specification:
                 )
             found.append(Fidelity(name, *numbers))
         return found
+
+    @property
+    def problem(self) -> Problem:
+        """What is to be optimised, over which space and budgets."""
+        from kilter.core.problem import Problem
+
+        return Problem.of(self.space, None, self.directions, self.constraints, self.fidelities)
 
     @property
     def seed(self) -> int:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from kilter.cli import group, options, show
+from kilter.core.limits import BOUNDS, spoken
 
 if TYPE_CHECKING:
+    from kilter.cli.specification import Specification
     from kilter.core.interfaces import Outcome, Running, Task
+    from kilter.core.space import Config
 
 
 @click.command("check")
@@ -43,15 +46,13 @@ def command(file: str, dry: bool, settings: tuple[str, ...], repair: bool, stora
 
     from kilter.cli import specification
     from kilter.core.interfaces import Task
-    from kilter.core.problem import Problem
 
     document = specification.read(file)
     specification.put(document, settings)
     document["directory"] = os.getcwd()
     wanted = specification.Specification.of(document)
-    space = wanted.space
-    problem = Problem.of(space, directions=wanted.directions, subject_to=wanted.constraints, fidelity=wanted.fidelities)
-    limits, program = wanted.limits, wanted.program
+    problem, space = wanted.problem, wanted.problem.space
+    program = wanted.program
     for kind in ("sampler", "scheduler"):
         wanted.plugin(kind)
     program.check(space, problem.full_budget)
@@ -71,23 +72,29 @@ def command(file: str, dry: bool, settings: tuple[str, ...], repair: bool, stora
         }
         show.echo_json({"study": wanted.study, "params": config, "argv": argv, "size": space.size, "trial": tried})
     else:
-        size = f", {space.size:,.0f} configurations" if math.isfinite(space.size) else ""
-        pairs = {
-            "study": show.text(wanted.study),
-            "objective": ", ".join(f"{way} {metric}" for metric, way in wanted.directions.items()),
-            "space": f"{len(space)} parameters{size}",
-            "budget": ", ".join(f"{k} {v}" for k, v in vars(limits).items() if v is not None and k != "failures")
-            or "until Ctrl-C",
-            "params": "  ".join(f"{name}={show.text(value)}" for name, value in config.items()),
-            "command": argv[0] if document.get("command", {}).get("shell") else shlex.join(argv),
-        }
-        if outcome and not failure:
-            pairs["metrics"] = "  ".join(f"{name}={show.text(value)}" for name, value in outcome.metrics.items())
-        show.echo_pairs(pairs)
+        show.echo_pairs(_described(wanted, config, argv, outcome))
     if failure is None:
         return 0
     show.note(f"error: the trial failed: {failure.kind}: {failure.message}")
     return group.NO_SUCCESS
+
+
+def _described(wanted: Specification, config: Config, argv: list[str], outcome: Outcome | None) -> dict[str, str]:
+    """What a person reads of a file."""
+    space, limits = wanted.space, wanted.limits
+    size = f", {space.size:,.0f} configurations" if math.isfinite(space.size) else ""
+    budget = [f"{spoken(name)} {value}" for name in BOUNDS if (value := getattr(limits, name)) is not None]
+    pairs = {
+        "study": show.text(wanted.study),
+        "objective": ", ".join(f"{way} {metric}" for metric, way in wanted.directions.items()),
+        "space": f"{len(space)} parameters{size}",
+        "budget": ", ".join(budget) or "until Ctrl-C",
+        "params": "  ".join(f"{name}={show.text(value)}" for name, value in config.items()),
+        "command": argv[0] if wanted.document.get("command", {}).get("shell") else shlex.join(argv),
+    }
+    if outcome and not outcome.failure:
+        pairs["metrics"] = "  ".join(f"{name}={show.text(value)}" for name, value in outcome.metrics.items())
+    return pairs
 
 
 def _checked_log(study: str, storage: str | None, repair: bool, as_json: bool) -> int:

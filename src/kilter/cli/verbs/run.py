@@ -107,33 +107,18 @@ def command(
     line with "step" in it is a report. It also finds parameters in its environment, as $KILTER_PARAM_LR.
     """
     from kilter.api import open_study
-    from kilter.cli import dimensions, options, specification
-    from kilter.core.problem import Problem
+    from kilter.cli import options, specification
 
     document: dict[str, Any] = specification.read(file) if file is not None else {}
     asked.overlay(document)
-    for key, value in (("study", study), ("seed", seed), ("sampler", sampler)):
-        if value is not None:
-            document[key] = value
-    program = ctx.meta["kilter.program"]
-    if program:
-        document["command"] = {**document.get("command", {}), "argv": program}
-    if params:
-        given = list(map(dimensions.parse, params))
-        names = [name for name, _ in given]
-        for name in names:
-            if names.count(name) > 1:
-                raise InvalidInput(f"the parameter {name!r} is given twice: give each -p once")
-        document["space"] = {**document.get("space", {}), **dict(given)}
+    given = {"study": study, "seed": seed, "sampler": sampler, "scheduler": scheduler}
+    document |= {key: value for key, value in given.items() if value is not None}
+    _overlay(document, "space", _parameters(params))
     if minimize or maximize:
         document["objective"] = {"minimize": list(minimize), "maximize": list(maximize)}
-    if scheduler is not None:
-        document["scheduler"] = scheduler
-    for text in fidelities:
-        name, _, ends = text.partition("=")
-        document["fidelity"] = {**document.get("fidelity", {}), name: ends}
-    if constraints:
-        document["objective"] = {**document.get("objective", {}), "constraints": list(constraints)}
+    _overlay(document, "objective", {"constraints": list(constraints)} if constraints else {})
+    _overlay(document, "fidelity", {name: ends for name, _, ends in (text.partition("=") for text in fidelities)})
+    _overlay(document, "command", {"argv": argv} if (argv := ctx.meta["kilter.program"]) else {})
     if not {"command", "space", "objective"} & document.keys():
         raise click.UsageError(
             "nothing says what to run: give a FILE, or a program after --; kilter resume STUDY goes on with a study",
@@ -143,9 +128,8 @@ def command(
     where = asked.storage or document.pop("storage", None) or options.DEFAULT_STORAGE
     document.pop("storage", None)
     wanted = specification.Specification.of(document)
-    space, budgets, limits = wanted.space, wanted.fidelities, wanted.limits
-    problem = Problem.of(space, None, wanted.directions, wanted.constraints, budgets)
-    wanted.program.check(space, [fidelity.name for fidelity in budgets])  # before there is a study
+    problem, limits = wanted.problem, wanted.limits
+    wanted.program.check(problem.space, problem.full_budget)  # before there is a study
     wanted.check_program()
     made = open_study(
         wanted.definition,
@@ -159,3 +143,21 @@ def command(
         seed=wanted.seed,
     )
     return going.go(made, wanted, asked, "continue")
+
+
+def _overlay(document: dict[str, Any], table: str, given: dict[str, Any]) -> None:
+    """Write what was given over the entries of a table."""
+    if given:
+        document[table] = {**document.get(table, {}), **given}
+
+
+def _parameters(params: tuple[str, ...]) -> dict[str, Any]:
+    """The entries of [space] that were given by -p."""
+    from kilter.cli import dimensions
+
+    given = list(map(dimensions.parse, params))
+    names = [name for name, _ in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInput(f"the parameter {name!r} is given twice: give each -p once")
+    return dict(given)
