@@ -7,7 +7,7 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -247,14 +247,8 @@ class Session(Log[Engine]):
             notice(message)
         outcome = self.finishing(outcome)
         self.checkpoints.keep(outcome.number, outcome.attempt)
-        now = self.clock()
-        events: list[Event] = []
-        if outcome.extensions:
-            events.append(SpaceExtended(outcome.extensions, now))
-        told = {f"{SET}{name}": value for name, value in outcome.constraints.items()}
+        now, told = self.clock(), {f"{SET}{name}": value for name, value in outcome.constraints.items()}
         self.constrain(told)
-        if outcome.attrs:
-            events.append(Noted(outcome.number, outcome.attrs, now))
         ended = Ended(
             outcome.number,
             outcome.attempt,
@@ -268,21 +262,23 @@ class Session(Log[Engine]):
         with self.lock:
             if self._open.get(outcome.number) == outcome.attempt:
                 del self._open[outcome.number]
-            is_in_time = ended not in self.write(*events, ended)
+            refused = self.write(*_met(outcome, now), ended)
             self.engine.recall_met(outcome.met)
-            trial = self.engine.history[outcome.number]
-            if trial.attempt == outcome.attempt and (is_in_time or trial.metrics == ended.metrics):
-                self._retain()  # where it was not in time it was told twice: a first answer was lost on its way
-                return True
-            self.write(replace(ended, late=True, counts=True))
+            counts = self._counts(ended, ended not in refused)
             self._retain()
-            if trial.attempt == outcome.attempt and trial.state is TrialState.COMPLETE:
-                log.warning("trial %d: this worker had been given up; its result came in time to count", ended.number)
-                return True
-            log.warning(
-                "trial %d: this worker was given up; its result comes too late to count, and is kept", ended.number
-            )
-            return False
+            return counts
+
+    def _counts(self, ended: Ended, is_in_time: bool) -> bool:
+        """Whether an end is that of its trial; one of an attempt that had been given up is written as a late one."""
+        trial = self.engine.history[ended.number]
+        if trial.attempt == ended.attempt and (is_in_time or trial.metrics == ended.metrics):
+            return True  # where it was not in time it was told twice: a first answer was lost on its way
+        self.write(replace(ended, late=True, counts=True))
+        counts = trial.attempt == ended.attempt and trial.state is TrialState.COMPLETE
+        late = "had been given up; its result came in time to count"
+        lost = "was given up; its result comes too late to count, and is kept"
+        log.warning("trial %d: this worker %s", ended.number, late if counts else lost)
+        return counts
 
     def constrain(self, metrics: Iterable[str]) -> None:
         """Let the study know of constraints that trials set themselves, by the names of their metrics."""
@@ -305,6 +301,14 @@ class Session(Log[Engine]):
     def note(self, number: int | None, attrs: Mapping[str, Any]) -> None:
         """Keep attributes with a trial or, with None, with the study."""
         self.write(Noted(number, attrs, self.clock()))
+
+
+def _met(outcome: Outcome, now: float) -> Iterator[Event]:
+    """What an attempt met and noted, to be written before its end."""
+    if outcome.extensions:
+        yield SpaceExtended(outcome.extensions, now)
+    if outcome.attrs:
+        yield Noted(outcome.number, outcome.attrs, now)
 
 
 def check_objects(engine: Engine) -> None:

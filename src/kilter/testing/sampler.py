@@ -265,12 +265,12 @@ class SamplerSuite:
         eventful(log)
         history, state, sampler = log.engine.history, log.engine.sampler_state, log.engine.sampler
         for number in (len(history), len(history) + 1):
-            before = _picture(state), copy.deepcopy(history.trials), _picture(sampler)
+            before = picture_of(state), copy.deepcopy(history.trials), picture_of(sampler)
             first = sampler.ask(state, history, number)
             kept = copy.deepcopy(first)
             if first is not None:
                 first["not a parameter"] = 1  # a configuration that is also part of the state would show it
-            assert (_picture(state), history.trials, _picture(sampler)) == before
+            assert (picture_of(state), history.trials, picture_of(sampler)) == before
             assert sampler.ask(state, history, number) == kept
 
     def test_tell_leaves_the_trial_as_it_is(self) -> None:
@@ -526,7 +526,7 @@ class SamplerSuite:
         return Record(number, TrialState.COMPLETE, config, 1, "w1", metrics)
 
 
-def _picture(thing: Any) -> Sequence[Any]:
+def picture_of(thing: Any) -> Sequence[Any]:
     """All that an object holds, the attributes that it does not declare included, as a value of its own."""
     return type(thing).__name__, _plainly(vars(thing))
 
@@ -537,7 +537,7 @@ def _plainly(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plainly(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _picture(value)
+        return picture_of(value)
     return repr(value.tolist()) if hasattr(value, "tolist") else repr(value)
 
 

@@ -58,7 +58,7 @@ from kilter.runtime.session import Session
 from kilter.samplers.random import RandomSampler
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.sqlite import SQLiteStorage
-from kilter.testing.sampler import _picture, calls_of
+from kilter.testing.sampler import calls_of, picture_of
 
 STEPS = 27
 """How many steps, or folds, an objective of the checks reports, and its highest budget."""
@@ -253,11 +253,12 @@ class Workers:
 
     def _attempt(self, trial: Record) -> Generator[None, None, None]:
         if self.form == "budget":
-            yield from self._budgeted(trial)
+            yield from self.budgeted(trial)
         else:
             yield from self._reporting(trial)
 
-    def _budgeted(self, trial: Record) -> Generator[None, None, None]:
+    def budgeted(self, trial: Record) -> Generator[None, None, None]:
+        """An attempt that takes a budget."""
         yield
         log, number = self.log, trial.number
         if self._is_mishap(trial):
@@ -271,7 +272,7 @@ class Workers:
 
     def _reporting(self, trial: Record) -> Generator[None, None, None]:
         log, number = self.log, trial.number
-        reports = self._reports(trial)
+        reports = self.reports(trial)
         size = 1 + number % 3 if self.mishaps else 1
         batches = [tuple(reports[i : i + size]) for i in range(0, len(reports), size)]
         last = batches.pop() if self.mishaps and number % 4 == 2 else ()
@@ -291,7 +292,8 @@ class Workers:
         yield
         log.end(number, self._metrics(trial, STEPS), reports=last)
 
-    def _reports(self, trial: Record) -> list[Report]:
+    def reports(self, trial: Record) -> list[Report]:
+        """What an attempt would report, were it not stopped."""
         number = trial.number
         known = self.log.history.reports.furthest.get(number, 0) if self.form == "steps" else 0
         begins = 1 if self.mishaps and number % 2 else min(known + 1, STEPS)
@@ -425,9 +427,9 @@ class SchedulerSuite:
             write(event)
             asked += 1
             if asked % 7 == 0:
-                before = _picture(log.engine.scheduler_state), _seen(log.history), _picture(log.scheduler)
+                before = picture_of(log.engine.scheduler_state), _seen(log.history), picture_of(log.scheduler)
                 first = copy.deepcopy(ask(log.engine))
-                assert (_picture(log.engine.scheduler_state), _seen(log.history), _picture(log.scheduler)) == before
+                assert (picture_of(log.engine.scheduler_state), _seen(log.history), picture_of(log.scheduler)) == before
                 assert ask(log.engine) == first
 
         log.write = write_and_ask  # type: ignore[method-assign]
@@ -471,7 +473,7 @@ class SchedulerSuite:
             log = self.log(form)
             for _ in range(12):
                 assert log.begin(12) is not None
-            pending = {t.number: Workers(log, form)._reports(t)[:9] for t in log.history}
+            pending = {t.number: Workers(log, form).reports(t)[:9] for t in log.history}
             while pending:
                 number = list(pending)[int(rng(order, "order", len(log.entries)).integers(len(pending)))]
                 log.report(number, pending[number].pop(0))
@@ -491,7 +493,7 @@ class SchedulerSuite:
                 trial = log.begin(turn + 1)
                 if trial is None:
                     break
-                reports = Workers(log, form)._reports(trial)[:8]
+                reports = Workers(log, form).reports(trial)[:8]
                 for start in range(0, len(reports), size):
                     log.report(trial.number, *reports[start : start + size])
                     if (start + size) % 4 == 0:
@@ -634,7 +636,7 @@ class SchedulerSuite:
                 trial = log.begin(turn + 1)
                 if trial is None:
                     break
-                reports = Workers(log, form)._reports(trial)[:9]
+                reports = Workers(log, form).reports(trial)[:9]
                 if loses and turn % 3 == 1:
                     log.report(trial.number, *reports[:6])
                     log.end(trial.number, {}, TrialState.FAIL, failure=Failure(LOST))
@@ -707,10 +709,10 @@ class SchedulerSuite:
         calls = 0
         worker = Workers(log, form)
         if form == "budget":
-            next(run := worker._budgeted(trial))
+            next(run := worker.budgeted(trial))
             next(run, None)
             return 1, calls_of(lambda: scheduler.plan(state, log.history)) if is_counted else 0
-        reports = worker._reports(trial)[:20]
+        reports = worker.reports(trial)[:20]
         for start in range(0, len(reports), 5):
             batch = reports[start : start + 5]
             metrics = batch[-1].metrics
