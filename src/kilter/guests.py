@@ -247,7 +247,7 @@ class GuestSampler:
             for name, parameter in space.parameters.items():
                 if space.is_active(name, config):
                     config[name] = chosen[name] if name in chosen else self.draw(number, name, parameter, config)
-        return config
+        return space.canonical(config)
 
     def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Nothing: it looks at the study."""

@@ -44,8 +44,10 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Parameter, Prior
 from kilter.core.problem import Constraint, Objective, Problem
+from kilter.core.simplex import Simplex
 from kilter.core.space import Config, Space
 from kilter.core.states import dumps_state, loads_state
+from kilter.core.subset import Subset
 from kilter.engine.engine import Engine
 from kilter.schedulers.fifo import FifoScheduler
 
@@ -148,6 +150,23 @@ def branched_space() -> Space:
 def wide_space() -> Space:
     """More points than can be listed, the low ones in wide cells."""
     return Space({"n": Int(1, 10**6, log=True), "k": Float(1.0, 5e3, step=0.5, log=True)})
+
+
+def compound_space() -> Space:
+    """Values of several parts, one of them in a branch; of the subset, two in three forms are not canonical."""
+    return Space(
+        {
+            "model": Choice(["one", "blend"]),
+            "shares": Simplex(3).when(model="blend"),
+            "columns": Subset(["a", "b", "c", "d"], count=2),
+        },
+        forbidden=[{"columns.a": True, "columns.d": True}],
+    )
+
+
+def subset_space() -> Space:
+    """Twelve points, which 32 forms stand for."""
+    return Space({"columns": Subset(["a", "b", "c", "d"], count=2), "b": Boolean()})
 
 
 def one_point_space() -> Space:
@@ -322,7 +341,7 @@ class SamplerSuite:
 
     # Legal values.
 
-    @pytest.mark.parametrize("space", [rich_space, flat_space, finite_space, one_point_space, Space])
+    @pytest.mark.parametrize("space", [rich_space, flat_space, finite_space, compound_space, one_point_space, Space])
     def test_every_suggestion_is_legal(self, space: Callable[[], Space]) -> None:
         """Exactly the active parameters, each in its range, nothing forbidden, through every way a trial can end."""
         log = self.log(Problem(space()))
@@ -422,7 +441,7 @@ class SamplerSuite:
     # Nothing twice.
 
     @pytest.mark.parametrize("seed", range(2))
-    @pytest.mark.parametrize("space", [finite_space, branched_space, wide_space, one_point_space])
+    @pytest.mark.parametrize("space", [finite_space, branched_space, wide_space, subset_space, one_point_space])
     def test_nothing_twice(self, space: Callable[[], Space], seed: int) -> None:
         """Of n trials in a space of k points min(n, k) are different, whether they run, wait, failed or succeeded.
 
@@ -442,7 +461,7 @@ class SamplerSuite:
         from kilter.testing.strategies import spaces
 
         @settings(max_examples=10)
-        @given(spaces(max_parameters=3, kinds=("int", "ordinal", "choice", "boolean")), st.integers(0, 99))
+        @given(spaces(max_parameters=3, kinds=("int", "ordinal", "choice", "boolean", "compound")), st.integers(0, 99))
         def law(space: Space, seed: int) -> None:
             self._check_nothing_twice(self.log(Problem(space), seed), 12)
 

@@ -26,6 +26,7 @@ from kilter.core.interfaces import Storage
 from kilter.core.numbers import Float, Int
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
+from kilter.core.space import Space
 from kilter.frozen import FrozenTrial
 from kilter.integrations.optuna.parameters import CONSTRAINTS, FIXED, from_kilter, is_scalar, metric
 from kilter.integrations.optuna.stores import database, sqlite_path
@@ -117,7 +118,7 @@ def frozen(ours: FrozenTrial, study: StudyView, distributions: Mapping[str, Base
     """One of our trials as one of Optuna's, as far as that says the same."""
     state = TrialState.PRUNED if ours.state is TrialState.PAUSED else ours.state
     params, ranges = {}, {}
-    for name, value in ours.params.items():
+    for name, value in _parts(study.space, ours.params).items():
         parameter = study.space.parameters.get(name)
         params[name] = value if parameter is None or is_scalar(value) else parameter.plain(value)
         ranges[name] = _holding(distributions.get(name), params[name])
@@ -141,6 +142,15 @@ def frozen(ours: FrozenTrial, study: StudyView, distributions: Mapping[str, Base
         system_attrs=system_attrs,
         intermediate_values=ours.intermediate_values,
     )
+
+
+def _parts(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by dimension: those of compounds as values of their parts."""
+    parts: dict[str, Any] = {}
+    for name, value in params.items():
+        is_whole = name in space.declared and name not in space.parameters
+        parts |= space.plain_of({name: value}) if is_whole else {name: value}
+    return parts
 
 
 def _holding(distribution: BaseDistribution | None, value: Any) -> BaseDistribution:
