@@ -6,8 +6,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
 
 import kilter
+from kilter.testing.compound import CompoundSuite
 from kilter.testing.executor import ExecutorSuite
 from kilter.testing.sampler import SamplerSuite
 from kilter.testing.scheduler import SchedulerSuite
@@ -68,3 +70,7 @@ def test_a_study_in_a_storage_of_ones_own_goes_on_where_it_was_left_off(tmp_path
         part = kilter.create_study(study_name="a", storage=storage, seed=3, load_if_exists=True)
         part.optimize(objective, n_trials=4, progress="none")
     assert [trial.params for trial in part.trials] == [trial.params for trial in whole.trials]
+
+
+class TestParameter(CompoundSuite):
+    compounds = st.builds(example("parameter").Interval, st.floats(-5, 0), st.floats(1, 5))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -12,69 +11,22 @@ from hypothesis import strategies as st
 
 from kilter import Boolean, Choice, Float, Prior, Simplex, Space, Subset, create_study, tune
 from kilter.core.errors import KilterError, SpaceChanged
-from kilter.core.kinds import parameter_from_json
 from kilter.models.encoding import Encoding
 from kilter.plugins import TABLES
+from kilter.testing.compound import CompoundSuite
 from kilter.testing.strategies import compounds, configs, spaces
 
 FEW = settings(max_examples=40)
 QUIET = {"storage": None, "progress": "none"}
 
 
-@st.composite
-def forms(draw, compound):
-    """Any form of a compound's parts, canonical or not."""
-    return {name: part.from_unit(draw(st.floats(0, 1))) for name, part in compound.parts().items()}
-
-
-# -- laws of a kind -----------------------------------------------------------------------------------------------
-
-
-@given(st.data(), compounds())
-def test_a_form_and_its_canonical_form_stand_for_one_value(data, compound):
-    plains = data.draw(forms(compound))
-    canonical = compound.canonical(plains)
-    assert compound.canonical(canonical) == canonical
-    assert all(part.contains(canonical[name]) for name, part in compound.parts().items())
-    assert compound.assemble(canonical) == compound.assemble(plains)
-    assert compound.dissolve(compound.assemble(plains)) == canonical
-    assert not compound.is_unique or canonical == plains
-
-
-@given(st.data(), compounds())
-def test_a_value_and_its_plain_form_are_read_alike(data, compound):
-    value = compound.assemble(data.draw(forms(compound)))
-    plain = json.loads(json.dumps(compound.plain(value), allow_nan=False))
-    assert compound.contains(plain) and compound.contains(value)
-    assert compound.value(plain) == value
-    assert compound.dissolve(plain) == compound.dissolve(value)
+class TestBuiltIn(CompoundSuite):
+    compounds = compounds()
 
 
 @given(compounds())
-def test_json_and_repr_bring_it_back(compound):
-    again = parameter_from_json(json.loads(json.dumps(compound.to_json(), allow_nan=False)))
-    assert again == compound
+def test_what_is_shown_makes_it_again(compound):
     assert eval(repr(compound)) == compound
-    assert compound.covers(again) and compound.merged(again) == compound
-
-
-@FEW
-@given(st.data(), compounds())
-def test_canonical_forms_of_many_are_those_of_each(data, compound):
-    rows = data.draw(st.lists(forms(compound), min_size=1, max_size=5))
-    units = np.array([[part.unit(row[name]) for name, part in compound.parts().items()] for row in rows])
-    for row, found in zip(rows, compound.canonical_units(units)):
-        expected = [part.unit(compound.canonical(row)[name]) for name, part in compound.parts().items()]
-        np.testing.assert_array_equal(found, expected)
-
-
-@given(compounds(), st.integers(1, 4))
-def test_a_grid_lists_each_value_once(compound, n):
-    listed = [compound.assemble(form) for form in compound.forms(n)]
-    assert len(set(listed)) == len(listed)
-    assert all(compound.canonical(form) == form for form in compound.forms(n))
-    if math.isfinite(compound.size):
-        assert len(compound.forms()) == compound.size
 
 
 # -- what a space makes of them ----------------------------------------------------------------------------------

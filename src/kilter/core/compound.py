@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import Field, dataclass, fields, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -29,11 +29,15 @@ MOST_FORMS = 1 << 16
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Compound(Parameter):
-    """Shared by the kinds that have parts; `Simplex` is a short one to copy.
+    """Shared by the kinds that have parts; `examples/extending/parameter.py` is a short one to copy.
 
-    A kind says what its `parts` are, which may not have conditions, how to `assemble` and `dissolve` a value, and its
-    own JSON. Where several forms stand for one value it says so in `is_unique`, and has `canonical`.
+    A kind is a frozen dataclass whose own fields are JSON. It says what its `parts` are, which may not have conditions,
+    and how to `assemble` and `dissolve` a value; where several forms stand for one value, `is_unique` is False and
+    `canonical` picks one. Its line in `core.kinds.KINDS` lets a log, the command line and files know it.
     """
+
+    def __post_init__(self) -> None:
+        self._check_default_and_prior()
 
     is_unique = True
     """Whether each value has one form only."""
@@ -100,6 +104,25 @@ class Compound(Parameter):
 
     def _covers(self, other: Any) -> bool:
         return bool(self._own_json() == other._own_json())
+
+    @classmethod
+    def _own(cls) -> list[Field[Any]]:
+        """The fields that are not of every parameter."""
+        shared = {field.name for field in fields(Parameter)}
+        return [field for field in fields(cls) if field.name not in shared]
+
+    def _own_json(self) -> dict[str, Any]:
+        return {field.name: _as_json(getattr(self, field.name)) for field in self._own()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Compound:
+        return cls(**{field.name: data[field.name] for field in cls._own() if field.name in data})
+
+    def _positional(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in self._own() if not field.kw_only)
+
+    def _optional(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in self._own() if field.kw_only}
 
     # What a space asks.
 

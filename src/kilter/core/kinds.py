@@ -1,6 +1,6 @@
 """The kinds of parameters there are: the table that a log's words for them are looked up in.
 
-A new kind is a class in a file of its own, and its line here.
+A new kind is a class in a file of its own, and its line here; one in another package adds it when it is imported.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
     conditions = tuple(Condition(parent, tuple(values)) for parent, values in data.get("when", ()))
     kind = data.get("kind")
     if kind not in KINDS:
-        raise InvalidInput(f"a parameter of kind {kind!r}: this version knows {', '.join(KINDS)}")
+        known = ", ".join(KINDS)
+        raise InvalidInput(f"a parameter of kind {kind!r}: known are {known}; import the package that has it")
     parameter = KINDS[kind].from_json(data)
     if "default" in data:
         parameter = replace(parameter, default=parameter.value(data["default"]))

@@ -43,7 +43,7 @@ class Simplex(Compound):
     def __post_init__(self) -> None:
         if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 2:
             raise InvalidInput(f"Simplex({self.n!r}): give the number of weights, 2 or more")
-        self._check_default_and_prior()
+        super().__post_init__()
 
     def parts(self) -> Mapping[str, Float]:
         return {str(i): Float(0.0, 1.0) for i in range(1, self.n)}
@@ -74,13 +74,3 @@ class Simplex(Compound):
         if math.comb(len(levels) + self.n - 2, self.n - 1) > MOST_FORMS:
             raise InvalidInput(f"{self!r} has more than {MOST_FORMS} forms, too many for a grid: make it coarser")
         return [dict(zip(self._parts, cuts)) for cuts in combinations_with_replacement(levels, self.n - 1)]
-
-    def _own_json(self) -> dict[str, Any]:
-        return {"n": self.n}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Simplex:
-        return cls(data["n"])
-
-    def _positional(self) -> tuple[Any, ...]:
-        return (self.n,)

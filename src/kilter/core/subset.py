@@ -47,7 +47,7 @@ class Subset(Compound):
             raise InvalidInput(
                 f"count={self.count!r} of a Subset of {len(texts)} items: give a number of items, or (fewest, most)"
             )
-        self._check_default_and_prior()
+        super().__post_init__()
 
     @property
     def _options(self) -> Ordinal:
