@@ -196,11 +196,9 @@ def _no_garbage_collection():
 
 
 @pytest.mark.usefixtures("_no_garbage_collection")
-@pytest.mark.parametrize("run", [{"n_jobs": 1}, {"n_jobs": 2}, {"executor": Processes}])
+@pytest.mark.parametrize("run", [{"n_jobs": 1}, {"n_jobs": 2}, {"executor": Processes()}])
 def test_what_a_failed_trial_held_is_released_before_the_next_one(run):
     study = made()
-    if "executor" in run:
-        run = {"executor": run["executor"](counting, 1)}
     study.optimize(counting, n_trials=7, progress="none", **run)
     alive = [trial.reports[0]["value"] for trial in study.trials]
     assert max(alive) < run.get("n_jobs", 1)

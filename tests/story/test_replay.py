@@ -69,8 +69,11 @@ def test_a_study_resumed_at_every_cut_goes_on_as_if_it_had_not_stopped(sampler: 
 def test_a_parallel_run_can_be_replayed_from_what_it_had_seen(sampler: str) -> None:
     clock = VirtualClock()
     study = kilter.create_study(space=space(), sampler=sampler, seed=5, clock=clock)
-    simulated = Simulated(4, clock).start(lambda params: (loss(params), 1.0 + params["size"] % 7))
-    study.optimize(None, n_trials=40, executor=simulated, progress="none")
+
+    def timed(params: dict[str, Any]) -> tuple[float, float]:
+        return loss(params), 1.0 + params["size"] % 7
+
+    study.optimize(timed, n_trials=40, executor=Simulated(4, clock), progress="none")
     entries = study.log.read()
     again = kilter.create_study(space=space(), sampler=sampler, seed=5)._session.engine
     for entry in entries[1:]:

@@ -63,8 +63,7 @@ class RunningInline:
         task, self._task = self._task, None
         if task is not None:
             self._held.append(self._perform(task))
-        held, self._held = self._held, []
-        return held
+        return self._taken()
 
     def stop(self, number: int) -> None:
         """End a trial that waits, or the one that runs; see the class."""
@@ -78,6 +77,10 @@ class RunningInline:
 
     def close(self) -> None:
         """Nothing to end."""
+
+    def _taken(self) -> list[Message]:
+        taken, self._held = self._held, []
+        return taken
 
     def _perform(self, task: Task) -> Outcome:
         # An exception holds the frames that called the objective: none of them has it, or the outcome, in a variable.
