@@ -201,6 +201,15 @@ class LosesWhatWasBefore(MemoryStorage):
         self.is_durable = True
 
 
+class KeepsThatItIsDurable(MemoryStorage):
+    """To itself: a second handle on it finds the same."""
+
+    def twin(self):
+        other = KeepsThatItIsDurable()
+        other._logs = self._logs
+        return other
+
+
 SABOTAGE = [
     (NewestFirst, "studies_are_listed_oldest_first"),
     (NameTakenTwice, "a_name_is_taken_once"),
@@ -227,7 +236,8 @@ SABOTAGE = [
     (EternalLeases, "leases_run_out"),
     (KeepsLeases, "leases_run_out"),
     (SaysItIsDurable, "a_study_that_outlives_its_process_is_looked_after"),
-    (LosesWhatWasBefore, "what_is_durable_is_there_when_it_is_opened_again"),
+    (LosesWhatWasBefore, "exactly_what_is_durable_is_there_when_it_is_opened_again"),
+    (KeepsThatItIsDurable, "exactly_what_is_durable_is_there_when_it_is_opened_again"),
     (Forgetful, "two_handles_see_one_log"),
     (Forgetful, "two_handles_claim_a_trial_once"),
 ]
@@ -237,6 +247,8 @@ class Sabotaged(StorageSuite):
     __test__ = False
 
     def reopen(self, storage):
+        if isinstance(storage, KeepsThatItIsDurable):
+            return storage.twin()
         return type(storage)() if isinstance(storage, (Forgetful, LosesWhatWasBefore)) else storage
 
 

@@ -133,14 +133,14 @@ def fail_stale_trials(study: Study) -> None:
     study.recover()
 
 
-_FILES = "this version keeps studies in SQLite files: give storage='sqlite:///study.db'"
+FILES = "this version keeps studies in SQLite files: give storage='sqlite:///study.db'"
 _REFUSED = ("BaseJournalLogStorage", "GrpcStorageProxy", "JournalRedisStorage", "run_grpc_proxy_server")
 
 
 def __getattr__(name: str) -> ModuleType:
     if name == "journal":
         return import_module("kilter.storages.journal")
-    raise refusal(__name__, name, _FILES if name in _REFUSED else "", sys._getframe(1))
+    raise refusal(__name__, name, FILES if name in _REFUSED else "", sys._getframe(1))
 
 
 def __dir__() -> list[str]:

@@ -349,15 +349,13 @@ class StorageSuite:
         assert answer.entries == [(2, started(0))]
         other.close()
 
-    def test_what_is_durable_is_there_when_it_is_opened_again(self, storage: Storage) -> None:
-        """A second handle finds what was stored before."""
-        if not storage.is_durable:
-            pytest.skip("this storage lives and dies with its process")
-        study = storage.create("a", created())
-        storage.append(study, [started(0), ended(0)], 1)
+    def test_exactly_what_is_durable_is_there_when_it_is_opened_again(self, storage: Storage) -> None:
+        """What a second handle finds outlives the first, so the storage has to say that it is durable, and else not."""
         other = self._other(storage)
-        assert [row.name for row in other.studies()] == ["a"]
-        assert other.read(study) == storage.read(study)
+        if other is storage:
+            pytest.skip("this storage has no second handle")
+        storage.create("a", created())
+        assert [row.name for row in other.studies()] == ["a"] * storage.is_durable
         other.close()
 
     def _other(self, storage: Storage) -> Storage:
