@@ -677,8 +677,7 @@ def proposed(study, number):
     from kilter.engine.engine import Engine
     from kilter.schedulers.fifo import FifoScheduler
 
-    session = study._session
-    entries = session.storage.read(session.study, 0)
+    entries = study.log.read()
     created = entries[0].event
     started = next(e for _, e in entries if isinstance(e, Started) and e.number == number)
     engine = Engine(Problem.from_json(created.problem), study.sampler, FifoScheduler(), created.seed)

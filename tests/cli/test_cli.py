@@ -21,7 +21,7 @@ from kilter.cli import VERBS, group, main
 from kilter.cli.specification import Specification, named_after
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome
-from kilter.core.limits import Limits
+from kilter.core.limits import BOUNDS, SAYS, Limits, spoken
 from kilter.core.numbers import Float
 
 TRAIN = """
@@ -565,3 +565,12 @@ class TestRetry:
 )
 def test_a_study_is_named_after_its_program_and_not_after_code(argv: list[str], name: str) -> None:
     assert named_after(argv) == name
+
+
+def test_each_limit_is_an_option_and_a_key_that_say_what_it_says() -> None:
+    page = " ".join(ok(kilter("run", "--help")).split())
+    for name in BOUNDS:
+        assert f"--{spoken(name).replace('_', '-')}" in page
+        assert " ".join(SAYS[name].split()[1:]) in page
+        given = "3s" if name in ("seconds", "cost") else 3
+        assert getattr(Specification.of({"budget": {spoken(name): given}}).limits, name) == 3

@@ -197,10 +197,9 @@ def test_only_what_this_process_writes_is_told(tmp_path):
 def test_what_the_storage_refuses_is_not_told():
     study, seen = made(), Seen()
     trial = study.ask()
-    session = study._session
     again = Started(trial.number, 1, trial.params, "another", 0, 0.0)
     with study.observed(seen):
-        assert session.write(again) == [again]
+        assert study.log.write(again) == [again]
         study.tell(trial, 1.0)
     assert not seen.of(Started) and len(seen.of(Ended)) == 1
 

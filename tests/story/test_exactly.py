@@ -225,7 +225,7 @@ def test_stale_attempts_never_reach_a_scheduler(tmp_path: Path, scheduler: str) 
     stale.should_prune()
     again = second.ask()
     assert (again.number, again.attempt) == (stale.number, 2)
-    judges = first._session.engine.scheduler.judges
+    judges = first.scheduler.judges
     if judges:
         assert stale.should_prune()
         stale.report(0.5, 2)
@@ -257,9 +257,9 @@ def test_a_late_result_is_data_where_there_is_no_other(
     if again is not None:
         again.save({"by": "second"})
         again.report(0.5, 2)
-        assert again.should_prune() or not second._session.engine.scheduler.judges
+        assert again.should_prune() or not second.scheduler.judges
         second.tell(again, 3.0)  # a second result is kept, and does not count
-    for study in (first, second, kilter.load_study(storage=second._session.storage.url, study_name="s")):
+    for study in (first, second, kilter.load_study(storage=f"sqlite:///{tmp_path / 'k.db'}", study_name="s")):
         (trial,) = study.trials
         assert (trial.state, trial.value, trial.attempt) == (COMPLETE, 0.125, 1)
         assert study.best_value == 0.125
@@ -287,12 +287,13 @@ def test_a_living_worker_keeps_its_trial_through_a_jump_of_the_clock(tmp_path: P
     assert worker.stdout is not None
     assert worker.stdout.readline() == "asked\n"
     study = kilter.load_study(storage=url, study_name="s", lease=0.001)
-    ((holder, _),) = study._session.storage.leases(1)
+    storage = plugins.open_storage(url)
+    ((holder, _),) = storage.leases(1)
     for _ in range(3):
-        study._session.storage.renew(1, holder, -3600.0)
+        storage.renew(1, holder, -3600.0)
         assert study.recover() == []
     worker.send_signal(signal.SIGSTOP)
-    study._session.storage.renew(1, holder, -3600.0)
+    storage.renew(1, holder, -3600.0)
     until(lambda: study.recover() == [0])
     again = study.ask()
     worker.send_signal(signal.SIGCONT)

@@ -114,4 +114,4 @@ def test_two_workers_at_odds_over_a_name_leave_a_study_that_opens(tmp_path: Path
     assert both.space["x"] == kilter.Float(0, 1)
     assert both.trials[1].params["x"] in ("a", "b")
     both.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=5, progress="none")
-    assert both._session.engine.history.matrix.shape == (7, 1)
+    assert both.history.matrix.shape == (7, 1)
