@@ -5,10 +5,13 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
 import kilter
+from kilter.models.results import Results
+from kilter.models.surrogate import Surrogate
 from kilter.testing.compound import CompoundSuite
 from kilter.testing.executor import ExecutorSuite
 from kilter.testing.sampler import SamplerSuite
@@ -25,6 +28,11 @@ def example(name):
     sys.modules[spec.name] = module  # where dataclasses look their annotations up
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_page_leads_to_each_example():
+    page = (EXAMPLES.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert all(f"(examples/extending/{file.name})" in page for file in EXAMPLES.glob("*.py"))
 
 
 class TestSampler(SamplerSuite):
@@ -74,3 +82,17 @@ def test_a_study_in_a_storage_of_ones_own_goes_on_where_it_was_left_off(tmp_path
 
 class TestParameter(CompoundSuite):
     compounds = st.builds(example("parameter").Interval, st.floats(-5, 0), st.floats(1, 5))
+
+
+def test_a_model_learns_from_evidence_of_ones_own():
+    study = kilter.create_study(space={"x": kilter.Float(0, 1), "y": kilter.Float(0, 1)}, sampler="random", seed=1)
+    study.optimize(lambda x, y: (x - 0.3) ** 2 + y, n_trials=4, progress="none")
+    points = np.random.default_rng(0).random((30, 2))
+    earlier = 500 + 20 * ((points[:, 0] - 0.3) ** 2 + points[:, 1])
+    at = np.array([[0.3, 0.05], [0.9, 0.9]])
+    pooled = example("evidence").Pooled(Results.of(study.history), np.empty((0, 2)), points, earlier)
+    good, bad = Surrogate(pooled).score(at)
+    assert good > bad
+    misled = example("evidence").Pooled(Results.of(study.history), np.empty((0, 2)), points, -earlier)
+    good, bad = Surrogate(misled).score(at)
+    assert good < bad

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities
 from kilter.core.problem import Problem
@@ -55,6 +54,6 @@ class NearBestSampler:
 
     def tell(self, state: State, trial: Record, problem: Problem) -> None:
         """Remember a trial that is better than all before."""
-        standing = problem.standing(trial.metrics)
-        if trial.state is TrialState.COMPLETE and standing < state.standing:
+        standing = trial.standing(problem)  # constraints first, then losses; a failure is the worst there is
+        if standing < state.standing:
             state.best, state.standing = trial.params, standing

@@ -45,7 +45,7 @@ class MarginScheduler(Scheduler):
     def reported(self, state: State, trial: Record, reports: tuple[Report, ...], history: History) -> None:
         """Compare with what others had at the step."""
         for report in reports:
-            loss = history.problem.standing(report.metrics).loss
+            loss = history.problem.standing(report.metrics, so_far=True).loss
             state.latest[trial.number] = report.step, loss
             state.best[report.step] = min(loss, state.best.get(report.step, loss))
 
