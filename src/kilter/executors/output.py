@@ -133,16 +133,16 @@ class _Tee:
     """
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self.stream = stream
         self._begun = threading.local()
         """What a thread has written of a line."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.stream, name)
 
     def write(self, text: str) -> Any:
         if not isinstance(text, str):
-            return self._stream.write(text)  # which says what it thinks of that
+            return self.stream.write(text)  # which says what it thinks of that
         line = getattr(self._begun, "text", "") + text
         end = max(line.rfind("\n"), line.rfind("\r")) + 1
         self._begun.text = line[end:]
@@ -152,7 +152,7 @@ class _Tee:
 
     def flush(self) -> None:
         self.let_go()
-        self._stream.flush()
+        self.stream.flush()
 
     def let_go(self) -> None:
         """Pass on what this thread has begun."""
@@ -166,7 +166,7 @@ class _Tee:
             log = next(iter(_logs.values()), None)
         if log is not None:
             log.write(text.encode("utf-8", "replace"))
-        self._stream.write(text)
+        self.stream.write(text)
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
@@ -214,7 +214,7 @@ def _listen() -> None:
     for name in ("stdout", "stderr"):
         stream, tee = getattr(sys, name), _tees.get(name)
         if stream is not None and not isinstance(stream, _Tee):  # which an objective may have put back
-            if tee is None or tee._stream is not stream:
+            if tee is None or tee.stream is not stream:
                 tee = _tees[name] = _Tee(stream)
             setattr(sys, name, tee)
             for handler in records.handlers():  # made when the stream stood there
@@ -226,9 +226,9 @@ def _listen_no_more() -> None:
     for name, tee in _tees.items():
         for handler in records.handlers():
             if handler.stream is tee:
-                handler.setStream(tee._stream)
+                handler.setStream(tee.stream)
         if getattr(sys, name) is tee:  # else somebody has put a stream of his own there since
-            setattr(sys, name, tee._stream)
+            setattr(sys, name, tee.stream)
 
 
 # -- from a worker ------------------------------------------------------------------------------------------------
