@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import math
+import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilter import Boolean, Choice, Float, Prior, Simplex, Space, Subset, create_study, tune
-from kilter.core.errors import KilterError, SpaceChanged
+from kilter.cli import main
+from kilter.cli.dimensions import parameter, parse
+from kilter.core.errors import InvalidInput, KilterError, SpaceChanged
+from kilter.core.interfaces import Task
+from kilter.core.problem import Problem
+from kilter.executors.command.program import Program
 from kilter.models.encoding import Encoding
 from kilter.plugins import TABLES
 from kilter.testing.compound import CompoundSuite
@@ -220,3 +228,62 @@ def test_importances_are_of_values():
     importances = get_param_importances(study)
     assert list(importances) == ["w", "s"]
     assert math.isclose(sum(importances.values()), 1)
+
+
+# -- outside ------------------------------------------------------------------------------------------------------
+
+
+def test_a_program_gets_values_and_may_ask_for_parts():
+    program = Program(["train", "--w={w}", "--s", "{s}", "--first={w.1}", "{file:json}"])
+    space = Space(SPACE)
+    program.check(space)
+    task = Task(0, 1, space.plain({"w": (0.2, 0.5, 0.3), "s": ["a", "c"]}), Problem(space), 0, "/t", False)
+    assert program.expand(task) == ["train", "--w=0.2,0.5,0.3", "--s", "a,c", "--first=0.2", "/t/params.json"]
+    assert task.arguments == {"w": [0.2, 0.5, 0.3], "s": ["a", "c"]}
+    assert program.unused(space.declared) == []
+
+
+def test_a_subset_in_the_arithmetic_of_a_shell_is_refused():
+    with pytest.raises(InvalidInput, match="text"):
+        Program("train $(( {s} ))", shell=True).check(Space(SPACE))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("w=simplex(3)", Simplex(3)),
+        ("w=simplex(2,default=(0.25,0.75))", Simplex(2, default=(0.25, 0.75))),
+        ("s=subset(a,b,c)", Subset(["a", "b", "c"])),
+        ("s=subset(a,b,c,count=2) if model == 'svm'", Subset(["a", "b", "c"], count=2).when(model="svm")),
+        ("s=subset(a,b,c,count=(1,2))", Subset(["a", "b", "c"], count=(1, 2))),
+    ],
+)
+def test_the_shell_declares_them(text, expected):
+    assert parameter(*parse(text)) == expected
+
+
+def test_the_shell_runs_enqueues_lists_and_exports_them(tmp_path):
+    def kilter(verb, *words):
+        result = CliRunner().invoke(main, [verb, "--storage", f"sqlite:///{tmp_path / 'a.db'}", *words])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    program = "import sys; print(sum(len(word.split(',')) for word in sys.argv[1:]))"
+    declared = ["-p", "w=simplex(3)", "-p", "s=subset(a,b,c,count=2)"]
+    how = ["--study", "blend", "--minimize", "loss", "-n", "2", "--progress", "none"]
+    kilter("run", *declared, *how, "--", sys.executable, "-c", program, "{w}", "{s}")
+    kilter("enqueue", "blend", "w=0.2,0.5,0.3", "s=a,c")
+    assert "0.2,0.5,0.3" in kilter("trials", "blend")
+    first, *_, last = csv.DictReader(kilter("export", "blend").splitlines())
+    assert float(first["metrics.loss"]) == 5
+    assert (last["params.w"], last["params.s"]) == ("0.2,0.5,0.3", "a,c")
+
+
+def test_optuna_gets_their_parts():
+    optuna = pytest.importorskip("optuna")
+    from kilter.integrations.optuna import export_study
+
+    study = tune(blended, SPACE, n_trials=2, study_name="blend", seed=0, **QUIET)
+    export_study(study, storage := optuna.storages.InMemoryStorage())
+    exported = optuna.load_study(study_name="blend", storage=storage)
+    assert [trial.params for trial in exported.trials] == [dict(record.params) for record in study.history]

@@ -39,8 +39,7 @@ class Compound(Parameter):
     def __post_init__(self) -> None:
         self._check_default_and_prior()
 
-    is_unique = True
-    """Whether each value has one form only."""
+    is_scalar = False
 
     def parts(self) -> Mapping[str, Parameter]:
         """The scalar parameters that a value is made of, by what stands after the dot in their names."""

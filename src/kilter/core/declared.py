@@ -79,7 +79,7 @@ def parents_first(declared: Mapping[str, Parameter]) -> list[str]:
             if condition.parent not in owner:
                 raise UnknownName.of("parameter", condition.parent, owner, f"{name!r} is conditional on it.")
             parent = declared[owner[condition.parent]]
-            if isinstance(parent, Compound) and not parent.is_unique:
+            if not parent.is_unique:
                 raise InvalidInput(
                     f"{name!r} is conditional on {condition.parent!r}, a part of {parent!r}: several forms of that "
                     "stand for one value, so one part alone says nothing; use a parameter of its own"

@@ -105,6 +105,10 @@ class Parameter:
 
     kind = "parameter"
     """Its word in a log; see `core.kinds`."""
+    is_scalar = True
+    """Whether its values are single dimensions of a space; those of a compound have parts."""
+    is_unique = True
+    """Whether each value has one form only, as that of a scalar has."""
     is_ordered = True
     """Whether neighbouring values are alike, as those of Float, Int and Ordinal are."""
 

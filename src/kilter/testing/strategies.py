@@ -78,7 +78,7 @@ def spaces(
     declared: dict[str, Parameter] = {}
     for _ in range(draw(st.integers(0, max_parameters))):
         parameter = draw(parameters(kinds, objects))
-        asked = expanded({name: p for name, p in declared.items() if not isinstance(p, Compound) or p.is_unique})
+        asked = expanded({name: p for name, p in declared.items() if p.is_unique})
         parents = [name for name, parent in asked.items() if not parent.is_continuous]
         for parent in draw(st.lists(st.sampled_from(parents), unique=True, max_size=2)) if parents else ():
             parameter = parameter.when({parent: draw(_some_values(asked[parent]))})

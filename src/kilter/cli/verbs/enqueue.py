@@ -56,13 +56,12 @@ def command(
 def _parsed(key: str, parameter: Parameter, text: str) -> Any:
     """The value that a text stands for: an option's label, a list of a compound, else a JSON scalar, else the text."""
     from kilter.cli.dimensions import scalar, words
-    from kilter.core.compound import Compound
     from kilter.core.errors import InvalidInput
 
     for label in parameter.labels:
         if text in (str(label), show.text(label)):
             return parameter.value(label)
-    value = [scalar(word) for word in words(text, text)] if isinstance(parameter, Compound) else scalar(text)
+    value = scalar(text) if parameter.is_scalar else [scalar(word) for word in words(text, text)]
     try:
         parameter.plain(value)
     except InvalidInput as error:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from kilter.core.compound import Compound
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.interfaces import Task
 from kilter.core.parameter import Parameter
@@ -159,7 +158,7 @@ class Program:
 
 
 def _has_text(parameter: Parameter) -> bool:
-    return isinstance(parameter, Compound) or any(isinstance(label, str) for label in parameter.labels)
+    return not parameter.is_scalar or any(isinstance(label, str) for label in parameter.labels)
 
 
 def _write(path: str, text: str) -> None:
