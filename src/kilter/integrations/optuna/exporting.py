@@ -29,7 +29,7 @@ from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.frozen import FrozenTrial
 from kilter.integrations.optuna.parameters import CONSTRAINTS, FIXED, from_kilter, is_scalar, metric
-from kilter.integrations.optuna.stores import database, sqlite_path
+from kilter.integrations.optuna.stores import database, place_of, sqlite_path
 from kilter.storage.sqlite import APPLICATION
 
 METRIC_NAMES = "study:metric_names"
@@ -68,15 +68,16 @@ def export_study(source: StudyView | str | Storage, storage: Any, study_name: st
         theirs = optuna.create_study(storage=target, study_name=ours.study_name, directions=directions)
     except optuna.exceptions.DuplicatedStudyError:
         raise StudyExists(f"there is a study {ours.study_name!r} in {storage} already: delete it there") from None
+    kept_in, number = place_of(theirs)
     try:
         attrs = ours.user_attrs
         for key, value in attrs.pop(RECORD, study_system_attrs(ours)).items():
-            theirs._storage.set_study_system_attr(theirs._study_id, key, value)
+            kept_in.set_study_system_attr(number, key, value)
         for key, value in attrs.items():
             theirs.set_user_attr(key, value)
         theirs.add_trials(trials)
     except BaseException:
-        optuna.delete_study(study_name=theirs.study_name, storage=theirs._storage)
+        optuna.delete_study(study_name=theirs.study_name, storage=kept_in)
         raise
     return theirs
 

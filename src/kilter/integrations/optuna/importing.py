@@ -20,7 +20,7 @@ from kilter.core.past import PastTrial
 from kilter.core.space import Space
 from kilter.integrations.optuna.exporting import EXTRAS, RECORD, distributions_of, frozen, study_system_attrs
 from kilter.integrations.optuna.parameters import FIXED, WORKER, constraints_of, growth, metric, seconds, to_kilter
-from kilter.integrations.optuna.stores import study_of
+from kilter.integrations.optuna.stores import place_of, study_of
 from kilter.plugins import open_storage
 
 BATCH = 5_000
@@ -90,7 +90,8 @@ def _write(study: Study, events: Iterator[Event]) -> None:
 def _study_events(theirs: Any, study: Study) -> Iterator[Event]:
     whose = f"the study {study.study_name!r}"
     attrs = _attributes(theirs.user_attrs, whose)
-    system_attrs = theirs._storage.get_study_system_attrs(theirs._study_id)
+    storage, number = place_of(theirs)
+    system_attrs = storage.get_study_system_attrs(number)
     if not _alike(system_attrs, study_system_attrs(study)):
         attrs[RECORD] = _jsonable(system_attrs, whose)
     if attrs:

@@ -42,6 +42,7 @@ from kilter.integrations.optuna.parameters import (
     seconds,
     to_kilter,
 )
+from kilter.integrations.optuna.stores import place_of
 from kilter.runtime.blas import single_threaded
 from kilter.schedulers.fifo import FifoScheduler
 
@@ -131,14 +132,15 @@ class KilterSampler(BaseSampler):
         constraints = [float(value) for value in self._constraints_func(trial)]
         if np.isnan(constraints).any():
             raise InvalidInput(f"constraints_func returned {constraints!r} for trial {trial.number}: give numbers")
-        study._storage.set_trial_system_attr(trial._trial_id, CONSTRAINTS, constraints)
+        place_of(study)[0].set_trial_system_attr(trial._trial_id, CONSTRAINTS, constraints)
 
     def _replica(self, study: Any) -> _Replica:
         """What we know of a study, brought up to date."""
         # Not study.get_trials(): under a Hyperband pruner that has the trials of one bracket only.
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        known = self._replicas.setdefault(study._storage, {})
-        key = study._study_id, study.study_name
+        storage, number = place_of(study)
+        trials = storage.get_all_trials(number, deepcopy=False)
+        known = self._replicas.setdefault(storage, {})
+        key = number, study.study_name
         replica = known.get(key)
         if replica is None or len(trials) < len(replica.engine.history):
             replica = known[key] = _Replica(self._sampler, self._seed, study.directions, ())

@@ -12,6 +12,11 @@ from optuna.storages.journal import JournalFileBackend
 from kilter.core.errors import InvalidInput, StorageError, StudyNotFound
 
 
+def place_of(study: Any) -> tuple[Any, int]:
+    """The storage of a study of Optuna's, and what that calls it, which Optuna shows to nobody else."""
+    return study._storage, study._study_id
+
+
 def study_names(source: Any) -> list[str]:
     """The names of the studies in a storage of Optuna's, which is given as for `import_study`."""
     return optuna.get_all_study_names(_opened(source))
