@@ -97,7 +97,7 @@ def made(make: Make, kind: str, share: float, seed: int, folder: Path) -> Path:
     space = problem.problem.space
     stream = rng(seed, "spread")
     draws = [problem.noiseless(space.values(space.draw(stream))) for _ in range(DRAWS)]
-    spread = float(np.std([problem.minimised(draw)[0] for draw in draws]))
+    spread = float(np.std([problem.problem.standing(draw).loss for draw in draws]))
     seen = {
         "additive": lambda: noisy(problem, share * spread),
         "relative": lambda: noisy(problem, relative=share),
@@ -129,7 +129,7 @@ def by_factor(problem: BenchProblem, share: float) -> BenchProblem:
 def regret(problem: BenchProblem, values: dict) -> float:
     """Without noise, 0 for the best value known and 1 for what ten random draws reach."""
     sign = problem.problem.objectives[0].sign
-    value = float(problem.minimised(problem.noiseless(values))[0])
+    value = problem.problem.standing(problem.noiseless(values)).loss
     return (value - sign * problem.best) / (sign * problem.typical - sign * problem.best)
 
 
