@@ -20,6 +20,7 @@ from kilter.core.interfaces import Task
 from kilter.core.problem import Problem
 from kilter.executors.command.program import Program
 from kilter.models.encoding import Encoding
+from kilter.models.tried import listed
 from kilter.plugins import TABLES
 from kilter.testing.compound import CompoundSuite
 from kilter.testing.strategies import compounds, configs, spaces
@@ -66,6 +67,11 @@ def test_a_finite_space_lists_each_configuration_once(space):
         listed = [space.values(config) for config in space.grid(10)]
         assert len({repr(values) for values in listed}) == len(listed) == space.size
         assert not any(space.is_forbidden(config) for config in space.grid(10))
+
+
+def test_the_points_of_a_finite_space_are_its_values():
+    space = Space({"s": Subset(["a", "b", "c", "d"], count=2), "b": Boolean()})
+    assert len(listed(space)) == space.size == 12
 
 
 def test_weights_are_uniform_on_the_simplex():
@@ -195,6 +201,14 @@ def test_an_objective_may_declare_them_as_it_runs():
     assert study.best_value == study.trials[0].value
     study.add_trial(study.best_trial)
     study.ask({"w": SPACE["w"]})
+
+
+def test_what_a_trial_draws_is_kept_in_its_canonical_form():
+    for seed in range(5):  # a first trial each, which no sampler has a say in
+        study = create_study(seed=seed)
+        study.tell(study.ask({"w": Simplex(4)}), 0.0)
+        [record] = study.history
+        assert study.space.canonical(record.params) == record.params
 
 
 def test_asked_trials_have_them():
