@@ -67,7 +67,8 @@ def test_a_word_of_a_studys_file_is_answered_with_the_argument_that_holds_it(wor
 
 
 def test_no_function_asks_for_more_than_sixteen_things() -> None:
-    assert max(len(inspect.signature(function).parameters) for function in FUNCTIONS) <= 16
+    """What `tune` passes on it does not ask for."""
+    assert max(len(inspect.signature(inspect.unwrap(function)).parameters) for function in FUNCTIONS) <= 16
 
 
 def test_a_slip_of_the_pen_is_answered_with_the_nearest_word() -> None:
@@ -157,3 +158,11 @@ def test_an_executor_has_resources_of_its_own(executor: Any) -> None:
     assert kilter.tune(loss, {"x": kilter.Int(0, 3)}, **asked).best_value == 0
     with pytest.raises(InvalidInput, match="has resources of its own"):
         kilter.tune(loss, {"x": kilter.Int(0, 3)}, resources=kilter.Resources(cpus=2), **asked)
+
+
+def test_help_shows_what_is_passed_on_with_its_defaults() -> None:
+    shown = inspect.signature(kilter.tune).parameters
+    passed_on = inspect.signature(kilter.create_study).parameters
+    assert all(shown[name].annotation == passed_on[name].annotation for name in ("sampler", "scheduler", "fidelity"))
+    assert (shown["storage"].default, shown["seed"].default) == ("sqlite:///kilter.db", 0)
+    assert "study" not in shown

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilter import plugins
 from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, StudyOptions, as_space, at_once, check_functions
 from kilter.api.running import in_this_process
-from kilter.api.studies import open_study
+from kilter.api.studies import create_study, open_study
 from kilter.api.study import Study
 from kilter.core.errors import InvalidInput
 from kilter.core.interfaces import Executor, Observer, Resources, Stopper
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-@answering(StudyOptions.__annotations__)
+DEFAULTS = {"storage": DEFAULT_STORAGE, "seed": 0}
+"""Of what says which study it is, where they are not those of `create_study`."""
+
+OPTIONS = {
+    name: parameter.replace(default=DEFAULTS.get(name, parameter.default))
+    for name, parameter in inspect.signature(create_study).parameters.items()
+    if name in StudyOptions.__annotations__
+}
+
+
+@answering(OPTIONS)
 def tune(
     objective: Callable[..., Any],
     space: SpaceLike = None,
@@ -94,8 +105,7 @@ def tune(
     check_objective(objective, problem)  # before there is a study
     definition = definition_of(objective)
     options: dict[str, Any] = {
-        "storage": DEFAULT_STORAGE,
-        "seed": 0,
+        **DEFAULTS,
         **study,
         "study_name": study.get("study_name") or definition.name,
     }

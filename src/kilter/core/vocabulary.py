@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from kilter.core.errors import UnknownArgument
@@ -103,15 +103,15 @@ def answers_other_words(function: F) -> F:
     Traceback (most recent call last):
     kilter.core.errors.UnknownArgument: tune() has no 'n_jobs': it is called workers=
     """
-    return answering(())(function)
+    return answering({})(function)
 
 
-def answering(more: Collection[str]) -> Callable[[F], F]:
-    """answers_other_words for a function that passes `more` keywords on to another one."""
+def answering(more: Mapping[str, inspect.Parameter]) -> Callable[[F], F]:
+    """answers_other_words for a function that passes `more` keywords on to another one; `help` shows these too."""
     return lambda function: _answering(function, more)
 
 
-def _answering(function: F, more: Collection[str]) -> F:
+def _answering(function: F, more: Mapping[str, inspect.Parameter]) -> F:
     name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
 
     @functools.wraps(function)
@@ -125,9 +125,14 @@ def _answering(function: F, more: Collection[str]) -> F:
             raise answer(f"{name}()", word, known, keyword)
         return function(*args, **given)
 
-    parameters = {w: p for w, p in inspect.signature(function).parameters.items() if p.kind is not p.VAR_KEYWORD}
+    signature = inspect.signature(function)
+    parameters = {w: p for w, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD}
     placed = [word for word, each in parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
     shown = [word for word in placed if word != "self"]
     known = [*(word for word in parameters if word != "self" and not word.startswith("_")), *more]
     accepted = {*parameters, *more}
+    if more:
+        asked.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*parameters.values(), *more.values()]
+        )
     return asked  # type: ignore[return-value]
