@@ -9,7 +9,8 @@ from kilter.core.actions import Stop
 from kilter.core.events import Report, TrialState
 from kilter.core.problem import Objective
 from kilter.schedulers.auto import GRACE, STARTUP, AutoScheduler
-from kilter.testing.scheduler import STEPS, Log, SchedulerSuite, Workers, budgeted, late, stepping
+from kilter.testing.scheduler import SchedulerSuite
+from kilter.testing.workers import STEPS, Log, Workers, budgeted, late, stepping
 
 CURVES = Path(__file__).parents[1] / "data" / "curves.npz"
 

@@ -8,7 +8,8 @@ from kilter.core.actions import Resume, Start, Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import LOST, Enqueued, Failure, Report, TrialState
 from kilter.schedulers.hyperband import HyperbandScheduler, weights_of
-from kilter.testing.scheduler import Log, SchedulerSuite, Workers, budgeted, stepping, worth
+from kilter.testing.scheduler import SchedulerSuite
+from kilter.testing.workers import Log, Workers, budgeted, stepping, worth
 
 
 class TestHyperband(SchedulerSuite):

@@ -11,7 +11,8 @@ from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.problem import Objective
 from kilter.schedulers.median import MedianScheduler, PercentileScheduler, milestone
-from kilter.testing.scheduler import Log, SchedulerSuite, stepping
+from kilter.testing.scheduler import SchedulerSuite
+from kilter.testing.workers import Log, stepping
 
 
 class TestMedian(SchedulerSuite):

@@ -13,7 +13,8 @@ from kilter.schedulers.hyperband import HyperbandScheduler
 from kilter.schedulers.pasha import PASHAScheduler, is_stable, noise
 from kilter.schedulers.rungs import level_of
 from kilter.storage.memory import MemoryStorage
-from kilter.testing.scheduler import Log, SchedulerSuite, Workers, budgeted, steady, stepping, worth
+from kilter.testing.scheduler import SchedulerSuite
+from kilter.testing.workers import Log, Workers, budgeted, steady, stepping, worth
 
 
 class TestPASHA(SchedulerSuite):

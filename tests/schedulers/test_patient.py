@@ -9,7 +9,8 @@ from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import Report
 from kilter.core.problem import Objective
 from kilter.schedulers.patient import PatientScheduler
-from kilter.testing.scheduler import Log, SchedulerSuite, stepping
+from kilter.testing.scheduler import SchedulerSuite
+from kilter.testing.workers import Log, stepping
 
 
 class TestPatient(SchedulerSuite):

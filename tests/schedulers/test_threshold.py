@@ -8,7 +8,8 @@ from kilter.core.actions import Stop
 from kilter.core.errors import InvalidInput
 from kilter.core.events import LOST, Failure, Report, TrialState
 from kilter.schedulers.threshold import ThresholdScheduler
-from kilter.testing.scheduler import Log, SchedulerSuite, stepping
+from kilter.testing.scheduler import SchedulerSuite
+from kilter.testing.workers import Log, stepping
 
 
 class TestThreshold(SchedulerSuite):

@@ -44,6 +44,7 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Parameter, Prior
 from kilter.core.problem import Constraint, Objective, Problem
+from kilter.core.seeds import rng
 from kilter.core.simplex import Simplex
 from kilter.core.space import Config, Space
 from kilter.core.states import dumps_state, loads_state
@@ -230,8 +231,6 @@ def eventful(log: Log, trials: int = 24) -> None:
 
 
 def _stream(number: int) -> Any:
-    from kilter.core.seeds import rng
-
     return rng(11, "suite", number)
 
 
