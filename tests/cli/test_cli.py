@@ -491,9 +491,9 @@ def test_interrupted_runs_keep_their_state(sent: list[signal.Signals], code: int
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_who_stops_a_run_is_told_so_also_where_its_time_is_up_first() -> None:
-    script = f"import os, signal, time; os.kill({os.getpid()}, signal.SIGINT); time.sleep(60)"
-    how = ["--minimize", "loss", "-t", "1s", "--progress", "none"]
-    result = kilter("run", *SPACE, *how, "-s", "a", "--", sys.executable, "-c", script)
+    script = f"kill -INT {os.getpid()}; exec sleep 60"
+    how = ["--minimize", "loss", "-t", "2s", "--progress", "none"]
+    result = kilter("run", *SPACE, *how, "-s", "a", "--", "sh", "-c", script)
     assert result.exit_code == group.INTERRUPTED
     assert "stopped; everything so far is saved: kilter resume a" in result.stderr
     assert json.loads(ok(kilter("status", "a", "--json")))["states"]["WAITING"] == 1

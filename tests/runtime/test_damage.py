@@ -41,6 +41,14 @@ def a_study(n=12, **more):
     return study
 
 
+def a_closed_study(n=12):
+    """One whose lease is given back; its trials."""
+    study = a_study(n)
+    trials = study.trials
+    study.close()
+    return trials
+
+
 def sql(statement, *values):
     connection = sqlite3.connect(DB)
     connection.execute(statement, values)
@@ -283,7 +291,7 @@ DAMAGE = [
 
 @pytest.mark.parametrize(("statement", "values"), DAMAGE)
 def test_a_repaired_study_has_all_that_is_whole_and_goes_on(statement, values):
-    whole = {trial.number: (trial.params, trial.value, trial.reports) for trial in a_study().trials}
+    whole = {trial.number: (trial.params, trial.value, trial.reports) for trial in a_closed_study()}
     sql("DELETE FROM snapshot")
     sql(statement, *values)
     found = check_study(study_name="f", storage=OPTIONS["storage"])
@@ -309,13 +317,14 @@ def test_steps_of_early_versions_are_whole():
     assert not check_study(study_name="f", storage=OPTIONS["storage"]).lost
 
 
-def test_nothing_is_repaired_under_a_worker():
-    study = a_study()
+def test_nothing_is_repaired_under_a_worker_and_it_is_said_whom_to_end():
+    study = a_study()  # which keeps its lease a while after its last trial
     sql("UPDATE event SET kind = 'sorted' WHERE position = 10")
-    study._session.storage.renew(1, study._session.presence.worker, 60.0)
-    with pytest.raises(StorageError, match="somebody is at work on 'f'"):
+    with pytest.raises(StorageError, match=rf"process {os.getpid()} on .* is at work on 'f'.*Ctrl-C.*close\(\)"):
         check_study(study_name="f", storage=OPTIONS["storage"], repair=True)
     assert not [name for name in os.listdir() if ".bak-" in name]
+    study.close()
+    check_study(study_name="f", storage=OPTIONS["storage"], repair=True)
 
 
 def test_a_study_whose_first_event_is_lost_says_so():

@@ -15,6 +15,7 @@ from kilter.core.events import TrialState
 from kilter.core.limits import Limits
 from kilter.executors.command import Command
 from kilter.executors.processes import Processes
+from kilter.executors.simulated import VirtualClock
 from kilter.runtime import signals
 
 SPACE = {"x": kilter.Float(0, 1)}
@@ -155,8 +156,14 @@ def going_on(trial):
 @pytest.mark.parametrize("objective", [as_a_library_does, swallowing, going_on])
 def test_what_the_alarm_broke_off_waits_however_the_objective_took_it(objective, monkeypatch):
     monkeypatch.setattr(signals, "AGAIN", 0.05)
-    study = made()
-    study.optimize(objective, n_trials=3, timeout=0.2, progress="none")
+    clock = VirtualClock()  # which stands still until the objective runs, however long that takes
+
+    def running(trial):
+        clock.advance(1.0)
+        return objective(trial)
+
+    study = made(clock=clock)
+    study.optimize(running, n_trials=3, timeout=0.01, progress="none")
     assert states(study) == [WAITING]
     assert "the time of the run was up" in study.trials[0].failure.message
 

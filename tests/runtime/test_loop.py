@@ -18,6 +18,7 @@ from kilter.engine.ending import Ending, EndKind
 from kilter.executors.command import Command, Program
 from kilter.executors.processes import Processes
 from kilter.executors.simulated import Simulated, VirtualClock
+from kilter.executors.threads import Threads
 
 SPACE = {"x": kilter.Float(0, 1)}
 COMPLETE, WAITING, PRUNED = TrialState.COMPLETE, TrialState.WAITING, TrialState.PRUNED
@@ -156,7 +157,20 @@ def test_tune_names_all_that_ends_a_study():
         kilter.tune(lambda x: x, SPACE, storage=None, progress="none")
 
 
-# -- in real time -------------------------------------------------------------------------------------------------
+# -- where objectives really run, by a clock that they move, however long they take to begin --------------------------
+
+LIMIT, LATER = 0.02, 1.0
+"""Seconds of that clock: the limit is also how long a run waits until it looks at the clock again."""
+
+
+class Until:
+    """A clock that stands still until something is so; the time is up then."""
+
+    def __init__(self):
+        self.is_so = lambda: False
+
+    def __call__(self):
+        return LATER if self.is_so() else 0.0
 
 
 def wait_forever():
@@ -166,10 +180,12 @@ def wait_forever():
 
 def test_the_time_breaks_into_an_objective_of_this_thread():
     cleaned = []
+    clock = VirtualClock()
 
     def objective(x, trial):
         if trial.number < 2:
             return x
+        clock.advance(LATER)
         while True:
             try:
                 wait_forever()
@@ -178,8 +194,8 @@ def test_the_time_breaks_into_an_objective_of_this_thread():
             finally:
                 cleaned.append(trial.number)
 
-    study = made()
-    study.optimize(objective, timeout=0.1, progress="none")
+    study = made(clock=clock)
+    study.optimize(objective, timeout=LIMIT, progress="none")
     assert states(study) == [COMPLETE, COMPLETE, WAITING]
     assert cleaned == [2]
     study.optimize(lambda x: x, n_trials=1, progress="none")
@@ -189,6 +205,7 @@ def test_the_time_breaks_into_an_objective_of_this_thread():
 
 def test_a_trial_of_this_thread_goes_on_with_its_checkpoint(tmp_path):
     began = []
+    clock = VirtualClock()
 
     def objective(x, trial):
         state = trial.load() or {"epoch": 0}
@@ -196,11 +213,12 @@ def test_a_trial_of_this_thread_goes_on_with_its_checkpoint(tmp_path):
         for epoch in range(state["epoch"], 5):
             trial.save({"epoch": epoch + 1})
             if epoch == 2 and trial.attempt == 1:
+                clock.advance(LATER)
                 wait_forever()
         return x
 
-    study = made(storage=f"sqlite:///{tmp_path / 'k.db'}")
-    study.optimize(objective, timeout=0.2, progress="none")
+    study = made(storage=f"sqlite:///{tmp_path / 'k.db'}", clock=clock)
+    study.optimize(objective, timeout=LIMIT, progress="none")
     assert states(study) == [WAITING]
     study.optimize(objective, n_trials=1, progress="none")
     assert began == [0, 3]
@@ -215,16 +233,18 @@ def in_another_thread(function):
 
 def test_outside_the_main_thread_reports_notice_the_time(monkeypatch):
     monkeypatch.setattr("kilter.objective.attempt.FLUSH_SECONDS", 0.0)
+    clock = VirtualClock()
 
     def objective(x, trial):
         for step in range(10**9):
             trial.report(x, step)
-            threading.Event().wait(0.001)
+            if step == 2:
+                clock.advance(LATER)
 
-    study = made()
-    in_another_thread(lambda: study.optimize(objective, timeout=0.05, progress="none"))
+    study = made(clock=clock)
+    in_another_thread(lambda: study.optimize(objective, timeout=LIMIT, progress="none"))
     assert states(study) == [WAITING]
-    assert study.trials[0].last_step > 0
+    assert study.trials[0].last_step >= 2
 
 
 class Judging(kilter.schedulers.FifoScheduler):
@@ -234,62 +254,81 @@ class Judging(kilter.schedulers.FifoScheduler):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])
-def test_a_trial_that_prunes_itself_for_want_of_time_is_interrupted(n_jobs, monkeypatch):
+def test_a_trial_that_prunes_itself_for_want_of_time_is_interrupted(n_jobs):
     left = []
+    clock = VirtualClock()
+    all_run = threading.Barrier(n_jobs, lambda: clock.advance(LATER))
 
     def objective(x, trial):
+        all_run.wait(60)
         for step in range(10**9):
             trial.report(x, step)
             if trial.should_prune():
                 left.append(trial.number)
                 raise kilter.TrialPruned
 
-    study = made()
+    study = made(clock=clock)
     study._session.engine.scheduler = Judging()
-    in_another_thread(lambda: study.optimize(objective, timeout=0.05, n_jobs=n_jobs, progress="none"))
+    in_another_thread(lambda: study.optimize(objective, timeout=LIMIT, n_jobs=n_jobs, progress="none"))
     assert states(study) == [WAITING] * n_jobs
     assert sorted(left) == list(range(n_jobs))
 
 
 def test_threads_end_at_their_next_report(monkeypatch):
     monkeypatch.setattr("kilter.objective.attempt.FLUSH_SECONDS", 0.0)
+    clock = VirtualClock()
+    both_run = threading.Barrier(2, lambda: clock.advance(LATER))
 
     def objective(x, trial):
+        both_run.wait(60)
         for step in range(10**9):
             trial.report(x, step)
             threading.Event().wait(0.001)
 
-    study = made()
-    study.optimize(objective, timeout=0.05, n_jobs=2, progress="none")
+    study = made(clock=clock)
+    study.optimize(objective, timeout=LIMIT, n_jobs=2, progress="none")
     assert states(study) == [WAITING] * 2
 
 
 def test_a_thread_that_never_asks_has_its_result():
-    up = threading.Event()
+    clock, is_stopped = VirtualClock(), threading.Event()
+    both_run = threading.Barrier(2, lambda: clock.advance(LATER))
 
     def objective(x):
-        up.wait(20)
+        both_run.wait(60)
+        assert is_stopped.wait(60)
         return x
 
-    study = made()
-    study.optimize(
-        objective, timeout=0.01, n_jobs=2, progress="none", stoppers=[lambda history, now: up.set() if now else None]
-    )
-    assert states(study) == [COMPLETE] * len(study.trials)
+    study = made(clock=clock)
+    executor = Threads(2).start(objective, study.space)
+    stop = executor.stop
+    executor.stop = lambda number: (stop(number), is_stopped.set())
+    ending = study.run(executor, Limits(seconds=LIMIT), progress="none")
+    assert ending.kind is EndKind.TIME
+    assert states(study) == [COMPLETE] * 2
 
 
 def test_processes_are_killed():
-    study = made()
-    executor = Processes(2).start(lambda x: threading.Event().wait(), study.space)
-    ending = study.run(executor, Limits(seconds=0.5), progress="none")
+    def objective(x, trial):
+        trial.report(x, 1)
+        trial.should_prune()  # so that the report is sent
+        threading.Event().wait()
+
+    clock = Until()
+    study = made(clock=clock)
+    clock.is_so = lambda: study.history.reports.count == 2
+    executor = Processes(2).start(objective, study.space)
+    ending = study.run(executor, Limits(seconds=LIMIT), progress="none")
     assert states(study) == [WAITING] * 2
-    assert str(ending) == "the time is up (0.5 s); 2 trials were cut and wait to go on: 0, 1"
+    assert str(ending) == f"the time is up ({LIMIT} s); 2 trials were cut and wait to go on: 0, 1"
 
 
 def test_commands_are_terminated_and_keep_what_they_printed():
-    study = made()
+    clock = Until()
+    study = made(clock=clock)
+    clock.is_so = lambda: study.history.reports.count == 1
     program = 'echo \'{"step": 1, "value": 0.5}\'; sleep 60'
     executor = Command().start(Program(["sh", "-c", program.replace("{", "{{").replace("}", "}}")], metrics=["value"]))
-    ending = study.run(executor, Limits(seconds=0.5), progress="none")
-    assert str(ending) == "the time is up (0.5 s); trial 0 was cut and waits to go on"
+    ending = study.run(executor, Limits(seconds=LIMIT), progress="none")
+    assert str(ending) == f"the time is up ({LIMIT} s); trial 0 was cut and waits to go on"
     assert study.trials[0].intermediate_values == {1: 0.5}

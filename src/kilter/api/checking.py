@@ -32,12 +32,20 @@ def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, re
         found = repaired(mending.rows(store, study), lambda created: fresh(created, None, None))
     copy = None
     if repair and found.lost:
-        leases = store.leases(study)
-        gone = Watch().gone(leases, 0.0)
-        if any(left > 0 and worker.id not in gone for worker, left in leases):
-            raise StorageError(f"somebody is at work on {study_name!r}: end that run first (Ctrl-C), then repair")
+        _check_idle(store, study, study_name)
         copy = mending.write(store, study, found)
     return CheckedLog(len(found.kept), found.lost, found.waiting, copy)
+
+
+def _check_idle(store: Storage, study: int, name: str) -> None:
+    leases = store.leases(study)
+    gone = Watch().gone(leases, 0.0)
+    for worker, left in leases:
+        if left > 0 and worker.id not in gone:
+            raise StorageError(
+                f"process {worker.pid} on {worker.host} is at work on {name!r}, or has it open: "
+                "end that run (Ctrl-C) or call close() of its study, then repair"
+            )
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ def slow(trial):
 
 study = optuna.create_study()
 began = time.time()
-study.optimize(slow, timeout=0.3)
-assert 0.25 < time.time() - began < 5 and 2 <= len(study.trials) <= 20
+study.optimize(slow, timeout=1.0)
+assert 0.95 < time.time() - began < 60 and 2 <= len(study.trials) <= 60
 
 
 def fails(trial):
