@@ -61,9 +61,10 @@ class FileSystemArtifactStore:
 
     def remove(self, artifact_id: str) -> None:
         """Delete an artifact."""
-        self._there(artifact_id).unlink()
+        self.existing(artifact_id).unlink()
 
-    def _there(self, artifact_id: str) -> Path:
+    def existing(self, artifact_id: str) -> Path:
+        """The file of an artifact; raises UnknownName where there is none."""
         path = self.path(artifact_id)
         if not path.is_file():
             raise UnknownName(f"no artifact {artifact_id!r} in {self.base_path}")
@@ -108,7 +109,7 @@ def download_artifact(
     """
     if os.path.exists(file_path):
         raise InvalidInput(f"file_path={str(file_path)!r} is there already: give another one, or remove it")
-    shutil.copyfile(artifact_store._there(artifact_id), file_path)
+    shutil.copyfile(artifact_store.existing(artifact_id), file_path)
 
 
 def get_all_artifact_meta(study_or_trial: Any, *, storage: Any = None) -> list[ArtifactMeta]:

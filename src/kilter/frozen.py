@@ -30,11 +30,13 @@ class _Answering:
 
     def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
         """The value that it has, as `suggest`."""
-        return self.suggest(name, Float(low, high))  # type: ignore[no-any-return]
+        value: float = self.suggest(name, Float(low, high))
+        return value
 
     def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
         """The value that it has, as `suggest`."""
-        return self.suggest(name, Int(low, high))  # type: ignore[no-any-return]
+        value: int = self.suggest(name, Int(low, high))
+        return value
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """The value that it has, as `suggest`."""

@@ -1,6 +1,5 @@
 """Where Optuna's users look for callbacks: each name is refused with the module of kilter.integrations that does it."""
 
-import sys
 from typing import NoReturn
 
 from kilter.core.names import refusal
@@ -32,7 +31,7 @@ _OTHERS = (
 
 
 def __getattr__(name: str) -> NoReturn:
-    raise refusal(__name__, name, "" if name.startswith("_") else _INSTEAD.get(name, _OTHERS), sys._getframe(1))
+    raise refusal(__name__, name, "" if name.startswith("_") else _INSTEAD.get(name, _OTHERS))
 
 
 def __dir__() -> list[str]:

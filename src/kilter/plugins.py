@@ -121,7 +121,8 @@ def load(kind: str, name: str) -> Callable[..., Any]:
     """What is registered under a name."""
     if name in TABLES[kind]:
         module, _, attribute = TABLES[kind][name].partition(":")
-        return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+        found: Callable[..., Any] = getattr(import_module(module), attribute)
+        return found
     points = _entry_points(kind)
     if name not in points:
         hint = "For example sqlite:///study.db; a package may bring others, as an entry point of kilter.storages"

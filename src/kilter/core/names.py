@@ -29,18 +29,18 @@ def refusing(module: str, instead: Mapping[str, str]) -> Callable[[str], NoRetur
     """
 
     def refused(name: str) -> NoReturn:
-        raise refusal(module, name, instead.get(name, ""), sys._getframe(1))
+        raise refusal(module, name, instead.get(name, ""))
 
     return refused
 
 
-def refusal(module: str, name: str, instead: str, asker: FrameType) -> Exception:
-    """What `refusing` raises for a name that `asker` wants; a plain AttributeError where there is no `instead`."""
+def refusal(module: str, name: str, instead: str) -> Exception:
+    """What a module's `__getattr__`, which calls this, raises; a plain AttributeError where there is no `instead`."""
     message = f"module {module!r} has no attribute {name!r}"
     if not instead:
         return AttributeError(message)
     message = f"{message}: {instead}"
-    return NotHereImport(message) if _is_import(asker) else NotHere(message)
+    return NotHereImport(message) if _is_import(sys._getframe(2)) else NotHere(message)
 
 
 def _is_import(frame: FrameType) -> bool:

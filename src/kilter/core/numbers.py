@@ -91,7 +91,7 @@ class Number(Parameter):
     def written(cls, words: list[Any], **settings: Any) -> Self:
         if len(words) != 2:
             raise InvalidInput(f"{cls.kind} = {words!r}: give two bounds, [low, high]")
-        return super().written(words, **settings)  # type: ignore[return-value]
+        return super().written(words, **settings)
 
     def _positional(self) -> tuple[Any, ...]:
         return (self.low, self.high)

@@ -16,11 +16,14 @@ from copy import copy
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kilter.core.errors import InvalidInput
 from kilter.core.names import in_optunas_words
 from kilter.core.parameter import CONFIDENCES, Parameter, Plain, same, typed, unboxed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,7 +36,7 @@ class Listed(Parameter):
         return self.values
 
     @classmethod
-    def written(cls, words: list[Any], **settings: Any) -> Parameter:
+    def written(cls, words: list[Any], **settings: Any) -> Self:
         return super().written([words] if words else [], **settings)
 
     @cached_property
@@ -95,12 +98,11 @@ class Ordinal(Listed):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", options_of(self.values, "Ordinal"))
-        object.__setattr__(self, "_labels", _labels(self.values))
         self._check_default_and_prior()
 
-    @property
+    @cached_property
     def labels(self) -> tuple[Plain, ...]:
-        return self._labels  # type: ignore[attr-defined, no-any-return]
+        return _labels(self.values)
 
     def _united(self, other: Parameter) -> Parameter:
         if not isinstance(other, Ordinal):

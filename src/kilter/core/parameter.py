@@ -203,10 +203,10 @@ class Parameter:
         """The place of a plain value among the values, counted from 0; of a discrete kind."""
         return int(self.places(np.array([self.unit(plain)]))[0])
 
-    def scaled(self, plain: Any, factor: float) -> Plain:
+    def scaled(self, plain: Plain, factor: float) -> Plain:
         """A plain value changed by a factor, as populations explore: of values in order the next one, else the same."""
         if not self.is_ordered:
-            return plain  # type: ignore[no-any-return]
+            return plain
         return self._nth(min(max(self.index(plain) + (factor > 1) - (factor < 1), 0), int(self.size) - 1))
 
     def from_uniform(self, u: float) -> Plain:
@@ -260,7 +260,7 @@ class Parameter:
         return data
 
     @classmethod
-    def written(cls, words: list[Any], **settings: Any) -> Parameter:
+    def written(cls, words: list[Any], **settings: Any) -> Self:
         """The parameter that `kind(words, setting=…)` stands for on a command line."""
         try:
             return cls(*words, **settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from kilter.core.seeds import rng
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,10 +38,8 @@ class Subset(Compound):
     kind = "subset"
 
     def __post_init__(self) -> None:
-        listed = Ordinal(options_of(self.items, "Subset"))
-        object.__setattr__(self, "_listed", listed)
-        object.__setattr__(self, "items", listed.values)
-        texts = [str(label) for label in listed.labels]
+        object.__setattr__(self, "items", options_of(self.items, "Subset"))
+        texts = [str(label) for label in self._options.labels]
         if len(set(texts)) < len(texts):
             raise InvalidInput(f"{self!r}: two items read alike as text: give them other names")
         fewest, most = self._range
@@ -49,9 +49,9 @@ class Subset(Compound):
             )
         super().__post_init__()
 
-    @property
+    @cached_property
     def _options(self) -> Ordinal:
-        return self._listed  # type: ignore[attr-defined, no-any-return]
+        return Ordinal(self.items)
 
     @property
     def _range(self) -> tuple[Any, Any]:
@@ -132,7 +132,7 @@ class Subset(Compound):
         return cls(Ordinal.from_json({"values": data["items"]}).values, count=tuple(data["count"]))
 
     @classmethod
-    def written(cls, words: list[Any], **settings: Any) -> Subset:
+    def written(cls, words: list[Any], **settings: Any) -> Self:
         return cls(words, **settings)
 
     def _positional(self) -> tuple[Any, ...]:

@@ -275,16 +275,7 @@ def tune(
     >>> len(study.trials), model.count_params()
     (2, 2)
     """
-    if not isinstance(objective, str):
-        raise InvalidInput(
-            f"objective={objective!r}: it must be one key of Keras' logs, whose direction= may be given beside it; for "
-            "several write an objective with TrialCallback"
-        )
-    way = _direction(objective) if direction is None else direction
-    if way not in DIRECTIONS:
-        raise InvalidInput(f"direction={direction!r}: it must be 'minimize' or 'maximize'")
-    if path is not None and not path.endswith(".keras"):
-        raise InvalidInput(f"path={path!r}: the name of a saved model ends in .keras")
+    way = _way(objective, direction, path)
     x, y, weights = keras.utils.unpack_x_y_sample_weight(train)
     data = {"x": x, "y": y, "sample_weight": weights, "validation_data": validation, "verbose": 0}
 
@@ -325,6 +316,28 @@ def tune(
         **{way: objective},  # type: ignore[arg-type]  # minimize= or maximize=
         **options,
     )
+    return Tuned(study, _best_model(study, made, arguments, path))
+
+
+def _way(objective: str, direction: str | None, path: str | None) -> str:
+    """The direction of the objective, once it is known that model and objective can be named so."""
+    if not isinstance(objective, str):
+        raise InvalidInput(
+            f"objective={objective!r}: it must be one key of Keras' logs, whose direction= may be given beside it; for "
+            "several write an objective with TrialCallback"
+        )
+    way = _direction(objective) if direction is None else direction
+    if way not in DIRECTIONS:
+        raise InvalidInput(f"direction={direction!r}: it must be 'minimize' or 'maximize'")
+    if path is not None and not path.endswith(".keras"):
+        raise InvalidInput(f"path={path!r}: the name of a saved model ends in .keras")
+    return way
+
+
+def _best_model(
+    study: kilter.api.Study, made: Callable[[Any], Any], arguments: Callable[[Any], dict[str, Any]], path: str | None
+) -> Any:
+    """The model of the best trial with the weights of its best epoch, saved where there is a path."""
     best = study.best_trial
     again = _Again(best, study)
     kept = os.path.join(again.checkpoint_dir, DIRECTORY, f"{best.user_attrs['best_epoch']}.weights.h5")
@@ -336,7 +349,7 @@ def tune(
     model.load_weights(kept)
     if path is not None:
         model.save(path)
-    return Tuned(study, model)
+    return model
 
 
 class _Again(FrozenTrial):

@@ -83,13 +83,13 @@ class Encoding:
         self._neutral = np.where(self.is_option, 0.0, NEUTRAL)
         self._priors = [(j, p) for j, p in enumerate(parameters) if p.prior is not None]
 
-    def _places(self, wanted: Iterable[tuple[str, tuple[object, ...]]]) -> list[tuple[int, np.ndarray]]:
+    def _places(self, wanted: Iterable[tuple[str, tuple[Any, ...]]]) -> list[tuple[int, np.ndarray]]:
         """Parameters by number, and the places of the values of theirs that are wanted."""
         return [(self.space.names.index(name), self._places_of(name, values)) for name, values in wanted]
 
-    def _places_of(self, name: str, values: tuple[object, ...]) -> np.ndarray:
+    def _places_of(self, name: str, values: tuple[Any, ...]) -> np.ndarray:
         j, parameter = self.space.names.index(name), self.space[name]
-        units = parameter.units([value for value in values if parameter.contains(value)])  # type: ignore[arg-type]
+        units = parameter.units([value for value in values if parameter.contains(value)])
         if j in self.fine:
             return self.unit(j, self.place(j, units))
         return np.floor(units * self.options[j]) if self.is_option[j] else units

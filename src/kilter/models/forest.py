@@ -12,6 +12,7 @@ all trees at once, which for one configuration is some 60 times as fast as its o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -72,23 +73,23 @@ class Grown:
     depth: int
 
     @classmethod
-    def of(cls, trees: list[object]) -> Grown:
+    def of(cls, trees: list[Any]) -> Grown:
         """The arrays of scikit-learn's trees, one after the other."""
-        counts = [tree.node_count for tree in trees]  # type: ignore[attr-defined]
+        counts = [tree.node_count for tree in trees]
         roots = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
         columns: dict[str, list[np.ndarray]] = {name: [] for name in ("feature", "threshold", "left", "right")}
         means, variances = [], []
         for root, tree in zip(roots, trees):
-            left, right = tree.children_left, tree.children_right  # type: ignore[attr-defined]
+            left, right = tree.children_left, tree.children_right
             itself = np.arange(len(left))
             columns["left"].append(root + np.where(left < 0, itself, left))
             columns["right"].append(root + np.where(left < 0, itself, right))
-            columns["feature"].append(np.maximum(tree.feature, 0))  # type: ignore[attr-defined]
-            columns["threshold"].append(tree.threshold)  # type: ignore[attr-defined]
-            means.append(tree.value[:, 0, 0])  # type: ignore[attr-defined]
-            variances.append(tree.impurity)  # type: ignore[attr-defined]
+            columns["feature"].append(np.maximum(tree.feature, 0))
+            columns["threshold"].append(tree.threshold)
+            means.append(tree.value[:, 0, 0])
+            variances.append(tree.impurity)
         joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-        depth = max(tree.max_depth for tree in trees)  # type: ignore[attr-defined]
+        depth = max(tree.max_depth for tree in trees)
         # Rounding may leave an impurity just below 0.
         return cls(
             roots, **joined, mean=np.concatenate(means), variance=np.maximum(np.concatenate(variances), 0), depth=depth

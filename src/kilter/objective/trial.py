@@ -134,11 +134,13 @@ class Trial:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """A real number in [low, high]."""
-        return self._attempt.suggest(name, _declared(name, _float, low, high, step, log))  # type: ignore[no-any-return]
+        value: float = self._attempt.suggest(name, _declared(name, _float, low, high, step, log))
+        return value
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """A whole number from low to high, both included."""
-        return self._attempt.suggest(name, _declared(name, _int, low, high, step, log))  # type: ignore[no-any-return]
+        value: int = self._attempt.suggest(name, _declared(name, _int, low, high, step, log))
+        return value
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices, as the object it is."""

@@ -53,7 +53,7 @@ def __getattr__(name: str) -> Any:
     if name in _OPTUNAS:
         return getattr(import_module("kilter.guests"), name)
     hint = f"use sampler='auto', or one of {', '.join(_HOME)}" if name.endswith("Sampler") else ""
-    raise refusal(__name__, name, _INSTEAD.get(name, hint), sys._getframe(1))
+    raise refusal(__name__, name, _INSTEAD.get(name, hint))
 
 
 def __dir__() -> list[str]:

@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"kilter.schedulers.{_HOME[name]}"), name)
     hint = f"use scheduler='auto', or one of {', '.join(__all__)}" if name.endswith(("Scheduler", "Pruner")) else ""
-    raise refusal(__name__, name, hint, sys._getframe(1))
+    raise refusal(__name__, name, hint)
 
 
 def __dir__() -> list[str]:

@@ -55,13 +55,13 @@ class PB2Scheduler(PBTScheduler):
         """A population without members."""
         return State(**vars(super().start(problem, seed)))
 
-    def _settle(self, state: Population, slot: int, standing: Standing) -> None:
+    def settle(self, state: Population, slot: int, standing: Standing) -> None:
         assert isinstance(state, State)
         member = state.members[slot]
         before = _loss_at(state, member.level, slot, member.parent)
         after = standing.loss if standing.is_feasible else inf
         state.stretches.append(Stretch(member.level + 1, slot, member.trial, before, after))
-        super()._settle(state, slot, standing)
+        super().settle(state, slot, standing)
 
     def explored(self, state: Population, slot: int, history: History) -> Config:
         """The parent's configuration with the mutable parameters at the highest upper bound of the gain.

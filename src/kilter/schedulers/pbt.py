@@ -206,7 +206,7 @@ class PBTScheduler(Scheduler):
             member.phase, member.failures = PAUSED, 0
             furthest = history.reports.furthest.get(trial.number, 0)
             member.milestone = self.interval * (max(member.milestone, furthest) // self.interval + 1)
-            self._settle(state, slot, member.standing or history.problem.standing(trial.metrics, so_far=True))
+            self.settle(state, slot, member.standing or history.problem.standing(trial.metrics, so_far=True))
         elif trial.state is TrialState.FAIL and not member.failures:
             member.phase, member.failures = FAILED, 1
         elif trial.state is TrialState.COMPLETE or _is_at(trial, last, history):
@@ -215,9 +215,9 @@ class PBTScheduler(Scheduler):
                 self._select(state, level)
         else:
             member.phase = DEAD
-            self._settle(state, slot, Standing.worst(len(history.problem.objectives)))
+            self.settle(state, slot, Standing.worst(len(history.problem.objectives)))
 
-    def _settle(self, state: State, slot: int, standing: Standing) -> None:
+    def settle(self, state: State, slot: int, standing: Standing) -> None:
         """A member is at its next milestone, and stands so."""
         member = state.members[slot]
         member.level, member.standing = member.level + 1, None

@@ -7,7 +7,6 @@ the lease that it lets run out, and its trial goes on elsewhere under its own nu
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -140,7 +139,7 @@ _REFUSED = ("BaseJournalLogStorage", "GrpcStorageProxy", "JournalRedisStorage", 
 def __getattr__(name: str) -> ModuleType:
     if name == "journal":
         return import_module("kilter.storages.journal")
-    raise refusal(__name__, name, FILES if name in _REFUSED else "", sys._getframe(1))
+    raise refusal(__name__, name, FILES if name in _REFUSED else "")
 
 
 def __dir__() -> list[str]:

@@ -177,11 +177,18 @@ def one_point_space() -> Space:
 
 def bowl(config: Config) -> Values:
     """Smooth, with its best at x = 0.3, y = 0.1, z = -0.6 and kind "b"; declared for test_better_than_random."""
-    x, y, z = float(config["x"]), math.log10(float(config["y"])), float(config["z"])  # type: ignore[arg-type]
+    x, y, z = number_of(config, "x"), math.log10(number_of(config, "y")), number_of(config, "z")
     return {"value": (x - 0.3) ** 2 + (y + 1.0) ** 2 / 4 + (z + 0.6) ** 2 + 0.5 * (config["kind"] != "b")}
 
 
 BOWL = Space({"x": Float(-1, 1), "y": Float(1e-3, 10, log=True), "z": Float(-1, 1), "kind": Choice(["a", "b", "c"])})
+
+
+def number_of(config: Config, name: str) -> float:
+    """The value of a parameter that is a number."""
+    value = config[name]
+    assert isinstance(value, (int, float))
+    return float(value)
 
 
 def size_of(config: Config) -> float:

@@ -35,6 +35,7 @@ from kilter.engine.engine import Engine
 from kilter.engine.next import next_event
 from kilter.runtime.session import Session
 from kilter.samplers.random import RandomSampler
+from kilter.testing.sampler import number_of
 
 STEPS = 27
 """How many steps, or folds, an objective of the checks reports, and its highest budget."""
@@ -168,16 +169,16 @@ def steady(config: Config, step: int) -> float:
 
 def worth(config: Config) -> float:
     """A number for a configuration, smaller is better, with its best at x = 0.3, y = 1."""
-    return abs(float(config["x"]) - 0.3) + 0.2 * (1 - _y(config))  # type: ignore[arg-type]
+    return abs(number_of(config, "x") - 0.3) + 0.2 * (1 - _y(config))
 
 
 def _y(config: Config) -> float:
-    return 1.0 + math.log10(float(config["y"])) / 3.0  # type: ignore[arg-type]
+    return 1.0 + math.log10(number_of(config, "y")) / 3.0
 
 
 def named(problem: Problem, config: Config, value: float) -> dict[str, float]:
     """The value as the metrics of a problem: each in its direction, no two the same."""
-    x = float(config["x"])  # type: ignore[arg-type]
+    x = number_of(config, "x")
     metrics = {o.name: o.sign * (value + 0.3 * x * i) for i, o in enumerate(problem.objectives)}
     return {**{constraint.metric: 10 * abs(x) for constraint in problem.constraints}, **metrics}
 

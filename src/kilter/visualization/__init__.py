@@ -1,6 +1,5 @@
 """Where Optuna's users look for plots. There are none yet: each name is refused with what to do meanwhile."""
 
-import sys
 from importlib import import_module
 from types import ModuleType
 
@@ -22,7 +21,7 @@ def is_available() -> bool:
 def __getattr__(name: str) -> ModuleType:
     if name == "matplotlib":
         return import_module("kilter.visualization.matplotlib")
-    raise refusal(__name__, name, INSTEAD if name.startswith("plot_") else "", sys._getframe(1))
+    raise refusal(__name__, name, INSTEAD if name.startswith("plot_") else "")
 
 
 def __dir__() -> list[str]:

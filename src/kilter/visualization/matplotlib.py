@@ -1,6 +1,5 @@
 """The same names again, as Optuna has them for Matplotlib."""
 
-import sys
 from typing import NoReturn
 
 from kilter.core.names import refusal
@@ -10,7 +9,7 @@ __all__ = ["is_available"]
 
 
 def __getattr__(name: str) -> NoReturn:
-    raise refusal(__name__, name, INSTEAD if name.startswith("plot_") else "", sys._getframe(1))
+    raise refusal(__name__, name, INSTEAD if name.startswith("plot_") else "")
 
 
 def __dir__() -> list[str]:

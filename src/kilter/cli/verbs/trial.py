@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from kilter.cli import options, show
+
+if TYPE_CHECKING:
+    from kilter.api import StudyView
+    from kilter.frozen import FrozenTrial
 
 
 @click.command("trial")
@@ -47,10 +54,16 @@ def command(
     if as_json:
         show.echo_json(show.trial_json(trial, reports=True))
         return
+    _show(study, trial)
+
+
+def _show(study: StudyView, trial: FrozenTrial) -> None:
     attempt = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
     lasted = show.span(show.seconds(trial))
     forked = f", from the checkpoint of trial {trial.parent}" if trial.parent is not None else ""
-    show.echo(f"trial {number}: {show.state(trial.state.name)}{attempt}{' in ' + lasted if lasted else ''}{forked}")
+    show.echo(
+        f"trial {trial.number}: {show.state(trial.state.name)}{attempt}{' in ' + lasted if lasted else ''}{forked}"
+    )
     for title, entries in (
         ("params", show.plain_params(trial)),
         ("budget", trial.budget),
@@ -61,21 +74,9 @@ def command(
         if entries:
             show.echo(f"\n{title}")
             show.echo_pairs({f"  {show.text(key)}": show.text(value) for key, value in entries.items()})
-    reports = trial.reports
-    if reports:
-        told = dict.fromkeys(n for metrics in reports.values() for n, value in metrics.items() if value == value)
-        names = list(
-            {**dict.fromkeys(study.problem.objective_names), **told}
-        )  # what other trials or folds report is NaN here
-        shown = list(reports.items())[-20:]
-        show.echo("\nreports" + (f", the last 20 of {len(reports)}" if len(reports) > 20 else ""))
-        columns = [show.Column("step", [str(step) for step, _ in shown], 0, True)]
-        columns += [
-            show.Column(show.text(name), [show.text(metrics.get(name)) for _, metrics in shown], 1 + i, True)
-            for i, name in enumerate(names)
-        ]
-        show.echo_table(columns, show.width())
-    ahead = study.forecast(number) if reports and not trial.state.is_finished() else None
+    if trial.reports:
+        _show_reports(study.problem.objective_names, trial.reports)
+    ahead = study.forecast(trial) if trial.reports and not trial.state.is_finished() else None
     if ahead is not None:
         chance = "" if ahead.probability is None else f"; {ahead.probability:.0%} likely to be the best"
         span = f"{show.text(ahead.mean)}, 80 % from {show.text(ahead.low)} to {show.text(ahead.high)}"
@@ -84,3 +85,16 @@ def command(
         show.echo(f"\nfailure\n  {trial.failure.kind}: {trial.failure.message}")
         if trial.failure.traceback:
             show.echo("\n" + trial.failure.traceback.rstrip())
+
+
+def _show_reports(objectives: Sequence[str], reports: Mapping[int, Mapping[str, float]]) -> None:
+    told = dict.fromkeys(n for metrics in reports.values() for n, value in metrics.items() if value == value)
+    names = list({**dict.fromkeys(objectives), **told})  # what other trials or folds report is NaN here
+    shown = list(reports.items())[-20:]
+    show.echo("\nreports" + (f", the last 20 of {len(reports)}" if len(reports) > 20 else ""))
+    columns = [show.Column("step", [str(step) for step, _ in shown], 0, True)]
+    columns += [
+        show.Column(show.text(name), [show.text(metrics.get(name)) for _, metrics in shown], 1 + i, True)
+        for i, name in enumerate(names)
+    ]
+    show.echo_table(columns, show.width())
