@@ -37,7 +37,7 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
     kind = data.get("kind")
     if kind not in KINDS:
         known = ", ".join(KINDS)
-        raise InvalidInput(f"a parameter of kind {kind!r}: known are {known}; import the package that has it")
+        raise InvalidInput(f"a parameter of kind {kind!r}: this version knows {known}; import the package that has any other")
     parameter = KINDS[kind].from_json(data)
     if "default" in data:
         parameter = replace(parameter, default=parameter.value(data["default"]))
