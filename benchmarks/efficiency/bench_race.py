@@ -20,10 +20,10 @@ from scipy.stats import rankdata
 
 import kilter
 from kilter.api import create_study
-from kilter.core.codec import dumps_state
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Problem
+from kilter.core.states import dumps_state
 from kilter.evaluation.confirmation import confirm
 from kilter.evaluation.folds import over_folds
 from kilter.schedulers.race import RaceScheduler
@@ -409,7 +409,7 @@ def decision_cost(trials=10_000, folds=50):
                 spent, asked = spent + time.process_time() - began, asked + 1
             if verdict:
                 break
-        trial.state = TrialState.PRUNED if verdict else TrialState.COMPLETE
+        history.move(trial, TrialState.PRUNED if verdict else TrialState.COMPLETE)
         scheduler.ended(state, trial, history)
     return 1000 * spent / asked, len(dumps_state(state))
 

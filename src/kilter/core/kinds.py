@@ -36,8 +36,8 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
     conditions = tuple(Condition(parent, tuple(values)) for parent, values in data.get("when", ()))
     kind = data.get("kind")
     if kind not in KINDS:
-        known = ", ".join(KINDS)
-        raise InvalidInput(f"a parameter of kind {kind!r}: this version knows {known}; import the package that has any other")
+        known = f"this version knows {', '.join(KINDS)}; import the package that has any other"
+        raise InvalidInput(f"a parameter of kind {kind!r}: {known}")
     parameter = KINDS[kind].from_json(data)
     if "default" in data:
         parameter = replace(parameter, default=parameter.value(data["default"]))

@@ -1,1 +1,1 @@
-"""Where the log of a study is kept: in memory or in an SQLite file; `kilter.storage.urls` opens either by its URL."""
+"""Where the log of a study is kept: in memory or in an SQLite file; `kilter.plugins.open_storage` opens one by URL."""
