@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from kilter.core.actions import Stop, Verdict
 from kilter.core.interfaces import Scheduler
 from kilter.objective.perform import perform
-from kilter.samplers.random import RandomSampler, State
+from kilter.samplers.random import RandomSampler
+from kilter.samplers.seeded import State
 from kilter.storage.memory import MemoryStorage
 
 STORAGES = {}

@@ -308,7 +308,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small counts, only to see that it runs")
     parser.add_argument("--only", default=",".join(BENCHES), help="some of: %(default)s")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the figures go as JSON")
+    parser.add_argument("--output", type=Path, help=f"where the figures go as JSON: {RESULTS.name}, if not --quick")
     options = parser.parse_args()
     unknown = set(options.only.split(",")) - set(BENCHES)
     if unknown:
@@ -329,8 +329,9 @@ def main() -> None:
         "quick": options.quick,
         "figures": [{**asdict(figure), "within": figure.within, "ratio": figure.ratio} for figure in figures],
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(measured, indent=2) + "\n")
+    if output := options.output or (None if options.quick else RESULTS):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(measured, indent=2) + "\n")
 
 
 def version(package: str) -> str | None:

@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=9, help="at least 2 (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=900, help="of data (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="two pairs on few rows, only to see that it runs")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the figures go as JSON")
+    parser.add_argument("--output", type=Path, help=f"where the figures go as JSON: {RESULTS.name}, if not --quick")
     options = parser.parse_args()
     pairs, rows = (2, 200) if options.quick else (options.pairs, options.rows)
 
@@ -155,8 +155,9 @@ def main() -> None:
         "within": shares["random"] <= BUDGET,
         "seconds a candidate outside of fits": beside,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(figures, indent=2) + "\n")
+    if output := options.output or (None if options.quick else RESULTS):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -310,7 +310,7 @@ def main() -> None:
     parser.add_argument("--trials", default=",".join(map(str, COUNTS)), help="default: %(default)s")
     parser.add_argument("--asks", type=int, default=ASKS, help="measured each time (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="up to 200 trials and 5 asks, only to see that it runs")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the figures go as JSON")
+    parser.add_argument("--output", type=Path, help=f"where the figures go as JSON: {RESULTS.name}, if not --quick")
     options = parser.parse_args()
     counts = [int(text) for text in options.trials.split(",")]
     asks = options.asks
@@ -352,8 +352,9 @@ def main() -> None:
         "first suggestion": firsts,
         "bytes a trial": held,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(measured, indent=2) + "\n")
+    if output := options.output or (None if options.quick else RESULTS):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(measured, indent=2) + "\n")
 
 
 if __name__ == "__main__":

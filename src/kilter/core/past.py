@@ -44,23 +44,16 @@ class PastTrial:
     grown: Mapping[str, Parameter] = field(default_factory=dict)
     """The parameters by which the space grew when it ran."""
 
-    def events(self, number: int, worker: str, seen: int = 1) -> list[Event]:
-        """All that happened, in order, for the log of a study in which it has this number.
-
-        `seen` is how far that log had been read when the trial began.
-        """
+    def events(self, number: int, worker: str) -> list[Event]:
+        """All that happened, in order, for the log of a study in which it has this number."""
         grown = {name: parameter.to_json() for name, parameter in self.grown.items()}
+        is_queued = self.state is TrialState.WAITING
+        begun = Started(number, 1, self.params, worker, 1, self.started)
         return [
             *([SpaceExtended(grown, self.started)] if grown else []),
-            self.beginning(number, worker, seen),
+            Enqueued(number, self.params, self.started) if is_queued else begun,
             *self.outcome(number),
         ]
-
-    def beginning(self, number: int, worker: str, seen: int = 1) -> Enqueued | Started:
-        """How it came to be."""
-        if self.state is TrialState.WAITING:
-            return Enqueued(number, self.params, self.started)
-        return Started(number, 1, self.params, worker, seen, self.started)
 
     def outcome(self, number: int) -> list[Event]:
         """What came of it since."""

@@ -51,19 +51,14 @@ class Acquisition(Protocol):
 
 
 def maximized(
-    acquisition: Acquisition,
-    encoding: Encoding,
-    candidates: np.ndarray,
-    best: np.ndarray,
-    rng: np.random.Generator,
-    starts: int = STARTS,
+    acquisition: Acquisition, encoding: Encoding, candidates: np.ndarray, best: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Points in the order of their score, best first: those that climbed and all candidates, (starts + 1 + q, d).
+    """Points in the order of their score, best first: those that climbed and all candidates, (STARTS + 1 + q, d).
 
     `best` (k, d) are the best observed points: a parent that changes takes its children's values near theirs.
     """
     scores = acquisition.score(candidates)
-    points, values, has_moved = _climbed(acquisition, encoding, candidates[_starts(scores, starts, rng)], best, rng)
+    points, values, has_moved = _climbed(acquisition, encoding, candidates[_starts(scores, STARTS, rng)], best, rng)
     found = [points, candidates]
     if has_moved:
         again = points[[np.argmax(values)]]

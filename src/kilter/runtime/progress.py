@@ -44,6 +44,7 @@ log = logging.getLogger("kilter")
 
 MODES = ("auto", "live", "plain", "none")
 SPARK = "▁▂▃▄▅▆▇█"
+BARS = 24
 
 TOLD = 10
 """Sorts of failures of which the first is told at once; where each failure is another one, more tell nothing."""
@@ -499,11 +500,11 @@ class Live:
         return f"step {reports[-1].step}" + (f" {short(value)}" if value is not None else "")
 
 
-def sparkline(values: list[float], width: int = 24) -> str:
-    """The values as a row of bars."""
+def sparkline(values: list[float]) -> str:
+    """The values as a row of at most BARS bars."""
     if len(values) < 2:
         return ""
-    picked = [values[i * (len(values) - 1) // (width - 1)] for i in range(width)] if len(values) > width else values
+    picked = [values[i * (len(values) - 1) // (BARS - 1)] for i in range(BARS)] if len(values) > BARS else values
     low, high = min(picked), max(picked)
     return "".join(SPARK[int((v - low) / (high - low) * 7)] if high > low else SPARK[0] for v in picked)
 

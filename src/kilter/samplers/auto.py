@@ -13,11 +13,9 @@ docs/decisions/0008 has the reasons.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from kilter.core.history import History, Record
-from kilter.core.interfaces import Capabilities, Explanation
-from kilter.core.problem import Problem
+from kilter.core.history import History
+from kilter.core.interfaces import Explanation
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.models.controls import is_control
@@ -27,8 +25,9 @@ from kilter.models.results import Results
 from kilter.models.tried import Tried, listed
 from kilter.samplers.cmaes import CmaEsSampler
 from kilter.samplers.nsga2 import NSGA2Sampler
-from kilter.samplers.opening import INITIAL, State, explained, is_early, opening, when_exhausted
+from kilter.samplers.opening import INITIAL, explained, is_early, opening, when_exhausted
 from kilter.samplers.refold import refolded
+from kilter.samplers.seeded import Seeded, State
 from kilter.samplers.tpe import TPESampler
 
 PARZEN = 0.2
@@ -44,7 +43,7 @@ MOST_OBJECTIVES = 4
 
 
 @dataclass(frozen=True)
-class AutoSampler:
+class AutoSampler(Seeded):
     """Chooses the method by what is known. `seed` replaces the study's.
 
     With `per_second` it looks for improvement per second of a trial's duration: for studies that end by the clock.
@@ -52,12 +51,6 @@ class AutoSampler:
 
     per_second: bool = False
     seed: int | None = None
-
-    capabilities: ClassVar[Capabilities] = Capabilities()
-
-    def start(self, problem: Problem, seed: int) -> State:
-        """The state before any trial."""
-        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """Sobol points first, then the process or the density; None where a finite space has been tried out."""
@@ -80,9 +73,6 @@ class AutoSampler:
         from kilter.samplers import gp  # loads SciPy, which the first trials need not wait for
 
         return gp.GPSampler(per_second=self.per_second).ask(state, history, number)
-
-    def tell(self, state: State, trial: Record, problem: Problem) -> None:
-        """Nothing is kept: the history has it."""
 
     def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:
         """Which arm chose it, why that one, and what the model expected."""

@@ -6,13 +6,12 @@ The recipe, with what each part is worth, is in docs/decisions; the mathematics 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from kilter.core.errors import InvalidInput
-from kilter.core.history import History, Record
-from kilter.core.interfaces import Capabilities, Explanation
+from kilter.core.history import History
+from kilter.core.interfaces import Explanation
 from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -21,7 +20,8 @@ from kilter.models.candidates import first_new, mutants
 from kilter.models.maximize import maximized
 from kilter.models.surrogate import Surrogate
 from kilter.models.tried import Tried
-from kilter.samplers.opening import INITIAL, State, explained, is_early, opening, when_exhausted
+from kilter.samplers.opening import INITIAL, explained, is_early, opening, when_exhausted
+from kilter.samplers.seeded import Seeded, State
 from kilter.samplers.tpe import good_count, most_likely
 
 CANDIDATES = 96
@@ -41,7 +41,7 @@ LISTED = 1024
     beside=["constraints_func"],
 )
 @dataclass(frozen=True)
-class GPSampler:
+class GPSampler(Seeded):
     """`initial` quasi-random trials, then the maximum of an acquisition. `seed` replaces the study's.
 
     With `per_second` it looks for improvement per second of a trial's duration: for studies that end by the clock.
@@ -51,15 +51,9 @@ class GPSampler:
     per_second: bool = False
     seed: int | None = None
 
-    capabilities: ClassVar[Capabilities] = Capabilities()
-
     def __post_init__(self) -> None:
         if self.initial < 1:
             raise InvalidInput(f"initial={self.initial!r} of GPSampler: at least one trial must come first")
-
-    def start(self, problem: Problem, seed: int) -> State:
-        """The state before any trial."""
-        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """Where most is expected to be gained; None where every point of a finite space has been tried."""
@@ -70,9 +64,6 @@ class GPSampler:
             point = proposal(surrogate, Tried.of(history), rng(state.seed, "gp", number))
             config = None if point is None else surrogate.encoding.config(point)
         return when_exhausted(state.seed, history, number) if config is None else config
-
-    def tell(self, state: State, trial: Record, problem: Problem) -> None:
-        """Nothing is kept: the history has it."""
 
     def explain(self, state: State, history: History, number: int, config: Config) -> Explanation:
         """What the model expected of the configuration."""

@@ -10,31 +10,23 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from kilter.core.declared import expanded
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History, Record
-from kilter.core.interfaces import Capabilities
 from kilter.core.options import Choice
 from kilter.core.parameter import Parameter, same
-from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Grid, Space
+from kilter.samplers.seeded import Seeded, State
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass
-class State:
-    """The order in which the grid is visited comes from the seed; what is left of it, from the log."""
-
-    seed: int
-
-
 @dataclass(frozen=True)
-class GridSampler:
+class GridSampler(Seeded):
     """Visits each point of the grid once, in an order shuffled by the seed, and then has nothing left to propose.
 
     `search_space` maps names to the values to try, and parameters that it does not name are drawn at random; without it
@@ -45,15 +37,9 @@ class GridSampler:
     n: int = 10
     seed: int | None = None
 
-    capabilities: ClassVar[Capabilities] = Capabilities()
-
     def __post_init__(self) -> None:
         if self.n < 1:
             raise InvalidInput(f"n={self.n!r} of GridSampler: at least one value a parameter")
-
-    def start(self, problem: Problem, seed: int) -> State:
-        """The state before any trial."""
-        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The next point of the grid that no trial has had, or None after the last."""
@@ -71,9 +57,6 @@ class GridSampler:
         if point is None or self.search_space is None:
             return point
         return _completed(point, space, rng(state.seed, "grid rest", number))
-
-    def tell(self, state: State, trial: Record, problem: Problem) -> None:
-        """Nothing is learnt."""
 
     def _grid(self, space: Space) -> Grid:
         if self.search_space is None:

@@ -1,8 +1,6 @@
-"""What samplers share that compute everything from the history: their state, their first trials, and where they end."""
+"""What samplers share that compute everything from the history: their first trials, and where they end."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from kilter.core.history import History
 from kilter.core.interfaces import Explanation
@@ -16,13 +14,6 @@ from kilter.samplers.sobol import QMCSampler
 
 INITIAL = 6
 """Trials before the first that builds on a Gaussian process, whatever the dimension is: more of them cost more."""
-
-
-@dataclass
-class State:
-    """All that is not in the history."""
-
-    seed: int
 
 
 def is_early(history: History, number: int, initial: int = INITIAL) -> bool:

@@ -7,36 +7,22 @@ one configuration says less than the first of another.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from kilter.core.history import History, Record
-from kilter.core.interfaces import Capabilities
+from kilter.core.history import History
 from kilter.core.parameter import Parameter
-from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.models.encoding import encoding_of
 from kilter.models.tried import Tried
-
-
-@dataclass
-class State:
-    """The seed alone: a draw depends on the trial's number, and on nothing else unless some trial had it already."""
-
-    seed: int
+from kilter.samplers.seeded import Seeded, State
 
 
 @dataclass(frozen=True)
-class RandomSampler:
+class RandomSampler(Seeded):
     """Independent draws, and new ones for those that some trial had. `seed` replaces the study's."""
 
     seed: int | None = None
-
-    capabilities: ClassVar[Capabilities] = Capabilities()
-
-    def start(self, problem: Problem, seed: int) -> State:
-        """The state before any trial."""
-        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """A fresh draw from the stream of this number; any one again where a finite space is tried out."""
@@ -52,6 +38,3 @@ class RandomSampler:
         seed = study.seed if self.seed is None else self.seed
         plain = param_distribution.from_uniform(rng(seed, f"suggest {param_name}", trial.number).random())
         return param_distribution.value(plain)
-
-    def tell(self, state: State, trial: Record, problem: Problem) -> None:
-        """Nothing is learnt."""

@@ -6,26 +6,18 @@ The first trial takes the defaults where they are given. It is never the centre 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from kilter.core.history import History, Record
-from kilter.core.interfaces import Capabilities
+from kilter.core.history import History
 from kilter.core.names import in_optunas_words
-from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.models.sobol import points
 from kilter.models.tried import renewed
+from kilter.samplers.seeded import Seeded, State
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-@dataclass
-class State:
-    """The seed alone: a point depends on nothing else but its place in the sequence."""
-
-    seed: int
 
 
 @in_optunas_words(
@@ -34,16 +26,10 @@ class State:
     ignored={"qmc_type": "sobol"},
 )
 @dataclass(frozen=True)
-class QMCSampler:
+class QMCSampler(Seeded):
     """The points of one scrambled Sobol sequence in order. `seed` replaces the study's."""
 
     seed: int | None = None
-
-    capabilities: ClassVar[Capabilities] = Capabilities()
-
-    def start(self, problem: Problem, seed: int) -> State:
-        """The state before any trial."""
-        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The next point of the sequence; random draws for forbidden ones, near ones for those that were tried."""
@@ -52,9 +38,6 @@ class QMCSampler:
         config = space.from_uniforms(point(state.seed, len(space), place), space.plain_defaults if place == 0 else None)
         stream = rng(state.seed, "sobol", number)
         return renewed(history, space.draw(stream) if space.is_forbidden(config) else config, stream)
-
-    def tell(self, state: State, trial: Record, problem: Problem) -> None:
-        """Nothing is learnt."""
 
 
 def point(seed: int, dimensions: int, place: int) -> np.ndarray:

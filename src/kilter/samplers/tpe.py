@@ -10,23 +10,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
-from kilter.core.history import History, Record
-from kilter.core.interfaces import Capabilities
+from kilter.core.history import History
 from kilter.core.names import in_optunas_words
-from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.models.encoding import Encoding
 from kilter.models.parzen import Parzen
 from kilter.models.results import Results
 from kilter.models.tried import Tried
-from kilter.samplers.opening import State, opening, when_exhausted
+from kilter.samplers.opening import opening, when_exhausted
+from kilter.samplers.seeded import Seeded, State
 
 GOOD = 0.15
 """The share of trials whose density is drawn from; one more is added."""
@@ -56,23 +55,17 @@ FRESH = CANDIDATES // 4
     beside=["constraints_func"],
 )
 @dataclass(frozen=True)
-class TPESampler:
+class TPESampler(Seeded):
     """Sobol points until `initial` trials have values, then the best of some draws from the good trials' density."""
 
     initial: int = INITIAL
     seed: int | None = None
-
-    capabilities: ClassVar[Capabilities] = Capabilities()
 
     def __post_init__(self) -> None:
         if self.initial < 1:
             raise InvalidInput(
                 f"initial={self.initial!r} of TPESampler: at least one trial must be known to learn from"
             )
-
-    def start(self, problem: Problem, seed: int) -> State:
-        """The state before any trial."""
-        return State(seed if self.seed is None else self.seed)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The best new one of CANDIDATES draws; None where all points of a finite space have been tried."""
@@ -91,9 +84,6 @@ class TPESampler:
             return when_exhausted(state.seed, history, number)
         scores = likely.log_density(candidates) - unlikely.log_density(candidates)
         return encoding.config(candidates[np.argmax(scores)])
-
-    def tell(self, state: State, trial: Record, problem: Problem) -> None:
-        """Nothing is kept: the history has it."""
 
 
 def good_count(trials: int) -> int:
