@@ -18,6 +18,7 @@ from kilter.core.kinds import parameter_from_json
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Named, Ordinal
 from kilter.core.parameter import UNSET, Condition, Prior, same
+from kilter.core.subset import Subset
 from kilter.testing.strategies import floats, ints, ordinals, parameters
 
 UNITS = st.floats(0, 1)
@@ -206,6 +207,8 @@ def test_options_may_all_have_empty_sub_spaces():
         (lambda: Choice("abc"), "'abc'", "give a list"),
         (lambda: Choice({"a", "b"}), "'a'", "give a list"),
         (lambda: Choice(["a", "a"]), "'a'", "list each once"),
+        (lambda: Ordinal([1, 2, 1]), "1", "list each once"),
+        (lambda: Subset(["a", "a"]), "'a'", "list each once"),
         (lambda: Choice([lambda: 0]), "lambda", "Choice({'name'"),
         (lambda: Choice({1: "x"}), "1", "must be text"),
         (lambda: Choice({"a": "b", "b": "a"}), "'b'", "rename"),

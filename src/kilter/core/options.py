@@ -98,6 +98,7 @@ class Ordinal(Listed):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", options_of(self.values, "Ordinal"))
+        _check_distinct(self.labels)
         self._check_default_and_prior()
 
     @cached_property
@@ -154,38 +155,36 @@ class Choice(Listed):
 
     def __post_init__(self) -> None:
         options = self.options
-        branches: dict[str, dict[str, Parameter]] = {}
         if isinstance(options, Mapping):
-            names = list(options)
+            names = tuple(options)
             if any(not isinstance(name, str) for name in names):
-                raise InvalidInput(f"the names of a Choice must be text, not {names!r}; a list of options needs none")
-            if _has_subspaces(options):
-                branches = {name: dict(sub or {}) for name, sub in options.items()}
-                values, labels = options_of(names, "Choice"), tuple(names)
-            else:
-                values, labels = options_of(list(options.values()), "Choice"), tuple(names)
-            _check_names(labels, values)
-            object.__setattr__(self, "options", dict(options) if branches else dict(zip(labels, values)))
+                raise InvalidInput(
+                    f"the names of a Choice must be text, not {list(names)!r}; a list of options needs none"
+                )
+            has_branches = _has_subspaces(options)
+            values = options_of(names if has_branches else options.values(), "Choice")
+            _check_names(names, values)
+            object.__setattr__(self, "options", dict(options) if has_branches else dict(zip(names, values)))
         else:
-            values = options_of(options, "Choice")
-            labels = _labels(values)
-            object.__setattr__(self, "options", values)
-        object.__setattr__(self, "_values", values)
-        object.__setattr__(self, "_labels", labels)
-        object.__setattr__(self, "_branches", branches)
+            object.__setattr__(self, "options", options_of(options, "Choice"))
+            _check_distinct(self.labels)
         self._check_default_and_prior()
 
-    @property
+    @cached_property
     def values(self) -> tuple[Any, ...]:
-        return self._values  # type: ignore[attr-defined, no-any-return]
+        if not isinstance(self.options, Mapping):
+            return tuple(self.options)
+        return tuple(self.options if self.branches else self.options.values())
 
-    @property
+    @cached_property
     def labels(self) -> tuple[Plain, ...]:
-        return self._labels  # type: ignore[attr-defined, no-any-return]
+        return tuple(self.options) if isinstance(self.options, Mapping) else _labels(self.options)
 
-    @property
+    @cached_property
     def branches(self) -> dict[str, dict[str, Parameter]]:
-        return self._branches  # type: ignore[attr-defined, no-any-return]
+        if not (isinstance(self.options, Mapping) and _has_subspaces(self.options)):
+            return {}
+        return {name: dict(sub or {}) for name, sub in self.options.items()}
 
     def from_uniform(self, u: float) -> Plain:
         if self.prior is None:
@@ -309,13 +308,15 @@ def options_of(given: Any, kind: str) -> tuple[Any, ...]:
 
 def _labels(values: tuple[Any, ...]) -> tuple[Plain, ...]:
     """The plain form of each option: itself where it is a JSON scalar, else its name or repr."""
-    labels: list[Plain] = [_label(value) for value in values]
-    seen: dict[tuple[type, Plain], Any] = {}
-    for label, value in zip(labels, values):
+    return tuple(map(_label, values))
+
+
+def _check_distinct(labels: tuple[Plain, ...]) -> None:
+    seen = set()
+    for label in labels:
         if typed(label) in seen:
             raise InvalidInput(f"two options read {label!r}: list each once, or name them: {{'name': option}}")
-        seen[typed(label)] = value
-    return tuple(labels)
+        seen.add(typed(label))
 
 
 def _check_names(labels: tuple[str, ...], values: tuple[Any, ...]) -> None:
