@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, NoReturn
 
+from kilter import samplers, schedulers
 from kilter.core.errors import InvalidInput, StudyNotFound, UnknownName
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Scheduler, Storage
@@ -21,34 +22,8 @@ from kilter.core.problem import Problem
 from kilter.guests import adapted
 from kilter.storage.urls import as_url, missing_file
 
-SAMPLERS = {
-    "auto": "kilter.samplers.auto:AutoSampler",
-    "random": "kilter.samplers.random:RandomSampler",
-    "grid": "kilter.samplers.grid:GridSampler",
-    "sobol": "kilter.samplers.sobol:QMCSampler",
-    "evolution": "kilter.samplers.evolution:EvolutionSampler",
-    "gp": "kilter.samplers.gp:GPSampler",
-    "tpe": "kilter.samplers.tpe:TPESampler",
-    "turbo": "kilter.samplers.turbo:TurboSampler",
-    "cmaes": "kilter.samplers.cmaes:CmaEsSampler",
-    "de": "kilter.samplers.de:DESampler",
-    "nsga2": "kilter.samplers.nsga2:NSGA2Sampler",
-}
-SCHEDULERS = {
-    "auto": "kilter.schedulers.auto:AutoScheduler",
-    "fifo": "kilter.schedulers.fifo:FifoScheduler",
-    "asha": "kilter.schedulers.asha:ASHAScheduler",
-    "hyperband": "kilter.schedulers.hyperband:HyperbandScheduler",
-    "pasha": "kilter.schedulers.pasha:PASHAScheduler",
-    "median": "kilter.schedulers.median:MedianScheduler",
-    "percentile": "kilter.schedulers.median:PercentileScheduler",
-    "threshold": "kilter.schedulers.threshold:ThresholdScheduler",
-    "patient": "kilter.schedulers.patient:PatientScheduler",
-    "curve": "kilter.schedulers.curve:CurveScheduler",
-    "race": "kilter.schedulers.race:RaceScheduler",
-    "pbt": "kilter.schedulers.pbt:PBTScheduler",
-    "pb2": "kilter.schedulers.pb2:PB2Scheduler",
-}
+SAMPLERS = {name: f"kilter.samplers.{place}" for name, place in samplers.BY_NAME.items()}
+SCHEDULERS = {name: f"kilter.schedulers.{place}" for name, place in schedulers.BY_NAME.items()}
 
 STORAGES = {
     "memory": "kilter.storage.urls:memory",

@@ -19,20 +19,22 @@ if TYPE_CHECKING:
     from kilter.samplers.tpe import TPESampler
     from kilter.samplers.turbo import TurboSampler
 
-_HOME = {
-    "AutoSampler": "auto",
-    "CmaEsSampler": "cmaes",
-    "DESampler": "de",
-    "EvolutionSampler": "evolution",
-    "GPSampler": "gp",
-    "GridSampler": "grid",
-    "NSGA2Sampler": "nsga2",
-    "QMCSampler": "sobol",
-    "RandomSampler": "random",
-    "TPESampler": "tpe",
-    "TurboSampler": "turbo",
+BY_NAME = {
+    "auto": "auto:AutoSampler",
+    "random": "random:RandomSampler",
+    "grid": "grid:GridSampler",
+    "sobol": "sobol:QMCSampler",
+    "evolution": "evolution:EvolutionSampler",
+    "gp": "gp:GPSampler",
+    "tpe": "tpe:TPESampler",
+    "turbo": "turbo:TurboSampler",
+    "cmaes": "cmaes:CmaEsSampler",
+    "de": "de:DESampler",
+    "nsga2": "nsga2:NSGA2Sampler",
 }
-"""The file of each name, loaded when it is first used: a random search need not wait for SciPy."""
+"""The file and the class of each name, loaded when it is first used: a random search need not wait for SciPy."""
+
+_HOME = {kind: file for file, _, kind in (place.partition(":") for place in BY_NAME.values())}
 
 _OPTUNAS = ("BaseSampler", "BruteForceSampler", "NSGAIIISampler", "NSGAIISampler", "PartialFixedSampler")
 """Names that only Optuna's users look for; they are in kilter.guests, since they are no samplers of a file here."""

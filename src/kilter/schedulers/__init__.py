@@ -20,22 +20,24 @@ if TYPE_CHECKING:
     from kilter.schedulers.race import RaceScheduler
     from kilter.schedulers.threshold import ThresholdScheduler
 
-_HOME = {
-    "ASHAScheduler": "asha",
-    "AutoScheduler": "auto",
-    "CurveScheduler": "curve",
-    "FifoScheduler": "fifo",
-    "HyperbandScheduler": "hyperband",
-    "MedianScheduler": "median",
-    "PASHAScheduler": "pasha",
-    "PB2Scheduler": "pb2",
-    "PBTScheduler": "pbt",
-    "PatientScheduler": "patient",
-    "PercentileScheduler": "median",
-    "RaceScheduler": "race",
-    "ThresholdScheduler": "threshold",
+BY_NAME = {
+    "auto": "auto:AutoScheduler",
+    "fifo": "fifo:FifoScheduler",
+    "asha": "asha:ASHAScheduler",
+    "hyperband": "hyperband:HyperbandScheduler",
+    "pasha": "pasha:PASHAScheduler",
+    "median": "median:MedianScheduler",
+    "percentile": "median:PercentileScheduler",
+    "threshold": "threshold:ThresholdScheduler",
+    "patient": "patient:PatientScheduler",
+    "curve": "curve:CurveScheduler",
+    "race": "race:RaceScheduler",
+    "pbt": "pbt:PBTScheduler",
+    "pb2": "pb2:PB2Scheduler",
 }
-"""The file of each name, loaded when it is first used."""
+"""The file and the class of each name, loaded when it is first used."""
+
+_HOME = {kind: file for file, _, kind in (place.partition(":") for place in BY_NAME.values())}
 
 __all__ = list(_HOME)
 
