@@ -1,5 +1,6 @@
 """What all tests share, the examples in docstrings included."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -21,3 +22,10 @@ def pytest_collect_file(file_path: Path):
     """Look for examples in src alone: a test module that could not be imported for them would be skipped, not fail."""
     found = yield
     return [each for each in found if not (isinstance(each, DoctestModule) and TESTS in file_path.parents)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _whatever_was_imported_stays() -> None:
+    """Libraries collect garbage after each training, and look through all of themselves, unless it is put aside."""
+    gc.collect()
+    gc.freeze()

@@ -7,7 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,7 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     assert loaded.strip() == "[]"
 
 
-@lru_cache
+@cache
 def imports(path: Path) -> set[str]:
     """The first words of what a file imports when it runs; imports for types alone do not count."""
     found: set[str] = set()

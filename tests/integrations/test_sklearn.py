@@ -717,11 +717,11 @@ def outcome(suite: list[str], folder: Path, *more: str) -> tuple[int, int, set[s
 @pytest.mark.parametrize("suite", SUITES)
 def test_scikit_learns_tests_pass_with_ours_in_place_of_randomized_search(suite: str, tmp_path: Path) -> None:
     passed, _, failed = outcome(SUITES[suite], tmp_path, "-p", "swap_search")
-    assert passed > 40
+    assert passed >= {"search": 20, "meta": 5}[suite]
     if "get_n_splits returned" in (HOME / SUITES["search"][0]).read_text():  # a message that was put otherwise then
         failed.discard("test_search.py::test_random_search_bad_cv")
     if failed:  # then they have to fail without us, too
-        assert failed == outcome(SUITES[suite], tmp_path)[2]
+        assert failed <= outcome(SUITES[suite], tmp_path)[2]
 
 
 class Remembering(BaseEstimator):

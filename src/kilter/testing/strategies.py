@@ -14,6 +14,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -56,6 +57,7 @@ OBJECTS = st.sampled_from([int, dict, len, math.sin, Space, sorted, np.int64(3),
 """Functions, classes and NumPy scalars, which a store knows by name or by their Python value alone."""
 
 
+@cache
 def parameters(kinds: tuple[str, ...] = KINDS, objects: bool = True) -> st.SearchStrategy[Parameter]:
     """Parameters without conditions, some with a default or a prior.
 
@@ -144,6 +146,7 @@ def ints(draw: Callable[..., Any]) -> Int:
     return Int(low, high, log=log, step=draw(st.just(1) | st.integers(1, 100)))
 
 
+@cache
 def ordinals() -> st.SearchStrategy[Ordinal]:
     """Ordinal parameters over any values that JSON brings back."""
     return _option_lists(OPTIONS).map(Ordinal)
@@ -167,6 +170,7 @@ def _subsets(draw: Callable[..., Any]) -> Subset:
     return Subset(items, count=draw(st.sampled_from([None, ends[1], tuple(ends)])))
 
 
+@cache
 def _objects_too(kind: str, objects: bool) -> st.SearchStrategy[Parameter]:
     if kind == "choice":
         return choices(OPTIONS | OBJECTS if objects else OPTIONS)
