@@ -39,8 +39,8 @@ import kilter
 from kilter.integrations.transformers import TrialCallback
 
 SHORT = "--short" in sys.argv or os.environ.get("KILTER_SHORT") == "1"
-TRAIN, CHOOSE, TEST = (120, 120, 300) if SHORT else (400, 300, 700)
-TOKENS, TRIALS, STARTS = (16, 10, 1) if SHORT else (32, 20, 2)
+TRAIN, CHOOSE, TEST = (64, 64, 96) if SHORT else (400, 300, 700)
+TOKENS, TRIALS, STARTS = (16, 6, 1) if SHORT else (32, 20, 2)
 LAYERS = 6
 TOPICS = ("stats", "signal", "optimize", "linalg", "sparse", "special", "ndimage", "spatial")
 TEMPLATES = r"\w+\(|As an instance of the `rv_"

@@ -28,7 +28,7 @@ import kilter
 from kilter.integrations.keras import TrialCallback, tune
 
 SHORT = "--short" in sys.argv or os.environ.get("KILTER_SHORT") == "1"
-TRIALS, STARTS = (16, 2) if SHORT else (60, 6)
+TRIALS, STARTS = (6, 2) if SHORT else (60, 6)
 EPOCHS = kilter.Fidelity("epochs", 1, 9) if SHORT else kilter.Fidelity("epochs", 3, 27)
 
 DEFAULTS = {
