@@ -64,6 +64,13 @@ def at_once(word: str, given: Any) -> int:
     return (os.cpu_count() or 1) if int(given) == -1 else int(given)
 
 
+def one_of(scheduler: Any, pruner: Any) -> Any:
+    """The scheduler, which may be given by Optuna's word, a pruner."""
+    if scheduler is not None and pruner is not None:
+        raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
+    return pruner if scheduler is None else scheduler
+
+
 def checked_name(name: str) -> str:
     """The name of a new study; raises InvalidInput where it could not be stored."""
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name or not is_unicode(name):

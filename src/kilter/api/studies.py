@@ -12,7 +12,7 @@ from typing import Any
 
 from kilter import plugins
 from kilter.api import replay
-from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, as_space, checked_name, checked_seed
+from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, as_space, checked_name, checked_seed, one_of
 from kilter.api.study import Study
 from kilter.api.view import StudyView
 from kilter.api.wanted import Wanted, check_same, grow
@@ -69,8 +69,7 @@ def create_study(
     Raises StudyExists, StudyChanged where objectives or constraints differ, SpaceChanged, UnknownName for an unknown
     sampler, InvalidInput for anything that cannot be.
     """
-    if scheduler is not None and pruner is not None:
-        raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
+    scheduler = one_of(scheduler, pruner)
     store = open_storage(storage)
     wanted = Wanted(
         directions is not None or direction is not None,
@@ -85,7 +84,7 @@ def create_study(
         Problem.of(as_space(space), direction, directions, subject_to, fidelity),
         wanted if load_if_exists else None,
         sampler,
-        pruner if scheduler is None else scheduler,
+        scheduler,
         seed,
         {"keep_checkpoints": keep_checkpoints, "checkpoints": checkpoints, "lease": lease, "clock": clock},
     )
@@ -161,15 +160,14 @@ def load_study(
     scheduler are those that the study was made with, unless others are given. `checkpoints` says where they are, if it
     was said to create_study. Raises StudyNotFound with the nearest name.
     """
-    if scheduler is not None and pruner is not None:
-        raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
+    scheduler = one_of(scheduler, pruner)
     store = existing_storage(storage)
     name = _only(store) if study_name is None else study_name
     session = replay.opened(
         name,
         store,
         sampler,
-        pruner if scheduler is None else scheduler,
+        scheduler,
         keep_checkpoints=keep_checkpoints,
         checkpoints=checkpoints,
         lease=lease,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -55,12 +55,8 @@ def _copied(path: str) -> str:
     copy = f"{path}.bak-{datetime.now():%Y%m%d-%H%M%S}"
     if os.path.exists(copy):
         copy += f"-{os.getpid()}"
-    with _opened(path) as connection:
-        to = sqlite3.connect(copy)
-        try:
-            connection.backup(to)
-        finally:
-            to.close()
+    with _opened(path) as connection, closing(sqlite3.connect(copy)) as to:
+        connection.backup(to)
     return copy
 
 

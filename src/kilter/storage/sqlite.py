@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, TypeVar
@@ -442,11 +442,8 @@ def _rescued(connection: sqlite3.Connection, path: str) -> str:
     """Copy what an open connection still sees of a file that is gone, and say where."""
     copy = f"{path}.saved-{os.getpid()}"
     try:
-        to = sqlite3.connect(copy)
-        try:
+        with closing(sqlite3.connect(copy)) as to:
             connection.backup(to)
-        finally:
-            to.close()
     except (sqlite3.Error, OSError) as error:
         return f"What was stored in it could not be saved ({error}): look for the file, or for a copy of it"
     return f"All that was stored by now is in {copy}: put that in its place (and remove {path}-wal and -shm)"
