@@ -98,8 +98,8 @@ def get_all_study_summaries(
     """
     if missing_file(storage):
         return []
-    store = open_storage(storage)
-    return [_summary(load_study(study_name=row.name, storage=store), include_best_trial) for row in store.studies()]
+    opened = open_storage(storage)
+    return [_summary(load_study(study_name=row.name, storage=opened), include_best_trial) for row in opened.studies()]
 
 
 def _summary(study: Study, include_best_trial: bool) -> StudySummary:

@@ -24,21 +24,21 @@ def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, re
     from kilter.storage import repair as mending
     from kilter.storage.sqlite import SQLiteStorage
 
-    store = existing_storage(storage)
-    if not isinstance(store, SQLiteStorage):
-        raise InvalidInput(f"{store.url} is no SQLite file: there is nothing in it to check")
-    study = id_of(store, study_name)
-    with named(store, study):
-        found = repaired(mending.rows(store, study), lambda created: fresh(created, None, None))
+    opened = existing_storage(storage)
+    if not isinstance(opened, SQLiteStorage):
+        raise InvalidInput(f"{opened.url} is no SQLite file: there is nothing in it to check")
+    study = id_of(opened, study_name)
+    with named(opened, study):
+        found = repaired(mending.rows(opened, study), lambda created: fresh(created, None, None))
     copy = None
     if repair and found.lost:
-        _check_idle(store, study, study_name)
-        copy = mending.write(store, study, found)
+        _check_idle(opened, study, study_name)
+        copy = mending.write(opened, study, found)
     return CheckedLog(len(found.kept), found.lost, found.waiting, copy)
 
 
-def _check_idle(store: Storage, study: int, name: str) -> None:
-    leases = store.leases(study)
+def _check_idle(storage: Storage, study: int, name: str) -> None:
+    leases = storage.leases(study)
     gone = Watch().gone(leases, 0.0)
     for worker, left in leases:
         if left > 0 and worker.id not in gone:

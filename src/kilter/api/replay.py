@@ -26,19 +26,19 @@ Address = tuple[str, Storage, Any, Any, Space, dict[str, Any]]
 """How a study is opened again: its name and storage, the plug-ins, the objects of its space, the handle's settings."""
 
 
-def opened(name: str, store: Storage, sampler: Any = None, scheduler: Any = None, **settings: Any) -> Session:
+def opened(name: str, storage: Storage, sampler: Any = None, scheduler: Any = None, **settings: Any) -> Session:
     """A session on a study that exists, with the settings of Session; raises StudyNotFound with the nearest name."""
-    study = id_of(store, name)
-    engine = _replayed(store, study, lambda first: fresh(first, sampler, scheduler))
-    session = Session(store, study, engine, **settings)
+    study = id_of(storage, name)
+    engine = _replayed(storage, study, lambda first: fresh(first, sampler, scheduler))
+    session = Session(storage, study, engine, **settings)
     session.sync()
     return session
 
 
-def read(name: str, store: Storage) -> Log[Replica]:
+def read(name: str, storage: Storage) -> Log[Replica]:
     """The log of a study that exists, with a replica that needs none of its plug-ins; raises StudyNotFound."""
-    study = id_of(store, name)
-    log = Log(store, study, _replayed(store, study, without_plugins))
+    study = id_of(storage, name)
+    log = Log(storage, study, _replayed(storage, study, without_plugins))
     log.sync()
     return log
 
@@ -59,11 +59,11 @@ def reopened(
     return session
 
 
-def _replayed(store: Storage, study: int, blank: Callable[[Created], R]) -> R:
+def _replayed(storage: Storage, study: int, blank: Callable[[Created], R]) -> R:
     """What knows a study: from its snapshot where that fits, else from the beginning of its log."""
-    first = created(store, study)
-    with named(store, study), undisturbed():
-        kept = store.load_snapshot(study, snapshot.VERSION)
+    first = created(storage, study)
+    with named(storage, study), undisturbed():
+        kept = storage.load_snapshot(study, snapshot.VERSION)
         if kept is not None:
             replica = blank(first)
             with suppress(ValueError, KeyError, TypeError):  # where it does not fit, the log is replayed

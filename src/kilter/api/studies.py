@@ -70,7 +70,7 @@ def create_study(
     sampler, InvalidInput for anything that cannot be.
     """
     scheduler = one_of(scheduler, pruner)
-    store = open_storage(storage)
+    opened = open_storage(storage)
     wanted = Wanted(
         directions is not None or direction is not None,
         subject_to is not None,
@@ -80,7 +80,7 @@ def create_study(
     name = f"study-{secrets.token_hex(4)}" if study_name is None else checked_name(study_name)
     session = _made(
         name,
-        store,
+        opened,
         Problem.of(as_space(space), direction, directions, subject_to, fidelity),
         wanted if load_if_exists else None,
         sampler,
@@ -88,13 +88,13 @@ def create_study(
         seed,
         {"keep_checkpoints": keep_checkpoints, "checkpoints": checkpoints, "lease": lease, "clock": clock},
     )
-    session.owns_storage = store is not storage
+    session.owns_storage = opened is not storage
     return Study(name, session)
 
 
 def _made(
     name: str,
-    store: Storage,
+    storage: Storage,
     problem: Problem,
     wanted: Wanted | None,
     sampler: Any,
@@ -116,14 +116,14 @@ def _made(
     )
     while True:
         try:
-            study = store.create(name, event)
+            study = storage.create(name, event)
             break
         except StudyExists:
             if wanted is None:
                 raise StudyExists(
-                    f"there is a study {name!r} in {store.url} already: choose another name, or load_if_exists=True"
+                    f"there is a study {name!r} in {storage.url} already: choose another name, or load_if_exists=True"
                 ) from None
-        session = replay.opened(name, store, sampler, scheduler, **settings)
+        session = replay.opened(name, storage, sampler, scheduler, **settings)
         try:
             check_same(session, name, problem, wanted)
             if wanted.space:
@@ -133,9 +133,9 @@ def _made(
             if identity.has_results(session.engine) or session.engine.history.waiting:
                 raise
         log.warning("%s: no trial of this study ever succeeded, and what it is of has changed: it begins anew", name)
-        store.delete(session.study)
+        storage.delete(session.study)
     engine = Engine(problem, chosen, planner, event.seed)
-    session = Session(store, study, engine, **settings)
+    session = Session(storage, study, engine, **settings)
     session.sync()
     return session
 
@@ -156,16 +156,16 @@ def load_study(
 ) -> Study:
     """A study that exists; without a name, the only one in the storage.
 
-    `space` is needed only where options are objects that no store can keep, or to widen the space. Sampler and
+    `space` is needed only where options are objects that no log can keep, or to widen the space. Sampler and
     scheduler are those that the study was made with, unless others are given. `checkpoints` says where they are, if it
     was said to create_study. Raises StudyNotFound with the nearest name.
     """
     scheduler = one_of(scheduler, pruner)
-    store = existing_storage(storage)
-    name = _only(store) if study_name is None else study_name
+    opened = existing_storage(storage)
+    name = _only(opened) if study_name is None else study_name
     session = replay.opened(
         name,
-        store,
+        opened,
         sampler,
         scheduler,
         keep_checkpoints=keep_checkpoints,
@@ -173,7 +173,7 @@ def load_study(
         lease=lease,
         clock=clock,
     )
-    session.owns_storage = store is not storage
+    session.owns_storage = opened is not storage
     if space is not None:
         grow(session, name, as_space(space))
     return Study(name, session)
@@ -202,19 +202,19 @@ def read_study(
     ...     len(digits.trials), digits.best_value == study.best_value
     (3, True)
     """
-    store = existing_storage(storage)
-    log = replay.read(_only(store) if study_name is None else study_name, store)
-    log.owns_storage = store is not storage
-    return StudyView(log.name, log, lambda: Checkpoints(store_of(checkpoints, store, log.study)))
+    opened = existing_storage(storage)
+    log = replay.read(_only(opened) if study_name is None else study_name, opened)
+    log.owns_storage = opened is not storage
+    return StudyView(log.name, log, lambda: Checkpoints(store_of(checkpoints, opened, log.study)))
 
 
-def _only(store: Storage) -> str:
+def _only(storage: Storage) -> str:
     """The name of the only study in a storage; raises StudyNotFound where there are more or none."""
-    names = [row.name for row in store.studies()]
+    names = [row.name for row in storage.studies()]
     if not names:
-        raise StudyNotFound(f"{store.url} has no studies yet: tune(), create_study() or kilter run begins one")
+        raise StudyNotFound(f"{storage.url} has no studies yet: tune(), create_study() or kilter run begins one")
     if len(names) > 1:
-        raise StudyNotFound(f"{store.url} has {len(names)} studies: name one of {', '.join(names)}")
+        raise StudyNotFound(f"{storage.url} has {len(names)} studies: name one of {', '.join(names)}")
     return names[0]
 
 
@@ -239,23 +239,23 @@ def open_study(
     """
     identity.check_choice(if_changed)
     wanted = Wanted(definition=definition, if_changed=if_changed, can_begin=True, trials=n_trials)
-    store = open_storage(storage)
+    opened = open_storage(storage)
     for name in chain([checked_name(study_name)], (f"{study_name}-{k}" for k in count(2))):
         try:
-            session = _made(name, store, problem, wanted, sampler, scheduler, seed, settings)
+            session = _made(name, opened, problem, wanted, sampler, scheduler, seed, settings)
         except StudyChanged:
             if if_changed != "new":
                 raise
         else:
-            session.owns_storage = store is not storage
+            session.owns_storage = opened is not storage
             return Study(name, session)
     raise InvalidInput(f"no name is left beside {study_name!r}")
 
 
 def delete_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE) -> None:
     """Remove a study with all its trials; raises StudyNotFound with the nearest name."""
-    store = existing_storage(storage)
-    store.delete(id_of(store, study_name))
+    opened = existing_storage(storage)
+    opened.delete(id_of(opened, study_name))
 
 
 def get_all_study_names(storage: str | Storage = DEFAULT_STORAGE) -> list[str]:

@@ -18,7 +18,7 @@ KilterError
 ├── NotHereImport (also ImportError)   the same, in `from kilter.… import name`
 ├── MissingLibrary (also ImportError)   an optional library is not installed, with the command that installs it
 ├── StudyAborted                     so many trials in a row failed in the same way, or none of a run succeeded
-└── StorageError                     the store cannot be read or written
+└── StorageError                     the storage cannot be read or written
     ├── LogDamaged                   an event of a study's log cannot be taken in, with its place and the remedy
     ├── StorageGone                  the file was moved, deleted or replaced while it was open
     ├── StorageTooNew                written by a later kilter
@@ -158,7 +158,7 @@ class StudyAborted(KilterError):
 
 
 class StorageError(KilterError):
-    """The store cannot be read or written."""
+    """The storage cannot be read or written."""
 
 
 class LogDamaged(StorageError):

@@ -203,7 +203,7 @@ class Choice(Listed):
         options = dict(zip(map(typed, self.labels), zip(self.labels, self.values)))
         for label, value in zip(other.labels, other.values):
             _, known = options.get(typed(label), (label, Named(str(label))))
-            if isinstance(known, Named):  # as when a store knew the option by its name alone
+            if isinstance(known, Named):  # as when a log knew the option by its name alone
                 options[typed(label)] = (label, value)
             elif _is_json(known) and _is_json(value) and not _exactly(known, value):
                 raise InvalidInput(
@@ -253,7 +253,7 @@ class Boolean(Listed):
 
 @dataclass(frozen=True)
 class Named:
-    """Stands for an object of which this process knows only the name, since code is never read from a store."""
+    """Stands for an object of which this process knows only the name, since code is never read from a log."""
 
     name: str
 

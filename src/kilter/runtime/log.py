@@ -1,7 +1,7 @@
 """The log of a study, and a replica in step with it.
 
 Write, then act: an event is in the storage before anybody acts on it, and the replica folds only what came back from
-there, in the order of the log. Each write is one transaction; the store is never locked while a sampler thinks.
+there, in the order of the log. Each write is one transaction; the storage is never locked while a sampler thinks.
 """
 
 from __future__ import annotations

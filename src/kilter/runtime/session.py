@@ -316,6 +316,6 @@ def check_objects(engine: Engine) -> None:
     nameless = engine.problem.space.nameless
     if nameless:
         raise InvalidInput(
-            f"the options of {', '.join(map(repr, nameless))} are objects of which the store keeps only the names: "
+            f"the options of {', '.join(map(repr, nameless))} are objects of which the log keeps only the names: "
             f"pass the space again, load_study(..., space=space)"
         )

@@ -25,18 +25,18 @@ def command(storage: str | None, as_json: bool, wide: bool) -> None:
     from kilter.cli.facts import facts
     from kilter.core.errors import KilterError
 
-    store = options.existing(storage)
+    opened = options.existing(storage)
     rows: list[dict[str, Any]] = []
-    for row in store.studies():
+    for row in opened.studies():
         try:
-            rows.append(facts(read_study(study_name=row.name, storage=store)))
+            rows.append(facts(read_study(study_name=row.name, storage=opened)))
         except KilterError as error:  # a study that cannot be read must not hide the others
             rows.append({"study": row.name, "error": str(error)})
     if as_json:
         show.echo_json([{k: v for k, v in row.items() if k != "last"} for row in rows])
         return
     if not rows:
-        show.note(f"no studies in {store.url}")
+        show.note(f"no studies in {opened.url}")
         return
     now = time.time()
     columns = [

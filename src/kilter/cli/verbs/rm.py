@@ -21,17 +21,17 @@ def command(name: str, yes: bool, storage: str | None) -> None:
     from kilter.api import delete_study
     from kilter.core.errors import InvalidInput, StudyNotFound
 
-    store = options.existing(storage)
-    names = [row.name for row in store.studies()]
+    opened = options.existing(storage)
+    names = [row.name for row in opened.studies()]
     if name not in names:
-        raise StudyNotFound.of("study", name, names, f"(in {store.url})")
+        raise StudyNotFound.of("study", name, names, f"(in {opened.url})")
     if not yes:
         try:
-            agreed = click.confirm(f"Remove the study {name!r} from {store.url} for good?", err=True)
+            agreed = click.confirm(f"Remove the study {name!r} from {opened.url} for good?", err=True)
         except click.Abort:
             raise InvalidInput(f"nobody answered, so {name!r} stays: give --yes to remove it without asking") from None
         if not agreed:
             show.note("nothing was removed")
             return
-    delete_study(study_name=name, storage=store)
+    delete_study(study_name=name, storage=opened)
     show.note(f"removed {name!r}")

@@ -50,17 +50,17 @@ def import_study(source: Any, storage: str | Storage | None = DEFAULT_STORAGE, s
     theirs = study_of(source, study_name)
     trials = theirs.get_trials(deepcopy=False)
     names = dict.fromkeys(name for trial in trials for name in constraints_of(trial.system_attrs))
-    store = open_storage(storage)
+    opened = open_storage(storage)
     try:
         study = create_study(
-            storage=store,
+            storage=opened,
             study_name=theirs.study_name,
             directions=_named_directions(theirs),
             subject_to={metric(name): "<= 0" for name in names},
         )
     except StudyExists:
         raise StudyExists(
-            f"there is a study {theirs.study_name!r} in {store.url} already, perhaps from an earlier import: "
+            f"there is a study {theirs.study_name!r} in {opened.url} already, perhaps from an earlier import: "
             "remove it first, or import into another storage"
         ) from None
     try:
@@ -68,7 +68,7 @@ def import_study(source: Any, storage: str | Storage | None = DEFAULT_STORAGE, s
         _write(study, _trial_events(trials, study))
         _write(study, _records(trials, study))
     except BaseException:
-        delete_study(study_name=study.study_name, storage=store)
+        delete_study(study_name=study.study_name, storage=opened)
         raise
     return study
 
