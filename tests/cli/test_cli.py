@@ -17,12 +17,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kilter.api import create_study, load_study
-from kilter.cli import VERBS, group, main
+from kilter.cli import VERBS, dimensions, group, main
 from kilter.cli.specification import Specification, named_after
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome
 from kilter.core.limits import BOUNDS, SAYS, Limits, spoken
 from kilter.core.numbers import Float
+from kilter.core.options import Boolean
+from kilter.core.simplex import Simplex
+from kilter.core.subset import Subset
 
 TRAIN = """
 import json, sys
@@ -151,6 +154,63 @@ def test_best_in_every_format() -> None:
     assert ("--amp" in words) == params["amp"]
     assert f"KILTER_PARAM_OPT={params['opt']}" in ok(kilter("best", "--format", "env")).splitlines()
     assert f'opt = "{params["opt"]}"' in ok(kilter("best", "--format", "toml"))
+
+
+@pytest.fixture
+def _lists() -> None:
+    """A study with values that are lists, one of them empty."""
+    space = {"w": Simplex(2), "cols": Subset(["age", "sex"]), "on": Boolean()}
+    study = create_study(study_name="t", storage="sqlite:///kilter.db", space=space)
+    for first, cols, loss in [(0.3, ["age", "sex"], 2.0), (0.1, [], 1.0), (0.2, ["sex"], 3.0)]:
+        study.enqueue_trial({"w": [first, 1 - first], "cols": cols, "on": True})
+        study.tell(study.ask(), loss)
+
+
+@pytest.mark.usefixtures("_lists")
+def test_best_writes_a_list_as_the_arguments_of_trials_have_it() -> None:
+    assert ok(kilter("best", "--format", "args")) == "--w 0.1,0.9 --cols= --on\n"
+    assert ok(kilter("best", "--format", "env")).splitlines() == [
+        "KILTER_PARAM_W=0.1,0.9",
+        "KILTER_PARAM_COLS=''",
+        "KILTER_PARAM_ON=true",
+    ]
+
+
+@pytest.mark.usefixtures("_lists")
+@pytest.mark.parametrize(
+    ("by", "expected"), [("w", [1, 2, 0]), ("-w", [0, 2, 1]), ("cols", [1, 0, 2]), ("-cols", [2, 0, 1])]
+)
+def test_trials_are_sorted_by_lists_item_by_item(by: str, expected: list[int]) -> None:
+    assert [t["number"] for t in json.loads(ok(kilter("trials", "t", "--sort", by, "--json")))] == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("subset(a,b,cnt=1)", "no setting of subset 'cnt': did you mean 'count'"),
+        ("ordinal(0.1,1,defualt=1)", "no setting of ordinal 'defualt': did you mean 'default'"),
+        ("float(0,1,stepp=0.1)", "no setting of float 'stepp': did you mean 'step'"),
+        ("{0.1,1,default=1}", "for default=1 write choice(0.1,1,default=1)"),
+        ("{0.1,1,defualt=1}", "no setting of choice 'defualt': did you mean 'default'"),
+    ],
+)
+def test_a_setting_that_is_mistyped_is_no_option(form: str, said: str) -> None:
+    result = kilter("run", "-p", f"x={form}", "--minimize", "y", "-n", "1", "--", "true")
+    assert result.exit_code == group.USAGE
+    assert said in result.stderr
+
+
+def test_an_option_in_quotes_may_have_an_equals_sign() -> None:
+    assert dimensions.parse("x={'a=1',--b=2}") == ("x", {"choice": ["a=1", "--b=2"]})
+    assert dimensions.parse("x=choice('a=1',b,default='a=1')") == ("x", {"choice": ["a=1", "b"], "default": "a=1"})
+
+
+def test_options_are_checked_before_what_failed_in_a_study_is_removed() -> None:
+    run(opt="{bad}", n=2)
+    for wrong in (["-j", "0"], ["--set", "command.cpus_per_trial=many"], ["--gain", "-1"]):
+        refused = run(*wrong, opt="{bad}", n=2, program=("train.py", "{lr}", "bad"))
+        assert refused.exit_code == group.USAGE, refused.stderr
+        assert [t["state"] for t in json.loads(ok(kilter("trials", "--json")))] == ["FAIL", "FAIL"]
 
 
 def test_export_round_trip() -> None:

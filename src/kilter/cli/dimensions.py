@@ -23,6 +23,8 @@ KINDS: dict[str, type[Parameter]] = {
 """The words for kinds of parameters."""
 SETTINGS = {kind: {f.name for f in fields(made) if f.kw_only} - {"conditions"} for kind, made in KINDS.items()}
 EXTRAS = {"when"}.union(*SETTINGS.values())
+SETTING = re.compile(r"([A-Za-z_]\w*)\s*=")
+"""How a setting begins, in short forms."""
 EXAMPLES = "log(1e-5,1e-1), float(0,1), int(1,8), {adam,sgd}, ordinal(16,32,64) or bool"
 
 
@@ -98,7 +100,12 @@ def entry(text: str, given: str) -> dict[str, Any]:
     if body == "bool":
         return {"bool": True, **more}
     if body.startswith("{") and body.endswith("}"):
-        return {"choice": [scalar(word) for word in words(body[1:-1], given)], **more}
+        options = words(body[1:-1], given)
+        for word in options:
+            if (setting := SETTING.match(word)) and setting[1] in EXTRAS:
+                raise InvalidInput(f"braces in {given!r} list options alone: for {word} write choice({body[1:-1]})")
+            _check_is_no_setting(word, "choice", given)
+        return {"choice": [scalar(word) for word in options], **more}
     found = re.fullmatch(r"(\w+)\((.*)\)", body)
     if not found:
         raise InvalidInput(f"the parameter {given!r} is not understood: write {EXAMPLES}")
@@ -107,14 +114,21 @@ def entry(text: str, given: str) -> dict[str, Any]:
         raise UnknownName.of("kind of parameter", kind, KINDS, f"It stands in {given!r}.")
     values, extras = [], {}
     for word in words(found[2], given):
-        key, equals, value = word.partition("=")
-        if equals and key.strip() in EXTRAS:
-            extras[key.strip()] = _listed(value.strip(), given)
+        setting = SETTING.match(word)
+        if setting and setting[1] in EXTRAS:
+            extras[setting[1]] = _listed(word[setting.end() :].strip(), given)
         elif word == "log" and kind in ("int", "float"):
             extras["log"] = True
         else:
+            _check_is_no_setting(word, kind, given)
             values.append(scalar(word))
     return {kind: True if kind == "bool" else values, **extras, **more}
+
+
+def _check_is_no_setting(word: str, kind: str, given: str) -> None:
+    if setting := SETTING.match(word):
+        hint = f"It stands in {given!r}; an option with = in it goes in quotes, '{word}'"
+        raise UnknownName.of(f"setting of {kind}", setting[1], {"when", *SETTINGS[kind]}, hint)
 
 
 def _listed(text: str, given: str) -> Any:

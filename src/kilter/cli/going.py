@@ -92,8 +92,7 @@ def go(study: Study, wanted: Specification, asked: Asked, if_changed: str) -> in
     from kilter.engine.ending import EndKind
 
     limits, program = wanted.limits, wanted.program
-    program.check(study.space, study.problem.full_budget)
-    wanted.check_program()
+    wanted.check(study.problem)
     definition = wanted.definition
     study.check_definition(definition, if_changed)  # before the study remembers another command
     _remarks(study, program, limits)

@@ -61,10 +61,6 @@ def ordered(study: StudyView, trials: Sequence[FrozenTrial], by: str) -> list[Fr
             return None
         return trial.metrics[name] if falls else objectives[name].loss(trial.metrics)
 
-    def size(trial: FrozenTrial) -> tuple[float, str]:
-        given = value(trial)
-        return (0.0, given) if isinstance(given, str) else (0.0 if _is_missing(given) else float(given), "")
-
     def place(trial: FrozenTrial) -> int:
         if _is_missing(value(trial)):
             return 3
@@ -72,7 +68,14 @@ def ordered(study: StudyView, trials: Sequence[FrozenTrial], by: str) -> list[Fr
             return 0
         return (trial.state.name != "COMPLETE") + (not trial.is_feasible)  # behind those that count
 
-    return sorted(sorted(trials, key=size, reverse=falls), key=place)
+    return sorted(sorted(trials, key=lambda trial: _size(value(trial)), reverse=falls), key=place)
+
+
+def _size(value: Any) -> tuple[Any, ...]:
+    """What a value is sorted by: numbers before texts before lists, which are compared item by item."""
+    if isinstance(value, list):
+        return 0.0, "", tuple(map(_size, value))
+    return (0.0, value, ()) if isinstance(value, str) else (0.0 if _is_missing(value) else float(value), "", ())
 
 
 def _is_missing(value: Any) -> bool:

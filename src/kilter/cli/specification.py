@@ -370,7 +370,13 @@ class Specification:
         argv = self._table("command").get("argv", [])
         return argv.split() if isinstance(argv, str) else list(map(str, argv))
 
-    def check_program(self) -> None:
+    def check(self, problem: Problem) -> None:
+        """Raise for whatever a run on this problem would refuse, so that nothing is done before."""
+        self.program.check(problem.space, problem.full_budget)
+        self._check_program()
+        _ = self.executor, self.limits
+
+    def _check_program(self) -> None:
         """Raise where the program is plainly not there."""
         given, words = self._table("command"), self._words()
         if given.get("shell") or given.get("cwd") or not words or "{" in words[0]:

@@ -263,8 +263,7 @@ def _of_file(path: str) -> BenchProblem:
     document.pop("storage", None)
     wanted = specification.Specification.of(document)
     problem = Problem.of(wanted.space, directions=wanted.directions, subject_to=wanted.constraints)
-    wanted.program.check(problem.space)
-    wanted.check_program()
+    wanted.check(problem)
     return own(wanted.study, problem, _program(document, problem))
 
 

@@ -36,7 +36,8 @@ def command(
     kilter best digits --format toml > best.toml
     python train.py $(kilter best digits --format args)
 
-    In args, a parameter that is true is a flag, and one that is false or None is left out.
+    In args, a parameter that is true is a flag, and one that is false or None is left out; a list has commas between
+    its items, as in the arguments of trials.
     """
     from kilter.cli.going import echo_best
     from kilter.core.errors import InvalidInput, NotReady
@@ -65,7 +66,7 @@ def command(
 def _rendered(form: str, params: Mapping[str, Any]) -> str:
     from kilter.core.errors import needed
     from kilter.executors.command.files import nested, toml
-    from kilter.executors.command.template import variable
+    from kilter.executors.command.template import plain_text, variable
 
     if form == "json":
         return json.dumps(nested(show.safe(params)), indent=2, ensure_ascii=False) + "\n"
@@ -77,15 +78,12 @@ def _rendered(form: str, params: Mapping[str, Any]) -> str:
         return str(yaml.safe_dump(nested(params), sort_keys=False, allow_unicode=True))
     if form == "env":
         given = {n: v for n, v in params.items() if v is not None}
-        return "".join(f"{variable(n)}={shlex.quote(_word(v))}\n" for n, v in given.items())
+        return "".join(f"{variable(n)}={shlex.quote(plain_text(v))}\n" for n, v in given.items())
     words = []
     for key, value in params.items():
         if value is True:
             words.append(f"--{key}")
         elif value is not None and value is not False:
-            words += [f"--{key}", _word(value)]
+            text = plain_text(value)
+            words += [f"--{key}", text] if text else [f"--{key}="]  # quotes in $(…) would be part of the value
     return shlex.join(words) + "\n"
-
-
-def _word(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)

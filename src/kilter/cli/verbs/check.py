@@ -55,8 +55,7 @@ def command(file: str, dry: bool, settings: tuple[str, ...], repair: bool, stora
     program = wanted.program
     for kind in ("sampler", "scheduler"):
         wanted.plugin(kind)
-    program.check(space, problem.full_budget)
-    wanted.check_program()
+    wanted.check(problem)
     config = space.draw(np.random.default_rng(wanted.seed), space.plain(space.defaults, partial=True))
     with tempfile.TemporaryDirectory(prefix="kilter-check-") as folder:
         task = Task(0, 1, config, problem, wanted.seed, os.path.join(folder, "0"), may_be_stopped=False)

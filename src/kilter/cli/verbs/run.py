@@ -128,14 +128,13 @@ def command(
     where = asked.storage or document.pop("storage", None) or options.DEFAULT_STORAGE
     document.pop("storage", None)
     wanted = specification.Specification.of(document)
-    problem, limits = wanted.problem, wanted.limits
-    wanted.program.check(problem.space, problem.full_budget)  # before there is a study
-    wanted.check_program()
+    problem = wanted.problem
+    wanted.check(problem)  # before there is a study, or what failed in it is removed
     made = open_study(
         wanted.definition,
         problem,
         asked.if_changed,
-        limits.trials,
+        wanted.limits.trials,
         storage=where,
         sampler=wanted.plugin("sampler"),
         scheduler=wanted.plugin("scheduler"),
