@@ -499,5 +499,7 @@ def test_a_user_says_where_checkpoints_are(tmp_path, is_folder):
     assert longest.attempt > 1
     kept = load(again.checkpoint_dir(again.best_trial))
     assert len(kept) == again.best_trial.attempt
+    with kilter.read_study(storage=url, checkpoints=place) as seen:
+        assert load(seen.checkpoint_dir(seen.best_trial)) == kept
     assert not (tmp_path / "k.db.trials").exists()
     assert pickle.loads(pickle.dumps(study))._session.settings["checkpoints"] is not None

@@ -361,8 +361,9 @@ def table(parameters: int = 6, options: int = 4, seed: int = 0) -> BenchProblem:
 
 
 def pressure_vessel() -> BenchProblem:
-    """The cost of a vessel of steel plates; the thicknesses come in sixteenths (Sandgren 1990), the optimum on the
-    borders of two of its three constraints.
+    """The cost of a vessel of steel plates, whose thicknesses come in sixteenths of an inch (Sandgren 1990).
+
+    The optimum is on the borders of two of its three constraints.
     """
     plate = Float(0.0625, 6.1875, step=0.0625)
     space = Space({"shell": plate, "head": plate, "radius": Float(10.0, 200.0), "length": Float(10.0, 200.0)})
