@@ -40,6 +40,13 @@ EXECUTORS = {
 TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "storage": STORAGES, "executor": EXECUTORS}
 METHODS = {"sampler": "ask", "scheduler": "judge", "storage": "append", "executor": "start"}
 """By which an object of each kind is known."""
+NEEDED = {
+    "sampler": ("capabilities", "start", "ask", "tell"),
+    "scheduler": ("capabilities", "judges", "start", "started", "reported", "ended", "plan", "judge"),
+    "storage": tuple(name for name in (*Storage.__annotations__, *vars(Storage)) if not name.startswith("_")),
+    "executor": ("start",),
+}
+"""What an object of each kind must have."""
 
 
 def find(kind: str, given: Any, *arguments: Any) -> Any:
@@ -76,6 +83,13 @@ def _checked(kind: str, given: Any) -> Any:
     if isinstance(given, type) or not callable(getattr(given, METHODS[kind], None)):
         names = "a URL such as 'sqlite:///study.db'" if kind == "storage" else f"a name ({', '.join(TABLES[kind])})"
         raise InvalidInput(f"{kind}={given!r:.80}: give {names} or an object with {METHODS[kind]}()")
+    lacking = [name for name in NEEDED[kind] if not hasattr(given, name)]
+    if lacking:
+        hint = ", or derive from kilter.core.interfaces.Scheduler, which has them" if kind == "scheduler" else ""
+        raise InvalidInput(
+            f"{type(given).__name__} is no {kind} as it is: it lacks {', '.join(lacking)} (see "
+            f"kilter.core.interfaces.{kind.title()}): add what is missing{hint}"
+        )
     if kind == "sampler" and not _takes(given.tell, 3):
         raise InvalidInput(f"{type(given).__name__}.tell() is to take (state, trial, problem), the last one is new")
     return given

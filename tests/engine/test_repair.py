@@ -28,6 +28,7 @@ from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.engine.engine import Engine
 from kilter.engine.repair import Row, repaired
+from kilter.engine.replica import Replica
 from kilter.samplers import EvolutionSampler
 from kilter.schedulers.median import MedianScheduler
 
@@ -192,15 +193,14 @@ def test_a_first_event_that_is_lost_cannot_be_saved():
             repaired(rows, fresh)
 
 
-def test_an_event_that_no_engine_can_take_in_is_left_out():
-    class Picky(EvolutionSampler):
-        def tell(self, state, trial, problem):
-            if trial.number == 2:
+def test_an_event_that_cannot_be_taken_in_is_left_out():
+    class Picky(Replica):
+        def _over(self, trial):
+            if trial.number == 2 and trial.is_finished:
                 raise RuntimeError("not this one")
-            super().tell(state, trial, problem)
 
     def picky(created):
-        return Engine(Problem.from_json(created.problem), Picky(population=4, tournament=2), MedianScheduler(), 5)
+        return Picky(Problem.from_json(created.problem), 5)
 
     repair = repaired(rows_of(LOG), picky)
     assert repair.lost == ["position 11 (trial 2, ended): not this one"]

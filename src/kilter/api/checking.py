@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kilter.api.arguments import DEFAULT_STORAGE
-from kilter.api.replay import fresh
-from kilter.core.errors import InvalidInput, StorageError
+from kilter.api.replay import fresh, without_plugins
+from kilter.core.errors import InvalidInput, PluginFailed, StorageError
+from kilter.core.events import Created, Entry
 from kilter.core.interfaces import Storage
-from kilter.engine.repair import repaired
+from kilter.engine.repair import Repair, repaired
 from kilter.plugins import existing_storage
 from kilter.runtime.leases import Watch
 from kilter.runtime.log import id_of, named
@@ -29,12 +30,24 @@ def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, re
         raise InvalidInput(f"{opened.url} is no SQLite file: there is nothing in it to check")
     study = id_of(opened, study_name)
     with named(opened, study):
-        found = repaired(mending.rows(opened, study), lambda created: fresh(created, None, None))
+        found = repaired(mending.rows(opened, study), without_plugins)
     copy = None
     if repair and found.lost:
         _check_idle(opened, study, study_name)
         copy = mending.write(opened, study, found)
-    return CheckedLog(len(found.kept), found.lost, found.waiting, copy)
+    return CheckedLog(len(found.kept), found.lost, found.waiting, copy, _failing(found))
+
+
+def _failing(found: Repair) -> str | None:
+    """What the study's own sampler or scheduler makes of what is whole, where it raises."""
+    entries = [Entry(position, event) for position, (event, _) in enumerate(found.kept, 1)]
+    created = entries[0].event
+    assert isinstance(created, Created)
+    try:
+        fresh(created, None, None).handle(entries)
+    except PluginFailed as error:
+        return str(error)
+    return None
 
 
 def _check_idle(storage: Storage, study: int, name: str) -> None:
@@ -60,3 +73,5 @@ class CheckedLog:
     """The trials that have to run again, since their start is lost."""
     copy: str | None
     """The file as it was before it was repaired; None where it was not."""
+    failing: str | None
+    """How the sampler or scheduler of the study fails on what is whole, which is no damage of the log."""

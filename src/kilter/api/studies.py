@@ -22,7 +22,7 @@ from kilter.core.events import Created
 from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.problem import Fidelity, Problem
 from kilter.core.vocabulary import answers_other_words
-from kilter.engine.engine import Engine, check_capable
+from kilter.engine.engine import Engine
 from kilter.plugins import existing_storage, open_storage
 from kilter.runtime import identity
 from kilter.runtime.checkpoints import Checkpoints, store_of
@@ -106,12 +106,13 @@ def _made(
     settings = {"clock": time.time, **settings}
     chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
     planner = plugins.find("scheduler", "auto" if scheduler is None else scheduler)
-    check_capable(problem, sampler=chosen, scheduler=planner)
+    begun = checked_seed(getattr(chosen, "seed", None) if seed is None else seed)
+    blank = Engine(problem, chosen, planner, begun)
     event = Created(
         problem.to_json(),
         plugins.spec("sampler", chosen),
         plugins.spec("scheduler", planner),
-        checked_seed(getattr(chosen, "seed", None) if seed is None else seed),
+        begun,
         settings["clock"](),
     )
     while True:
@@ -134,8 +135,7 @@ def _made(
                 raise
         log.warning("%s: no trial of this study ever succeeded, and what it is of has changed: it begins anew", name)
         storage.delete(session.study)
-    engine = Engine(problem, chosen, planner, event.seed)
-    session = Session(storage, study, engine, **settings)
+    session = Session(storage, study, blank, **settings)
     session.sync()
     return session
 

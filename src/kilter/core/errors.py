@@ -17,6 +17,7 @@ KilterError
 ├── NotHere (also AttributeError)   a name of Optuna's that kilter does not have, with what does it here
 ├── NotHereImport (also ImportError)   the same, in `from kilter.… import name`
 ├── MissingLibrary (also ImportError)   an optional library is not installed, with the command that installs it
+├── PluginFailed                     a sampler or scheduler raised, or suggested what is not in the space
 ├── StudyAborted                     so many trials in a row failed in the same way, or none of a run succeeded
 └── StorageError                     the storage cannot be read or written
     ├── LogDamaged                   an event of a study's log cannot be taken in, with its place and the remedy
@@ -155,6 +156,19 @@ def needed(packages: str, what: str, instead: str = "") -> Iterator[None]:
 
 class StudyAborted(KilterError):
     """So many trials in a row failed in the same way that more of them would too, or none of a run succeeded."""
+
+
+class PluginFailed(KilterError):
+    """A sampler or scheduler raised, which is its cause, or suggested what is not in the space."""
+
+    @classmethod
+    def of(cls, kind: str, plugin: object, method: str, why: str) -> PluginFailed:
+        """The error for a plug-in of that kind, by its class and its method."""
+        name = type(getattr(plugin, "own", plugin)).__name__  # a guest's adaptor is not its name
+        return cls(
+            f"the {kind} {name} failed in {method}(): {shortened(one_line(why), LONGEST // 2)}. Mend it and load the "
+            f"study again, or go on with another one: load_study(…, {kind}='auto')"
+        )
 
 
 class StorageError(KilterError):

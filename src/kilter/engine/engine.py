@@ -5,11 +5,11 @@ Two engines that were handed the same entries are equal and answer alike, whiche
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Any
 
 from kilter.core.actions import Judgement, Plan
-from kilter.core.errors import IncapableSampler, IncapableScheduler, InvalidInput
+from kilter.core.errors import IncapableSampler, IncapableScheduler, InvalidInput, KilterError, PluginFailed
 from kilter.core.events import Report
 from kilter.core.history import Record
 from kilter.core.interfaces import Capabilities, Sampler, Scheduler
@@ -17,6 +17,9 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.engine.replica import Replica
+
+ANSWERS = frozenset(("start", "ask", "plan", "judge"))
+"""Methods whose own errors of kilter are for the user; where one comes of another method, there is no sense in it."""
 
 COMPLETIONS = 32
 """Draws that are looked at for a completion of what a user enqueued in part that no trial has had."""
@@ -30,27 +33,27 @@ class Engine(Replica):
         super().__init__(problem, seed)
         self.sampler = sampler
         self.scheduler = scheduler
-        self.sampler_state: Any = sampler.start(problem, seed)
-        self.scheduler_state: Any = scheduler.start(problem, seed)
+        self.sampler_state: Any = _called("sampler", sampler, "start", problem, seed)
+        self.scheduler_state: Any = _called("scheduler", scheduler, "start", problem, seed)
 
     # -- folding, beyond the replica's ----------------------------------------------------------------------------
 
     def _begun(self, trial: Record) -> None:
-        self.scheduler.started(self.scheduler_state, trial, self.history)
+        _called("scheduler", self.scheduler, "started", self.scheduler_state, trial, self.history)
 
     def _told(self, trial: Record, reports: tuple[Report, ...]) -> None:
-        self.scheduler.reported(self.scheduler_state, trial, reports, self.history)
+        _called("scheduler", self.scheduler, "reported", self.scheduler_state, trial, reports, self.history)
 
     def _over(self, trial: Record) -> None:
-        self.scheduler.ended(self.scheduler_state, trial, self.history)
+        _called("scheduler", self.scheduler, "ended", self.scheduler_state, trial, self.history)
         if trial.is_finished:
-            self.sampler.tell(self.sampler_state, trial, self.problem)
+            _called("sampler", self.sampler, "tell", self.sampler_state, trial, self.problem)
 
     def _learn_anew(self) -> None:
         """Have the sampler learn from the beginning what it knew of the problem as it was."""
-        self.sampler_state = self.sampler.start(self.problem, self.seed)
+        self.sampler_state = _called("sampler", self.sampler, "start", self.problem, self.seed)
         for number in self.history.finished:
-            self.sampler.tell(self.sampler_state, self.history[number], self.problem)
+            _called("sampler", self.sampler, "tell", self.sampler_state, self.history[number], self.problem)
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -67,7 +70,7 @@ class Engine(Replica):
         space = self.problem.space
         if known and all(name in known or not space.is_active(name, known) for name in space.names):
             return dict(known)
-        config = self.sampler.ask(self.sampler_state, self.history, number)
+        config = self._suggestion(number)
         if config is None and known:
             config = self._allowed(number, {n: v for n, v in known.items() if n in space})
         if config is None or not known:
@@ -77,6 +80,13 @@ class Engine(Replica):
         if space.is_forbidden(completed) or self._has(completed):
             completed = self._allowed(number, fitting) or completed
         return {**completed, **{n: v for n, v in known.items() if n not in space}}
+
+    def _suggestion(self, number: int) -> Config | None:
+        """What the sampler says, which must be of the space."""
+        config: Config | None = _called("sampler", self.sampler, "ask", self.sampler_state, self.history, number)
+        if config is not None and (wrong := _misfit(config, self.problem)):
+            raise PluginFailed.of("sampler", self.sampler, "ask", f"for trial {number} it suggests {wrong}")
+        return config
 
     def _allowed(self, number: int, known: Config) -> Config | None:
         """A random completion that no trial has had, if a few draws find one; None where nothing is allowed."""
@@ -95,11 +105,46 @@ class Engine(Replica):
 
     def plan(self) -> Plan:
         """What the scheduler would have a free worker do."""
-        return self.scheduler.plan(self.scheduler_state, self.history)
+        plan: Plan = _called("scheduler", self.scheduler, "plan", self.scheduler_state, self.history)
+        return plan
 
     def judge(self, number: int) -> Judgement:
         """Whether a running trial should end or pause now. Ask of the attempt that runs only: see `runs`."""
-        return self.scheduler.judge(self.scheduler_state, self.history[number], self.history)
+        judgement: Judgement = _called(
+            "scheduler", self.scheduler, "judge", self.scheduler_state, self.history[number], self.history
+        )
+        return judgement
+
+
+def _called(kind: str, plugin: Sampler | Scheduler, method: str, *arguments: Any) -> Any:
+    """What a method of a plug-in answers; raises PluginFailed with its error as the cause."""
+    try:
+        return getattr(plugin, method)(*arguments)
+    except Exception as error:
+        if isinstance(error, KilterError) and method in ANSWERS:
+            raise
+        raise PluginFailed.of(kind, plugin, method, f"{type(error).__name__}: {error}") from error
+
+
+def _misfit(config: Any, problem: Problem) -> str | None:
+    """What of a suggestion is not of the space; where trials meet the space as they go, it need not be all of it."""
+    space = problem.space
+    if not isinstance(config, Mapping):
+        return f"{config!r:.80}, which is no dict of plain values by name"
+    for name, plain in config.items():
+        if name not in space.parameters:
+            if problem.is_open:
+                continue
+            return f"{name!r}, which the space does not have"
+        if not space.parameters[name].contains(plain):
+            return f"{name}={plain!r:.80}, which is not a value of {space.parameters[name]!r:.200}"
+    if problem.is_open or space.is_legal(config):
+        return None
+    missing = [name for name in space.names if name not in config and space.is_active(name, config)]
+    if missing:
+        return f"no value for {missing[0]!r}"
+    idle = [name for name in config if not space.is_active(name, config)]
+    return f"{idle[0]!r}, whose condition does not hold" if idle else f"{dict(config)!r:.200}, which is forbidden"
 
 
 def check_capable(problem: Problem, *, sampler: Sampler | None = None, scheduler: Scheduler | None = None) -> None:

@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from kilter.core.errors import InvalidInput, LogDamaged
+from kilter.core.errors import InvalidInput, KilterError, LogDamaged, PluginFailed
 from kilter.core.events import (
     LOST,
     RETRIES,
@@ -55,8 +55,8 @@ class Replica:
         self.attrs: dict[str, Any] = {}
         self.defined: Defined | None = None
         """What the study is of, where a run has said so, and since when."""
-        self.damage: str | None = None
-        """Where the log could not be read on, once that happened."""
+        self.damage: KilterError | None = None
+        """Why the log could not be read on, once that happened."""
         self._problem_json: dict[str, Any] | None = None
 
     @property
@@ -94,20 +94,23 @@ class Replica:
     def handle(self, entries: Sequence[Entry]) -> None:
         """Take in entries in the order of the log, which has no gaps.
 
-        Raises LogDamaged where one cannot be taken in; the replica may be half changed then, and takes in no more.
+        Raises LogDamaged where one cannot be taken in, and PluginFailed where that is not the fault of the log; the
+        replica may be half changed then, and takes in no more.
         """
         if self.damage is not None:
-            raise LogDamaged(self.damage)
+            raise type(self.damage)(*self.damage.args) from self.damage.__cause__
         for position, event in entries:
             try:
                 if position != self.position + 1:
                     raise _Gap(f"it follows position {self.position}: what stood between them is gone")
                 self._fold(event)
-            except Exception as error:  # plug-ins may take part in the fold
+            except PluginFailed as error:
+                self.damage = error
+                raise
+            except Exception as error:
                 why = str(error) if isinstance(error, _Gap) else f"{type(error).__name__}: {error}"
-                damaged = LogDamaged.at(position, type(event).__name__.lower(), event.number, why)
-                self.damage = str(damaged)
-                raise damaged from error
+                self.damage = LogDamaged.at(position, type(event).__name__.lower(), event.number, why)
+                raise self.damage from error
             self.position = position
 
     def _fold(self, event: Event) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 
-from kilter.core.errors import InvalidInput, NotANumber, UnknownName, UnusableResult
+from kilter.core.errors import InvalidInput, NotANumber, PluginFailed, UnknownName, UnusableResult
 from kilter.core.events import HERE, UNUSABLE, Failure
 
 MESSAGE = 4_000
@@ -26,7 +26,9 @@ class Interrupted(Interruption):
 
 
 def is_misuse(error: BaseException) -> bool:
-    """Whether kilter itself raised it, for it was called with what cannot be; what an objective returns is none."""
+    """Whether kilter itself raised it: it was called with what cannot be, or a plug-in fails. No result is a misuse."""
+    if isinstance(error, PluginFailed):
+        return True
     if not isinstance(error, (InvalidInput, UnknownName)) or isinstance(error, UnusableResult):
         return False
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]

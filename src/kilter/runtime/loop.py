@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from kilter.analysis.failures import kinds
 from kilter.core.actions import Wait
-from kilter.core.errors import StorageError, StudyAborted
+from kilter.core.errors import PluginFailed, StorageError, StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import Record
 from kilter.core.interfaces import Holding, Message, Outcome, Progress, Running, RunsHere, Stopper
@@ -281,8 +281,8 @@ class Loop:
         """Put back what still ran when the run was broken off."""
         for number in self._running:
             self.executor.stop(number)
-        with suppress(StorageError):  # then whoever runs the study next finds that this worker is gone
-            for number in self._running:
+        for number in self._running:
+            with suppress(StorageError, PluginFailed):  # whoever runs the study next finds that this worker is gone
                 self.session.interrupt(number, f"the run was broken off by {by}", kind)
         self._running.clear()
 

@@ -115,6 +115,9 @@ def _checked_log(study: str, storage: str | None, repair: bool, as_json: bool) -
         else:
             where = f" --storage {shlex.quote(storage)}" if storage else ""
             show.echo(f"nothing was changed: kilter check {shlex.quote(study)}{where} --repair saves what is whole")
+    if found.failing is not None:
+        show.note(f"error: {found.failing}")
+        return group.INTERNAL
     return 0 if found.copy is not None or not found.lost else group.STORAGE
 
 
