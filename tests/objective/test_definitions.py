@@ -1,7 +1,11 @@
 """What a study remembers of an objective: the same of the same, another of another, and names that tell them apart."""
 
 import functools
+import importlib
+import itertools
 import linecache
+import os
+import sys
 import textwrap
 from collections import OrderedDict
 from types import SimpleNamespace
@@ -217,11 +221,29 @@ def test_without_a_source_the_bytecode_counts():
     assert first.differences(bare("def f(x):\n    return x + 2")) == ["the code of f has changed"]
 
 
-def test_code_read_in_two_ways_is_not_compared():
-    assert (
-        Definition("f", code={"objective": "source:1"}).differences(Definition("f", code={"objective": "python3.9:2"}))
-        == []
-    )
+def test_code_read_in_two_ways_is_not_compared_and_is_named():
+    old = Definition("f", code={"objective": "source:1", "load": "source:1"})
+    new = Definition("f", code={"objective": "python3.9:2", "load": "source:1"})
+    assert (old.differences(new), old.unlike(new), old.unlike(old)) == ([], ["f"], [])
+
+
+def test_what_was_loaded_again_is_read_again_and_what_was_only_edited_is_not(tmp_path, monkeypatch):
+    script = tmp_path / "reloaded_objective.py"
+
+    def edited(text):
+        script.write_text(text)
+        os.utime(script, ns=(0, next(times)))
+
+    times = itertools.count(10**18, 10**9)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    edited("def objective(x):\n    return x * 2\n")
+    module = importlib.import_module(script.stem)
+    first = definition_of(module.objective)
+    edited("def objective(x):\n    return x * 3\n")
+    assert first.differences(definition_of(module.objective)) == []
+    module = importlib.reload(module)
+    assert first.differences(definition_of(module.objective)) == ["the code of objective has changed"]
 
 
 @given(st.builds(Definition, st.text(), st.text(), *[st.dictionaries(st.text(), st.text())] * 2))

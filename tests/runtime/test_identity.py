@@ -68,6 +68,15 @@ class TestTune:
         assert len(run(other, url, 4, if_changed="new").trials) == 4
         assert run(works, url, 5, if_changed="new").study_name == "s"
 
+    def test_code_that_cannot_be_compared_is_told_once(self, url, caplog):
+        run(works, url)
+        names = {}
+        exec("def works(x): return x", names)
+        run(names["works"], url, 6)
+        run(names["works"], url, 7)
+        (told,) = [record.getMessage() for record in caplog.records]
+        assert "nothing tells whether the code of works has changed" in told
+
     def test_an_unknown_choice_is_refused(self, url):
         with pytest.raises(InvalidInput, match="'fail', 'continue', 'new'"):
             run(works, url, if_changed="ask")

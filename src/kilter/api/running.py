@@ -113,6 +113,14 @@ class Runner:
             if found != self._continued:
                 log.warning("%s: goes on with the results of another objective: %s", self._name, "; ".join(found))
             self._continued = found
+        unlike = identity.unlike(session.engine, definition)
+        if unlike and identity.has_results(session.engine):
+            log.warning(
+                "%s: nothing tells whether the code of %s has changed, because its source could not be read each time, "
+                "as behind python -c and exec(): it goes on with the results that there are",
+                self._name,
+                ", ".join(unlike),
+            )
 
     def check_success(self) -> None:
         """Raise StudyAborted where trials of the latest run ended, and all of them failed."""

@@ -59,6 +59,11 @@ class Definition:
                 found.append(f"{name} is {now} and was {was}")
         return found
 
+    def unlike(self, new: Definition) -> list[str]:
+        """The code that both have and that was read in two ways, so that nobody can tell whether it is the same."""
+        both = sorted(self.code.keys() & new.code.keys())
+        return [new.name if name == OBJECTIVE else name for name in both if _kinds_differ(self.code[name], new.code[name])]
+
     def digest(self, *, code: bool) -> str:
         """Six characters that tell its values, and its code where that is asked for, from others."""
         told = [self.values, self.code if code else {}]
@@ -68,4 +73,8 @@ class Definition:
 def _same_code(was: str | None, now: str | None) -> bool:
     if was is None or now is None:
         return was is now
-    return was.partition(":")[0] != now.partition(":")[0] or was == now
+    return _kinds_differ(was, now) or was == now
+
+
+def _kinds_differ(was: str, now: str) -> bool:
+    return was.partition(":")[0] != now.partition(":")[0]

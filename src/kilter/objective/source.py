@@ -22,10 +22,17 @@ def digest(text: str | bytes) -> str:
 
 def code_digest(function: types.FunctionType) -> str:
     """The digest of a function's source where that is known, else of its bytecode."""
-    node = _node_of(function.__code__)
+    return _digest_of(function.__code__, function.__code__.co_filename)
+
+
+@functools.lru_cache(maxsize=1024)
+def _digest_of(code: types.CodeType, filename: str) -> str:
+    """The digest of a piece of code as its file was when it was first asked for: what is edited later does not run."""
+    linecache.checkcache(filename)  # for what was loaded again
+    node = _node_of(code)
     if node is not None:
         return f"{SOURCE}:{digest(_normal(node))}"
-    return f"{BYTECODE}:{digest(_bytecode(function.__code__))}"
+    return f"{BYTECODE}:{digest(_bytecode(code))}"
 
 
 def file_digest(path: str) -> str:

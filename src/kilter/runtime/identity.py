@@ -52,6 +52,13 @@ def differences(engine: Engine, definition: Definition | None) -> list[str]:
     return Definition.from_json(engine.defined.definition).differences(definition)
 
 
+def unlike(engine: Engine, definition: Definition | None) -> list[str]:
+    """The code of which nobody can tell whether it is the study's, since the two were not read in the same way."""
+    if definition is None or engine.defined is None:
+        return []
+    return Definition.from_json(engine.defined.definition).unlike(definition)
+
+
 def changed(
     name: str,
     engine: Engine,
