@@ -10,10 +10,11 @@ import pytest
 
 import kilter
 from kilter.api.arguments import StudyOptions
+from kilter.api.tuning import _executor
 from kilter.cli.specification import TABLES, Specification
 from kilter.core.errors import InvalidInput, UnknownArgument
 from kilter.core.vocabulary import SAME, ours
-from kilter.executors.threads import Threads
+from kilter.executors import Threads
 
 FUNCTIONS: list[Callable[..., Any]] = [
     kilter.tune,
@@ -152,12 +153,24 @@ def test_what_cannot_stand_by_place_is_named() -> None:
         kilter.tune(loss, {}, 20)
 
 
-@pytest.mark.parametrize("executor", ["threads", Threads(2)])
-def test_an_executor_has_resources_of_its_own(executor: Any) -> None:
+@pytest.mark.parametrize(
+    ("executor", "says"),
+    [
+        ("threads", "'threads' cannot bound what a trial uses: .* executor='processes'"),
+        (Threads(2), "has resources of its own"),
+    ],
+)
+def test_an_executor_has_resources_of_its_own_or_none(executor: Any, says: str) -> None:
     asked: dict[str, Any] = {"n_trials": 4, "storage": None, "progress": "none", "executor": executor}
     assert kilter.tune(loss, {"x": kilter.Int(0, 3)}, **asked).best_value == 0
-    with pytest.raises(InvalidInput, match="has resources of its own"):
+    with pytest.raises(InvalidInput, match=says):
         kilter.tune(loss, {"x": kilter.Int(0, 3)}, resources=kilter.Resources(cpus=2), **asked)
+
+
+def test_an_executor_by_its_name_takes_resources() -> None:
+    resources = kilter.Resources(seconds=3)
+    assert _executor("processes", 2, resources) == kilter.executors.Processes(2, resources)
+    assert _executor("processes", 2, None) == kilter.executors.Processes(2)
 
 
 def test_help_shows_what_is_passed_on_with_its_defaults() -> None:

@@ -31,6 +31,7 @@ _MODULES = (
     "artifacts",
     "distributions",
     "exceptions",
+    "executors",
     "importance",
     "integrations",
     "logging",

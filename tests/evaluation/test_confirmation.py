@@ -206,8 +206,11 @@ def test_what_cannot_be_confirmed_is_refused():
     with pytest.raises(NotReady, match="no complete"):
         confirm(study, lambda trial: 0.0)
     study.optimize(lambda trial: 1.0, n_trials=2, progress="none")
-    with pytest.raises(InvalidInput, match="reports no folds"):
+    with pytest.raises(InvalidInput, match=r"reports no folds.*it ran once, as trial 2"):
         confirm(study, lambda trial: 1.0)
+    assert len(study.trials) == 3
+    found = confirm(study, lambda trial: over_folds(trial, range(3), lambda fold: float(fold)))
+    assert len(found.candidates) == 2, "the one without folds confirms nothing"
     with pytest.raises(InvalidInput, match="at least one"):
         confirm(study, lambda trial: 1.0, 0)
     with pytest.raises(InvalidInput, match="one objective"):

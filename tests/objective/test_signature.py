@@ -61,6 +61,7 @@ def annotated(learning: float):
         lambda t: 0.0,
         lambda _: 0.0,
         lambda learning_rate, trial: 0.0,
+        lambda trial, data=None, models=(): 0.0,
         lambda **params: 0.0,
         lambda momentum, **others: 0.0,
         lambda momentum: 0.0,
@@ -82,6 +83,8 @@ def test_what_can_be_called_is_taken(objective):
         (lambda learning_rate, momentun=0: 0.0, "'momentum', which the objective .* did you mean 'momentun'"),
         (lambda y: y, r"needs 'y', which the space lacks\..*: write \*\*y to get all of them as a dict"),
         (lambda learning_rate, momentun=0: 0.0, "did you mean 'momentun'. It takes learning_rate, momentun$"),
+        (lambda trial, momentun=0: 0.0, "the space has 'momentum', which the objective .* mean 'momentun'"),
+        (lambda learning_rate, momentun=0, trial=None: 0.0, "did you mean 'momentun'"),
         (objective, "^the objective needs 'depth'"),
         (lambda: 1.0, "takes none of the parameters.* The space has learning_rate, momentum"),
         (lambda data=None, *rest: 1.0, "takes none of the parameters"),
@@ -102,6 +105,16 @@ def test_what_cannot_be_called_is_refused_before_there_is_a_study(objective, say
     with pytest.raises(InvalidInput, match=says):
         study.optimize(objective, 1)
     assert study.trials == []
+
+
+def test_parameters_that_make_no_difference_are_told_once(caplog):
+    study = kilter.create_study(space=SPACE, sampler="random")
+    for objective in (lambda trial: 0.0, lambda **all: 0.0, lambda momentum: 0.0, lambda momentum: 0.0):
+        study.optimize(objective, 1, progress="none")
+    kilter.tune(lambda momentum: 0.0, SPACE, n_trials=1, storage=None, progress="none", study_name="t")
+    told = [r.getMessage() for r in caplog.records if "no argument" in r.getMessage()]
+    assert len(told) == 2 and all("no argument 'learning_rate'" in line for line in told)
+    assert check_objective(lambda c=None: 0.0, Problem(BRANCHES)) == [], "the choice of a branch makes a difference"
 
 
 def test_what_only_some_branches_have_needs_a_default():

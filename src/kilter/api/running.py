@@ -30,6 +30,8 @@ class Runner:
         self._has_run = False
         self._continued: list[str] | None = None
         """The differences of the objective with which it goes on, once that has been told."""
+        self._untaken: Sequence[str] = ()
+        """The parameters that the objective does not take, once that has been told."""
         self._tally = Tally()
         """What became of the trials of the latest run."""
         self.is_stopped = False
@@ -121,6 +123,16 @@ class Runner:
                 self._name,
                 ", ".join(unlike),
             )
+
+    def tell_untaken(self, names: Sequence[str]) -> None:
+        """Say once that the objective takes some parameters not at all."""
+        if names and names != self._untaken:
+            log.warning(
+                "%s: the objective takes no argument %s, so that makes no difference to it; it is tuned all the same",
+                self._name,
+                " and no ".join(map(repr, names)),
+            )
+            self._untaken = names
 
     def check_success(self) -> None:
         """Raise StudyAborted where trials of the latest run ended, and all of them failed."""

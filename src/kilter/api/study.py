@@ -331,7 +331,7 @@ class Study(StudyView):
         exception, sys.exit() included, fails its trial and the study goes on; catch=() raises it after it was stored.
         `gc_after_trial` collects garbage after each trial. `limits` bound the study as a whole; so do `stoppers`,
         functions of (history, now) that give a reason to stop, or None. The `executor` has settings of its own, as
-        kilter.executors.processes.Processes(4), or is a name, as "processes", and then runs `n_jobs` at a time.
+        kilter.executors.Processes(4), or is a name, as "processes", and then runs `n_jobs` at a time.
 
         Once the timeout is over, should_prune says True, and trials that leave or are broken off wait, with their
         checkpoint, for the next run to go on with them. With one job an exception is raised in the objective where it
@@ -348,7 +348,7 @@ class Study(StudyView):
         check_functions(callbacks=callbacks or (), stoppers=stoppers)
         jobs = at_once("n_jobs", n_jobs)
         if executor is None:
-            check_objective(func, self.problem)
+            self._runner.tell_untaken(check_objective(func, self.problem))
         found = in_this_process(jobs) if executor is None else plugins.find("executor", executor, jobs)
         if show_progress_bar is False:
             progress = "none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kilter import plugins
@@ -61,7 +62,7 @@ def tune(
     minimised, and with maximize=True it is maximised. Without a `space` the objective's annotations declare it, or the
     objective suggests it. More than one of the `workers` (-1 means one per core), a GPU or limits in `resources` run
     trials in processes of their own. The `executor` is another place: a name, as "threads", for so many workers, or one
-    with settings, as kilter.executors.threads.Threads(4).
+    with settings, as kilter.executors.Threads(4).
 
     All other arguments say what the study is, as those of `create_study`: `subject_to`, `fidelity`, `sampler`,
     `scheduler`, `seed`, which is 0, `storage`, which is sqlite:///kilter.db, `study_name`, `keep_checkpoints` and
@@ -102,7 +103,7 @@ def tune(
     if space is None and callable(objective):
         declared = _declared_space(objective) or declared
     problem = Problem.of(declared, None, directions, study.pop("subject_to", None), study.pop("fidelity", None))
-    check_objective(objective, problem)  # before there is a study
+    untaken = check_objective(objective, problem)  # before there is a study
     definition = definition_of(objective)
     options: dict[str, Any] = {
         **DEFAULTS,
@@ -114,6 +115,7 @@ def tune(
 
         options["sampler"] = AutoSampler(per_second=True)
     made = open_study(definition, problem, if_changed, bounds.trials, **options)
+    made._runner.tell_untaken(untaken)
     with made.observed(*observers):
         made.optimize(
             objective,
@@ -131,15 +133,26 @@ def tune(
 def _executor(given: Executor | str | None, workers: int, resources: Resources | None) -> Executor:
     slots = at_once("workers", workers)
     if given is not None:
-        if resources is not None:
-            raise InvalidInput(f"executor={given!r} has resources of its own, as in Processes(4, resources)")
         executor: Executor = plugins.find("executor", given, slots)
-        return executor
+        return executor if resources is None else _with_resources(given, executor, resources)
     if slots == 1 and resources in (None, Resources()):
         return in_this_process(1)
     from kilter.executors.processes import Processes
 
     return Processes(slots, resources or Resources())
+
+
+def _with_resources(given: Executor | str, executor: Any, resources: Resources) -> Executor:
+    """An executor that was given by its name, with resources for each trial."""
+    if not isinstance(given, str):
+        raise InvalidInput(f"executor={given!r} has resources of its own, as in Processes(4, resources)")
+    settings = {field.name for field in fields(executor)} if is_dataclass(executor) else set()
+    if "resources" not in settings:
+        raise InvalidInput(
+            f"executor={given!r} cannot bound what a trial uses: leave out resources=, or give executor='processes'"
+        )
+    bounded: Executor = replace(executor, resources=resources)
+    return bounded
 
 
 def _directions(

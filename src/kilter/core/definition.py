@@ -62,7 +62,9 @@ class Definition:
     def unlike(self, new: Definition) -> list[str]:
         """The code that both have and that was read in two ways, so that nobody can tell whether it is the same."""
         both = sorted(self.code.keys() & new.code.keys())
-        return [new.name if name == OBJECTIVE else name for name in both if _kinds_differ(self.code[name], new.code[name])]
+        return [
+            new.name if name == OBJECTIVE else name for name in both if _kinds_differ(self.code[name], new.code[name])
+        ]
 
     def digest(self, *, code: bool) -> str:
         """Six characters that tell its values, and its code where that is asked for, from others."""

@@ -135,8 +135,9 @@ def confirm(
 
     Each becomes a new trial with the same parameters and the attribute "confirms", which no race judges; objectives
     that use `over_folds` run only the folds that are missing, all others run whole. Calling it again after a crash
-    goes on where it stopped. With `reuse` False everything is scored anew, for an objective with fresh splits; pass
-    that objective. `overlap` is test rows / training rows, by default 1 / (folds - 1); 0 for seeds and instances.
+    goes on where it stopped. They are trials of the study like all others, and count in its `n_trials`. With `reuse`
+    False everything is scored anew, for an objective with fresh splits; pass that objective. `overlap` is test rows /
+    training rows, by default 1 / (folds - 1); 0 for seeds and instances.
 
     Raises NotReady where there is nothing to confirm or no confirmation was completed, and InvalidInput for several
     objectives, fidelities, a k below 1, and an objective that reports no folds.
@@ -147,11 +148,14 @@ def confirm(
     if not picked:
         raise NotReady(f"{study.study_name!r} has no complete, feasible trial to confirm: run optimize() first")
     done = _confirming(trials) if reuse else {}
-    numbers = {
-        trial.number: done[trial.number] if trial.number in done else _enqueue(study, trial, reuse) for trial in picked
-    }
-    _run(study, objective, list(numbers.values()), n_jobs)
-    trials = study.trials
+    numbers: dict[int, int] = {}
+    # Where the search has no folds the first confirmation shows, before the others run, whether there are any.
+    for some in [picked] if any(trial.folds for trial in picked) else [picked[:1], picked[1:]]:
+        for trial in some:
+            numbers[trial.number] = done[trial.number] if trial.number in done else _enqueue(study, trial, reuse)
+        _run(study, objective, list(numbers.values()), n_jobs)
+        trials = study.trials
+        _check_folds([trials[number] for number in numbers.values()])
     pairs = [(trial, trials[numbers[trial.number]]) for trial in picked]
     confirmed = [(trial, by) for trial, by in pairs if by.state is TrialState.COMPLETE]
     if not confirmed:
@@ -171,6 +175,15 @@ def _check(study: Confirmable, k: int) -> None:
         raise InvalidInput(f"k={k!r}: confirm at least one trial")
 
 
+def _check_folds(confirmations: Sequence[FrozenTrial]) -> None:
+    for by in confirmations:
+        if by.state is TrialState.COMPLETE and not by.folds:
+            raise InvalidInput(
+                f"the objective reports no folds, so there is nothing to weigh (it ran once, as trial {by.number}): "
+                "call over_folds(trial, splits, score), or trial.report(score, fold=k) for each"
+            )
+
+
 def _best(trials: Sequence[FrozenTrial], k: int, objective: Objective) -> list[FrozenTrial]:
     """The best trials of the search, each configuration once."""
     ended = [t for t in trials if t.state is TrialState.COMPLETE and t.is_feasible and CONFIRMS not in t.user_attrs]
@@ -185,8 +198,9 @@ def _best(trials: Sequence[FrozenTrial], k: int, objective: Objective) -> list[F
 
 
 def _confirming(trials: Sequence[FrozenTrial]) -> dict[int, int]:
-    """The trial that confirms each, where there is one that did not fail."""
+    """The trial that confirms each, where there is one that did not fail and has folds, if it is complete."""
     ours = [t for t in trials if CONFIRMS in t.user_attrs and t.state not in (TrialState.FAIL, TrialState.PRUNED)]
+    ours = [t for t in ours if t.folds or t.state is not TrialState.COMPLETE]
     return {int(t.user_attrs[CONFIRMS]): t.number for t in ours}
 
 
@@ -216,11 +230,6 @@ def _weighed(
     """The result; `trials` are those with scores on the same splits, none where all was scored afresh."""
     sign = study.problem.objectives[0].sign
     folds = list(confirmed[0][1].folds)
-    if not folds:
-        raise InvalidInput(
-            "the objective reports no folds, so there is nothing to weigh: call over_folds(trial, splits, score), or "
-            "trial.report(score, fold=k) for each"
-        )
     overlap = (1 / (len(folds) - 1) if len(folds) > 1 else 0.0) if overlap is None else overlap
     candidates = []
     for trial, by in confirmed:

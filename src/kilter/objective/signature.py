@@ -11,11 +11,15 @@ from kilter.core.errors import InvalidInput
 from kilter.core.problem import Problem
 from kilter.core.text import one_line
 
+NEAR = 0.75
+"""How alike the name of a parameter and of an argument beside the trial are that seem to be meant for one another."""
 
-def check_objective(objective: Callable[..., Any], problem: Problem) -> None:
+
+def check_objective(objective: Callable[..., Any], problem: Problem) -> list[str]:
     """Raise InvalidInput where no trial of the problem can call the objective, or none can use what it returns.
 
-    The configuration reaches it as arguments, or where the problem is open is suggested by it.
+    The configuration reaches it as arguments, or where the problem is open is suggested by it. The result is the names
+    of parameters that make no difference to it, since it takes neither them nor the trial.
 
     >>> from kilter import Float
     >>> from kilter.core.space import Space
@@ -37,15 +41,16 @@ def check_objective(objective: Callable[..., Any], problem: Problem) -> None:
         signature = inspect.signature(objective)
     except (TypeError, ValueError):
         raise InvalidInput(f"nothing says what arguments {word} takes: give a function, as in lambda x: ...") from None
-    _check_arguments(name, signature, problem)
+    untaken = _check_arguments(name, signature, problem)
     if signature.return_annotation in (float, int, "float", "int") and len(problem.metric_names) > 1:
         raise InvalidInput(
             f"{name} returns one number by its annotation, and the study needs "
             f"{', '.join(problem.metric_names)}: return a dict of these metrics"
         )
+    return untaken
 
 
-def _check_arguments(name: str, signature: inspect.Signature, problem: Problem) -> None:
+def _check_arguments(name: str, signature: inspect.Signature, problem: Problem) -> list[str]:
     arguments = signature.parameters.values()
     keywords = {a.name for a in arguments if a.kind in (a.POSITIONAL_OR_KEYWORD, a.KEYWORD_ONLY)}
     takes_all = any(a.kind is a.VAR_KEYWORD for a in arguments)
@@ -62,26 +67,29 @@ def _check_arguments(name: str, signature: inspect.Signature, problem: Problem) 
         if len(needed) == 1 and not keywords & set(names) and not told.startswith(": did you mean"):
             told += f": write **{first} to get all of them as a dict"
         raise InvalidInput(f"{name} needs {first!r}, which the space lacks{told}")
-    if trial is None and not takes_all:
-        _check_unused(name, [n for n in names if n not in keywords], keywords, problem)
-        if not problem.is_open and problem.space.declared and not keywords & set(names):
-            raise InvalidInput(
-                f"{name} takes none of the parameters, so all trials would be alike: give it arguments of their names. "
-                f"The space has {_listed(problem.space.declared)}"
-            )
+    untaken = [] if takes_all else [n for n in names if n not in keywords]
+    _check_untaken(name, untaken, keywords, problem, trial)
+    is_blind = trial is None and not takes_all and not keywords & set(names)
+    if is_blind and not problem.is_open and problem.space.declared:
+        raise InvalidInput(
+            f"{name} takes none of the parameters, so all trials would be alike: give it arguments of their names. "
+            f"The space has {_listed(problem.space.declared)}"
+        )
     if not problem.is_open:
         _check_conditions(name, needed, problem)
+    parents = {condition.parent for parameter in problem.space.declared.values() for condition in parameter.conditions}
+    return [n for n in untaken if trial is None and n not in parents]
 
 
-def _check_unused(name: str, unused: Iterable[str], taken: set[str], problem: Problem) -> None:
+def _check_untaken(name: str, untaken: Iterable[str], taken: set[str], problem: Problem, trial: str | None) -> None:
     """Refuse a budget that cannot arrive, and a parameter that another argument seems to be meant for.
 
-    An objective that takes only some of the parameters, by their right names, is fine.
+    Who has the trial can read both off it, so there only an argument of almost the same name tells of a slip.
     """
     budgets = [fidelity.name for fidelity in problem.fidelities]
-    others = taken - {*problem.space.declared, *budgets}
-    for each in unused:
-        if each in budgets or difflib.get_close_matches(each, others, n=1):
+    others = taken - {*problem.space.declared, *budgets, trial or ""}
+    for each in [n for n in untaken if trial is None or n not in budgets]:
+        if each in budgets or difflib.get_close_matches(each, others, n=1, cutoff=NEAR if trial else 0.6):
             kind = "study has a budget" if each in budgets else "space has"
             raise InvalidInput(
                 f"the {kind} {each!r}, which {name} does not take{_nearest(each, others, 'It takes', sorted(taken))}"
