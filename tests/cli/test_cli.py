@@ -23,7 +23,7 @@ from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome
 from kilter.core.limits import BOUNDS, SAYS, Limits, spoken
 from kilter.core.numbers import Float
-from kilter.core.options import Boolean
+from kilter.core.options import Boolean, Choice
 from kilter.core.simplex import Simplex
 from kilter.core.subset import Subset
 
@@ -208,9 +208,54 @@ def test_an_option_in_quotes_may_have_an_equals_sign() -> None:
 def test_options_are_checked_before_what_failed_in_a_study_is_removed() -> None:
     run(opt="{bad}", n=2)
     for wrong in (["-j", "0"], ["--set", "command.cpus_per_trial=many"], ["--gain", "-1"]):
-        refused = run(*wrong, opt="{bad}", n=2, program=("train.py", "{lr}", "bad"))
+        refused = run("--minimize", "size", *wrong, opt="{bad}", n=2)
         assert refused.exit_code == group.USAGE, refused.stderr
         assert [t["state"] for t in json.loads(ok(kilter("trials", "--json")))] == ["FAIL", "FAIL"]
+
+
+@pytest.mark.usefixtures("_lists")
+def test_check_takes_the_only_study() -> None:
+    assert "the log of 't' is whole" in ok(kilter("check"))
+    assert json.loads(ok(kilter("check", "--json")))["study"] == "t"
+    assert "name it" in kilter("check", "--dry-run-trial").stderr
+
+
+def test_check_shows_values_and_not_their_parts() -> None:
+    lines = ['w = "simplex(2,default=(0.25,0.75))"', 'cols = "subset(age,sex,default=(age))"', 'on = "bool"']
+    command = f"[objective]\nminimize = 'y'\n[command]\nargv = [{sys.executable!r}, '{{w}}', '{{cols}}']\n[space]\n"
+    Path("t.toml").write_text(command + "\n".join(lines))
+    checked = ok(kilter("check", "t.toml"))
+    assert "3 parameters" in checked
+    assert "w=0.25,0.75  cols=age  on=" in checked
+    params = json.loads(ok(kilter("check", "t.toml", "--json")))["params"]
+    assert (params["w"], params["cols"]) == ([0.25, 0.75], ["age"])
+
+
+def test_none_is_an_option_that_is_shown() -> None:
+    study = create_study(
+        study_name="t", storage="sqlite:///kilter.db", space={"x": Choice([None, "a"]), "y": Boolean().when(x=None)}
+    )
+    for config in ({"x": None, "y": True}, {"x": "a"}):
+        study.enqueue_trial(config)
+        study.tell(study.ask(), 1.0)
+    rows = [line.split() for line in ok(kilter("trials", "--wide")).splitlines()]
+    assert [row[3:-2] for row in rows[1:]] == [["None", "true"], ["a"]]
+    assert "None" in ok(kilter("trial", "0"))
+    assert "None" in ok(kilter("best"))
+
+
+def test_messages_speak_of_options_of_the_shell() -> None:
+    ok(run("-s", "good one"))
+    Path("train.py").write_text(TRAIN.replace("lr + 1", "lr + 2"))
+    said = run("-s", "good one", n=6).stderr
+    assert "choose another name with --study" in said
+    assert "study_name" not in said
+    ok(run("-s", "two", "--minimize", "size"))
+    assert "kilter best shows the front" in kilter("trial", "two", "best").stderr
+
+
+def test_a_run_without_success_says_where_the_traceback_is() -> None:
+    assert "(kilter trial 'bad one' 1)" in run("-s", "bad one", opt="{bad}", n=2).stderr
 
 
 def test_export_round_trip() -> None:

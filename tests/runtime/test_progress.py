@@ -217,6 +217,28 @@ def test_the_live_block_keeps_to_the_width_and_loses_no_reason(study, looks, wid
     assert all(len(line) <= width for line in shown.splitlines())
 
 
+def test_progress_shows_values_as_every_table_does(looks, monkeypatch, capsys):
+    space = {"w": kilter.Simplex(2), "cols": kilter.Subset(["age", "sex"]), "on": kilter.Boolean()}
+    study = kilter.create_study(space=space)
+    study.enqueue_trial({"w": [0.25, 0.75], "cols": ["age", "sex"], "on": True})
+    study.optimize(lambda w, cols, on: 0.5, n_trials=1, progress="plain")
+    said = capsys.readouterr().err
+    assert "best 0.5  (trial 0)  w=0.25,0.75  cols=age,sex  on=true" in said
+    assert "1 trial is done" in said
+    monkeypatch.setenv("COLUMNS", "50")
+    live = Live(status_of(study))
+    live._status.name = "a-name-of-some-length"
+    live._console.file = stream = io.StringIO()
+    live._console.print(live._table("over"))
+    assert "a-name-of-some-length" in stream.getvalue()
+    assert "w=0.25,0.75  cols=age" in stream.getvalue()
+
+
+def test_a_best_trial_without_parameters_leaves_no_blanks(looks, capsys):
+    kilter.create_study().optimize(lambda trial: 0.5, n_trials=1, progress="plain")
+    assert "best 0.5  (trial 0)\n" in capsys.readouterr().err
+
+
 EVIL = "\x1b]0;evil\x07\x1b[2J\x9b2J\r\nfake: line\u202e"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kilter.api.arguments import DEFAULT_STORAGE
 from kilter.api.replay import fresh, without_plugins
+from kilter.api.studies import only_study
 from kilter.core.errors import InvalidInput, PluginFailed, StorageError
 from kilter.core.events import Created, Entry
 from kilter.core.interfaces import Storage
@@ -15,12 +16,14 @@ from kilter.runtime.leases import Watch
 from kilter.runtime.log import id_of, named
 
 
-def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, repair: bool = False) -> CheckedLog:
+def check_study(
+    *, study_name: str | None = None, storage: str | Storage = DEFAULT_STORAGE, repair: bool = False
+) -> CheckedLog:
     """Whether the log of a study can be read to its end, and what of it is whole where it cannot.
 
-    With `repair` a damaged log is replaced by what is whole of it, after a copy of the whole file. Raises
-    StudyNotFound, StorageError where somebody is at work on the study or where nothing can be saved, and InvalidInput
-    where the storage is no SQLite file.
+    Without a name it is that of the only study in the storage. With `repair` a damaged log is replaced by what is whole
+    of it, after a copy of the whole file. Raises StudyNotFound, StorageError where somebody is at work on the study or
+    where nothing can be saved, and InvalidInput where the storage is no SQLite file.
     """
     from kilter.storage import repair as mending
     from kilter.storage.sqlite import SQLiteStorage
@@ -28,14 +31,15 @@ def check_study(*, study_name: str, storage: str | Storage = DEFAULT_STORAGE, re
     opened = existing_storage(storage)
     if not isinstance(opened, SQLiteStorage):
         raise InvalidInput(f"{opened.url} is no SQLite file: there is nothing in it to check")
-    study = id_of(opened, study_name)
+    name = only_study(opened) if study_name is None else study_name
+    study = id_of(opened, name)
     with named(opened, study):
         found = repaired(mending.rows(opened, study), without_plugins)
     copy = None
     if repair and found.lost:
-        _check_idle(opened, study, study_name)
+        _check_idle(opened, study, name)
         copy = mending.write(opened, study, found)
-    return CheckedLog(len(found.kept), found.lost, found.waiting, copy, _failing(found))
+    return CheckedLog(name, len(found.kept), found.lost, found.waiting, copy, _failing(found))
 
 
 def _failing(found: Repair) -> str | None:
@@ -65,6 +69,8 @@ def _check_idle(storage: Storage, study: int, name: str) -> None:
 class CheckedLog:
     """What check_study found."""
 
+    study: str
+    """The name of the study."""
     whole: int
     """How many events there are, with those that a repair puts in."""
     lost: list[str]

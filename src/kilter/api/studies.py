@@ -162,7 +162,7 @@ def load_study(
     """
     scheduler = one_of(scheduler, pruner)
     opened = existing_storage(storage)
-    name = _only(opened) if study_name is None else study_name
+    name = only_study(opened) if study_name is None else study_name
     session = replay.opened(
         name,
         opened,
@@ -203,12 +203,12 @@ def read_study(
     (3, True)
     """
     opened = existing_storage(storage)
-    log = replay.read(_only(opened) if study_name is None else study_name, opened)
+    log = replay.read(only_study(opened) if study_name is None else study_name, opened)
     log.owns_storage = opened is not storage
     return StudyView(log.name, log, lambda: Checkpoints(store_of(checkpoints, opened, log.study)))
 
 
-def _only(storage: Storage) -> str:
+def only_study(storage: Storage) -> str:
     """The name of the only study in a storage; raises StudyNotFound where there are more or none."""
     names = [row.name for row in storage.studies()]
     if not names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -114,10 +115,12 @@ def go(study: Study, wanted: Specification, asked: Asked, if_changed: str) -> in
     elif best:
         echo_best(study, best)
     if ending.kind is EndKind.STOPPED:
-        show.note(f"stopped; everything so far is saved: kilter resume {study.study_name}")
+        show.note(f"stopped; everything so far is saved: kilter resume {shlex.quote(study.study_name)}")
         return group.INTERRUPTED
     if not complete:
-        show.note(f"error: no trial of {study.study_name!r} succeeded: {why_no_best(study)} (kilter trials)")
+        failed = study.get_trials(states=[TrialState.FAIL])
+        look = f"kilter trial {shlex.quote(study.study_name)} {failed[-1].number}" if failed else "kilter trials"
+        show.note(f"error: no trial of {study.study_name!r} succeeded: {why_no_best(study)} ({look})")
         return group.NO_SUCCESS
     if asked.strict and limits.target is not None:
         objective = study.problem.objectives[0]
@@ -150,7 +153,7 @@ def echo_best(study: StudyView, best: list[Any]) -> None:
             "trial": str(trial.number),
         }
         others = {n: show.text(v) for n, v in trial.metrics.items() if n not in values}
-        params = {name: show.text(value) for name, value in show.plain_params(trial).items()}
+        params = {name: show.option(value) for name, value in show.plain_params(trial).items()}
         longest = max(map(len, [*values, *others, *(f"  {name}" for name in params)]))
         for name, value in {**values, **others, **{f"  {name}": value for name, value in params.items()}}.items():
             show.echo(f"{name:<{longest}}  {value}".rstrip())

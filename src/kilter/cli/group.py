@@ -35,6 +35,14 @@ CODES: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((KilterError,), USAGE),
 )
 
+SPOKEN = {
+    r"if_changed='(\w+)'": r"--if-changed \1",
+    r"another study_name": "another name with --study",
+    r"study_name=": "--study ",
+    r"read (study)?\.best_trials": "kilter best shows the front",
+}
+"""What messages of the api say of its arguments, as patterns, and what that is in a shell."""
+
 
 class Verbs(click.Group):
     """The group; `verbs` maps names to their lines in the help, so that the help loads none of them."""
@@ -138,8 +146,10 @@ def _explained(error: BaseException, debug: bool) -> int:
 
 
 def _in_words_of_the_shell(message: str) -> str:
-    """A message of the api with its argument if_changed= as the option that it is here."""
-    return re.sub(r"if_changed='(\w+)'", r"--if-changed \1", message)
+    """A message of the api with its arguments as the options that they are here."""
+    for ours, theirs in SPOKEN.items():
+        message = re.sub(ours, theirs, message)
+    return message
 
 
 def _fail(message: str, code: int) -> int:

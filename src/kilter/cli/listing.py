@@ -27,7 +27,9 @@ def columns_of(study: StudyView, trials: Sequence[FrozenTrial]) -> list[show.Col
     columns += [_metric(name, trials, 1) for name in objectives]
     for i, name in enumerate(study.space.declared):
         right = any(isinstance(p.get(name), (int, float)) and not isinstance(p.get(name), bool) for p in params)
-        columns.append(show.Column(show.text(name), [show.text(p.get(name)) for p in params], 4 + i, right))
+        columns.append(
+            show.Column(show.text(name), [show.option(p[name]) if name in p else "" for p in params], 4 + i, right)
+        )
     columns += [_metric(name, trials, 1000 + i) for i, name in enumerate(others)]
     columns.append(show.Column("time", [show.span(show.seconds(trial)) for trial in trials], 901, True))
     return columns

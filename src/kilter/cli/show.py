@@ -99,6 +99,11 @@ def text(value: Any) -> str:
     return printable(str(value), keep="")
 
 
+def option(value: Any) -> str:
+    """The value of a parameter in a cell: None is one, too."""
+    return "None" if value is None else text(value)
+
+
 def span(value: float | None) -> str:
     """A duration in a cell."""
     from kilter.runtime.progress import span as spelled

@@ -168,7 +168,8 @@ class Loop:
                     self._has_looked = True
                     self.session.recover(at_once=True)
                     continue
-                self.ending = self._nothing_left() if is_new else Ending(EndKind.LIMIT, f"{self.calls} trials are done")
+                done = "1 trial is done" if self.calls == 1 else f"{self.calls} trials are done"
+                self.ending = self._nothing_left() if is_new else Ending(EndKind.LIMIT, done)
                 return
             if isinstance(trial, Wait):
                 self._waits = True

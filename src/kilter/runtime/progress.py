@@ -212,7 +212,8 @@ class Status:
 
     def params_text(self, trial: Record) -> str:
         """A configuration in one line."""
-        return "  ".join(f"{one_line(name, NAME)}={short(value)}" for name, value in trial.params.items())
+        config = self.session.engine.problem.space.whole(trial.params)
+        return "  ".join(f"{one_line(name, NAME)}={short(value)}" for name, value in config.items())
 
     def counts_text(self) -> str:
         """How many trials there are in each state."""
@@ -337,7 +338,8 @@ class Plain:
             now = status.now()
             if now - self._improved_at >= IMPROVEMENT_SECONDS or self._said_best is None:
                 self._improved_at, self._said_best = now, status.session.engine.ledger.best_number
-                self._say(f"{status.name}: best {status.best_text()}  {status.params_text(status.best or trial)}")
+                found = f"best {status.best_text()}  {status.params_text(status.best or trial)}"
+                self._say(f"{status.name}: {found.rstrip()}")
 
     def tick(self) -> None:
         """Say how far it is, every half minute."""
@@ -460,14 +462,14 @@ class Live:
 
         status = self._status
         table = Table.grid(padding=(0, GAP))
-        table.add_column(style="dim", no_wrap=True, min_width=LABELS)
+        table.add_column(style="dim", no_wrap=True, min_width=self._titles)
         table.add_column(overflow="ellipsis", no_wrap=True)
         heading = self._heading(reason or "running")
         shown = heading if self._fits(heading) else self._heading("over" if reason else "running")
         table.add_row(Text(status.name, style="bold"), Text(printable(shown, keep="")))
         best = status.best_text(over=reason is not None)
         row("best", f"{best}   {sparkline(status.bests)}", "green")
-        if status.best is not None:
+        if status.best is not None and status.best.params:
             row("", status.params_text(status.best))
         done = status.counted
         goal = f"/{status.goal}" if status.goal is not None else ""
@@ -490,7 +492,14 @@ class Live:
 
     def _fits(self, text: str) -> bool:
         """Whether a row has room for the text."""
-        return max(len(self._status.name), LABELS) + GAP + len(text) <= self._console.width
+        return self._titles + GAP + len(text) <= self._console.width
+
+    @property
+    def _titles(self) -> int:
+        """Columns for titles, of which the study's name is one: it is cut where it needs more than half of a line."""
+        from rich.cells import cell_len
+
+        return max(LABELS, min(cell_len(self._status.name), self._console.width // 2))
 
     def _latest(self, trial: Record) -> str:
         reports = self._status.session.engine.history.reports.of(trial.number)
@@ -515,6 +524,10 @@ def _rate(per_minute: float) -> str:
 
 def short(value: Any, digits: int = 4) -> str:
     """A number with so many significant digits, and any other value in few words."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return one_line(",".join(short(item, digits) for item in value), NAME)
     return f"{value:.{digits}g}" if isinstance(value, float) else one_line(value, NAME)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument("file", type=click.Path())
+@click.argument("file", metavar="[FILE|STUDY]", required=False, type=click.Path(), shell_complete=options.names)
 @click.option(
     "--dry-run-trial", "dry", is_flag=True, help="Run the program once and show what it yields; nothing is stored."
 )
@@ -29,16 +29,21 @@ if TYPE_CHECKING:
 @options.storage
 @options.as_json
 @options.debug
-def command(file: str, dry: bool, settings: tuple[str, ...], repair: bool, storage: str | None, as_json: bool) -> int:
+def command(
+    file: str | None, dry: bool, settings: tuple[str, ...], repair: bool, storage: str | None, as_json: bool
+) -> int:
     """Check a study file: the space, the objectives, and the command as one trial would run it.
 
-    Or the log of a study: whether it can be read to its end, and what of it can be saved where it cannot.
+    Or the log of a study, without a name that of the only one: whether it can be read to its end, and what of it can be
+    saved where it cannot.
 
     \b
     kilter check digits.toml --dry-run-trial
     kilter check digits --repair
     """
-    if repair or not (os.path.exists(file) or file.endswith(".toml")):
+    if file is None and (dry or settings):
+        raise click.UsageError("--dry-run-trial and --set are of a FILE: name it")
+    if file is None or repair or not (os.path.exists(file) or file.endswith(".toml")):
         return _checked_log(file, storage, repair, as_json)
     from dataclasses import replace
 
@@ -69,7 +74,9 @@ def command(file: str, dry: bool, settings: tuple[str, ...], repair: bool, stora
             "metrics": outcome.metrics,
             "failure": failure and {"kind": failure.kind, "message": failure.message, "traceback": failure.traceback},
         }
-        show.echo_json({"study": wanted.study, "params": config, "argv": argv, "size": space.size, "trial": tried})
+        show.echo_json(
+            {"study": wanted.study, "params": space.whole(config), "argv": argv, "size": space.size, "trial": tried}
+        )
     else:
         show.echo_pairs(_described(wanted, config, argv, outcome))
     if failure is None:
@@ -86,9 +93,9 @@ def _described(wanted: Specification, config: Config, argv: list[str], outcome: 
     pairs = {
         "study": show.text(wanted.study),
         "objective": ", ".join(f"{way} {metric}" for metric, way in wanted.directions.items()),
-        "space": f"{len(space)} parameters{size}",
+        "space": f"{len(space.declared)} parameters{size}",
         "budget": ", ".join(budget) or "until Ctrl-C",
-        "params": "  ".join(f"{name}={show.text(value)}" for name, value in config.items()),
+        "params": "  ".join(f"{name}={show.option(value)}" for name, value in space.whole(config).items()),
         "command": argv[0] if wanted.document.get("command", {}).get("shell") else shlex.join(argv),
     }
     if outcome and not outcome.failure:
@@ -96,10 +103,11 @@ def _described(wanted: Specification, config: Config, argv: list[str], outcome: 
     return pairs
 
 
-def _checked_log(study: str, storage: str | None, repair: bool, as_json: bool) -> int:
+def _checked_log(name: str | None, storage: str | None, repair: bool, as_json: bool) -> int:
     from kilter.api import check_study
 
-    found = check_study(study_name=study, storage=options.existing(storage), repair=repair)
+    found = check_study(study_name=name, storage=options.existing(storage), repair=repair)
+    study = found.study
     if as_json:
         show.echo_json(vars(found))
     elif not found.lost:

@@ -65,7 +65,7 @@ def _show(study: StudyView, trial: FrozenTrial) -> None:
         f"trial {trial.number}: {show.state(trial.state.name)}{attempt}{' in ' + lasted if lasted else ''}{forked}"
     )
     for title, entries in (
-        ("params", show.plain_params(trial)),
+        ("params", {name: show.option(value) for name, value in show.plain_params(trial).items()}),
         ("budget", trial.budget),
         ("metrics", trial.metrics),
         ("folds", trial.folds),
