@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import threading
@@ -11,14 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kilter
-from kilter.core.errors import InvalidInput
-from kilter.core.events import TrialState
+from kilter.core.errors import InvalidInput, StorageError
+from kilter.core.events import Ended, TrialState
+from kilter.core.interfaces import Outcome
 from kilter.core.limits import Limits
 from kilter.engine.ending import Ending, EndKind
 from kilter.executors.command import Command, Program
+from kilter.executors.inline import Inline
 from kilter.executors.processes import Processes
 from kilter.executors.simulated import Simulated, VirtualClock
 from kilter.executors.threads import Threads
+from kilter.storage.memory import MemoryStorage
 
 SPACE = {"x": kilter.Float(0, 1)}
 COMPLETE, WAITING, PRUNED = TrialState.COMPLETE, TrialState.WAITING, TrialState.PRUNED
@@ -332,3 +336,40 @@ def test_commands_are_terminated_and_keep_what_they_printed():
     ending = study.run(executor, Limits(seconds=LIMIT), progress="none")
     assert str(ending) == f"the time is up ({LIMIT} s); trial 0 was cut and waits to go on"
     assert study.trials[0].intermediate_values == {1: 0.5}
+
+
+class Failing(MemoryStorage):
+    """Fails once, with a write of the kind that is named."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def append(self, study, events, *more, **named):
+        if any(type(event) is self.kind for event in events):
+            self.kind = None
+            raise StorageError("the disk is full")
+        return super().append(study, events, *more, **named)
+
+
+@pytest.mark.parametrize("executor", ["inline", "threads"])
+def test_a_trial_whose_end_could_not_be_written_waits_and_the_next_run_has_exactly_n(executor):
+    study = kilter.create_study(storage=Failing(Ended), space={"x": kilter.Float(0, 1)}, seed=0)
+    with pytest.raises(StorageError, match="the disk is full"):
+        study.optimize(lambda x: x, n_trials=3, executor=executor, progress="none")
+    study.optimize(lambda x: x, limits=Limits(trials=5), executor=executor, progress="none")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 5
+
+
+def test_what_an_executor_says_of_a_trial_that_nobody_began_ends_the_run_and_not_the_study():
+    class Confused(Inline):
+        def start(self, objective, space=None, draw=None):
+            running = super().start(objective, space, draw)
+            running._perform = lambda task: Outcome(99, 1, TrialState.COMPLETE, {"value": 0.5})
+            return running
+
+    study = kilter.create_study(space={"x": kilter.Float(0, 1)}, seed=0)
+    with pytest.raises(InvalidInput, match=r"number=99.*the study has 1 trials"):
+        study.optimize(lambda x: x, n_trials=2, executor=Confused(), progress="none")
+    study.optimize(lambda x: x, n_trials=2, progress="none")
+    assert [trial.state.name for trial in copy.copy(study).trials] == ["COMPLETE"] * 2

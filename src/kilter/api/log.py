@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import Created, Entry, Event
+from kilter.core.events import Created, Entry, Event, Started
 from kilter.engine.replica import Replica
 from kilter.runtime.log import Log
 
@@ -42,8 +42,11 @@ class StudyLog:
             self._log.sync()
             trials = len(self._log.replica.history)
             for event in events:
-                number, creates = event.number, event.creates
-                if isinstance(event, Created) or not (number is None or 0 <= number < trials + creates):
-                    raise InvalidInput(f"{event!r}: the study has {trials} trials by then, and was created once")
-                trials += creates and number in (None, trials)
+                if isinstance(event, Created):
+                    raise InvalidInput(f"{event!r}: the study was created once")
+                if event.creates and not (event.number is None or 0 <= event.number <= trials):
+                    raise InvalidInput(f"{event!r}: the study has {trials} trials by then")
+                if isinstance(event, Started) and event.number == trials and event.attempt != 1:
+                    raise InvalidInput(f"{event!r}: the first attempt at a trial is number 1")
+                trials += event.creates and event.number in (None, trials)
             return self._log.write(*events)

@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from kilter.core.errors import InvalidInput, KilterError, LogDamaged, PluginFailed
+from kilter.core.errors import InvalidInput, KilterError, LogDamaged, PluginFailed, UnknownName
 from kilter.core.events import (
     LOST,
     RETRIES,
@@ -244,15 +244,20 @@ class Replica:
     def _extended(self, parameters: Mapping[str, Any]) -> None:
         """Grow the space by each parameter that fits it.
 
-        One that contradicts it changes nothing, on every replica alike: two workers may meet one name in different
-        ways at the same instant, and the first in the log has it.
+        One that contradicts it changes nothing, on every replica alike, nor does one whose condition is on such a one:
+        two workers may meet one name in different ways at the same instant, and the first in the log has it.
         """
-        space = self.problem.space
-        for name, data in parameters.items():
-            try:
-                space = space.extended({name: parameter_from_json(data)})
-            except InvalidInput:
-                continue
+        space, met = self.problem.space, {name: parameter_from_json(data) for name, data in parameters.items()}
+        for _ in parameters:  # a condition may name what comes after it
+            left = {}
+            for name, parameter in met.items():
+                try:
+                    space = space.extended({name: parameter})
+                except UnknownName:
+                    left[name] = parameter
+                except InvalidInput:
+                    continue
+            met = left
         if space != self.problem.space:
             self.history.problem = self.problem.with_space(space)
             self._problem_json = None

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
-from kilter.core.errors import LogDamaged, StorageError, StudyNotFound
+from kilter.core.errors import InvalidInput, LogDamaged, StorageError, StudyNotFound
 from kilter.core.events import Created, Event
 from kilter.core.interfaces import Storage
 from kilter.engine import snapshot
@@ -108,8 +108,12 @@ class Log(Generic[R_co]):
             self._snapshot_where_due()
 
     def write(self, *events: Event, limit: int | None = None, distinct: bool = False) -> list[Event]:
-        """Append events, take in all that is new in the log, and return the refused ones."""
+        """Append events, take in all that is new in the log, and return the refused ones.
+
+        Raises InvalidInput, and writes nothing, where one could not be read again or is of a trial that nobody begins.
+        """
         with self.lock:
+            self._check(events)
             try:  # as named() does, which costs more than all the rest of this
                 appended = self.storage.append(self.study, events, self.replica.position, limit, distinct)
                 self.replica.handle(appended.entries)
@@ -122,6 +126,15 @@ class Log(Generic[R_co]):
                     for entry in appended.entries[ours:]:  # as stored: with the number that the storage gave
                         observer(entry.event)
             return appended.refused
+
+    def _check(self, events: Sequence[Event]) -> None:
+        """Raise InvalidInput for an event of a trial that is not there by then: no log could go on after it."""
+        trials = len(self.replica.history)
+        for event in events:
+            number, creates = event.number, event.creates
+            if number is not None and not (0 <= number < trials or creates):
+                raise InvalidInput(f"{event!r}: the study has {trials} trials by then")
+            trials += creates and number in (None, trials)
 
     def _snapshot_where_due(self) -> None:
         if self.replica.position - self._snapshot_at >= max(SNAPSHOT_EVERY, self._snapshot_at // SNAPSHOT_GROWTH):

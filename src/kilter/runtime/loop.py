@@ -220,16 +220,17 @@ class Loop:
         return None if total is None else total + self.session.engine.history.forgiven
 
     def _end(self, outcome: Outcome) -> None:
-        self._running.discard(outcome.number)
         if outcome.failure is not None and self._stops and self._is_owed_to_stop(outcome.failure.kind):
             release(outcome.error)
             self._put_back(outcome)
+            self._running.discard(outcome.number)
             return
         is_misuse = outcome.failure is not None and outcome.failure.kind == MISUSE
         is_caught = outcome.error is None or (isinstance(outcome.error, self.catch) and not is_misuse)
         if is_caught:
             release(outcome.error)
         counts = self.session.end(outcome)
+        self._running.discard(outcome.number)  # now: where its end could not be written it is to be put back
         trial = self.session.engine.history[outcome.number]
         if counts and trial.state is TrialState.WAITING:
             log.warning("trial %d is tried again: %s", trial.number, trial.failure.message if trial.failure else "")

@@ -260,9 +260,9 @@ class Session(Log[Engine]):
             outcome.failure,
         )
         with self.lock:
+            refused = self.write(*_met(outcome, now), ended)
             if self._open.get(outcome.number) == outcome.attempt:
                 del self._open[outcome.number]
-            refused = self.write(*_met(outcome, now), ended)
             self.engine.recall_met(outcome.met)
             counts = self._counts(ended, ended not in refused)
             self._retain()
