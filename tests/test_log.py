@@ -58,7 +58,7 @@ def test_who_was_slower_is_told_so() -> None:
 def test_what_no_log_could_go_on_after_is_refused_with_all_that_was_to_be_written(event: object) -> None:
     study = done()
     before = study.log.read()
-    with pytest.raises(InvalidInput, match="the study has 3 trials|created once|attempt at a trial is number 1"):
+    with pytest.raises(InvalidInput, match=r"the study has 3 trials|created once|attempt at a trial is number 1"):
         study.log.write(Noted(None, {"a": 1}, 0.0), event)  # type: ignore[arg-type]
     assert study.log.read() == before
     study.optimize(lambda x: x, n_trials=1, progress="none")
