@@ -339,7 +339,7 @@ def test_the_verb_says_what_is_lost_in_plain_words():
         result = CliRunner().invoke(main, ["check", "f", "--storage", OPTIONS["storage"], *words])
         return result.exit_code, result.stdout + result.stderr
 
-    a_study()
+    a_closed_study()
     assert kilter_check() == (0, "the log of 'f' is whole: 25 events\n")
     sql("UPDATE event SET kind = 'sorted' WHERE position = 10")
     code, said = kilter_check()
