@@ -148,13 +148,19 @@ class FrozenTrial(_Answering):
     @property
     def params(self) -> dict[str, Any]:
         """The configuration as Python values."""
-        return self._history.problem.space.values(self._record.params)
+        space = self._history.problem.space
+        return {name: space.value(name, plain) for name, plain in self.plain_params.items()}
+
+    @property
+    def plain_params(self) -> dict[str, Any]:
+        """The configuration as JSON has it: options that are objects by name, values that have parts as lists."""
+        return self._history.problem.space.whole(self._record.params)
 
     @property
     def distributions(self) -> dict[str, Parameter]:
         """The parameters of the configuration."""
         space = self._history.problem.space
-        return {name: space[name] for name in space.whole(self._record.params) if name in space}
+        return {name: space[name] for name in self.plain_params if name in space}
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -273,9 +279,10 @@ class FrozenTrial(_Answering):
         >>> line(study.best_trial) == study.best_value
         True
         """
-        if name not in self._record.params:
-            raise UnknownName.of("parameter", name, self._record.params, f"(of trial {self.number})")
-        plain = self._record.params[name]  # of an object that another process handed in we may know no more
+        known = self.plain_params
+        if name not in known:
+            raise UnknownName.of("parameter", name, known, f"(of trial {self.number})")
+        plain = known[name]  # of an object that another process handed in we may know no more
         return parameter.value(plain) if parameter.contains(plain) else self.params[name]
 
     def __eq__(self, other: object) -> bool:

@@ -166,6 +166,19 @@ def _lists() -> None:
         study.tell(study.ask(), loss)
 
 
+def test_a_study_whose_workers_were_at_odds_over_a_name_is_shown() -> None:
+    study = create_study(study_name="t", storage="sqlite:///kilter.db", seed=0)
+    first, second = study.ask(2)
+    first.suggest("w", Simplex(3))
+    had = second.suggest("w", Float(2, 5))
+    study.tell(first, 1.0)
+    study.tell(second, 0.5)
+    for verb in ("ls", "status", "trials"):
+        ok(kilter(verb))
+    assert json.loads(ok(kilter("best", "--json")))["params"] == {"w": had}
+    assert str(had) in ok(kilter("export"))
+
+
 @pytest.mark.usefixtures("_lists")
 def test_best_writes_a_list_as_the_arguments_of_trials_have_it() -> None:
     assert ok(kilter("best", "--format", "args")) == "--w 0.1,0.9 --cols= --on\n"

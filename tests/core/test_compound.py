@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import sys
 
@@ -13,15 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilter import Boolean, Choice, Float, Prior, Simplex, Space, Subset, create_study, tune
+from kilter.analysis.schedule import Schedule, best_schedule
 from kilter.cli import main
 from kilter.cli.dimensions import parameter, parse
-from kilter.core.errors import InvalidInput, KilterError, SpaceChanged
+from kilter.core.errors import InvalidInput, KilterError, SpaceChanged, UnknownName
+from kilter.core.events import Report, TrialState
+from kilter.core.history import History, Record
 from kilter.core.interfaces import Task
 from kilter.core.problem import Problem
 from kilter.executors.command.program import Program
 from kilter.models.encoding import Encoding
 from kilter.models.tried import listed
 from kilter.plugins import TABLES
+from kilter.samplers.random import RandomSampler
 from kilter.testing.compound import CompoundSuite
 from kilter.testing.strategies import compounds, configs, spaces
 
@@ -225,6 +230,68 @@ def test_a_study_goes_on_after_a_restart_as_if_it_had_not_stopped(tmp_path):
         storage = f"sqlite:///{tmp_path / 'study.db'}"
         study = tune(blended, SPACE, n_trials=n_trials, sampler="gp", seed=3, progress="none", storage=storage)
     assert [trial.params for trial in study.trials] == [trial.params for trial in whole.trials]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "stored"),
+    [
+        (Simplex(3), Simplex(4), ["w.1", "w.2", "w.3"]),
+        (Simplex(4), Simplex(3), ["w.1", "w.2"]),
+        (Subset(["a", "b"], count=1), Subset(["a", "b", "c"], count=1), ["w.a", "w.b", "w.c"]),
+        (Subset(["a", "b"], count=1), Subset(["a", "b"], count=2), ["w.a", "w.b"]),
+        (Simplex(3), Float(2, 5), ["w"]),
+    ],
+)
+def test_of_workers_at_odds_over_a_name_the_second_keeps_its_own_parts(first, then, stored):
+    study = create_study(seed=0, sampler="random")
+    trials = study.ask(2)  # both before either is told
+    values = [trial.suggest("w", parameter) for trial, parameter in zip(trials, [first, then])]
+    for trial in trials:
+        study.tell(trial, 0.5)
+    own, others = study.trials
+    assert own.params == {"w": values[0]}
+    assert list(others.params) == list(others.plain_params) == stored
+    assert others.params == others.record.params
+    assert others.distributions.keys() <= set(stored)
+
+
+def test_a_parameter_whose_name_begins_as_that_of_a_compound_is_its_own():
+    space = Space({"w": Simplex(2), "w.lr": Float(0, 1)})
+    assert space.whole({"w.1": 0.25, "w.lr": 0.5}) == {"w": [0.25, 0.75], "w.lr": 0.5}
+
+
+@pytest.mark.parametrize("declared", [SPACE, None])
+def test_an_objective_can_be_called_with_a_trial_that_had_them(declared):
+    def objective(trial):
+        return blended(trial.suggest("w", SPACE["w"]), trial.suggest("s", SPACE["s"]))
+
+    study = create_study(space=declared, seed=0)
+    study.optimize(objective, n_trials=4, progress="none")
+    assert [objective(trial) for trial in study.trials] == [trial.value for trial in study.trials]
+    with pytest.raises(UnknownName, match=r"'v'.*Known: s, w"):
+        study.best_trial.suggest("v", SPACE["w"])
+
+
+def test_a_schedule_has_the_values_that_were_trained_with():
+    space, had = Space({"w": Simplex(3), "s": Subset([min, max])}), {"w": (0.2, 0.5, 0.3), "s": (max,)}
+    history = History(Problem(space))
+    history.add(Record(0, TrialState.PAUSED, space.plain(had)))
+    history.reports.extend(0, (Report(1, {"value": 1.0}),))
+    schedule = best_schedule(history)
+    assert schedule.params_at(1) == {"w": [0.2, 0.5, 0.3], "s": ["max"]}
+    assert space.values(schedule.params_at(1)) == had
+    assert str(schedule) == "steps 1 to 1: w=[0.2, 0.5, 0.3], s=[max] (trial 0)"
+    assert Schedule.from_json(json.loads(json.dumps(schedule.to_json()))) == schedule
+
+
+def test_whatever_form_a_sampler_proposes_the_log_has_the_canonical_one():
+    class Unsorted(RandomSampler):
+        def ask(self, state, history, number):
+            return {"w.1": 0.9, "w.2": 0.1 + number / 10}
+
+    study = create_study(space={"w": Simplex(3)}, sampler=Unsorted())
+    assert [study.ask().params for _ in range(2)] == [{"w": (0.1, 0.8, 0.1)}, {"w": (0.2, 0.7, 0.1)}]
+    assert [record.params for record in study.history] == [{"w.1": 0.1, "w.2": 0.9}, {"w.1": 0.2, "w.2": 0.9}]
 
 
 def test_annotations_declare_them():

@@ -16,8 +16,6 @@ from typing import Any
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
-from kilter.core.parameter import Plain
-from kilter.core.space import Config
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Segment:
 
     start: int
     end: int
-    params: Mapping[str, Plain]
+    params: Mapping[str, Any]
     trial: int
 
 
@@ -61,10 +59,11 @@ class Schedule:
         """The last step."""
         return self.segments[-1].end
 
-    def params_at(self, step: int) -> Config:
+    def params_at(self, step: int) -> dict[str, Any]:
         """The plain configuration that a step, counted from 1, is trained with; beyond the end the last one.
 
-        Options that are objects stand here by name: `space.values(...)` gives the objects.
+        Options that are objects stand here by name, and values that have parts as lists: `space.values(...)` gives
+        what the objective had.
         """
         found = next((segment for segment in self.segments if step <= segment.end), self.segments[-1])
         return dict(found.params)
@@ -93,11 +92,12 @@ def best_schedule(history: History) -> Schedule:
 def schedule_of(history: History, number: int) -> Schedule:
     """The schedule that ends in a trial."""
     segments: list[Segment] = []
+    space = history.problem.space
     trial, end = history[number], max(_steps(history, number), default=0)
     while True:
         start = _beginning(history, trial)
         if end > start or not (start or segments):  # else it trained no step of its own
-            segments.insert(0, Segment(start, end, trial.params, trial.number))
+            segments.insert(0, Segment(start, end, space.whole(trial.params), trial.number))
         if not start or trial.parent is None:
             return Schedule(tuple(segments))
         trial, end = history[trial.parent], start
@@ -130,6 +130,12 @@ def _best(history: History) -> Record | None:
     return history[min(finite, key=lambda number: (finite[number], number))] if finite else None
 
 
-def _shown(item: tuple[str, Plain]) -> str:
+def _shown(item: tuple[str, Any]) -> str:
     name, plain = item
-    return f"{name}={plain:.4g}" if isinstance(plain, float) else f"{name}={plain}"
+    return f"{name}={_text(plain)}"
+
+
+def _text(plain: Any) -> str:
+    if isinstance(plain, list):
+        return f"[{', '.join(map(_text, plain))}]"
+    return f"{plain:.4g}" if isinstance(plain, float) else str(plain)

@@ -153,7 +153,7 @@ def echo_best(study: StudyView, best: list[Any]) -> None:
             "trial": str(trial.number),
         }
         others = {n: show.text(v) for n, v in trial.metrics.items() if n not in values}
-        params = {name: show.option(value) for name, value in show.plain_params(trial).items()}
+        params = {name: show.option(value) for name, value in trial.plain_params.items()}
         longest = max(map(len, [*values, *others, *(f"  {name}" for name in params)]))
         for name, value in {**values, **others, **{f"  {name}": value for name, value in params.items()}}.items():
             show.echo(f"{name:<{longest}}  {value}".rstrip())

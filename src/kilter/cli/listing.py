@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def columns_of(study: StudyView, trials: Sequence[FrozenTrial]) -> list[show.Column]:
     """Number, state, objectives, other metrics, parameters, duration."""
-    params = [show.plain_params(trial) for trial in trials]
+    params = [trial.plain_params for trial in trials]
     objectives = study.problem.objective_names
     states = {trial.state for trial in trials}  # one that all share says little, so it may go
     others = list(dict.fromkeys(name for trial in trials for name in trial.metrics if name not in objectives))
@@ -58,7 +58,7 @@ def ordered(study: StudyView, trials: Sequence[FrozenTrial], by: str) -> list[Fr
         if name == "duration":
             return show.seconds(trial)
         if name not in objectives:
-            return trial.metrics.get(name, show.plain_params(trial).get(name))
+            return trial.metrics.get(name, trial.plain_params.get(name))
         if trial.values is None:
             return None
         return trial.metrics[name] if falls else objectives[name].loss(trial.metrics)

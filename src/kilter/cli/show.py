@@ -39,12 +39,6 @@ def safe(data: Any) -> Any:
     return data if data is None or isinstance(data, (bool, int, float, str)) else str(data)
 
 
-def plain_params(trial: FrozenTrial) -> dict[str, Any]:
-    """The configuration in plain values."""
-    known = trial.distributions
-    return {name: known[name].plain(value) if name in known else value for name, value in trial.params.items()}
-
-
 def when(moment: datetime | None) -> str | None:
     """A moment in ISO 8601, in UTC."""
     if moment is None:
@@ -58,7 +52,7 @@ def trial_json(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
     data: dict[str, Any] = {
         "number": trial.number,
         "state": trial.state.name,
-        "params": plain_params(trial),
+        "params": trial.plain_params,
         "metrics": trial.metrics,
         "feasible": trial.is_feasible if trial.state.name == "COMPLETE" else None,
         "attempt": trial.attempt,

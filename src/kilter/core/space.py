@@ -181,20 +181,32 @@ class Space:
         return config
 
     def whole(self, config: Mapping[str, Plain]) -> dict[str, Any]:
-        """A configuration by declared names, in plain values; those of compounds are JSON that is no scalar."""
-        return self._joined(config, lambda compound, value: compound.plain(value))
+        """A configuration by declared names, in plain values; those of compounds are JSON that is no scalar.
 
-    def _joined(self, config: Mapping[str, Any], made: Callable[[Compound, Any], Any]) -> dict[str, Any]:
-        """A configuration with a value for each compound of which all parts are there, where the first of them was."""
+        Parts in another form than the canonical one were a worker's who had another compound of that name: they stay.
+        """
+        taken = ((name, compound, compound.taken(name, config)) for name, compound in self.folded.items())
+        foreign = [name for name, compound, plains in taken if plains and compound.canonical(plains) != plains]
+        return self._joined(config, lambda compound, value: compound.plain(value), foreign)
+
+    def _joined(
+        self, config: Mapping[str, Any], made: Callable[[Compound, Any], Any], foreign: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """A configuration with a value for each compound of which all parts are there, where the first of them was.
+
+        Parts of one that has more parts than ours belong to another compound of that name, as `foreign` ones do.
+        """
         if not self._compounds:
             return dict(config)
         joined: dict[str, Any] = {}
+        unknown = [name for name in config if name not in self]
+        foreign = {*foreign, *(owner for owner in self._compounds for name in unknown if name.startswith(f"{owner}."))}
         for name, plain in config.items():
             owner = self._owner.get(name, "")
             if owner in joined:
                 continue
             compound = self._compounds.get(owner)
-            if compound is None or (plains := compound.taken(owner, config)) is None:
+            if compound is None or owner in foreign or (plains := compound.taken(owner, config)) is None:
                 joined[name] = plain
             else:
                 joined[owner] = made(compound, compound.assemble(plains))
@@ -237,12 +249,13 @@ class Space:
         return matrix
 
     def values(self, config: Mapping[str, Plain]) -> dict[str, Any]:
-        """The Python objects that a configuration stands for; what the space does not know is kept as it is."""
-        known, whole = self.parameters, self._joined(config, lambda _, value: value)
-        return {
-            name: known[name].value(plain) if name in known and known[name].contains(plain) else plain
-            for name, plain in whole.items()
-        }
+        """The Python objects that a configuration, its compounds in parts or whole, stands for; see `value`."""
+        joined = self._joined(config, lambda _, value: value)
+        return {name: self.value(name, plain) if name in config else plain for name, plain in joined.items()}
+
+    def value(self, name: str, plain: Any) -> Any:
+        """The Python object that a plain value stands for; what the space does not know is kept as it is."""
+        return self[name].value(plain) if name in self and self[name].contains(plain) else plain
 
     def plain(self, values: Mapping[str, Any], partial: bool = False) -> Config:
         """The configuration that the given values stand for.

@@ -74,7 +74,7 @@ class Engine(Replica):
         if config is None and known:
             config = self._allowed(number, {n: v for n, v in known.items() if n in space})
         if config is None or not known:
-            return config
+            return config and space.canonical(config)
         fitting = {n: v for n, v in known.items() if n in space}
         completed = space.from_uniforms([0.5] * len(space), {**config, **fitting})
         if space.is_forbidden(completed) or self._has(completed):

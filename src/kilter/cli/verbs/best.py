@@ -60,7 +60,7 @@ def command(
             f"the front has {len(best)} trials, --format {form} prints one: use --json, or kilter trials"
         )
     else:
-        click.echo(_rendered(form, show.plain_params(best[0])), nl=False)
+        click.echo(_rendered(form, best[0].plain_params), nl=False)
 
 
 def _rendered(form: str, params: Mapping[str, Any]) -> str:

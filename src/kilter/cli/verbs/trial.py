@@ -65,7 +65,7 @@ def _show(study: StudyView, trial: FrozenTrial) -> None:
         f"trial {trial.number}: {show.state(trial.state.name)}{attempt}{' in ' + lasted if lasted else ''}{forked}"
     )
     for title, entries in (
-        ("params", {name: show.option(value) for name, value in show.plain_params(trial).items()}),
+        ("params", {name: show.option(value) for name, value in trial.plain_params.items()}),
         ("budget", trial.budget),
         ("metrics", trial.metrics),
         ("folds", trial.folds),
