@@ -141,3 +141,28 @@ def test_a_value_of_an_inactive_parameter_is_dropped_aloud():
     with pytest.warns(UserWarning, match=r"C=0.5 is dropped: C is active only with model in \['svm'\]") as told:
         study.enqueue_trial({"model": "knn", "C": 0.5})
     assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("sampler", ["auto", "sobol", "tpe", "gp", "nsga2", "random"])
+def test_what_is_enqueued_in_part_is_completed_in_another_way_each_time(sampler):
+    space = {"a": kilter.Float(0, 1), "b": kilter.Float(0, 1), "c": kilter.Float(0, 1)}
+    alone = kilter.create_study(space=space, seed=0, sampler=sampler)
+    study = kilter.create_study(space=space, seed=0, sampler=sampler)
+    for a in range(5):
+        study.enqueue_trial({"a": a / 5})
+    for each in (alone, study):
+        each.optimize(lambda a, b, c: a + b + c, 6, progress="none")
+    assert [trial.params["a"] for trial in study.trials[:5]] == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert len({trial.params["b"] for trial in study.trials}) == len({trial.params["c"] for trial in study.trials}) == 6
+    if sampler != "random":  # the sequence itself is not used up by them
+        assert study.trials[5].params == alone.trials[0].params
+
+
+def test_a_branch_that_a_user_chose_is_not_always_filled_with_its_middle():
+    space = {"m": kilter.Choice({"one": {"x": kilter.Float(0, 1)}, "two": {"y": kilter.Float(0, 1)}})}
+    study = kilter.create_study(space=space, seed=0)
+    for name in ("one", "two") * 4:
+        study.enqueue_trial({"m": name})
+    study.optimize(lambda m, x=0.0, y=0.0: x + y, 8, progress="none")
+    filled = [value for trial in study.trials for key, value in trial.params.items() if key != "m"]
+    assert len(set(filled)) == 8 and 0.5 not in filled

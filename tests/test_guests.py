@@ -290,7 +290,7 @@ def test_cmaes_begins_at_the_best_of_other_trials():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])
-def test_brute_force_tries_every_combination_once_and_goes_on_elsewhere(tmp_path, n_jobs):
+def test_brute_force_tries_every_combination_once_and_goes_on_elsewhere(tmp_path, n_jobs, caplog, capfd):
     url = f"sqlite:///{tmp_path}/s.db"
 
     def ranges(trial):
@@ -304,6 +304,9 @@ def test_brute_force_tries_every_combination_once_and_goes_on_elsewhere(tmp_path
     points = [tuple(sorted(t.params.items())) for t in study.trials]
     assert len(set(points)) == 5 * (6 + 1)
     assert len(points) < 35 + 2 * n_jobs
+    with caplog.at_level("INFO", "kilter"):
+        study.optimize(ranges, progress="plain")
+    assert "the sampler has nothing left to try" in caplog.text + capfd.readouterr().err
     with pytest.raises(InvalidInput, match="step"):
         create_study(sampler=kilter.samplers.BruteForceSampler()).optimize(
             lambda trial: trial.suggest_float("x", 0, 1), n_trials=1, progress="none", catch=()

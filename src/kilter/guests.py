@@ -154,10 +154,12 @@ class BruteForceSampler(BaseSampler):
         return param_distribution.value(chosen)
 
     def after_trial(self, study: Any, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Stop the study after the last combination."""
+        """Remember the combination."""
         self._paths[trial.number] = tuple(trial.record.params.items())
-        if self._is_exhausted((), self._tried(study, -1)):
-            study.stop()
+
+    def has_tried_all(self, study: Any) -> bool:
+        """Whether every combination that was met has been tried."""
+        return self._is_exhausted((), self._tried(study, -1))
 
     def _tried(self, study: Any, but: int) -> set[Path]:
         """The paths of all other trials, those that run as far as they have come."""
@@ -233,8 +235,13 @@ class GuestSampler:
         return State()
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
-        """What sample_relative chose; where the space is declared, sample_independent chooses the rest at once."""
+        """What sample_relative chose, and sample_independent the rest at once where the space is declared.
+
+        None where a search by brute force is through.
+        """
         study, trial = self._shown(history, number, {})
+        if isinstance(self.own, BruteForceSampler) and self.own.has_tried_all(study):
+            return None
         self.own.before_trial(study, trial)
         wanted = self.own.infer_relative_search_space(study, trial)
         space = history.problem.space

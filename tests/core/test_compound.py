@@ -368,3 +368,19 @@ def test_optuna_gets_their_parts():
     export_study(study, storage := optuna.storages.InMemoryStorage())
     exported = optuna.load_study(study_name="blend", storage=storage)
     assert [trial.params for trial in exported.trials] == [dict(record.params) for record in study.history]
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Space({"w": Simplex(3), "x": Float(0, 1).when(w=1)}), "'w', which is a Simplex .*use a parameter"),
+        (lambda: Space({"c": Subset(["a", "b"]), "x": Float(0, 1).when(c="a")}), r"as in \.when\(\{'c\.a': "),
+        (lambda: Space({"c": Subset(["a", "b"])}, forbidden=[{"c": "a"}]), r"parts \('c\.a', 'c\.b'\), as in \{'c\.a'"),
+        (lambda: Subset({"one": object()}), r"a Choice names its options by a dict\. List the names, Subset\(\['one'"),
+        (lambda: Subset([object()]), "list a name in its place"),
+        (lambda: Subset(["a", "a"]), "list each once, or as {'name': option} of a Choice"),
+    ],
+)
+def test_what_a_compound_cannot_do_is_said_with_what_can_be_done(make, told):
+    with pytest.raises(InvalidInput, match=told):
+        make()

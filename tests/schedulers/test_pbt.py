@@ -631,3 +631,17 @@ def test_copies_come_before_those_that_go_on():
     engine.plan = plan
     study.optimize(steps(0), executor=Simulated(2, clock), progress="none")
     assert forks == [PAUSED] * 8
+
+
+def test_the_end_says_that_the_population_is_trained(caplog, capfd):
+    study = kilter.create_study(space={"x": Float(0, 1)}, scheduler=PBTScheduler(population=2, last_step=2), seed=0)
+
+    def steps(x, trial):
+        for step in (1, 2):
+            trial.report(x, step)
+            trial.should_prune()
+        return x
+
+    with caplog.at_level("INFO", "kilter"):
+        study.optimize(steps, progress="plain")
+    assert "the scheduler has trained its population of 2 to the end" in caplog.text + capfd.readouterr().err

@@ -68,7 +68,9 @@ class Pause:
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing to do before something that runs has ended; where nothing runs, nothing at all."""
+    """Nothing to do before something that runs has ended; where nothing runs, nothing at all, for this reason."""
+
+    reason: str = "the scheduler has nothing left to do"
 
 
 Plan = Union[Start, Resume, Fork, Stop, Wait]

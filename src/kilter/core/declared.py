@@ -10,6 +10,7 @@ from kilter.core.compound import Compound
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.kinds import KINDS
 from kilter.core.parameter import Condition, Parameter, Plain, intersected
+from kilter.core.text import shortened
 
 
 def flattened(declared: Mapping[str, Any], conditions: tuple[Condition, ...] = ()) -> dict[str, Parameter]:
@@ -63,6 +64,17 @@ def expanded(declared: Mapping[str, Parameter]) -> dict[str, Parameter]:
     return parts
 
 
+def parts_alone(name: str, compound: Compound, where: str, form: str) -> InvalidInput:
+    """The error for a compound that is named where only a dimension can be; `form` shows how to name a part."""
+    what = f"{where} names {name!r}, which is a {type(compound).__name__} and has no single value to compare"
+    if not compound.is_unique and form.startswith("."):
+        return InvalidInput(f"{what}, nor can its parts be asked for: use a parameter of its own for the condition")
+    parts = ", ".join(map(repr, compound.names(name)))
+    return InvalidInput(
+        f"{what}: name one of its parts ({shortened(parts, 200)}), as in {form % compound.names(name)[0]}"
+    )
+
+
 def parents_first(declared: Mapping[str, Parameter]) -> list[str]:
     """The names with every parent before its children, otherwise as declared."""
     owner = {part: name for name, parameter in declared.items() for part in expanded({name: parameter})}
@@ -76,6 +88,9 @@ def parents_first(declared: Mapping[str, Parameter]) -> list[str]:
             raise InvalidInput(f"conditions run in a circle: {' → '.join([*path[path.index(name) :], name])}")
         path.append(name)
         for condition in declared[name].conditions:
+            compound = declared.get(condition.parent)
+            if isinstance(compound, Compound):
+                raise parts_alone(condition.parent, compound, f"the condition of {name!r}", ".when({%r: ...})")
             if condition.parent not in owner:
                 raise UnknownName.of("parameter", condition.parent, owner, f"{name!r} is conditional on it.")
             parent = declared[owner[condition.parent]]

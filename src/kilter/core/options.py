@@ -300,6 +300,11 @@ def options_of(given: Any, kind: str) -> tuple[Any, ...]:
         raise InvalidInput(f"{kind}({given!r}): give a list of values")
     if isinstance(given, (set, frozenset)):
         raise InvalidInput(f"{kind}({given!r}): the order of a set changes from run to run; give a list of values")
+    if isinstance(given, Mapping):
+        raise InvalidInput(
+            f"{kind}({given!r:.200}): only a Choice names its options by a dict. List the names, "
+            f"{kind}({list(given)!r:.200}), and look up in the objective what they stand for"
+        )
     options = tuple(map(copied, given))
     if not options:
         raise InvalidInput(f"{kind}([]) is empty: give at least one value")
@@ -315,7 +320,7 @@ def _check_distinct(labels: tuple[Plain, ...]) -> None:
     seen = set()
     for label in labels:
         if typed(label) in seen:
-            raise InvalidInput(f"two options read {label!r}: list each once, or name them: {{'name': option}}")
+            raise InvalidInput(f"two options read {label!r}: list each once, or as {{'name': option}} of a Choice")
         seen.add(typed(label))
 
 
@@ -341,7 +346,10 @@ def _label(value: Any) -> Plain:
         return repr(value)
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     if not isinstance(name, str) or "<" in name:
-        raise InvalidInput(f"the option {value!r} has no name to store it by: give one, as in Choice({{'name': ...}})")
+        raise InvalidInput(
+            f"the option {value!r} has no name to store it by: a Choice takes a dict, "
+            "Choice({'name': option}); elsewhere list a name in its place, and look the option up in the objective"
+        )
     return name
 
 

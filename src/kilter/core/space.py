@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import numpy as np
 
 from kilter.core.compound import Compound
-from kilter.core.declared import expanded, flattened, in_order, parents_first, with_plain_conditions
+from kilter.core.declared import expanded, flattened, in_order, parents_first, parts_alone, with_plain_conditions
 from kilter.core.errors import InvalidInput, SpaceChanged, UnknownName
 from kilter.core.kinds import parameter_from_json
 from kilter.core.options import Boolean, Choice, Named
@@ -514,6 +514,8 @@ class Space:
         plain: dict[str, tuple[Plain, ...]] = {}
         for name, values in clause.items():
             if name not in self.parameters:
+                if name in self._compounds:
+                    raise parts_alone(name, self._compounds[name], "a forbidden clause", "{%r: ...}")
                 raise UnknownName.of("parameter", name, self.names, "It stands in a forbidden clause.")
             listed = values if isinstance(values, (list, set, frozenset, range)) else (values,)
             try:

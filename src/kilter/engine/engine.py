@@ -76,7 +76,9 @@ class Engine(Replica):
         if config is None or not known:
             return config and space.canonical(config)
         fitting = {n: v for n, v in known.items() if n in space}
-        completed = space.from_uniforms([0.5] * len(space), {**config, **fitting})
+        # What a branch needs that the user chose and the sampler did not, is drawn.
+        drawn = rng(self.seed, "branch", number).random(len(space))
+        completed = space.from_uniforms(drawn, {**config, **fitting})
         if space.is_forbidden(completed) or self._has(completed):
             completed = self._allowed(number, fitting) or completed
         return {**completed, **{n: v for n, v in known.items() if n not in space}}

@@ -211,7 +211,9 @@ class Loop:
             return Ending(EndKind.LIMIT, has)
         if len(history) == self._most:
             return Ending(EndKind.LIMIT, f"the study has its {total} trials")
-        return Ending(EndKind.EXHAUSTED, "the sampler has nothing left to try")
+        plan = self.session.engine.plan()
+        reason = plan.reason if isinstance(plan, Wait) else "the sampler has nothing left to try"
+        return Ending(EndKind.EXHAUSTED, reason)
 
     @property
     def _most(self) -> int | None:

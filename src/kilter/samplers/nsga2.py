@@ -24,7 +24,7 @@ from kilter.core.space import Config, Space
 from kilter.models.pareto import crowded_order, das_dennis, niched_order
 from kilter.models.tried import Tried, renewed
 from kilter.samplers.evolution import Member
-from kilter.samplers.sobol import point
+from kilter.samplers.sobol import covering
 
 NICHINGS = ("auto", "crowding", "reference")
 CROSSOVER = 0.9
@@ -92,9 +92,7 @@ class NSGA2Sampler:
         stream = rng(state.seed, "nsga2", number)
         space = history.problem.space
         if len(state.members) < self.population:
-            place = history.sampled_before(number)
-            known = space.plain_defaults if place == 0 else None
-            child = space.from_uniforms(point(state.seed, len(space), place), known)
+            child = covering(state.seed, history, number)
             return renewed(history, space.draw(stream) if space.is_forbidden(child) else child, stream)
         parents = [state.members[i].config for i in self._order(state)[: self.population]]
         child = crossed(_winner(parents, stream), _winner(parents, stream), space, stream)

@@ -34,10 +34,22 @@ class QMCSampler(Seeded):
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """The next point of the sequence; random draws for forbidden ones, near ones for those that were tried."""
         space = history.problem.space
-        place = history.sampled_before(number)
-        config = space.from_uniforms(point(state.seed, len(space), place), space.plain_defaults if place == 0 else None)
+        config = covering(state.seed, history, number)
         stream = rng(state.seed, "sobol", number)
         return renewed(history, space.draw(stream) if space.is_forbidden(config) else config, stream)
+
+
+def covering(seed: int, history: History, number: int) -> Config:
+    """The defaults, then point by point of the sequence; may be forbidden, or known already.
+
+    What completes a configuration that a user chose in part is of another sequence, and uses up none of this one.
+    """
+    space, place = history.problem.space, history.sampled_before(number)
+    if number < len(history) and history[number].enqueued:
+        row = point(int(rng(seed, "sobol enqueued", 0).integers(1 << 31)), len(space), number - place)
+    else:
+        row = point(seed, len(space), place)
+    return space.from_uniforms(row, space.plain_defaults if place == 0 else None)
 
 
 def point(seed: int, dimensions: int, place: int) -> np.ndarray:

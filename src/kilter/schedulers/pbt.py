@@ -298,7 +298,7 @@ class PBTScheduler(Scheduler):
         for member in members:
             if member.phase == RESUMED:
                 return Resume(member.trial, self._budget(member, history.problem))
-        return Wait()
+        return Wait(f"the scheduler has trained its population of {state.size} to the end")
 
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Pause at a milestone; stop beyond the last step."""
