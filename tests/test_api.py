@@ -1112,3 +1112,44 @@ class TestOptunasWords:
         trial.suggest_loguniform("y", 1, 9)
         trial.suggest_discrete_uniform("z", 0, 1, 0.25)
         assert trial.distributions == {"x": Float(0, 1), "y": Float(1, 9, log=True), "z": Float(0, 1, step=0.25)}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("call", "says"),
+        [
+            (lambda: tune(valley, limits={"patience": 2}), r"limits=kilter\.Limits"),
+            (lambda: tune(valley, n_trials=1, resources={"seconds": 1}), r"resources=kilter\.Resources"),
+            (lambda: create_study().optimize(valley, 1, limits=3), r"limits=kilter\.Limits"),
+            (lambda: create_study().optimize(valley, 1, stoppers=[True]), "True is no function"),
+            (lambda: create_study(keep_checkpoints=-1), "keep_checkpoints=-1: give a whole number from 0 on"),
+            (lambda: create_study(checkpoints=5), "checkpoints=5: give a folder"),
+            (lambda: Float(0, 1).when("opt == 'sgd'"), r"name the parent, as in when\(optimizer="),
+            (lambda: create_study().log.write("x"), "'x' is no event"),
+            (lambda: create_study().get_trials(states="COMPLETE"), r"states=\[kilter.TrialState.COMPLETE\]"),
+            (lambda: create_study().get_trials(states=["complete"]), r"states=\[kilter.TrialState.COMPLETE\]"),
+            (lambda: kilter.Limits(n_trials=3), r"Limits\(\) has no 'n_trials': it is called trials="),
+            (lambda: kilter.Limits(timeout=3), r"it is called seconds="),
+            (lambda: kilter.Resources(gpu=1), r"Resources\(\) has no 'gpu': did you mean gpus="),
+        ],
+    )
+    def test_what_is_of_another_kind_is_refused_in_words(self, call, says):
+        with pytest.raises(kilter.KilterError, match=says):
+            call()
+
+    def test_a_sampler_of_another_library_is_told_ours(self):
+        theirs = type("TPESampler", (), {"__module__": "optuna.samplers._tpe"})()
+        with pytest.raises(InvalidInput, match=r"kilter\.samplers"):
+            create_study(sampler=theirs)
+
+    def test_a_stopper_may_answer_true_and_a_state_may_stand_alone(self):
+        study = create_study(space={"x": Float(0, 1)}, sampler="random")
+        study.optimize(lambda x: x, 9, stoppers=[lambda history, now: len(history) == 3], progress="none")
+        assert len(study.get_trials(states=TrialState.COMPLETE)) == 3
+        assert "events" in repr(study.log)
+
+    def test_nobody_chose_what_ran_elsewhere(self):
+        study = create_study(space={"x": Float(0, 1)}, sampler="auto")
+        study.add_trial(kilter.create_trial(params={"x": 0.5}, distributions={"x": Float(0, 1)}, value=1.0))
+        with pytest.raises(InvalidInput, match="was run elsewhere"):
+            study.explain(0)

@@ -81,6 +81,11 @@ def existing_storage(given: str | os.PathLike[str] | Storage | None) -> Storage:
 
 def _checked(kind: str, given: Any) -> Any:
     if isinstance(given, type) or not callable(getattr(given, METHODS[kind], None)):
+        if type(given).__module__.partition(".")[0] == "optuna":
+            raise InvalidInput(
+                f"{kind}={type(given).__module__.partition('.')[0]}'s {type(given).__name__}: kilter has its own, of "
+                f"the same names as in Optuna: see kilter.{kind}s, or give a name ({', '.join(TABLES[kind])})"
+            )
         names = "a URL such as 'sqlite:///study.db'" if kind == "storage" else f"a name ({', '.join(TABLES[kind])})"
         raise InvalidInput(f"{kind}={given!r:.80}: give {names} or an object with {METHODS[kind]}()")
     lacking = [name for name in NEEDED[kind] if not hasattr(given, name)]

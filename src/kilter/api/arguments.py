@@ -55,6 +55,24 @@ def check_functions(**given: Any) -> None:
     for word, functions in given.items():
         if callable(functions) or not isinstance(functions, Iterable):
             raise InvalidInput(f"{word}={functions!r}: give a list of functions, as in {word}=[…]")
+        for each in functions:
+            if not callable(each):
+                raise InvalidInput(f"{word}={functions!r}: {each!r} is no function")
+
+
+def check_settings(kind: type, **given: Any) -> None:
+    """Raise InvalidInput for what is neither settings of this kind nor None."""
+    for word, settings in given.items():
+        if settings is not None and not isinstance(settings, kind):
+            raise InvalidInput(f"{word}={settings!r}: give {word}=kilter.{kind.__name__}(…)")
+
+
+def check_checkpoints(kept: Any, store: Any) -> None:
+    """Raise InvalidInput for a number of checkpoints to keep, or a place for them, that cannot be one."""
+    if isinstance(kept, bool) or not hasattr(kept, "__index__") or int(kept) < 0:
+        raise InvalidInput(f"keep_checkpoints={kept!r}: give a whole number from 0 on")
+    if store is not None and not isinstance(store, (str, os.PathLike, CheckpointStore)):
+        raise InvalidInput(f"checkpoints={store!r}: give a folder, or a kilter.core.interfaces.CheckpointStore")
 
 
 def at_once(word: str, given: Any) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Created, Entry, Event, Started
 from kilter.engine.replica import Replica
@@ -23,6 +25,9 @@ class StudyLog:
     def __init__(self, log: Log[Replica]) -> None:
         self._log = log
 
+    def __repr__(self) -> str:
+        return f"<the log of {self._log.name!r}: {self._log.replica.position} events>"
+
     def read(self, after: int = 0, count: int | None = None) -> list[Entry]:
         """The entries after a position, those of other workers included; at most `count`. Positions start at 1.
 
@@ -42,6 +47,8 @@ class StudyLog:
             self._log.sync()
             trials = len(self._log.replica.history)
             for event in events:
+                if not isinstance(event, get_args(Event)):
+                    raise InvalidInput(f"{event!r:.80} is no event: write those of kilter.core.events")
                 if isinstance(event, Created):
                     raise InvalidInput(f"{event!r}: the study was created once")
                 if event.creates and not (event.number is None or 0 <= event.number <= trials):

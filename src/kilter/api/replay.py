@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from kilter import plugins
 from kilter.core.errors import InvalidInput, KilterError, LogDamaged
-from kilter.core.events import Created
+from kilter.core.events import ELSEWHERE, Created
 from kilter.core.history import Record
 from kilter.core.interfaces import Explaining, Explanation, Storage
 from kilter.core.problem import Problem
@@ -115,9 +115,10 @@ def replan(session: Session, sampler: Any, scheduler: Any) -> None:
 def explanation(session: Session, record: Record) -> Explanation:
     """Why the sampler chose the configuration of a trial; raises InvalidInput where it did not, or cannot say."""
     number = record.number
-    if record.enqueued or record.parent is not None or record.attempt == 0:
+    if record.enqueued or record.parent is not None or record.attempt == 0 or record.seen == ELSEWHERE:
         raise InvalidInput(
-            f"trial {number} was chosen by a user or a scheduler, or has not started: there is nothing to explain"
+            f"trial {number} was chosen by a user or a scheduler, was run elsewhere, or has not started: there is "
+            "nothing to explain"
         )
     sampler = own(session.engine.sampler)
     if not isinstance(sampler, Explaining):

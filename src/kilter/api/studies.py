@@ -12,7 +12,15 @@ from typing import Any
 
 from kilter import plugins
 from kilter.api import replay
-from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, as_space, checked_name, checked_seed, one_of
+from kilter.api.arguments import (
+    DEFAULT_STORAGE,
+    SpaceLike,
+    as_space,
+    check_checkpoints,
+    checked_name,
+    checked_seed,
+    one_of,
+)
 from kilter.api.study import Study
 from kilter.api.view import StudyView
 from kilter.api.wanted import Wanted, check_same, grow
@@ -104,6 +112,7 @@ def _made(
 ) -> Session:
     """On a new study, or on the one of this name where that is `wanted` and has what is."""
     settings = {"clock": time.time, **settings}
+    check_checkpoints(settings.get("keep_checkpoints", KEPT), settings.get("checkpoints"))
     chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
     planner = plugins.find("scheduler", "auto" if scheduler is None else scheduler)
     begun = checked_seed(getattr(chosen, "seed", None) if seed is None else seed)
@@ -161,6 +170,7 @@ def load_study(
     was said to create_study. Raises StudyNotFound with the nearest name.
     """
     scheduler = one_of(scheduler, pruner)
+    check_checkpoints(keep_checkpoints, checkpoints)
     opened = existing_storage(storage)
     name = only_study(opened) if study_name is None else study_name
     session = replay.opened(

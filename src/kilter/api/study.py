@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kilter import plugins
 from kilter.api import adding, replay
-from kilter.api.arguments import at_once, check_functions
+from kilter.api.arguments import at_once, check_functions, check_settings
 from kilter.api.running import Runner, holding, in_this_process
 from kilter.api.telling import begun, outcome_of
 from kilter.api.view import METRIC_NAMES, StudyView
@@ -343,6 +343,7 @@ class Study(StudyView):
         goes on with them. By default a study that was loaded fails; one that has run here already goes on and says so.
         Raises StudyAborted where ten trials in a row fail in the same way; `Limits.failures` is another number.
         """
+        check_settings(Limits, limits=limits)
         bounds = (limits or Limits()).with_(seconds=timeout)
         Limits(trials=n_trials)
         check_functions(callbacks=callbacks or (), stoppers=stoppers)

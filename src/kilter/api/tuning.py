@@ -8,7 +8,15 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kilter import plugins
-from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, StudyOptions, as_space, at_once, check_functions
+from kilter.api.arguments import (
+    DEFAULT_STORAGE,
+    SpaceLike,
+    StudyOptions,
+    as_space,
+    at_once,
+    check_functions,
+    check_settings,
+)
 from kilter.api.running import in_this_process
 from kilter.api.studies import create_study, open_study
 from kilter.api.study import Study
@@ -89,6 +97,8 @@ def tune(
     >>> study.best_params
     {'x': 2}
     """
+    check_settings(Limits, limits=limits)
+    check_settings(Resources, resources=resources)
     bounds = (limits or Limits()).with_(trials=n_trials, seconds=timeout)
     if not bounds.are_given and not stoppers:
         raise InvalidInput(

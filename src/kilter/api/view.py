@@ -136,7 +136,7 @@ class StudyView:
         """The trials in any of the states; `deepcopy` is accepted for Optuna's sake, views are never stale."""
         self._log.sync()
         history = self.history
-        wanted = None if states is None else set(states)
+        wanted = None if states is None else _states(states)
         return [FrozenTrial(t, history) for t in history if wanted is None or t.state in wanted]
 
     @property
@@ -282,3 +282,11 @@ class StudyView:
         from kilter.analysis.frame import dataframe
 
         return dataframe(self.trials, self.metric_names, attrs, multi_index)
+
+
+def _states(given: Iterable[TrialState]) -> set[TrialState]:
+    wanted = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    for each in wanted:
+        if not isinstance(each, TrialState):
+            raise InvalidInput(f"states={given!r}: give a list, as in states=[kilter.TrialState.COMPLETE]")
+    return set(wanted)

@@ -211,9 +211,14 @@ class Enqueued:
         return self.number, 0, "enqueued", 0
 
 
+ELSEWHERE = 0
+"""How far in the log a sampler had read that was not asked."""
+
+
 @dataclass(frozen=True)
 class Started:
-    """An attempt at a trial began on `worker`. `seen` is how far in the log its sampler had read.
+    """An attempt at a trial began on `worker`. `seen` is how far in the log its sampler had read, which is ELSEWHERE
+    where nobody asked one, since the trial was run elsewhere.
 
     `fresh` says that this also creates the trial, which is refused where the number is taken. A first attempt with a
     `parent` begins with a copy of that trial's checkpoint. `budget` is how far it goes along each fidelity.

@@ -15,6 +15,7 @@ from kilter.core.events import Created, Entry, Event, Failure, Report, TrialStat
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Problem
 from kilter.core.space import Space
+from kilter.core.vocabulary import answers_other_settings
 
 if TYPE_CHECKING:
     from kilter.core.history import History, Record
@@ -247,6 +248,7 @@ class OnDisk(Protocol):
     path: str
 
 
+@runtime_checkable
 class CheckpointStore(Protocol):
     """Keeps what the trials of one study save, attempt by attempt; safe between threads and processes.
 
@@ -283,6 +285,7 @@ class CheckpointStore(Protocol):
         """The local file for what a trial prints, which is kept of all trials."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class Resources:
     """What one trial may use: `seconds` and `memory` (bytes) are enforced by ending it; gpus may be a fraction."""

@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any
 
 from kilter.core.errors import InvalidInput
+from kilter.core.vocabulary import answers_other_settings
 
 MISTAKEN = 2
 """Where so many of the first trials returned what cannot be used, a name is misspelt, or a return is missing; one could
@@ -16,6 +17,7 @@ be a configuration for which the objective has no value.
 """
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class Limits:
     """Bounds on a study; None is no bound. Raises InvalidInput for what is no number that can be one.

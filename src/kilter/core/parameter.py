@@ -134,6 +134,8 @@ class Parameter:
         >>> Float(0, 0.99).when(optimizer="sgd").conditions
         (Condition(parent='optimizer', values=('sgd',)),)
         """
+        if conditions is not None and not isinstance(conditions, Mapping):
+            raise InvalidInput(f"when({conditions!r}): name the parent, as in when(optimizer='sgd')")
         given = {**(conditions or {}), **more}
         if not given:
             raise InvalidInput("when() needs at least one parent: .when(optimizer='sgd')")

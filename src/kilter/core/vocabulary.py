@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from kilter.core.errors import UnknownArgument
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T", bound=type)
 
 SAME = tuple(
     frozenset(line.split())
@@ -104,6 +105,12 @@ def answers_other_words(function: F) -> F:
     kilter.core.errors.UnknownArgument: tune() has no 'n_jobs': it is called workers=
     """
     return answering({})(function)
+
+
+def answers_other_settings(kind: T) -> T:
+    """answers_other_words for the fields of a dataclass."""
+    kind.__init__ = answers_other_words(kind.__init__)  # type: ignore[misc]
+    return kind
 
 
 def answering(more: Mapping[str, inspect.Parameter]) -> Callable[[F], F]:

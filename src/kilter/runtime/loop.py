@@ -187,7 +187,9 @@ class Loop:
         engine, now = self.session.engine, self.session.clock()
         reached = engine.ledger.reached(self.limits, engine.history)
         reached = reached or next(filter(None, (stopper(engine.history, now) for stopper in self.stoppers)), None)
-        return None if reached is None else Ending(EndKind.LIMIT, reached)
+        if reached is None:
+            return None
+        return Ending(EndKind.LIMIT, reached if isinstance(reached, str) else "a stopper said so")
 
     def _held(self) -> str | None:
         """Why no trial begins while others run."""

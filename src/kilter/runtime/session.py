@@ -14,6 +14,7 @@ from typing import Any
 from kilter.core.actions import Pause, Verdict, Wait
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
+    ELSEWHERE,
     INTERRUPTED,
     Constrained,
     Dropped,
@@ -152,7 +153,7 @@ class Session(Log[Engine]):
         """Start a trial that was run elsewhere, so that its end can be told; its number."""
         with self.lock:
             while True:
-                start = Started(len(self.engine.history), 1, params, self.presence.worker.id, self.engine.position, now)
+                start = Started(len(self.engine.history), 1, params, self.presence.worker.id, ELSEWHERE, now)
                 if self._is_written(start):
                     return start.number
 

@@ -503,7 +503,10 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
     finally:
         connection.execute("ROLLBACK")
     if application != APPLICATION and (application or version or objects):
-        raise StorageError(f"{path} is the database of another program: choose another file name for kilter's studies")
+        raise StorageError(
+            f"{path} is the database of another program: choose another file name for kilter's studies (kilter import "
+            f"{path} reads one of Optuna's)"
+        )
     if version > len(MIGRATIONS):
         raise StorageTooNew(
             f"{path} was written by a later kilter: its format is {version}, this kilter knows up to "
