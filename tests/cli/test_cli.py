@@ -244,6 +244,17 @@ def test_check_shows_values_and_not_their_parts() -> None:
     assert (params["w"], params["cols"]) == ([0.25, 0.75], ["age"])
 
 
+@pytest.mark.parametrize(("key", "code"), [("acuracy", group.USAGE), ("accuracy", 0)])
+def test_a_metric_that_is_mistyped_in_report_is_told(key: str, code: int) -> None:
+    Path("t.toml").write_text(
+        f"[objective]\nmaximize = 'accuracy'\n[command]\nargv = [{sys.executable!r}, '{{x}}']\n"
+        f"[report]\n{key} = 'accuracy: (.*)'\nloss = 'loss=(.*)'\n[space]\nx = 'bool'\n"
+    )
+    checked = kilter("check", "t.toml")
+    assert checked.exit_code == code
+    assert ("[report] has 'acuracy'" in checked.stderr) == (code != 0)
+
+
 def test_none_is_an_option_that_is_shown() -> None:
     study = create_study(
         study_name="t", storage="sqlite:///kilter.db", space={"x": Choice([None, "a"]), "y": Boolean().when(x=None)}

@@ -207,6 +207,23 @@ def test_the_time_breaks_into_an_objective_of_this_thread():
     assert study.trials[2].attempt == 2
 
 
+def test_a_trial_that_was_cut_is_missed_no_checkpoint_where_none_was_ever_kept(caplog):
+    clock = VirtualClock()
+
+    def objective(x, trial):
+        trial.report(x, 1)
+        if trial.attempt == 1:
+            clock.advance(LATER)
+            wait_forever()
+        return x
+
+    study = made(clock=clock)
+    study.optimize(objective, timeout=LIMIT, progress="none")
+    study.optimize(objective, n_trials=1, progress="none")
+    assert [trial.attempt for trial in study.trials] == [2]
+    assert "without a checkpoint" not in caplog.text
+
+
 def test_a_trial_of_this_thread_goes_on_with_its_checkpoint(tmp_path):
     began = []
     clock = VirtualClock()

@@ -194,6 +194,20 @@ def test_a_missing_checkpoint_starts_the_trial_anew(caplog, tmp_path):
     assert study.trials[best.number].user_attrs["trained"] == [9]
 
 
+def test_a_trial_that_goes_on_after_a_pause_is_missed_its_checkpoint(caplog):
+    study = kilter.create_study(space=SPACE, sampler="random", scheduler=Stepwise(), seed=1)
+
+    def forgetful(x, trial):
+        for step in range(1, 7):
+            trial.report(x, step)
+            if trial.should_prune():
+                raise kilter.TrialPruned
+        return x
+
+    study.optimize(forgetful, n_trials=1, progress="none")
+    assert caplog.text.count("trial 0 goes on without a checkpoint, from the beginning") == 1
+
+
 def test_an_objective_that_keeps_nothing_may_begin_anew_without_a_word(caplog):
     study = kilter.create_study(space=SPACE, fidelity=EPOCHS, sampler="random", scheduler=Halving(), seed=1)
     study.optimize(lambda x, epochs: x / epochs, n_trials=4, progress="none")

@@ -235,8 +235,13 @@ def test_progress_shows_values_as_every_table_does(looks, monkeypatch, capsys):
 
 
 def test_a_best_trial_without_parameters_leaves_no_blanks(looks, capsys):
-    kilter.create_study().optimize(lambda trial: 0.5, n_trials=1, progress="plain")
-    assert "best 0.5  (trial 0)\n" in capsys.readouterr().err
+    study = kilter.create_study()
+    study.optimize(lambda trial: 0.5, n_trials=2, progress="plain")
+    said = capsys.readouterr().err
+    assert "best 0.5  (trial 0)\n" in said
+    assert "no trial has parameters" in said.splitlines()[-1]
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1, progress="plain")
+    assert "no trial has parameters" not in capsys.readouterr().err
 
 
 EVIL = "\x1b]0;evil\x07\x1b[2J\x9b2J\r\nfake: line\u202e"
@@ -267,5 +272,5 @@ def test_failures_that_are_forgiven_are_told_apart(capsys):
     study.optimize(fails, n_trials=3, progress="none")
     study.retry(failed=True)
     study.optimize(lambda trial: 0.0, n_trials=3, progress="plain")
-    last = capsys.readouterr().err.splitlines()[-1]
+    last = capsys.readouterr().err.splitlines()[-2]  # behind it stands that there are no parameters
     assert "; 3 done (3 earlier failures no longer count) in " in last

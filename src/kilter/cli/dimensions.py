@@ -25,7 +25,7 @@ SETTINGS = {kind: {f.name for f in fields(made) if f.kw_only} - {"conditions"} f
 EXTRAS = {"when"}.union(*SETTINGS.values())
 SETTING = re.compile(r"([A-Za-z_]\w*)\s*=")
 """How a setting begins, in short forms."""
-EXAMPLES = "log(1e-5,1e-1), float(0,1), int(1,8), {adam,sgd}, ordinal(16,32,64) or bool"
+EXAMPLES = "log(1e-5,1e-1), float(0,1), int(1,8), {adam,sgd}, ordinal(16,32,64), simplex(3), subset(a,b) or bool"
 
 
 def scalar(word: str) -> Any:

@@ -5,6 +5,7 @@ All three are one nested dict with the tables of the file; it is checked here an
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 import os
@@ -374,7 +375,16 @@ class Specification:
         """Raise for whatever a run on this problem would refuse, so that nothing is done before."""
         self.program.check(problem.space, problem.full_budget)
         self._check_program()
+        self._check_report()
         _ = self.executor, self.limits
+
+    def _check_report(self) -> None:
+        """Raise where the pattern of a metric that is needed seems to stand under a name that is mistyped."""
+        report, needed = self._table("report"), [*self.directions, *self.constraints]
+        for name in needed:
+            near = difflib.get_close_matches(name, [key for key in report if key not in needed], n=1, cutoff=0.8)
+            if name not in report and near:
+                raise InvalidInput(f"[report] has {near[0]!r}, and nothing for the metric {name!r}: is it the same?")
 
     def _check_program(self) -> None:
         """Raise where the program is plainly not there."""

@@ -97,14 +97,17 @@ class Checkpoints:
     def _was_expected(self, trial: Record, history: History) -> bool:
         """Whether a trial would have a checkpoint to go on from, had all gone as its objective means it to go.
 
-        Folds that were scored are not done again, and an objective that takes its budget as an argument may begin anew
-        each time, unless it has kept something before.
+        Folds that were scored are not done again. Unless something was kept before, an objective that takes its budget
+        as an argument may begin anew each time, as does a trial that was cut or lost, whose reports are dropped.
         """
         if trial.attempt == 1 and trial.parent is None:
             return False
-        if any(report.fold is not None for report in history.reports.of(trial.number)):
+        reports = history.reports.of(trial.number)
+        if any(report.fold is not None for report in reports):
             return False
-        return not history.problem.fidelities or self._has_kept or not self.store.is_empty()
+        if self._has_kept or not self.store.is_empty():
+            return True
+        return not history.problem.fidelities and (trial.parent is not None or bool(reports))
 
     def keep(self, number: int, attempt: int) -> None:
         """Have what an attempt has left kept, before its end is told."""

@@ -268,7 +268,10 @@ class Status:
         return f"{span(elapsed)} elapsed{remaining}   {_rate(60 * done / elapsed)}/min"
 
     def never_text(self) -> list[str]:
-        """The options with which no trial succeeded, where others did."""
+        """The options with which no trial succeeded, where others did; or that no trial has parameters."""
+        history = self.session.engine.history
+        if len(history.finished) > 1 and not any(trial.params for trial in history.trials):
+            return ["no trial has parameters, so all are the same: give a space, or suggest_… in the objective"]
         return never_succeeded(self.session.engine.history) if self.session.engine.ledger.failures else []
 
 
