@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kilter import Boolean, Choice, Float, Prior, Simplex, Space, Subset, create_study, tune
+from kilter import Boolean, Choice, Float, Prior, Simplex, Space, Subset, create_study, load_study, tune
 from kilter.analysis.schedule import Schedule, best_schedule
 from kilter.cli import main
 from kilter.cli.dimensions import parameter, parse
@@ -327,6 +327,34 @@ def test_a_program_gets_values_and_may_ask_for_parts():
 def test_a_subset_in_the_arithmetic_of_a_shell_is_refused():
     with pytest.raises(InvalidInput, match="text"):
         Program("train $(( {s} ))", shell=True).check(Space(SPACE))
+
+
+def test_an_item_with_a_comma_is_no_item_of_a_program():
+    space = Space({"s": Subset(["a", "b,c"]), "a,b": Subset(["d"]), "w": Simplex(2)})
+    with pytest.raises(InvalidInput, match="the item 'b,c' of s has a comma"):
+        Program(["train"]).check(space)
+    Program(["train"]).check(Space({"a,b": Subset(["d"]), "w": Simplex(2), "c": Choice(["a,b", "c"])}))
+
+
+def test_lists_with_commas_in_their_items_are_written_so_that_they_are_read_again(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'a.db'}"
+
+    def kilter(verb, *words):
+        result = CliRunner().invoke(main, [verb, "--storage", storage, *words])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    study = create_study(study_name="t", storage=storage, space={"s": Subset(["a b", "c,d", 'e"[,', 5])})
+    for items in [["c,d", 5], ["a b", 'e"[,'], ["a b", 5]]:
+        study.enqueue_trial({"s": items})
+        study.tell(study.ask(), len(study.trials))
+    written = [row["params.s"] for row in csv.DictReader(kilter("export", "t").splitlines())]
+    assert written[::2] == ['["c,d", 5]', "a b,5"]
+    for text in written:
+        kilter("enqueue", "t", f"s={text}")
+    study = load_study(study_name="t", storage=storage)
+    assert [t.params for t in study.trials[:3]] == [t.params for t in study.trials[3:]]
+    assert kilter("best", "t", "--format", "args") == """--s '["c,d", 5]'\n"""
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def command(
     python train.py $(kilter best digits --format args)
 
     In args, a parameter that is true is a flag, and one that is false or None is left out; a list has commas between
-    its items, as in the arguments of trials.
+    its items, as in the arguments of trials, or is JSON where an item has a comma.
     """
     from kilter.cli.going import echo_best
     from kilter.core.errors import InvalidInput, NotReady

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,15 +56,28 @@ def command(
 
 def _parsed(key: str, parameter: Parameter, text: str) -> Any:
     """The value that a text stands for: an option's label, a list of a compound, else a JSON scalar, else the text."""
-    from kilter.cli.dimensions import scalar, words
+    from kilter.cli.dimensions import scalar
     from kilter.core.errors import InvalidInput
 
     for label in parameter.labels:
         if text in (str(label), show.text(label)):
             return parameter.value(label)
-    value = scalar(text) if parameter.is_scalar else [scalar(word) for word in words(text, text)]
+    value = scalar(text) if parameter.is_scalar else _list(parameter, text)
     try:
         parameter.plain(value)
     except InvalidInput as error:
         raise InvalidInput(f"{key}: {error}") from None
     return value
+
+
+def _list(parameter: Parameter, text: str) -> list[Any]:
+    """A list as JSON, or with commas between its items."""
+    from kilter.cli.dimensions import scalar, words
+
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if parameter.contains(given) and isinstance(given, list):
+        return given
+    return [scalar(word) for word in words(text, text)]

@@ -95,7 +95,7 @@ def rows(study: StudyView) -> tuple[list[str], list[list[Any]]]:
     documents = [show.trial_json(trial) for trial in trials]
     metrics = list(dict.fromkeys([*study.problem.objective_names, *(name for d in documents for name in d["metrics"])]))
     params = list(study.space.declared)
-    shown = [{name: _joined(value) for name, value in document["params"].items()} for document in documents]
+    shown = [{name: _cell(value) for name, value in document["params"].items()} for document in documents]
     titles = ["number", "state", *(f"metrics.{n}" for n in metrics), *(f"params.{n}" for n in params)]
     titles += ["feasible", "attempt", "started", "ended", "seconds", "failure"]
     table = []
@@ -108,9 +108,11 @@ def rows(study: StudyView) -> tuple[list[str], list[list[Any]]]:
     return titles, table
 
 
-def _joined(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     """A list in one cell, as `kilter enqueue` reads it."""
-    return ",".join(map(str, value)) if isinstance(value, list) else value
+    from kilter.executors.command.template import joined
+
+    return joined(value, str) if isinstance(value, list) else value
 
 
 def _guarded(cell: Any) -> Any:

@@ -74,6 +74,13 @@ class Program:
                     f"{{{name}}} stands in $((…)), where the shell could run what is in its value, and {name} has text "
                     "among its options: give it numbers, or compute in the program"
                 )
+        for name, parameter in space.declared.items():
+            for item in () if parameter.is_scalar else parameter.values:
+                if "," in str(item):
+                    raise InvalidInput(
+                        f"the item {item!r} of {name} has a comma, and the program, which gets a list with commas "
+                        "between its items, would take it for two: rename it"
+                    )
         for name in SPECIALS:
             if name in space and any(piece.name == name for piece in self._pieces if piece.kind != "file"):
                 raise InvalidInput(f"{{{name}}} is the {name} that kilter gives, but also a parameter: rename that")

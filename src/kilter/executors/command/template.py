@@ -10,11 +10,13 @@ inactive, is left out, with an option that stands directly before it
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.interfaces import Task
@@ -193,7 +195,13 @@ def variable(name: str) -> str:
 
 
 def plain_text(value: Plain | list[Plain]) -> str:
-    """A value as a program reads it, a list with commas between its items."""
+    """A value as a program reads it, a list as `joined` writes it."""
     if isinstance(value, list):
-        return ",".join(map(plain_text, value))
+        return joined(value, plain_text)
     return ("true" if value else "false") if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def joined(items: list[Plain], text: Callable[[Any], str]) -> str:
+    """Items with commas between them or, where one has a comma itself, as JSON."""
+    texts = list(map(text, items))
+    return json.dumps(items, ensure_ascii=False) if any("," in one for one in texts) else ",".join(texts)
