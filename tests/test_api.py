@@ -1130,6 +1130,9 @@ class TestRefusals:
             (lambda: create_study().get_trials(states=["complete"]), r"states=\[kilter.TrialState.COMPLETE\]"),
             (lambda: kilter.Limits(n_trials=3), r"Limits\(\) has no 'n_trials': it is called trials="),
             (lambda: kilter.Limits(timeout=3), r"it is called seconds="),
+            (lambda: Float(0, 1, logg=True), r"Float\(\) has no 'logg': did you mean log="),
+            (lambda: kilter.schedulers.MedianScheduler(n_warm=3), r"MedianScheduler\(\) has no 'n_warm'"),
+            (lambda: kilter.samplers.TPESampler(startup=3), r"TPESampler\(\) has no 'startup'"),
             (lambda: kilter.Resources(gpu=1), r"Resources\(\) has no 'gpu': did you mean gpus="),
         ],
     )
@@ -1146,7 +1149,7 @@ class TestRefusals:
         study = create_study(space={"x": Float(0, 1)}, sampler="random")
         study.optimize(lambda x: x, 9, stoppers=[lambda history, now: len(history) == 3], progress="none")
         assert len(study.get_trials(states=TrialState.COMPLETE)) == 3
-        assert "events" in repr(study.log)
+        assert "events" in repr(study.log) and repr(study.history) == "<History: 3 trials>"
 
     def test_nobody_chose_what_ran_elsewhere(self):
         study = create_study(space={"x": Float(0, 1)}, sampler="auto")

@@ -115,6 +115,9 @@ class History:
         """Copies and pickles know nothing of what was computed from the original."""
         return {**vars(self), "_memos": {}}
 
+    def __repr__(self) -> str:
+        return f"<History: {len(self)} trials>"
+
     def __len__(self) -> int:
         return len(self.trials)
 

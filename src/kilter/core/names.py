@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from kilter.core.errors import InvalidInput, NotHere, NotHereImport
+from kilter.core.vocabulary import answers_other_words
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ def in_optunas_words(
     """
 
     def decorated(kind: type[T]) -> type[T]:
-        plain: Callable[..., None] = kind.__init__
+        plain: Callable[..., None] = answers_other_words(kind.__init__)
         usual = ignored or {}
 
         @wraps(plain)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.parameter import Parameter, Plain, unboxed
+from kilter.core.vocabulary import answers_other_settings
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -97,6 +98,7 @@ class Number(Parameter):
         return (self.low, self.high)
 
 
+@answers_other_settings
 @dataclass(frozen=True, eq=False, repr=False)
 class Float(Number):
     """A real number in [low, high]; `log` searches its logarithm; with `step`, only low + k·step.
@@ -227,6 +229,7 @@ class Float(Number):
         return {"log": self.log, "step": self.step}
 
 
+@answers_other_settings
 @dataclass(frozen=True, eq=False, repr=False)
 class Int(Number):
     """A whole number from low to high, both included; `log` and `step` as for Float.

@@ -18,6 +18,7 @@ from kilter.core.history import History
 from kilter.core.interfaces import Explanation
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.controls import is_control
 from kilter.models.encoding import encoding_of
 from kilter.models.readings import Readings
@@ -42,6 +43,7 @@ MOST_OBJECTIVES = 4
 """Of more objectives the improvement of a hypervolume has no cheap form."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class AutoSampler(Seeded):
     """Chooses the method by what is known. `seed` replaces the study's.

@@ -21,6 +21,7 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.core.standing import Standing, spread
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.tried import renewed
 
 MEMORY = 5
@@ -61,6 +62,7 @@ class State:
     """Of the losses of the first population."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class DESampler:
     """`population` members, None for 7 + d / 3; restarts double them. `seed` replaces the study's."""

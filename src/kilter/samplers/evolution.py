@@ -20,6 +20,7 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.core.standing import Standing
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.tried import renewed
 
 STEP = 0.15
@@ -43,6 +44,7 @@ class State:
     members: list[Member] = field(default_factory=list)
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class EvolutionSampler:
     """`population` youngest trials; the best of `tournament` of them is mutated in one parameter, sometimes in more."""

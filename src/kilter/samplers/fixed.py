@@ -12,6 +12,7 @@ from kilter.core.interfaces import Capabilities, Sampler
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
+from kilter.core.vocabulary import answers_other_settings
 from kilter.samplers.refold import refolded
 
 
@@ -22,6 +23,7 @@ class State:
     seed: int
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class FixedSampler:
     """Has `base` choose, and puts `params` in place of what it chose.

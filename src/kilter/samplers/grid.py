@@ -19,12 +19,14 @@ from kilter.core.options import Choice
 from kilter.core.parameter import Parameter, same
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Grid, Space
+from kilter.core.vocabulary import answers_other_settings
 from kilter.samplers.seeded import Seeded, State
 
 if TYPE_CHECKING:
     import numpy as np
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class GridSampler(Seeded):
     """Visits each point of the grid once, in an order shuffled by the seed, and then has nothing left to propose.

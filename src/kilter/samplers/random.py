@@ -13,11 +13,13 @@ from kilter.core.history import History
 from kilter.core.parameter import Parameter
 from kilter.core.seeds import rng
 from kilter.core.space import Config
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.encoding import encoding_of
 from kilter.models.tried import Tried
 from kilter.samplers.seeded import Seeded, State
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class RandomSampler(Seeded):
     """Independent draws, and new ones for those that some trial had. `seed` replaces the study's."""

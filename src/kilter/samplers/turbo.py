@@ -23,6 +23,7 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.core.standing import Standing
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.candidates import filled, first_new
 from kilter.models.surrogate import Surrogate
 from kilter.models.tried import Tried
@@ -54,6 +55,7 @@ class State:
     told: int = 0
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class TurboSampler:
     """Sobol points at the start of each region, then the best of many candidates in its box.

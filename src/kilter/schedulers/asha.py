@@ -31,6 +31,7 @@ from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.core.standing import Standing
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.controls import is_control
 from kilter.schedulers.rungs import (
     Climb,
@@ -75,6 +76,7 @@ class State:
     """By the digest of a configuration that was stopped, how often."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class ASHAScheduler(Scheduler):
     """At rungs from step `grace` on, each `eta` times the one below, the best 1/eta go on.

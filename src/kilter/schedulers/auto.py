@@ -21,6 +21,7 @@ from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
+from kilter.core.vocabulary import answers_other_settings
 from kilter.schedulers import asha, curve, median, race
 
 STARTUP = 5
@@ -60,6 +61,7 @@ class State:
         return {name: part for name in PARTS if (part := getattr(self, name)) is not None}
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class AutoScheduler(Scheduler):
     """Stops, pauses or races trials by what the problem and the reports allow; see the module's first lines.

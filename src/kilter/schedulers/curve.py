@@ -18,6 +18,7 @@ from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.memo import Memo
 from kilter.core.problem import Objective, Problem
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.curves import EARLIER, Curve, predict
 
 KEPT = 32
@@ -62,6 +63,7 @@ class State:
     """By trial that may go on."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class CurveScheduler(Scheduler):
     """Stops a trial that will beat the best complete one with less than `probability`, in one objective.

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
+from kilter.core.vocabulary import answers_other_settings
 
 
 @dataclass
@@ -14,6 +15,7 @@ class State:
     """Nothing to remember."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class FifoScheduler(Scheduler):
     """Never stops a trial."""

@@ -28,6 +28,7 @@ from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.standing import Standing
+from kilter.core.vocabulary import answers_other_settings
 from kilter.schedulers.rungs import Climb, Rung, Rungs, budget_at, eta_of, level_of, level_of_budget, next_number
 
 LATEST = 16
@@ -62,6 +63,7 @@ class State:
     """By level, how many pairs of trials stand in the same order at the next one, and how many were compared."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class HyperbandScheduler(Scheduler):
     """Asynchronous successive halving in up to `brackets` brackets; at each level the best 1/`eta` go on.

@@ -22,6 +22,7 @@ from kilter.core.events import Report
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
+from kilter.core.vocabulary import answers_other_settings
 
 DIGITS = 3
 """Leading binary digits of a step that count: four milestones for each doubling."""
@@ -50,6 +51,7 @@ class State:
     """By milestone, for each objective: the means of all trials that reached it, ascending."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class MedianScheduler(Scheduler):
     """Ends a trial whose best report is worse than the `percentile` of the others' means at the same step.
@@ -122,6 +124,7 @@ class MedianScheduler(Scheduler):
         return row[at + (at >= bisect_left(row, own))]
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class PercentileScheduler(MedianScheduler):
     """The median rule with another percentile: with 25 a trial must keep up with the best quarter of the others."""

@@ -30,6 +30,7 @@ from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.problem import Problem
 from kilter.core.standing import Standing
+from kilter.core.vocabulary import answers_other_settings
 from kilter.schedulers.rungs import Climb, Rung, Rungs, budget_at, eta_of, level_of, level_of_budget
 
 LATEST = 16
@@ -74,6 +75,7 @@ class State:
     """Of the trial that went on to its end last."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class PASHAScheduler(Scheduler):
     """Successive halving, the best 1/`eta` at each level, up to a top that rises while rankings change.

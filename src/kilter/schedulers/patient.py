@@ -12,6 +12,7 @@ from kilter.core.events import Report
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
+from kilter.core.vocabulary import answers_other_settings
 from kilter.schedulers import median, threshold
 
 INNER: Mapping[str, Scheduler] = {
@@ -39,6 +40,7 @@ class State:
     inner: median.State | threshold.State | None = None
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class PatientScheduler(Scheduler):
     """Ends a trial once its last `patience` reports improved on none of its objectives by more than `tolerance`.

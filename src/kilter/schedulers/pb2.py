@@ -17,6 +17,7 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 from kilter.core.standing import Standing
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.bandit import Bandit
 from kilter.models.encoding import encoding_of
 from kilter.schedulers.pbt import PBTScheduler
@@ -43,6 +44,7 @@ class State(Population):
     stretches: list[Stretch] = field(default_factory=list)
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class PB2Scheduler(PBTScheduler):
     """As PBTScheduler, with configurations from a time-varying Gaussian-process bandit instead of random changes.

@@ -33,6 +33,7 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.core.standing import Standing
+from kilter.core.vocabulary import answers_other_settings
 from kilter.models.pareto import crowded_order, non_dominated_ranks
 
 LARGEST = 1e300
@@ -90,6 +91,7 @@ class State:
     """Paused trials whose members go on as copies of others."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class PBTScheduler(Scheduler):
     """Trains `population` configurations and changes them on the way; the sampler proposes the first ones.

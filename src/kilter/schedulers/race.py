@@ -35,6 +35,7 @@ from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Capabilities, Scheduler
 from kilter.core.problem import Problem
+from kilter.core.vocabulary import answers_other_settings
 
 PRIOR = 3
 """ν₀, how many differences of its own make a trial's variance count as much as the study's. With less, a single fold
@@ -70,6 +71,7 @@ class State:
     """How many complete trials were compared or became the incumbent."""
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class RaceScheduler(Scheduler):
     """Ends a trial whose `chance` to beat the incumbent's mean is less than that, judged on folds that both have done.

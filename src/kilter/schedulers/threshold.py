@@ -11,6 +11,7 @@ from kilter.core.events import Report
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Problem
+from kilter.core.vocabulary import answers_other_settings
 
 
 @dataclass
@@ -20,6 +21,7 @@ class State:
     outside: dict[int, int] = field(default_factory=dict)
 
 
+@answers_other_settings
 @dataclass(frozen=True)
 class ThresholdScheduler(Scheduler):
     """Ends a trial after `times` reports in a row whose `metric` is NaN, below `lower` or above `upper`.

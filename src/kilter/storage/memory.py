@@ -78,6 +78,9 @@ class MemoryStorage:
         self._logs: dict[int, _Log] = {}
         self._created = 0
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.studies())} studies>"
+
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle has: all studies as they are now, to go on independently."""
         with self._lock:
