@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -103,3 +104,50 @@ def test_states_within_a_state_come_back_as_what_they_were(best, members, by_lev
     assert type(back.inner) is State and back.inner.by_number == {1: 2}
     for level in back.by_level.values():
         assert all(type(mark) is Mark and type(mark.losses) is tuple for mark in level)
+
+
+@dataclass
+class Loose:
+    anything: Any = None
+    items: list = field(default_factory=list)
+    many: tuple = ()
+    members: Sequence[Member] = ()
+    by_name: Mapping[str, Member] = field(default_factory=dict)
+    by_pair: dict[tuple[int, int], float] = field(default_factory=dict)
+
+
+@dataclass
+class Hidden:
+    count: int = field(default=0, init=False)
+
+
+@dataclass
+class Unresolved:
+    best: Member | None = None
+    other: "Unknown" = None  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (Loose(Member(1)), "'anything' of the state Loose cannot be stored: a Member in it would come back as a dict"),
+        (Loose((1, 2)), "a tuple in it would come back as a list"),
+        (Loose(items=[Member(1)]), "'items' of the state Loose"),
+        (Loose(many=(Member(1),)), "a Member in it would come back as a dict"),
+        (Loose(members=(Member(1),)), "a tuple in it would come back as a list"),
+        (Loose({(1, 2): 3}), "'anything' of the state Loose"),
+        (Loose(np.zeros(2, dtype=[("a", int)])), "an array of"),
+        (Loose(10**5000), "'anything' of the state Loose"),
+        (Hidden(), "'count' of the state Hidden cannot be stored: its class does not take it"),
+        (Unresolved(Member(1)), "'best' of the state Unresolved"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_would_come_back_as_something_else_is_refused_when_it_is_written(state, told):
+    with pytest.raises(InvalidInput, match=told):
+        dumps_state(state)
+
+
+def test_abstract_annotations_and_bare_tuples_say_enough():
+    state = Loose(np.float32(0.5), many=(1, 2.5), members=[Member(1)], by_name={"a": Member(2)}, by_pair={(1, 2): 0.5})
+    assert loads_state(Loose, dumps_state(state)) == state

@@ -375,7 +375,8 @@ _EVENTS: dict[str, Callable[..., Event]] = {
 # Plain JSON, and what of Python and numpy is let in.
 
 
-def _plainly(value: Any) -> Any:
+def plainly(value: Any) -> Any:
+    """The plain value that stands for one that JSON cannot hold; raises TypeError where there is none."""
     if isinstance(value, np.generic):
         plain = value.item()
         if not isinstance(plain, np.generic):
@@ -388,7 +389,7 @@ def _plainly(value: Any) -> Any:
 
 
 # ASCII, because SQLite takes no lone surrogates, which file names can bring along.
-_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_plainly).encode
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=plainly).encode
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # loads() without its look at the arguments
 
 
@@ -453,7 +454,7 @@ def _marked(value: Any) -> Any:
     if isinstance(value, dict):
         marked = {key: _marked(item) for key, item in value.items()}
         return {"$dict": marked} if any(isinstance(key, str) and key.startswith("$") for key in marked) else marked
-    return _marked(_plainly(value))
+    return _marked(plainly(value))
 
 
 def _unmarked(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """States of samplers and schedulers as JSON, and back: dataclasses of numbers, text, lists, dicts and arrays.
 
 What a field holds is read from its annotation, so states nest: `inner: median.State` and `members: list[Member]` come
-back as they were. Tuples do too, where an annotation names them. Dicts keep keys that are numbers, arrays their type,
+back as they were. Tuples do too, where an annotation names them. What would come back as something else, since its
+annotation does not say what it is, is refused when it is written. Dicts keep keys that are numbers, arrays their type,
 shape and bits. For what JSON cannot say there are marks:
 
     {"$float": "inf"}    {"$pairs": [[1, …], …]}    {"$array": bits, "dtype": …, "shape": …}    {"$dict": {"$…": …}}
@@ -13,7 +14,7 @@ import base64
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import repeat
 from types import UnionType
@@ -27,11 +28,11 @@ State = TypeVar("State")
 
 
 def dumps_state(state: Any) -> bytes:
-    """The state of a sampler or scheduler as JSON; raises InvalidInput where it holds anything else."""
+    """The state of a sampler or scheduler as JSON; raises InvalidInput where it would not come back as it is."""
     if not _is_state(state):
         raise InvalidInput(f"the state {state!r:.80} is not a dataclass: keep what is learned in a dataclass")
-    written = {field.name: _written_field(state, field.name) for field in dataclasses.fields(state)}
-    return json.dumps(written, separators=(",", ":"), allow_nan=False).encode()
+    written = (f"{json.dumps(field.name)}:{_written_field(state, field)}" for field in dataclasses.fields(state))
+    return f"{{{','.join(written)}}}".encode()
 
 
 def loads_state(kind: type[State], data: bytes | str) -> State:
@@ -49,14 +50,38 @@ def _is_state(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
-def _written_field(state: Any, name: str) -> Any:
+def _written_field(state: Any, field: dataclasses.Field[Any]) -> str:
+    value = getattr(state, field.name)
     try:
-        return _written(getattr(state, name))
-    except (TypeError, RecursionError) as error:
+        if not field.init:
+            raise TypeError("its class does not take it (init=False)")
+        text = json.dumps(_written(value), separators=(",", ":"), allow_nan=False)
+        _check_same(value, _read(_hints(type(state)).get(field.name), json.loads(text)))
+        return text
+    except Exception as error:  # data of any shape
         raise InvalidInput(
-            f"the field {name!r} of the state {type(state).__name__} cannot be stored: {error}. "
-            "Use numbers, text, lists, dicts, numeric arrays and dataclasses of these"
+            f"the field {field.name!r} of the state {type(state).__name__} cannot be stored: {error}. Use numbers, "
+            "text, lists, dicts, numeric arrays and dataclasses of these, and annotate the field with what it holds, "
+            "as in list[Member], dict[str, Member] or tuple[float, ...]"
         ) from error
+
+
+def _check_same(value: Any, back: Any) -> None:
+    """Raise TypeError where what was read is not what was written, a scalar of NumPy apart, which is a number."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if type(value) is not type(back):
+        raise TypeError(f"a {type(value).__name__} in it would come back as a {type(back).__name__}")
+    if isinstance(value, Mapping):
+        _check_same(list(value.items()), list(back.items()))
+    elif isinstance(value, (list, tuple)):
+        for item, other in zip(value, back, strict=True):
+            _check_same(item, other)
+    elif isinstance(value, np.ndarray):
+        if value.dtype != back.dtype:
+            raise TypeError(f"an array of {value.dtype} in it would come back as one of {back.dtype}")
+    elif _is_state(value):
+        for field in dataclasses.fields(value):
+            _check_same(getattr(value, field.name), getattr(back, field.name))
 
 
 def _written(value: Any) -> Any:
@@ -102,16 +127,18 @@ def _read(kind: Any, value: Any) -> Any:
     if origin in (Union, UnionType):
         others = [part for part in parts if part is not type(None)]
         return _read(next((part for part in others if len(others) == 1 or _has_fields(part, value)), None), value)
-    if origin is list:
+    if origin in (list, Sequence):
         return [_read(parts[0], item) for item in value]
-    if origin is dict:
+    if origin in (dict, Mapping):
         pairs = value["$pairs"] if "$pairs" in value else value.get("$dict", value).items()
-        return {_unmarked(key): _read(parts[1], item) for key, item in pairs}
+        return {_read(parts[0], key): _read(parts[1], item) for key, item in pairs}
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, value)
     if isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"):
         hints = get_type_hints(kind)
         return kind(*(_read(hints[name], item) for name, item in zip(kind._fields, value)))
+    if kind is tuple:
+        return tuple(_unmarked(value))
     if origin is tuple:
         kinds = repeat(parts[0]) if parts[1:] == (Ellipsis,) else parts
         return tuple(_read(part, item) for part, item in zip(kinds, value))

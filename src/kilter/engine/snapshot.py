@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 
 from kilter.core.archive import Archive
+from kilter.core.codec import plainly
+from kilter.core.errors import InvalidInput
 from kilter.core.events import Defined, Failure, TrialState
 from kilter.core.history import Record
+from kilter.core.interfaces import Sampler, Scheduler
 from kilter.core.problem import Problem
 from kilter.core.states import dumps_state, loads_state
 from kilter.engine.engine import Engine
@@ -35,7 +38,10 @@ TYPES = {"trial": np.int32, "step": np.int64, "fold": np.int32}
 
 
 def dumps(engine: Engine) -> bytes:
-    """The engine's history and states; sampler and scheduler themselves are settings, which the log has."""
+    """The engine's history and states; sampler and scheduler themselves are settings, which the log has.
+
+    Raises InvalidInput where the state of one of them cannot be stored.
+    """
     trials = engine.history.trials
     content: dict[str, Any] = {
         "sampler": repr(engine.sampler),
@@ -44,8 +50,8 @@ def dumps(engine: Engine) -> bytes:
         "attrs": engine.attrs,
         "defined": engine.defined and [engine.defined.definition, engine.defined.time],
         "ledger": vars(engine.ledger),
-        "sampler_state": dumps_state(engine.sampler_state).decode(),
-        "scheduler_state": dumps_state(engine.scheduler_state).decode(),
+        "sampler_state": _dumped(engine.sampler, engine.sampler_state),
+        "scheduler_state": _dumped(engine.scheduler, engine.scheduler_state),
         "position": engine.position,
         "columns": {name: [getattr(trial, name) for trial in trials] for name in COLUMNS},
         "trial_attrs": {t.number: t.attrs for t in trials if t.attrs},
@@ -59,10 +65,17 @@ def dumps(engine: Engine) -> bytes:
     reports = engine.history.reports.arrays()
     content["reports"] = list(reports)  # not names within the archive, which cannot say every name of a metric
     arrays: dict[str, Any] = {f"report {i}": column for i, column in enumerate(reports.values())}
-    arrays["content"] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
+    arrays["content"] = np.frombuffer(json.dumps(content, default=plainly).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
+
+
+def _dumped(plugin: Sampler | Scheduler, state: Any) -> str:
+    try:
+        return dumps_state(state).decode()
+    except InvalidInput as error:
+        raise InvalidInput(f"{type(plugin).__name__}: {error}") from error
 
 
 def loads(replica: Replica, data: bytes) -> None:

@@ -18,6 +18,7 @@ from kilter.core.interfaces import Storage
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.engine.replica import Replica
+from kilter.runtime.notices import notice
 
 R_co = TypeVar("R_co", bound=Replica, covariant=True)
 
@@ -90,6 +91,8 @@ class Log(Generic[R_co]):
         self.owns_storage = False
         """Whether nobody else has the storage, so that it is closed with the study."""
         self._snapshot_at = replica.position
+        self._is_unstorable = False
+        """Whether the state of a plug-in cannot be stored, which is said once."""
 
     @property
     def name(self) -> str:
@@ -145,7 +148,14 @@ class Log(Generic[R_co]):
         replica, at = self.replica, self.replica.position
         if not isinstance(replica, Engine) or replica.damage is not None or not self.storage.is_durable:
             return
-        if at > self._snapshot_at:
-            self._snapshot_at = at
-            with suppress(StorageError):  # it only saves time, and what is wrong shows where an event is written
-                self.storage.save_snapshot(self.study, at, snapshot.VERSION, snapshot.dumps(replica))
+        if at <= self._snapshot_at or self._is_unstorable:
+            return
+        self._snapshot_at = at
+        try:
+            data = snapshot.dumps(replica)
+        except InvalidInput as error:  # which only a plug-in's author can mend; the log has all that is known
+            self._is_unstorable = True
+            notice(f"no snapshot of {self.name!r} is kept, so to open it takes a replay of its whole log: {error}")
+            return
+        with suppress(StorageError):  # it only saves time, and what is wrong shows where an event is written
+            self.storage.save_snapshot(self.study, at, snapshot.VERSION, data)
