@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import repeat
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -51,16 +51,16 @@ def _is_state(value: Any) -> bool:
 
 
 def _written_field(state: Any, field: dataclasses.Field[Any]) -> str:
-    value = getattr(state, field.name)
+    value, kind = getattr(state, field.name), cast(Any, type(state))
     try:
         if not field.init:
             raise TypeError("its class does not take it (init=False)")
         text = json.dumps(_written(value), separators=(",", ":"), allow_nan=False)
-        _check_same(value, _read(_hints(type(state)).get(field.name), json.loads(text)))
+        _check_same(value, _read(_hints(kind).get(field.name), json.loads(text)))
         return text
     except Exception as error:  # data of any shape
         raise InvalidInput(
-            f"the field {field.name!r} of the state {type(state).__name__} cannot be stored: {error}. Use numbers, "
+            f"the field {field.name!r} of the state {kind.__name__} cannot be stored: {error}. Use numbers, "
             "text, lists, dicts, numeric arrays and dataclasses of these, and annotate the field with what it holds, "
             "as in list[Member], dict[str, Member] or tuple[float, ...]"
         ) from error

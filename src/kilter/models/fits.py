@@ -70,9 +70,14 @@ class Fits:
         return Belief(self.kind(self.layout, theta, self.features(rows), output(y[rows])), output)
 
     def shape(self, name: str, y: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, float | None]:
-        """θ, and the power that values are bent by, or None: whichever has the higher marginal likelihood."""
+        """θ, and the power that values are bent by, or None: whichever has the higher marginal likelihood.
+
+        Fewer than LEAST known values say nothing of θ, which is as it starts then.
+        """
         rows = np.flatnonzero(known)
         n = len(rows)
+        if n < LEAST:
+            return self.layout.start(), None
         early = step_below(n, COLD)
         late = n if n <= EVERY else max(early, step_below(n, WARM))
         theta, power = self.memory.of(
