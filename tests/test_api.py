@@ -581,6 +581,15 @@ class TestAskAndTell:
             study.tell(trial, trial.params["x"])
         assert study.best_value == min(t.params["x"] for t in trials)
 
+    def test_a_batch_has_what_is_left(self):
+        study = create_study(space={"k": Int(1, 3)}, sampler="grid", seed=0)
+        trials = study.ask(5)
+        assert sorted(t.params["k"] for t in trials) == [1, 2, 3]
+        for trial in trials:
+            study.tell(trial, trial.params["k"])
+        with pytest.raises(NotReady):
+            study.ask(2)
+
     def test_twice(self, study):
         trial = study.ask()
         study.tell(trial, 1.0)

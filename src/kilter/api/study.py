@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from kilter.api.telling import begun, outcome_of
 from kilter.api.view import METRIC_NAMES, StudyView
 from kilter.core.actions import Verdict
 from kilter.core.definition import Definition
-from kilter.core.errors import InvalidInput, TrialNotFound
+from kilter.core.errors import InvalidInput, NotReady, TrialNotFound
 from kilter.core.events import SYSTEM, Report, TrialState
 from kilter.core.history import Record
 from kilter.core.interfaces import Executor, Explanation, Observer, Progress, Running, Stopper
@@ -166,14 +166,18 @@ class Study(StudyView):
     ) -> Any:
         """A trial to evaluate; with `n` a list of so many. A dict of parameters is suggested at once.
 
-        `fixed_distributions` is Optuna's word for that dict. Raises NotReady where the sampler has nothing left to try.
+        The list is shorter where fewer can begin now. `fixed_distributions` is Optuna's word for that dict. Raises
+        NotReady where the sampler has nothing left to try, or waits for a trial that runs.
         """
         if isinstance(n, Mapping):
             n, fixed_distributions = None, n
         if n is not None:
             if n < 1:
                 raise InvalidInput(f"ask({n!r}): ask for at least one trial")
-            return [self._ask() for _ in range(n)]
+            trials = [self._ask()]
+            with suppress(NotReady):  # for those that have begun somebody has to answer
+                trials.extend(self._ask() for _ in range(n - 1))
+            return trials
         for name, parameter in (fixed_distributions or {}).items():
             if not isinstance(parameter, Parameter):
                 raise InvalidInput(
