@@ -325,3 +325,17 @@ def test_the_total_is_said_as_it_is(done, asked, says):
 def test_processes_hold_a_study_by_its_address(tmp_path):
     study = kilter.create_study(storage=tmp_path / "k.db", study_name="s", space=SPACE, sampler="random", seed=0)
     Processes().start(lambda x: study.best_value).close()  # it is pickled when the executor is made
+
+
+def test_a_seed_or_sampler_that_is_not_the_studys_is_told(tmp_path, caplog):
+    def again(**given):
+        caplog.clear()
+        options = {"study_name": "s", "storage": str(tmp_path / "s.db"), "load_if_exists": True}
+        kilter.create_study(**options, **given)
+        return [record.getMessage() for record in caplog.records]
+
+    assert again(seed=4, sampler="random") == []
+    assert again(seed=4, sampler="random") == again() == again(seed=0) == []
+    assert again(seed=77) == ["s: it keeps its seed 4, seed=77 is not used: that is for a new study"]
+    (told,) = again(sampler="tpe", scheduler="auto")
+    assert told.startswith("s: it goes on with another sampler, TPESampler(") and told.endswith("made with 'random'")

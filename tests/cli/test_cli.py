@@ -86,6 +86,22 @@ def test_what_a_trial_printed_is_shown_in_the_end_as_a_terminal_would() -> None:
     assert ok(kilter("trial", "0", "--log")) == "two\nbell \\x07\n0.5\n"
 
 
+def test_that_nothing_is_kept_of_what_a_trial_printed_is_said(tmp_path: Path) -> None:
+    study = create_study(
+        study_name="far", storage="sqlite:///kilter.db", space={"x": Float(0, 1)}, checkpoints=tmp_path / "far", seed=0
+    )
+    study.optimize(print_and_return, n_trials=1, progress="none")
+    assert study.printed(0) == "0.5\n"
+    result = kilter("trial", "far", "0", "--log")
+    assert ok(result) == ""
+    assert "a folder that was given as checkpoints=" in result.stderr
+
+
+def print_and_return(x: float) -> float:
+    print(0.5)
+    return x
+
+
 def test_running_again_and_resume_go_on_to_the_total(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ok(run(n=2))
     ok(run(n=3))

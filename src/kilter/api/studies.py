@@ -35,7 +35,7 @@ from kilter.plugins import existing_storage, open_storage
 from kilter.runtime import identity
 from kilter.runtime.checkpoints import Checkpoints, store_of
 from kilter.runtime.leases import LEASE_SECONDS
-from kilter.runtime.log import id_of
+from kilter.runtime.log import created, id_of
 from kilter.runtime.session import KEPT, Session
 from kilter.storage.urls import missing_file
 
@@ -138,6 +138,7 @@ def _made(
             check_same(session, name, problem, wanted)
             if wanted.space:
                 grow(session, name, problem.space)
+            _say_what_differs(session, name, seed, sampler=sampler and chosen, scheduler=scheduler and planner)
             return session
         except StudyChanged:
             if identity.has_results(session.engine) or session.engine.history.waiting:
@@ -147,6 +148,17 @@ def _made(
     session = Session(storage, study, blank, **settings)
     session.sync()
     return session
+
+
+def _say_what_differs(session: Session, name: str, seed: int | None, **plugs: Any) -> None:
+    """Tell of a seed that an existing study does not take up, and of plug-ins that are not those it was made with."""
+    first = created(session.storage, session.study)
+    if seed and seed != first.seed:  # 0 is what tune and the command line give where the user gives none
+        log.warning("%s: it keeps its seed %d, seed=%d is not used: that is for a new study", name, first.seed, seed)
+    for kind, plugin in plugs.items():
+        kept = getattr(first, kind)
+        if plugin is not None and plugins.spec(kind, plugin) != kept:
+            log.warning("%s: it goes on with another %s, %r; it was made with %r", name, kind, plugin, kept["name"])
 
 
 @answers_other_words

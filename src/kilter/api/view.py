@@ -221,6 +221,8 @@ class StudyView:
     def printed(self, trial: FrozenTrial | Trial | int) -> str:
         r"""What a trial printed, in all its attempts; of very much the beginning and the end. Raises TrialNotFound.
 
+        Empty where it printed nothing, and where the study keeps it in a folder that was given to create_study as
+        `checkpoints`, unless that is given here too: read_study(..., checkpoints=…).
         In worker processes and of commands that is all that arrived on stdout and stderr; in this process and its
         threads what went through Python's own streams.
 

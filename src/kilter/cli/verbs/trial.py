@@ -48,8 +48,14 @@ def command(
         show.echo(str(options.load(name, storage).explain(number)))
         return
     if log:
-        for line in whole_lines(study.printed(number)):
+        printed = study.printed(number)
+        for line in whole_lines(printed):
             show.echo(line)
+        if not printed:
+            show.note(
+                "no output is kept of this trial here: it printed nothing, or the study keeps it in a folder that was "
+                "given as checkpoints=: kilter.read_study(..., checkpoints=FOLDER).printed(N) reads it there"
+            )
         return
     if as_json:
         show.echo_json(show.trial_json(trial, reports=True))
