@@ -17,6 +17,7 @@ import pytest
 import kilter
 from kilter.core.interfaces import Worker
 from kilter.executors.simulated import VirtualClock
+from kilter.runtime import log
 from kilter.runtime.leases import LEASE_SECONDS, RENEWALS, Lease, Watch, this_worker
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.sqlite import SQLiteStorage
@@ -185,6 +186,35 @@ def test_a_fork_is_another_worker_and_leaves_its_parents_lease(tmp_path):
     del study, asked
     others = [thread for thread in threads() if thread.join(30) or thread.is_alive()]
     assert (others, storage.leases(1)) == ([], [])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("is_long", [False, True])
+def test_a_fork_reads_a_study_that_another_thread_was_at_work_on(monkeypatch, is_long):
+    """It waits for who is within the log or, where that takes long, goes on without."""
+    monkeypatch.setattr(log, "PATIENCE", 0.05 if is_long else 30.0)
+    study = kilter.create_study(space={"x": kilter.Float(0, 1)}, sampler="random", seed=0)
+    held, done = threading.Event(), threading.Event()
+
+    def work():
+        with study._session.lock:
+            held.set()
+            if is_long:
+                done.wait(30)
+            else:
+                study.ask()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert held.wait(30)
+    if not (child := os.fork()):
+        signal.alarm(20)
+        os._exit(0 if len(study.trials) == (0 if is_long else 1) else 1)
+    done.set()
+    thread.join(30)
+    assert os.waitpid(child, 0)[1] == 0
+    study.tell(study.ask(), 1.0)
 
 
 def test_a_program_that_ends_leaves_no_lease_that_rests(tmp_path):

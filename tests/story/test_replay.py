@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import kilter
@@ -133,10 +132,3 @@ def test_a_state_that_cannot_be_stored_costs_snapshots_and_nothing_else(tmp_path
     study.optimize(lambda trial: loss(trial.params), n_trials=3, progress="none")  # said once: a warning is an error
     again = kilter.load_study(storage=url, study_name="s", sampler=Remembering())
     assert [trial.params for trial in again.trials] == [trial.params for trial in study.trials]
-
-
-def test_numbers_of_numpy_are_kept_in_a_snapshot(tmp_path: Path) -> None:
-    study = kilter.create_study(storage=f"sqlite:///{tmp_path / 'k.db'}", study_name="s", sampler="random")
-    study.set_user_attr("n", np.int64(3))
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1, progress="none")
-    assert study._session.storage.load_snapshot(study._session.study, snapshot.VERSION) is not None

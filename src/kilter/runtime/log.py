@@ -7,10 +7,12 @@ there, in the order of the log. Each write is one transaction; the storage is ne
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from kilter.core.errors import InvalidInput, LogDamaged, StorageError, StudyNotFound
 from kilter.core.events import Created, Event
@@ -78,6 +80,38 @@ def undisturbed() -> Iterator[None]:
             gc.enable()
 
 
+_LOGS: WeakSet[Log[Any]] = WeakSet()
+"""Those of this process."""
+
+_TAKEN = threading.local()
+"""The logs whose locks a thread took to fork."""
+
+PATIENCE = 1.0
+"""Seconds that a fork waits for who is at work on a log: longer, and the two may wait for one another."""
+
+
+def _take_locks() -> None:
+    """Who forks waits until nobody is within a log, which the new process has as it stands, without other threads."""
+    _TAKEN.logs = [log for log in tuple(_LOGS) if log.lock.acquire(timeout=PATIENCE)]
+
+
+def _give_locks_back() -> None:
+    for log in _TAKEN.logs:
+        log.lock.release()
+    _TAKEN.logs = []
+
+
+def _renew_locks() -> None:
+    """Locks that a thread of the parent may hold for ever are other ones here."""
+    for log in set(_LOGS).difference(_TAKEN.logs):
+        log.lock = threading.RLock()
+    _give_locks_back()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_take_locks, after_in_parent=_give_locks_back, after_in_child=_renew_locks)
+
+
 class Log(Generic[R_co]):
     """What one process has read of a study, and the only one here who writes to its log."""
 
@@ -93,6 +127,7 @@ class Log(Generic[R_co]):
         self._snapshot_at = replica.position
         self._is_unstorable = False
         """Whether the state of a plug-in cannot be stored, which is said once."""
+        _LOGS.add(self)
 
     @property
     def name(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -124,9 +123,8 @@ class Session(Log[Engine]):
         faster the sampler is asked again, since it knows more now. Who was slower ROUNDS times takes the next number
         with what it has, unless somebody has begun just that.
         """
-        if self.presence.is_of_a_parent:  # whose trials and locks are its own
+        if self.presence.is_of_a_parent:  # whose trials are its own
             self._be_another()
-            self.lock = threading.RLock()
         with self.lock:
             self.presence.hold()
             self.recover()
