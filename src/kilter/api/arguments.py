@@ -75,6 +75,15 @@ def check_checkpoints(kept: Any, store: Any) -> None:
         raise InvalidInput(f"checkpoints={store!r}: give a folder, or a kilter.core.interfaces.CheckpointStore")
 
 
+def check_parameters(given: Mapping[str, Parameter]) -> None:
+    """Raise InvalidInput for what is no parameter."""
+    for name, parameter in given.items():
+        if not isinstance(parameter, Parameter):
+            raise InvalidInput(
+                f"ask: {name}={parameter!r} is not a parameter: give Float, Int, Ordinal, Choice or Boolean"
+            )
+
+
 def at_once(word: str, given: Any) -> int:
     """How many trials run at once; -1 stands for one a core."""
     if isinstance(given, bool) or not hasattr(given, "__index__") or not (int(given) == -1 or int(given) >= 1):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kilter import plugins
 from kilter.api import adding, replay
-from kilter.api.arguments import at_once, check_functions, check_settings
+from kilter.api.arguments import at_once, check_functions, check_parameters, check_settings
 from kilter.api.running import Runner, holding, in_this_process
 from kilter.api.telling import begun, outcome_of
 from kilter.api.view import METRIC_NAMES, StudyView
@@ -178,11 +178,7 @@ class Study(StudyView):
             with suppress(NotReady):  # for those that have begun somebody has to answer
                 trials.extend(self._ask() for _ in range(n - 1))
             return trials
-        for name, parameter in (fixed_distributions or {}).items():
-            if not isinstance(parameter, Parameter):
-                raise InvalidInput(
-                    f"ask: {name}={parameter!r} is not a parameter: give Float, Int, Ordinal, Choice or Boolean"
-                )
+        check_parameters(fixed_distributions or {})
         trial = self._ask()
         for name, parameter in (fixed_distributions or {}).items():
             trial.suggest(name, parameter)

@@ -112,13 +112,9 @@ class Ordinal(Listed):
         kept = [label for label in longer.labels if shorter.contains(label)]
         if list(map(typed, kept)) != list(map(typed, shorter.labels)):
             raise InvalidInput(f"the order of {self!r} and {other!r} cannot be joined")
-        known = {
-            typed(label): value for label, value in zip(shorter.labels, shorter.values) if not isinstance(value, Named)
-        }
-        values = [
-            known.get(typed(label), value) if isinstance(value, Named) else value
-            for label, value in zip(longer.labels, longer.values)
-        ]
+        known = {typed(label): v for label, v in zip(shorter.labels, shorter.values) if not isinstance(v, Named)}
+        pairs = zip(longer.labels, longer.values)
+        values = [known.get(typed(label), v) if isinstance(v, Named) else v for label, v in pairs]
         return replace(self, values=tuple(values))
 
     def _own_json(self) -> dict[str, Any]:

@@ -133,6 +133,8 @@ def _misfit(config: Any, problem: Problem) -> str | None:
     space = problem.space
     if not isinstance(config, Mapping):
         return f"{config!r:.80}, which is no dict of plain values by name"
+    if not problem.is_open and space.is_legal(config):
+        return None
     for name, plain in config.items():
         if name not in space.parameters:
             if problem.is_open:
@@ -140,7 +142,7 @@ def _misfit(config: Any, problem: Problem) -> str | None:
             return f"{name!r}, which the space does not have"
         if not space.parameters[name].contains(plain):
             return f"{name}={plain!r:.80}, which is not a value of {space.parameters[name]!r:.200}"
-    if problem.is_open or space.is_legal(config):
+    if problem.is_open:
         return None
     missing = [name for name in space.names if name not in config and space.is_active(name, config)]
     if missing:
