@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 import kilter
+from kilter.core.kinds import KINDS
 from kilter.models.results import Results
 from kilter.models.surrogate import Surrogate
 from kilter.testing.compound import CompoundSuite
@@ -21,6 +23,7 @@ from kilter.testing.storage import StorageSuite
 EXAMPLES = Path(__file__).parents[1] / "examples/extending"
 
 
+@cache
 def example(name):
     """The module of an example."""
     spec = spec_from_file_location(f"extending_{name}", EXAMPLES / f"{name}.py")
@@ -82,6 +85,11 @@ def test_a_study_in_a_storage_of_ones_own_goes_on_where_it_was_left_off(tmp_path
 
 class TestParameter(CompoundSuite):
     compounds = st.builds(example("parameter").Interval, st.floats(-5, 0), st.floats(1, 5))
+
+    @pytest.fixture(autouse=True)
+    def _known(self, monkeypatch):
+        """As this module has it, wherever else the example was imported."""
+        monkeypatch.setitem(KINDS, "interval", example("parameter").Interval)
 
 
 def test_a_model_learns_from_evidence_of_ones_own():

@@ -155,6 +155,8 @@ def test_all_that_is_printed_is_there_once_and_the_block_is_left_once(run, colum
 
 
 ENDLESS = SCRIPT.replace("RUN", repr({"workers": 2})).replace("n_trials=5", "n_trials=10**6")
+# A first Ctrl-C waits for those that run.
+ENDLESS = ENDLESS.replace("    for percent", "    time.sleep(60 * (number > 2))\n    for percent")
 
 
 def test_ctrl_c_leaves_the_block_whole(tmp_path):

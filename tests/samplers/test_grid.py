@@ -27,7 +27,7 @@ CONDITIONAL = Space(
 
 
 def visited(sampler, space, seed=7, limit=5000):
-    log = Log(sampler, Problem(space), seed)
+    log = Log(sampler, Problem(space, is_open=not len(space)), seed)
     configs = log.run(limit, lambda _: {"value": 0.0})
     assert len(configs) == limit or log.proposal() is None
     return configs

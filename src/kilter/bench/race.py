@@ -24,7 +24,7 @@ import numpy as np
 from kilter import plugins
 from kilter.api import Study, create_study
 from kilter.bench.problem import BenchProblem
-from kilter.core.errors import InvalidInput, NotReady, StorageError
+from kilter.core.errors import InvalidInput, NotReady, PluginFailed, StorageError
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome, Task
 from kilter.core.numbers import Int
@@ -263,7 +263,8 @@ def _run(plan: _Plan) -> Run:
         )
         _drive(study, plan, clock, log)
     except Exception as raised:  # noqa: BLE001 - a sampler that fails must not end the race of the others
-        error = f"{type(raised).__name__}: {raised}"
+        cause = raised.__cause__ if isinstance(raised, PluginFailed) and raised.__cause__ else raised
+        error = f"{type(cause).__name__}: {cause}"
     return Run(**{**vars(blank), **log.record(), "error": error, "versions": versions})
 
 
