@@ -50,8 +50,7 @@ class Study(StudyView):
 
     def __init__(self, name: str, session: Session) -> None:
         super().__init__(name, session, lambda: session.checkpoints)
-        self._session = session
-        self._runner = Runner(name, session)
+        self._session, self._runner = session, Runner(name, session)
         self._has_plugins()
         self._asked: dict[int, Attempt] = {}
 
