@@ -461,13 +461,14 @@ class SamplerSuite:
         """The same in any finite space: with conditions, clauses, priors, options of any kind."""
         if not self.renews:
             pytest.skip("does not claim to try nothing twice")
-        from hypothesis import given, settings
+        from hypothesis import example, given, settings
         from hypothesis import strategies as st
 
         from kilter.testing.strategies import spaces
 
         @settings(max_examples=10)
         @given(spaces(max_parameters=3, kinds=("int", "ordinal", "choice", "boolean", "compound")), st.integers(0, 99))
+        @example(Space({"a": Int(0, 6), "b": Boolean()}), 7)  # hardly more points than trials
         def law(space: Space, seed: int) -> None:
             self._check_nothing_twice(self.log(Problem(space), seed), 12)
 
