@@ -35,6 +35,8 @@ def test_what_is_written_counts_as_if_it_had_happened_here() -> None:
     best = study.best_trial
     assert (best.number, best.value, best.params, best.user_attrs) == (3, -1.0, {"x": 0.25}, {"from": "afar"})
     assert study.user_attrs == {"imported": 1}
+    with pytest.raises(InvalidInput, match=r"trial 3 was .* run elsewhere"):
+        study.explain(3)  # nobody asked a sampler for it
 
 
 def test_who_was_slower_is_told_so() -> None:

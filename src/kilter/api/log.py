@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from kilter.core.errors import InvalidInput
-from kilter.core.events import Created, Entry, Event, Started
+from kilter.core.events import Created, Entry, Event
 from kilter.engine.replica import Replica
 from kilter.runtime.log import Log
 
@@ -45,15 +45,9 @@ class StudyLog:
         """
         with self._log.lock:
             self._log.sync()
-            trials = len(self._log.replica.history)
             for event in events:
                 if not isinstance(event, get_args(Event)):
                     raise InvalidInput(f"{event!r:.80} is no event: write those of kilter.core.events")
                 if isinstance(event, Created):
                     raise InvalidInput(f"{event!r}: the study was created once")
-                if event.creates and not (event.number is None or 0 <= event.number <= trials):
-                    raise InvalidInput(f"{event!r}: the study has {trials} trials by then")
-                if isinstance(event, Started) and event.number == trials and event.attempt != 1:
-                    raise InvalidInput(f"{event!r}: the first attempt at a trial is number 1")
-                trials += event.creates and event.number in (None, trials)
             return self._log.write(*events)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kilter.core.events import (
+    ELSEWHERE,
     Ended,
     Enqueued,
     Event,
@@ -48,7 +49,7 @@ class PastTrial:
         """All that happened, in order, for the log of a study in which it has this number."""
         grown = {name: parameter.to_json() for name, parameter in self.grown.items()}
         is_queued = self.state is TrialState.WAITING
-        begun = Started(number, 1, self.params, worker, 1, self.started)
+        begun = Started(number, 1, self.params, worker, ELSEWHERE, self.started)
         return [
             *([SpaceExtended(grown, self.started)] if grown else []),
             Enqueued(number, self.params, self.started) if is_queued else begun,

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from kilter.core.errors import InvalidInput, LogDamaged, StorageError, StudyNotFound
-from kilter.core.events import Created, Event
+from kilter.core.events import Created, Event, Started
 from kilter.core.interfaces import Storage
 from kilter.engine import snapshot
 from kilter.engine.engine import Engine
@@ -170,8 +170,10 @@ class Log(Generic[R_co]):
         trials = len(self.replica.history)
         for event in events:
             number, creates = event.number, event.creates
-            if number is not None and not (0 <= number < trials or creates):
+            if number is not None and not 0 <= number < trials + creates:
                 raise InvalidInput(f"{event!r}: the study has {trials} trials by then")
+            if number == trials and isinstance(event, Started) and event.attempt != 1:
+                raise InvalidInput(f"{event!r}: the first attempt at a trial is number 1")
             trials += creates and number in (None, trials)
 
     def _snapshot_where_due(self) -> None:
