@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kilter.api.arguments import DEFAULT_STORAGE
-from kilter.api.replay import fresh, without_plugins
 from kilter.api.studies import only_study
 from kilter.core.errors import InvalidInput, PluginFailed, StorageError
 from kilter.core.events import Created, Entry
 from kilter.core.interfaces import Storage
 from kilter.engine.repair import Repair, repaired
 from kilter.plugins import existing_storage
+from kilter.replay import fresh, without_plugins
 from kilter.runtime.leases import Watch
 from kilter.runtime.log import id_of, named
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
-from kilter import plugins
-from kilter.api import replay
+from kilter import plugins, replay
 from kilter.api.arguments import (
     DEFAULT_STORAGE,
     SpaceLike,

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from kilter import plugins
-from kilter.api import adding, replay
+from kilter import plugins, replay
+from kilter.api import adding
 from kilter.api.arguments import at_once, check_functions, check_parameters, check_settings
 from kilter.api.running import Runner, holding, in_this_process
 from kilter.api.telling import begun, outcome_of
