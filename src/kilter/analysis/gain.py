@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kilter.analysis.pace import pace
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History
 from kilter.core.memo import Memo
@@ -37,10 +38,6 @@ DRAWN = 64
 """Of those the most promising, at which functions are drawn from it."""
 DRAWS = 128
 """Functions that are drawn from the model."""
-PAUSE = 60.0
-"""Seconds without a running trial that still count as the study's own slowness; more is a break between runs."""
-RECENT = 50
-"""The pace is that of so many trials that ended last."""
 EXACT = 0.01
 """Noise below this share of the signal's variance is none: a smooth model is never quite right."""
 MUTE = 0.5
@@ -159,7 +156,7 @@ def _gain(history: History, count: int, seed: int, seconds: float) -> Gain | Non
         return None
     nothing = np.empty((0, past.encoding.d))
     surrogate = Surrogate(SingleFidelity(past, nothing, rng(seed, "active set", count)))
-    trials = seconds * _pace(history, numbers)
+    trials = seconds * pace(history, numbers)
     n = int(np.isfinite(bests).sum())
     bests = bests[-n:]
     by_past = 2.0 * float(bests[(n - 1) // 2] - bests[-1]) / (1.0 + n / trials)
@@ -172,20 +169,6 @@ def _bests(history: History, numbers: list[int]) -> tuple[np.ndarray, int | None
     values = np.array([history.values[number, 0] if history.is_candidate(number) else np.inf for number in numbers])
     bests = np.minimum.accumulate(values)
     return bests, numbers[int(np.argmin(values))] if len(bests) and np.isfinite(bests[-1]) else None
-
-
-def _pace(history: History, numbers: list[int]) -> float:
-    """Trials that end in a second, of all workers, with what lies between trials but without breaks between runs."""
-    latest = [history[number] for number in numbers[-RECENT:]]
-    spans = sorted((t.started, t.ended) for t in latest if t.started is not None and t.ended is not None)
-    active, until = 0.0, -math.inf
-    for started, ended in spans:
-        if until == -math.inf:
-            active += ended - started
-        else:
-            active += min(max(started - until, 0.0), PAUSE) + max(ended - max(started, until), 0.0)
-        until = max(until, ended)
-    return len(spans) / active if active > 0 else math.inf
 
 
 def _by_model(surrogate: Surrogate, trials: float, seed: int) -> float:

@@ -7,7 +7,6 @@ a finished trial is a comparison and a look at the clock.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import threading
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from kilter.analysis.agreement import Agreement
 from kilter.analysis.failures import counted, kinds, never_succeeded, why_no_best
+from kilter.analysis.savings import Savings
 from kilter.core.errors import NAME, InvalidInput
 from kilter.core.events import Failure, TrialState
-from kilter.core.history import History, Record
+from kilter.core.history import Record
 from kilter.core.limits import Limits
 from kilter.core.text import one_line, printable
 from kilter.runtime.blas import single_threaded
@@ -157,7 +157,6 @@ class Status:
         self._gain: Gain | None = None
         self._gain_after = done
         self._gain_due = time.monotonic() + GAIN_SECONDS
-        self._savings = Savings()
         self._front: tuple[int, str | None] = (-1, None)
         """After how many finished trials the front was looked at, and what it was."""
 
@@ -253,9 +252,8 @@ class Status:
 
     def saved_text(self) -> str | None:
         """What early stopping has saved; None where that is nothing, or not known."""
-        self._savings.follow(self.session.engine.history)
-        saved = self._savings.seconds
-        return f"~{span(saved)} by early stopping ({self._savings.share:.0%} of steps)" if saved > 0 else None
+        saved = Savings.of(self.session.engine.history)
+        return f"~{span(saved.seconds)} by early stopping ({saved.share:.0%} of steps)" if saved.seconds > 0 else None
 
     def rate_text(self, over: bool = False) -> str:
         """Trials a minute in this run, and how long it will take at that rate unless it is over."""
@@ -273,48 +271,6 @@ class Status:
         if len(history.finished) > 1 and not any(trial.params for trial in history.trials):
             return ["no trial has parameters, so all are the same: give a space, or suggest_… in the objective"]
         return never_succeeded(self.session.engine.history) if self.session.engine.ledger.failures else []
-
-
-class Savings:
-    """What early stopping has saved: steps that pruned trials had left, at the length of complete trials."""
-
-    def __init__(self) -> None:
-        self._read = 0
-        """How many finished trials have been counted."""
-        self._lengths: dict[TrialState, tuple[int, int]] = {}
-        """Of the complete and of the pruned trials that reported: how many, and their steps, summed."""
-        self._timed_steps = 0
-        self._seconds = 0.0
-
-    def follow(self, history: History) -> None:
-        """Take in the trials that finished since."""
-        for number in history.finished[self._read :]:
-            trial, steps = history[number], history.reports.furthest.get(number, 0)
-            if steps:
-                count, total = self._lengths.get(trial.state, (0, 0))
-                self._lengths[trial.state] = count + 1, total + steps
-                if math.isfinite(trial.seconds):
-                    self._timed_steps += steps
-                    self._seconds += trial.seconds
-        self._read = len(history.finished)
-
-    @property
-    def steps(self) -> float:
-        """How many steps were saved."""
-        complete, steps = self._lengths.get(TrialState.COMPLETE, (0, 0))
-        pruned, pruned_steps = self._lengths.get(TrialState.PRUNED, (0, 0))
-        return max(pruned * steps / complete - pruned_steps, 0.0) if complete else 0.0
-
-    @property
-    def share(self) -> float:
-        """The steps that were saved, of those that there would have been."""
-        spent = sum(steps for _, steps in self._lengths.values())
-        return self.steps / (self.steps + spent) if spent else 0.0
-
-    @property
-    def seconds(self) -> float:
-        """The time of trials that was saved, at the seconds that a step takes on average."""
-        return self.steps * self._seconds / self._timed_steps if self._timed_steps else 0.0
 
 
 class Plain:
