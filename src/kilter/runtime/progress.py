@@ -204,7 +204,7 @@ class Status:
         """The Pareto front in a few words, looked at again where trials have ended since."""
         history = self.session.engine.history
         if self._front[0] != len(history.finished):
-            from kilter.analysis.front import front_text
+            from kilter.analysis.pareto import front_text
 
             self._front = len(history.finished), front_text(history)
         return self._front[1]

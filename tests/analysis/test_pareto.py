@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kilter
-from kilter.analysis.front import front_text
+from kilter.analysis.pareto import front_text
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Objective, Problem

@@ -1,0 +1,241 @@
+"""Trade-offs between several objectives: the front, where it bends, and the volume that it dominates over time.
+
+    losses      (n, m)   objectives times their sign, so that smaller is better; History.values
+    reference   (m,)     the corner beyond which nothing counts, in losses here and in the user's unit in the results
+
+Constraints come first: a trial that misses one is on no front. Where none meets them all, those that miss them least
+are told instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput
+from kilter.core.events import TrialState
+from kilter.core.history import History
+from kilter.core.pareto import non_dominated
+from kilter.core.seeds import rng
+
+EXACT = 3
+"""Objectives up to which a volume is computed exactly; beyond, it is the share of random points that are dominated."""
+POINTS = 200
+"""Times at which the volume is computed at most; the front of any time before is part of the next one."""
+SAMPLE = 10_000
+"""Random points in more than EXACT dimensions: the standard error of the share is half a percent at most."""
+ROOM = 1.1
+"""The corner that the volume is measured from, in ranges of all values: so the ends of the front count, too."""
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """The trials that no other one beats in every objective, by the first objective, the best first."""
+
+    objectives: tuple[str, ...]
+    """Names of the m objectives."""
+    directions: tuple[str, ...]
+    """How each is meant: "minimize" or "maximize"."""
+    numbers: np.ndarray
+    """Numbers of the k trials, (k,)."""
+    values: np.ndarray
+    """Their objectives in the user's own unit and direction, (k, m)."""
+    knee: int | None
+    """The trial where the front bends most; None where it has fewer than three points, or bends nowhere."""
+    candidates: int
+    """How many trials are complete, feasible and finite: the front is of these."""
+    nearest: tuple[int, ...]
+    """Where no trial meets the constraints: the complete ones that miss them least."""
+
+
+def front(history: History) -> Front:
+    """The Pareto front of the complete trials that meet every constraint.
+
+    The knee is the point farthest beyond the plane through the ends of the front, in ranges of the front (Das 1999,
+    "On characterizing the knee of the Pareto curve"): there a gain in one objective begins to cost much of another.
+
+    >>> from kilter.core.history import Record
+    >>> from kilter.core.problem import Objective, Problem
+    >>> history = History(Problem(objectives=(Objective("loss"), Objective("speed", "maximize"))))
+    >>> for number, (loss, speed) in enumerate([(0.0, 0.0), (0.2, 9.0), (1.0, 10.0), (0.5, 5.0)]):
+    ...     history.add(Record(number, TrialState.COMPLETE, {}, metrics={"loss": loss, "speed": speed}))
+    ...     history.settle(history[number])
+    >>> found = front(history)
+    >>> found.numbers.tolist(), found.knee, found.candidates
+    ([0, 1, 2], 1, 4)
+    """
+    problem = history.problem
+    known = candidates(history)
+    losses = history.values[known]
+    kept = non_dominated(losses)
+    numbers, losses = known[kept], losses[kept]
+    order = np.lexsort([numbers, *losses.T[::-1]])
+    numbers, losses = numbers[order], losses[order]
+    place = knee(losses)
+    return Front(
+        tuple(problem.objective_names),
+        tuple(objective.direction for objective in problem.objectives),
+        numbers,
+        losses * signs(history),
+        None if place is None else int(numbers[place]),
+        len(known),
+        () if len(known) else _nearest(history),
+    )
+
+
+def candidates(history: History) -> np.ndarray:
+    """Numbers of the trials that may be best: complete, feasible, with finite objectives."""
+    is_finite = np.isfinite(history.values).all(axis=1)
+    return np.flatnonzero((history.states == TrialState.COMPLETE) & (history.violations == 0.0) & is_finite)
+
+
+def signs(history: History) -> np.ndarray:
+    """+1 for each objective of which less is better, else -1, (m,)."""
+    return np.array([objective.sign for objective in history.problem.objectives])
+
+
+def knee(losses: np.ndarray) -> int | None:
+    """Which row of a front (k, m) is the knee: in ranges of the front, the least sum that is below that of its ends."""
+    if len(losses) < 3:
+        return None
+    span = np.ptp(losses, axis=0)
+    scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
+    sums = scaled.sum(axis=1)
+    ends = np.unique(scaled.argmin(axis=0))
+    place = int(sums.argmin())
+    return place if sums[place] < sums[ends].min() - 1e-12 else None
+
+
+def _nearest(history: History) -> tuple[int, ...]:
+    missed = np.where(history.states == TrialState.COMPLETE, history.violations, np.nan)
+    finite = np.isfinite(missed)
+    if not history.problem.constraints or not finite.any():
+        return ()
+    return tuple(np.flatnonzero(finite & (missed == missed[finite].min())).tolist())
+
+
+# -- volume -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """What the front dominates, after so many trials had finished."""
+
+    objectives: tuple[str, ...]
+    reference: np.ndarray
+    """The corner that volumes are measured from, (m,), in the user's own unit and direction."""
+    trials: np.ndarray
+    """Counts of finished trials, (t,)."""
+    numbers: np.ndarray
+    """The trial that finished last by then, (t,)."""
+    volume: np.ndarray
+    """The dominated volume, (t,), in the product of the objectives' units; never falls."""
+    share: np.ndarray
+    """The same as a share of the box from the best value of each objective to the reference, (t,)."""
+    is_exact: bool
+    """Whether volumes are exact; in more than three objectives they are estimated."""
+
+
+def hypervolume(history: History, reference: Sequence[float] | None = None, *, seed: int = 0) -> Volume:
+    """The volume that the front dominated as trials finished, at 200 counts of trials at most.
+
+    `reference` is a corner in the user's own unit and direction; where it is not given, it lies a tenth of the range
+    beyond the worst finite value of each objective. Raises InvalidInput where it has not one number per objective.
+    """
+    sign = signs(history)
+    known = candidates(history)
+    corner = _corner(history, known) if reference is None else _given(history, reference)
+    n = len(history.finished)
+    counts = np.unique(np.linspace(1, n, min(n, POINTS)).astype(int)) if n else np.empty(0, dtype=int)
+    place = np.full(len(history), n)
+    place[history.finished] = np.arange(n)
+    known = known[np.argsort(place[known], kind="stable")]
+    fronts = _fronts(history.values[known], np.searchsorted(place[known], counts))
+    best = history.values[known].min(axis=0) if len(known) else corner
+    box = float(np.prod(np.maximum(corner - best, 0.0)))
+    measure = _exact if len(sign) <= EXACT else _estimated
+    volume = np.array(measure(fronts, corner, best, seed), dtype=float)
+    return Volume(
+        tuple(history.problem.objective_names),
+        corner * sign,
+        counts,
+        np.array(history.finished, dtype=int)[counts - 1],
+        volume,
+        volume / box if box > 0 else np.zeros(len(volume)),
+        len(sign) <= EXACT,
+    )
+
+
+def _given(history: History, reference: Sequence[float]) -> np.ndarray:
+    corner = np.asarray(reference, dtype=float)
+    m = len(history.problem.objectives)
+    if corner.shape != (m,) or np.isnan(corner).any():
+        raise InvalidInput(
+            f"reference={reference!r}: give {m} numbers, one for each of {history.problem.objective_names}"
+        )
+    given: np.ndarray = corner * signs(history)
+    return given
+
+
+def _corner(history: History, known: np.ndarray) -> np.ndarray:
+    """A tenth of the range beyond the worst of the complete trials' values; in losses."""
+    values = history.values[history.states == TrialState.COMPLETE]
+    values = values[np.isfinite(values).all(axis=1)]
+    if not len(values):
+        return np.zeros(history.values.shape[1])
+    low, span = values.min(axis=0), np.ptp(values, axis=0)
+    corner: np.ndarray = low + ROOM * np.where(span > 0, span, 1.0)
+    return corner
+
+
+def _fronts(losses: np.ndarray, stops: np.ndarray) -> list[np.ndarray]:
+    """The front of the first so many rows, for each of the ascending stops."""
+    found: list[np.ndarray] = []
+    kept, start = losses[:0], 0
+    for stop in stops.tolist():
+        if stop > start:
+            kept = np.concatenate([kept, losses[start:stop]])
+            kept, start = kept[non_dominated(kept)], stop
+        found.append(kept)
+    return found
+
+
+def _exact(fronts: list[np.ndarray], corner: np.ndarray, best: np.ndarray, seed: int) -> list[float]:
+    from kilter.models.hypervolume import hypervolume as volume_of  # loads SciPy
+
+    volumes: list[float] = []
+    for i, kept in enumerate(fronts):
+        volumes.append(volumes[-1] if i and kept is fronts[i - 1] else volume_of(kept, corner))
+    return volumes
+
+
+def _estimated(fronts: list[np.ndarray], corner: np.ndarray, best: np.ndarray, seed: int) -> list[float]:
+    """The share of random points in the box from the best to the corner that a front dominates, times its volume."""
+    left = best + rng(seed, "hypervolume").random((SAMPLE, len(corner))) * (corner - best)
+    volumes: list[float] = []
+    for i, kept in enumerate(fronts):
+        for row in kept if not i or kept is not fronts[i - 1] else ():
+            left = left[(left < row).any(axis=1)]
+        volumes.append(float(np.prod(corner - best)) * (1.0 - len(left) / SAMPLE))
+    return volumes
+
+
+def front_text(history: History) -> str | None:
+    """Size and hypervolume of the Pareto front in a few words; None where nothing is complete and feasible.
+
+    The volume is the share that the front dominates of the box from the best to the worst of all finite values.
+    """
+    numbers = front(history).numbers
+    if not len(numbers):
+        return None
+    text = f"front of {len(numbers)}" if len(numbers) > 1 else f"trial {numbers[0]} alone"
+    values = history.values[history.states == TrialState.COMPLETE]
+    values = values[np.isfinite(values).all(axis=1)]
+    if values.shape[1] > EXACT or len(values) < 2:
+        return text
+    corner, low = _corner(history, numbers), values.min(axis=0)
+    box = float(np.prod(corner - low))
+    share = _exact([history.values[numbers]], corner, low, 0)[0] / box
+    return f"{text}; hypervolume {share:.2f} of the range seen"
