@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kilter.analysis.curves import Forecast
     from kilter.analysis.gain import Gain
     from kilter.analysis.schedule import Schedule
+    from kilter.api.plot import Plots
 
 S = TypeVar("S", bound="StudyView")
 
@@ -65,6 +66,18 @@ class StudyView:
         from kilter.analysis.notebook import study_html
 
         return study_html(self)
+
+    @property
+    def plot(self) -> Plots:
+        """Its figures, as in `study.plot.history()`; they need Plotly, or Matplotlib: `study.plot("matplotlib")`."""
+        from kilter.api.plot import Plots
+
+        return Plots(self._read)
+
+    def _read(self) -> History:
+        """The history with what others wrote."""
+        self._log.sync()
+        return self.history
 
     # -- what is known --------------------------------------------------------------------------------------------
 

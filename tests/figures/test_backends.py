@@ -1,0 +1,94 @@
+"""Every figure of every sort of study is drawn by every backend, and no name in it is anything but text."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+import pytest
+
+from kilter.core.history import History
+from kilter.core.problem import Objective, Problem
+from kilter.core.space import Space
+from kilter.figures import svg
+from kilter.figures.figure import Figure
+from kilter.figures.history import histories, history
+from kilter.figures.parallel import parallel
+from kilter.figures.slice import slices
+from kilter.figures.trials import objective
+from tests.figures import made
+
+FIGURES: dict[str, Callable[[History], Figure]] = {
+    "history": history,
+    "histories": lambda study: histories([(made.HOSTILE[0], study, objective(study)), ("_b", study, objective(study))]),
+    "mean": lambda study: histories([("a", study, objective(study))] * 2, error_bar=True),
+    "slice": slices,
+    "parallel": parallel,
+}
+STUDIES = {
+    "none": lambda: History(Problem(made.SPACE)),
+    "no space": lambda: made.history(5, space=Space()),
+    "one": lambda: made.history(1),
+    "three": lambda: made.history(3),
+    "many": lambda: made.history(300),
+    "constrained": lambda: made.history(100, constrained=True),
+    "two": lambda: made.history(60, 2),
+    "three objectives": lambda: made.history(60, 3),
+    "thirty parameters": lambda: made.history(40, space=made.wide(30)),
+}
+
+
+@pytest.fixture(params=STUDIES, scope="module")
+def study(request: pytest.FixtureRequest) -> History:
+    return STUDIES[request.param]()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_plotly_draws_it_and_escapes_what_it_quotes(name: str, study: History) -> None:
+    plotly = pytest.importorskip("plotly.graph_objects")
+    from kilter.figures.plotly import draw
+
+    drawn = draw(FIGURES[name](study), "dark")
+    assert isinstance(drawn, plotly.Figure)
+    for trace in drawn.data:
+        if trace.type != "parcoords":  # its ticks are plain text
+            told = str(trace.to_plotly_json())
+            assert "<script" not in told and "%{y}" not in told.replace("%{y}<", "").replace("%{y}'", "")
+            assert "\x1b" not in told
+    layout = str(drawn.layout.to_plotly_json())
+    assert "<script" not in layout and "$x$" not in layout and "\x1b" not in layout
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("study", ["none", "many", "constrained"], indirect=True)  # it takes its time
+def test_matplotlib_draws_it(name: str, study: History) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    from kilter.figures.matplotlib import axes, draw
+
+    figure = FIGURES[name](study)
+    drawn = draw(figure)
+    drawn.draw_without_rendering()
+    assert len(list(axes(drawn))) == len(figure.panels)
+    plt.close(drawn)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_svg_is_well_formed_and_small(name: str, study: History) -> None:
+    figure = FIGURES[name](study)
+    drawn = svg.draw(figure)
+    root = ET.fromstring(drawn)
+    assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "title", "g", "path", "text", "rect"}
+    assert "<script" not in drawn and "\x1b" not in drawn
+    assert len(drawn) <= 30_000 * max(1, len(figure.panels))
+
+
+def test_a_figure_says_what_it_leaves_out() -> None:
+    study = made.history(300)
+    (panel,) = history(study).panels
+    values = objective(study).values
+    assert "outliers at the edge" in panel.note
+    assert panel.y.high < 100 < values[values < float("inf")].max()
+    assert Objective("loss") == study.problem.objectives[0]
