@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+import xml.etree.ElementTree as tree
 from collections.abc import Callable
 
 import pytest
+from tests.figures import made
 
 from kilter.core.history import History
 from kilter.core.problem import Objective, Problem
@@ -16,7 +17,6 @@ from kilter.figures.history import histories, history
 from kilter.figures.parallel import parallel
 from kilter.figures.slice import slices
 from kilter.figures.trials import objective
-from tests.figures import made
 
 FIGURES: dict[str, Callable[[History], Figure]] = {
     "history": history,
@@ -79,7 +79,7 @@ def test_matplotlib_draws_it(name: str, study: History) -> None:
 def test_svg_is_well_formed_and_small(name: str, study: History) -> None:
     figure = FIGURES[name](study)
     drawn = svg.draw(figure)
-    root = ET.fromstring(drawn)
+    root = tree.fromstring(drawn)
     assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "title", "g", "path", "text", "rect"}
     assert "<script" not in drawn and "\x1b" not in drawn
     assert len(drawn) <= 30_000 * max(1, len(figure.panels))
