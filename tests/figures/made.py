@@ -23,9 +23,9 @@ SPACE = Space(
 )
 
 
-def history(trials: int, objectives: int = 1, space: Space = SPACE, constrained: bool = False, seed: int = 0) -> History:
+def history(trials: int, objectives: int = 1, space: Space = SPACE, constrained: bool = False) -> History:
     """Trials in every state, a few of them far off, infinite or without a value, with reports and workers."""
-    stream = np.random.default_rng(seed)
+    stream = np.random.default_rng(0)
     goals = (Objective("loss"), Objective(HOSTILE[0], "maximize"), Objective("cost"))[:objectives]
     constraints = (Constraint("cost", "<=", 1.2),) if constrained else ()
     made = History(Problem(space, goals, constraints))

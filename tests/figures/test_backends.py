@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as tree
 from collections.abc import Callable
+from xml.etree import ElementTree
 
 import pytest
 from tests.figures import made
@@ -79,7 +79,7 @@ def test_matplotlib_draws_it(name: str, study: History) -> None:
 def test_svg_is_well_formed_and_small(name: str, study: History) -> None:
     figure = FIGURES[name](study)
     drawn = svg.draw(figure)
-    root = tree.fromstring(drawn)
+    root = ElementTree.fromstring(drawn)
     assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "title", "g", "path", "text", "rect"}
     assert "<script" not in drawn and "\x1b" not in drawn
     assert len(drawn) <= 30_000 * max(1, len(figure.panels))
