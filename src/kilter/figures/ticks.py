@@ -20,7 +20,7 @@ def ticks(axis: Axis, most: int = MOST) -> list[tuple[float, str]]:
     >>> ticks(Axis(low=0.0, high=1.0))
     [(0.0, '0'), (0.2, '0.2'), (0.4, '0.4'), (0.6, '0.6'), (0.8, '0.8'), (1.0, '1')]
     >>> ticks(Axis(scale="log", low=1e-5, high=1e-1), most=3)
-    [(1e-05, '1e-5'), (0.001, '1e-3'), (0.1, '0.1')]
+    [(1e-05, '1e-5'), (0.001, '0.001'), (0.1, '0.1')]
     """
     if axis.scale == "category":
         return [(float(place), option) for place, option in enumerate(axis.options)]
