@@ -37,8 +37,12 @@ def opened(name: str, storage: Storage, sampler: Any = None, scheduler: Any = No
 
 def read(name: str, storage: Storage) -> Log[Replica]:
     """The log of a study that exists, with a replica that needs none of its plug-ins; raises StudyNotFound."""
-    study = id_of(storage, name)
-    log = Log(storage, study, _replayed(storage, study, without_plugins))
+    return followed(id_of(storage, name), storage, without_plugins)
+
+
+def followed(study: int, storage: Storage, blank: Callable[[Created], R]) -> Log[R]:
+    """The log of a study by its id, with what `blank` makes of how it came to be; raises StudyNotFound."""
+    log = Log(storage, study, _replayed(storage, study, blank))
     log.sync()
     return log
 
@@ -74,8 +78,13 @@ def _replayed(storage: Storage, study: int, blank: Callable[[Created], R]) -> R:
 
 def without_plugins(created: Created) -> Replica:
     """A replica that has read nothing yet."""
+    return of_kind(Replica, created)
+
+
+def of_kind(kind: Callable[[Problem, int], R], created: Created) -> R:
+    """A replica of this kind, which has read nothing yet."""
     with _as_written():
-        return Replica(Problem.from_json(created.problem), created.seed)
+        return kind(Problem.from_json(created.problem), created.seed)
 
 
 def fresh(created: Created, sampler: Any, scheduler: Any) -> Engine:

@@ -1,0 +1,154 @@
+"""The dashboard as an ASGI application: the guard around the routes of api/v1, the stream of news, and the files."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route as Address
+
+from kilter.analysis.plain import plain
+from kilter.core.errors import KilterError, NotReady, StorageError, StudyNotFound, TrialNotFound
+from kilter.core.interfaces import Storage
+from kilter.dashboard.asking import Ask, Content, Route
+from kilter.dashboard.files import files
+from kilter.dashboard.guard import Guard, Refused, document
+from kilter.dashboard.news import News
+from kilter.dashboard.reading import Reading
+from kilter.dashboard.routes import ROUTES
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+log = logging.getLogger("kilter")
+
+API = "/api/v1"
+SMALL = 1_400
+"""Bytes that are not worth compressing: they fit one packet."""
+LARGE = 262_144
+"""Bytes from which on speed counts more than the last tenth."""
+
+STATUS: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
+    ((StudyNotFound, TrialNotFound), 404),
+    ((NotReady,), 409),
+    ((StorageError,), 503),
+    ((KilterError,), 400),
+)
+"""What errors are in HTTP, the first that fits."""
+
+
+class Dashboard(Guard):
+    """The application; `news` and `tickets` are for who serves it."""
+
+    def __init__(self, reading: Reading, read_only: bool, token: str | None, hosts: Iterable[str]) -> None:
+        self.reading, self.news = reading, News(reading)
+        routes = [Address(API + route.path, self._endpoint(route), methods=[route.method]) for route in ROUTES]
+        routes.append(Address(f"{API}/events", self._events))
+        routes.append(Address("/{name:path}", _file))
+        refusals: Any = {KilterError: _explained, Refused: _refused, HTTPException: _unknown, Exception: _broken}
+        super().__init__(Starlette(routes=routes, exception_handlers=refusals), hosts, token, read_only)
+
+    def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            body = {} if route.method == "GET" else document(await request.body())
+            query = route.read(request.query_params)
+            ask = Ask(self.reading, time.time(), request.path_params, query, body, self._read_only)
+            return await run_in_threadpool(lambda: _response(route.answer(ask), request))
+
+        return endpoint
+
+    async def _events(self, request: Request) -> Response:
+        stream = await self.news.stream(request.headers.get("last-event-id"))
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+def create_app(
+    storage: str | os.PathLike[str] | Storage,
+    *,
+    read_only: bool = False,
+    token: str | None = None,
+    hosts: Iterable[str] = (),
+) -> Dashboard:
+    """The dashboard of a storage as an ASGI application, to be served by itself or mounted under a prefix.
+
+    With `read_only` nothing can be changed through it. With a `token` it is for those alone who have it. `hosts` are
+    the names by which it may be asked, beside those of this machine's loopback: where it is mounted in an application
+    that is open to others, name that application's host here, and have it ask who they are, or give a token.
+    Raises StudyNotFound where there is no such storage.
+    """
+    return Dashboard(Reading(storage), read_only, token, hosts)
+
+
+# -- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _response(answer: Any, request: Request) -> Response:
+    if not isinstance(answer, Content):
+        data = plain(answer)
+        data = {"v": 1, **data} if isinstance(data, dict) else data
+        answer = Content(json.dumps(data, separators=(",", ":"), allow_nan=False).encode(), "application/json")
+    tag = f'"{hashlib.blake2b(answer.body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    if request.method == "GET" and tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if answer.filename is not None:
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(answer.filename, safe='')}"
+    body = answer.body
+    if len(body) > SMALL and _takes_gzip(request):
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body, 1 if len(body) > LARGE else 6, mtime=0)
+    return Response(body, headers=headers, media_type=answer.media)
+
+
+def _takes_gzip(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
+
+
+async def _file(request: Request) -> Response:
+    file = files().get(request.path_params["name"] or "index.html")
+    if file is None:
+        raise HTTPException(404)
+    headers = {"Cache-Control": "public, max-age=31536000, immutable" if file.is_lasting else "no-cache"}
+    headers["Vary"] = "Accept-Encoding"
+    if not _takes_gzip(request):
+        return Response(file.body, headers=headers, media_type=file.media)
+    headers["Content-Encoding"] = "gzip"
+    return Response(file.compressed, headers=headers, media_type=file.media)
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------
+
+
+async def _explained(request: Request, error: Exception) -> Response:
+    status = next(status for kinds, status in STATUS if isinstance(error, kinds))
+    action = "Try again in a moment." if status == 503 else ""
+    return Refused(status, str(error), action).response()
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return error.response()
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return Refused(405, f"{request.method} is nothing that can be done here").response()
+    return Refused(error.status_code, "there is nothing at this address", "Begin at the list of studies.").response()
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    log.error("dashboard: %s %s: %r", request.method, request.url.path, error)
+    return Refused(500, f"internal: {type(error).__name__}: {error}", "Please report it.").response()

@@ -1,0 +1,112 @@
+"""What a route is: where, what it takes, who answers. Requests are read by it, and OpenAPI is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.text import shown
+from kilter.dashboard.reading import Reading, Study
+
+if TYPE_CHECKING:
+    from starlette.datastructures import QueryParams
+
+LONGEST = 500
+"""Characters of a text in an address, and numbers in a list."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One thing that an address may say after its question mark: a whole number, several, or a text."""
+
+    name: str
+    says: str
+    kind: str = "text"
+    default: Any = None
+    one_of: tuple[str, ...] = ()
+
+    def read(self, text: str) -> Any:
+        """What is meant by a text; raises InvalidInput."""
+        try:
+            if self.kind == "integer":
+                return _whole(text)
+            if self.kind == "integers":
+                numbers = [_whole(item) for item in text.split(",") if item]
+                if len(numbers) <= LONGEST:
+                    return tuple(numbers)
+        except ValueError:
+            pass
+        if self.kind == "text" and len(text) <= LONGEST and (not self.one_of or text in self.one_of):
+            return text
+        wanted = (
+            f"one of {', '.join(self.one_of)}"
+            if self.one_of
+            else {"integer": "a whole number from 0 on"}.get(
+                self.kind, "whole numbers, as in 1,2,3" if self.kind == "integers" else "a shorter text"
+            )
+        )
+        raise InvalidInput(f"{self.name}={shown(text)}: give {wanted}")
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise ValueError(text)
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request, read."""
+
+    reading: Reading
+    now: float
+    path: Mapping[str, Any]
+    query: Mapping[str, Any]
+    body: Mapping[str, Any] = field(default_factory=dict)
+    read_only: bool = False
+
+    @cached_property
+    def study(self) -> Study:
+        """The study that it is about, read up to now; raises StudyNotFound."""
+        return self.reading.study(self.path["id"])
+
+    @property
+    def number(self) -> int:
+        """The trial that it is about."""
+        number: int = self.path["number"]
+        return number
+
+
+@dataclass(frozen=True)
+class Content:
+    """An answer that is no JSON; with a `filename` it is to be saved, not shown."""
+
+    body: bytes
+    media: str
+    filename: str | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One address below api/v1. `answer` is called in a thread; what it returns becomes JSON, but for a Content."""
+
+    path: str
+    says: str
+    answer: Callable[[Ask], Any]
+    query: tuple[Query, ...] = ()
+    method: str = "GET"
+    media: str = "application/json"
+    body: Mapping[str, str] = field(default_factory=dict)
+    """The fields of the body of a change, and what they are."""
+
+    def read(self, given: QueryParams) -> dict[str, Any]:
+        """What an address says after its question mark; raises UnknownName or InvalidInput."""
+        known = {query.name: query for query in self.query}
+        for name in given:
+            if name not in known:
+                raise UnknownName.of("parameter", name, known)
+        said = {name: query.read(given[name]) for name, query in known.items() if name in given}
+        return {name: said.get(name, query.default) for name, query in known.items()}

@@ -1,0 +1,69 @@
+"""The table of all routes below api/v1, and their answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kilter.core.interfaces import OnDisk
+from kilter.dashboard import documents
+from kilter.dashboard.asking import Ask, Content, Query, Route
+from kilter.runtime.checkpoints import store_of
+
+BINARY = "application/octet-stream"
+
+
+def _server(ask: Ask) -> Any:
+    return documents.server_json(ask.reading, ask.read_only)
+
+
+def _studies(ask: Ask) -> Any:
+    return [documents.row_json(ask.reading, row, ask.now) for row in ask.reading.rows()]
+
+
+def _study(ask: Ask) -> Any:
+    return documents.study_json(ask.study, ask.now)
+
+
+def _columns(ask: Ask) -> Content:
+    return Content(ask.study.columns(ask.query["after"]), BINARY)
+
+
+def _trial(ask: Ask) -> Any:
+    return documents.trial_json(ask.study, ask.number)
+
+
+def _printed(ask: Ask) -> Any:
+    """The end of what a trial printed, where the study keeps that beside its storage."""
+    study, number = ask.study, documents.record_of(ask.study, ask.number).number
+    if not isinstance(study.storage, OnDisk):
+        return {"text": "", "bytes": 0}
+    try:
+        with open(store_of(None, study.storage, study.id).log(number), "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(size - ask.query["tail"], 0))
+            return {"text": file.read(ask.query["tail"]).decode(errors="replace"), "bytes": size}
+    except FileNotFoundError:
+        return {"text": "", "bytes": 0}
+
+
+STUDY, TRIAL = "/studies/{id:int}", "/studies/{id:int}/trials/{number:int}"
+
+ROUTES: tuple[Route, ...] = (
+    Route("/server", "What is served here.", _server),
+    Route("/studies", "All studies, with what there is to say about each in a line.", _studies),
+    Route(STUDY, "All about a study but its trials.", _study),
+    Route(
+        f"{STUDY}/columns",
+        "The trials as columns: a header of JSON, then typed arrays.",
+        _columns,
+        (Query("after", "Only the trials that changed since this revision.", "integer"),),
+        media=BINARY,
+    ),
+    Route(TRIAL, "All about a trial.", _trial),
+    Route(
+        f"{TRIAL}/log",
+        "What a trial printed.",
+        _printed,
+        (Query("tail", "At most so many bytes of its end.", "integer", 65_536),),
+    ),
+)
