@@ -1,0 +1,130 @@
+// A table of as many rows as there are trials: only those in view are in the document.
+import type { ComponentChildren } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+
+export interface TableColumn {
+  key: string;
+  title: string;
+  /** Pixels; the column grows from there. */
+  width?: number;
+  /** Numbers stand at the right. */
+  numeric?: boolean;
+  cell: (row: number) => ComponentChildren;
+  /** What to sort by; NaN, null and undefined come last either way. Without it the column does not sort. */
+  by?: (row: number) => number | string | null | undefined;
+}
+
+export interface Sort {
+  key: string;
+  descending: boolean;
+}
+
+export interface TableProps {
+  columns: readonly TableColumn[];
+  /** What is shown, in the order of the unsorted table: rows of the study's columns, or indices of your own. */
+  rows: ArrayLike<number>;
+  /** What the table is of, for screen readers. */
+  label: string;
+  height?: number;
+  sort?: readonly Sort[];
+  /** A click on a title; with shift it comes after the others. */
+  onSort?: (sort: Sort[]) => void;
+  /** The row of the keyboard's cursor. */
+  current?: number;
+  onCurrent?: (row: number) => void;
+  onOpen?: (row: number) => void;
+  /** Rows with a mark, such as those to compare. */
+  marked?: ReadonlySet<number>;
+  onHover?: (row: number) => void;
+  /** How many columns stay in sight when the table scrolls sideways; the first ones. */
+  pinned?: number;
+  name?: string;
+}
+
+const ROW = 28;
+const SPARE = 6;
+
+/** The rows by several columns, missing ones last; the order of equals stays. */
+export function sorted(rows: ArrayLike<number>, columns: readonly TableColumn[], sort: readonly Sort[]): Int32Array {
+  const found = Int32Array.from(rows);
+  const keys = sort.flatMap(({ key, descending }) => {
+    const by = columns.find((c) => c.key === key)?.by;
+    return by ? [{ values: new Map(Array.from(found, (row) => [row, by(row)])), way: descending ? -1 : 1 }] : [];
+  });
+  if (keys.length === 0) return found;
+  return found.sort((a, b) => {
+    for (const { values, way } of keys) {
+      const order = compare(values.get(a), values.get(b), way);
+      if (order !== 0) return order;
+    }
+    return a - b;
+  });
+}
+
+type Key = number | string | null | undefined;
+const gone = (v: Key): boolean => v === null || v === undefined || v !== v;
+
+function compare(a: Key, b: Key, way: number): number {
+  if (gone(a) || gone(b)) return Number(gone(a)) - Number(gone(b));
+  return (a as number) < (b as number) ? -way : (a as number) > (b as number) ? way : 0;
+}
+
+export function Table(props: TableProps) {
+  const { columns, rows, label, height = 420, sort = [], current = -1, marked, onOpen, onCurrent, onHover } = props;
+  const box = useRef<HTMLDivElement>(null as never);
+  const [from, setFrom] = useState(0);
+  const order = useMemo(() => sorted(rows, columns, sort), [rows, columns, sort]);
+  const shown = Math.ceil(height / ROW) + 2 * SPARE;
+  const first = Math.max(0, Math.min(from - SPARE, order.length - shown));
+  const place = useMemo(() => new Map(Array.from(order, (row, i) => [row, i])), [order]);
+  useEffect(() => {
+    const at = place.get(current);
+    if (at === undefined || !box.current) return;
+    const top = at * ROW;
+    const room = box.current.clientHeight - 2 * ROW;
+    if (top < box.current.scrollTop) box.current.scrollTop = top;
+    else if (top > box.current.scrollTop + room) box.current.scrollTop = top - room;
+  }, [current, place]);
+  useLayoutEffect(() => setFrom(Math.floor((box.current?.scrollTop ?? 0) / ROW)), [order]);
+  const grid = { gridTemplateColumns: columns.map((c) => `minmax(${c.width ?? 90}px, ${c.numeric ? 1 : 2}fr)`).join(" ") };
+  const keys = (event: KeyboardEvent) => {
+    const at = place.get(current) ?? -1;
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 12, PageUp: -12 }[event.key];
+    if (event.key === "Enter" && current >= 0) onOpen?.(current);
+    else if (step === undefined || order.length === 0) return;
+    else onCurrent?.(order[Math.min(order.length - 1, Math.max(0, at + step))]);
+    event.preventDefault();
+  };
+  const head = (event: MouseEvent, { key, by }: TableColumn) => {
+    if (!by || !props.onSort) return;
+    const now = sort.find((s) => s.key === key);
+    const next = { key, descending: now ? !now.descending : false };
+    props.onSort(event.shiftKey ? [...sort.filter((s) => s.key !== key), next] : [next]);
+  };
+  const pin = (i: number) => (i < (props.pinned ?? 1) ? "pin" : "");
+  return (
+    <div class="table" role="table" aria-label={label} aria-rowcount={order.length + 1} tabIndex={0} ref={box} data-table={props.name}
+      style={{ maxHeight: `${height}px` }} onKeyDown={keys} onScroll={() => setFrom(Math.floor(box.current.scrollTop / ROW))} onPointerLeave={() => onHover?.(-1)}>
+      <div class="row head" role="row" aria-rowindex={1} style={grid}>
+        {columns.map((c, i) => {
+          const by = sort.find((s) => s.key === c.key);
+          const arrow = by ? (by.descending ? " ↓" : " ↑") : "";
+          return (
+            <div key={c.key} role="columnheader" class={`${c.numeric ? "num" : ""} ${pin(i)}`} aria-sort={by ? (by.descending ? "descending" : "ascending") : undefined}>
+              {c.by && props.onSort ? <button type="button" class="link" title={`Sort by ${c.title}; with shift after the others`} onClick={(e) => head(e, c)}>{c.title}{arrow}</button> : c.title}
+            </div>
+          );
+        })}
+      </div>
+      <div class="rows" role="rowgroup" style={{ height: `${order.length * ROW}px` }}>
+        {Array.from(order.subarray(first, first + shown), (row, i) => (
+          <div key={row} role="row" aria-rowindex={first + i + 2} style={{ ...grid, transform: `translateY(${(first + i) * ROW}px)` }}
+            class={`row ${row === current ? "current" : ""} ${marked?.has(row) ? "marked" : ""}`}
+            onClick={() => onCurrent?.(row)} onDblClick={() => onOpen?.(row)} onPointerEnter={() => onHover?.(row)}>
+            {columns.map((c, k) => <div key={c.key} role="cell" class={`${c.numeric ? "num" : ""} ${pin(k)}`}>{c.cell(row)}</div>)}
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}

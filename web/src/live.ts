@@ -1,0 +1,46 @@
+// News of studies: one stream per page, one event per study and commit. It says only which revision; who draws asks for the rest.
+import { signal } from "@preact/signals";
+import { isStatic } from "./api.js";
+
+export interface News {
+  study: number;
+  revision: number;
+  trials: number;
+}
+
+export type Connection = "static" | "connecting" | "live" | "lost";
+
+export const connection = signal<Connection>(isStatic ? "static" : "connecting");
+
+type Listener = (news: News) => void;
+const listeners = new Set<Listener>();
+
+/** Calls `listener` with each piece of news until the function that is returned is called. */
+export function onNews(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+let source: EventSource | null = null;
+let retry = 1000;
+
+/** Opens the stream; a browser gives up after some refusals, so a lost one is opened again with growing pauses, up to 15 s. */
+export function connect(): void {
+  if (isStatic) return;
+  source?.close();
+  source = new EventSource("api/v1/events");
+  source.addEventListener("open", () => {
+    connection.value = "live";
+    retry = 1000;
+  });
+  source.addEventListener("study", (event) => {
+    const news = JSON.parse((event as MessageEvent<string>).data) as News;
+    for (const listener of listeners) listener(news);
+  });
+  source.addEventListener("error", () => {
+    connection.value = "lost";
+    if (source?.readyState !== EventSource.CLOSED) return;
+    setTimeout(connect, retry);
+    retry = Math.min(15_000, 2 * retry);
+  });
+}

@@ -1,0 +1,50 @@
+// The trials of the open study as a table: number, state, objectives, parameters, how long they took.
+import { useMemo, useState } from "preact/hooks";
+import { StateMark } from "../components/parts.js";
+import { Table, type TableColumn, type Sort } from "../components/Table.js";
+import { duration, number, visible } from "../format.js";
+import type { Column } from "../protocol.js";
+import { numbers, selection } from "../selection.js";
+import { columns, hover } from "../store.js";
+
+const FIRST = ["value", "metric", "violation", "param", "seconds"];
+
+/** A column of the table for a column of the trials. */
+export function tableColumn(column: Column): TableColumn {
+  const values = numbers(column);
+  const { options, kind } = column;
+  const text = (row: number) => (Number.isNaN(values[row]) ? "–" : options ? visible(options[values[row]]) : kind === "seconds" ? duration(values[row]) : number(values[row]));
+  return { key: column.key, title: visible(column.name), numeric: !options, width: 84, cell: text, by: (row) => values[row] };
+}
+
+export function trialColumns(all: readonly Column[]): TableColumn[] {
+  const state = all.find((c) => c.kind === "state");
+  const fixed: TableColumn[] = [{ key: "number", title: "trial", numeric: true, width: 64, cell: (row) => row, by: (row) => row }];
+  if (state) fixed.push({ key: "state", title: "state", width: 100, cell: (row) => <StateMark state={state.data[row]} words />, by: (row) => state.data[row] });
+  const rest = FIRST.flatMap((kind) => all.filter((c) => c.kind === kind));
+  return [...fixed, ...rest.map(tableColumn)];
+}
+
+/** The rows that are selected; all where nothing restricts. */
+export function useSelectedRows(): Int32Array {
+  const count = columns.value?.count ?? 0;
+  const { mask, count: chosen } = selection.value;
+  return useMemo(() => {
+    const rows = new Int32Array(mask ? chosen : count);
+    let k = 0;
+    for (let i = 0; i < count; i++) if (!mask || mask[i] === 1) rows[k++] = i;
+    return rows;
+  }, [mask, chosen, count]);
+}
+
+export function AllTrials({ height = 420, onOpen }: { height?: number; onOpen?: (trial: number) => void }) {
+  const all = columns.value;
+  const [sort, setSort] = useState<Sort[]>([]);
+  const rows = useSelectedRows();
+  const shown = useMemo(() => trialColumns(all?.columns ?? []), [all]);
+  if (all === null || all.count === 0) return <p class="empty">No trial yet.</p>;
+  return (
+    <Table name="trials" label="Trials" columns={shown} rows={rows} height={height} sort={sort} onSort={setSort}
+      current={hover.value} onCurrent={(row) => (hover.value = row)} onHover={(row) => (hover.value = row)} onOpen={onOpen} />
+  );
+}

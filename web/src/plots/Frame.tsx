@@ -1,0 +1,258 @@
+// What all plots of our own have in common: axes, grid, a title for screen readers, the mouse, zoom, and a layer for what is hovered.
+import { useRef, useState } from "preact/hooks";
+import { colours, type Colours } from "./colours.js";
+import { useSheet } from "./canvas.js";
+import { type Axis, type Scale, scale } from "./scale.js";
+
+/** Where marks are drawn: pixels of the page, the scales already know the margins. */
+export interface Area {
+  context: CanvasRenderingContext2D;
+  x: Scale;
+  y: Scale;
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+  ratio: number;
+  colours: Colours;
+}
+
+export interface Box {
+  x: [number, number];
+  y: [number, number];
+}
+
+/** How a brush changes what is selected: alone, with shift more, with alt less. */
+export type BrushMode = "set" | "add" | "remove";
+
+export interface FrameProps {
+  x: Axis;
+  y: Axis;
+  /** One sentence that says what the plot shows, for those who do not see it. */
+  summary: string;
+  height?: number;
+  /** Draws the marks; runs again when the component renders and when a signal moves that it reads. */
+  marks: (area: Area) => void;
+  /** Draws what is hovered or brushed, over the marks, many times a second. */
+  over?: (area: Area) => void;
+  /** Which row is at these pixels, -1 for none. */
+  hit?: (px: number, py: number, area: Area) => number;
+  /** What the tooltip says of a row. */
+  label?: (row: number) => string;
+  onHover?: (row: number) => void;
+  onPick?: (row: number, event: MouseEvent) => void;
+  /** With it dragging selects a box in the units of the axes, without it dragging zooms. */
+  onBrush?: (box: Box, mode: BrushMode, done: boolean) => void;
+  /** A double click; without it the zoom goes back. */
+  onReset?: () => void;
+  /** Without ticks and labels, for small pictures. */
+  bare?: boolean;
+  /** A name for tests. */
+  name?: string;
+}
+
+/** A drag of fewer pixels is a click. */
+const CLICK = 4;
+
+interface Drag {
+  from: [number, number];
+  to: [number, number];
+  mode: BrushMode;
+}
+
+const isClick = ({ from, to }: Drag): boolean => Math.abs(to[0] - from[0]) < CLICK && Math.abs(to[1] - from[1]) < CLICK;
+
+export function Frame(props: FrameProps) {
+  const [zoom, setZoom] = useState<Box | null>(null);
+  const [tip, setTip] = useState<{ row: number; px: number; py: number } | null>(null);
+  const drag = useRef<Drag | null>(null);
+  const area = useRef<Area | null>(null);
+  const host = useRef<HTMLDivElement>(null as never);
+  const x = zoom ? zoomed(props.x, zoom.x) : props.x;
+  const y = zoom ? zoomed(props.y, zoom.y) : props.y;
+
+  const marks = useSheet((context, width, height, ratio) => {
+    const made = layout(context, x, y, width, height, ratio, colours(), props.bare ?? false);
+    area.current = made;
+    if (!props.bare) drawAxes(made);
+    clipped(made, () => props.marks(made));
+  }, [props.marks, props.x, props.y, zoom, props.bare]);
+  const over = useSheet((context, width, height, ratio) => {
+    const made = layout(context, x, y, width, height, ratio, colours(), props.bare ?? false);
+    clipped(made, () => props.over?.(made));
+    if (drag.current) drawBrush(made, drag.current);
+  }, [props.over, props.x, props.y, zoom, props.bare, tip]);
+
+  const place = (event: MouseEvent): [number, number] => {
+    const box = host.current.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  const brush = (on: Area, drawn: Drag, done: boolean) => {
+    if (isClick(drawn)) return;
+    if (props.onBrush) props.onBrush(boxOf(on, drawn), drawn.mode, done);
+    else if (done) setZoom(boxOf(on, drawn));
+  };
+  const move = (event: PointerEvent) => {
+    const [px, py] = place(event);
+    if (drag.current) {
+      drag.current.to = [px, py];
+      if (area.current && props.onBrush) brush(area.current, drag.current, false);
+      return setTip({ row: -1, px, py });
+    }
+    const row = area.current && props.hit ? props.hit(px, py, area.current) : -1;
+    if (row !== (tip?.row ?? -1)) {
+      setTip(row < 0 ? null : { row, px, py });
+      props.onHover?.(row);
+    }
+  };
+  const down = (event: PointerEvent) => {
+    if (event.button !== 0) return;
+    const at = place(event);
+    drag.current = { from: at, to: at, mode: event.shiftKey ? "add" : event.altKey ? "remove" : "set" };
+    host.current.setPointerCapture(event.pointerId);
+  };
+  const up = (event: PointerEvent) => {
+    const done = drag.current;
+    drag.current = null;
+    setTip(null);
+    if (!done || !area.current) return;
+    if (!isClick(done)) return brush(area.current, done, true);
+    const row = props.hit ? props.hit(...done.to, area.current) : -1;
+    if (row >= 0) props.onPick?.(row, event);
+  };
+  const wheel = (event: WheelEvent) => {
+    if (!(event.ctrlKey || event.metaKey) || !area.current) return; // without a key the wheel scrolls the page
+    event.preventDefault();
+    setZoom(around(area.current, place(event), Math.exp(event.deltaY / 300)));
+  };
+  const reset = () => {
+    setZoom(null);
+    props.onReset?.();
+  };
+  const leave = () => {
+    if (drag.current) return;
+    setTip(null);
+    props.onHover?.(-1);
+  };
+  const shown = tip && tip.row >= 0 && props.label ? props.label(tip.row) : null;
+  return (
+    <div class="frame" ref={host} style={{ height: `${props.height ?? 220}px` }} data-plot={props.name}
+      onPointerMove={move} onPointerDown={down} onPointerUp={up} onPointerLeave={leave} onDblClick={reset} onWheel={wheel}>
+      <canvas class="sheet" role="img" aria-label={props.summary} ref={marks} />
+      <canvas class="sheet over" aria-hidden="true" ref={over} />
+      {zoom && <button type="button" class="chip corner" onClick={() => setZoom(null)}>zoomed ✕</button>}
+      {!zoom && (props.y.outliers ?? 0) > 0 && <span class="chip corner" title="The axis leaves them out; they stand as ▲ at its edge.">{props.y.outliers} outliers ▲</span>}
+      {shown !== null && tip && <div class="tip" style={tipPlace(tip, host.current)}>{shown}</div>}
+    </div>
+  );
+}
+
+const zoomed = (axis: Axis, [low, high]: [number, number]): Axis => (axis.kind === "category" ? axis : { ...axis, low, high, outliers: 0 });
+
+function tipPlace({ px, py }: { px: number; py: number }, host: HTMLElement) {
+  const left = px > host.clientWidth / 2;
+  return {
+    top: `${Math.min(py + 12, host.clientHeight - 20)}px`,
+    ...(left ? { right: `${host.clientWidth - px + 12}px` } : { left: `${px + 12}px` }),
+  };
+}
+
+/** The box between two corners; a drag along one axis alone takes all of the other. */
+function boxOf({ x, y }: Area, { from, to }: Drag): Box {
+  const span = (s: Scale, a: number, b: number): [number, number] => {
+    const [p, q] = [s.invert(a), s.invert(b)];
+    return p < q ? [p, q] : [q, p];
+  };
+  return {
+    x: Math.abs(to[0] - from[0]) < CLICK ? [-Infinity, Infinity] : span(x, from[0], to[0]),
+    y: Math.abs(to[1] - from[1]) < CLICK ? [-Infinity, Infinity] : span(y, from[1], to[1]),
+  };
+}
+
+function around({ x, y }: Area, [px, py]: [number, number], factor: number): Box {
+  const part = (s: Scale, p: number): [number, number] => {
+    const [a, b] = [s.invert(p + (s.from - p) * factor), s.invert(p + (s.to - p) * factor)];
+    return a < b ? [a, b] : [b, a];
+  };
+  return { x: part(x, px), y: part(y, py) };
+}
+
+const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif";
+
+function layout(context: CanvasRenderingContext2D, x: Axis, y: Axis, width: number, height: number, ratio: number, palette: Colours, bare: boolean): Area {
+  context.font = FONT;
+  const bottom = bare ? 0 : 34;
+  const top = bare ? 0 : 18;
+  const tall = Math.max(1, height - top - bottom);
+  const labels = bare ? [] : scale(y, tall, 0).ticks(Math.max(2, Math.round(tall / 42))).map((t) => context.measureText(shortened(t.label)).width);
+  const left = bare ? 0 : Math.min(width / 3, Math.max(26, ...labels) + 10);
+  const right = bare ? 0 : 10;
+  const wide = Math.max(1, width - left - right);
+  return { context, left, top, width: wide, height: tall, ratio, colours: palette, x: scale(x, left, left + wide), y: scale(y, top + tall, top) };
+}
+
+const shortened = (label: string, most = 14): string => (label.length > most ? `${label.slice(0, most - 1)}…` : label);
+
+function clipped({ context, left, top, width, height }: Area, work: () => void): void {
+  context.save();
+  context.beginPath();
+  context.rect(left - 3, top - 3, width + 6, height + 6);
+  context.clip();
+  work();
+  context.restore();
+}
+
+function drawAxes(area: Area): void {
+  const { context: c, x, y, left, top, width, height, colours: palette } = area;
+  c.lineWidth = 1;
+  c.textBaseline = "middle";
+  c.textAlign = "right";
+  for (const tick of y.ticks(Math.max(2, Math.round(height / 42)))) {
+    const at = Math.round(y.at(tick.value)) + 0.5;
+    if (at < top - 1 || at > top + height + 1) continue;
+    line(c, palette.grid, left, at, left + width, at);
+    c.fillStyle = palette.muted;
+    c.fillText(shortened(tick.label), left - 6, at);
+  }
+  c.textBaseline = "top";
+  c.textAlign = "center";
+  let free = -Infinity;
+  for (const tick of x.ticks(Math.max(2, Math.round(width / 70)))) {
+    const at = Math.round(x.at(tick.value)) + 0.5;
+    const label = shortened(tick.label);
+    const half = c.measureText(label).width / 2;
+    const middle = Math.min(Math.max(at, left + half - 8), left + width - half + 10);
+    if (at < left - 1 || at > left + width + 1 || middle - half < free) continue;
+    free = middle + half + 8;
+    line(c, palette.grid, at, top, at, top + height);
+    c.fillStyle = palette.muted;
+    c.fillText(label, middle, top + height + 4);
+  }
+  c.fillStyle = palette.text;
+  c.textAlign = "right";
+  c.fillText(shortened(x.axis.label, Math.max(8, Math.floor(width / 6))), left + width, top + height + 18);
+  c.textAlign = "left";
+  c.textBaseline = "top";
+  c.fillText(shortened(y.axis.label, Math.max(8, Math.floor(width / 6))), 2, 0);
+}
+
+function line(c: CanvasRenderingContext2D, colour: string, x0: number, y0: number, x1: number, y1: number): void {
+  c.strokeStyle = colour;
+  c.beginPath();
+  c.moveTo(x0, y0);
+  c.lineTo(x1, y1);
+  c.stroke();
+}
+
+function drawBrush({ context: c, left, top, width, height, colours: palette }: Area, { from, to }: Drag): void {
+  const flat = Math.abs(to[1] - from[1]) < CLICK;
+  const thin = Math.abs(to[0] - from[0]) < CLICK;
+  if (flat && thin) return;
+  const [x0, x1] = thin ? [left, left + width] : [from[0], to[0]].sort((a, b) => a - b);
+  const [y0, y1] = flat ? [top, top + height] : [from[1], to[1]].sort((a, b) => a - b);
+  c.fillStyle = `${palette.accent}26`;
+  c.strokeStyle = palette.accent;
+  c.lineWidth = 1;
+  c.fillRect(x0, y0, x1 - x0, y1 - y0);
+  c.strokeRect(x0 + 0.5, y0 + 0.5, x1 - x0, y1 - y0);
+}

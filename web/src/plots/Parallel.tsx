@@ -1,0 +1,300 @@
+// Parallel coordinates: one vertical axis per column, one line per trial. Few are strokes, many a density of lines.
+import { useRef, useState } from "preact/hooks";
+import { hook } from "../hook.js";
+import { type Brush, selection } from "../selection.js";
+import { hover } from "../store.js";
+import { useSheet } from "./canvas.js";
+import { colours, type Colours, ramp } from "./colours.js";
+import type { BrushMode } from "./Frame.js";
+import { Grid } from "./grid.js";
+import { Raster, shadeIndex, shades } from "./raster.js";
+import { type Axis, type Scale, scale } from "./scale.js";
+import { visible } from "../format.js";
+
+export interface ParallelAxis {
+  key: string;
+  axis: Axis;
+  /** One per trial; NaN (inactive) goes to a place of its own below the axis. */
+  values: ArrayLike<number>;
+}
+
+export interface ParallelProps {
+  axes: readonly ParallelAxis[];
+  summary: string;
+  name: string;
+  height?: number;
+  brushes?: readonly Brush[];
+  /** Dragging along an axis selects a range of it. */
+  onBrush?: (key: string, range: [number, number], mode: BrushMode, done: boolean) => void;
+  /** A double click on an axis, or its name. */
+  onReset?: (key: string) => void;
+  onPick?: (trial: number) => void;
+  label?: (trial: number) => string;
+}
+
+const TOP = 30;
+const BOTTOM = 26;
+const SIDE = 44;
+/** Up to so many lines are strokes in the colour of their value. */
+const STROKES = 1200;
+const BINS = 96;
+
+interface Layout {
+  xs: number[];
+  scales: Scale[];
+  bottom: number;
+  inactive: number;
+}
+
+function layout(axes: readonly ParallelAxis[], width: number, height: number): Layout {
+  const gap = axes.length > 1 ? (width - 2 * SIDE) / (axes.length - 1) : 0;
+  const bottom = height - BOTTOM;
+  return { xs: axes.map((_, i) => SIDE + i * gap), scales: axes.map(({ axis }) => scale(axis, bottom, TOP)), bottom, inactive: height - 10 };
+}
+
+interface Placed {
+  key: unknown[];
+  ys: Float32Array[];
+  grids: (Grid | null)[];
+}
+
+export function Parallel(props: ParallelProps) {
+  const { axes, height = 260, onBrush, onReset, onPick, label, summary, name } = props;
+  const placed = useRef<Placed | null>(null);
+  const at = useRef<Layout | null>(null);
+  const host = useRef<HTMLDivElement>(null as never);
+  const drag = useRef<{ axis: number; from: number; mode: BrushMode } | null>(null);
+  const [tip, setTip] = useState<{ text: string; px: number; py: number } | null>(null);
+  // Narrow screens scroll the plot in its own box, so that axes keep their room.
+  const wide = `${Math.max(2, axes.length) * 72}px`;
+
+  const marks = useSheet((context, width, height) => {
+    const l = (at.current = layout(axes, width, height));
+    placed.current = place(placed.current, axes, l);
+    const { mask, count } = selection.value;
+    const palette = colours();
+    hook.drawn[name] = count;
+    if ((placed.current.ys[0]?.length ?? 0) <= STROKES) strokes(context, placed.current.ys, l, mask, palette, colouring(axes));
+    else density(context, placed.current.ys, l, mask, palette, width, height);
+    axesOver(context, axes, l, palette);
+  }, [axes]);
+  const over = useSheet((context, width, height) => {
+    const l = layout(axes, width, height);
+    const palette = colours();
+    for (const brush of props.brushes ?? []) drawBrush(context, brush, axes, l, palette);
+    const row = hover.value;
+    if (row < 0 || !placed.current || row >= (placed.current.ys[0]?.length ?? 0)) return;
+    context.strokeStyle = palette.hover;
+    context.lineWidth = 2;
+    stroke(context, placed.current.ys, l.xs, row);
+  }, [axes, props.brushes]);
+
+  const pixels = (event: MouseEvent): [number, number] => {
+    const box = host.current.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  const nearestAxis = (px: number): number => {
+    const xs = at.current?.xs ?? [];
+    const i = xs.reduce((best, x, k) => (Math.abs(x - px) < Math.abs(xs[best] - px) ? k : best), 0);
+    return Math.abs((xs[i] ?? Infinity) - px) < 16 ? i : -1;
+  };
+  const range = (axis: number, a: number, b: number): [number, number] => {
+    const s = (at.current as Layout).scales[axis];
+    const [p, q] = [s.invert(Math.max(a, b)), s.invert(Math.min(a, b))];
+    return p < q ? [p, q] : [q, p];
+  };
+  const rowAt = (px: number, py: number): number => {
+    const axis = nearestAxis(px);
+    const p = placed.current;
+    if (axis < 0 || !p || !at.current) return -1;
+    const { ys } = p;
+    const { mask } = selection.peek();
+    const grid = (p.grids[axis] ??= new Grid(new Float32Array(ys[axis].length), ys[axis], 1, at.current.inactive + 20));
+    return grid.nearest(0, py, 6, mask ? (i) => mask[i] === 1 : undefined);
+  };
+  const move = (event: PointerEvent) => {
+    const [px, py] = pixels(event);
+    if (drag.current && onBrush) return onBrush(axes[drag.current.axis].key, range(drag.current.axis, drag.current.from, py), drag.current.mode, false);
+    const row = rowAt(px, py);
+    hover.value = row;
+    setTip(row >= 0 && label ? { text: label(row), px, py } : null);
+  };
+  const down = (event: PointerEvent) => {
+    const [px, py] = pixels(event);
+    const axis = nearestAxis(px);
+    if (event.button !== 0 || axis < 0 || !onBrush) return;
+    drag.current = { axis, from: py, mode: event.shiftKey ? "add" : event.altKey ? "remove" : "set" };
+    host.current.setPointerCapture(event.pointerId);
+  };
+  const up = (event: PointerEvent) => {
+    const [px, py] = pixels(event);
+    const done = drag.current;
+    drag.current = null;
+    if (done && onBrush && Math.abs(py - done.from) >= 4) return onBrush(axes[done.axis].key, range(done.axis, done.from, py), done.mode, true);
+    const row = rowAt(px, py);
+    if (row >= 0) onPick?.(row);
+  };
+  const leave = () => {
+    if (drag.current) return;
+    hover.value = -1;
+    setTip(null);
+  };
+  const reset = (event: MouseEvent) => {
+    const axis = nearestAxis(pixels(event)[0]);
+    if (axis >= 0) onReset?.(axes[axis].key);
+  };
+  return (
+    <div class="scroll-x" tabIndex={0} role="region" aria-label={`${summary} (scrolls sideways on narrow screens)`}>
+      <div class="frame parallel" ref={host} style={{ height: `${height}px`, minWidth: wide }} data-plot={name}
+        onPointerMove={move} onPointerDown={down} onPointerUp={up} onPointerLeave={leave} onDblClick={reset}>
+        <canvas class="sheet" role="img" aria-label={summary} ref={marks} />
+        <canvas class="sheet over" aria-hidden="true" ref={over} />
+        {tip && <div class="tip" style={{ left: `${tip.px + 12}px`, top: `${tip.py + 8}px` }}>{tip.text}</div>}
+      </div>
+    </div>
+  );
+}
+
+function place(before: Placed | null, axes: readonly ParallelAxis[], l: Layout): Placed {
+  const key = [l.bottom, ...axes.flatMap(({ values, axis }) => [values, axis.low, axis.high, axis.kind])];
+  if (before && key.length === before.key.length && key.every((part, i) => part === before.key[i])) return before;
+  const ys = axes.map(({ values }, k) => Float32Array.from(values, (v) => (v === v ? Math.min(l.bottom + 3, Math.max(TOP - 3, l.scales[k].at(v))) : l.inactive)));
+  return { key, ys, grids: axes.map(() => null) };
+}
+
+/** Where a trial's value stands between the worst and the best on the last axis that is an objective's, from 0 to 1. */
+function colouring(axes: readonly ParallelAxis[]): (row: number) => number {
+  const chosen = axes.find(({ key }) => key.startsWith("value")) ?? axes[axes.length - 1];
+  if (!chosen) return () => 1;
+  const s = scale(chosen.axis, 0, 1);
+  return (row) => s.at(chosen.values[row]);
+}
+
+function stroke(c: CanvasRenderingContext2D, ys: readonly Float32Array[], xs: readonly number[], row: number): void {
+  c.beginPath();
+  for (let k = 0; k < xs.length; k++) k === 0 ? c.moveTo(xs[k], ys[k][row]) : c.lineTo(xs[k], ys[k][row]);
+  c.stroke();
+}
+
+function strokes(c: CanvasRenderingContext2D, ys: readonly Float32Array[], l: Layout, mask: Uint8Array | null, palette: Colours, share: (row: number) => number): void {
+  const n = ys[0]?.length ?? 0;
+  c.lineWidth = 1;
+  c.globalAlpha = 0.18;
+  c.strokeStyle = palette.muted;
+  if (mask) for (let row = 0; row < n; row++) if (mask[row] === 0) stroke(c, ys, l.xs, row);
+  c.globalAlpha = n > 300 ? 0.5 : 0.8;
+  c.lineWidth = n > 300 ? 1 : 1.4;
+  for (let row = 0; row < n; row++) {
+    if (mask && mask[row] === 0) continue;
+    const at = share(row);
+    c.strokeStyle = Number.isNaN(at) ? palette.muted : `rgb(${ramp(0.15 + 0.85 * at, palette.dark).join(" ")})`;
+    stroke(c, ys, l.xs, row);
+  }
+  c.globalAlpha = 1;
+}
+
+/** Lines between two axes are counted per pair of bins, and each pair is drawn once: the cost does not grow with the trials. */
+function density(c: CanvasRenderingContext2D, ys: readonly Float32Array[], l: Layout, mask: Uint8Array | null, palette: Colours, width: number, height: number): void {
+  const [wide, tall] = [Math.ceil(width), Math.ceil(height)];
+  const [others, chosen] = [new Float32Array(wide * tall), new Float32Array(wide * tall)];
+  const bins = ys.map((y) => Uint8Array.from(y, (v) => (v >= l.inactive ? BINS : Math.min(BINS - 1, Math.max(0, Math.floor(((v - TOP) / (l.bottom - TOP)) * BINS))))));
+  for (let k = 0; k + 1 < ys.length; k++) {
+    const [from, to] = [l.xs[k], l.xs[k + 1]];
+    const pairs = countPairs(bins[k], bins[k + 1], mask);
+    if (mask) rake(others, wide, tall, pairs.others, l, from, to);
+    rake(chosen, wide, tall, pairs.chosen, l, from, to);
+  }
+  const raster = new Raster(wide, tall);
+  const pixels = new Uint32Array(raster.image.data.buffer);
+  const [most, mostOthers] = [greatest(chosen), greatest(others)];
+  const [bright, dim] = [shades(most, palette, false), shades(mostOthers, palette, true)];
+  const [index, indexOthers] = [shadeIndex(most), shadeIndex(mostOthers)];
+  for (let i = 0; i < pixels.length; i++) pixels[i] = chosen[i] > 0.2 ? bright[index(chosen[i])] : others[i] > 0.2 ? dim[indexOthers(others[i])] : 0;
+  raster.paste(c, 0, 0, wide, tall);
+}
+
+const WIDE = BINS + 1;
+
+function countPairs(a: Uint8Array, b: Uint8Array, mask: Uint8Array | null): { others: Uint32Array; chosen: Uint32Array } {
+  const [others, chosen] = [new Uint32Array(WIDE * WIDE), new Uint32Array(WIDE * WIDE)];
+  for (let i = 0; i < a.length; i++) (mask === null || mask[i] === 1 ? chosen : others)[a[i] * WIDE + b[i]]++;
+  return { others, chosen };
+}
+
+/** Adds each pair's line to the pixels that it crosses, one per column of pixels. */
+function rake(into: Float32Array, wide: number, tall: number, pairs: Uint32Array, l: Layout, from: number, to: number): void {
+  const y = (bin: number) => (bin === BINS ? l.inactive : TOP + ((bin + 0.5) / BINS) * (l.bottom - TOP));
+  const [first, last] = [Math.round(from), Math.min(wide - 1, Math.round(to))];
+  for (let p = 0; p < pairs.length; p++) {
+    const n = pairs[p];
+    if (n === 0) continue;
+    const start = y(Math.floor(p / WIDE));
+    const slope = (y(p % WIDE) - start) / (to - from);
+    for (let x = first; x < last; x++) {
+      const at = start + (x - from) * slope;
+      const whole = Math.floor(at);
+      const part = at - whole;
+      const i = whole * wide + x;
+      if (whole < 0 || whole >= tall - 1) continue;
+      into[i] += n * (1 - part);
+      into[i + wide] += n * part;
+    }
+  }
+}
+
+function greatest(values: Float32Array): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) if (values[i] > most) most = values[i];
+  return most;
+}
+
+function axesOver(c: CanvasRenderingContext2D, axes: readonly ParallelAxis[], l: Layout, palette: Colours): void {
+  c.font = "11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif";
+  axes.forEach(({ axis }, k) => {
+    const x = Math.round(l.xs[k]) + 0.5;
+    c.strokeStyle = palette.line;
+    c.lineWidth = 1;
+    c.beginPath();
+    c.moveTo(x, TOP);
+    c.lineTo(x, l.bottom);
+    c.stroke();
+    c.fillStyle = palette.text;
+    c.textAlign = "center";
+    c.textBaseline = "alphabetic";
+    c.fillText(clip(c, visible(axis.label), k % 2 === 0 || axes.length < 9 ? 84 : 76), x, k % 2 === 0 || axes.length < 9 ? 11 : 24);
+    c.textAlign = "left";
+    c.textBaseline = "middle";
+    for (const tick of l.scales[k].ticks(5)) {
+      const y = l.scales[k].at(tick.value);
+      if (y < TOP - 1 || y > l.bottom + 1) continue;
+      halo(c, clip(c, tick.label, 60), x + 4, y, palette);
+    }
+  });
+}
+
+function halo(c: CanvasRenderingContext2D, text: string, x: number, y: number, palette: Colours): void {
+  c.lineWidth = 3;
+  c.strokeStyle = palette.panel;
+  c.lineJoin = "round";
+  c.strokeText(text, x, y);
+  c.fillStyle = palette.text;
+  c.fillText(text, x, y);
+}
+
+function clip(c: CanvasRenderingContext2D, text: string, width: number): string {
+  let cut = text;
+  while (cut.length > 1 && c.measureText(cut).width > width) cut = cut.slice(0, -1);
+  return cut === text ? text : `${cut.slice(0, -1)}…`;
+}
+
+function drawBrush(c: CanvasRenderingContext2D, brush: Brush, axes: readonly ParallelAxis[], l: Layout, palette: Colours): void {
+  const k = brush.keys.length === 1 ? axes.findIndex(({ key }) => key === brush.keys[0]) : -1;
+  if (k < 0 || brush.mode === "remove") return;
+  const s = l.scales[k];
+  const [a, b] = brush.ranges[0].map((v) => Math.min(l.bottom, Math.max(TOP, s.at(v) || (v > 0 ? TOP : l.bottom))));
+  c.fillStyle = `${palette.accent}33`;
+  c.strokeStyle = palette.accent;
+  c.lineWidth = 1.5;
+  c.fillRect(l.xs[k] - 7, Math.min(a, b), 14, Math.abs(a - b));
+  c.strokeRect(l.xs[k] - 7, Math.min(a, b), 14, Math.abs(a - b));
+}
