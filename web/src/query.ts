@@ -243,11 +243,21 @@ export interface Completion {
 
 const OPS = [["=", "equal to"], [">", "greater than"], ["<", "less than"], ["in", "one of"]] as const;
 
+/** Where the word begins that is being typed, or the text whose quotes are still open. */
+function started(before: string): number {
+  try {
+    tokens(before);
+  } catch (error) {
+    return (error as QueryError).at;
+  }
+  return before.length - (/[^\s()[\],<>=~!"'`]*$/.exec(before) as RegExpExecArray)[0].length;
+}
+
 /** What could come next at the cursor: a name, a comparison, an option's text, "and". */
 export function complete(text: string, cursor: number, fields: readonly Field[]): Completion[] {
   const before = text.slice(0, cursor);
-  const part = /(?:`[^`]*|"[^"]*|'[^']*|[^\s()[\],<>=~!"'`]*)$/.exec(before)?.[0] ?? "";
-  const from = cursor - part.length;
+  const from = started(before);
+  const part = before.slice(from);
   let earlier: Token[];
   try {
     earlier = tokens(before.slice(0, from)).slice(0, -1);

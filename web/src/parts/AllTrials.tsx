@@ -2,19 +2,18 @@
 import { useMemo, useState } from "preact/hooks";
 import { StateMark } from "../components/parts.js";
 import { Table, type TableColumn, type Sort } from "../components/Table.js";
-import { duration, number, visible } from "../format.js";
+import { visible } from "../format.js";
 import type { Column } from "../protocol.js";
 import { numbers, selection } from "../selection.js";
 import { columns, hover } from "../store.js";
+import { tell } from "./axes.js";
 
 const FIRST = ["value", "metric", "violation", "param", "seconds"];
 
 /** A column of the table for a column of the trials. */
 export function tableColumn(column: Column): TableColumn {
   const values = numbers(column);
-  const { options, kind } = column;
-  const text = (row: number) => (Number.isNaN(values[row]) ? "–" : options ? visible(options[values[row]]) : kind === "seconds" ? duration(values[row]) : number(values[row]));
-  return { key: column.key, title: visible(column.name), numeric: !options, width: 84, cell: text, by: (row) => values[row] };
+  return { key: column.key, title: visible(column.name), numeric: !column.options, width: 84, cell: (row) => tell(column, row), by: (row) => values[row] };
 }
 
 export function trialColumns(all: readonly Column[]): TableColumn[] {

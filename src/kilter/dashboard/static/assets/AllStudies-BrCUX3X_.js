@@ -1,1 +1,0 @@
-import{a as e,f as t,l as n,o as r}from"./index-CLM1oLst.js";function i(){let i=e.value;return i?.length===0?n(`p`,{class:`empty`,children:`This storage has no study yet.`}):n(`ul`,{children:i?.map(e=>n(`li`,{children:n(`a`,{href:r(`overview`,e.id),children:t(e.name)})},e.id))})}export{i as t};

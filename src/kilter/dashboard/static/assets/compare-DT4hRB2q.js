@@ -1,1 +1,0 @@
-import{c as e,l as t}from"./index-CLM1oLst.js";import{t as n}from"./AllStudies-BrCUX3X_.js";function r(){return t(`div`,{class:`page`,children:t(e,{title:`Compare`,wide:!0,children:t(n,{})})})}export{r as default};

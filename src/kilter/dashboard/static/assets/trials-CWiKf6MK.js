@@ -1,1 +1,0 @@
-import{c as e,l as t}from"./index-CLM1oLst.js";import{t as n}from"./AllTrials-BmL_SA0C.js";function r(){return t(`div`,{class:`page`,children:t(e,{title:`Trials`,wide:!0,children:t(n,{})})})}export{r as default};

@@ -1,0 +1,53 @@
+// Axes and labels for columns of trials: log where the parameter is log, integers for whole numbers, options by name.
+import { duration, number, visible } from "../format.js";
+import { extent, padded, robust, type Axis } from "../plots/scale.js";
+import { STATES } from "../plots/colours.js";
+import type { Column } from "../protocol.js";
+import { numbers } from "../selection.js";
+import type { Objective, Parameter, Study } from "../types.js";
+
+/** The declared parameter of a column, compounds' parts included. */
+export function parameterOf(study: Study, name: string): Parameter | undefined {
+  const inside = (all: readonly Parameter[]): Parameter | undefined => {
+    for (const parameter of all) {
+      const found = parameter.name === name ? parameter : inside(parameter.parts ?? []);
+      if (found) return found;
+    }
+  };
+  return inside(study.problem.space);
+}
+
+const isWhole = (values: ArrayLike<number>): boolean => {
+  for (let i = 0; i < values.length; i++) if (values[i] % 1 !== 0 && values[i] === values[i]) return false;
+  return true;
+};
+
+/** The axis of a column. Objectives have the robust range, with their good end never cut. */
+export function axisOf(column: Column, study: Study | null): Axis {
+  const values = numbers(column);
+  const label = visible(column.name);
+  const options = column.kind === "state" ? STATES : column.options;
+  if (options) return { label, kind: "category", low: 0, high: options.length - 1, options };
+  if (column.kind === "value") {
+    const goal = study?.problem.objectives.find((o: Objective) => o.name === column.name);
+    const { low, high, outliers } = robust(values, goal?.direction === "minimize" ? "low" : "high");
+    return padded({ label, kind: "linear", low, high, outliers });
+  }
+  if (column.kind === "started" || column.kind === "seconds") {
+    const [low, high] = extent(values);
+    return padded({ label, kind: "duration", low, high });
+  }
+  const parameter = column.kind === "param" && study ? parameterOf(study, column.name) : undefined;
+  const [low, high] = extent(values);
+  if (parameter?.log && low > 0) return padded({ label, kind: "log", low, high });
+  return padded({ label, kind: isWhole(values) ? "integer" : "linear", low, high });
+}
+
+/** A value of a column in words. */
+export function tell(column: Column, row: number): string {
+  const v = numbers(column)[row];
+  if (Number.isNaN(v)) return "–";
+  if (column.kind === "state") return STATES[v];
+  if (column.options) return visible(column.options[v] ?? "–");
+  return column.kind === "seconds" || column.kind === "started" ? duration(v) : number(v);
+}
