@@ -121,18 +121,47 @@ def replan(session: Session, sampler: Any, scheduler: Any) -> None:
     session.engine.recall(known)
 
 
+def engine_at(
+    study: int, storage: Storage, position: int | None = None, sampler: Any = None, scheduler: Any = None
+) -> Engine:
+    """An engine that has read the log up to a position, or to its end: to be asked, since nothing is written with it.
+
+    Where no `sampler` and `scheduler` are given, they are those that the study was made with.
+    """
+    first = created(storage, study)
+    engine = _replayed(storage, study, lambda _: fresh(first, sampler, scheduler))
+    if position is not None and engine.position > position:
+        engine = fresh(first, sampler, scheduler)
+    with named(storage, study), undisturbed():
+        engine.handle(storage.read(study, engine.position, None if position is None else position - engine.position))
+    return engine
+
+
 def explanation(session: Session, record: Record) -> Explanation:
     """Why the sampler chose the configuration of a trial; raises InvalidInput where it did not, or cannot say."""
+    engine = session.engine
+    return explained(session.study, session.storage, record, engine.sampler, engine.scheduler)
+
+
+def explained(
+    study: int, storage: Storage, record: Record, sampler: Any = None, scheduler: Any = None
+) -> Explanation:
+    """The same for who only looks; without a `sampler` that of the study is asked."""
     number = record.number
     if record.enqueued or record.parent is not None or record.attempt == 0 or record.seen == ELSEWHERE:
         raise InvalidInput(
             f"trial {number} was chosen by a user or a scheduler, was run elsewhere, or has not started: there is "
             "nothing to explain"
         )
-    sampler = own(session.engine.sampler)
+    blank = fresh(created(storage, study), sampler, scheduler)
+    asked = explaining(blank)
+    engine = engine_at(study, storage, record.seen, blank.sampler, blank.scheduler)
+    return asked.explain(engine.sampler_state, engine.history, number, record.params)
+
+
+def explaining(engine: Engine) -> Explaining:
+    """The sampler of an engine, which can say why it chose what it chose; raises InvalidInput where it cannot."""
+    sampler = own(engine.sampler)
     if not isinstance(sampler, Explaining):
         raise InvalidInput(f"{sampler!r} does not explain its choices: sampler='auto' and 'gp' do")
-    engine = fresh(created(session.storage, session.study), sampler, session.engine.scheduler)
-    with named(session.storage, session.study):
-        engine.handle(session.storage.read(session.study, 0, record.seen))
-    return sampler.explain(engine.sampler_state, engine.history, number, record.params)
+    return sampler

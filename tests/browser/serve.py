@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 
 import uvicorn
 from tests.browser.studies import SMALL, STUDIES, build
@@ -17,14 +18,14 @@ from kilter.core.interfaces import Storage
 from kilter.dashboard import create_app
 from kilter.plugins import open_storage
 
-PATH = os.path.join(tempfile.gettempdir(), f"kilter-studies-{os.getuid()}.db")
+PATH = os.path.join(tempfile.gettempdir(), f"kilter-studies-2-{os.getuid()}.db")
 
 
 def storage_with(names: tuple[str, ...], path: str = PATH) -> Storage:
     """A file that has these studies, each made once."""
     storage = open_storage(f"sqlite:///{path}")
     known = {row.name for row in storage.studies()}
-    build(storage, [name for name in names if name not in known])
+    build(storage, [name for name in names if name not in known], time.time())
     return storage
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from kilter.runtime.log import Log
 BEGAN = 1_760_000_000.0
 """When all of them began, in seconds since the epoch."""
 WORKERS = ("host-a-1", "host-a-2", "host-b-1", "host-b-2")
+SECONDS = 10.0
+"""From one trial of a worker to its next."""
 CHUNK = 20_000
 """Events written in one transaction."""
 
@@ -161,20 +163,24 @@ SMALL = tuple(name for name, made in STUDIES.items() if made.trials <= 5_000)
 """Those that are made in a moment; the largest takes half a minute."""
 
 
-def build(storage: Storage, names: Iterable[str] = SMALL) -> dict[str, int]:
-    """Write these studies; their ids by name. What is durable gets a snapshot where it has many trials."""
-    return {name: write(storage, name, STUDIES[name]) for name in names}
+def build(storage: Storage, names: Iterable[str] = SMALL, until: float | None = None) -> dict[str, int]:
+    """Write these studies; their ids by name. What is durable gets a snapshot where it has many trials.
+
+    All began at one time or, with `until`, so that what runs does so at that time.
+    """
+    return {name: write(storage, name, STUDIES[name], until) for name in names}
 
 
-def write(storage: Storage, name: str, made: Made) -> int:
+def write(storage: Storage, name: str, made: Made, until: float | None = None) -> int:
     """Write one study; its id."""
+    later = 0.0 if until is None else until - BEGAN - SECONDS * (2 + (made.trials + made.running) // len(WORKERS))
     sampler, scheduler = find("sampler", made.sampler), find("scheduler", made.scheduler)
-    born = Created(made.problem.to_json(), spec("sampler", sampler), spec("scheduler", scheduler), 0, BEGAN)
+    born = Created(made.problem.to_json(), spec("sampler", sampler), spec("scheduler", scheduler), 0, BEGAN + later)
     study = storage.create(name, born)
     chunk: list[Event] = []
     position = 1
     for event in _events(made):
-        chunk.append(event)
+        chunk.append(replace(event, time=event.time + later))
         if len(chunk) >= CHUNK:
             position = _append(storage, study, chunk, position)
             chunk = []
@@ -195,13 +201,13 @@ def _keep_snapshot(storage: Storage, study: int) -> None:
 
 
 def _events(made: Made) -> Iterator[Event]:
-    """One trial after the other on four workers, at ten seconds each."""
+    """One trial after the other on four workers."""
     rng = np.random.default_rng([7, made.trials])
     space, count = made.problem.space, made.trials + made.running
     units = _better_and_better(rng, count, len(space))
     values, dice, noise = worth(units), rng.random((count, 3)), rng.normal(0, 0.01, count)
     for number in range(count):
-        begins = BEGAN + 10.0 * (number // len(WORKERS)) + number % len(WORKERS)
+        begins = BEGAN + SECONDS * (number // len(WORKERS)) + number % len(WORKERS)
         parent = number - made.parents if made.parents and number >= made.parents else None
         params = space.decode(units[number])
         if number % 50 == 7:

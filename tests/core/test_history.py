@@ -88,6 +88,44 @@ def test_columns_agree_with_records(steps):
     agree(history)
 
 
+def read(history):
+    """All that can be read of a history."""
+    reports = history.reports
+    numbers = range(len(history))
+    return {
+        "records": [replace(trial) for trial in history],
+        "open": [[*history.running], [*history.waiting], [*history.paused], [*history.finished]],
+        "columns": [history.values.copy(), history.violations.copy(), history.states, history.matrix.copy()],
+        "reports": [reports.of(number) for number in numbers],
+        "curves": [reports.curve(number, "loss") for number in numbers],
+        "furthest": dict(reports.furthest),
+        "metrics": {name: column.copy() for name, column in reports.metrics.items()},
+    }
+
+
+@given(STEPS)
+def test_what_is_at_rest_stays_as_it_was(steps):
+    history, kept = History(PROBLEM), []
+    for turn, (number, state, metrics, looks) in enumerate(steps):
+        if looks:
+            rested = history.at_rest()
+            kept.append((rested, rested.matrix, read(history)))
+        if number >= len(history):
+            history.add(Record(len(history), TrialState.WAITING, drawn(turn)))
+        elif not history[number].is_finished:
+            history.move(history[number], state)
+            history[number].params = drawn(turn)
+            history.changed(number)
+            history.reports.extend(number, (Report(turn, metrics, turn % 3 or None),) * 100)
+            if state.is_finished():
+                history[number].metrics = metrics
+                history.settle(history[number])
+            history.matrix  # which is written in place
+    for rested, matrix, was in kept:
+        np.testing.assert_equal(matrix, was["columns"][-1])
+        np.testing.assert_equal(read(rested), was)
+
+
 def test_columns_grow():
     history = History(PROBLEM)
     for number in range(300):

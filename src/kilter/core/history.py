@@ -12,7 +12,7 @@ Columns are NumPy arrays grown in place; trials that are running, waiting or fai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -200,6 +200,23 @@ class History:
             other._violations[number] = problem.violation(self.trials[number].metrics)
         return other
 
+    def at_rest(self) -> History:
+        """These trials as they are, for who looks at them for a while in which this history goes on.
+
+        Records that are finished are shared. What was computed from this history is not found again there.
+        """
+        other = copy(self)
+        other.trials, other.finished = self.trials.copy(), self.finished.copy()
+        other._open = {state: kept.copy() for state, kept in self._open.items()}
+        other.running, other.waiting, other.paused = other._open.values()
+        for kept in other._open.values():
+            for number, trial in kept.items():
+                kept[number] = other.trials[number] = copy(trial)
+        other._values, other._violations = self._values.copy(), self._violations.copy()
+        other._matrix = self._matrix.copy()
+        other.reports = self.reports.at_rest([*other.running, *other.waiting, *other.paused])
+        return other
+
     def changed(self, number: int) -> None:
         """The configuration of a trial is another one now: what was encoded of it and later ones is not used again."""
         self._encoded = min(self._encoded, number)
@@ -269,6 +286,16 @@ class Reports:
         else:
             spans += [start, stop]
         self.count = stop
+
+    def at_rest(self, unfinished: Iterable[int]) -> Reports:
+        """These reports as they are, while those of the unfinished trials go on."""
+        other = copy(self)
+        other.furthest, other.labels, other._columns = self.furthest.copy(), self.labels.copy(), self._columns.copy()
+        other._rows = self._rows.copy()
+        for number in unfinished:
+            if number in other._rows:
+                other._rows[number] = other._rows[number].copy()
+        return other
 
     def _place(self, label: int | str) -> int:
         if label not in self._places:

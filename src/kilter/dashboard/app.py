@@ -8,10 +8,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -21,7 +22,9 @@ from starlette.routing import Route as Address
 from kilter.analysis.plain import plain
 from kilter.core.errors import KilterError, NotReady, StorageError, StudyNotFound, TrialNotFound
 from kilter.core.interfaces import Storage
+from kilter.dashboard.answers import Answers
 from kilter.dashboard.asking import Ask, Content, Route
+from kilter.dashboard.documents import LASTS
 from kilter.dashboard.files import files
 from kilter.dashboard.guard import Guard, Refused, document
 from kilter.dashboard.news import News
@@ -53,20 +56,48 @@ class Dashboard(Guard):
 
     def __init__(self, reading: Reading, read_only: bool, token: str | None, hosts: Iterable[str]) -> None:
         self.reading, self.news = reading, News(reading)
+        self._answers, self._turn = Answers(), CapacityLimiter(1)
         routes = [Address(API + route.path, self._endpoint(route), methods=[route.method]) for route in ROUTES]
         routes.append(Address(f"{API}/events", self._events))
         routes.append(Address("/{name:path}", _file))
-        refusals: Any = {KilterError: _explained, Refused: _refused, HTTPException: _unknown, Exception: _broken}
+        refusals: Any = {KilterError: self._explained, Refused: _refused, HTTPException: _unknown, Exception: _broken}
         super().__init__(Starlette(routes=routes, exception_handlers=refusals), hosts, token, read_only)
 
     def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             body = {} if route.method == "GET" else document(await request.body())
             query = route.read(request.query_params)
-            ask = Ask(self.reading, time.time(), request.path_params, query, body, self._read_only)
-            return await run_in_threadpool(lambda: _response(route.answer(ask), request))
+
+            def ask() -> Ask:
+                return Ask(self.reading, time.time(), request.path_params, query, body, self._read_only)
+
+            if not route.takes_time:
+                return await run_in_threadpool(lambda: _response(_content(route.answer(ask())), request))
+            known = await run_in_threadpool(lambda: self._known(route, ask()))
+            if known is None:
+                known = await to_thread.run_sync(lambda: self._worked_out(route, ask()), limiter=self._turn)
+            content = Content(known, "application/json")
+            return await run_in_threadpool(lambda: _response(content, request))
 
         return endpoint
+
+    def _known(self, route: Route, ask: Ask) -> bytes | None:
+        return self._answers.known(_question(route, ask))
+
+    def _worked_out(self, route: Route, ask: Ask) -> bytes:
+        """The answer; somebody who waited before may have asked the same."""
+        question = _question(route, ask)
+        known = self._answers.known(question)
+        if known is None:
+            revisions = {"revision": ask.study.revision} if "id" in ask.path else {}
+            known = _content({**revisions, **plain(route.answer(ask))}).body
+            self._answers.keep(question, known)
+        return known
+
+    async def _explained(self, request: Request, error: Exception) -> Response:
+        status = next(status for kinds, status in STATUS if isinstance(error, kinds))
+        action = "Try again in a moment." if status == 503 else ""
+        return Refused(status, self.reading.said(error), action).response()
 
     async def _events(self, request: Request) -> Response:
         stream = await self.news.stream(request.headers.get("last-event-id"))
@@ -94,11 +125,22 @@ def create_app(
 # -- answers ----------------------------------------------------------------------------------------------------------
 
 
-def _response(answer: Any, request: Request) -> Response:
-    if not isinstance(answer, Content):
-        data = plain(answer)
-        data = {"v": 1, **data} if isinstance(data, dict) else data
-        answer = Content(json.dumps(data, separators=(",", ":"), allow_nan=False).encode(), "application/json")
+def _question(route: Route, ask: Ask) -> Hashable:
+    """What an answer that takes time is an answer to: the route, what it was asked with, and what was read by then."""
+    read = tuple((study.token, study.revision) for study in ask.studies)
+    runs = any(study.log.replica.history.running for study in ask.studies)
+    return route.path, *ask.path.values(), *ask.query.values(), read, ask.now // LASTS if route.ages and runs else None
+
+
+def _content(answer: Any) -> Content:
+    if isinstance(answer, Content):
+        return answer
+    data = plain(answer)
+    data = {"v": 1, **data} if isinstance(data, dict) else data
+    return Content(json.dumps(data, separators=(",", ":"), allow_nan=False).encode(), "application/json")
+
+
+def _response(answer: Content, request: Request) -> Response:
     tag = f'"{hashlib.blake2b(answer.body, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
     if request.method == "GET" and tag in request.headers.get("if-none-match", ""):
@@ -129,12 +171,6 @@ async def _file(request: Request) -> Response:
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------
-
-
-async def _explained(request: Request, error: Exception) -> Response:
-    status = next(status for kinds, status in STATUS if isinstance(error, kinds))
-    action = "Try again in a moment." if status == 503 else ""
-    return Refused(status, str(error), action).response()
 
 
 async def _refused(request: Request, error: Exception) -> Response:

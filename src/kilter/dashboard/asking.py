@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.history import History
 from kilter.core.text import shown
 from kilter.dashboard.reading import Reading, Study
 
@@ -73,6 +74,16 @@ class Ask:
         """The study that it is about, read up to now; raises StudyNotFound."""
         return self.reading.study(self.path["id"])
 
+    @cached_property
+    def studies(self) -> list[Study]:
+        """All studies that it is about."""
+        return [self.study] if "id" in self.path else [self.reading.study(i) for i in self.query["studies"]]
+
+    @cached_property
+    def history(self) -> History:
+        """Its trials at rest."""
+        return self.study.at_rest()
+
     @property
     def number(self) -> int:
         """The trial that it is about."""
@@ -101,6 +112,10 @@ class Route:
     media: str = "application/json"
     body: Mapping[str, str] = field(default_factory=dict)
     """The fields of the body of a change, and what they are."""
+    takes_time: bool = False
+    """Whether it is computed apart, one at a time, and remembered for its revision."""
+    ages: bool = False
+    """Whether it depends on the clock, too, while trials run."""
 
     def read(self, given: QueryParams) -> dict[str, Any]:
         """What an address says after its question mark; raises UnknownName or InvalidInput."""

@@ -7,7 +7,6 @@ import platform
 import sys
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import numpy as np
 
@@ -34,21 +33,7 @@ LASTS = 10.0
 def server_json(reading: Reading, read_only: bool) -> dict[str, Any]:
     """What is served here."""
     studies = len(reading.rows())
-    return {"version": VERSION, "storage": masked(reading.url), "read_only": read_only, "studies": studies}
-
-
-def masked(url: str) -> str:
-    """The URL of a storage without its secrets.
-
-    >>> masked("postgresql://ada:secret@db/tuning?sslmode=require&password=x")
-    'postgresql://ada:***@db/tuning?sslmode=***&password=***'
-    """
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    query = urlencode([(key, "***") for key, _ in parse_qsl(parts.query, keep_blank_values=True)], safe="*")
-    kept = SplitResult(parts.scheme, f"{name}{':***' if colon else ''}{at}{host}", parts.path, query, "")
-    return urlunsplit(kept) if parts.netloc or parts.query else url
+    return {"version": VERSION, "storage": reading.address, "read_only": read_only, "studies": studies}
 
 
 # -- studies ----------------------------------------------------------------------------------------------------------
@@ -68,8 +53,8 @@ def row_json(reading: Reading, row: StudyRow, now: float) -> dict[str, Any]:
             "revision": 0,
             "budget": None,
         }
-        return {"id": row.id, "name": row.name, **empty, "eta": None, "error": str(error)}
-    budget = _budget(study)
+        return {"id": row.id, "name": row.name, **empty, "eta": None, "error": reading.said(error)}
+    budget = budget_of(study)
     return {
         "id": study.id,
         "name": study.name,
@@ -86,7 +71,7 @@ def study_json(study: Study, now: float) -> dict[str, Any]:
     """All about a study but its trials."""
     replica, born = study.log.replica, study.created
     said = summarized(study, now)
-    budget = _budget(study)
+    budget = budget_of(study)
     return {
         "id": study.id,
         "name": study.name,
@@ -123,8 +108,8 @@ def _state(study: Study) -> dict[str, Any]:
     return {"control": "running", "tags": [], "note": ""}
 
 
-def _budget(study: Study) -> dict[str, Any] | None:
-    """What the study was started with on a command line, and how much of it is used."""
+def budget_of(study: Study) -> dict[str, Any] | None:
+    """How many trials the study is to have, and how much of that is used; None where nobody said so."""
     run = study.log.replica.attrs.get("run")
     given = run.get("budget", {}) if isinstance(run, Mapping) else {}
     trials = given.get("n_trials", given.get("trials")) if isinstance(given, Mapping) else None

@@ -89,7 +89,7 @@ class News:
         try:
             self._tell("studies", "studies", {"ids": [row.id for row in self._reading.rows()]})
         except KilterError as error:
-            trouble = str(error)
+            trouble = self._reading.said(error)
         for known in self._reading.followed() if trouble is None else []:
             with suppress(KilterError):  # whoever asks for it is told
                 study = self._reading.study(known.id)

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any, TypeVar
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from kilter import replay
 from kilter.core.errors import StorageError, StudyNotFound
 from kilter.core.events import Created, Entry
+from kilter.core.history import History
 from kilter.core.interfaces import OnDisk, Storage, StudyRow
 from kilter.core.problem import Problem
 from kilter.dashboard.columns import Columns
@@ -54,6 +56,8 @@ class Study:
         self.storage = storage
         self.created: Created = created(storage, row.id)
         self.log = replay.followed(row.id, storage, _followed)
+        self.token = object()
+        """Stands for what was read of this log: one that is read anew has another."""
         self._remembered: dict[str, tuple[object, Any]] = {}
         self._columns: Columns
         self._problem: dict[str, Any]
@@ -83,6 +87,11 @@ class Study:
                 self._columns_at = replica.position
             is_known = after is not None and self._since <= after <= replica.position
             return self._columns.packed(self.id, self.revision, replica.changed(after or 0) if is_known else None)
+
+    def at_rest(self) -> History:
+        """The trials at the latest revision, for who looks at them for a while; one copy for all who do."""
+        with self.log.lock:
+            return self.remembered("at rest", self.revision, self.log.replica.history.at_rest)
 
     def _begin_columns(self) -> None:
         replica = self.log.replica
@@ -118,9 +127,13 @@ class Reading:
         self._file = self._found()
 
     @property
-    def url(self) -> str:
-        """Where the storage is."""
-        return self._storage.url
+    def address(self) -> str:
+        """Where the storage is, without secrets."""
+        return masked(self._storage.url)
+
+    def said(self, error: Exception) -> str:
+        """What an error says, without the secrets of the storage's address."""
+        return str(error).replace(self._storage.url, self.address)
 
     @property
     def storage(self) -> Storage:
@@ -181,8 +194,10 @@ class Reading:
         found = self._found()
         if found != self._file:
             if found is None:
-                raise StorageError(f"{self.url} is gone: it was moved or deleted. Put it back, and this page goes on")
-            self._storage, self._file, self._studies = open_storage(self.url), found, {}
+                raise StorageError(
+                    f"{self.address} is gone: it was moved or deleted. Put it back, and this page goes on"
+                )
+            self._storage, self._file, self._studies = open_storage(self._storage.url), found, {}
         return self._storage
 
     def _found(self) -> tuple[int, int] | None:
@@ -194,3 +209,17 @@ class Reading:
         except OSError:
             return None
         return there.st_dev, there.st_ino
+
+
+def masked(url: str) -> str:
+    """The URL of a storage without its secrets.
+
+    >>> masked("postgresql://ada:secret@db/tuning?sslmode=require&password=x")
+    'postgresql://ada:***@db/tuning?sslmode=***&password=***'
+    """
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    query = urlencode([(key, "***") for key, _ in parse_qsl(parts.query, keep_blank_values=True)], safe="*")
+    kept = SplitResult(parts.scheme, f"{name}{':***' if colon else ''}{at}{host}", parts.path, query, "")
+    return urlunsplit(kept) if parts.netloc or parts.query else url

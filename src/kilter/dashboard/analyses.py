@@ -1,0 +1,168 @@
+"""Answers that take a moment: analyses of a history at rest, and what a sampler has to say."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kilter import replay
+from kilter.core.errors import InvalidInput
+from kilter.core.events import Dropped, Started
+from kilter.core.history import History
+from kilter.dashboard import documents
+from kilter.dashboard.asking import Ask
+from kilter.engine.engine import Engine
+from kilter.engine.next import next_event
+
+if TYPE_CHECKING:
+    from kilter.analysis.rungs import Rung
+
+MOST_VALUES = 400
+"""Of a rung, whose counts are of all trials."""
+NOBODY = "nobody"
+"""The worker for whom it is asked what would be next."""
+
+
+def objective_of(ask: Ask) -> int | str:
+    """The objective that is meant, by its name or its place."""
+    said: str = ask.query["objective"]
+    is_name = said in ask.history.problem.objective_names or not (said.isascii() and said.isdecimal())
+    return said if is_name else int(said)
+
+
+def convergence(ask: Ask) -> Any:
+    """The best value so far."""
+    from kilter.analysis.convergence import convergence
+
+    return convergence(ask.history, objective_of(ask), ask.query["against"])
+
+
+def diagnostics(ask: Ask) -> Any:
+    """What is wrong, or good to know."""
+    from kilter.analysis.diagnostics import diagnose
+
+    budget = documents.budget_of(ask.study)
+    trials = budget["trials"] if budget else None
+    return {"findings": diagnose(ask.history, ask.now, budget=trials, seed=ask.study.log.replica.seed)}
+
+
+def curves(ask: Ask) -> Any:
+    """Bands of learning curves, and some of them."""
+    from kilter.analysis.curves import bands
+
+    numbers = [number for number in ask.query["numbers"] if number < len(ask.history)]
+    return bands(ask.history, ask.query["metric"], top=min(ask.query["top"], 200), numbers=numbers)
+
+
+def rungs(ask: Ask) -> Any:
+    """The ladder of trials that were stopped early."""
+    from kilter.analysis.rungs import ladder
+
+    found = ladder(ask.history)
+    return {**vars(found), "rungs": [_thinned(rung) for rung in found.rungs]}
+
+
+def _thinned(rung: Rung) -> dict[str, Any]:
+    """A rung with the values of MOST_VALUES trials at most, evenly from the least to the greatest."""
+    order = np.argsort(rung.values, kind="stable")
+    kept = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), MOST_VALUES)).astype(int))]
+    thin = {"numbers": rung.numbers[kept], "values": rung.values[kept], "is_beyond": rung.is_beyond[kept]}
+    return {**vars(rung), **thin}
+
+
+def pareto(ask: Ask) -> Any:
+    """The front, and the volume that it came to dominate."""
+    from kilter.analysis.pareto import front, hypervolume
+
+    return {**vars(front(ask.history)), "volume": hypervolume(ask.history, seed=ask.study.log.replica.seed)}
+
+
+def timeline(ask: Ask) -> Any:
+    """Who worked when."""
+    from kilter.analysis.timeline import timeline
+
+    return timeline(ask.history, ask.now)
+
+
+def lineage(ask: Ask) -> Any:
+    """Who descends from whom."""
+    from kilter.analysis.lineage import lineage
+
+    return lineage(ask.history)
+
+
+def space(ask: Ask) -> Any:
+    """Where trials lie in the space."""
+    from kilter.analysis.coverage import coverage
+
+    return {"parameters": coverage(ask.history)}
+
+
+def forecast(ask: Ask) -> Any:
+    """Where the reports of a trial are heading; null where too little was reported."""
+    from kilter.analysis.curves import forecast
+
+    number = documents.record_of(ask.study, ask.number).number
+    return {"forecast": forecast(ask.history, number)}
+
+
+def why(ask: Ask) -> Any:
+    """Why the sampler chose a configuration."""
+    record = documents.record_of(ask.study, ask.number)
+    told = replay.explained(ask.study.id, ask.study.storage, record)
+    return {**vars(told), "text": str(told)}
+
+
+def upcoming(ask: Ask) -> Any:
+    """What a free worker would do now, and why."""
+    engine = replay.engine_at(ask.study.id, ask.study.storage)
+    event = next_event(engine, NOBODY, ask.now)
+    if isinstance(event, Started):
+        return {**_start(engine, event), "why": _why(engine, event)}
+    kind = "stop" if isinstance(event, Dropped) else "nothing" if event is None else "wait"
+    return {"does": kind, "number": getattr(event, "number", None)}
+
+
+def _start(engine: Engine, event: Started) -> dict[str, Any]:
+    is_new = event.fresh and event.parent is None
+    return {
+        "does": "start" if is_new else "fork" if event.fresh else "resume",
+        "number": event.number,
+        "params": engine.problem.space.whole(event.params),
+        "budget": event.budget,
+        "parent": event.parent,
+    }
+
+
+def _why(engine: Engine, event: Started) -> dict[str, Any] | None:
+    """What the sampler says to it; None where it had no part in it, or says nothing."""
+    if not event.fresh or event.parent is not None:
+        return None
+    try:
+        asked = replay.explaining(engine)
+    except InvalidInput:
+        return None
+    told = asked.explain(engine.sampler_state, engine.history, event.number, dict(event.params))
+    return {**vars(told), "text": str(told)}
+
+
+def compare(ask: Ask) -> Any:
+    """Several studies beside one another; those of one label are runs of it with other seeds."""
+    from kilter.analysis.comparison import compare
+
+    labelled: dict[str, list[History]] = {}
+    for study in ask.studies:
+        labelled.setdefault(_label(study.name, ask.query["group"]), []).append(study.at_rest())
+    return compare(labelled, ask.query["objective"], against=ask.query["against"])
+
+
+SEED = re.compile(r"[\s_.:#/-]*(seed|run)?[\s_.:#/-]*\d+$", re.IGNORECASE)
+
+
+def _label(name: str, group: str) -> str:
+    """By what a study goes in a comparison: its name or, grouped by name, what stands before a number at its end."""
+    if group == "study":
+        return name
+    return SEED.sub("", name) or name
