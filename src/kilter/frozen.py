@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, Union
 
 from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.events import SYSTEM, Failure, TrialState
+from kilter.core.events import NOTE, SYSTEM, Failure, TrialState
 from kilter.core.history import History, Record
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Choice
@@ -231,6 +231,11 @@ class FrozenTrial(_Answering):
     def system_attrs(self) -> dict[str, Any]:
         """What set_system_attr keeps with it."""
         return {name[len(SYSTEM) :]: v for name, v in self._record.attrs.items() if name.startswith(SYSTEM)}
+
+    @property
+    def note(self) -> str:
+        """What was noted on it; "" for nothing."""
+        return str(self._record.attrs.get(NOTE, ""))
 
     @property
     def failure(self) -> Failure | None:

@@ -32,6 +32,7 @@ def opened(name: str, storage: Storage, sampler: Any = None, scheduler: Any = No
     engine = _replayed(storage, study, lambda first: fresh(first, sampler, scheduler))
     session = Session(storage, study, engine, **settings)
     session.sync()
+    session.obeys_from = engine.position
     return session
 
 

@@ -16,6 +16,7 @@ from kilter.core import border, codec
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput
 from kilter.core.events import (
+    Controlled,
     Created,
     Defined,
     Dropped,
@@ -23,6 +24,8 @@ from kilter.core.events import (
     Enqueued,
     Entry,
     Failure,
+    Granted,
+    Invalidated,
     Noted,
     Report,
     Reported,
@@ -103,6 +106,9 @@ events = st.one_of(
     ),
     st.builds(Dropped, st.just(2) | numbers, attempts, st.just("why") | anything, times),
     st.builds(Noted, st.none() | numbers, tables, times),
+    st.builds(Controlled, st.just("paused") | anything, times, st.booleans() | anything),
+    st.builds(Granted, st.just(3) | numbers, st.just(1.0) | anything, times),
+    st.builds(Invalidated, st.just(0) | numbers, st.just("why") | anything, times),
 )
 
 

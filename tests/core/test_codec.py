@@ -12,13 +12,17 @@ from kilter.core.codec import decode, encode
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
+    CONTROLS,
     Constrained,
+    Controlled,
     Created,
     Defined,
     Dropped,
     Ended,
     Enqueued,
     Failure,
+    Granted,
+    Invalidated,
     Noted,
     Report,
     Reported,
@@ -60,7 +64,9 @@ events = st.one_of(
     st.builds(Constrained, st.lists(constraints, max_size=2).map(tuple), times),
     st.builds(Enqueued, trials, configs, times, st.none() | words, attrs, st.booleans()),
     st.builds(
-        Started, trials, attempts, configs, words, trials, times, st.booleans(), st.none() | trials, st.none() | metrics
+        Started,
+        *(trials, attempts, configs, words, trials, times, st.booleans(), st.none() | trials, st.none() | metrics),
+        st.booleans(),
     ),
     st.builds(Reported, trials, attempts, reports.filter(len), times),
     st.builds(
@@ -77,6 +83,9 @@ events = st.one_of(
     ),
     st.builds(Dropped, trials, attempts, words, times),
     st.builds(Noted, st.none() | trials, attrs, times),
+    st.builds(Controlled, st.sampled_from(CONTROLS), times, st.booleans()),
+    st.builds(Granted, trials, times, times),
+    st.builds(Invalidated, trials, words, times),
     st.builds(Defined, st.builds(Definition, words, words).map(Definition.to_json), times, st.booleans()),
 )
 

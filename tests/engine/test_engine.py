@@ -11,13 +11,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kilter.core.errors import IncapableSampler, LogDamaged
 from kilter.core.events import (
+    CONTROLS,
     INTERRUPTED,
     LOST,
+    Controlled,
     Created,
     Ended,
     Enqueued,
     Entry,
     Failure,
+    Granted,
+    Invalidated,
     Noted,
     Report,
     Reported,
@@ -69,7 +73,7 @@ def replicated(replica):
             [(name, list(getattr(history, name))) for name in ("waiting", "running", "paused", "finished")],
             [history.sampled, history.values.tolist(), history.matrix.tolist(), history.states.tolist()],
             [arrays, reports, vars(replica.ledger), replica.position, replica.attrs, replica.problem.to_json()],
-            [replica.defined, history.forgiven],
+            [replica.defined, history.forgiven, vars(replica.steering), history.violations.tolist()],
         ]
     )
 
@@ -165,6 +169,25 @@ class AnyOrder(RuleBasedStateMachine):
             self.kept[number].attrs["note"] = len(self.entries)
         self.write(Noted(number, {"note": len(self.entries)}, 4.0), bool(known))
 
+    @rule(data=st.data())
+    def invalidate(self, data):
+        number = data.draw(st.sampled_from(sorted(self.kept)) if self.kept else NUMBERS)
+        trial = self.model(number)
+        legal = trial is not None and trial[0] in FINISHED
+        if legal:
+            trial[0] = TrialState.FAIL
+        self.write(Invalidated(number, "why", 6.0), legal)
+        if legal:
+            record, kept = self.engine.history[number], self.kept[number]
+            assert (record.metrics, record.params, record.ended) == (kept.metrics, kept.params, kept.ended)
+            assert record.invalid == "why" and record.failure is not None and record.forgiven
+            self.kept[number] = copy.deepcopy(record)
+
+    @rule(control=st.sampled_from(CONTROLS), cuts=st.booleans(), trials=st.integers(0, 3))
+    def steer(self, control, cuts, trials):
+        self.write(Controlled(control, 7.0, cuts), True)
+        self.write(Granted(trials, 1.0, 7.0), True)
+
     @rule(high=st.integers(1, 4))
     def widen(self, high):
         self.write(SpaceExtended({"x": Float(0, high).to_json()}, 5.0), True)
@@ -193,6 +216,16 @@ class AnyOrder(RuleBasedStateMachine):
     def finished_trials_never_change(self):
         for number, kept in self.kept.items():
             assert repr(self.engine.history[number]) == repr(kept)
+
+    @invariant()
+    def what_was_invalidated_counts_nowhere(self):
+        engine, history = self.engine, self.engine.history
+        assert sum(engine.ledger.states.values()) == len(history.finished)
+        counts = [n for n in history.finished if history[n].invalid is None and history.is_candidate(n)]
+        assert engine.ledger.best_number == min(
+            counts, key=lambda n: (history.values[n, 0], counts.index(n)), default=None
+        )
+        assert history.forgiven == sum(trial.forgiven for trial in history)
 
     @invariant()
     def lost_trials_end_after_their_attempts(self):

@@ -12,7 +12,20 @@ from hypothesis import strategies as st
 from tests.engine.test_engine import picture
 
 from kilter.core.definition import Definition
-from kilter.core.events import Defined, Ended, Entry, Noted, Report, Reported, SpaceExtended, Started, TrialState
+from kilter.core.events import (
+    Controlled,
+    Defined,
+    Ended,
+    Entry,
+    Granted,
+    Invalidated,
+    Noted,
+    Report,
+    Reported,
+    SpaceExtended,
+    Started,
+    TrialState,
+)
 from kilter.core.options import Choice
 from kilter.core.problem import Objective, Problem
 from kilter.engine import snapshot
@@ -31,6 +44,12 @@ def eventful_log(trials=24):
     made.write(Defined(Definition("train", code={"objective": "source:1"}).to_json(), 1.0, forgives=True))
     made.write(SpaceExtended({"new": Choice(["p", "q"], default="p").to_json()}, 0.0))
     made.write(Noted(2, {"tag": "ü"}, 0.0))
+    made.write(Controlled("stopped", 0.0, cuts=True))
+    made.write(Granted(3, 60.0, 0.0))
+    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+        number = next(n for n in made.engine.history.finished if made.engine.history[n].state is state)
+        made.write(Invalidated(number, f"was {state.name}", 0.0))
+    made.write(Controlled("paused", 0.0))
     eventful(made, trials // 3)
     return made
 

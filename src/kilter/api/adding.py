@@ -1,4 +1,4 @@
-"""Trials that come from elsewhere: configurations to try next, and results that are in already."""
+"""Trials that were run elsewhere, whose results are in already."""
 
 from __future__ import annotations
 
@@ -9,33 +9,10 @@ from kilter.core import codec
 from kilter.core.border import as_real, as_step
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import Failure, Report, TrialState
-from kilter.core.options import Choice
 from kilter.core.past import PastTrial
 from kilter.core.problem import SET, Problem
-from kilter.core.space import Config
-from kilter.core.text import shown
 from kilter.frozen import FrozenTrial, NewTrial
-from kilter.runtime.notices import notice
 from kilter.runtime.session import Session
-
-
-def plain(session: Session, params: Mapping[str, Any]) -> Config:
-    """Values as the log holds them; names that only the objective knows are taken on trust in define-by-run."""
-    problem = session.engine.problem
-    space = problem.space
-    if not problem.is_open:
-        config = space.plain(params, partial=True)
-        for name in params.keys() - config.keys() - space.whole(config).keys():
-            conditions = " and ".join(f"{c.parent} in {list(c.values)!r}" for c in space[name].conditions)
-            notice(f"the enqueued {name}={shown(params[name])} is dropped: {name} is active only with {conditions}")
-        return config
-    config = {}
-    for name, value in params.items():
-        try:
-            config |= space.plain_of({name: value}) if name in space else {name: Choice([value]).plain(value)}
-        except InvalidInput as error:
-            raise InvalidInput(f"{name}: {error}") from None
-    return config
 
 
 def add(session: Session, trial: FrozenTrial | NewTrial) -> None:

@@ -14,7 +14,7 @@ from kilter.core.interfaces import Executor, Holding, Running, Stopper
 from kilter.core.limits import Limits
 from kilter.engine.ending import Ending
 from kilter.engine.limits import Tally
-from kilter.runtime import identity
+from kilter.runtime import identity, steering
 from kilter.runtime.loop import Loop
 from kilter.runtime.progress import Silent, display
 from kilter.runtime.session import Session, check_objects
@@ -56,6 +56,7 @@ class Runner:
             check_objects(session.engine)
         self.check_definition(definition, if_changed)
         identity.define(session, definition)
+        steering.begin(session, session.clock())
         self._has_run, self.is_stopped = True, False
         shown = display(progress, session, self._name, limits, calls)
         quiet = isinstance(shown, Silent) and not on_end
@@ -72,6 +73,7 @@ class Runner:
             tuple(catch) if isinstance(catch, Sequence) else (catch,),
             ended,
             None if quiet else shown.tick,
+            shown.tell,
             lambda: self.is_stopped,
             [*stoppers, *_by_gain(limits)],
             list(holding),

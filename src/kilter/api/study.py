@@ -31,7 +31,7 @@ from kilter.objective.attempt import Attempt
 from kilter.objective.definitions import definition_of
 from kilter.objective.signature import check_objective
 from kilter.objective.trial import Trial, attempt_of
-from kilter.runtime import identity
+from kilter.runtime import steering
 from kilter.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -128,6 +128,73 @@ class Study(StudyView):
     def set_system_attr(self, key: str, value: Any) -> None:
         """Keep a JSON-serialisable value with the study, apart from what users keep; Optuna's older word."""
         self._session.note(None, {f"{SYSTEM}{key}": value})
+
+    # -- steering: whoever works on the study, wherever that is, finds it in the log ----------------------------------
+
+    def pause(self) -> bool:
+        """Have no trial begin anywhere, while what runs goes on; False where the study is paused already.
+
+        Its workers wait, and go on after `unpause()`; who starts one is told. See docs/how-to/steering.md.
+
+        >>> from kilter import create_study
+        >>> study = create_study(seed=0)
+        >>> study.pause(), study.control, study.unpause(), study.control
+        (True, 'paused', True, 'running')
+        """
+        return steering.pause(self._session, self._session.clock())
+
+    def unpause(self) -> bool:
+        """Have trials begin again; False where the study was not paused."""
+        return steering.unpause(self._session, self._session.clock())
+
+    def stop_workers(self, now: bool = False) -> None:
+        """End the runs of this study, in all processes; a run that is started afterwards is not stopped by it.
+
+        Trials that run come to their end or, with `now`, are cut and put back into the queue, for a later run to go on
+        with. `stop()` ends only the run in this process.
+        """
+        steering.stop(self._session, self._session.clock(), cuts=now)
+
+    def add_budget(self, n_trials: int = 0, timeout: float = 0.0) -> None:
+        """Let the study have `n_trials` more than its runs were asked for, all workers together, or last longer.
+
+        `timeout` is how many seconds longer the runs may last that have a timeout and are at work now. Raises
+        InvalidInput where nothing is added.
+        """
+        steering.add_budget(self._session, self._session.clock(), trials=n_trials, seconds=timeout)
+
+    def invalidate(self, trial: FrozenTrial | Trial | int, reason: str) -> bool:
+        """Have the result of a finished trial count no more, for a reason; False where that was said before.
+
+        It is not the best any more, no sampler, scheduler or model learns from it, and it uses up no `n_trials`. It
+        stays in the log, as FAIL with the reason, and can be retried. Raises InvalidInput for a trial that has not
+        finished, and TrialNotFound for an unknown number.
+
+        >>> from kilter import create_study
+        >>> study = create_study(seed=0)
+        >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3, progress="none")
+        >>> best = study.best_trial.number
+        >>> study.invalidate(best, "the sensor was unplugged"), study.trials[best].failure.line
+        (True, 'invalidated: the sensor was unplugged')
+        >>> study.best_trial.number == best
+        False
+        """
+        self._session.sync()
+        return steering.invalidate(self._session, self._number(trial), reason, self._session.clock())
+
+    def set_note(self, text: str, trial: FrozenTrial | Trial | int | None = None) -> None:
+        """Note a text on the study, or on one of its trials, in the place of what was noted before; "" removes it."""
+        self._session.sync()
+        number = None if trial is None else self._number(trial)
+        steering.note(self._session, number, text, self._session.clock())
+
+    def add_tags(self, *names: str) -> None:
+        """Give the study tags, by which it is found among others."""
+        steering.tag(self._session, names, self._session.clock())
+
+    def remove_tags(self, *names: str) -> None:
+        """Take tags away from the study; those that it does not have change nothing."""
+        steering.tag(self._session, names, self._session.clock(), has=False)
 
     def confirm(
         self,
@@ -244,11 +311,11 @@ class Study(StudyView):
                 "such as {'x': 0.5}; of several, one call for each"
             )
         self._session.sync()
-        plain = adding.plain(self._session, params)
+        plain = steering.plain(self.problem, params)
         alike = [t.number for t in self.history if plain.items() <= t.params.items()] if skip_if_exists else []
         if alike:
             return int(alike[0])
-        return self._session.enqueue(plain, user_attrs, judged)
+        return steering.queue(self._session, plain, self._session.clock(), attrs=user_attrs, judged=judged)
 
     def add_trial(self, trial: FrozenTrial | NewTrial) -> None:
         """Add a trial that was run elsewhere, with its parameters where the space lacks them."""
@@ -283,7 +350,8 @@ class Study(StudyView):
         if (trial is None) is not failed:
             raise InvalidInput("retry() takes one trial, as in retry(3), or failed=True for all that failed")
         failures = [t.number for t in self.history.with_state(TrialState.FAIL) if not t.forgiven]
-        return identity.retry(self._session, failures if trial is None else [self._number(trial)])
+        numbers = failures if trial is None else [self._number(trial)]
+        return steering.retry(self._session, numbers, self._session.clock())
 
     @contextmanager
     def observed(self, *observers: Observer) -> Iterator[None]:

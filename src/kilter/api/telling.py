@@ -11,6 +11,7 @@ from kilter.core.history import History, Record
 from kilter.core.interfaces import Outcome
 from kilter.objective.attempt import Attempt
 from kilter.runtime.session import Session, check_objects
+from kilter.runtime.steering import begin, paused_text
 
 Told = tuple[dict[str, float], TrialState, "Failure | None"]
 
@@ -19,11 +20,18 @@ def begun(session: Session, name: str) -> Record:
     """The next trial, begun for this process; raises NotReady where there is none, or none yet."""
     if not session.engine.problem.is_open:  # else the objective brings the objects
         check_objects(session.engine)
+    steering = session.engine.steering
+    if steering.stopped > session.obeys_from:
+        session.obeys_from = session.engine.position
+        raise NotReady(f"{name!r} was stopped: who asks again goes on with it")
+    begin(session, session.clock())
     record = session.begin()
     if not isinstance(record, Record):
         session.leave()
     if record is None:
         raise NotReady(f"{name!r} has nothing left to try")
+    if isinstance(record, Wait) and steering.is_paused:
+        raise NotReady(paused_text(session))
     if isinstance(record, Wait):
         raise NotReady(f"the scheduler of {name!r} waits for a running trial to end: tell a result first")
     return record

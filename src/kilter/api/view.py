@@ -141,6 +141,24 @@ class StudyView:
         return {name[len(SYSTEM) :]: value for name, value in attrs.items() if name.startswith(SYSTEM)}
 
     @property
+    def control(self) -> str:
+        """Whether trials may begin: "running", "paused", or "stopped" until the next run begins."""
+        self._log.sync()
+        return self._log.replica.control
+
+    @property
+    def notes(self) -> dict[int | None, str]:
+        """What was noted on trials, by number, and under None on the study."""
+        self._log.sync()
+        return self._log.replica.notes
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags."""
+        self._log.sync()
+        return self._log.replica.tags
+
+    @property
     def trials(self) -> list[FrozenTrial]:
         """All trials by number, those of other workers included."""
         return self.get_trials()

@@ -17,7 +17,9 @@ import numpy as np
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput
 from kilter.core.events import (
+    CONTROLS,
     Constrained,
+    Controlled,
     Created,
     Defined,
     Dropped,
@@ -25,6 +27,8 @@ from kilter.core.events import (
     Enqueued,
     Event,
     Failure,
+    Granted,
+    Invalidated,
     Noted,
     Report,
     Reported,
@@ -214,6 +218,23 @@ def _check_noted(event: Noted) -> None:
     _check_attrs(event.attrs)
 
 
+def _check_controlled(event: Controlled) -> None:
+    if event.control not in CONTROLS:
+        raise InvalidInput(f"control={shown(event.control, 40)}: choose one of {', '.join(CONTROLS)}")
+    if not isinstance(event.cuts, bool):
+        raise InvalidInput(f"cuts={shown(event.cuts, 40)}: give True or False")
+
+
+def _check_granted(event: Granted) -> None:
+    _check_whole("the number of trials to add", event.trials, TRIALS)
+    if type(event.seconds) not in (float, int) or not 0 <= event.seconds < LAST_SECOND:
+        raise InvalidInput(f"the seconds to add are {shown(event.seconds, 40)}: give a finite number from 0 on")
+
+
+def _check_invalidated(event: Invalidated) -> None:
+    _check_text("the reason", event.reason)
+
+
 _CHECKS: dict[type, Callable[[Any], None]] = {
     Created: _check_created,
     Defined: _check_defined,
@@ -225,6 +246,9 @@ _CHECKS: dict[type, Callable[[Any], None]] = {
     Ended: _check_ended,
     Dropped: _check_dropped,
     Noted: _check_noted,
+    Controlled: _check_controlled,
+    Granted: _check_granted,
+    Invalidated: _check_invalidated,
 }
 
 

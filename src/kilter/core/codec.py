@@ -9,7 +9,8 @@ The kind is the third part of the event's identity, where it has one, so a late 
     constrained   constraints
     enqueued   params, worker?, attrs?, judged?            dropped    reason
     started    params, worker, seen, fresh? (false),       noted      attrs
-               parent?, budget?
+               parent?, budget?, granted? (true)           controlled control, cuts? (true)
+    granted    trials, seconds                             invalidated   reason
 
 Reports are columns, `{"steps": [1, 2], "metrics": {"loss": [0.5, 0.4]}}`, or where they do not share their names
 rows, `{"steps": [1, 2], "rows": [{"loss": 0.5}, {}]}`; with `"folds": [0, null]` where any is about one.
@@ -35,6 +36,7 @@ from kilter.core import border
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     Constrained,
+    Controlled,
     Created,
     Defined,
     Dropped,
@@ -42,6 +44,8 @@ from kilter.core.events import (
     Enqueued,
     Event,
     Failure,
+    Granted,
+    Invalidated,
     Noted,
     Report,
     Reported,
@@ -196,6 +200,8 @@ def _started_row(event: Started) -> tuple[str, dict[str, Any]]:
         body["parent"] = event.parent
     if event.budget is not None:
         body["budget"] = dict(event.budget)
+    if event.granted:
+        body["granted"] = True
     return "started", body
 
 
@@ -225,6 +231,21 @@ def _noted_row(event: Noted) -> tuple[str, dict[str, Any]]:
     return "noted", {"attrs": dict(event.attrs)}
 
 
+def _controlled_row(event: Controlled) -> tuple[str, dict[str, Any]]:
+    body: dict[str, Any] = {"control": event.control}
+    if event.cuts:
+        body["cuts"] = True
+    return "controlled", body
+
+
+def _granted_row(event: Granted) -> tuple[str, dict[str, Any]]:
+    return "granted", {"trials": event.trials, "seconds": event.seconds}
+
+
+def _invalidated_row(event: Invalidated) -> tuple[str, dict[str, Any]]:
+    return "invalidated", {"reason": event.reason}
+
+
 def _columns(reports: Sequence[Report]) -> dict[str, Any]:
     steps = [report[0] for report in reports]
     rows = [report[1] for report in reports]
@@ -251,6 +272,9 @@ _ROWS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
     Ended: _ended_row,
     Dropped: _dropped_row,
     Noted: _noted_row,
+    Controlled: _controlled_row,
+    Granted: _granted_row,
+    Invalidated: _invalidated_row,
 }
 
 
@@ -291,6 +315,7 @@ def _started(number: int, attempt: int, time: float, data: dict[str, Any]) -> St
         get("fresh", True),
         get("parent"),
         get("budget"),
+        get("granted", False),
     )
 
 
@@ -321,6 +346,18 @@ def _dropped(number: int, attempt: int, time: float, data: dict[str, Any]) -> Dr
 
 def _noted(number: int | None, attempt: int, time: float, data: dict[str, Any]) -> Noted:
     return Noted(number, data["attrs"], time)
+
+
+def _controlled(number: None, attempt: int, time: float, data: dict[str, Any]) -> Controlled:
+    return Controlled(data["control"], time, data.get("cuts", False))
+
+
+def _granted(number: None, attempt: int, time: float, data: dict[str, Any]) -> Granted:
+    return Granted(data["trials"], data["seconds"], time)
+
+
+def _invalidated(number: int, attempt: int, time: float, data: dict[str, Any]) -> Invalidated:
+    return Invalidated(number, data["reason"], time)
 
 
 def _reports(data: dict[str, Any]) -> tuple[Report, ...]:
@@ -369,6 +406,9 @@ _EVENTS: dict[str, Callable[..., Event]] = {
     "late": partial(_ended, late=True),
     "dropped": _dropped,
     "noted": _noted,
+    "controlled": _controlled,
+    "granted": _granted,
+    "invalidated": _invalidated,
 }
 
 

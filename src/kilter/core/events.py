@@ -53,6 +53,18 @@ SYSTEM = "system: "
 """In front of the names of attributes that were set by set_system_attr, and are no user attributes."""
 
 
+NOTE = f"{SYSTEM}note"
+"""The attribute of a study or trial that is what somebody noted on it."""
+
+
+TAG = f"{SYSTEM}tag "
+"""In front of the name of an attribute of a study that is a tag: true where the study has it."""
+
+
+INVALIDATED = "invalidated"
+"""The kind of failure of a trial that had a result, of which somebody said later that it shall not count."""
+
+
 UNUSABLE = "return"
 """The kind of failure of a trial that returned what cannot be used, but no NaN."""
 
@@ -66,7 +78,7 @@ class Failure:
 
     `kind` is the name of the exception that the objective raised, or one of: return (what it returned cannot be used),
     nan, misuse (of kilter), timeout, memory, died (its process), exit (its command), stopped, interrupted, lost, told
-    (as failed).
+    (as failed), invalidated (afterwards, by a user).
     """
 
     kind: str
@@ -221,7 +233,8 @@ class Started:
     where nobody asked one, since the trial was run elsewhere.
 
     `fresh` says that this also creates the trial, which is refused where the number is taken. A first attempt with a
-    `parent` begins with a copy of that trial's checkpoint. `budget` is how far it goes along each fidelity.
+    `parent` begins with a copy of that trial's checkpoint. `budget` is how far it goes along each fidelity. A trial
+    that is `granted` is one of those by which the run's own number of trials was raised: see Granted.
     """
 
     number: int
@@ -233,6 +246,7 @@ class Started:
     fresh: bool = True
     parent: int | None = None
     budget: Mapping[str, float] | None = None
+    granted: bool = False
 
     @property
     def identity(self) -> tuple[int, int, str, int]:
@@ -314,7 +328,70 @@ class Noted:
     creates = False
 
 
-Event = Union[Created, Defined, SpaceExtended, Constrained, Enqueued, Started, Reported, Ended, Dropped, Noted]
+CONTROLS = ("running", "paused", "stopped")
+"""How a study can be steered; each is also the word for how it stands then."""
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """Somebody paused the study, let it go on, or stopped it: one of CONTROLS.
+
+    While it is paused nobody begins a trial. A stop ends the runs that had begun before it; with `cuts` what they are
+    evaluating is broken off, and waits to be gone on with.
+    """
+
+    control: str
+    time: float
+    cuts: bool = False
+
+    number = None
+    identity = None
+    creates = False
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The study may have so many trials more than its runs were asked for, all together, and each that much longer."""
+
+    trials: int
+    seconds: float
+    time: float
+
+    number = None
+    identity = None
+    creates = False
+
+
+@dataclass(frozen=True)
+class Invalidated:
+    """The result of a finished trial counts no more, for this reason: it uses up no budget and teaches nothing."""
+
+    number: int
+    reason: str
+    time: float
+
+    creates = False
+
+    @property
+    def identity(self) -> tuple[int, int, str, int]:
+        return self.number, 0, "invalidated", 0
+
+
+Event = Union[
+    Created,
+    Defined,
+    SpaceExtended,
+    Constrained,
+    Enqueued,
+    Started,
+    Reported,
+    Ended,
+    Dropped,
+    Noted,
+    Controlled,
+    Granted,
+    Invalidated,
+]
 
 
 class Entry(NamedTuple):

@@ -62,7 +62,10 @@ class Record:
     budget: dict[str, float] | None = None
     """How far its latest attempt goes along each fidelity."""
     forgiven: bool = False
-    """Whether it failed before the objective changed, or was retried: it uses up no budget and teaches nothing."""
+    """Whether it failed before the objective changed, was retried or invalidated: it uses up no budget and teaches
+    nothing."""
+    invalid: str | None = None
+    """Why its result does not count, where somebody has said so since it finished; it counts as failed then."""
 
     @property
     def is_finished(self) -> bool:
@@ -81,6 +84,11 @@ class Record:
         if self.state is TrialState.FAIL:
             return Standing.worst(len(problem.objectives))
         return problem.standing(self.metrics)
+
+    @property
+    def results(self) -> dict[str, float]:
+        """The metrics that count: none where it was invalidated."""
+        return self.metrics if self.invalid is None else {}
 
 
 class History:
@@ -188,8 +196,12 @@ class History:
     def settle(self, trial: Record) -> None:
         """Note the metrics of a trial that finished."""
         self.finished.append(trial.number)
-        self._values[trial.number] = [objective.loss(trial.metrics) for objective in self.problem.objectives]
-        self._violations[trial.number] = self.problem.violation(trial.metrics)
+        self.weigh(trial)
+
+    def weigh(self, trial: Record) -> None:
+        """Note what the results of a finished trial are now."""
+        self._values[trial.number] = [objective.loss(trial.results) for objective in self.problem.objectives]
+        self._violations[trial.number] = self.problem.violation(trial.results)
 
     def under(self, problem: Problem) -> History:
         """The same trials under another problem; what was computed for this one is not found again under that."""
@@ -197,7 +209,7 @@ class History:
         other.problem = problem
         other._violations = self._violations.copy()
         for number in self.finished:
-            other._violations[number] = problem.violation(self.trials[number].metrics)
+            other._violations[number] = problem.violation(self.trials[number].results)
         return other
 
     def at_rest(self) -> History:

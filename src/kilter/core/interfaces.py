@@ -115,6 +115,13 @@ class Scheduler(Protocol):
         """An attempt ended: the trial is finished, paused, or waits for another attempt."""
         return
 
+    def forget(self, state: Any, trial: Record, history: History) -> None:
+        """A finished trial, which is here as it ended, is about to count no more: nothing is compared with it again.
+
+        What was decided by it before stays decided.
+        """
+        return
+
     def plan(self, state: Any, history: History) -> Plan:
         """What a free worker does next; trials whose worker vanished go on before anybody asks."""
         return Start()

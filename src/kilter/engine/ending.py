@@ -30,7 +30,7 @@ class Ending:
     kind: EndKind
     reason: str
     cut: tuple[int, ...] = ()
-    """The trials that the end of the time cut; they wait for the next run to go on."""
+    """The trials that were cut by the end of the time, or by a stop; they wait for the next run to go on."""
 
     def __str__(self) -> str:
         if not self.cut:

@@ -49,11 +49,15 @@ class Engine(Replica):
         if trial.is_finished:
             _called("sampler", self.sampler, "tell", self.sampler_state, trial, self.problem)
 
+    def _forget(self, trial: Record) -> None:
+        _called("scheduler", self.scheduler, "forget", self.scheduler_state, trial, self.history)
+
     def _learn_anew(self) -> None:
         """Have the sampler learn from the beginning what it knew of the problem as it was."""
         self.sampler_state = _called("sampler", self.sampler, "start", self.problem, self.seed)
-        for number in self.history.finished:
-            _called("sampler", self.sampler, "tell", self.sampler_state, self.history[number], self.problem)
+        for trial in map(self.history.__getitem__, self.history.finished):
+            if trial.invalid is None:
+                _called("sampler", self.sampler, "tell", self.sampler_state, trial, self.problem)
 
     # -- asking ---------------------------------------------------------------------------------------------------
 

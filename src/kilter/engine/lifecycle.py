@@ -6,12 +6,14 @@ waiting ──Started──▶ running ──Ended──▶ complete | pruned | 
      (until too often,   └──Started──────┘
    then failed) or interrupted (always)
 
+complete | pruned | failed ──Invalidated──▶ failed, and forgiven
+
 The complete result of an attempt that had been given up ends a trial that waits again, or runs elsewhere.
 """
 
 from __future__ import annotations
 
-from kilter.core.events import INTERRUPTED, LOST, Dropped, Ended, Reported, Started, TrialState
+from kilter.core.events import INTERRUPTED, LOST, Dropped, Ended, Invalidated, Reported, Started, TrialState
 from kilter.core.history import Record
 
 ATTEMPTS = 3
@@ -22,14 +24,15 @@ LEGAL: dict[type, tuple[TrialState | None, ...]] = {
     Reported: (TrialState.RUNNING,),
     Ended: (TrialState.RUNNING,),
     Dropped: (TrialState.PAUSED,),
+    Invalidated: (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL),
 }
-"""Which event of an attempt may happen to a trial in which state; None is a trial that does not exist yet."""
+"""Which event may happen to a trial, or to an attempt at it, in which state; None is one that does not exist yet."""
 
 AT_REST = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PAUSED)
 """The states that an attempt can end in."""
 
 
-def is_legal(event: Started | Reported | Ended | Dropped, trial: Record | None) -> bool:
+def is_legal(event: Started | Reported | Ended | Dropped | Invalidated, trial: Record | None) -> bool:
     """Whether the event may happen to the trial as it stands.
 
     Events of an attempt that was given up are not: a worker that woke up too late sends them. Its complete result is
@@ -41,7 +44,9 @@ def is_legal(event: Started | Reported | Ended | Dropped, trial: Record | None) 
         if event.state not in AT_REST:
             return False
     state, attempt = (None, 0) if trial is None else (trial.state, trial.attempt)
-    return state in LEGAL[type(event)] and event.attempt == attempt + isinstance(event, Started)
+    if state not in LEGAL[type(event)]:
+        return False
+    return isinstance(event, Invalidated) or event.attempt == attempt + isinstance(event, Started)
 
 
 def _counts(event: Ended, trial: Record) -> bool:

@@ -40,11 +40,20 @@ class Ledger:
             _count_failure(self.failures, trial)
         self._rank(history, number)
 
+    def void(self, history: History, number: int, state: TrialState) -> None:
+        """Take in that a trial, which had finished in this state, counts as failed now."""
+        if state is not TrialState.FAIL:
+            self.states[state.name] -= 1
+            self.states[TrialState.FAIL.name] = self.states.get(TrialState.FAIL.name, 0) + 1
+            _count_failure(self.failures, history[number])
+        self.rank_anew(history)
+
     def rank_anew(self, history: History) -> None:
-        """Look again which trial is the best, under other constraints than before."""
+        """Look again which trial is the best, where others may be than before."""
         self.best, self.best_number, self.since_best = math.inf, None, 0
         for number in history.finished:
-            self._rank(history, number)
+            if history[number].invalid is None:
+                self._rank(history, number)
 
     def _rank(self, history: History, number: int) -> None:
         loss = float(history.values[number, 0])

@@ -26,14 +26,19 @@ def next_event(
     busy: Container[int] = (),
     limit: int | None = None,
     is_new: bool = True,
+    may_add: bool = False,
 ) -> Started | Dropped | Wait | None:
     """What a free worker writes now; Wait where something that runs has to end first, None where nothing is left.
 
     `busy` are trials that it still runs an earlier attempt at, `limit` bounds the number of trials, and with `is_new`
-    False only those go on that have begun.
+    False only those go on that have begun. With `may_add` trials that a user has added begin beyond these bounds. In a
+    study that is paused it waits for whatever it would begin.
     """
     history = engine.history
     waiting = engine.claimable(busy)
+    if engine.steering.is_paused:
+        is_left = history.waiting or history.paused or _claim(engine, None, limit, is_new, may_add) is not None
+        return Wait(PAUSED) if is_left else None
     if waiting is not None and waiting.attempt:
         return _started(engine, worker, now, waiting, waiting.params, waiting.budget)
     action = engine.plan()
@@ -47,12 +52,24 @@ def next_event(
             paused = history[action.number]
             return _started(engine, worker, now, paused, paused.params, action.budget)
     queued = waiting if isinstance(action, Start) else None
-    if not is_new or (queued is None and limit is not None and len(history) >= limit):
+    granted = _claim(engine, queued, limit, is_new, may_add)
+    if granted is None:
         return None
     if isinstance(action, Fork):
-        return _started(engine, worker, now, None, action.params, action.budget, action.parent)
+        return _started(engine, worker, now, None, action.params, action.budget, action.parent, granted)
     config = engine.propose(len(history) if queued is None else queued.number)
-    return None if config is None else _started(engine, worker, now, queued, config, action.budget)
+    return None if config is None else _started(engine, worker, now, queued, config, action.budget, granted=granted)
+
+
+PAUSED = "the study is paused"
+
+
+def _claim(engine: Engine, queued: Record | None, limit: int | None, is_new: bool, may_add: bool) -> bool | None:
+    """Whether a first attempt uses up one of the trials that a user has added; None where it may not begin."""
+    steering = engine.steering
+    if is_new and (queued is not None or limit is None or len(engine.history) - steering.begun < limit):
+        return False
+    return True if may_add and steering.left > 0 else None
 
 
 def _started(
@@ -63,6 +80,7 @@ def _started(
     params: Mapping[str, Plain],
     budget: Budget | None,
     parent: int | None = None,
+    granted: bool = False,
 ) -> Started:
     """The start of the next attempt at a trial or, with None, of the first one at a new trial."""
     return Started(
@@ -75,6 +93,7 @@ def _started(
         fresh=trial is None,
         parent=parent,
         budget=_whole(budget, engine.problem),
+        granted=granted,
     )
 
 
@@ -94,12 +113,14 @@ def is_drawn(start: Started, history: History) -> bool:
 def under_next_number(start: Started, engine: Engine, limit: int | None = None) -> Started | None:
     """The start of a new trial that was refused, under the next free number; None where it would not do for that."""
     history, plan = engine.history, engine.plan()
+    if engine.steering.is_paused or _claim(engine, None, limit, not start.granted, start.granted) is not start.granted:
+        return None
     if not (start.fresh and start.parent is None and isinstance(plan, Start)):
         return None
     if _whole(plan.budget, engine.problem) != start.budget:
         return None
     others = [*history.running.values(), *history.trials[start.number :]]
-    if any(trial.params == start.params for trial in others) or (limit is not None and len(history) >= limit):
+    if any(trial.params == start.params for trial in others):
         return None
     return replace(start, number=len(history))
 

@@ -15,15 +15,22 @@ from typing import Any
 
 from kilter.core.errors import InvalidInput, KilterError, LogDamaged, PluginFailed, UnknownName
 from kilter.core.events import (
+    INVALIDATED,
     LOST,
+    NOTE,
     RETRIES,
+    TAG,
     Constrained,
+    Controlled,
     Defined,
     Dropped,
     Ended,
     Enqueued,
     Entry,
     Event,
+    Failure,
+    Granted,
+    Invalidated,
     Noted,
     Report,
     Reported,
@@ -38,6 +45,7 @@ from kilter.core.problem import Constraint, Problem
 from kilter.core.space import Space
 from kilter.engine.lifecycle import is_legal, state_after
 from kilter.engine.limits import Ledger
+from kilter.engine.steering import Steering
 
 
 class _Gap(Exception):
@@ -51,6 +59,7 @@ class Replica:
         self.seed = seed
         self.history = History(problem)
         self.ledger = Ledger()
+        self.steering = Steering()
         self.position = 0
         self.attrs: dict[str, Any] = {}
         self.defined: Defined | None = None
@@ -71,6 +80,23 @@ class Replica:
             self._problem_json = self.problem.to_json()
         return self._problem_json
 
+    @property
+    def control(self) -> str:
+        """How the study stands: one of core.events.CONTROLS."""
+        return self.steering.control
+
+    @property
+    def notes(self) -> dict[int | None, str]:
+        """What was noted on trials, by number, and under None on the study."""
+        noted: list[tuple[int | None, Any]] = [(None, self.attrs.get(NOTE))]
+        noted += [(trial.number, trial.attrs.get(NOTE)) for trial in self.history]
+        return {number: str(text) for number, text in noted if text}
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags of the study, in the order in which they were first given."""
+        return [name[len(TAG) :] for name, has in self.attrs.items() if name.startswith(TAG) and has]
+
     def runs(self, number: int, attempt: int) -> bool:
         """Whether this attempt at a trial is the one that runs; any other one was given up, or has ended."""
         return number in self.history.running and self.history[number].attempt == attempt
@@ -85,6 +111,9 @@ class Replica:
 
     def _over(self, trial: Record) -> None:
         """An attempt ended: the trial is finished, paused, or waits for another one."""
+
+    def _forget(self, trial: Record) -> None:
+        """A finished trial, which is still what it was, is about to count no more."""
 
     def _learn_anew(self) -> None:
         """What trials are worth is another thing now."""
@@ -138,6 +167,12 @@ class Replica:
                 self._extended(event.parameters)
             case Constrained():
                 self._constrained(event)
+            case Controlled():
+                self.steering.steer(event, self.position + 1)
+            case Granted():
+                self.steering.grant(event, self.position + 1)
+            case Invalidated():
+                self._invalidated(event)
 
     def _concerned(self, event: Reported | Ended | Dropped) -> Record | None:
         """The trial that a legal event concerns; None where the event comes too late."""
@@ -162,6 +197,21 @@ class Replica:
             self.defined = replace(event, forgives=False)
         if event.forgives:
             self._forgive(self.history.with_state(TrialState.FAIL))
+
+    def _invalidated(self, event: Invalidated) -> None:
+        """Have a finished trial count as one that failed and is forgiven, wherever its result had counted."""
+        trial = self.history[event.number]
+        if not is_legal(event, trial):
+            return
+        self._forget(trial)
+        state, trial.invalid = trial.state, event.reason
+        if state is not TrialState.FAIL:
+            trial.failure = Failure(INVALIDATED, event.reason)
+            self.history.move(trial, TrialState.FAIL)
+        self.history.weigh(trial)
+        self._forgive([trial])
+        self.ledger.void(self.history, trial.number, state)
+        self._learn_anew()
 
     def _forgive(self, trials: Iterable[Record]) -> None:
         """Have failed trials count no more; what was computed from the history before is not used again."""
@@ -188,6 +238,7 @@ class Replica:
         self._configured(trial, event.params)
         trial.attempt, trial.worker, trial.started, trial.ended = event.attempt, event.worker, event.time, None
         trial.budget = None if event.budget is None else dict(event.budget)
+        self.steering.begun += event.granted
         self._begun(trial)
 
     def _configured(self, trial: Record, params: Mapping[str, Plain]) -> None:

@@ -27,7 +27,7 @@ from kilter.core.states import dumps_state, loads_state
 from kilter.engine.engine import Engine
 from kilter.engine.replica import Replica
 
-VERSION = "8"
+VERSION = "9"
 
 FIELDS = tuple(field.name for field in fields(Record))
 COLUMNS = tuple(name for name in FIELDS if name not in ("number", "attrs", "failure", "sampled_before"))
@@ -50,6 +50,7 @@ def dumps(engine: Engine) -> bytes:
         "attrs": engine.attrs,
         "defined": engine.defined and [engine.defined.definition, engine.defined.time],
         "ledger": vars(engine.ledger),
+        "steering": vars(engine.steering),
         "sampler_state": _dumped(engine.sampler, engine.sampler_state),
         "scheduler_state": _dumped(engine.scheduler, engine.scheduler_state),
         "position": engine.position,
@@ -120,9 +121,11 @@ def _load(replica: Replica, data: bytes) -> None:
     for number in content["finished"]:
         history.settle(history[number])
     history.reports.restore(reports, content["folds"])
-    if content["ledger"].keys() != vars(replica.ledger).keys():
-        raise ValueError(f"a ledger of {sorted(content['ledger'])}")
-    vars(replica.ledger).update(content["ledger"])
+    for part in ("ledger", "steering"):
+        known = vars(getattr(replica, part))
+        if content[part].keys() != known.keys():
+            raise ValueError(f"a {part} of {sorted(content[part])}")
+        known.update(content[part])
     history.forgiven = sum(trial.forgiven for trial in history)
     replica.attrs = dict(content["attrs"].items())
     if content["defined"] is not None:

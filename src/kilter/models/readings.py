@@ -126,7 +126,7 @@ class _Reader:
         metrics = [o.sign * columns.get(f"metric {o.name}", unknown)[self._read :] for o in objectives]
         values = np.stack(metrics, axis=1).tolist()
         for place, (number, step, fold, row) in enumerate(zip(trials, steps, folds, values), self._read):
-            if fold >= 0:
+            if fold >= 0 or history[number].invalid is not None:
                 continue
             self._last[number] = place, step
             level = level_of(step)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, SpaceChanged, StudyChanged
-from kilter.core.events import RETRIES, Defined, TrialState
+from kilter.core.events import Defined, TrialState
 from kilter.engine.engine import Engine
 from kilter.runtime.session import Session
 
@@ -99,20 +99,6 @@ def forgive(session: Session) -> None:
     if any(trial.state is TrialState.FAIL and not trial.forgiven for trial in engine.history):
         known = engine.defined.definition if engine.defined else Definition("").to_json()
         session.write(Defined(known, session.clock(), forgives=True))
-
-
-def retry(session: Session, numbers: Sequence[int]) -> list[int]:
-    """Queue the configurations of failed trials again, as new trials in their place; the new numbers."""
-    history = session.engine.history
-    for number in numbers:
-        if history[number].state is not TrialState.FAIL:
-            raise InvalidInput(f"trial {number} has not failed, it is {history[number].state.name}: nothing to retry")
-    queued = []
-    for number in numbers:
-        failed = history[number]
-        if not failed.forgiven:
-            queued.append(session.enqueue(failed.params, {RETRIES: number}, failed.judged))
-    return queued
 
 
 def answered(name: str, engine: Engine) -> str:

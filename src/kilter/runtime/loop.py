@@ -11,26 +11,32 @@ from dataclasses import dataclass, replace
 
 from kilter.analysis.failures import kinds
 from kilter.core.actions import Wait
-from kilter.core.errors import PluginFailed, StorageError, StudyAborted
+from kilter.core.errors import NAME, PluginFailed, StorageError, StudyAborted
 from kilter.core.events import INTERRUPTED, LOST, MISUSE, TrialState
 from kilter.core.history import Record
 from kilter.core.interfaces import Holding, Message, Outcome, Progress, Running, RunsHere, Stopper
 from kilter.core.limits import Limits
+from kilter.core.text import one_line
 from kilter.engine.ending import Ending, EndKind
 from kilter.engine.limits import Tally
 from kilter.objective.failures import Interruption, release
 from kilter.runtime.session import Session
 from kilter.runtime.signals import Alarm, Interrupts
+from kilter.runtime.steering import paused_text
 
 log = logging.getLogger("kilter")
 
 TICK = 0.25
 """Seconds between looks at the clock, at signals and at the display while trials run."""
 
+HEARING = 1.0
+"""Seconds between looks at what others have written while trials run: what users want of the study is among that."""
+
 SHORT = 1e-3
 """Seconds that are waited at least, lest a clock stand still for the rounding of what is left."""
 
 STOPPED = "stopped by the user"
+ENDED = "the study was stopped"
 USED_WRONGLY = "used kilter wrongly"
 NOT_CAUGHT = "raised an exception that is not to be caught"
 
@@ -41,7 +47,7 @@ class Loop:
 
     Where `limits.seconds` are over, what runs is cut and put back in the queue, so that a later run goes on with it.
     The other limits, and `stoppers`, only keep trials from being started. `on_end` is called with each trial that
-    ended here; `catch` are the exceptions that do not end the run.
+    ended here, `tell` with what its user has to know at once; `catch` are the exceptions that do not end the run.
     """
 
     session: Session
@@ -51,6 +57,7 @@ class Loop:
     catch: tuple[type[BaseException], ...] = (BaseException,)
     on_end: Callable[[Record], None] | None = None
     on_tick: Callable[[], None] | None = None
+    tell: Callable[[str], None] = log.warning
     wants_stop: Callable[[], bool] = lambda: False
     stoppers: Sequence[Stopper] = ()
     holding: Sequence[Holding] = ()
@@ -69,9 +76,15 @@ class Loop:
         self._has_looked = False
         """Whether there was nothing to do, and a look around for trials of the dead."""
         self._error: BaseException | None = None
-        self._since = self.session.stopwatch()
+        self._since = self._heard = self.session.stopwatch()
+        self._begins_at = self.session.engine.position
+        """The place in the log from which on what users say is meant for this run."""
+        self._lent = self.session.engine.steering.seconds
+        """The seconds that had been added to earlier runs."""
+        self._is_paused = False
+        """Whether users have been told that the study is paused."""
         self._cut: list[int] = []
-        """The trials that were put back because the time was up."""
+        """The trials that were put back because the time was up, or the study was stopped."""
         self._here = self.executor if isinstance(self.executor, RunsHere) else None
 
     def __call__(self) -> Ending:
@@ -95,6 +108,7 @@ class Loop:
             finally:
                 if self._here is not None:  # else the session would live until the garbage collector comes by
                     self._here.on_progress = None
+                self.session.obeys_from = self.session.engine.position
             self._finish()
         if self._error is not None:
             raised = [self._error]
@@ -112,10 +126,18 @@ class Loop:
                 time.sleep(TICK)  # for a trial of another worker
                 self.session.sync()
             self._take(self._wait())
+            self._hear()
             if self._stops:  # what has come already need not be cut
                 for _ in range(2 * len(self._running)):  # a report and the end of each
                     self._take(self.executor.wait(0))
             self._look()
+
+    def _hear(self) -> None:
+        """Read what others wrote, now and then; who writes often, reads as often."""
+        now = self.session.stopwatch()
+        if now - self._heard >= HEARING:
+            self._heard = now
+            self.session.sync()
 
     def _take(self, messages: list[Message]) -> None:
         for message in messages:
@@ -144,12 +166,19 @@ class Loop:
 
     def _left(self) -> float:
         """Seconds until the time is up; infinite where there is no such limit."""
-        seconds = self.limits.seconds
+        seconds = self._seconds
         return math.inf if seconds is None else self._since + seconds - self.session.stopwatch()
+
+    @property
+    def _seconds(self) -> float | None:
+        """How long the run may last, with what was added since it began."""
+        added = self.session.engine.steering.seconds - self._lent
+        return None if self.limits.seconds is None else self.limits.seconds + added
 
     def _fill(self) -> None:
         """Start trials while there are free slots and no reason to stop."""
         self._waits = False
+        self._tell_of_pause()
         while self.ending is None and len(self._running) < self.executor.slots:
             self.ending = self._enough()
             if self.ending is not None:
@@ -160,7 +189,7 @@ class Loop:
                     self.ending = Ending(EndKind.LIMIT, held)
                 return
             is_new = self.calls is None or self.begun < self.calls
-            trial = self.session.begin(self._most, is_new)
+            trial = self.session.begin(self._most, is_new, self._may_add)
             if trial is None:
                 if self._running:  # one that runs may pause, and go on
                     return
@@ -179,6 +208,13 @@ class Loop:
             self._met.add(trial.number)
             self._running.add(trial.number)
             self.executor.submit(self.session.task(trial))
+
+    def _tell_of_pause(self) -> None:
+        """Say that the study is paused, and that it goes on, each once."""
+        is_paused = self.session.engine.steering.is_paused
+        if is_paused is not self._is_paused:
+            self._is_paused = is_paused
+            self.tell(paused_text(self.session) if is_paused else f"{one_line(self.session.name, NAME)} goes on")
 
     def _enough(self) -> Ending | None:
         called_off = self._called_off()
@@ -200,28 +236,36 @@ class Loop:
         """What the user or the clock says, whatever the trials do."""
         if self._interrupts.draining or self.wants_stop():
             return Ending(EndKind.STOPPED, STOPPED)
+        if self.session.engine.steering.stopped > self._begins_at:
+            return Ending(EndKind.STOPPED, ENDED)
         if self._left() <= 0:
-            return Ending(EndKind.TIME, f"the time is up ({self.limits.seconds:g} s)")
+            return Ending(EndKind.TIME, f"the time is up ({self._seconds:g} s)")
         return None
 
     def _nothing_left(self) -> Ending:
-        total, history = self.limits.trials, self.session.engine.history
+        total, history, steering = self.limits.trials, self.session.engine.history, self.session.engine.steering
         if total == 0:
             return Ending(EndKind.LIMIT, "no trials were asked for")
-        if self._most is not None and len(history) > self._most:
+        if self._most is not None and len(history) - steering.begun > self._most:
             has = f"the study has {len(history) - history.forgiven} trials, and {total} were asked for"
             return Ending(EndKind.LIMIT, has)
-        if len(history) == self._most:
-            return Ending(EndKind.LIMIT, f"the study has its {total} trials")
+        if len(history) - steering.begun == self._most:
+            added = f" and {steering.begun} that were added" if steering.begun else ""
+            return Ending(EndKind.LIMIT, f"the study has its {total} trials{added}")
         plan = self.session.engine.plan()
         reason = plan.reason if isinstance(plan, Wait) else "the sampler has nothing left to try"
         return Ending(EndKind.EXHAUSTED, reason)
 
     @property
     def _most(self) -> int | None:
-        """How many trials the study may have, those that are forgiven included."""
+        """How many trials the study may have, those that are forgiven included, and without those that were added."""
         total = self.limits.trials
         return None if total is None else total + self.session.engine.history.forgiven
+
+    @property
+    def _may_add(self) -> bool:
+        """Whether trials that users added are meant for this run: one that counts its own is asked anew each time."""
+        return self.calls is None or self.session.engine.steering.granted > self._begins_at
 
     def _end(self, outcome: Outcome) -> None:
         if outcome.failure is not None and self._stops and self._is_owed_to_stop(outcome.failure.kind):
@@ -262,13 +306,19 @@ class Loop:
         if self._interrupts.stopping:
             self.session.interrupt(outcome.number, STOPPED)
             return
-        self.session.interrupt(outcome.number, f"the time of the run was up ({self.limits.seconds:g} s)")
+        over = ENDED if self._is_cut else f"the time of the run was up ({self._seconds:g} s)"
+        self.session.interrupt(outcome.number, over)
         self._cut.append(outcome.number)
 
     @property
     def _stops(self) -> bool:
-        """Whether what runs is to be stopped: the user insists, or the time is up."""
-        return self._interrupts.stopping or self._left() <= 0
+        """Whether what runs is to be stopped: the user insists, here or from elsewhere, or the time is up."""
+        return self._interrupts.stopping or self._is_cut or self._left() <= 0
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether the study was stopped, and what runs is to be broken off."""
+        return self.session.engine.steering.cut > self._begins_at
 
     def _obey(self) -> None:
         """Start nothing more where the user or the clock says so, and stop what runs where that is meant."""

@@ -63,6 +63,9 @@ class Display(Protocol):
     def on_end(self, trial: Record) -> None:
         """A trial ended."""
 
+    def tell(self, line: str) -> None:
+        """Something that the user has to know at once."""
+
     def tick(self) -> None:
         """Time has passed."""
 
@@ -133,7 +136,11 @@ class Silent:
     def on_end(self, trial: Record) -> None:
         """Log what has to be told."""
         for line in self._notices.of(trial):
-            log.warning("%s", line)
+            self.tell(line)
+
+    def tell(self, line: str) -> None:
+        """Log it."""
+        log.warning("%s", line)
 
     def tick(self) -> None:
         """Nothing."""
@@ -152,13 +159,21 @@ class Status:
         self.began = self.now()
         done = len(session.engine.history.finished)
         self.before = self.counted
-        self.goal = limits.trials if limits.trials is not None else self.before + calls if calls is not None else None
+        self._wanted = limits.trials if calls is None or limits.trials is not None else self.before + calls
+        self._granted = 0 if calls is None else session.engine.steering.trials
+        """The trials that had been added before, which a run that counts its own does not have."""
+        self._seconds_before = session.engine.steering.seconds
         self.bests: list[float] = []
         self._gain: Gain | None = None
         self._gain_after = done
         self._gain_due = time.monotonic() + GAIN_SECONDS
         self._front: tuple[int, str | None] = (-1, None)
         """After how many finished trials the front was looked at, and what it was."""
+
+    @property
+    def goal(self) -> int | None:
+        """How many trials the study is to have in the end, with those that users have added; None for no limit."""
+        return None if self._wanted is None else self._wanted + self.session.engine.steering.trials - self._granted
 
     @property
     def counted(self) -> int:
@@ -226,7 +241,10 @@ class Status:
         parts += [f"{len(history.paused)} {paused}"] if history.paused else []
         parts += [f"{len(history.running)} running"] if history.running else []
         parts += [f"{len(history.waiting)} waiting"] if history.waiting else []
-        apart = f" ({history.forgiven} earlier failures no longer count)" if history.forgiven else ""
+        invalid = sum(trial.invalid is not None for trial in history) if history.forgiven else 0
+        failures = [f"{history.forgiven - invalid} earlier failures"] if history.forgiven > invalid else []
+        void = [*failures, *([f"{invalid} invalidated"] if invalid else [])]
+        apart = f" ({' and '.join(void)} no longer count)" if void else ""
         return ", ".join(parts) + apart
 
     def gain_text(self) -> str | None:
@@ -258,12 +276,17 @@ class Status:
     def rate_text(self, over: bool = False) -> str:
         """Trials a minute in this run, and how long it will take at that rate unless it is over."""
         done, elapsed = self.counted - self.before, self.now() - self.began
-        if not done or elapsed <= 0:
+        if done <= 0 or elapsed <= 0:
             return span(elapsed)
         left = [] if self.goal is None else [(self.goal - self.before - done) * elapsed / done]
-        left += [] if self.limits.seconds is None else [self.limits.seconds - elapsed]
+        left += [] if self.limits.seconds is None else [self.limits.seconds + self._added_seconds - elapsed]
         remaining = f", ~{span(max(min(left), 0))} left" if left and not over else ""
         return f"{span(elapsed)} elapsed{remaining}   {_rate(60 * done / elapsed)}/min"
+
+    @property
+    def _added_seconds(self) -> float:
+        """How much longer the run may last than it was asked to."""
+        return self.session.engine.steering.seconds - self._seconds_before
 
     def never_text(self) -> list[str]:
         """The options with which no trial succeeded, where others did; or that no trial has parameters."""
@@ -299,6 +322,10 @@ class Plain:
                 self._improved_at, self._said_best = now, status.session.engine.ledger.best_number
                 found = f"best {status.best_text()}  {status.params_text(status.best or trial)}"
                 self._say(f"{status.name}: {found.rstrip()}")
+
+    def tell(self, line: str) -> None:
+        """Say it."""
+        self._say(line)
 
     def tick(self) -> None:
         """Say how far it is, every half minute."""
@@ -358,6 +385,11 @@ class Live:
         if best is not None:
             self._status.bests.append(best.metrics[self._status.objective.name])
         self.tick()
+
+    def tell(self, line: str) -> None:
+        """Say it above the block, and draw the block anew."""
+        self._say(line)
+        self._draw()
 
     def tick(self) -> None:
         """Draw where it is time."""
@@ -423,8 +455,9 @@ class Live:
         table = Table.grid(padding=(0, GAP))
         table.add_column(style="dim", no_wrap=True, min_width=self._titles)
         table.add_column(overflow="ellipsis", no_wrap=True)
-        heading = self._heading(reason or "running")
-        shown = heading if self._fits(heading) else self._heading("over" if reason else "running")
+        control = status.session.engine.control
+        heading = self._heading(reason or control)
+        shown = heading if self._fits(heading) else self._heading("over" if reason else control)
         table.add_row(Text(status.name, style="bold"), Text(printable(shown, keep="")))
         best = status.best_text(over=reason is not None)
         row("best", f"{best}   {sparkline(status.bests)}", "green")

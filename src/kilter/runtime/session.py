@@ -18,7 +18,6 @@ from kilter.core.events import (
     Constrained,
     Dropped,
     Ended,
-    Enqueued,
     Event,
     Failure,
     Noted,
@@ -71,6 +70,8 @@ class Session(Log[Engine]):
         self._checkpoints: Checkpoints | None = None
         self._open: dict[int, int] = {}
         """The attempts that were begun here and have not ended here, by trial."""
+        self.obeys_from = engine.position
+        """The place in the log from which on a stop is meant for who asks here for a trial, outside of a run."""
         self.finishing: Callable[[Outcome], Outcome] = lambda outcome: outcome
         """What is still to be done for a trial that has ended, before that is written."""
 
@@ -113,11 +114,12 @@ class Session(Log[Engine]):
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
-    def begin(self, limit: int | None = None, is_new: bool = True) -> Record | Wait | None:
+    def begin(self, limit: int | None = None, is_new: bool = True, may_add: bool = False) -> Record | Wait | None:
         """Start an attempt: at a trial that lost its worker, else at what the scheduler plans.
 
         None where there is nothing to do, for `limit` bounds the number of trials, and with `is_new` False only those
-        go on that have begun; Wait where something that runs has to end first.
+        go on that have begun; with `may_add` those that a user has added begin beyond that. Wait where something that
+        runs has to end first, and in a study that is paused.
 
         The number of a new trial is taken by writing its start, with its configuration. Where another worker was
         faster the sampler is asked again, since it knows more now. Who was slower ROUNDS times takes the next number
@@ -131,21 +133,26 @@ class Session(Log[Engine]):
             refusals, kept = 0, None
             while True:
                 again = kept and under_next_number(kept, self.engine, limit)
-                event = again or self._next_event(limit, is_new)
+                event = again or self._next_event(limit, is_new, may_add)
                 if not isinstance(event, (Started, Dropped)):
                     return event
-                if trial := self._begun(event, limit):
+                if trial := self._begun(event, self._most(event, limit)):
                     self._open[trial.number] = trial.attempt
                     return trial
                 if again is None:
                     kept = event if refusals >= ROUNDS and isinstance(event, Started) else None
                 refusals += 1
 
-    def _next_event(self, limit: int | None, is_new: bool) -> Started | Dropped | Wait | None:
+    def _most(self, event: Started | Dropped, limit: int | None) -> int | None:
+        """How many trials there may be for this one to begin."""
+        if limit is None or (isinstance(event, Started) and event.granted):
+            return None
+        return limit + self.engine.steering.begun
+
+    def _next_event(self, limit: int | None, is_new: bool, may_add: bool) -> Started | Dropped | Wait | None:
+        worker, now = self.presence.worker.id, self.clock()
         with single_threaded():
-            return next_event(
-                self.engine, self.presence.worker.id, self.clock(), busy=self._open, limit=limit, is_new=is_new
-            )
+            return next_event(self.engine, worker, now, busy=self._open, limit=limit, is_new=is_new, may_add=may_add)
 
     def add(self, params: Mapping[str, Any], now: float) -> int:
         """Start a trial that was run elsewhere, so that its end can be told; its number."""
@@ -200,14 +207,6 @@ class Session(Log[Engine]):
         if self._checkpoints is None:
             self._checkpoints = Checkpoints(store_of(self._kept_in, self.storage, self.study))
         return self._checkpoints
-
-    def enqueue(self, params: Mapping[str, Any], attrs: Mapping[str, Any] | None = None, judged: bool = True) -> int:
-        """Put a (partial) plain configuration in the queue; its number."""
-        with self.lock:
-            before = len(self.engine.history)
-            self.write(Enqueued(None, params, self.clock(), attrs=attrs or {}, judged=judged))
-            mine = [t.number for t in self.engine.history.trials[before:] if t.params == params]
-            return mine[-1]
 
     def recover(self, at_once: bool = False) -> list[int]:
         """End the attempts of workers that vanished; the numbers of their trials. See Presence.recover."""

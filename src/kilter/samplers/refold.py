@@ -22,7 +22,7 @@ def refolded(sampler: Sampler, seed: int, history: History, skips: Callable[[int
     # Taken out while it changes: what is cut short is not used again, and another thread folds one of its own.
     count, state = known.pop() if known else (0, sampler.start(problem, seed))
     for number in history.finished[count:]:
-        if skips is None or not skips(number):
+        if history[number].invalid is None and (skips is None or not skips(number)):
             sampler.tell(state, history[number], problem)
     known[:] = [(len(history.finished), state)]
     return state

@@ -145,6 +145,15 @@ class ASHAScheduler(Scheduler):
         elif trial.state is TrialState.PAUSED and known.level >= 0:
             Rungs(state.rungs).wait(known.level, trial.number, known.standing)
 
+    def forget(self, state: State, trial: Record, history: History) -> None:
+        """It leaves the rungs, and those that were stopped."""
+        Rungs(state.rungs).remove(trial.number)
+        digest = _digest(trial)
+        if trial.state is TrialState.PRUNED and digest in state.stopped:
+            state.stopped[digest] -= 1
+            if not state.stopped[digest]:
+                del state.stopped[digest]
+
     def _reach(self, state: State, number: int, level: int, standing: Standing, step: int | None = None) -> None:
         """Put a trial on a rung, and say what is to come of it."""
         known, rungs = state.trials[number], Rungs(state.rungs)

@@ -103,6 +103,14 @@ class AutoScheduler(Scheduler):
         if trial.state is TrialState.COMPLETE and furthest is not None:
             state.ends = [*state.ends, furthest][-KEPT:]
 
+    def forget(self, state: State, trial: Record, history: History) -> None:
+        """Pass it on; of the ends of complete trials its own goes."""
+        for name, part in state.parts.items():
+            PARTS[name].forget(part, trial, history)
+        furthest = history.reports.furthest.get(trial.number)
+        if trial.state is TrialState.COMPLETE and furthest in state.ends:
+            state.ends.remove(furthest)
+
     def plan(self, state: State, history: History) -> Plan:
         """With a fidelity what successive halving plans, else a new trial."""
         return Start() if state.asha is None else PARTS["asha"].plan(state.asha, history)

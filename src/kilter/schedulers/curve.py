@@ -129,6 +129,18 @@ class CurveScheduler(Scheduler):
             state.furthest = max(state.furthest, furthest)
             state.earlier = [*state.earlier, trial.number][-EARLIER:]
 
+    def forget(self, state: State, trial: Record, history: History) -> None:
+        """A complete one is no example any more, and where it was the best another one is."""
+        objective = history.problem.objectives[0]
+        loss = objective.loss(trial.metrics)
+        if trial.state is not TrialState.COMPLETE or math.isnan(loss):
+            return
+        state.complete -= 1
+        state.earlier = [number for number in state.earlier if number != trial.number]
+        if loss == state.best:
+            others = [number for number in history.finished if number != trial.number and history.is_candidate(number)]
+            state.best = min((float(history.values[number, 0]) for number in others), default=None)
+
     def judge(self, state: State, trial: Record, history: History) -> Stop | None:
         """Stop where the latest looks all found too small a chance."""
         look = state.looks.get(trial.number)

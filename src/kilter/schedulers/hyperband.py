@@ -121,6 +121,11 @@ class HyperbandScheduler(Scheduler):
             known = state.trials.pop(trial.number)
             Rungs(state.rungs[known.bracket]).leave(known.level, trial.number, known.standing)
 
+    def forget(self, state: State, trial: Record, history: History) -> None:
+        """It leaves the rungs of its bracket; how alike levels are was learned of many."""
+        for rungs in state.rungs.values():
+            Rungs(rungs).remove(trial.number)
+
     def _reach(self, state: State, number: int, level: int, standing: Standing) -> None:
         """Put a trial on a level of its bracket where it is higher than the one it stands on."""
         known = state.trials[number]

@@ -104,6 +104,19 @@ class MedianScheduler(Scheduler):
         if trial.is_finished:
             state.running.pop(trial.number, None)
 
+    def forget(self, state: State, trial: Record, history: History) -> None:
+        """Its means leave those of the others: they are what its reports alone come to."""
+        alone = self.start(history.problem, 0)
+        for report in history.reports.of(trial.number):
+            self.reported(alone, trial, (report,), history)
+        for milestone, rows in alone.means.items():
+            kept = state.means.get(milestone, [])
+            for row, own in zip(kept, rows):
+                if own[0] in row:
+                    row.remove(own[0])
+            if kept and not kept[0]:
+                del state.means[milestone]
+
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where the best is worse than the percentile of the others, in every objective."""
         known = state.running.get(trial.number)

@@ -135,6 +135,14 @@ class PASHAScheduler(Scheduler):
             known = state.trials.pop(trial.number)
             Rungs(state.rungs).leave(known.level, trial.number, known.standing)
 
+    def forget(self, state: State, trial: Record, history: History) -> None:
+        """It leaves the rungs and the ranking; who comes to the top next leads where it had led."""
+        rungs = state.rungs.values()
+        if any(entry == (state.leader, trial.number) for rung in rungs for entry in rung.all):
+            state.leader = None
+        Rungs(state.rungs).remove(trial.number)
+        state.ranked = [row for row in state.ranked if row.number != trial.number]
+
     def _reach(
         self, state: State, number: int, level: int, standing: Standing, history: History, step: int = 0
     ) -> None:

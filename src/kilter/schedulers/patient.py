@@ -95,6 +95,11 @@ class PatientScheduler(Scheduler):
         if self.inner is not None:
             INNER[self.inner].ended(state.inner, trial, history)
 
+    def forget(self, state: State, trial: Record, history: History) -> None:
+        """Pass it on."""
+        if self.inner is not None:
+            INNER[self.inner].forget(state.inner, trial, history)
+
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where patience is at its end and the inner scheduler, if any, agrees."""
         known = state.running.get(trial.number)

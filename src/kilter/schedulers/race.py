@@ -130,6 +130,15 @@ class RaceScheduler(Scheduler):
         if state.incumbent is None or (len(differences) == len(state.folds) and fsum(differences) < 0):
             state.incumbent, state.folds, state.own = trial.number, folds, variance(list(folds.values()))
 
+    def forget(self, state: State, trial: Record, history: History) -> None:
+        """The race is as if the others had been run without it, in the order in which they ended."""
+        anew = State(running=state.running)
+        for other in map(history.__getitem__, history.finished):
+            if other.number != trial.number and other.invalid is None and other.state is TrialState.COMPLETE:
+                self.reported(anew, other, tuple(history.reports.of(other.number)), history)
+                self.ended(anew, other, history)
+        vars(state).update(vars(anew))
+
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where the chance to beat the incumbent is too small."""
         if state.complete < self.startup:

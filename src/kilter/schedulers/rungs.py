@@ -181,6 +181,13 @@ class Rungs:
         if at < len(waiting) and waiting[at] == entry:
             del waiting[at]
 
+    def remove(self, number: int) -> None:
+        """Nobody is compared with this trial any more, which is finished."""
+        for level, rung in tuple(self._data.items()):
+            rung.all = [entry for entry in rung.all if entry.number != number]
+            if not rung.all:
+                del self._data[level]
+
     def _fronts(self, level: int) -> tuple[list[int], list[int]]:
         """Rows of a level with several objectives, by front and the least crowded first, and the place of each."""
         standings = [entry.standing for entry in self._data[level].all]

@@ -85,7 +85,7 @@ CREATE TABLE lease (
 VIEW = f"""
 -- For people who read the file with SQL. A trial that was lost waits again, but only so often, and an interrupted one
 -- always; the late result of an attempt that was given up counts where the trial had not ended before: kilter.engine
--- decides so.
+-- decides so. One that was invalidated counts as failed.
 DROP VIEW IF EXISTS trials;
 CREATE VIEW trials AS
 WITH latest AS (
@@ -94,17 +94,20 @@ WITH latest AS (
            max(CASE WHEN kind = 'started' THEN position END) AS started,
            max(CASE WHEN kind = 'ended' THEN position END) AS ended,
            max(kind = 'dropped') AS dropped,
+           max(CASE WHEN kind = 'invalidated' THEN position END) AS invalidated,
            sum(kind = 'ended' AND json_extract(body, '$.failure.kind') IS 'lost') AS losses,
            min(CASE WHEN kind = 'late' AND json_extract(body, '$.counts') AND json_extract(body, '$.state') = 'complete'
                     THEN position END) AS late,
            min(CASE WHEN kind = 'ended' AND json_extract(body, '$.state') <> 'paused'
                          AND ifnull(json_extract(body, '$.failure.kind'), '') NOT IN ('lost', 'interrupted')
                     THEN position END) AS finished
-    FROM event WHERE kind IN ('enqueued', 'started', 'ended', 'late', 'dropped') GROUP BY study, number
+    FROM event WHERE kind IN ('enqueued', 'started', 'ended', 'late', 'dropped', 'invalidated')
+    GROUP BY study, number
 )
 SELECT study.name AS study,
        latest.number AS number,
-       CASE WHEN l.position IS NOT NULL THEN 'complete'
+       CASE WHEN i.position IS NOT NULL THEN 'failed'
+            WHEN l.position IS NOT NULL THEN 'complete'
             WHEN e.position IS NULL THEN iif(s.position IS NULL, 'waiting', 'running')
             WHEN json_extract(e.body, '$.failure.kind') IS 'interrupted' THEN 'waiting'
             WHEN json_extract(e.body, '$.failure.kind') IS 'lost' AND latest.losses < {ATTEMPTS} THEN 'waiting'
@@ -117,8 +120,8 @@ SELECT study.name AS study,
        json_extract(s.body, '$.budget') AS budget,
        s.time AS started,
        ifnull(l.time, e.time) AS ended,
-       json_extract(ifnull(l.body, e.body), '$.failure.kind') AS failure,
-       json_extract(ifnull(l.body, e.body), '$.failure.message') AS message
+       coalesce(json_extract(ifnull(l.body, e.body), '$.failure.kind'), i.kind) AS failure,
+       coalesce(json_extract(ifnull(l.body, e.body), '$.failure.message'), json_extract(i.body, '$.reason')) AS message
 FROM latest
 JOIN study ON study.id = latest.study
 LEFT JOIN event q ON q.study = latest.study AND q.position = latest.queued
@@ -127,12 +130,13 @@ LEFT JOIN event e ON e.study = latest.study AND e.position = latest.ended
                  AND latest.ended > coalesce(latest.started, 0)
 LEFT JOIN event l ON l.study = latest.study AND l.position = latest.late
                  AND latest.losses < {ATTEMPTS} AND latest.late < ifnull(latest.finished, latest.late + 1)
+LEFT JOIN event i ON i.study = latest.study AND i.position = latest.invalidated
 ORDER BY latest.study, latest.number;
 """
 
-MIGRATIONS = (TABLES, "", VIEW)
+MIGRATIONS = (TABLES, "", "", VIEW)
 """Scripts of SQL; script k turns a file of version k into one of version k + 1. Only ever add at the end: another VIEW,
-say, where it has to change. Version 2 was an earlier view."""
+say, where it has to change. Versions 2 and 3 were earlier views."""
 
 # `position >= after`, not `>`: the entry we have read last comes along and proves that this is still the same log.
 SELECT = (
