@@ -1,6 +1,105 @@
-import { Panel } from "../components/Panel.js";
-import { AllTrials } from "../parts/AllTrials.js";
+// The declared space as a tree, where in it trials lie, and what findings would change about it.
+import { useMemo } from "preact/hooks";
+import { useAnswer } from "../api.js";
+import { AnswerPanel, Panel } from "../components/Panel.js";
+import { bestTenth, type Coverage, coverage } from "../coverage.js";
+import { count, number, plural, tickLabel, visible } from "../format.js";
+import { type Finding, Findings } from "../parts/Findings.js";
+import { type Declared, type Node, range, shown, tree } from "../space.js";
+import { columns, columnsOf, revision, study } from "../store.js";
+import type { Objective, Study } from "../types.js";
 
 export default function Space() {
-  return <div class="page"><Panel title="Space" wide><AllTrials /></Panel></div>;
+  const now = study.value;
+  return now && <Declaration study={now} />;
+}
+
+function Declaration({ study: { id, problem } }: { study: Study }) {
+  const space = problem.space as Declared[];
+  const good = useMemo(() => goodOf(problem.objectives), [columns.value]);
+  return (
+    <div class="page">
+      <Edits study={id} />
+      <Panel wide title="Parameters" note={good.size > 0 ? `${plural(space.length, "parameter")}; dark where the best tenth of the trials lies` : plural(space.length, "parameter")}
+        empty={space.length === 0 ? "The objective asks for its parameters itself; they appear with the first trial." : undefined}>
+        <Nodes nodes={tree(space)} good={good} />
+      </Panel>
+    </div>
+  );
+}
+
+/** The best tenth by the only objective; of several none is said to be good. */
+function goodOf(objectives: readonly Objective[]): ReadonlySet<number> {
+  const [column, ...others] = columnsOf("value");
+  return column && others.length === 0 ? bestTenth(column.data, objectives[0].direction === "maximize") : new Set();
+}
+
+/** What findings say about parameters. */
+function Edits({ study: id }: { study: number }) {
+  const answer = useAnswer<Finding[]>(`studies/${id}/diagnostics`, revision.value);
+  return (
+    <AnswerPanel wide title="Suggested edits" answer={answer} nothing={(all) => (all.some(concernsSpace) ? null : "No finding asks for another space.")}>
+      {(findings) => <Findings study={id} findings={findings.filter(concernsSpace)} />}
+    </AnswerPanel>
+  );
+}
+
+const concernsSpace = ({ parameters }: Finding): boolean => parameters.length > 0;
+
+function Nodes({ nodes, good }: { nodes: readonly Node[]; good: ReadonlySet<number> }) {
+  return (
+    <ul class="tree">
+      {nodes.map(({ parameter, branches }) => (
+        <li key={parameter.name}>
+          <OneParameter parameter={parameter} good={good} />
+          {branches.map((branch) => (
+            <div key={branch.condition} class="branch">
+              <p class="note">where {visible(branch.condition)}</p>
+              <Nodes nodes={branch.nodes} good={good} />
+            </div>
+          ))}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function OneParameter({ parameter, good }: { parameter: Declared; good: ReadonlySet<number> }) {
+  const { name, default: usual, prior, parts } = parameter;
+  const column = columnsOf("param").find((each) => each.name === name);
+  return (
+    <div class="parameter">
+      <div>
+        <b>{visible(name)}</b>
+        <p class="note">{visible(range(parameter))}</p>
+        {usual !== undefined && <p class="note">default {visible(shown(usual))}</p>}
+        {prior && <p class="note">believed near {visible(shown(prior[0]))}, confidence {prior[1]}</p>}
+      </div>
+      {column && <Histogram name={name} coverage={coverage(parameter, column, good)} />}
+      {parts && <ul class="tree">{parts.map((part) => <li key={part.name}><OneParameter parameter={part} good={good} /></li>)}</ul>}
+    </div>
+  );
+}
+
+/** How many trials lie where, and how many of the best. */
+function Histogram({ name, coverage: { edges, options, counts, good, active } }: { name: string; coverage: Coverage }) {
+  const most = Math.max(1, ...counts);
+  const label = (i: number) => (edges ? `${number(edges[i])} to ${number(edges[i + 1])}` : visible(options?.[i] ?? ""));
+  const empty = counts.filter((n) => n === 0).length;
+  const said = `${visible(name)}, ${plural(active, "trial")}: ${empty === 0 ? "every part was tried" : `${empty} of ${counts.length} parts were never tried`}`;
+  return (
+    <figure class="coverage">
+      <div class="histogram" role="img" aria-label={said}>
+        {counts.map((n, i) => (
+          <span key={i} title={`${label(i)}: ${plural(n, "trial")}${good[i] ? `, ${count(good[i])} of the best tenth` : ""}`}>
+            <i style={{ height: `${(100 * n) / most}%` }}><b style={{ height: `${(100 * good[i]) / Math.max(1, n)}%` }} /></i>
+          </span>
+        ))}
+      </div>
+      <figcaption class="note">
+        {edges ? <><span>{tickLabel(edges[0])}</span><span>{tickLabel(edges[edges.length - 1])}</span></>
+          : options?.map((option, i) => <span key={i} title={visible(option)}>{visible(option)}</span>)}
+      </figcaption>
+    </figure>
+  );
 }

@@ -1,0 +1,223 @@
+// All about one trial: its curve beside the others', what differs from the best, what it printed, why it failed and why it was proposed.
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { act, mayAct } from "../actions.js";
+import { useAnswer } from "../api.js";
+import type { Configuration } from "../configuration.js";
+import { duration, exact, moment, number, percent, value as shown, visible } from "../format.js";
+import { num, type Num } from "../protocol.js";
+import { href } from "../router.js";
+import type { Declared } from "../space.js";
+import { revision } from "../store.js";
+import { CopyAs, Differences } from "./Configuration.js";
+import { Invalidate, Note, Variant } from "./TrialActions.js";
+import { StateMark } from "../components/parts.js";
+import { stateNumber } from "../states.js";
+import { TrialCurve } from "./TrialCurve.js";
+
+/** What the server tells of a trial. */
+export interface TrialDetail {
+  number: number;
+  state: string;
+  params: Configuration;
+  defaults: Configuration;
+  best: { number: number; params: Configuration; metrics: Record<string, Num> } | null;
+  metrics: Record<string, Num>;
+  curves: Record<string, { steps: number[]; values: Num[] }>;
+  folds: Record<string, unknown>;
+  budget: Record<string, number> | null;
+  attrs: Record<string, unknown>;
+  failure: { kind: string; line: string; message: string; traceback: string } | null;
+  times: { created: Num; started: Num; ended: Num };
+  seconds: Num;
+  attempt: number;
+  lost: number;
+  worker: string | null;
+  parent: number | null;
+  enqueued: boolean;
+  chosen: string[];
+  forgiven: boolean;
+  note: string;
+  checkpoint: string | null;
+}
+
+interface TrialProps {
+  study: number;
+  number: number;
+  space: readonly Declared[];
+}
+
+export function Trial({ study, number: n, space }: TrialProps) {
+  const answer = useAnswer<TrialDetail>(`studies/${study}/trials/${n}`, revision.value);
+  const trial = answer.value;
+  if (trial === null) return answer.error ? <p class="refused" role="alert">{answer.error.message}</p> : <p class="muted">Loading…</p>;
+  return (
+    <article class="trial">
+      <p class="trial-head"><StateMark state={stateNumber(trial.state)} words /> <Times trial={trial} /></p>
+      {mayAct.value && <Actions study={study} trial={trial} space={space} />}
+      {trial.failure && <Failure failure={trial.failure} />}
+      <Metrics metrics={trial.metrics} best={trial.best?.number === n ? null : trial.best?.metrics ?? null} />
+      <TrialCurve study={study} trial={trial} />
+      <Section title="Configuration">
+        <Against trial={trial} />
+        <CopyAs params={trial.params} space={space} />
+      </Section>
+      <More title="Why it was proposed"><Why study={study} number={n} /></More>
+      {trial.state !== "COMPLETE" && Object.keys(trial.curves).length > 0 && <More title="Where it is heading"><Forecast study={study} number={n} /></More>}
+      <More title="What it printed"><Log study={study} number={n} /></More>
+      <More title="Provenance"><Provenance study={study} trial={trial} /></More>
+      <Note study={study} number={n} note={trial.note} />
+    </article>
+  );
+}
+
+function Section({ title, children }: { title: string; children: ComponentChildren }) {
+  return <section><h3>{title}</h3>{children}</section>;
+}
+
+/** What costs the server something is asked for when it is opened. */
+function More({ title, children }: { title: string; children: ComponentChildren }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details onToggle={(e) => setOpen(e.currentTarget.open)}>
+      <summary>{title}</summary>
+      {isOpen && children}
+    </details>
+  );
+}
+
+function Times({ trial: { times, seconds, worker } }: { trial: TrialDetail }) {
+  const parts = [
+    Number.isFinite(num(times.started)) && `began ${moment(num(times.started))}`,
+    Number.isFinite(num(seconds)) && `took ${duration(num(seconds))}`,
+    worker && `on ${visible(worker)}`,
+  ];
+  return <span class="muted">{parts.filter(Boolean).join(", ")}</span>;
+}
+
+const FINISHED = ["COMPLETE", "PRUNED", "FAIL"];
+
+function Actions({ study, trial, space }: { study: number; trial: TrialDetail; space: readonly Declared[] }) {
+  const [asked, setAsked] = useState<"variant" | "invalidate" | null>(null);
+  const close = () => setAsked(null);
+  const isFinished = FINISHED.includes(trial.state);
+  return (
+    <p class="buttons">
+      {trial.state === "FAIL" && <button type="button" onClick={() => act(study, "retry", { number: trial.number }, `Trial ${trial.number} is tried again.`)}>Retry</button>}
+      <button type="button" onClick={() => setAsked("variant")}>Enqueue a variant…</button>
+      {isFinished && <button type="button" onClick={() => setAsked("invalidate")}>Invalidate…</button>}
+      {asked === "variant" && <Variant study={study} trial={trial} space={space} onClose={close} />}
+      {asked === "invalidate" && <Invalidate study={study} number={trial.number} onClose={close} />}
+    </p>
+  );
+}
+
+function Failure({ failure }: { failure: NonNullable<TrialDetail["failure"]> }) {
+  return (
+    <Section title="Why it failed">
+      <p class="refused">{visible(failure.line)}</p>
+      {failure.traceback && <pre class="log" tabIndex={0} aria-label="Traceback">{printed(failure.traceback)}</pre>}
+    </Section>
+  );
+}
+
+/** Text of several lines, in which what a terminal would obey is made visible. */
+export const printed = (text: string): string => text.split("\n").map((line) => visible(line.replaceAll("\t", "    "))).join("\n");
+
+function Metrics({ metrics, best }: { metrics: TrialDetail["metrics"]; best: TrialDetail["metrics"] | null }) {
+  const names = Object.keys(metrics);
+  if (names.length === 0) return null;
+  return (
+    <Section title="Metrics">
+      <table class="values">
+        <thead><tr><th scope="col">Metric</th><th scope="col">Value</th>{best && <th scope="col">Best trial</th>}</tr></thead>
+        <tbody>
+          {names.map((name) => (
+            <tr key={name}>
+              <th scope="row">{visible(name)}</th>
+              <td title={exact(num(metrics[name]))}>{number(num(metrics[name]))}</td>
+              {best && <td class="muted">{number(num(best[name]))}</td>}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Section>
+  );
+}
+
+/** The configuration beside the best one's, or beside the defaults where it is itself the best. */
+function Against({ trial }: { trial: TrialDetail }) {
+  const isBest = trial.best?.number === trial.number;
+  const [others, title] = trial.best && !isBest ? [trial.best.params, `Best (#${trial.best.number})`] : [trial.defaults, "Default"];
+  const hasOthers = Object.keys(others).length > 0;
+  return <Differences params={trial.params} others={hasOthers ? others : null} title={title} />;
+}
+
+interface Explanation {
+  arm: string;
+  reason: string;
+  mean: Num;
+  sd: Num;
+  exploration: Num;
+}
+
+interface Asked {
+  study: number;
+  number: number;
+}
+
+function Why({ study, number: n }: Asked) {
+  const { value, error } = useAnswer<Explanation>(`studies/${study}/trials/${n}/why`);
+  if (value === null) return <p class="muted">{error ? error.message : "Asking the sampler…"}</p>;
+  const isPredicted = typeof value.mean === "number" && typeof value.sd === "number";
+  return (
+    <>
+      <p><b>{visible(value.arm)}</b>: {visible(value.reason)}.</p>
+      {isPredicted && <p>Before it ran the model expected {number(num(value.mean))} ± {number(num(value.sd), 2)}.</p>}
+      {typeof value.exploration === "number" && <p>{percent(value.exploration)} of its promise was owed to uncertainty, the rest to what was known.</p>}
+    </>
+  );
+}
+
+interface Ahead {
+  horizon: number;
+  mean: Num;
+  low: Num;
+  high: Num;
+  probability: Num;
+}
+
+function Forecast({ study, number: n }: Asked) {
+  const { value, error, loading } = useAnswer<Ahead>(`studies/${study}/trials/${n}/forecast`, revision.value);
+  if (value === null || value.horizon === undefined) return <p class="muted">{error ? error.message : loading ? "Asking the model…" : "Nothing to forecast."}</p>;
+  return (
+    <>
+      <p>At step {value.horizon} it is expected at {number(num(value.mean))}, with probability 0.8 between {number(num(value.low))} and {number(num(value.high))}.</p>
+      {typeof value.probability === "number" && <p>It beats the best trial with probability {number(value.probability, 2)}.</p>}
+    </>
+  );
+}
+
+function Log({ study, number: n }: Asked) {
+  const { value, error } = useAnswer<{ text: string; bytes: number }>(`studies/${study}/trials/${n}/log?tail=65536`, revision.value);
+  if (value === null) return <p class="muted">{error ? error.message : "Loading…"}</p>;
+  if (value.text === "") return <p class="muted">Nothing was printed, or the study keeps no output.</p>;
+  return <pre class="log" tabIndex={0} aria-label="What the trial printed">{printed(value.text)}</pre>;
+}
+
+function Provenance({ study, trial }: { study: number; trial: TrialDetail }) {
+  const rows: [string, ComponentChildren][] = [
+    ["Created", moment(num(trial.times.created))],
+    ["Began", moment(num(trial.times.started))],
+    ["Ended", moment(num(trial.times.ended))],
+    ["Attempt", String(trial.attempt)],
+  ];
+  if (trial.lost > 0) rows.push(["Lost with its worker", String(trial.lost)]);
+  if (trial.parent !== null) rows.push(["Began with the checkpoint of", <a href={href("trials", study, { trial: String(trial.parent) })}>#{trial.parent}</a>]);
+  if (trial.enqueued) rows.push(["Chosen by a user", trial.chosen.map(visible).join(", ") || "yes"]);
+  if (trial.budget) rows.push(["Budget", Object.entries(trial.budget).map(([name, amount]) => `${visible(name)} ${number(amount)}`).join(", ")]);
+  if (trial.checkpoint) rows.push(["Checkpoint", <code>{visible(trial.checkpoint)}</code>]);
+  if (trial.forgiven) rows.push(["Counts", "no: it was tried again, or the objective changed since"]);
+  for (const [name, value] of Object.entries(trial.attrs)) rows.push([visible(name), shown(value)]);
+  return <table class="values"><tbody>{rows.map(([name, value]) => <tr key={name}><th scope="row">{name}</th><td>{value}</td></tr>)}</tbody></table>;
+}
