@@ -7,6 +7,8 @@ export interface TableColumn {
   title: string;
   /** Pixels; the column grows from there. */
   width?: number;
+  /** How much of the room that is left it takes, by default 2, and 1 of numbers. */
+  grow?: number;
   /** Numbers stand at the right. */
   numeric?: boolean;
   cell: (row: number) => ComponentChildren;
@@ -86,7 +88,11 @@ export function Table(props: TableProps) {
     else if (top > box.current.scrollTop + room) box.current.scrollTop = top - room;
   }, [current, place]);
   useLayoutEffect(() => setFrom(Math.floor((box.current?.scrollTop ?? 0) / ROW)), [order]);
-  const grid = { gridTemplateColumns: columns.map((c) => `minmax(${c.width ?? 90}px, ${c.numeric ? 1 : 2}fr)`).join(" ") };
+  const widths = columns.map((c) => c.width ?? 90);
+  const grid = {
+    gridTemplateColumns: columns.map((c, i) => `minmax(${widths[i]}px, ${c.grow ?? (c.numeric ? 1 : 2)}fr)`).join(" "),
+    minWidth: `${widths.reduce((a, b) => a + b, 0)}px`,
+  };
   const keys = (event: KeyboardEvent) => {
     const at = place.get(current) ?? -1;
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 12, PageUp: -12 }[event.key];

@@ -8,6 +8,7 @@ import { count, duration, exact, number, percent, plural, visible } from "../for
 import { CopyAs, Differences } from "../parts/Configuration.js";
 import { Controls } from "../parts/Controls.js";
 import { type Finding, Findings } from "../parts/Findings.js";
+import { Standing } from "../parts/Standing.js";
 import { Note } from "../parts/TrialActions.js";
 import { Bars } from "../plots/Bars.js";
 import { Scatter } from "../plots/Scatter.js";
@@ -42,7 +43,7 @@ function Head({ study: { id, control, workers, budget, summary, tags } }: { stud
   const state = standing({ control, workers: workers.length, running: summary.running.length, budget });
   return (
     <div class="toolbar wide">
-      <span class={`standing ${state}`}>{state}</span>
+      <Standing of={state} />
       <span class="note">{workers.length > 0 ? <a href={href("timeline", id)}>{plural(workers.length, "worker")}</a> : MEANING[state]}</span>
       {tags.map((tag) => <Chip key={tag}>{visible(tag)}</Chip>)}
       <span class="spring" />
@@ -171,7 +172,7 @@ function Best({ study: { id, summary, problem } }: { study: Study }) {
   return (
     <Panel title="Best configuration" empty={summary.best === null ? "No complete trial yet." : undefined} actions={<CopyAs params={params} space={space} />}
       note={<a href={href("trials", id, { trial: String(summary.best) })}>#{summary.best}</a>}>
-      <Differences params={params} others={Object.keys(defaults).length > 0 ? defaults : null} title="default" />
+      <Differences params={params} others={Object.keys(defaults).length > 0 ? defaults : null} title="default" absent="none" />
     </Panel>
   );
 }
@@ -224,18 +225,18 @@ const MOST_RUNNING = 12;
 function RunningTrials({ study: { id, summary } }: { study: Study }) {
   return (
     <Panel title="Running" note={plural(summary.running.length, "trial")}>
-      <table class="plain">
+      <table class="plain tight">
         <thead><tr><th scope="col">trial</th><th scope="col">step</th><th scope="col" class="num">{visible(summary.objectives[0].name)}</th><th scope="col">curve</th><th scope="col" class="num">for</th><th scope="col">on</th></tr></thead>
-        <tbody>{summary.running.slice(0, MOST_RUNNING).map((trial) => <RunningOne key={trial.number} study={id} trial={trial} />)}</tbody>
+        <tbody>{summary.running.slice(0, MOST_RUNNING).map((trial) => <RunningOne key={trial.number} study={id} trial={trial} metric={summary.objectives[0].name} />)}</tbody>
       </table>
       {summary.running.length > MOST_RUNNING && <p class="note">The first {MOST_RUNNING}; <a href={href("trials", id, { q: "state = running" })}>all of them</a>.</p>}
     </Panel>
   );
 }
 
-function RunningOne({ study: id, trial: { number: n, step, value, seconds, worker } }: { study: number; trial: RunningTrial }) {
+function RunningOne({ study: id, trial: { number: n, step, value, seconds, worker }, metric }: { study: number; trial: RunningTrial; metric: string }) {
   const detail = useAnswer<{ curves: Record<string, { values: Num[] }> }>(step === null ? null : `studies/${id}/trials/${n}`, revision.value).value;
-  const curve = Object.values(detail?.curves ?? {})[0];
+  const curve = detail?.curves[metric];
   return (
     <tr>
       <td><a href={href("trials", id, { trial: String(n) })}>#{n}</a></td>

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { useAnswer } from "../api.js";
 import { AnswerPanel, Panel } from "../components/Panel.js";
 import { bestTenth, type Coverage, coverage } from "../coverage.js";
-import { count, number, plural, tickLabel, visible } from "../format.js";
+import { count, number, plural, visible } from "../format.js";
 import { type Finding, Findings } from "../parts/Findings.js";
 import { type Declared, type Node, range, shown, tree } from "../space.js";
 import { columns, columnsOf, revision, study } from "../store.js";
@@ -96,8 +96,8 @@ function Histogram({ name, coverage: { edges, options, counts, good, active } }:
           </span>
         ))}
       </div>
-      <figcaption class="note">
-        {edges ? <><span>{tickLabel(edges[0])}</span><span>{tickLabel(edges[edges.length - 1])}</span></>
+      <figcaption class={edges ? "note" : "note each"}>
+        {edges ? <><span>{number(edges[0])}</span><span>{number(edges[edges.length - 1])}</span></>
           : options?.map((option, i) => <span key={i} title={visible(option)}>{visible(option)}</span>)}
       </figcaption>
     </figure>

@@ -1,5 +1,6 @@
 // All studies of the storage in a line each: how they stand, how good they are, how fast they go.
 import { signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { Skeleton, Trouble } from "../components/Panel.js";
 import { Chip, Sparkline, StateBar } from "../components/parts.js";
@@ -10,6 +11,7 @@ import { narrow } from "../narrow.js";
 import { orderAsText, orderOfText } from "../order.js";
 import { num } from "../protocol.js";
 import { go, href, route, setQuery } from "../router.js";
+import { Standing } from "../parts/Standing.js";
 import { MEANING, standing, usedShare } from "../standing.js";
 import { countsOf } from "../states.js";
 import { loadStudies, studies, trouble } from "../store.js";
@@ -87,11 +89,11 @@ function standingOf({ control, workers, budget, summary }: StudyRow) {
 }
 
 function columnsOf(all: readonly StudyRow[]): TableColumn[] {
-  const column = (key: string, title: string, width: number, cell: (row: StudyRow) => preact.ComponentChildren, by?: (row: StudyRow) => number | string | null | undefined): TableColumn =>
+  const column = (key: string, title: string, width: number, cell: (row: StudyRow) => ComponentChildren, by?: (row: StudyRow) => number | string | undefined): TableColumn =>
     ({ key, title, width, cell: (i) => cell(all[i]), by: by && ((i) => by(all[i])) });
   const numeric = (...of: Parameters<typeof column>): TableColumn => ({ ...column(...of), numeric: true });
   return [
-    column("chosen", "", 34, (row) => <Choose row={row} />),
+    { ...column("chosen", "", 34, (row) => <Choose row={row} />), grow: 0 },
     column("name", "study", 200, (row) => <Name row={row} />, ({ name }) => name.toLowerCase()),
     column("state", "state", 96, (row) => <State row={row} />, standingOf),
     column("objectives", "objective", 150, (row) => <span title={objectives(row)}>{objectives(row)}</span>, objectives),
@@ -125,7 +127,7 @@ function Name({ row }: { row: StudyRow }) {
 function State({ row }: { row: StudyRow }) {
   const state = standingOf(row);
   const why = row.error ? visible(row.error) : state === "running" ? plural(row.workers, "worker") : MEANING[state];
-  return <span class={`standing ${state}`} title={why}>{state}</span>;
+  return <span title={why}><Standing of={state} /></span>;
 }
 
 function Best({ row: { id, summary } }: { row: StudyRow }) {

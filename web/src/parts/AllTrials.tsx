@@ -13,7 +13,9 @@ const FIRST = ["value", "metric", "violation", "param", "seconds"];
 /** A column of the table for a column of the trials. */
 export function tableColumn(column: Column): TableColumn {
   const values = numbers(column);
-  return { key: column.key, title: visible(column.name), numeric: !column.options, width: 84, cell: (row) => tell(column, row), by: (row) => values[row] };
+  const title = visible(column.name);
+  const width = Math.min(180, Math.max(84, 36 + 7 * title.length));
+  return { key: column.key, title, numeric: !column.options, width, cell: (row) => tell(column, row), by: (row) => values[row] };
 }
 
 export function trialColumns(all: readonly Column[]): TableColumn[] {

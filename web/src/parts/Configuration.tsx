@@ -1,26 +1,36 @@
 // A configuration: its values beside those of another one, and copies of it for other programs.
 import { useState } from "preact/hooks";
+import { Copy, Select } from "../components/parts.js";
 import { type Configuration as Params, FORMS, type Form, type Plain, written } from "../configuration.js";
 import { exact, value as shown, visible } from "../format.js";
 import { type Declared, floats } from "../space.js";
 import { differences } from "../variant.js";
 
-/** The values of a configuration; where there is `others`, what differs from it is marked and stands beside it. */
-export function Differences({ params, others, title }: { params: Params; others?: Params | null; title?: string }) {
+interface DifferencesProps {
+  params: Params;
+  /** What it is compared with, under this title. */
+  others?: Params | null;
+  title?: string;
+  /** What is said where a value is missing. */
+  absent?: string;
+}
+
+/** The values of a configuration; beside them those of another one, where they differ. */
+export function Differences({ params, others, title, absent = "not active" }: DifferencesProps) {
   const rows = differences(params, others ?? null);
   const isCompared = others !== undefined && others !== null;
-  if (rows.length === 0) return <p class="muted">No parameter yet.</p>;
+  if (rows.length === 0) return <p class="empty">No parameter yet.</p>;
   return (
-    <table class="values">
+    <table class="plain">
       <thead>
-        <tr><th scope="col">Parameter</th><th scope="col">Value</th>{isCompared && <th scope="col">{title}</th>}</tr>
+        <tr><th scope="col">parameter</th><th scope="col">value</th>{isCompared && <th scope="col">{title}</th>}</tr>
       </thead>
       <tbody>
         {rows.map(({ name, value, other, isSame }) => (
-          <tr key={name} class={isCompared && !isSame ? "differs" : undefined}>
+          <tr key={name} class={isCompared && isSame ? "same" : undefined}>
             <th scope="row">{visible(name)}</th>
-            <td><Value of={value} /></td>
-            {isCompared && <td class="muted">{isSame ? "same" : <Value of={other} />}</td>}
+            <td>{told(value, absent)}</td>
+            {isCompared && <td>{isSame ? "same" : told(other, absent)}</td>}
           </tr>
         ))}
       </tbody>
@@ -28,35 +38,18 @@ export function Differences({ params, others, title }: { params: Params; others?
   );
 }
 
-function Value({ of }: { of: Plain | undefined }) {
-  if (of === undefined) return <span class="muted">not active</span>;
-  return <span title={typeof of === "number" ? exact(of) : undefined}>{of === null ? "null" : shown(of)}</span>;
+function told(value: Plain | undefined, absent: string) {
+  if (value === undefined) return <span class="note">{absent}</span>;
+  return <span title={typeof value === "number" ? exact(value) : undefined}>{value === null ? "null" : shown(value)}</span>;
 }
 
 /** Copies a configuration in the form that is chosen. */
 export function CopyAs({ params, space }: { params: Params; space: readonly Declared[] }) {
   const [form, setForm] = useState<Form>("Python");
-  const [said, setSaid] = useState("");
-  const copy = async () => setSaid(await copied(written(form, params, floats(space))));
   return (
-    <div class="copy-as">
-      <label>
-        Copy as{" "}
-        <select value={form} onChange={(e) => setForm(e.currentTarget.value as Form)}>
-          {FORMS.map((each) => <option key={each}>{each}</option>)}
-        </select>
-      </label>
-      <button type="button" onClick={copy}>Copy</button>
-      <span role="status" class="muted">{said}</span>
-    </div>
+    <span class="copy-as">
+      <Select label="as" value={form} onChange={(value) => setForm(value as Form)} options={FORMS.map((value) => ({ value, label: value }))} />
+      <Copy text={() => written(form, params, floats(space))} />
+    </span>
   );
-}
-
-async function copied(text: string): Promise<string> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return "Copied.";
-  } catch {
-    return "The browser did not allow it.";
-  }
 }

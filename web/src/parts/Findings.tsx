@@ -1,4 +1,5 @@
 // What there is to say of a study in words, each with what to do about it.
+import { Chip } from "../components/parts.js";
 import { href } from "../router.js";
 import { visible } from "../format.js";
 
@@ -13,20 +14,20 @@ export interface Finding {
   trials: number[];
 }
 
-const WORDS = { act: "Act", look: "Look", note: "Note" } as const;
+const TONES = { act: "bad", look: "look", note: "plain" } as const;
 
 export function Findings({ study, findings }: { study: number; findings: readonly Finding[] }) {
-  if (findings.length === 0) return <p class="muted">Nothing stands out.</p>;
+  if (findings.length === 0) return <p class="empty">Nothing stands out.</p>;
   return (
     <ul class="findings">
       {findings.map((finding, i) => (
-        <li key={i} class={finding.severity}>
-          <span class="severity">{WORDS[finding.severity]}</span>
+        <li key={i}>
+          <Chip tone={TONES[finding.severity]}>{finding.severity}</Chip>
           <div>
             <p>{visible(finding.sentence)}</p>
-            {finding.action && <p class="muted">{visible(finding.action)}</p>}
+            {finding.action && <p class="note">{visible(finding.action)}</p>}
             {finding.trials.length > 0 && (
-              <p class="muted">
+              <p class="note">
                 Trials{finding.trials.map((trial) => <> <a href={href("trials", study, { trial: String(trial) })}>#{trial}</a></>)}
               </p>
             )}

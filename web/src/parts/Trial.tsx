@@ -50,7 +50,7 @@ interface TrialProps {
 export function Trial({ study, number: n, space }: TrialProps) {
   const answer = useAnswer<TrialDetail>(`studies/${study}/trials/${n}`, revision.value);
   const trial = answer.value;
-  if (trial === null) return answer.error ? <p class="refused" role="alert">{answer.error.message}</p> : <p class="muted">Loading…</p>;
+  if (trial === null) return answer.error ? <p class="refused" role="alert">{answer.error.message}</p> : <p class="note">Loading…</p>;
   return (
     <article class="trial">
       <p class="trial-head"><StateMark state={stateNumber(trial.state)} words /> <Times trial={trial} /></p>
@@ -66,7 +66,7 @@ export function Trial({ study, number: n, space }: TrialProps) {
       {trial.state !== "COMPLETE" && Object.keys(trial.curves).length > 0 && <More title="Where it is heading"><Forecast study={study} number={n} /></More>}
       <More title="What it printed"><Log study={study} number={n} /></More>
       <More title="Provenance"><Provenance study={study} trial={trial} /></More>
-      <Note study={study} number={n} note={trial.note} />
+      <Section title="Note"><Note study={study} number={n} note={trial.note} /></Section>
     </article>
   );
 }
@@ -92,7 +92,7 @@ function Times({ trial: { times, seconds, worker } }: { trial: TrialDetail }) {
     Number.isFinite(num(seconds)) && `took ${duration(num(seconds))}`,
     worker && `on ${visible(worker)}`,
   ];
-  return <span class="muted">{parts.filter(Boolean).join(", ")}</span>;
+  return <span class="note">{parts.filter(Boolean).join(", ")}</span>;
 }
 
 const FINISHED = ["COMPLETE", "PRUNED", "FAIL"];
@@ -129,14 +129,14 @@ function Metrics({ metrics, best }: { metrics: TrialDetail["metrics"]; best: Tri
   if (names.length === 0) return null;
   return (
     <Section title="Metrics">
-      <table class="values">
-        <thead><tr><th scope="col">Metric</th><th scope="col">Value</th>{best && <th scope="col">Best trial</th>}</tr></thead>
+      <table class="plain">
+        <thead><tr><th scope="col">metric</th><th scope="col">value</th>{best && <th scope="col">best trial</th>}</tr></thead>
         <tbody>
           {names.map((name) => (
             <tr key={name}>
               <th scope="row">{visible(name)}</th>
               <td title={exact(num(metrics[name]))}>{number(num(metrics[name]))}</td>
-              {best && <td class="muted">{number(num(best[name]))}</td>}
+              {best && <td class="note">{number(num(best[name]))}</td>}
             </tr>
           ))}
         </tbody>
@@ -148,9 +148,9 @@ function Metrics({ metrics, best }: { metrics: TrialDetail["metrics"]; best: Tri
 /** The configuration beside the best one's, or beside the defaults where it is itself the best. */
 function Against({ trial }: { trial: TrialDetail }) {
   const isBest = trial.best?.number === trial.number;
-  const [others, title] = trial.best && !isBest ? [trial.best.params, `Best (#${trial.best.number})`] : [trial.defaults, "Default"];
+  const [others, title] = trial.best && !isBest ? [trial.best.params, `best, #${trial.best.number}`] : [trial.defaults, "default"];
   const hasOthers = Object.keys(others).length > 0;
-  return <Differences params={trial.params} others={hasOthers ? others : null} title={title} />;
+  return <Differences params={trial.params} others={hasOthers ? others : null} title={title} absent={isBest ? "none" : "not active"} />;
 }
 
 interface Explanation {
@@ -168,7 +168,7 @@ interface Asked {
 
 function Why({ study, number: n }: Asked) {
   const { value, error } = useAnswer<Explanation>(`studies/${study}/trials/${n}/why`);
-  if (value === null) return <p class="muted">{error ? error.message : "Asking the sampler…"}</p>;
+  if (value === null) return <p class="note">{error ? error.message : "Asking the sampler…"}</p>;
   const isPredicted = typeof value.mean === "number" && typeof value.sd === "number";
   return (
     <>
@@ -189,7 +189,7 @@ interface Ahead {
 
 function Forecast({ study, number: n }: Asked) {
   const { value, error, loading } = useAnswer<Ahead>(`studies/${study}/trials/${n}/forecast`, revision.value);
-  if (value === null || value.horizon === undefined) return <p class="muted">{error ? error.message : loading ? "Asking the model…" : "Nothing to forecast."}</p>;
+  if (value === null || value.horizon === undefined) return <p class="note">{error ? error.message : loading ? "Asking the model…" : "Nothing to forecast."}</p>;
   return (
     <>
       <p>At step {value.horizon} it is expected at {number(num(value.mean))}, with probability 0.8 between {number(num(value.low))} and {number(num(value.high))}.</p>
@@ -200,8 +200,8 @@ function Forecast({ study, number: n }: Asked) {
 
 function Log({ study, number: n }: Asked) {
   const { value, error } = useAnswer<{ text: string; bytes: number }>(`studies/${study}/trials/${n}/log?tail=65536`, revision.value);
-  if (value === null) return <p class="muted">{error ? error.message : "Loading…"}</p>;
-  if (value.text === "") return <p class="muted">Nothing was printed, or the study keeps no output.</p>;
+  if (value === null) return <p class="note">{error ? error.message : "Loading…"}</p>;
+  if (value.text === "") return <p class="note">Nothing was printed, or the study keeps no output.</p>;
   return <pre class="log" tabIndex={0} aria-label="What the trial printed">{printed(value.text)}</pre>;
 }
 
@@ -219,5 +219,5 @@ function Provenance({ study, trial }: { study: number; trial: TrialDetail }) {
   if (trial.checkpoint) rows.push(["Checkpoint", <code>{visible(trial.checkpoint)}</code>]);
   if (trial.forgiven) rows.push(["Counts", "no: it was tried again, or the objective changed since"]);
   for (const [name, value] of Object.entries(trial.attrs)) rows.push([visible(name), shown(value)]);
-  return <table class="values"><tbody>{rows.map(([name, value]) => <tr key={name}><th scope="row">{name}</th><td>{value}</td></tr>)}</tbody></table>;
+  return <table class="plain"><tbody>{rows.map(([name, value]) => <tr key={name}><th scope="row">{name}</th><td>{value}</td></tr>)}</tbody></table>;
 }

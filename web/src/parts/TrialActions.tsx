@@ -5,7 +5,7 @@ import { visible } from "../format.js";
 import { range, type Declared, shown } from "../space.js";
 import { active, filled, texts } from "../variant.js";
 import { Ask } from "./Ask.js";
-import type { TrialDetail } from "./Trial.js";
+import { printed, type TrialDetail } from "./Trial.js";
 
 interface VariantProps {
   study: number;
@@ -24,7 +24,7 @@ export function Variant({ study, trial, space, onClose }: VariantProps) {
   };
   return (
     <Ask title={`Enqueue a variant of trial ${trial.number}`} does="Enqueue" onDo={enqueue} onClose={onClose}>
-      <p class="muted">What is left empty the sampler chooses.</p>
+      <p class="note">What is left empty the sampler chooses.</p>
       <div class="fields">
         {active(space, typed).map((parameter) => (
           <Field key={parameter.name} parameter={parameter} text={typed[parameter.name] ?? ""} error={errors[parameter.name]}
@@ -78,13 +78,10 @@ export function Note({ study, number = null, note }: { study: number; number?: n
     event.preventDefault();
     if (await act(study, "note", { number, text: draft }, "The note is kept.", ["note", { number, text: note }])) setDraft(null);
   };
-  if (!mayAct.value) return note === "" ? null : <section><h3>Note</h3><p class="note">{note}</p></section>;
+  if (!mayAct.value) return <p class="note">{note === "" ? "No note." : printed(note)}</p>;
   return (
-    <form class="note" onSubmit={save}>
-      <label>
-        <span>Note</span>
-        <textarea rows={3} value={draft ?? note} onInput={(e) => setDraft(e.currentTarget.value)} />
-      </label>
+    <form class="memo" onSubmit={save}>
+      <textarea aria-label={number === null ? "Note on the study" : `Note on trial ${number}`} placeholder="What should be remembered of it?" rows={2} value={draft ?? note} onInput={(e) => setDraft(e.currentTarget.value)} />
       {draft !== null && draft !== note && (
         <p class="buttons">
           <button type="submit" class="primary">Save</button>

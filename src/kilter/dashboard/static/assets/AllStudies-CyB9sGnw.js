@@ -1,1 +1,0 @@
-import{T as e,c as t,d as n,y as r}from"./index-34FjPals.js";function i(){let i=t.value;return i?.length===0?r(`p`,{class:`empty`,children:`This storage has no study yet.`}):r(`ul`,{children:i?.map(t=>r(`li`,{children:r(`a`,{href:n(`overview`,t.id),children:e(t.name)})},t.id))})}export{i as t};

@@ -1,1 +1,0 @@
-import{v as e,y as t}from"./index-34FjPals.js";import{t as n}from"./AllStudies-CyB9sGnw.js";function r(){return t(`div`,{class:`page`,children:t(e,{title:`Compare`,wide:!0,children:t(n,{})})})}export{r as default};

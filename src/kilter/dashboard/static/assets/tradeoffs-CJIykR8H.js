@@ -1,1 +1,0 @@
-import{v as e,y as t}from"./index-34FjPals.js";import{t as n}from"./AllTrials-CoXzHmDe.js";function r(){return t(`div`,{class:`page`,children:t(e,{title:`Trade-offs`,wide:!0,children:t(n,{})})})}export{r as default};
