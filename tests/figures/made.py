@@ -36,7 +36,11 @@ def history(trials: int, objectives: int = 1, space: Space = SPACE, constrained:
         plain = space.plain(params)
         value = abs(np.log10(plain.get("lr", 1e-3)) + 3) + 0.1 * plain.get("depth", 1) + 0.1 * stream.standard_normal()
         far = {0: 1e7, 1: np.inf}.get(int(stream.integers(30)), 0.0)
-        metrics = {"loss": value + far, HOSTILE[0]: -value + stream.random(), "cost": float(stream.random() * 1.5)}
+        metrics = {
+            "loss": value + far,
+            HOSTILE[0]: np.sqrt(abs(value)) + 0.5 * stream.random(),
+            "cost": float(stream.random() * 1.5),
+        }
         add(made, Record(number, TrialState.RUNNING, plain), state, metrics if state in (1, 2) else {})
     return made
 
@@ -61,3 +65,18 @@ def wide(parameters: int) -> Space:
     """A space of so many parameters."""
     kinds = (Float(0, 1), Int(1, 10), Choice(["a", "b"]))
     return Space({f"p{i}": kinds[i % 3] for i in range(parameters)})
+
+
+def population(members: int, generations: int) -> History:
+    """A population of which each generation but the first goes on from the better half of the one before."""
+    made, space = History(Problem(SPACE)), SPACE
+    for number in range(members * generations):
+        generation, place = divmod(number, members)
+        parent = (generation - 1) * members + place // 2 if generation else None
+        made.add(record := Record(number, TrialState.RUNNING, space.plain(space.sample(seed=number)), 1, parent=parent))
+        step, value = generation + 1, 10.0 - generation + 0.3 * place
+        made.reports.extend(number, (Report(step, {"value": value}),))
+        record.started, record.ended, record.metrics = 1.7e9 + number, 1.7e9 + number + 1, {"value": value}
+        made.move(record, TrialState.COMPLETE)
+        made.settle(record)
+    return made

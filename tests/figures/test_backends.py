@@ -12,10 +12,18 @@ from kilter.core.history import History
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
 from kilter.figures import svg
+from kilter.figures.curves import curves
+from kilter.figures.edf import edf
 from kilter.figures.figure import Figure
 from kilter.figures.history import histories, history
+from kilter.figures.hypervolume import hypervolume
+from kilter.figures.lineage import lineage
+from kilter.figures.pairs import contour, ranks
 from kilter.figures.parallel import parallel
+from kilter.figures.pareto import pareto
+from kilter.figures.rungs import rungs
 from kilter.figures.slice import slices
+from kilter.figures.timeline import timeline
 from kilter.figures.trials import objective
 
 FIGURES: dict[str, Callable[[History], Figure]] = {
@@ -24,6 +32,15 @@ FIGURES: dict[str, Callable[[History], Figure]] = {
     "mean": lambda study: histories([("a", study, objective(study))] * 2, error_bar=True),
     "slice": slices,
     "parallel": parallel,
+    "contour": contour,
+    "ranks": ranks,
+    "edf": lambda study: edf([("<b>", study, objective(study))]),
+    "curves": curves,
+    "rungs": rungs,
+    "pareto": pareto,
+    "hypervolume": hypervolume,
+    "timeline": lambda study: timeline(study, 1.7e9 + 10 * len(study) + 60),
+    "lineage": lineage,
 }
 STUDIES = {
     "none": lambda: History(Problem(made.SPACE)),
@@ -31,6 +48,7 @@ STUDIES = {
     "one": lambda: made.history(1),
     "three": lambda: made.history(3),
     "many": lambda: made.history(300),
+    "population": lambda: made.population(8, 5),
     "constrained": lambda: made.history(100, constrained=True),
     "two": lambda: made.history(60, 2),
     "three objectives": lambda: made.history(60, 3),

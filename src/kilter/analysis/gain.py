@@ -142,6 +142,17 @@ def _looks_before(finished: int, parameters: int) -> list[int]:
     return looks
 
 
+def gains(history: History, seed: int, seconds: float = HOUR) -> list[tuple[int, Gain]]:
+    """What was expected of the next `seconds` at each look: how many trials had finished, and the gain.
+
+    Looks are those of NotWorthIt, and one at all that have finished; those that had too little to go by are left out.
+    """
+    finished = len(history.finished)
+    looks = dict.fromkeys([*_looks_before(finished, len(history.problem.space)), finished])
+    found = ((count, _gain(history, count, seed, seconds)) for count in looks)
+    return [(count, gain) for count, gain in found if gain is not None]
+
+
 # -- the estimate -------------------------------------------------------------------------------------------------
 
 

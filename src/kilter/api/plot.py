@@ -28,8 +28,16 @@ class Plots:
     'Optimization history'
     """
 
-    def __init__(self, history: Callable[[], History], backend: str = "plotly", theme: str = "light") -> None:
-        self._history, self._backend, self._theme = history, backend, theme
+    def __init__(
+        self,
+        history: Callable[[], History],
+        seed: int,
+        now: Callable[[], float],
+        backend: str = "plotly",
+        theme: str = "light",
+    ) -> None:
+        self._history, self._seed, self._now = history, seed, now
+        self._backend, self._theme = backend, theme
 
     def __call__(self, backend: str = "plotly", theme: str = "light") -> Plots:
         """The same figures by another backend, plotly or matplotlib, on a light or dark page; raises UnknownName."""
@@ -37,7 +45,7 @@ class Plots:
             raise UnknownName.of("backend", backend, BACKENDS)
         if theme not in THEMES:
             raise UnknownName.of("theme", theme, THEMES)
-        return Plots(self._history, backend, theme)
+        return Plots(self._history, self._seed, self._now, backend, theme)
 
     def history(self, objective: str | int = 0) -> Any:
         """The value of each trial by its number, and the best so far; states by shape and colour."""
@@ -56,6 +64,66 @@ class Plots:
         from kilter.figures.parallel import parallel
 
         return self._drawn(parallel(self._history(), params))
+
+    def contour(self, params: Sequence[str] | None = None, objective: str | int = 0) -> Any:
+        """Each pair of parameters, over the mean of the values around; without names the four that matter most."""
+        from kilter.figures.pairs import contour
+
+        return self._drawn(contour(read := self._history(), params, _target(read, objective)))
+
+    def ranks(self, params: Sequence[str] | None = None, objective: str | int = 0) -> Any:
+        """Each pair of parameters, coloured by the share of trials that are better."""
+        from kilter.figures.pairs import ranks
+
+        return self._drawn(ranks(read := self._history(), params, _target(read, objective)))
+
+    def edf(self, objective: str | int = 0) -> Any:
+        """The share of complete trials with a value up to x."""
+        from kilter.figures.edf import edf
+
+        return self._drawn(edf([("trials", read := self._history(), _target(read, objective))]))
+
+    def curves(self, metric: str | None = None, top: int = 5) -> Any:
+        """What trials reported by step: bands of all, and the best ones."""
+        from kilter.figures.curves import curves
+
+        return self._drawn(curves(self._history(), metric, top))
+
+    def rungs(self) -> Any:
+        """Where trials were stopped early: at each rung those that went on beside those that did not."""
+        from kilter.figures.rungs import rungs
+
+        return self._drawn(rungs(self._history()))
+
+    def pareto(self) -> Any:
+        """Each pair of objectives with the front among all trials, and its knee."""
+        from kilter.figures.pareto import pareto
+
+        return self._drawn(pareto(self._history()))
+
+    def hypervolume(self, reference: Sequence[float] | None = None) -> Any:
+        """How the volume that the front dominates grew, from a reference in the objectives' units."""
+        from kilter.figures.hypervolume import hypervolume
+
+        return self._drawn(hypervolume(self._history(), reference))
+
+    def timeline(self, recent: int | None = None) -> Any:
+        """Which worker ran which trial when; of the last `recent` trials, where that is given."""
+        from kilter.figures.timeline import timeline
+
+        return self._drawn(timeline(self._history(), self._now(), recent))
+
+    def lineage(self) -> Any:
+        """How trials of a population came from one another, and what the best one was trained with."""
+        from kilter.figures.lineage import lineage
+
+        return self._drawn(lineage(self._history()))
+
+    def improvement(self) -> Any:
+        """The gain that the next hour was expected to bring, at growing counts of trials, beside the noise."""
+        from kilter.figures.improvement import improvement
+
+        return self._drawn(improvement(self._history(), self._seed))
 
     def _drawn(self, figure: Figure) -> Any:
         if self._backend == "matplotlib":

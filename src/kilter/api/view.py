@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -72,7 +73,7 @@ class StudyView:
         """Its figures, as in `study.plot.history()`; they need Plotly, or Matplotlib: `study.plot("matplotlib")`."""
         from kilter.api.plot import Plots
 
-        return Plots(self._read)
+        return Plots(self._read, self.seed, time.time)
 
     def _read(self) -> History:
         """The history with what others wrote."""

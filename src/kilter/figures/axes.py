@@ -25,7 +25,8 @@ MARGIN = 0.04
 """Of the range, left free on either side."""
 NARROW = 1e-9
 """Of its values, which an axis is wide at least, so that floats tell its ends apart."""
-HUGE = 1e300
+LARGEST = 300
+HUGE = 10.0**LARGEST
 NAME = 40
 """Characters of a name or an option."""
 
@@ -61,7 +62,7 @@ def of_values(title: str, values: np.ndarray, keep: Sequence[float] = (), whole:
     """An axis for values of any size: robust, and log where they are positive and most of them span decades."""
     finite = values[np.isfinite(values)]
     if len(finite) > 2 and finite.min() > 0 and all(value > 0 for value in keep):
-        logs = np.log10(finite)
+        logs = np.clip(np.log10(finite), -LARGEST, LARGEST)
         if np.quantile(logs, BULK[1]) - np.quantile(logs, BULK[0]) >= DECADES:
             return _padded(title, "log", *(10.0**end for end in robust(logs, [math.log10(value) for value in keep])))
     return _padded(title, "linear", *robust(values, keep), whole=whole)

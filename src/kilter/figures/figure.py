@@ -11,6 +11,7 @@ Colours go by role (`theme.COLORS`), shapes by name (`SHAPES`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Union
@@ -23,6 +24,8 @@ SHAPES = ("circle", "ring", "cross", "hollow", "down", "up", "left", "right", "d
 
 NONE = np.empty(0)
 
+OPTIONS = 60
+"""Options that an axis names at most."""
 EDGE = 0.018
 """The share of an axis within which lie the marks of what is beyond it: on the very end half of each would be cut."""
 
@@ -51,14 +54,14 @@ class Axis:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if self.scale == "log":
                 positive = np.where(values > 0, values, np.nan)
-                return np.asarray(np.log(positive / self.low) / np.log(self.high / self.low))
+                return np.asarray((np.log(positive) - np.log(self.low)) / (np.log(self.high) - np.log(self.low)))
             width = self.high / 2 - self.low / 2  # halves, since the whole may be beyond all floats
             return np.asarray((np.asarray(values, dtype=float) / 2 - self.low / 2) / (width or 1.0))
 
     def at(self, share: float) -> float:
         """The value at a share of the way from low to high."""
         if self.scale == "log":
-            return float(self.low * (self.high / self.low) ** share)
+            return math.exp(math.log(self.low) * (1 - share) + math.log(self.high) * share)
         return self.low * (1 - share) + self.high * share
 
     def inside(self, values: np.ndarray) -> np.ndarray:
@@ -219,6 +222,21 @@ class Figure:
     def rows(self) -> int:
         """How many rows the panels fill."""
         return -(-len(self.panels) // self.columns)
+
+    @property
+    def lanes(self) -> int:
+        """How many options stand above one another, for which there has to be room, as far as each can have some."""
+        return min(max((len(panel.y.options) for panel in self.panels), default=0), OPTIONS)
+
+    @property
+    def options_at_once(self) -> int:
+        """How many options an axis names, of more only some."""
+        return OPTIONS if len(self.panels) == 1 else OPTIONS // 4
+
+    @property
+    def letters(self) -> int:
+        """In how many letters: a panel among others leaves room for few."""
+        return 30 if self.columns == 1 else 9
 
 
 def clipped(points: Points, x: Axis, y: Axis) -> list[Points]:

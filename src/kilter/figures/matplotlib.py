@@ -13,13 +13,16 @@ from kilter.core.errors import needed
 from kilter.core.text import printable
 from kilter.figures.figure import Axis, Band, Bars, Cells, Figure, Line, Mark, Panel, Points, Scale, Spans, Strands
 from kilter.figures.theme import THEMES, Theme, color
+from kilter.figures.ticks import ticks
 
 WIDTH, HEIGHT = 3.1, 2.5
 """Inches of each of several panels."""
 ALONE = (7.0, 4.0)
 """Inches of a panel that is the only one."""
-NAMED = 14
-"""Characters of an option beyond which ticks are slanted."""
+LANE = 0.17
+"""Inches of an option that stands beside others from top to bottom."""
+NAMED = 40
+"""Characters of all options beyond which ticks are slanted."""
 
 SHAPES = {
     "circle": "o",
@@ -49,9 +52,8 @@ def draw(figure: Figure, theme: str = "light") -> Any:
     page = THEMES[theme]
     rows, columns = figure.rows, figure.columns
     wide = max((len(p.x.options) for p in figure.panels if any(isinstance(m, Strands) for m in p.marks)), default=0)
-    size = (
-        (WIDTH * columns + 1, HEIGHT * rows + 0.8) if len(figure.panels) > 1 else (max(ALONE[0], 1.1 * wide), ALONE[1])
-    )
+    alone = max(ALONE[0], 1.1 * wide), max(ALONE[1], LANE * figure.lanes + 1)
+    size = (WIDTH * columns + 1, HEIGHT * rows + 0.8) if len(figure.panels) > 1 else alone
     with plt.rc_context(_style(page)):
         made, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
         made.suptitle(text(figure.title), x=0.01, ha="left", fontsize=12)
@@ -90,8 +92,8 @@ def _style(theme: Theme) -> Any:
 def _panel(ax: Any, panel: Panel, figure: Figure, theme: Theme, is_first: bool) -> None:
     for mark in panel.marks:
         _draw(ax, mark, panel, figure.scale, theme)
-    _axis(ax, "x", panel.x)
-    _axis(ax, "y", panel.y)
+    _axis(ax, "x", panel.x, figure)
+    _axis(ax, "y", panel.y, figure)
     if not is_first:
         ax.set_ylabel("")
         ax.tick_params(axis="y", labelleft=False)
@@ -101,7 +103,7 @@ def _panel(ax: Any, panel: Panel, figure: Figure, theme: Theme, is_first: bool) 
         ax.set_title(text(panel.note), loc="right", fontsize=7)
 
 
-def _axis(ax: Any, letter: str, axis: Axis) -> None:
+def _axis(ax: Any, letter: str, axis: Axis, figure: Figure) -> None:
     import matplotlib.dates
     from matplotlib import ticker
 
@@ -112,8 +114,9 @@ def _axis(ax: Any, letter: str, axis: Axis) -> None:
     getattr(ax, f"set_{letter}lim")(*_along(axis, np.array([axis.low, axis.high])))
     own.set_label_text(text(axis.title))
     if axis.scale == "category":
-        long = letter == "x" and max(map(len, axis.options), default=0) * len(axis.options) > 3 * NAMED
-        own.set_ticks(range(len(axis.options)), [text(option) for option in axis.options])
+        places = ticks(axis, figure.options_at_once, figure.letters)
+        long = letter == "x" and sum(len(told) for _, told in places) > NAMED
+        own.set_ticks([place for place, _ in places], [text(told) for _, told in places])
         ax.tick_params(axis=letter, labelrotation=30 if long else 0)
     elif axis.scale == "time":
         own.set_major_formatter(dates.ConciseDateFormatter(own.get_major_locator()))
@@ -174,7 +177,8 @@ def _label(label: str) -> str:
 def _points(ax: Any, mark: Points, panel: Panel, scale: Scale | None, theme: Theme) -> None:
     look: dict[str, Any] = {"color": color(mark.color), "linewidths": 1.0}
     if mark.shade is not None and scale is not None:
-        look = {"c": scale.share(mark.shade), "cmap": _map(theme), "vmin": 0, "vmax": 1, "edgecolors": "#80808099"}
+        look = {"c": scale.share(mark.shade), "cmap": _map(theme), "vmin": 0, "vmax": 1}
+        look["edgecolors"] = "#ffffff" if any(isinstance(other, Cells) for other in panel.marks) else "#80808099"
         look |= {"linewidths": 0.3}
     elif mark.shape in OUTLINED:
         look = {"facecolors": "none", "edgecolors": color(mark.color), "linewidths": 1.0}
@@ -243,7 +247,7 @@ def _behind(theme: Theme) -> dict[str, Any]:
 def _legend(made: Any, ax: Any) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if len(labels) > 1:
-        made.legend(handles, labels, loc="outside upper right", ncols=min(len(labels), 6), frameon=False, fontsize=8)
+        made.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), frameon=False, fontsize=8)
 
 
 def _bar(made: Any, scale: Scale, theme: Theme, axes: list[Any]) -> None:

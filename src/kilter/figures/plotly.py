@@ -23,6 +23,9 @@ HEIGHT = 420
 ROW = 260
 """Pixels of the only row of panels, and of each of several."""
 
+LANE = 20
+"""Pixels of an option that stands beside others from top to bottom."""
+
 SHAPES = {
     "circle": "circle",
     "ring": "circle-open",
@@ -119,7 +122,7 @@ def _layout(figure: Figure, theme: Theme) -> dict[str, Any]:
     layout: dict[str, Any] = {
         "template": "kilter_dark" if theme is DARK else "kilter",
         "title": {"text": text(figure.title), "x": 0.01, "xanchor": "left", "font": {"size": 17}},
-        "height": HEIGHT if rows == 1 else 120 + ROW * rows,
+        "height": max(HEIGHT, 140 + LANE * figure.lanes) if rows == 1 else 120 + ROW * rows,
         "annotations": [],
         "barmode": "overlay",
         "hovermode": "closest",
@@ -130,7 +133,7 @@ def _layout(figure: Figure, theme: Theme) -> dict[str, Any]:
         if not any(isinstance(mark, Strands) for mark in panel.marks):
             across, down = _domains(figure, place)
             matched = figure.shares_y and place % figure.columns
-            x, y = _axis(panel.x), _axis(panel.y)
+            x, y = _axis(panel.x, figure), _axis(panel.y, figure)
             x |= {"domain": across, "anchor": _id("y", place)}
             y |= {"domain": down, "anchor": _id("x", place)}
             if matched:
@@ -145,7 +148,7 @@ def _domains(figure: Figure, place: int) -> tuple[list[float], list[float]]:
     """The shares of the figure's width and height that a panel takes."""
     columns, rows = figure.columns, figure.rows
     row, column = divmod(place, columns)
-    gap = (0.02 if figure.shares_y else 0.08) * min(1.0, 4 / columns) if columns > 1 else 0.0
+    gap = (0.02 if figure.shares_y else 0.1) * min(1.0, 4 / columns) if columns > 1 else 0.0
     drop = 0.3 / rows if rows > 1 else 0.0
     width, height = (1 - gap * (columns - 1)) / columns, (1 - drop * (rows - 1)) / rows
     left, top = column * (width + gap), 1 - row * (height + drop)
@@ -165,14 +168,15 @@ def _told(panel: Panel, place: int) -> list[dict[str, Any]]:
     ]
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: Axis, figure: Figure) -> dict[str, Any]:
     made: dict[str, Any] = {"title": {"text": text(axis.title)}, "range": [axis.low, axis.high]}
     if axis.scale == "log":
         made |= {"type": "log", "range": np.log10([axis.low, axis.high]).tolist()}
         if axis.high / axis.low >= 100:
             made |= {"dtick": max(1, round(np.log10(axis.high / axis.low) / 6))}
     elif axis.scale == "category":
-        made |= {"tickvals": list(range(len(axis.options))), "ticktext": [text(option) for option in axis.options]}
+        places = ticks(axis, figure.options_at_once, figure.letters)
+        made |= {"tickvals": [place for place, _ in places], "ticktext": [text(told) for _, told in places]}
     elif axis.scale == "time":
         made |= {"type": "date", "range": _dates(np.array([axis.low, axis.high]))}
     elif axis.whole and axis.high - axis.low < 10:
@@ -237,7 +241,8 @@ def _points(mark: Points, panel: Panel, scale: Scale | None, webgl: bool) -> dic
     marker: dict[str, Any] = {"symbol": SHAPES[mark.shape], "size": mark.size, "opacity": mark.opacity}
     if mark.shade is not None:
         marker |= {"color": _shades(mark.shade, scale), "coloraxis": "coloraxis"}
-        marker |= {"line": {"width": 0.5, "color": "rgba(128,128,128,0.6)"}}
+        is_over = any(isinstance(other, Cells) for other in panel.marks)
+        marker |= {"line": {"width": 1 if is_over else 0.5, "color": "#ffffff" if is_over else "rgba(128,128,128,0.6)"}}
     else:
         marker |= {"color": color(mark.color)}
         marker |= {"line": {"width": 1.6 if SHAPES[mark.shape].endswith("open") else 0, "color": color(mark.color)}}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from kilter.core.text import printable
-from kilter.figures.figure import Band, Bars, Cells, Figure, Line, Mark, Panel, Points, Spans, Strands
+from kilter.figures.figure import Band, Bars, Cells, Figure, Line, Mark, Panel, Points, Scale, Spans, Strands
 from kilter.figures.theme import color
 from kilter.figures.ticks import ticks
 
@@ -30,7 +31,7 @@ def draw(figure: Figure, width: float = 460.0, height: float = 170.0) -> str:
     for place, panel in enumerate(figure.panels):
         row, column = divmod(place, across)
         moved = f'<g transform="translate({column * width:.0f},{row * height:.0f})">'
-        panels.append(f"{moved}{_panel(panel, width, height)}</g>")
+        panels.append(f"{moved}{_panel(panel, figure.scale, width, height)}</g>")
     size = f'width="{across * width:.0f}" height="{down * height:.0f}"'
     box = f'viewBox="0 0 {across * width:.0f} {down * height:.0f}"'
     return (
@@ -66,10 +67,10 @@ class _Frame:
         return list(zip(np.clip(self.across(x), -far, far).tolist(), np.clip(self.down(y), -far, far).tolist()))
 
 
-def _panel(panel: Panel, width: float, height: float) -> str:
+def _panel(panel: Panel, scale: Scale | None, width: float, height: float) -> str:
     frame = _Frame(panel, width, height)
     parts = [_axes(panel, frame)]
-    parts += [_mark(mark, frame) for mark in panel.marks]
+    parts += [_mark(mark, scale, frame) for mark in panel.marks]
     if panel.note:
         parts.append(_text(frame.right, frame.top - 6, panel.note, "end", 0.7))
     if panel.title:
@@ -102,9 +103,9 @@ def _text(x: float, y: float, told: str, anchor: str, opacity: float = 1.0) -> s
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="currentColor"{faded}>{text(told)}</text>'
 
 
-def _mark(mark: Mark, frame: _Frame) -> str:
+def _mark(mark: Mark, scale: Scale | None, frame: _Frame) -> str:
     if isinstance(mark, Points):
-        return _points(mark, frame)
+        return _points(mark, scale, frame)
     if isinstance(mark, Line):
         dash = ' stroke-dasharray="5 4"' if mark.dashed else ""
         look = f'stroke="{color(mark.color)}" stroke-width="{mark.width:g}" stroke-opacity="{mark.opacity:g}"{dash}'
@@ -120,7 +121,7 @@ def _mark(mark: Mark, frame: _Frame) -> str:
     if isinstance(mark, Spans):
         return _spans(mark, frame)
     if isinstance(mark, Cells):
-        return ""
+        return _cells(mark, scale, frame)
     return _strands(mark, frame)
 
 
@@ -152,19 +153,44 @@ OUTLINES = {
 FILLED = ("down", "up", "left", "right", "star")
 
 
-def _points(mark: Points, frame: _Frame) -> str:
+def _steps(values: np.ndarray, scale: Scale | None) -> np.ndarray:
+    """Places on the ramp, shape of values; -1 where one is not known."""
+    shares = values if scale is None else scale.share(values)
+    return np.where(np.isnan(shares), -1, np.rint(np.nan_to_num(shares) * (len(RAMP) - 1))).astype(int)
+
+
+def _points(mark: Points, scale: Scale | None, frame: _Frame) -> str:
     """One path for points of one look; those with a shade of their own get one for each step of the ramp."""
-    places = frame.places(mark.x, mark.y)
-    shades = [-1] * len(places)
-    if mark.shade is not None:
-        span = np.nanmax(mark.shade) - np.nanmin(mark.shade) or 1.0
-        shades = np.rint((mark.shade - np.nanmin(mark.shade)) / span * (len(RAMP) - 1)).astype(int).tolist()
-    every = -(-len(places) // MOST) or 1
-    parts = []
-    for shade in sorted(set(shades)):
-        drawn = [place for place, own in zip(places[::every], shades[::every]) if own == shade]
-        parts.append(_shapes(mark, drawn, color(mark.color) if shade < 0 else RAMP[shade]))
-    return "".join(parts)
+    every = -(-len(mark.x) // MOST) or 1
+    places = frame.places(mark.x[::every], mark.y[::every])
+    if mark.shade is None:
+        return _shapes(mark, places, color(mark.color))
+    steps = _steps(mark.shade[::every], scale).tolist()
+    drawn = {step: [place for place, own in zip(places, steps) if own == step] for step in set(steps) if step >= 0}
+    return "".join(_shapes(mark, drawn[step], RAMP[step]) for step in sorted(drawn))
+
+
+def _cells(mark: Cells, scale: Scale | None, frame: _Frame) -> str:
+    """A path of thick strokes for each step of the ramp: along a row, cells of one step are one stroke."""
+    borders = _borders(frame.across(mark.x), frame.left, frame.right)
+    rows = _borders(frame.down(mark.y), frame.bottom, frame.top)
+    strokes: dict[int, list[str]] = {}
+    for row, steps in enumerate(_steps(mark.z, scale)):
+        starts = [0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(steps)]
+        for start, stop in pairwise(starts):
+            path = f"M{borders[start]:.1f} {(rows[row] + rows[row + 1]) / 2:.1f}H{borders[stop]:.1f}"
+            strokes.setdefault(int(steps[start]), []).append(path)
+    thick = f'stroke-width="{abs(rows[0] - rows[-1]) / max(len(rows) - 1, 1) + 0.3:.1f}"'
+    return "".join(
+        f'<path d="{"".join(paths)}" stroke="{RAMP[step]}" {thick}/>'
+        for step, paths in sorted(strokes.items())
+        if step >= 0
+    )
+
+
+def _borders(centres: np.ndarray, first: float, last: float) -> list[float]:
+    """The ends of cells, half-way between their centres."""
+    return [first, *((centres[1:] + centres[:-1]) / 2).tolist(), last]
 
 
 def _shapes(mark: Points, places: Sequence[tuple[float, float]], ink: str) -> str:

@@ -6,16 +6,20 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from kilter.core.text import shortened
 from kilter.figures.figure import Axis
 
 MOST = 6
 """Ticks of an axis, about."""
+OPTIONS = 12
+"""Options of an axis that are all named; of more about as many as ticks are asked for."""
+LETTERS = 40
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800, 2592000)
 
 
-def ticks(axis: Axis, most: int = MOST) -> list[tuple[float, str]]:
-    """Places in data units with their texts, about `most` of them.
+def ticks(axis: Axis, most: int = MOST, letters: int = LETTERS) -> list[tuple[float, str]]:
+    """Places in data units with their texts, about `most` of them; an option in at most so many letters.
 
     >>> ticks(Axis(low=0.0, high=1.0))
     [(0.0, '0'), (0.2, '0.2'), (0.4, '0.4'), (0.6, '0.6'), (0.8, '0.8'), (1.0, '1')]
@@ -23,7 +27,8 @@ def ticks(axis: Axis, most: int = MOST) -> list[tuple[float, str]]:
     [(1e-05, '1e-5'), (0.001, '0.001'), (0.1, '0.1')]
     """
     if axis.scale == "category":
-        return [(float(place), option) for place, option in enumerate(axis.options)]
+        every = -(-len(axis.options) // max(most, OPTIONS))
+        return [(float(i), shortened(axis.options[i], letters)) for i in range(0, len(axis.options), every or 1)]
     if axis.scale == "log":
         return _log(axis, most)
     if axis.scale == "none":

@@ -125,3 +125,8 @@ def by_state(
             points = Points(x[which], y[which], word, shape, word, numbers=which, opacity=0.8)
             marks += clipped(points, *axes)
     return marks
+
+
+def foremost(history: History, target: Target, most: int = 4) -> dict[str, Parameter]:
+    """The parameters that matter most for an objective, so many at most."""
+    return dict(list(parameters(history, None).items())[:most])

@@ -1,27 +1,73 @@
-"""Where Optuna's users look for plots. There are none yet: each name is refused with what to do meanwhile."""
+"""Optuna's plots by its names and arguments, drawn by Plotly; `kilter.visualization.matplotlib` has them for papers.
 
+`study.plot.history()` and its like draw the same figures in fewer words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from types import ModuleType
+from typing import Any, ParamSpec
 
 from kilter.core.names import refusal
+from kilter.figures.figure import Figure
+from kilter.figures.plotly import draw, is_there
+from kilter.visualization import described
 
-__all__ = ["is_available"]
+P = ParamSpec("P")
 
-INSTEAD = (
-    "kilter has no plots yet: draw from study.trials_dataframe(), or have Optuna draw them, "
-    "optuna.visualization.plot_…(kilter.integrations.optuna.export_study(study, None))"
-)
+NUMBERS = "there are the numbers, kilter.importance.get_param_importances(study)"
+
+__all__ = [
+    "is_available",
+    "plot_contour",
+    "plot_edf",
+    "plot_hypervolume_history",
+    "plot_intermediate_values",
+    "plot_optimization_history",
+    "plot_parallel_coordinate",
+    "plot_pareto_front",
+    "plot_rank",
+    "plot_slice",
+    "plot_terminator_improvement",
+    "plot_timeline",
+]
+
+
+def _drawn(describe: Callable[P, Figure]) -> Callable[P, Any]:
+    """The function with the same arguments that returns a plotly.graph_objects.Figure."""
+
+    @wraps(describe)
+    def plot(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return draw(describe(*args, **kwargs))
+
+    return plot
+
+
+plot_contour = _drawn(described.contour)
+plot_edf = _drawn(described.edf)
+plot_hypervolume_history = _drawn(described.hypervolume_history)
+plot_intermediate_values = _drawn(described.intermediate_values)
+plot_optimization_history = _drawn(described.optimization_history)
+plot_parallel_coordinate = _drawn(described.parallel_coordinate)
+plot_pareto_front = _drawn(described.pareto_front)
+plot_rank = _drawn(described.rank)
+plot_slice = _drawn(described.slice)
+plot_terminator_improvement = _drawn(described.terminator_improvement)
+plot_timeline = _drawn(described.timeline)
 
 
 def is_available() -> bool:
-    """Whether plots can be drawn: False, so that a script that asks first goes on without them."""
-    return False
+    """Whether plots can be drawn: whether Plotly is installed."""
+    return is_there()
 
 
 def __getattr__(name: str) -> ModuleType:
     if name == "matplotlib":
         return import_module("kilter.visualization.matplotlib")
-    raise refusal(__name__, name, INSTEAD if name.startswith("plot_") else "")
+    raise refusal(__name__, name, NUMBERS if name == "plot_param_importances" else "")
 
 
 def __dir__() -> list[str]:

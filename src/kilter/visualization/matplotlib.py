@@ -1,15 +1,67 @@
-"""The same names again, as Optuna has them for Matplotlib."""
+"""The same names again, drawn by Matplotlib: each returns the axes, an array of them where there are several panels."""
 
-from typing import NoReturn
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec
+
+import numpy as np
 
 from kilter.core.names import refusal
-from kilter.visualization import INSTEAD, is_available
+from kilter.figures.figure import Figure
+from kilter.figures.matplotlib import axes, draw, is_there
+from kilter.visualization import NUMBERS, described
 
-__all__ = ["is_available"]
+P = ParamSpec("P")
+
+__all__ = [
+    "is_available",
+    "plot_contour",
+    "plot_edf",
+    "plot_hypervolume_history",
+    "plot_intermediate_values",
+    "plot_optimization_history",
+    "plot_parallel_coordinate",
+    "plot_pareto_front",
+    "plot_rank",
+    "plot_slice",
+    "plot_terminator_improvement",
+    "plot_timeline",
+]
+
+
+def _drawn(describe: Callable[P, Figure]) -> Callable[P, Any]:
+    """The function with the same arguments that returns axes, on pyplot's current figure."""
+
+    @wraps(describe)
+    def plot(*args: P.args, **kwargs: P.kwargs) -> Any:
+        found = list(axes(draw(describe(*args, **kwargs))))
+        return found[0] if len(found) == 1 else np.array(found, dtype=object)
+
+    return plot
+
+
+plot_contour = _drawn(described.contour)
+plot_edf = _drawn(described.edf)
+plot_hypervolume_history = _drawn(described.hypervolume_history)
+plot_intermediate_values = _drawn(described.intermediate_values)
+plot_optimization_history = _drawn(described.optimization_history)
+plot_parallel_coordinate = _drawn(described.parallel_coordinate)
+plot_pareto_front = _drawn(described.pareto_front)
+plot_rank = _drawn(described.rank)
+plot_slice = _drawn(described.slice)
+plot_terminator_improvement = _drawn(described.terminator_improvement)
+plot_timeline = _drawn(described.timeline)
+
+
+def is_available() -> bool:
+    """Whether plots can be drawn: whether Matplotlib is installed."""
+    return is_there()
 
 
 def __getattr__(name: str) -> NoReturn:
-    raise refusal(__name__, name, INSTEAD if name.startswith("plot_") else "")
+    raise refusal(__name__, name, NUMBERS if name == "plot_param_importances" else "")
 
 
 def __dir__() -> list[str]:
