@@ -444,8 +444,6 @@ def test_artifacts_come_back_as_they_were(tmp_path):
 
 
 def test_importances_are_shares_of_what_each_parameter_explains():
-    pytest.importorskip("sklearn")
-
     def objective(trial):
         trial.suggest_categorical("idle", ["a", "b", "c"])
         if trial.number % 2:
@@ -457,16 +455,17 @@ def test_importances_are_shares_of_what_each_parameter_explains():
         kilter.importance.get_param_importances(study)
     study.optimize(objective, n_trials=100, progress="none")
     found = kilter.importance.get_param_importances(study)
-    assert list(found) == ["x", "y", "idle"]
+    assert list(found)[:2] == ["x", "y"]
+    assert set(found) == {"x", "y", "idle", "sometimes"}
     assert sum(found.values()) == pytest.approx(1)
     assert found["x"] == pytest.approx(0.9, abs=0.08)  # 9 / (9 + 1)
-    assert found["idle"] < 0.02
+    assert max(found["idle"], found["sometimes"]) < 0.02
     assert found == kilter.importance.get_param_importances(study)
     assert list(kilter.importance.get_param_importances(study, params=["y"])) == ["y"]
     flat = kilter.importance.get_param_importances(study, target=lambda trial: trial.params["y"])
     assert flat["y"] > 0.9
     with pytest.raises(UnknownName, match="sometimes"):
-        kilter.importance.get_param_importances(study, params=["sometimes"])
+        kilter.importance.get_param_importances(study, params=["sometime"])
 
 
 def test_progress_and_warnings_are_set_in_optunas_words(capsys):

@@ -14,10 +14,8 @@ import pytest
 import kilter
 
 SCRIPTS = sorted((Path(__file__).parent / "optuna_scripts").glob("*.py"))
-NEEDS = {"classifiers": "sklearn", "importances": "sklearn", "plots": "plotly"} | dict.fromkeys(
-    ("multi_objective", "storage"), "pandas"
-)
-OPTUNA_NEEDS = {"instances": "scipy", "warm_start": "cmaes"}
+NEEDS = {"classifiers": "sklearn", "multi_objective": "pandas", "plots": "plotly", "storage": "pandas"}
+OPTUNA_NEEDS = {"importances": "sklearn", "instances": "scipy", "warm_start": "cmaes"}
 OURS = {"best_again"}
 """Scripts that Optuna 5 itself does not run any more."""
 

@@ -27,7 +27,7 @@ from kilter.core.memo import Memo
 from kilter.core.seeds import rng
 from kilter.models.candidates import mutants
 from kilter.models.evidence import SingleFidelity
-from kilter.models.gp import Posterior, matern
+from kilter.models.gp import Posterior
 from kilter.models.results import Results
 from kilter.models.surrogate import Surrogate
 
@@ -202,23 +202,12 @@ def _by_model(surrogate: Surrogate, trials: float, seed: int) -> float:
 
 def _draws(posterior: Posterior, features: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     """Functions drawn from a process, at points with these features (q, p); (DRAWS, q)."""
-    cross = _prior_covariance(posterior, features, posterior.features)
-    covariance = _prior_covariance(posterior, features, features) - cross @ posterior.inverse @ cross.T
+    cross = posterior.covariance(features, posterior.features)
+    covariance = posterior.covariance(features, features) - cross @ posterior.inverse @ cross.T
     variances, axes = np.linalg.eigh(covariance)  # of a matrix that is singular to rounding, as no Cholesky factor is
     root = axes * np.sqrt(np.maximum(variances, 0.0))
     drawn: np.ndarray = cross @ posterior.alpha + stream.standard_normal((DRAWS, len(features))) @ root.T
     return drawn
-
-
-def _prior_covariance(posterior: Posterior, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """k(x, x') of models/gp.py without the noise, between two sets of features; (q, r)."""
-    layout, scale = posterior.layout, posterior.inverse_length
-    warped = [layout.warped(features, posterior.theta)[0] for features in (first, second)]
-    (a, b), (a0, b0) = [w * scale for w in warped], [(w - 0.5) * scale for w in warped]
-    squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2.0 * a @ b.T
-    shape = matern(np.maximum(squares, 0.0))[0] + posterior.trend * (1.0 + a0 @ b0.T / layout.active) ** 2
-    covariance: np.ndarray = posterior.signal * shape
-    return covariance
 
 
 def _noise(history: History, incumbent: int, surrogate: Surrogate) -> float:

@@ -255,6 +255,23 @@ class Posterior:
         products += 1.0
         return cast(np.ndarray, products)
 
+    def covariance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """k between two sets of features, without the noise and before any point was seen; (q, r)."""
+        scale, pair = self.inverse_length, [self.layout.warped(X, self.theta)[0] for X in (first, second)]
+        (a, b), (a0, b0) = [W * scale for W in pair], [(W - 0.5) * scale for W in pair]
+        squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2.0 * a @ b.T
+        shape = matern(np.maximum(squares, 0.0))[0] + self.trend * (1.0 + a0 @ b0.T / self.layout.active) ** 2
+        return cast(np.ndarray, self.signal * shape)
+
+    def averages(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The belief on g means of the function, each over b points, X (g, b, p): mean (g,), covariance (g, g)."""
+        g, b, p = X.shape
+        X = X.reshape(g * b, p)
+        W = self.layout.warped(X, self.theta)[0]
+        K = self._kernel(W * self.inverse_length, (W - 0.5) * self.inverse_length).reshape(g, b, -1).mean(axis=1)
+        prior = self.covariance(X, X).reshape(g, b, g, b).mean(axis=(1, 3))
+        return K @ self.alpha, prior - K @ self.inverse @ K.T
+
     def predict(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, without the noise, at the points with features X (q, p); each (q,)."""
         W = self.layout.warped(X, self.theta)[0]
