@@ -112,15 +112,25 @@ export function tickLabel(at: number, places = 4): string {
 
 /** Powers of ten between two positive ends, with 2 and 5 between them where there is room. */
 export function logTicks(low: number, high: number, wanted = 5): Tick[] {
-  const [from, to] = [Math.log10(low), Math.log10(high)];
-  if (!(to > from)) return [{ value: low, label: number(low) }];
-  const every = Math.max(1, Math.ceil((to - from) / wanted));
+  const decades = Math.log10(high) - Math.log10(low);
+  if (!(decades > 0)) return [{ value: low, label: number(low) }];
+  const steps = decades < wanted / 3 ? [1, 2, 5] : decades < wanted / 1.5 ? [1, 3] : [1];
+  for (let every = Math.max(1, Math.ceil(decades / wanted)); every >= 1; every--) {
+    const found = powers(low, high, steps, every);
+    if (found.length > 1) return found;
+  }
+  return ticks(low, high, wanted);
+}
+
+function powers(low: number, high: number, steps: readonly number[], every: number): Tick[] {
   const found: Tick[] = [];
-  const steps = to - from < wanted / 3 ? [1, 2, 5] : to - from < wanted / 1.5 ? [1, 3] : [1];
-  for (let power = Math.floor(from); power <= Math.ceil(to); power++)
-    for (const step of (power % every === 0 ? steps : [])) {
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    if (power % every !== 0) continue;
+    for (const step of steps) {
       const at = step * 10 ** power;
-      if (at >= low * (1 - 1e-9) && at <= high * (1 + 1e-9)) found.push({ value: at, label: power >= -3 && power <= 3 ? tickLabel(at, Math.max(0, -power)) : scientific(at, 1) });
+      const label = power >= -3 && power <= 3 ? tickLabel(at, Math.max(0, -power)) : scientific(at, 1);
+      if (at >= low * (1 - 1e-9) && at <= high * (1 + 1e-9)) found.push({ value: at, label });
     }
-  return found.length > 1 ? found : ticks(low, high, wanted);
+  }
+  return found;
 }

@@ -1,5 +1,6 @@
 // A table of as many rows as there are trials: only those in view are in the document.
 import type { ComponentChildren } from "preact";
+import { type ReadonlySignal, signal, useComputed } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 export interface TableColumn {
@@ -25,6 +26,8 @@ export interface TableProps {
   columns: readonly TableColumn[];
   /** What is shown, in the order of the unsorted table: rows of the study's columns, or indices of your own. */
   rows: ArrayLike<number>;
+  /** Whether `rows`, an Int32Array, are in the order of `sort` already. */
+  ordered?: boolean;
   /** What the table is of, for screen readers. */
   label: string;
   height?: number;
@@ -33,6 +36,8 @@ export interface TableProps {
   onSort?: (sort: Sort[]) => void;
   /** The row of the keyboard's cursor. */
   current?: number;
+  /** Lights up without scrolling there. */
+  hovered?: ReadonlySignal<number>;
   onCurrent?: (row: number) => void;
   onOpen?: (row: number) => void;
   /** Rows with a mark, such as those to compare. */
@@ -45,22 +50,35 @@ export interface TableProps {
 
 const ROW = 28;
 const SPARE = 6;
+const NONE: readonly Sort[] = [];
 
 /** The rows by several columns, missing ones last; the order of equals stays. */
 export function sorted(rows: ArrayLike<number>, columns: readonly TableColumn[], sort: readonly Sort[]): Int32Array {
   const found = Int32Array.from(rows);
   const keys = sort.flatMap(({ key, descending }) => {
     const by = columns.find((c) => c.key === key)?.by;
-    return by ? [{ values: new Map(Array.from(found, (row) => [row, by(row)])), way: descending ? -1 : 1 }] : [];
+    return by ? [{ values: Array.from(found, by), way: descending ? -1 : 1 }] : [];
   });
   if (keys.length === 0) return found;
-  return found.sort((a, b) => {
-    for (const { values, way } of keys) {
-      const order = compare(values.get(a), values.get(b), way);
-      if (order !== 0) return order;
-    }
-    return a - b;
+  const places = keys.length === 1 && isSingle(keys[0].values) ? packedOrder(keys[0].values, keys[0].way)
+    : Array.from(found, (_, i) => i).sort((a, b) => keys.reduce((order, { values, way }) => order || compare(values[a], values[b], way), 0) || a - b);
+  return Int32Array.from(places, (i) => found[i]);
+}
+
+const MOST = 2 ** 20;
+
+/** Whether all are numbers of single precision, as in the columns of trials. */
+const isSingle = (values: readonly Key[]): values is number[] =>
+  values.length < MOST && values.every((v) => typeof v === "number" && (v !== v || Math.fround(v) === v));
+
+/** The order of single-precision numbers: their bits and their place make one number each, so that no comparison is called. */
+function packedOrder(values: readonly number[], way: number): ArrayLike<number> {
+  const bits = new Uint32Array(Float32Array.from(values).buffer);
+  const packed = Float64Array.from(values, (v, i) => {
+    const rank = bits[i] >>> 31 ? ~bits[i] >>> 0 : (bits[i] | 0x80000000) >>> 0;
+    return (v !== v ? 2 ** 32 : way > 0 ? rank : 2 ** 32 - 1 - rank) * MOST + i;
   });
+  return packed.sort().map((p) => p % MOST);
 }
 
 type Key = number | string | null | undefined;
@@ -72,21 +90,20 @@ function compare(a: Key, b: Key, way: number): number {
 }
 
 export function Table(props: TableProps) {
-  const { columns, rows, label, height = 420, sort = [], current = -1, marked, onOpen, onCurrent, onHover } = props;
+  const { columns, rows, label, height = 420, sort = NONE, current = -1, onOpen, onCurrent, onHover } = props;
   const box = useRef<HTMLDivElement>(null as never);
   const [from, setFrom] = useState(0);
-  const order = useMemo(() => sorted(rows, columns, sort), [rows, columns, sort]);
+  const order = useMemo(() => (props.ordered ? (rows as Int32Array) : sorted(rows, columns, sort)), [rows, columns, sort, props.ordered]);
   const shown = Math.ceil(height / ROW) + 2 * SPARE;
   const first = Math.max(0, Math.min(from - SPARE, order.length - shown));
-  const place = useMemo(() => new Map(Array.from(order, (row, i) => [row, i])), [order]);
   useEffect(() => {
-    const at = place.get(current);
-    if (at === undefined || !box.current) return;
+    const at = order.indexOf(current);
+    if (at < 0) return;
     const top = at * ROW;
     const room = box.current.clientHeight - 2 * ROW;
     if (top < box.current.scrollTop) box.current.scrollTop = top;
     else if (top > box.current.scrollTop + room) box.current.scrollTop = top - room;
-  }, [current, place]);
+  }, [current]);
   useLayoutEffect(() => setFrom(Math.floor((box.current?.scrollTop ?? 0) / ROW)), [order]);
   const widths = columns.map((c) => c.width ?? 90);
   const grid = {
@@ -94,7 +111,7 @@ export function Table(props: TableProps) {
     minWidth: `${widths.reduce((a, b) => a + b, 0)}px`,
   };
   const keys = (event: KeyboardEvent) => {
-    const at = place.get(current) ?? -1;
+    const at = order.indexOf(current);
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 12, PageUp: -12 }[event.key];
     if (event.key === "Enter" && current >= 0) onOpen?.(current);
     else if (step === undefined || order.length === 0) return;
@@ -107,7 +124,6 @@ export function Table(props: TableProps) {
     const next = { key, descending: now ? !now.descending : false };
     props.onSort(event.shiftKey ? [...sort.filter((s) => s.key !== key), next] : [next]);
   };
-  const pin = (i: number) => (i < (props.pinned ?? 1) ? "pin" : "");
   return (
     <div class="table" role="table" aria-label={label} aria-rowcount={order.length + 1} tabIndex={0} ref={box} data-table={props.name}
       style={{ maxHeight: `${height}px` }} onKeyDown={keys} onScroll={() => setFrom(Math.floor(box.current.scrollTop / ROW))} onPointerLeave={() => onHover?.(-1)}>
@@ -116,7 +132,7 @@ export function Table(props: TableProps) {
           const by = sort.find((s) => s.key === c.key);
           const arrow = by ? (by.descending ? " ↓" : " ↑") : "";
           return (
-            <div key={c.key} role="columnheader" class={`${c.numeric ? "num" : ""} ${pin(i)}`} aria-sort={by ? (by.descending ? "descending" : "ascending") : undefined}>
+            <div key={c.key} role="columnheader" class={`${c.numeric ? "num" : ""} ${pinned(props, i)}`} aria-sort={by ? (by.descending ? "descending" : "ascending") : undefined}>
               {c.by && props.onSort ? <button type="button" class="link" title={`Sort by ${c.title}; with shift after the others`} onClick={(e) => head(e, c)}>{c.title}{arrow}</button> : c.title}
             </div>
           );
@@ -124,13 +140,25 @@ export function Table(props: TableProps) {
       </div>
       <div class="rows" role="rowgroup" style={{ height: `${order.length * ROW}px` }}>
         {Array.from(order.subarray(first, first + shown), (row, i) => (
-          <div key={row} role="row" aria-rowindex={first + i + 2} style={{ ...grid, transform: `translateY(${(first + i) * ROW}px)` }}
-            class={`row ${row === current ? "current" : ""} ${marked?.has(row) ? "marked" : ""}`}
-            onClick={() => onCurrent?.(row)} onDblClick={() => onOpen?.(row)} onPointerEnter={() => onHover?.(row)}>
-            {columns.map((c, k) => <div key={c.key} role="cell" class={`${c.numeric ? "num" : ""} ${pin(k)}`}>{c.cell(row)}</div>)}
-          </div>
+          <Row key={row} {...{ row, columns, grid }} at={first + i} table={props} />
         ))}
       </div>
     </div>
   );
 }
+
+const NOWHERE = signal(-1);
+
+function Row({ row, at, columns, grid, table }: { row: number; at: number; columns: readonly TableColumn[]; grid: { gridTemplateColumns: string }; table: TableProps }) {
+  const hovered = table.hovered ?? NOWHERE;
+  const hot = useComputed(() => hovered.value === row).value;
+  const classes = `row ${row === table.current ? "current" : ""} ${hot ? "hot" : ""} ${table.marked?.has(row) ? "marked" : ""}`;
+  return (
+    <div role="row" aria-rowindex={at + 2} style={{ ...grid, transform: `translateY(${at * ROW}px)` }} class={classes}
+      onClick={() => table.onCurrent?.(row)} onDblClick={() => table.onOpen?.(row)} onPointerEnter={() => table.onHover?.(row)}>
+      {columns.map((c, k) => <div key={c.key} role="cell" class={`${c.numeric ? "num" : ""} ${pinned(table, k)}`}>{c.cell(row)}</div>)}
+    </div>
+  );
+}
+
+const pinned = (table: TableProps, column: number): string => (column < (table.pinned ?? 1) ? "pin" : "");

@@ -1,14 +1,26 @@
-// The trials of the open study as a table: number, state, objectives, parameters, how long they took.
-import { useMemo, useState } from "preact/hooks";
+// The trials of the open study as a table: number, state, objectives, parameters, how long they took. Those selected, best first.
+import { useMemo } from "preact/hooks";
+import { signal } from "@preact/signals";
 import { StateMark } from "../components/parts.js";
-import { Table, type TableColumn, type Sort } from "../components/Table.js";
+import { type Sort, sorted, Table, type TableColumn } from "../components/Table.js";
 import { visible } from "../format.js";
+import { useKeys } from "../keys.js";
 import type { Column } from "../protocol.js";
+import { route, setQuery } from "../router.js";
 import { numbers, selection } from "../selection.js";
-import { columns, hover } from "../store.js";
+import { columns, hover, study } from "../store.js";
 import { tell } from "./axes.js";
 
 const FIRST = ["value", "metric", "violation", "param", "seconds"];
+
+/** Trials that the user has put a mark on, to compare them. */
+export const marked = signal<ReadonlySet<number>>(new Set());
+
+export function mark(trial: number): void {
+  const next = new Set(marked.peek());
+  if (!next.delete(trial)) next.add(trial);
+  marked.value = next;
+}
 
 /** A column of the table for a column of the trials. */
 export function tableColumn(column: Column): TableColumn {
@@ -26,26 +38,62 @@ export function trialColumns(all: readonly Column[]): TableColumn[] {
   return [...fixed, ...rest.map(tableColumn)];
 }
 
-/** The rows that are selected; all where nothing restricts. */
-export function useSelectedRows(): Int32Array {
-  const count = columns.value?.count ?? 0;
-  const { mask, count: chosen } = selection.value;
-  return useMemo(() => {
-    const rows = new Int32Array(mask ? chosen : count);
-    let k = 0;
-    for (let i = 0; i < count; i++) if (!mask || mask[i] === 1) rows[k++] = i;
-    return rows;
-  }, [mask, chosen, count]);
+/** Of rows in any order those that are selected. */
+export function useSelected(rows: Int32Array): Int32Array {
+  const { mask } = selection.value;
+  return useMemo(() => (mask ? rows.filter((row) => mask[row] === 1) : rows), [rows, mask]);
 }
 
-export function AllTrials({ height = 420, onOpen }: { height?: number; onOpen?: (trial: number) => void }) {
+/** `param:lr.d,number`: the order in the address. */
+const readSort = (text: string): Sort[] =>
+  text === "" ? [] : text.split(",").map((part) => ({ key: decodeURIComponent(part.replace(/\.d$/, "")), descending: part.endsWith(".d") }));
+const writeSort = (sort: readonly Sort[]): string => sort.map((s) => encodeURIComponent(s.key) + (s.descending ? ".d" : "")).join(",");
+
+/** The order that the address asks for; without one the best are first. */
+function useSort(all: readonly Column[]): [readonly Sort[], (sort: Sort[]) => void] {
+  const text = route.value.query.get("sort");
+  const first = all.find((c) => c.kind === "value");
+  const goal = study.value?.problem.objectives[0];
+  const sort = useMemo(() => {
+    if (text !== null) return readSort(text);
+    return first ? [{ key: first.key, descending: goal?.direction === "maximize" }] : [];
+  }, [text, first?.key, goal?.direction]);
+  return [sort, (next) => setQuery({ sort: writeSort(next) })];
+}
+
+export interface AllTrialsProps {
+  height?: number;
+  /** Which columns, by their keys; by default all. */
+  shown?: ReadonlySet<string>;
+  onOpen?: (trial: number) => void;
+}
+
+export function AllTrials({ height = 420, shown, onOpen }: AllTrialsProps) {
   const all = columns.value;
-  const [sort, setSort] = useState<Sort[]>([]);
-  const rows = useSelectedRows();
-  const shown = useMemo(() => trialColumns(all?.columns ?? []), [all]);
-  if (all === null || all.count === 0) return <p class="empty">No trial yet.</p>;
+  const count = all?.count ?? 0;
+  const [sort, setSort] = useSort(all?.columns ?? []);
+  const here = useMemo(() => trialColumns(all?.columns ?? []).filter((c) => !shown || shown.has(c.key)), [all, shown]);
+  const order = useMemo(() => sorted(Int32Array.from({ length: count }, (_, i) => i), trialColumns(all?.columns ?? []), sort), [all, sort]);
+  const rows = useSelected(order);
+  const current = Number(route.value.query.get("at") ?? -1);
+  const goTo = (row: number) => {
+    hover.value = row;
+    setQuery({ at: String(row) });
+  };
+  const step = (by: number) => () => {
+    if (rows.length > 0) goTo(rows[Math.min(rows.length - 1, Math.max(0, rows.indexOf(current) + by))]);
+  };
+  useKeys([
+    { key: "j", does: "the next trial", run: step(1) },
+    { key: "k", does: "the trial before", run: step(-1) },
+    { key: "Enter", does: "open the trial", run: () => current >= 0 && onOpen?.(current) },
+    { key: "x", does: "mark the trial", run: () => current >= 0 && mark(current) },
+    { key: "b", does: "go to the best trial", run: () => goTo(study.peek()?.summary.best ?? rows[0] ?? -1) },
+  ]);
+  if (count === 0) return <p class="empty">No trial yet.</p>;
+  if (rows.length === 0) return <p class="empty">No trial is selected.</p>;
   return (
-    <Table name="trials" label="Trials" columns={shown} rows={rows} height={height} sort={sort} onSort={setSort}
-      current={hover.value} onCurrent={(row) => (hover.value = row)} onHover={(row) => (hover.value = row)} onOpen={onOpen} />
+    <Table name="trials" label="Trials" columns={here} rows={rows} ordered height={height} sort={sort} onSort={setSort} marked={marked.value}
+      current={current} onCurrent={goTo} hovered={hover} onHover={(row) => (hover.value = row)} onOpen={onOpen} />
   );
 }

@@ -1,9 +1,10 @@
 // Axes and labels for columns of trials: log where the parameter is log, integers for whole numbers, options by name.
-import { duration, number, visible } from "../format.js";
+import { duration, number, plural, visible } from "../format.js";
 import { extent, padded, robust, type Axis } from "../plots/scale.js";
 import { STATES } from "../plots/colours.js";
-import type { Column } from "../protocol.js";
+import { type Column, num } from "../protocol.js";
 import { numbers } from "../selection.js";
+import { columns } from "../store.js";
 import type { Objective, Parameter, Study } from "../types.js";
 
 /** The declared parameter of a column, compounds' parts included. */
@@ -50,4 +51,41 @@ export function tell(column: Column, row: number): string {
   if (column.kind === "state") return STATES[v];
   if (column.options) return visible(column.options[v] ?? "–");
   return column.kind === "seconds" || column.kind === "started" ? duration(v) : number(v);
+}
+
+/** The same axis with a logarithmic scale, where all of its values are positive. */
+export function logged(axis: Axis, values: ArrayLike<number>, wanted: boolean): Axis {
+  if (!wanted || axis.kind !== "linear") return axis;
+  const [low, high] = extent(values);
+  return low > 0 ? padded({ ...axis, kind: "log", low, high, outliers: 0 }) : axis;
+}
+
+/** How good each trial is, from 0 (at or beyond the worst of the robust range) to 1 (the best); NaN unknown. */
+export function goodness(objective: Column, study: Study | null): Float32Array {
+  const goal = study?.problem.objectives.find((o) => o.name === objective.name);
+  const down = goal?.direction !== "maximize";
+  const values = numbers(objective);
+  const { low, high } = robust(values, down ? "low" : "high");
+  const width = high - low || 1;
+  return Float32Array.from(values, (v) => Math.min(1, Math.max(0, (down ? high - v : v - low) / width)));
+}
+
+/** One sentence about the course of an objective. */
+export function describe(objective: Column, study: Study | null): string {
+  const summary = study?.summary;
+  const best = summary?.best === null || summary?.best === undefined ? "" : ` The best is ${number(num(summary.value))}, of trial ${summary.best}.`;
+  return `${visible(objective.name)} of ${plural(objective.data.length, "trial")}, in the order of the trials.${best}`;
+}
+
+const TOLD = 8;
+
+/** What a tooltip says of a trial: its number, its values, and its first parameters. */
+export function label(row: number): string {
+  const all = columns.peek()?.columns ?? [];
+  const state = all.find((c) => c.kind === "state");
+  const values = all.filter((c) => c.kind === "value");
+  const params = all.filter((c) => c.kind === "param" && !Number.isNaN(numbers(c)[row]));
+  const lines = [...values, ...params.slice(0, TOLD)].map((c) => `${visible(c.name)}  ${tell(c, row)}`);
+  const rest = params.length > TOLD ? [`and ${params.length - TOLD} more`] : [];
+  return [`trial ${row}${state ? ` · ${tell(state, row)}` : ""}`, ...lines, ...rest].join("\n");
 }

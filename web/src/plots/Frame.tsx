@@ -1,4 +1,5 @@
 // What all plots of our own have in common: axes, grid, a title for screen readers, the mouse, zoom, and a layer for what is hovered.
+import { untracked, useSignalEffect } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { colours, type Colours } from "./colours.js";
 import { useSheet } from "./canvas.js";
@@ -17,6 +18,15 @@ export interface Area {
   colours: Colours;
 }
 
+/** Pixels of a mark that stands out; round ones are points. */
+export interface Spot {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+  round: boolean;
+}
+
 export interface Box {
   x: [number, number];
   y: [number, number];
@@ -33,8 +43,10 @@ export interface FrameProps {
   height?: number;
   /** Draws the marks; runs again when the component renders and when a signal moves that it reads. */
   marks: (area: Area) => void;
-  /** Draws what is hovered or brushed, over the marks, many times a second. */
+  /** Draws over the marks, on a canvas of its own, such as a curve that is hovered; runs again when a signal moves that it reads. */
   over?: (area: Area) => void;
+  /** The box around what is hovered; runs again when a signal moves that it reads. */
+  spot?: (area: Area) => Spot | null;
   /** Which row is at these pixels, -1 for none. */
   hit?: (px: number, py: number, area: Area) => number;
   /** What the tooltip says of a row. */
@@ -76,12 +88,14 @@ export function Frame(props: FrameProps) {
     area.current = made;
     if (!props.bare) drawAxes(made);
     clipped(made, () => props.marks(made));
+    untracked(showSpot);
   }, [props.marks, props.x, props.y, zoom, props.bare]);
-  const over = useSheet((context, width, height, ratio) => {
-    const made = layout(context, x, y, width, height, ratio, colours(), props.bare ?? false);
-    clipped(made, () => props.over?.(made));
-    if (drag.current) drawBrush(made, drag.current);
-  }, [props.over, props.x, props.y, zoom, props.bare, tip]);
+  const spot = useRef<HTMLSpanElement>(null as never);
+  const latest = useRef(props);
+  latest.current = props;
+  // What is hovered moves by itself: neither the marks nor the component run again.
+  const showSpot = () => put(spot.current, area.current && (latest.current.spot?.(area.current) ?? null));
+  useSignalEffect(showSpot);
 
   const place = (event: MouseEvent): [number, number] => {
     const box = host.current.getBoundingClientRect();
@@ -139,12 +153,27 @@ export function Frame(props: FrameProps) {
     <div class="frame" ref={host} style={{ height: `${props.height ?? 220}px` }} data-plot={props.name}
       onPointerMove={move} onPointerDown={down} onPointerUp={up} onPointerLeave={leave} onDblClick={reset} onWheel={wheel}>
       <canvas class="sheet" role="img" aria-label={props.summary} ref={marks} />
-      <canvas class="sheet over" aria-hidden="true" ref={over} />
+      {props.over && <Over over={props.over} x={x} y={y} bare={props.bare ?? false} tip={tip} />}
+      <span class="spot" aria-hidden="true" ref={spot} />
+      {drag.current && !isClick(drag.current) && area.current && <span class="brush" aria-hidden="true" style={brushPlace(area.current, drag.current)} />}
       {zoom && <button type="button" class="chip corner" onClick={() => setZoom(null)}>zoomed ✕</button>}
-      {!zoom && (props.y.outliers ?? 0) > 0 && <span class="chip corner" title="The axis leaves them out; they stand as ▲ at its edge.">{props.y.outliers} outliers ▲</span>}
+      {!zoom && <Outliers axis={props.y} />}
       {shown !== null && tip && <div class="tip" style={tipPlace(tip, host.current)}>{shown}</div>}
     </div>
   );
+}
+
+function Over({ over, x, y, bare, tip }: { over: (area: Area) => void; x: Axis; y: Axis; bare: boolean; tip: unknown }) {
+  const sheet = useSheet((context, width, height, ratio) => {
+    const made = layout(context, x, y, width, height, ratio, colours(), bare);
+    clipped(made, () => over(made));
+  }, [over, x, y, bare, tip]);
+  return <canvas class="sheet over" aria-hidden="true" ref={sheet} />;
+}
+
+function Outliers({ axis }: { axis: Axis }) {
+  if (!axis.outliers) return null;
+  return <span class="chip corner" title="They lie beyond the axis, and stand as ▲ or ▼ at its edge.">{axis.outliers === 1 ? "1 outlier" : `${axis.outliers} outliers`} ▲</span>;
 }
 
 const zoomed = (axis: Axis, [low, high]: [number, number]): Axis => (axis.kind === "category" ? axis : { ...axis, low, high, outliers: 0 });
@@ -157,15 +186,17 @@ function tipPlace({ px, py }: { px: number; py: number }, host: HTMLElement) {
   };
 }
 
+/** The range between two pixels; of options whole ones. */
+export function spanned(s: Scale, a: number, b: number): [number, number] {
+  const [p, q] = [s.invert(a), s.invert(b)].sort((u, v) => u - v);
+  return s.axis.kind === "category" ? [Math.round(p) - 0.5, Math.round(q) + 0.5] : [p, q];
+}
+
 /** The box between two corners; a drag along one axis alone takes all of the other. */
 function boxOf({ x, y }: Area, { from, to }: Drag): Box {
-  const span = (s: Scale, a: number, b: number): [number, number] => {
-    const [p, q] = [s.invert(a), s.invert(b)];
-    return p < q ? [p, q] : [q, p];
-  };
   return {
-    x: Math.abs(to[0] - from[0]) < CLICK ? [-Infinity, Infinity] : span(x, from[0], to[0]),
-    y: Math.abs(to[1] - from[1]) < CLICK ? [-Infinity, Infinity] : span(y, from[1], to[1]),
+    x: Math.abs(to[0] - from[0]) < CLICK ? [-Infinity, Infinity] : spanned(x, from[0], to[0]),
+    y: Math.abs(to[1] - from[1]) < CLICK ? [-Infinity, Infinity] : spanned(y, from[1], to[1]),
   };
 }
 
@@ -244,15 +275,18 @@ function line(c: CanvasRenderingContext2D, colour: string, x0: number, y0: numbe
   c.stroke();
 }
 
-function drawBrush({ context: c, left, top, width, height, colours: palette }: Area, { from, to }: Drag): void {
+function brushPlace({ left, top, width, height }: Area, { from, to }: Drag) {
   const flat = Math.abs(to[1] - from[1]) < CLICK;
   const thin = Math.abs(to[0] - from[0]) < CLICK;
-  if (flat && thin) return;
   const [x0, x1] = thin ? [left, left + width] : [from[0], to[0]].sort((a, b) => a - b);
   const [y0, y1] = flat ? [top, top + height] : [from[1], to[1]].sort((a, b) => a - b);
-  c.fillStyle = `${palette.accent}26`;
-  c.strokeStyle = palette.accent;
-  c.lineWidth = 1;
-  c.fillRect(x0, y0, x1 - x0, y1 - y0);
-  c.strokeRect(x0 + 0.5, y0 + 0.5, x1 - x0, y1 - y0);
+  return { left: `${x0}px`, top: `${y0}px`, width: `${x1 - x0}px`, height: `${y1 - y0}px` };
+}
+
+function put(element: HTMLElement | null, spot: Spot | null): void {
+  if (!element) return;
+  element.hidden = spot === null;
+  if (spot === null) return;
+  const { left, top, width, height, round } = spot;
+  Object.assign(element.style, { transform: `translate(${left}px, ${top}px)`, width: `${width}px`, height: `${height}px`, borderRadius: round ? "50%" : "2px" });
 }

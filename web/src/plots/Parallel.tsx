@@ -5,7 +5,7 @@ import { type Brush, selection } from "../selection.js";
 import { hover } from "../store.js";
 import { useSheet } from "./canvas.js";
 import { colours, type Colours, ramp } from "./colours.js";
-import type { BrushMode } from "./Frame.js";
+import { type BrushMode, spanned } from "./Frame.js";
 import { Grid } from "./grid.js";
 import { Raster, shadeIndex, shades } from "./raster.js";
 import { type Axis, type Scale, scale } from "./scale.js";
@@ -23,6 +23,8 @@ export interface ParallelProps {
   summary: string;
   name: string;
   height?: number;
+  /** How good each trial is, from 0 to 1; NaN is unknown. Without it all are as good. */
+  shade?: ArrayLike<number>;
   brushes?: readonly Brush[];
   /** Dragging along an axis selects a range of it. */
   onBrush?: (key: string, range: [number, number], mode: BrushMode, done: boolean) => void;
@@ -74,10 +76,10 @@ export function Parallel(props: ParallelProps) {
     const { mask, count } = selection.value;
     const palette = colours();
     hook.drawn[name] = count;
-    if ((placed.current.ys[0]?.length ?? 0) <= STROKES) strokes(context, placed.current.ys, l, mask, palette, colouring(axes));
+    if ((placed.current.ys[0]?.length ?? 0) <= STROKES) strokes(context, placed.current.ys, l, mask, palette, props.shade);
     else density(context, placed.current.ys, l, mask, palette, width, height);
     axesOver(context, axes, l, palette);
-  }, [axes]);
+  }, [axes, props.shade]);
   const over = useSheet((context, width, height) => {
     const l = layout(axes, width, height);
     const palette = colours();
@@ -98,11 +100,7 @@ export function Parallel(props: ParallelProps) {
     const i = xs.reduce((best, x, k) => (Math.abs(x - px) < Math.abs(xs[best] - px) ? k : best), 0);
     return Math.abs((xs[i] ?? Infinity) - px) < 16 ? i : -1;
   };
-  const range = (axis: number, a: number, b: number): [number, number] => {
-    const s = (at.current as Layout).scales[axis];
-    const [p, q] = [s.invert(Math.max(a, b)), s.invert(Math.min(a, b))];
-    return p < q ? [p, q] : [q, p];
-  };
+  const range = (axis: number, a: number, b: number) => spanned((at.current as Layout).scales[axis], a, b);
   const rowAt = (px: number, py: number): number => {
     const axis = nearestAxis(px);
     const p = placed.current;
@@ -162,32 +160,25 @@ function place(before: Placed | null, axes: readonly ParallelAxis[], l: Layout):
   return { key, ys, grids: axes.map(() => null) };
 }
 
-/** Where a trial's value stands between the worst and the best on the last axis that is an objective's, from 0 to 1. */
-function colouring(axes: readonly ParallelAxis[]): (row: number) => number {
-  const chosen = axes.find(({ key }) => key.startsWith("value")) ?? axes[axes.length - 1];
-  if (!chosen) return () => 1;
-  const s = scale(chosen.axis, 0, 1);
-  return (row) => s.at(chosen.values[row]);
-}
-
 function stroke(c: CanvasRenderingContext2D, ys: readonly Float32Array[], xs: readonly number[], row: number): void {
   c.beginPath();
   for (let k = 0; k < xs.length; k++) k === 0 ? c.moveTo(xs[k], ys[k][row]) : c.lineTo(xs[k], ys[k][row]);
   c.stroke();
 }
 
-function strokes(c: CanvasRenderingContext2D, ys: readonly Float32Array[], l: Layout, mask: Uint8Array | null, palette: Colours, share: (row: number) => number): void {
+function strokes(c: CanvasRenderingContext2D, ys: readonly Float32Array[], l: Layout, mask: Uint8Array | null, palette: Colours, shade: ArrayLike<number> | undefined): void {
   const n = ys[0]?.length ?? 0;
   c.lineWidth = 1;
   c.globalAlpha = 0.18;
   c.strokeStyle = palette.muted;
   if (mask) for (let row = 0; row < n; row++) if (mask[row] === 0) stroke(c, ys, l.xs, row);
-  c.globalAlpha = n > 300 ? 0.5 : 0.8;
+  c.globalAlpha = n > 300 ? 0.55 : 0.85;
   c.lineWidth = n > 300 ? 1 : 1.4;
-  for (let row = 0; row < n; row++) {
-    if (mask && mask[row] === 0) continue;
-    const at = share(row);
-    c.strokeStyle = Number.isNaN(at) ? palette.muted : `rgb(${ramp(0.15 + 0.85 * at, palette.dark).join(" ")})`;
+  const share = (row: number) => (shade ? shade[row] : 1);
+  // The best ones lie on top.
+  const order = Array.from({ length: n }, (_, row) => row).filter((row) => !mask || mask[row] === 1).sort((a, b) => (share(a) || 0) - (share(b) || 0));
+  for (const row of order) {
+    c.strokeStyle = Number.isNaN(share(row)) ? palette.muted : `rgb(${ramp(0.1 + 0.9 * share(row), palette.dark).join(" ")})`;
     stroke(c, ys, l.xs, row);
   }
   c.globalAlpha = 1;

@@ -3,11 +3,11 @@ import { useRef } from "preact/hooks";
 import { hook } from "../hook.js";
 import { selection } from "../selection.js";
 import { hover } from "../store.js";
-import { rgb } from "./colours.js";
+import { ramp, rgb } from "./colours.js";
 import { type Area, type BrushMode, type Box, Frame } from "./Frame.js";
 import { Grid } from "./grid.js";
-import { Raster, shadeIndex, shades, shape } from "./raster.js";
-import type { Axis } from "./scale.js";
+import { Raster, shadeIndex, shades } from "./raster.js";
+import type { Axis, Scale } from "./scale.js";
 
 export interface Line {
   xs: ArrayLike<number>;
@@ -33,6 +33,8 @@ export interface ScatterProps {
   trials?: ArrayLike<number>;
   /** Whether the study's selection and the hovered trial show here; true unless the points are no trials. */
   linked?: boolean;
+  /** Colours instead of those of the states: how good each point is, from 0 to 1, NaN unknown. */
+  shade?: ArrayLike<number>;
   lines?: readonly Line[];
   /** Trials to ring, such as the best one. */
   rings?: readonly number[];
@@ -44,8 +46,9 @@ export interface ScatterProps {
   bare?: boolean;
 }
 
-/** From how many points on a density is drawn. */
+/** From how many points on a density is drawn; on a small plot from fewer on, one for so many square pixels. */
 export const DENSE = 10_000;
+const ROOM = 10;
 const CELL = 2;
 
 interface Placed {
@@ -59,26 +62,25 @@ interface Placed {
 
 export function Scatter(props: ScatterProps) {
   const placed = useRef<Placed | null>(null);
-  const { xs, ys, trials, linked = true, states, radius = 3 } = props;
+  const { xs, ys, trials, linked = true, states, shade } = props;
+  const radius = props.radius ?? (xs.length > 1500 ? 2 : 3);
   const trial = (i: number) => (trials ? trials[i] : i);
   const pointOf = (row: number) => (trials ? Array.prototype.indexOf.call(trials, row) : row);
 
   const marks = (area: Area) => {
     const at = (placed.current = place(placed.current, area, xs, ys));
     const mask = linked ? selection.value.mask : null;
-    const dense = xs.length > DENSE;
-    hook.drawn[props.name] = dense ? drawDensity(area, at, mask, trial) : drawPoints(area, at, mask, trial, states, radius);
+    const dense = xs.length > Math.min(DENSE, (area.width * area.height) / ROOM);
+    hook.drawn[props.name] = dense ? drawDensity(area, at, mask, trial, shade) : drawPoints(area, at, mask, trial, states, shade, radius);
     for (const line of props.lines ?? []) drawLine(area, line);
     for (const row of props.rings ?? []) ring(area, at, pointOf(row), area.colours.text, radius + 3);
   };
-  const over = (area: Area) => {
-    const row = linked ? pointOf(hover.value) : -1;
+  const spot = () => {
+    const i = linked ? pointOf(hover.value) : -1;
     const at = placed.current;
-    if (row < 0 || !at || row >= at.px.length) return;
-    ring(area, at, row, area.colours.hover, radius + 3);
-    area.context.fillStyle = area.colours.hover;
-    area.context.strokeStyle = area.colours.hover;
-    shape(area.context, states ? states[row] : 1, at.px[row], at.py[row], radius);
+    if (i < 0 || !at || !Number.isFinite(at.px[i] + at.py[i])) return null;
+    const wide = 2 * radius + 6;
+    return { left: at.px[i] - wide / 2, top: at.py[i] - wide / 2, width: wide, height: wide, round: true };
   };
   const hit = (px: number, py: number, area: Area) => {
     const at = placed.current;
@@ -92,7 +94,7 @@ export function Scatter(props: ScatterProps) {
     if (linked) hover.value = row;
   };
   const { onPick, onBrush, onReset, bare, height, name, summary, x, y, label } = props;
-  return <Frame {...{ x, y, summary, name, height, bare, hit, label, onPick, onBrush, onReset, marks, over }} onHover={hovered} />;
+  return <Frame {...{ x, y, summary, name, height, bare, hit, label, onPick, onBrush, onReset, marks, spot }} onHover={hovered} />;
 }
 
 /** Pixels of all points, kept until data, axes or size change. */
@@ -103,8 +105,8 @@ function place(before: Placed | null, area: Area, xs: ArrayLike<number>, ys: Arr
   const n = Math.min(xs.length, ys.length);
   const [px, py] = [new Float32Array(n), new Float32Array(n)];
   for (let i = 0; i < n; i++) {
-    px[i] = x.at(xs[i]);
-    const at = y.at(ys[i]);
+    px[i] = x.at(xs[i]) + spread(x, i);
+    const at = y.at(ys[i]) + spread(y, i + n);
     py[i] = y.axis.outliers && at === at ? Math.min(y.from, Math.max(y.to, at)) : at;
   }
   const wide = Math.max(1, Math.ceil(area.width * area.ratio) + 2 * MARGIN);
@@ -115,20 +117,32 @@ function place(before: Placed | null, area: Area, xs: ArrayLike<number>, ys: Arr
 
 const MARGIN = 6;
 
-function drawPoints(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: number) => number, states: ArrayLike<number> | undefined, radius: number): number {
+/** Points of one option lie beside each other instead of on each other; where does not change from one picture to the next. */
+function spread({ axis, from, to }: Scale, i: number): number {
+  if (axis.kind !== "category") return 0;
+  const band = Math.abs(to - from) / Math.max(1, axis.options?.length ?? 1);
+  return ((Math.imul(i + 1, 2654435761) >>> 8) / 2 ** 24 - 0.5) * Math.min(36, 0.6 * band);
+}
+
+function drawPoints(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: number) => number, states: ArrayLike<number> | undefined, shade: ArrayLike<number> | undefined, radius: number): number {
   const { ratio, colours, left, top, y } = area;
   const raster = at.raster as Raster;
   raster.image.data.fill(0);
   const ink = colours.states.map(rgb);
   const grey = rgb(colours.muted);
-  const opacity = at.px.length > 1500 ? 0.55 : 0.85;
+  const [opacity, faint] = at.px.length > 1500 ? [0.6, 0.1] : [0.85, 0.25];
+  const colour = (i: number, state: number) => (shade === undefined ? ink[state] : Number.isNaN(shade[i]) ? grey : ramp(0.1 + 0.9 * shade[i], colours.dark));
   let drawn = 0;
   const draw = (chosen: boolean) => {
     for (let i = 0; i < at.px.length; i++) {
-      if ((mask === null || mask[trial(i)] === 1) !== chosen || Number.isNaN(at.px[i] + at.py[i])) continue;
+      if ((mask === null || mask[trial(i)] === 1) !== chosen || !Number.isFinite(at.px[i] + at.py[i])) continue;
       const state = states ? states[i] : 1;
+      if (y.axis.outliers && (at.py[i] === y.from || at.py[i] === y.to)) {
+        if (chosen) drawn++;
+        continue; // it is drawn as an arrow
+      }
       const [px, py] = [(at.px[i] - left) * ratio + MARGIN, (at.py[i] - top) * ratio + MARGIN];
-      raster.mark(px, py, state, radius, ratio, chosen ? ink[state] : grey, chosen ? opacity : 0.22);
+      raster.mark(px, py, state, radius, ratio, chosen ? colour(i, state) : grey, chosen ? opacity : faint);
       if (chosen) drawn++;
     }
   };
@@ -144,10 +158,14 @@ function drawPoints(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: 
 function drawEdges({ context: c, y, colours }: Area, at: Placed, bottom: number, top: number): void {
   if (!y.axis.outliers) return;
   c.fillStyle = colours.muted;
+  const taken = new Set<number>();
   for (let i = 0; i < at.py.length; i++) {
     const up = at.py[i] === top;
     if (!up && at.py[i] !== bottom) continue;
     const way = up ? 1 : -1;
+    const place = way * (1 + Math.round(at.px[i] / 3));
+    if (taken.has(place)) continue;
+    taken.add(place);
     c.beginPath();
     c.moveTo(at.px[i], at.py[i] - way);
     c.lineTo(at.px[i] - 3.5, at.py[i] + 5 * way);
@@ -156,12 +174,12 @@ function drawEdges({ context: c, y, colours }: Area, at: Placed, bottom: number,
   }
 }
 
-function drawDensity(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: number) => number): number {
+function drawDensity(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: number) => number, shade: ArrayLike<number> | undefined): number {
   const { left, top, width, height, colours } = area;
   const across = Math.ceil(width / CELL) + 1;
   const down = Math.ceil(height / CELL) + 1;
   at.cells ??= cellsOf(at, left, top, across, down);
-  const [others, chosen] = [new Uint32Array(across * down), new Uint32Array(across * down)];
+  const [others, chosen, sums] = [new Uint32Array(across * down), new Uint32Array(across * down), new Float32Array(shade ? across * down : 0)];
   let [most, mostOthers, drawn] = [0, 0, 0];
   for (let i = 0; i < at.cells.length; i++) {
     const cell = at.cells[i];
@@ -169,16 +187,19 @@ function drawDensity(area: Area, at: Placed, mask: Uint8Array | null, trial: (i:
     if (mask !== null && mask[trial(i)] === 0) mostOthers = Math.max(mostOthers, ++others[cell]);
     else {
       most = Math.max(most, ++chosen[cell]);
+      if (shade) sums[cell] += shade[i];
       drawn++;
     }
   }
   const raster = new Raster(across, down);
   const pixels = new Uint32Array(raster.image.data.buffer);
-  const [bright, dim] = [shades(most, colours, false), shades(mostOthers, colours, true)];
+  const [bright, dim] = [shades(shade ? 255 : most, colours, false), shades(mostOthers, colours, true)];
   const [index, indexOthers] = [shadeIndex(most), shadeIndex(mostOthers)];
-  for (let c = 0; c < pixels.length; c++) pixels[c] = chosen[c] ? bright[index(chosen[c])] : others[c] ? dim[indexOthers(others[c])] : 0;
+  const level = shade ? (c: number) => Math.max(1, Math.round((255 * sums[c]) / chosen[c]) || 1) : (c: number) => index(chosen[c]);
+  for (let c = 0; c < pixels.length; c++) pixels[c] = chosen[c] ? bright[level(c)] : others[c] ? dim[indexOthers(others[c])] : 0;
   area.context.imageSmoothingEnabled = false;
   raster.paste(area.context, left - CELL / 2, top - CELL / 2, across * CELL, down * CELL);
+  drawEdges(area, at, area.y.from, area.y.to);
   return drawn;
 }
 

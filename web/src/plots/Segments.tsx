@@ -53,16 +53,12 @@ export function Segments(props: SegmentsProps) {
     c.globalAlpha = 1;
     hook.drawn[name] = drawn;
   };
-  const over = (area: Area) => {
+  const spot = (area: Area) => {
     const row = hover.value;
-    if (row < 0) return;
-    for (let i = 0; i < lane.length; i++)
-      if (trial(i) === row) {
-        const b = bar(area, i);
-        area.context.strokeStyle = area.colours.hover;
-        area.context.lineWidth = 2;
-        area.context.strokeRect(b.left - 1, b.top - 1, b.width + 2, b.tall + 2);
-      }
+    const i = row < 0 ? -1 : trials ? Array.prototype.indexOf.call(trials, row) : row;
+    if (i < 0 || i >= lane.length) return null;
+    const b = bar(area, i);
+    return { left: b.left - 2, top: b.top - 2, width: b.width + 4, height: b.tall + 4, round: false };
   };
   const hit = (px: number, py: number, area: Area) => {
     const wanted = Math.floor(((py - area.top) / area.height) * lanes.length);
@@ -72,5 +68,5 @@ export function Segments(props: SegmentsProps) {
     return -1;
   };
   const hovered = (i: number) => (hover.value = i < 0 ? -1 : trial(i));
-  return <Frame {...{ x, y, summary, name, height, marks, over, hit, label }} onHover={hovered} onPick={(i) => props.onPick?.(trial(i))} />;
+  return <Frame {...{ x, y, summary, name, height, marks, spot, hit, label }} onHover={hovered} onPick={(i) => props.onPick?.(trial(i))} />;
 }

@@ -39,14 +39,14 @@ export function colours(): Colours {
   return found;
 }
 
-// Viridis and cividis in nine steps each; between them is interpolated. On dark ground the dark end would vanish, so it is turned.
-const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#fee838"];
+// Viridis in nine steps; between them is interpolated.
+const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"].map(rgb);
 
-/** A colour map from 0 to 1: low values near the ground's colour, high ones far from it. */
+/** A colour map from 0 to 1: low values near the ground's colour, high ones far from it, in light and in dark. */
 export function ramp(share: number, dark: boolean): [number, number, number] {
-  const at = Math.min(1, Math.max(0, dark ? share : 1 - share)) * (CIVIDIS.length - 1);
-  const i = Math.min(CIVIDIS.length - 2, Math.floor(at));
-  const [a, b] = [rgb(CIVIDIS[i]), rgb(CIVIDIS[i + 1])];
+  const at = Math.min(1, Math.max(0, dark ? share : 1 - share)) * (VIRIDIS.length - 1);
+  const i = Math.min(VIRIDIS.length - 2, Math.floor(at));
+  const [a, b] = [VIRIDIS[i], VIRIDIS[i + 1]];
   return a.map((v, k) => Math.round(v + (b[k] - v) * (at - i))) as [number, number, number];
 }
 

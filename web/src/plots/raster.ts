@@ -104,7 +104,7 @@ export function shades(most: number, palette: Colours, grey: boolean): Uint32Arr
   const [r, g, b] = rgb(palette.muted);
   for (let i = 1; i < 256; i++) {
     const share = most <= 1 ? 1 : i / 255;
-    const [red, green, blue] = grey ? [r, g, b] : ramp(0.25 + 0.75 * share, palette.dark);
+    const [red, green, blue] = grey ? [r, g, b] : ramp(0.2 + 0.8 * share, palette.dark);
     const alpha = grey ? 30 + 90 * share : 255;
     table[i] = ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
   }

@@ -1,1 +1,0 @@
-import{G as e,H as t}from"./index-B_SvgS-X.js";import{t as n}from"./AllTrials-CFuydMcP.js";function r(){return e(`div`,{class:`page`,children:e(t,{title:`Trade-offs`,wide:!0,children:e(n,{})})})}export{r as default};
