@@ -110,4 +110,3 @@ function range(key: string, [low, high]: readonly [number, number]): string {
   if (!Number.isFinite(low)) return `≤ ${number(high)}`;
   return Number.isFinite(high) ? `${number(low)} to ${number(high)}` : `≥ ${number(low)}`;
 }
-
