@@ -5,6 +5,7 @@ import { StateMark } from "../components/parts.js";
 import { type Sort, sorted, Table, type TableColumn } from "../components/Table.js";
 import { visible } from "../format.js";
 import { useKeys } from "../keys.js";
+import { orderAsText, orderOfText } from "../order.js";
 import type { Column } from "../protocol.js";
 import { route, setQuery } from "../router.js";
 import { numbers, selection } from "../selection.js";
@@ -44,10 +45,11 @@ export function useSelected(rows: Int32Array): Int32Array {
   return useMemo(() => (mask ? rows.filter((row) => mask[row] === 1) : rows), [rows, mask]);
 }
 
-/** `param:lr.d,number`: the order in the address. */
-const readSort = (text: string): Sort[] =>
-  text === "" ? [] : text.split(",").map((part) => ({ key: decodeURIComponent(part.replace(/\.d$/, "")), descending: part.endsWith(".d") }));
-const writeSort = (sort: readonly Sort[]): string => sort.map((s) => encodeURIComponent(s.key) + (s.descending ? ".d" : "")).join(",");
+/** All rows that are selected, in the order of the trials. */
+export function useSelectedRows(): Int32Array {
+  const count = columns.value?.count ?? 0;
+  return useSelected(useMemo(() => Int32Array.from({ length: count }, (_, i) => i), [count]));
+}
 
 /** The order that the address asks for; without one the best are first. */
 function useSort(all: readonly Column[]): [readonly Sort[], (sort: Sort[]) => void] {
@@ -55,10 +57,10 @@ function useSort(all: readonly Column[]): [readonly Sort[], (sort: Sort[]) => vo
   const first = all.find((c) => c.kind === "value");
   const goal = study.value?.problem.objectives[0];
   const sort = useMemo(() => {
-    if (text !== null) return readSort(text);
+    if (text !== null) return orderOfText(text);
     return first ? [{ key: first.key, descending: goal?.direction === "maximize" }] : [];
   }, [text, first?.key, goal?.direction]);
-  return [sort, (next) => setQuery({ sort: writeSort(next) })];
+  return [sort, (next) => setQuery({ sort: orderAsText(next) })];
 }
 
 export interface AllTrialsProps {
