@@ -1,0 +1,1 @@
+var e=[`RUNNING`,`COMPLETE`,`PRUNED`,`FAIL`,`WAITING`,`PAUSED`],t=t=>e.indexOf(t),n=t=>e.map(e=>t[e]??0);export{t as n,n as t};
