@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from kilter.analysis.convergence import Convergence, candidates, convergence
+from kilter.analysis.objectives import place
 from kilter.analysis.ranktests import holm, rank_sum, sign, signed_rank
 from kilter.core.errors import InvalidInput
-from kilter.core.events import TrialState
 from kilter.core.history import History
 from kilter.core.numbers import Number
 from kilter.core.parameter import Parameter, Plain
+from kilter.core.problem import Objective
 from kilter.core.text import one_line
 
 GRID = 100
@@ -130,13 +132,17 @@ class Comparison:
     """What the tests take for granted, and what is in the way of a verdict; a sentence each."""
 
 
-def compare(studies: Mapping[str, Sequence[History]], objective: int = 0, *, against: str = "trials") -> Comparison:
+def compare(
+    studies: Mapping[str, Sequence[History]], objective: int | str = 0, *, against: str = "trials"
+) -> Comparison:
     """Compare studies of one objective, each run with one or more seeds.
 
-    `studies` has by label the runs, in the same order of seeds each; `objective` is the place of the objective,
-    `against` what they had equally much of: "trials", "time" (seconds since the start) or "cost" (seconds of trials).
-    Raises InvalidInput for fewer than two studies, for one without runs, and for objectives that differ.
+    `studies` has by label the runs, in the same order of seeds each; `objective` is a place or a name, `against` what
+    they had equally much of: "trials", "time" (seconds since the start) or "cost" (seconds of trials).
+    Raises InvalidInput for fewer than two studies, for one without runs, and for objectives that differ; UnknownName
+    for an objective or axis that there is not.
 
+    >>> from kilter.core.events import TrialState
     >>> from kilter.core.history import Record
     >>> from kilter.core.problem import Problem
     >>> def run(*values):
@@ -150,18 +156,14 @@ def compare(studies: Mapping[str, Sequence[History]], objective: int = 0, *, aga
     ([('a', 1.0, 1.5), ('b', 2.0, 2.5)], 2)
     """
     runs = {str(label): list(histories) for label, histories in studies.items()}
-    _check(runs, objective, against)
-    goal = next(iter(runs.values()))[0].problem.objectives[objective]
-    curves = {label: [_progress(one, objective, against) for one in each] for label, each in runs.items()}
-    budget = min(float(x[-1]) if len(x) else 0.0 for each in curves.values() for x, _ in each)
-    budgets = _budgets(curves, budget, against)
-    losses = {label: np.array([_at(*curve, budgets) for curve in each]) for label, each in curves.items()}
+    goal = _goal(runs, objective)
+    courses = {label: [convergence(one, objective, against) for one in each] for label, each in runs.items()}
+    budget = min((float(course.x[-1]) for each in courses.values() for course in each if len(course.x)), default=0.0)
+    budgets = _budgets(budget, against)
+    losses = {label: np.array([_at(course, goal.sign, budgets) for course in each]) for label, each in courses.items()}
     paired = len({len(each) for each in runs.values()}) == 1
     ranked = {label: _mean_ranks(losses, label, paired) for label in runs}
     order = sorted(runs, key=lambda label: float(ranked[label][-1]))
-    contestants = tuple(
-        _contestant(label, runs[label], curves[label], losses[label], ranked[label], goal.sign) for label in order
-    )
     finals = {label: each[:, -1] for label, each in losses.items()}
     return Comparison(
         goal.name,
@@ -170,59 +172,40 @@ def compare(studies: Mapping[str, Sequence[History]], objective: int = 0, *, aga
         budget,
         budgets,
         paired,
-        contestants,
+        tuple(
+            _contestant(label, runs[label], courses[label], losses[label], ranked[label], goal.sign) for label in order
+        ),
         _duels(order, finals, paired, goal.sign),
         tuple(sorted(_drifts({label: runs[label] for label in order}, objective), key=lambda drift: -drift.shift)),
-        tuple(_assumptions(runs, paired, against)),
+        tuple(_assumptions(runs, paired, against, budget)),
     )
 
 
-def _check(runs: Mapping[str, list[History]], objective: int, against: str) -> None:
+def _goal(runs: Mapping[str, list[History]], objective: int | str) -> Objective:
+    """The objective that all runs have."""
     if len(runs) < 2:
-        raise InvalidInput(f"{len(runs)} study to compare: give two or more")
-    if against not in ("trials", "time", "cost"):
-        raise InvalidInput(f"against={against!r}: choose 'trials', 'time' or 'cost'")
-    for label, histories in runs.items():
-        if not histories:
-            raise InvalidInput(f"{one_line(label, NAME)!r} has no run: give one history at least")
-    problems = {label: one.problem for label, histories in runs.items() for one in histories}
-    goals = {}
-    for label, problem in problems.items():
-        if not 0 <= objective < len(problem.objectives):
-            raise InvalidInput(f"objective={objective!r}: {one_line(label, NAME)!r} has {len(problem.objectives)}")
-        goals[label] = problem.objectives[objective]
-    if len(set(goals.values())) > 1:
-        told = ", ".join(f"{one_line(label, NAME)} wants to {g.direction} {g.name}" for label, g in goals.items())
-        raise InvalidInput(f"the objectives differ, so no run is better than another: {told}")
+        raise InvalidInput(f"there is nothing to compare with {len(runs)} study: give two or more")
+    empty = [label for label, histories in runs.items() if not histories]
+    if empty:
+        raise InvalidInput(f"{one_line(empty[0], NAME)!r} has no run: give one history at least")
+    problems = [(label, one.problem) for label, histories in runs.items() for one in histories]
+    goals = [(label, problem.objectives[place(problem, objective)]) for label, problem in problems]
+    if len({goal for _, goal in goals}) > 1:
+        told = {f"{one_line(label, NAME)} is to {goal.direction} {one_line(goal.name, NAME)}" for label, goal in goals}
+        raise InvalidInput(f"the objectives differ, so none is better than another: {', '.join(sorted(told))}")
+    return goals[0][1]
 
 
-def _progress(history: History, objective: int, against: str) -> tuple[np.ndarray, np.ndarray]:
-    """What was spent when each trial finished, ascending, and the best loss by then; (k,) each."""
-    numbers = history.finished
-    loss = [history.values[n, objective] if history.is_candidate(n) else math.inf for n in numbers]
-    best = np.minimum.accumulate(np.array(loss, dtype=float)) if loss else np.empty(0)
+def _budgets(budget: float, against: str) -> np.ndarray:
     if against == "trials":
-        return np.arange(1.0, len(numbers) + 1), best
-    trials = [history[number] for number in numbers]
-    if against == "cost":
-        return np.cumsum([0.0 if math.isnan(t.seconds) else t.seconds for t in trials]), best
-    began = min((t.started for t in history if t.started is not None), default=0.0)
-    times = [began if t.ended is None else t.ended for t in trials]
-    return np.maximum.accumulate(np.array(times, dtype=float) - began) if times else np.empty(0), best
-
-
-def _budgets(curves: Mapping[str, list[tuple[np.ndarray, np.ndarray]]], budget: float, against: str) -> np.ndarray:
-    if against == "trials":
-        count = int(budget)
-        return np.unique(np.linspace(1, count, min(count, GRID)).astype(int)).astype(float) if count else np.zeros(1)
+        return np.unique(np.linspace(1, max(budget, 1), min(int(max(budget, 1)), GRID)).astype(int)).astype(float)
     return np.linspace(0.0, budget, GRID + 1)[1:] if budget > 0 else np.zeros(1)
 
 
-def _at(x: np.ndarray, best: np.ndarray, budgets: np.ndarray) -> np.ndarray:
+def _at(course: Convergence, sign: float, budgets: np.ndarray) -> np.ndarray:
     """The best loss when so much was spent, inf where nothing had been found, (b,)."""
-    place = np.searchsorted(x, budgets * (1 + 1e-12), side="right") - 1
-    known = np.append(best, math.inf)
-    found: np.ndarray = known[np.where(place >= 0, place, len(best))]
+    best = np.append(math.inf, sign * course.best)
+    found: np.ndarray = best[np.searchsorted(course.x, budgets, side="right")]
     return found
 
 
@@ -244,33 +227,32 @@ def _mean_ranks(losses: Mapping[str, np.ndarray], label: str, paired: bool) -> n
 def _contestant(
     label: str,
     histories: list[History],
-    curves: list[tuple[np.ndarray, np.ndarray]],
+    courses: list[Convergence],
     losses: np.ndarray,
     ranked: np.ndarray,
     sign: float,
 ) -> Contestant:
-    values = np.where(np.isfinite(losses), sign * losses, np.nan)
-    finals = values[:, -1]
+    finals = np.where(np.isfinite(losses[:, -1]), sign * losses[:, -1], np.nan)
     known = finals[np.isfinite(finals)]
     low, median, high = np.quantile(known, (0.25, 0.5, 0.75)).tolist() if len(known) else (math.nan,) * 3
-    ends = np.array([sign * best[-1] if len(best) and np.isfinite(best[-1]) else np.nan for _, best in curves])
+    middle, one, other = sign * _quartiles(losses)
     return Contestant(
         label,
         len(histories),
         finals,
-        ends,
+        np.array([course.best[-1] if len(course.best) else np.nan for course in courses]),
         tuple(len(history.finished) for history in histories),
         median,
         low,
         high,
         float(ranked[-1]),
-        _quartiles(losses) * sign,
+        np.array([middle, np.minimum(one, other), np.maximum(one, other)]),
         ranked,
     )
 
 
 def _quartiles(losses: np.ndarray) -> np.ndarray:
-    """Median, lower and upper quartile over runs (r, b), (3, b); NaN where one of them has found nothing."""
+    """Median and both quartiles over runs (r, b), (3, b); NaN where one of them falls among runs that found nothing."""
     order = np.sort(losses, axis=0)
     places = [(len(losses) - 1) * share for share in (0.5, 0.25, 0.75)]
     rows = [(order[math.floor(p)], order[math.ceil(p)], p % 1) for p in places]
@@ -282,14 +264,24 @@ def _quartiles(losses: np.ndarray) -> np.ndarray:
 
 
 def _duels(order: list[str], finals: Mapping[str, np.ndarray], paired: bool, way: float) -> tuple[Duel, ...]:
-    pairs = list(combinations(order, 2))
-    differences = [_differences(finals[a], finals[b], paired) for a, b in pairs]
-    tests = [_test(finals[a], finals[b], d, paired) for (a, b), d in zip(pairs, differences)]
-    corrected = holm([p for _, p in tests])
-    return tuple(
-        _duel(a, b, d, test, p, worth, paired, way)
-        for (a, b), d, (test, p), worth in zip(pairs, differences, tests, corrected)
-    )
+    duels = [_duel(a, b, finals[a], finals[b], paired, way) for a, b in combinations(order, 2)]
+    judged = (replace(duel, corrected=p) for duel, p in zip(duels, holm([duel.p for duel in duels])))
+    return tuple(replace(duel, verdict=_verdict(duel, way)) for duel in judged)
+
+
+def _duel(a: str, b: str, one: np.ndarray, other: np.ndarray, paired: bool, way: float) -> Duel:
+    """Of final losses (r,) and (s,)."""
+    d = _differences(one, other, paired)
+    wins, ties, losses = int((d < 0).sum()), int((d == 0).sum()), int((d > 0).sum())
+    middle = float(np.median(d))
+    if len(one) < 2 and len(other) < 2:
+        test, p, sign_p = "none", None, None
+    elif paired:
+        test, p, sign_p = "wilcoxon", signed_rank(d), sign(d)
+    else:
+        test, p, sign_p = "mann-whitney", rank_sum(one, other), None
+    difference = way * middle if math.isfinite(middle) else None
+    return Duel(a, b, wins, ties, losses, difference, (wins + ties / 2) / len(d), test, p, None, sign_p, "")
 
 
 def _differences(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
@@ -299,38 +291,21 @@ def _differences(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray
         return np.where(a == b, 0.0, a - b)
 
 
-def _test(one: np.ndarray, other: np.ndarray, differences: np.ndarray, paired: bool) -> tuple[str, float | None]:
-    if len(one) < 2 and len(other) < 2:
-        return "none", None
-    return ("wilcoxon", signed_rank(differences)) if paired else ("mann-whitney", rank_sum(one, other))
+def _verdict(duel: Duel, way: float) -> str:
+    first, second = one_line(duel.first, NAME), one_line(duel.second, NAME)
+    runs = duel.wins + duel.ties + duel.losses
+    tally = f"{first} is better in {duel.wins} of {runs} pairs{f', equal in {duel.ties}' if duel.ties else ''}"
+    lead = (duel.effect - 0.5) or -way * (duel.difference or 0.0)
+    if duel.corrected is not None and duel.corrected < SURE and lead:
+        winner, loser = (first, second) if lead > 0 else (second, first)
+        return f"{winner} is better than {loser} (p = {duel.corrected:.2g}): {tally}"
+    if duel.test == "none":
+        return f"{first} and {second} have one run each, which says nothing of chance: {tally}"
+    p = "all are equal" if duel.corrected is None else f"p = {duel.corrected:.2g}"
+    return f"{first} and {second} cannot be told apart ({p}): {tally}"
 
 
-def _duel(
-    a: str, b: str, d: np.ndarray, test: str, p: float | None, worth: float | None, paired: bool, way: float
-) -> Duel:
-    wins, ties, losses = int((d < 0).sum()), int((d == 0).sum()), int((d > 0).sum())
-    middle = float(np.median(d))
-    effect = (wins + ties / 2) / len(d)
-    sign_p = sign(d) if paired and len(d) > 1 else None
-    difference = way * middle if math.isfinite(middle) else None
-    first, second = one_line(a, NAME), one_line(b, NAME)
-    tally = f"{wins} of {len(d)} {'pairs' if paired else 'pairs of runs'} are better, {ties} equal"
-    if worth is not None and worth < SURE:
-        winner, loser = (first, second) if effect > 0.5 else (second, first)
-        verdict = f"{winner} is better than {loser}: p = {worth:.2g}; of {first}, {tally}"
-    else:
-        why = (
-            "one run each says nothing of chance"
-            if test == "none"
-            else "all runs are equal"
-            if worth is None
-            else f"p = {worth:.2g}"
-        )
-        verdict = f"{first} and {second} cannot be told apart: {why}; of {first}, {tally}"
-    return Duel(a, b, wins, ties, losses, difference, effect, test, p, worth, sign_p, verdict)
-
-
-def _assumptions(runs: Mapping[str, list[History]], paired: bool, against: str) -> list[str]:
+def _assumptions(runs: Mapping[str, list[History]], paired: bool, against: str, budget: float) -> list[str]:
     count = min(map(len, runs.values()))
     told = []
     if max(map(len, runs.values())) == 1:
@@ -347,14 +322,14 @@ def _assumptions(runs: Mapping[str, list[History]], paired: bool, against: str) 
         told.append("p is corrected for the number of pairs by Holm's method.")
     lengths = {len(one.finished) for each in runs.values() for one in each}
     if against == "trials" and len(lengths) > 1:
-        told.append(f"Runs have from {min(lengths)} to {max(lengths)} trials and are compared at {min(lengths)}.")
+        told.append(f"Runs have from {min(lengths)} to {max(lengths)} trials and are compared after {budget:.0f}.")
     return told
 
 
 # -- common parameters --------------------------------------------------------------------------------------------
 
 
-def _drifts(runs: Mapping[str, list[History]], objective: int) -> list[Drift]:
+def _drifts(runs: Mapping[str, list[History]], objective: int | str) -> list[Drift]:
     spaces = [one.problem.space.parameters for each in runs.values() for one in each]
     names = [name for name in spaces[0] if all(name in space for space in spaces)]
     best = {label: [t for one in each if (t := _best(one, objective)) is not None] for label, each in runs.items()}
@@ -367,21 +342,21 @@ def _drifts(runs: Mapping[str, list[History]], objective: int) -> list[Drift]:
     return found
 
 
-def _best(history: History, objective: int) -> Mapping[str, Plain] | None:
-    known = [number for number in history.finished if history.is_candidate(number)]
-    if not known:
+def _best(history: History, objective: int | str) -> Mapping[str, Plain] | None:
+    known = np.flatnonzero(candidates(history))
+    if not len(known):
         return None
-    return history[min(known, key=lambda number: (history.values[number, objective], number))].params
+    return history[int(known[np.argmin(history.values[known, place(history.problem, objective)])])].params
 
 
 def _drift(name: str, parameters: list[Parameter], plains: Mapping[str, list[Any]]) -> Drift:
     several = [values for values in plains.values() if len(values) > 1]
     if all(isinstance(parameter, Number) for parameter in parameters):
-        place = _scale(parameters)
+        unit = _scale(parameters)
         middle = {label: sorted(values)[len(values) // 2] for label, values in plains.items()}
         optima = {label: Optimum(middle[label], min(v), max(v), 1.0) for label, v in plains.items()}
-        at = [place(value) for value in middle.values()]
-        spread = max((place(max(values)) - place(min(values)) for values in several), default=None)
+        at = [unit(value) for value in middle.values()]
+        spread = max((unit(max(values)) - unit(min(values)) for values in several), default=None)
         return Drift(name, optima, max(at) - min(at), spread)
     shares = {label: {repr(v): values.count(v) / len(values) for v in values} for label, values in plains.items()}
     commonest = {label: max(values, key=values.count) for label, values in plains.items()}
@@ -421,12 +396,11 @@ class Distribution:
     """(q,)"""
 
 
-def distribution(history: History, objective: int = 0, points: int = 500) -> Distribution:
-    """The empirical distribution of an objective, at so many of its values at most."""
-    goal = history.problem.objectives[objective]
-    counts = (history.states == TrialState.COMPLETE) & (history.violations == 0.0)
-    values = goal.sign * history.values[counts, objective]
-    values = np.sort(values[np.isfinite(values)])
+def distribution(history: History, objective: int | str = 0, points: int = 500) -> Distribution:
+    """The empirical distribution of an objective, by its place or name, at so many of its values at most."""
+    column = place(history.problem, objective)
+    goal = history.problem.objectives[column]
+    values = np.sort(goal.sign * history.values[candidates(history), column])
     n = len(values)
     rows = np.unique(np.linspace(0, n - 1, min(n, points)).astype(int)) if n else np.empty(0, dtype=int)
     return Distribution(goal.name, goal.direction, n, values[rows], (rows + 1.0) / max(n, 1))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kilter.analysis.pareto import candidates
+from kilter.analysis.convergence import candidates
 from kilter.core.history import History, Record
 from kilter.core.pareto import non_dominated
 
@@ -62,7 +62,7 @@ class Subject:
     @cached_property
     def best(self) -> np.ndarray:
         """Complete, feasible, finite trials, the best first; of several objectives front after front."""
-        known = candidates(self.history)
+        known = np.flatnonzero(candidates(self.history))
         losses = self.history.values[known]
         if self.is_single:
             return known[np.argsort(losses[:, 0], kind="stable")]
@@ -87,6 +87,17 @@ def share(part: float) -> str:
     ('31 %', '0.4 %', '99.9 %')
     """
     return f"{100 * part:.1f} %" if 0 < part < 0.01 or 0.99 < part < 1 else f"{100 * part:.0f} %"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in a fitting unit.
+
+    >>> duration(0.25), duration(90), duration(5400), duration(200_000)
+    ('0.25 s', '90 s', '90 min', '56 h')
+    """
+    if seconds >= 2 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.2g} s"
 
 
 def times(count: int, what: str) -> str:

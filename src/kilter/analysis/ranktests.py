@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 EXACT = 60
-"""Differences up to which the distribution of W is computed; beyond, it is normal to four digits."""
+"""Differences up to which the distribution of W is computed; beyond, it is taken to be normal."""
 
 
 def ranks(values: np.ndarray) -> np.ndarray:

@@ -83,15 +83,14 @@ def ladder(history: History, steps: Sequence[int] | None = None) -> Ladder:
     reached = _reached(history)
     places = _steps(history, reached) if steps is None else list(steps)
     budgets = {fidelities[0].step(level): level for level in fidelities[0].levels()} if fidelities else {}
-    first = _first_values(history, objective.name)
-    states = history.states
+    name, sign, states = objective.name, objective.sign, history.states
     rungs = [
-        _rung(step, budgets.get(step), reached, beyond, states, first(step), objective.sign)
+        _rung(step, beyond, budgets.get(step), reached, states, values_at(history, name, step), sign)
         for step, beyond in zip(places, [*places[1:], None])
     ]
     began = sum(trial.attempt > 0 for trial in history)
     unit = fidelities[0].name if fidelities else "step"
-    return Ladder(objective.name, objective.direction, unit, began, tuple(rungs))
+    return Ladder(name, objective.direction, unit, began, tuple(rungs))
 
 
 def _reached(history: History) -> np.ndarray:
@@ -125,30 +124,27 @@ def _steps(history: History, reached: np.ndarray) -> list[int]:
     return sorted({*common.tolist(), top})
 
 
-def _first_values(history: History, metric: str):  # type: ignore[no-untyped-def]
+def values_at(history: History, metric: str, step: int) -> np.ndarray:
+    """What each trial reported first at this step or beyond, (n,); NaN where it reported no finite value there.
+
+    A trial with a budget that never reported counts with its result.
+    """
+    found = np.full(len(history), np.nan)
+    for trial in history:
+        if trial.budget is not None and metric in trial.metrics:
+            found[trial.number] = trial.metrics[metric]
     reports = history.reports.arrays()
-    values = reports.get(f"metric {metric}", np.full(history.reports.count, np.nan))
-    rows = np.flatnonzero((reports["fold"] < 0) & np.isfinite(values))[::-1]
-    trial, step, values = reports["trial"][rows], reports["step"][rows], values[rows]
-    last = {t.number: t.metrics[metric] for t in history if t.budget is not None and metric in t.metrics}
-
-    def first(at: int) -> np.ndarray:
-        """What each trial reported first at this step or beyond, (n,); NaN where nothing."""
-        found = np.full(len(history), np.nan)
-        if last:
-            found[list(last)] = list(last.values())
-        late = step >= at
-        found[trial[late]] = values[late]  # from the last report to the first, which is written last
-        return found
-
-    return first
+    if (values := reports.get(f"metric {metric}")) is not None:
+        rows = np.flatnonzero((reports["fold"] < 0) & (reports["step"] >= step) & np.isfinite(values))[::-1]
+        found[reports["trial"][rows]] = values[rows]  # from the last report to the first, which is written last
+    return found
 
 
 def _rung(
     step: int,
+    beyond: int | None,
     budget: float | None,
     reached: np.ndarray,
-    beyond: int | None,
     states: np.ndarray,
     values: np.ndarray,
     sign: float,

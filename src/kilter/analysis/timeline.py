@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kilter.analysis.pace import PAUSE
 from kilter.core.events import RETRIES, TrialState
 from kilter.core.history import History, Record
 
-BREAK = 60.0
-"""Seconds without anything to do that may be idle time in any study; ..."""
 LENGTHS = 10.0
-"""... so may be as many seconds as ten trials take, by their median. More is a break between runs."""
+"""A lane without anything to do for up to PAUSE seconds, or for as long as ten trials take, is idle; longer it has a
+break between runs."""
 PARTS = 200
 """Spans of time for which it is told how many trials ran."""
 UNKNOWN = "elsewhere"
@@ -94,7 +94,7 @@ def timeline(history: History, now: float) -> Timeline:
     names = [t.worker or UNKNOWN for t in began]
     keys, lane = _packed(names, starts, ends)
     lengths = ends - starts
-    pause = max(BREAK, LENGTHS * float(np.median(lengths))) if len(lengths) else BREAK
+    pause = max(PAUSE, LENGTHS * float(np.median(lengths))) if len(lengths) else PAUSE
     lanes = tuple(_lane(*key, starts[lane == i], ends[lane == i], pause) for i, key in enumerate(keys))
     busy, idle = sum(one.busy for one in lanes), sum(one.idle for one in lanes)
     until = float(ends.max()) if len(ends) else 0.0

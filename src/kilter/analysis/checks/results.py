@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from kilter.analysis.agreement import Agreement
 from kilter.analysis.checks.space import repeat_noise
 from kilter.analysis.finding import ACT, LOOK, Finding, Subject, times
+from kilter.core.events import TrialState
 
+FIRST = 100
+"""Complete trials of which reports and values are compared."""
 LONG = (30, 3)
 """A plateau is at least so many trials long, and so many for each parameter, ..."""
 PART = 0.5
@@ -21,8 +25,8 @@ SHOWN = 5
 
 def opposed(subject: Subject) -> Iterator[Finding]:
     """What trials report goes against what they return."""
-    agreement = Agreement()
-    if not any(agreement.is_opposed_after(trial, subject.history) for trial in subject.ended):
+    agreement, complete = Agreement(), (t for t in subject.ended if t.state is TrialState.COMPLETE)
+    if not any(agreement.is_opposed_after(trial, subject.history) for trial in islice(complete, FIRST)):
         return
     name = subject.history.problem.objectives[0].name
     yield Finding(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from kilter.analysis.finding import LOOK, Finding, Subject, share, times
+from kilter.analysis.finding import LOOK, NOTE, Finding, Subject, duration, share, times
+from kilter.analysis.ranktests import ranks
+from kilter.analysis.rungs import values_at
+from kilter.analysis.savings import Savings
 from kilter.analysis.timeline import timeline
 from kilter.core.events import TrialState
 
@@ -18,6 +22,12 @@ LOW = 0.1
 """A budget of which less is left runs low, ..."""
 RISING = 0.15
 """... which matters where the best is younger than this share of the trials."""
+ENOUGH = 10
+"""Trials, pruned ones and complete ones each, before ranks are compared."""
+ALIKE = 0.5
+"""Ranks that correlate by less, even at the upper end of what is likely (90 %), say little."""
+LEAST_SAVED = 0.01
+"""A smaller share of the steps that was saved is not told."""
 SHOWN = 5
 """Trials that a finding names."""
 
@@ -30,7 +40,7 @@ def idle(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "idle",
         LOOK,
-        f"Workers are busy {share(seen.utilisation)} of their time: {seen.idle:.0f} s passed between trials.",
+        f"Workers are busy {share(seen.utilisation)} of their time: {duration(seen.idle)} passed between trials.",
         "Make trials longer or start-up shorter, or take a sampler that answers faster; look at the timeline.",
         {"utilisation": seen.utilisation, "idle_seconds": seen.idle, "lanes": len(seen.lanes), "workers": seen.workers},
     )
@@ -50,11 +60,60 @@ def long_running(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "long",
             LOOK,
-            f"Trial {longest} has run for {running[longest]:.0f} s; nine of ten took less than {usual:.3g} s.",
+            f"Trial {longest} has run for {duration(running[longest])}; nine of ten took less than {duration(usual)}.",
             "Look whether it hangs; a limit of time per trial ends such trials.",
             {"seconds": running[longest], "usual": usual, "late": len(late)},
             (),
             tuple(late[:SHOWN]),
+        )
+
+
+def pruned_early(subject: Subject) -> Iterator[Finding]:
+    """Where trials are stopped, their ranks say little of their ranks in the end."""
+    history, furthest = subject.history, subject.history.reports.furthest
+    stops = [furthest[t.number] for t in subject.ended if t.state is TrialState.PRUNED and t.number in furthest]
+    if len(stops) < ENOUGH:
+        return
+    objective, step = history.problem.objectives[0], int(np.median(stops))
+    early = objective.sign * values_at(history, objective.name, step)[subject.best]
+    final = history.values[subject.best, 0][np.isfinite(early)]
+    early = early[np.isfinite(early)]
+    n = len(early)
+    if n < ENOUGH or np.ptp(early) == 0 or np.ptp(final) == 0:
+        return
+    correlation = float(np.corrcoef(ranks(early), ranks(final))[0, 1])
+    upper = math.tanh(math.atanh(min(correlation, 0.999)) + 1.28 / math.sqrt(n - 3))
+    if upper >= ALIKE:
+        return
+    missed = int((ranks(early)[ranks(final) <= max(n / 10, 1)] > n / 2).sum())
+    yield Finding(
+        "pruned early",
+        LOOK,
+        f"At step {step}, by which half of the {len(stops)} pruned trials had ended, ranks say little of those in the "
+        f"end: over {n} complete trials they correlate by {correlation:.2f}.",
+        "Let trials go further before they are compared: a larger grace of the scheduler.",
+        {
+            "step": step,
+            "pruned": len(stops),
+            "complete": n,
+            "correlation": correlation,
+            "upper": upper,
+            "missed": missed,
+        },
+    )
+
+
+def saved(subject: Subject) -> Iterator[Finding]:
+    """What early stopping has saved."""
+    savings = Savings.of(subject.history)
+    if savings.share >= LEAST_SAVED:
+        of_time = f", some {duration(savings.seconds)} of trials" if savings.seconds >= 1 else ""
+        yield Finding(
+            "saved",
+            NOTE,
+            f"Early stopping saved {share(savings.share)} of the steps{of_time}.",
+            "Nothing to do.",
+            {"share": savings.share, "steps": savings.steps, "seconds": savings.seconds},
         )
 
 
@@ -74,4 +133,4 @@ def running_low(subject: Subject) -> Iterator[Finding]:
         )
 
 
-CHECKS = (idle, long_running, running_low)
+CHECKS = (idle, pruned_early, long_running, running_low, saved)
