@@ -106,8 +106,17 @@ def _quantiles(history: History, metric: str) -> tuple[np.ndarray, np.ndarray, n
         here = order[borders[i] : borders[i + 1]]
         latest[trial[here]] = here  # of several reports of one trial the last one is written last
         known = values[here[latest[trial[here]] == here]]
-        quantiles[:, i], count[i] = np.quantile(known, QUANTILES), len(known)
+        quantiles[:, i], count[i] = _spread(known), len(known)
     return steps, quantiles, count
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """The five quantiles; unlike NumPy's they are in order for values that are far apart, too."""
+    place = (len(values) - 1) * np.array(QUANTILES)
+    low, high, weight = np.floor(place).astype(int), np.ceil(place).astype(int), place % 1
+    ordered = np.sort(values)
+    spread: np.ndarray = np.clip(ordered[low] * (1 - weight) + ordered[high] * weight, ordered[low], ordered[high])
+    return spread
 
 
 def _best(history: History, top: int) -> list[int]:
