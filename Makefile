@@ -3,6 +3,8 @@
 # make test-numerics  the numerical part of it as on two other processors
 # make test-long      its random choices twenty times over, each time others
 # make lint           ruff, mypy, import contracts
+# make web            the dashboard's bundle, from web/ (Node 20.19 or later; users need none, the bundle is committed)
+# make web-check      its types and tests, and that the committed bundle is what web/ makes
 # make bench          figures of speed and memory, beside Optuna's
 # make race           sample efficiency, beside Optuna's and CMA-ES's; KILTER_BENCH=PATH adds the bench in that folder
 # make clean          remove what these made
@@ -17,7 +19,7 @@ export KILTER_BENCH
 # Small matrices are slower on several threads, and the tests run side by side.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-numerics test-long lint bench race clean
+.PHONY: demo test test-numerics test-long lint web web-check bench race clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -43,6 +45,20 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+BUNDLE := src/kilter/dashboard/static
+
+web: web/node_modules/stamp
+	cd web && npm run build
+
+web-check: web/node_modules/stamp
+	cd web && npm run check
+	made=$$(mktemp -d) && cp -r $(BUNDLE) $$made/committed && (cd web && npm run build) && diff -rq $$made/committed $(BUNDLE) \
+		|| { echo "the committed bundle is not what web/ makes: commit what make web made"; exit 1; }
+
+web/node_modules/stamp: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/overhead/bench_overhead.py
 	$(BIN)/python benchmarks/overhead/bench_suggest.py
@@ -58,7 +74,7 @@ race: $(VENV)/race.stamp
 	$(BIN)/python benchmarks/efficiency/bench_search.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/python.stamp:
