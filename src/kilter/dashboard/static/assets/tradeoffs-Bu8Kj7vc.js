@@ -1,1 +1,0 @@
-import{Q as e,tt as t}from"./index-H6GrjXDU.js";import{t as n}from"./AllTrials-apVEmlf_.js";function r(){return t(`div`,{class:`page`,children:t(e,{title:`Trade-offs`,wide:!0,children:t(n,{})})})}export{r as default};

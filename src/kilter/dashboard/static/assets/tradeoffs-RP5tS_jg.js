@@ -1,1 +1,0 @@
-import{C as e}from"./index-Bgah8sE5.js";import{t}from"./AllTrials-B_8dyZrf.js";import{A as n}from"./store-Co7xLDOD.js";function r(){return n(`div`,{class:`page`,children:n(e,{title:`Trade-offs`,wide:!0,children:n(t,{})})})}export{r as default};
