@@ -1,6 +1,277 @@
-import { Panel } from "../components/Panel.js";
-import { AllTrials } from "../parts/AllTrials.js";
+// What the surrogate believes: each parameter's effect and how sure it is, how two act together, how well it predicts, and what it would try next.
+import { useMemo, useState } from "preact/hooks";
+import { type Answer, ApiError, useAnswer } from "../api.js";
+import { AnswerPanel } from "../components/Panel.js";
+import { Copy, Select, Tile } from "../components/parts.js";
+import { number, percent, plural, value as told, visible } from "../format.js";
+import { all, axis, robustAxis } from "../plots/axes.js";
+import { Heatmap } from "../plots/Heatmap.js";
+import { Ribbons } from "../plots/Ribbons.js";
+import type { Axis } from "../plots/scale.js";
+import { Scatter } from "../plots/Scatter.js";
+import { type Num, num } from "../protocol.js";
+import { go, href, route, setQuery } from "../router.js";
+import { column, columns, columnsOf, revision, study } from "../store.js";
 
-export default function Model() {
-  return <div class="page"><Panel title="Model" wide><AllTrials /></Panel></div>;
+/** `analysis/effects.py`, in JSON. */
+export interface Effect {
+  objective: string;
+  parameter: string;
+  grid: unknown[];
+  is_log: boolean;
+  is_option: boolean;
+  mean: Num[];
+  low: Num[];
+  high: Num[];
+  support: number[];
+  trials: number;
+}
+
+export interface Interaction {
+  objective: string;
+  parameters: [string, string];
+  grids: [unknown[], unknown[]];
+  is_log: [boolean, boolean];
+  is_option: [boolean, boolean];
+  mean: Num[][];
+  low: Num[][];
+  high: Num[][];
+  support: number[][];
+  strength: Num;
+}
+
+/** `analysis/quality.py`, in JSON. */
+export interface Quality {
+  objective: string;
+  trials: number;
+  numbers: number[];
+  observed: Num[];
+  predicted: Num[];
+  low: Num[];
+  high: Num[];
+  r2: Num;
+  rank_correlation: Num;
+  coverage: Num;
+  noise: Num;
+}
+
+/** What a free worker would do now. */
+export interface Next {
+  does: "start" | "fork" | "resume" | "stop" | "wait" | "nothing";
+  number: number | null;
+  params?: Record<string, unknown>;
+  budget?: Record<string, number> | null;
+  parent?: number | null;
+  why?: { arm: string; reason: string; mean: Num; sd: Num; exploration: Num; text: string } | null;
+}
+
+export default function ModelPage() {
+  const open = study.value;
+  const { query } = route.value;
+  const objectives = open?.problem.objectives ?? [];
+  const objective = query.get("objective") ?? objectives[0]?.name ?? "";
+  const of = open && `studies/${open.id}`;
+  const about = new URLSearchParams({ objective });
+  const telling = useMemo(ended, [columns.value]);
+  const effects = useAnswer<{ effects: Effect[] }>(of && telling >= LEAST ? `${of}/effects?${about}` : null, revision.value);
+  const quality = useAnswer<Quality>(of && telling >= LEAST ? `${of}/quality?${about}` : null, revision.value);
+  const next = useAnswer<Next>(of && `${of}/next`, revision.value);
+  if (!open) return null;
+  const names = sortedEffects(effects.value?.effects ?? []).map((e) => e.parameter);
+  return (
+    <div class="page">
+      {objectives.length > 1 && (
+        <div class="wide"><Select label="Objective" value={objective} options={objectives.map((o) => ({ value: o.name, label: visible(o.name) }))} onChange={(v) => setQuery({ objective: v })} /></div>
+      )}
+      <div class="wide side-by-side">
+        <NextPanel answer={next} />
+        <QualityPanel answer={quality} id={open.id} />
+      </div>
+      <EffectsPanel answer={effects} />
+      {names.length > 1 && <Together id={open.id} objective={objective} names={names} />}
+    </div>
+  );
+}
+
+const LEAST = 3;
+
+/** Trials that a surrogate can learn from: complete, with finite objectives. */
+function ended(): number {
+  const [state, values] = [column("state"), columnsOf("value")];
+  let found = 0;
+  for (let i = 0; state && i < state.data.length; i++) if (state.data[i] === 1 && values.every((v) => Number.isFinite(v.data[i]))) found++;
+  return found;
+}
+
+/** Why there is no model yet, where that is all that is wrong. */
+function early({ value, error, loading }: Answer<unknown>): string | undefined {
+  if (value !== null || loading) return undefined;
+  if (error instanceof ApiError && error.status === 409) return `No model yet: ${visible(error.message)}.`;
+  return error ? undefined : `No model yet: it takes ${LEAST} complete trials with finite values at least.`;
+}
+
+/** How far the mean goes up and down: what effects are sorted by, so that the first ones matter most. */
+const reach = (e: Effect): number => {
+  const means = e.mean.map(num).filter(Number.isFinite);
+  return means.length > 0 ? Math.max(...means) - Math.min(...means) : 0;
+};
+export const sortedEffects = (effects: readonly Effect[]): Effect[] => [...effects].sort((a, b) => reach(b) - reach(a));
+
+const SURE = 3; // so many trials near a value, and it is no guess any more
+
+/** An axis of plain values: options and texts by name, numbers as they are. */
+export function gridAxis(name: string, grid: readonly unknown[], log: boolean, option: boolean): { axis: Axis; at: number[] } {
+  const numeric = !option && grid.every((v) => typeof v === "number");
+  if (!numeric) return { axis: { ...axis(visible(name), [0, grid.length - 1], "category"), options: grid.map(told) }, at: grid.map((_, i) => i) };
+  const at = grid as number[];
+  return { axis: { label: visible(name), kind: log && at[0] > 0 ? "log" : "linear", low: at[0], high: at[at.length - 1] }, at };
+}
+
+const FIRST = 12;
+
+function EffectsPanel({ answer }: { answer: Answer<{ effects: Effect[] }> }) {
+  const [more, setMore] = useState(false);
+  const found = sortedEffects(answer.value?.effects ?? []);
+  const shown = more ? found : found.slice(0, FIRST);
+  const range = all(...shown.flatMap((e) => [e.low.map(num), e.high.map(num)]));
+  const goal = study.value?.problem.objectives.find((o) => o.name === found[0]?.objective);
+  const y = robustAxis(visible(found[0]?.objective ?? ""), range, goal?.direction ?? null);
+  return (
+    <AnswerPanel title="Effect of each parameter" wide answer={answer} empty={early(answer)} note="mean of the surrogate over what the others had, and where that mean lies in 8 of 10; grey: no data"
+      nothing={(a) => (a.effects.length === 0 ? "This study has no parameter that its surrogate could tell of." : null)}
+      table={() => ({ columns: ["parameter", "value", "mean", "low", "high", "trials near"], rows: found.flatMap((e) => e.grid.map((v, i) => [e.parameter, v, num(e.mean[i]), num(e.low[i]), num(e.high[i]), e.support[i]])) })}>
+      {() => (
+        <>
+          <div class="pairs">{shown.map((e) => <EffectPlot key={e.parameter} e={e} y={y} />)}</div>
+          {found.length > FIRST && <button type="button" onClick={() => setMore(!more)}>{more ? `Only the ${FIRST} that matter most` : `All ${found.length}`}</button>}
+        </>
+      )}
+    </AnswerPanel>
+  );
+}
+
+function EffectPlot({ e, y }: { e: Effect; y: Axis }) {
+  const { axis: x, at } = gridAxis(e.parameter, e.grid, e.is_log, e.is_option);
+  const [mean, low, high] = [e.mean.map(num), e.low.map(num), e.high.map(num)];
+  const options = x.kind === "category";
+  const [least, most] = [mean.indexOf(Math.min(...mean)), mean.indexOf(Math.max(...mean))];
+  const guessed = e.support.filter((s) => s === 0).length;
+  const summary = `${visible(e.objective)} by ${visible(e.parameter)}: from ${number(mean[least])} at ${told(e.grid[least])} to ${number(mean[most])} at ${told(e.grid[most])}${guessed > 0 ? `; at ${guessed} of ${e.grid.length} values there are no data` : ""}.`;
+  return (
+    <div>
+      <h3>{visible(e.parameter)} <span class="note">{plural(e.trials, "trial")}</span></h3>
+      <Ribbons name={`effect ${e.parameter}`} {...{ x, y, summary }} height={190} legend={false} support={{ xs: at, share: e.support.map((s) => s / SURE) }}
+        curves={[{ label: "mean", xs: at, ys: mean, ink: 0, dots: options ? "alone" : undefined, width: 2 }]} ribbons={[{ xs: at, low, high, ink: 0 }]} />
+    </div>
+  );
+}
+
+function Together({ id, objective, names }: { id: number; objective: string; names: readonly string[] }) {
+  const { query } = route.value;
+  const known = (asked: string | null, otherwise: string) => (asked !== null && names.includes(asked) ? asked : otherwise);
+  const a = known(query.get("a"), names[0]);
+  const b = known(query.get("with"), names.find((n) => n !== a) as string);
+  const asked = new URLSearchParams({ a, b, objective });
+  const answer = useAnswer<Interaction>(a === b ? null : `studies/${id}/interaction?${asked}`, revision.value);
+  const choose = (label: string, value: string, key: string) => <Select label={label} value={value} options={names.map((n) => ({ value: n, label: visible(n) }))} onChange={(v) => setQuery({ [key]: v })} />;
+  const told3 = answer.value && Number.isFinite(num(answer.value.strength)) ? `${percent(num(answer.value.strength))} of what they do, neither does alone` : undefined;
+  return (
+    <AnswerPanel title="Two parameters together" wide answer={answer} actions={<>{choose("x", a, "a")}{choose("y", b, "with")}</>} note={told3}
+      empty={a === b ? "A parameter does not act together with itself: choose two." : early(answer)}
+      table={(i) => ({ columns: [i.parameters[0], i.parameters[1], "mean", "low", "high", "trials near"], rows: i.grids[0].flatMap((u, p) => i.grids[1].map((v, q) => [u, v, num(i.mean[p][q]), num(i.low[p][q]), num(i.high[p][q]), i.support[p][q]])) })}>
+      {(i) => <TogetherPlot i={i} />}
+    </AnswerPanel>
+  );
+}
+
+/** Rows to columns: the server has the first parameter's values as rows, a heat map the second's. */
+export const transposed = <T,>(rows: readonly (readonly T[])[]): T[][] => (rows[0] ?? []).map((_, k) => rows.map((row) => row[k]));
+
+function TogetherPlot({ i }: { i: Interaction }) {
+  const [x, y] = [0, 1].map((k) => gridAxis(i.parameters[k], i.grids[k], i.is_log[k], i.is_option[k]));
+  const values = transposed(i.mean).map((row) => row.map(num));
+  const flat = values.flat();
+  const goal = study.value?.problem.objectives.find((o) => o.name === i.objective)?.direction ?? "minimize";
+  const best = flat.indexOf(goal === "maximize" ? Math.max(...flat) : Math.min(...flat));
+  const [p, q] = [best % x.at.length, Math.floor(best / x.at.length)];
+  const summary = `${visible(i.objective)} by ${visible(i.parameters[0])} and ${visible(i.parameters[1])}: best, ${number(flat[best])}, at ${told(i.grids[0][p])} and ${told(i.grids[1][q])}.`;
+  return <Heatmap name="interaction" x={x.axis} y={y.axis} xs={x.at} ys={y.at} values={values} support={transposed(i.support).map((row) => row.map((s) => s / SURE))} label={visible(i.objective)} summary={summary} height={360} />;
+}
+
+/** How much the predictions are worth, in a sentence. */
+export function judged({ r2, coverage }: Pick<Quality, "r2" | "coverage">): string {
+  const [share, inside] = [num(r2), num(coverage)];
+  if (!Number.isFinite(share)) return "All values are equal: there is nothing to predict.";
+  const how = share >= 0.7 ? "predicts well" : share >= 0.3 ? "predicts roughly: trust its trends, not its figures" : "predicts poorly: the objective may be noisy, or the trials too few; do not trust what it believes";
+  const sure = inside < 0.65 ? " It is too sure of itself: fewer values lie in their intervals than should." : "";
+  return `The surrogate ${how}.${sure}`;
+}
+
+function QualityPanel({ answer, id }: { answer: Answer<Quality>; id: number }) {
+  return (
+    <AnswerPanel title="How well it predicts" answer={answer} empty={early(answer)} note={answer.value ? `each of ${plural(answer.value.numbers.length, "trial")} from the others` : undefined}
+      table={(q) => ({ columns: ["trial", "observed", "predicted", "low", "high"], rows: q.numbers.map((n, i) => [n, num(q.observed[i]), num(q.predicted[i]), num(q.low[i]), num(q.high[i])]) })}>
+      {(q) => <QualityPlot q={q} id={id} />}
+    </AnswerPanel>
+  );
+}
+
+function QualityPlot({ q, id }: { q: Quality; id: number }) {
+  const [observed, predicted] = [q.observed.map(num), q.predicted.map(num)];
+  const both = robustAxis("", [...observed, ...predicted]);
+  const ends = [both.low, both.high];
+  const at = new Map(q.numbers.map((n, i) => [n, i]));
+  const label = (trial: number) => {
+    const i = at.get(trial) as number;
+    return `trial ${trial} · observed ${number(observed[i])}\npredicted ${number(predicted[i])}, ${number(num(q.low[i]))} to ${number(num(q.high[i]))}`;
+  };
+  return (
+    <>
+      <p>{judged(q)}</p>
+      <div class="tiles">
+        <Tile label="R²" title="The share of the variance that is predicted: 1 is perfect, 0 no better than the mean">{number(num(q.r2), 2)}</Tile>
+        <Tile label="rank correlation" title="Spearman's, of values and predictions">{number(num(q.rank_correlation), 2)}</Tile>
+        <Tile label="in their interval" note="80 % is right">{percent(num(q.coverage))}</Tile>
+        <Tile label="noise" title="The share of the variance that the model takes for noise">{percent(num(q.noise))}</Tile>
+      </div>
+      <Scatter name="quality" x={{ ...both, label: `predicted ${visible(q.objective)}` }} y={{ ...both, label: `observed ${visible(q.objective)}` }} xs={predicted} ys={observed} trials={q.numbers} height={260}
+        lines={[{ xs: ends, ys: ends, dashed: true }]} label={label} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
+        summary={`Observed against predicted ${visible(q.objective)} of ${plural(q.numbers.length, "trial")}: R² ${number(num(q.r2), 2)}, rank correlation ${number(num(q.rank_correlation), 2)}.`} />
+    </>
+  );
+}
+
+const DOES: Record<Next["does"], string> = {
+  start: "Start a new trial", fork: "Go on as a copy of another trial", resume: "Resume a trial that was put aside",
+  stop: "Drop a trial", wait: "Wait for trials that run", nothing: "Nothing: the study has come to its end, or waits for what runs",
+};
+
+function NextPanel({ answer }: { answer: Answer<Next> }) {
+  return (
+    <AnswerPanel title="What it would try next" answer={answer} empty={early(answer)} note="as things stand, for one free worker">
+      {(n) => {
+        const params = Object.entries(n.params ?? {});
+        return (
+          <>
+            <p><strong>{DOES[n.does]}</strong>{n.number !== null && n.does !== "nothing" ? ` (trial ${n.number}${n.parent != null ? `, from trial ${n.parent}` : ""})` : ""}.</p>
+            {n.why && <p>{visible(n.why.arm)}: {visible(n.why.reason)}.{outlook(n)}</p>}
+            {params.length > 0 && (
+              <div class="figures" tabIndex={0} role="region" aria-label="The configuration that it would try">
+                <table><tbody>{params.map(([name, v]) => <tr key={name}><th scope="row">{visible(name)}</th><td>{told(v)}</td></tr>)}</tbody></table>
+              </div>
+            )}
+            {n.budget && <p class="note">with {Object.entries(n.budget).map(([name, v]) => `${visible(name)} ${number(v)}`).join(", ")}</p>}
+            {params.length > 0 && <Copy text={JSON.stringify(n.params, null, 2)}>copy as JSON</Copy>}
+          </>
+        );
+      }}
+    </AnswerPanel>
+  );
+}
+
+/** What is expected of it, and whether it is to learn or to gain. */
+function outlook({ why }: Next): string {
+  const [mean, sd, exploration] = [num(why?.mean), num(why?.sd), num(why?.exploration)];
+  const expected = Number.isFinite(mean) ? ` Expected: ${number(mean)}${Number.isFinite(sd) ? ` ± ${number(sd, 2)}` : ""}.` : "";
+  return expected + (Number.isFinite(exploration) ? ` ${percent(exploration)} of the hope lies in what is not known yet, ${percent(1 - exploration)} in what is.` : "");
 }

@@ -1,8 +1,10 @@
-// Bars in lanes over time: which worker did what when. Bars narrower than a pixel merge, so all trials fit.
+// Bars in lanes over time: which worker did what when. Where they are too many to see, each pixel shows how much of its time was spent in which state.
 import { hook } from "../hook.js";
 import { hover } from "../store.js";
 import { selection } from "../selection.js";
 import { type Area, Frame } from "./Frame.js";
+import { coverage, crowded, spanAt } from "../layout/gantt.js";
+import { STATES } from "./colours.js";
 import type { Axis } from "./scale.js";
 
 export interface SegmentsProps {
@@ -35,23 +37,24 @@ export function Segments(props: SegmentsProps) {
     return { left, width: Math.max(1, right - left - 0.5), top: area.top + lane[i] * tall + 2, tall: tall - 4 };
   };
   const marks = (area: Area) => {
+    const { low, high } = area.x.axis;
+    const dense = crowded(props, low, high, area.width, lanes.length);
+    hook.drawn[name] = dense ? drawShares(area, props) : drawBars(area);
+  };
+  const drawBars = (area: Area): number => {
     const { context: c, colours } = area;
     const { mask } = selection.value;
-    const last = new Float64Array(lanes.length).fill(-1);
     let drawn = 0;
     for (let i = 0; i < lane.length; i++) {
       const b = bar(area, i);
-      const pixel = Math.floor(b.left);
-      if (b.width <= 1 && last[lane[i]] === pixel) continue;
-      last[lane[i]] = pixel;
-      const dim = mask !== null && mask[trial(i)] === 0;
-      c.globalAlpha = dim ? 0.2 : 0.85;
+      if (b.left > area.left + area.width || b.left + b.width < area.left) continue;
+      c.globalAlpha = mask !== null && mask[trial(i)] === 0 ? 0.2 : 0.85;
       c.fillStyle = colours.states[states[i]];
       c.fillRect(b.left, b.top, b.width, b.tall);
       drawn++;
     }
     c.globalAlpha = 1;
-    hook.drawn[name] = drawn;
+    return drawn;
   };
   const spot = (area: Area) => {
     const row = hover.value;
@@ -63,10 +66,30 @@ export function Segments(props: SegmentsProps) {
   const hit = (px: number, py: number, area: Area) => {
     const wanted = Math.floor(((py - area.top) / area.height) * lanes.length);
     const at = area.x.invert(px);
-    const room = Math.abs(area.x.invert(px + 3) - at);
-    for (let i = lane.length - 1; i >= 0; i--) if (lane[i] === wanted && from[i] - room <= at && to[i] + room >= at) return i;
-    return -1;
+    return spanAt(props, wanted, at, Math.abs(area.x.invert(px + 3) - at));
   };
   const hovered = (i: number) => (hover.value = i < 0 ? -1 : trial(i));
   return <Frame {...{ x, y, summary, name, height, marks, spot, hit, label }} onHover={hovered} onPick={(i) => props.onPick?.(trial(i))} />;
+}
+
+/** From the bottom of each lane: the share of a pixel's time in each state. What is left empty was idle. */
+function drawShares(area: Area, props: SegmentsProps): number {
+  const { context: c, colours, left, top, height, x } = area;
+  const width = Math.ceil(area.width);
+  const shares = coverage(props, x.axis.low, x.axis.high, width, props.lanes.length, STATES.length);
+  const tall = height / props.lanes.length;
+  c.globalAlpha = 0.85;
+  for (let row = 0; row < props.lanes.length; row++)
+    for (let px = 0; px < width; px++) {
+      let bottom = top + (row + 1) * tall - 2;
+      for (let state = 0; state < STATES.length; state++) {
+        const part = (tall - 4) * Math.min(1, shares[(row * STATES.length + state) * width + px]);
+        if (part === 0) continue;
+        c.fillStyle = colours.states[state];
+        c.fillRect(left + px, bottom - part, 1, part);
+        bottom -= part;
+      }
+    }
+  c.globalAlpha = 1;
+  return props.lane.length;
 }

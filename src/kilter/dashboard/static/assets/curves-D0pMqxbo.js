@@ -1,1 +1,0 @@
-import{A as e}from"./index-rHjYsDZ2.js";import{t}from"./AllTrials-CmRzhblI.js";import{N as n}from"./store-DbEQhtLO.js";function r(){return n(`div`,{class:`page`,children:n(e,{title:`Curves`,wide:!0,children:n(t,{})})})}export{r as default};

@@ -1,0 +1,1 @@
+function e(e){return e.map(({key:e,descending:t})=>(t?`-`:`+`)+encodeURIComponent(e)).join(`,`)}function t(e){let t=e.split(`,`).filter(e=>/^[+-]./.test(e));try{return t.map(e=>({key:decodeURIComponent(e.slice(1)),descending:e[0]===`-`}))}catch{return[]}}export{t as n,e as t};
