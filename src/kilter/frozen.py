@@ -298,9 +298,9 @@ class FrozenTrial(_Answering):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the metrics, the configuration, and why it failed."""
-        from kilter.analysis.notebook import trial_html
+        from kilter.figures.notebook import trial_html
 
-        return trial_html(self)
+        return trial_html(self._history, self._record)
 
     def __repr__(self) -> str:
         shown = self._record.metrics if len(self._record.metrics) > 1 else self.values
@@ -309,6 +309,19 @@ class FrozenTrial(_Answering):
             f"FrozenTrial(number={self.number}, state={self.state.name}, values={shown!r}, params={self.params!r}"
             f"{failure})"
         )
+
+
+class BestTrials(list[FrozenTrial]):
+    """The Pareto front: a list of trials, which a notebook shows as a picture and a table."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__(FrozenTrial(trial, history) for trial in history.front())
+        self._history = history
+
+    def _repr_html_(self) -> str:
+        from kilter.figures.notebook import front_html
+
+        return front_html(self._history, [trial.number for trial in self])
 
 
 def create_trial(

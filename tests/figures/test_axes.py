@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kilter import Choice, Float, Int
+from kilter.core.events import TrialState
+from kilter.figures import svg, theme
 from kilter.figures.axes import of_parameter, of_values, positions, robust
 from kilter.figures.figure import Axis, Points, clipped
 from kilter.figures.ticks import labelled, number, ticks
@@ -91,3 +94,21 @@ def test_a_number_reads_as_itself_in_few_letters(value):
     text = number(value)
     assert float(text) == 0.0 if value == 0 else abs(float(text) - value) <= 6e-4 * abs(value)
     assert len(text) <= 11
+
+
+def luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("color", sorted({*theme.COLORS.values(), *theme.SERIES, *svg.RAMP}))
+@pytest.mark.parametrize("paper", [theme.LIGHT.paper, theme.DARK.paper])
+def test_colours_stand_out_from_both_papers(color: str, paper: str) -> None:
+    low, high = sorted((luminance(color), luminance(paper)))
+    assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_states_differ_in_shape_and_in_colour() -> None:
+    assert len(set(theme.SHAPES.values())) == len(set(theme.WORDS.values())) == len(TrialState)
+    assert len({theme.COLORS[word] for word in theme.WORDS.values()}) == len(TrialState)

@@ -14,7 +14,7 @@ from kilter.core.history import History
 from kilter.core.problem import Problem, StudyDirection
 from kilter.core.space import Space
 from kilter.engine.replica import Replica
-from kilter.frozen import FrozenTrial
+from kilter.frozen import BestTrials, FrozenTrial
 from kilter.objective.trial import Trial
 from kilter.runtime.checkpoints import Checkpoints
 from kilter.runtime.log import Log
@@ -64,9 +64,9 @@ class StudyView:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: how far the study is, the best value over time, the best trials, and what failed."""
-        from kilter.analysis.notebook import study_html
+        from kilter.figures.notebook import study_html
 
-        return study_html(self)
+        return study_html(self.study_name, self._read())
 
     @property
     def plot(self) -> Plots:
@@ -291,8 +291,7 @@ class StudyView:
     @property
     def best_trials(self) -> list[FrozenTrial]:
         """The Pareto front: complete, feasible trials that no other one beats in every objective."""
-        self._log.sync()
-        return [FrozenTrial(trial, self.history) for trial in self.history.front()]
+        return BestTrials(self._read())
 
     @property
     def best_params(self) -> dict[str, Any]:

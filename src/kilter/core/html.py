@@ -1,16 +1,17 @@
-"""Tables and a small curve in HTML, for notebooks: what is shown is escaped, and its colours are those of the page."""
+"""Tables in HTML, for notebooks: what is shown is escaped, short, and in the colours of the page."""
 
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kilter.core.text import one_line
 
-WIDTH, HEIGHT = 240.0, 40.0
-"""Pixels of a curve."""
+LETTERS = 80
+"""Of a cell."""
+ROOM = 14_000
+"""Characters of a table: the rows beyond are only counted."""
 
 
 def text(value: Any) -> str:
@@ -21,37 +22,24 @@ def text(value: Any) -> str:
     """
     if value is None:
         return ""
-    return html.escape(f"{value:.5g}" if isinstance(value, float) else one_line(value))
+    return html.escape(f"{value:.5g}" if isinstance(value, float) else one_line(value, LETTERS))
 
 
 def table(titles: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
-    """A table; without titles its first column has them.
+    """A table; without titles its first column has them. Of a long one there are the first rows.
 
     >>> table(["trial", "loss"], [[3, 0.25]])
     '<table><tr><th>trial</th><th>loss</th></tr><tr><td>3</td><td>0.25</td></tr></table>'
     """
-    head = _row("th", titles) if titles else ""
-    return f"<table>{head}{''.join(_row('td', row) for row in rows)}</table>"
+    head, written, left = _row("th", titles) if titles else "", "", 0
+    for row in rows:
+        added = _row("td", row)
+        if left or len(written) + len(added) > ROOM:
+            left += 1
+        else:
+            written += added
+    return f"<table>{head}{written}{_row('td', [f'… {left} more']) if left else ''}</table>"
 
 
 def _row(tag: str, cells: Iterable[Any]) -> str:
     return f"<tr>{''.join(f'<{tag}>{text(cell)}</{tag}>' for cell in cells)}</tr>"
-
-
-def curve(values: Sequence[float]) -> str:
-    """A line through finite values, from left to right; nothing where there are fewer than two.
-
-    >>> curve([1.0])
-    ''
-    """
-    known = [(i, value) for i, value in enumerate(values) if math.isfinite(value)]
-    if len(known) < 2:
-        return ""
-    low, high = min(value for _, value in known), max(value for _, value in known)
-    across, span = WIDTH / (len(values) - 1), high / 2 - low / 2  # halves, since the whole may be beyond all floats
-    shares = [(i, (value / 2 - low / 2) / span if span > 0 else 0.0) for i, value in known]
-    points = " ".join(f"{i * across:.1f},{HEIGHT - 1 - (HEIGHT - 2) * share:.1f}" for i, share in shares)
-    return (
-        f'<svg width="{WIDTH:.0f}" height="{HEIGHT:.0f}" role="img">'
-        f'<polyline points="{points}" fill="none" stroke="currentColor"/></svg>'
-    )

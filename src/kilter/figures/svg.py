@@ -14,13 +14,13 @@ from kilter.figures.figure import Band, Bars, Cells, Figure, Line, Mark, Panel, 
 from kilter.figures.theme import color
 from kilter.figures.ticks import ticks
 
-MOST = 400
-"""Points of a mark, at most; more are thinned."""
+MOST = 240
+"""Points of a mark, at most, if they are dots, and half as many of other shapes; more are thinned."""
 LETTER = 6.2
 """Pixels of a letter, about."""
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 10.0, 18.0, 34.0
 """Pixels around a panel."""
-RAMP = ("#6f4ba0", "#4f6ea8", "#2d86a0", "#21918c", "#2ba478", "#57a846", "#8f9c1e")
+RAMP = ("#8560b5", "#4f6ea8", "#2d86a0", "#21918c", "#2ba478", "#4f9f3e", "#8f9c1e")
 """From the bad end to the good one, none of them lost on white or on black."""
 
 
@@ -71,10 +71,29 @@ def _panel(panel: Panel, scale: Scale | None, width: float, height: float) -> st
     frame = _Frame(panel, width, height)
     parts = [_axes(panel, frame)]
     parts += [_mark(mark, scale, frame) for mark in panel.marks]
+    parts.append(_legend(panel, scale, frame))
     if panel.note:
         parts.append(_text(frame.right, frame.top - 6, panel.note, "end", 0.7))
     if panel.title:
         parts.append(_text(frame.left, frame.top - 6, panel.title, "start", 1.0))
+    return "".join(parts)
+
+
+def _legend(panel: Panel, scale: Scale | None, frame: _Frame) -> str:
+    """A sample of each mark that has a label, with that, as far as there is room beside the note."""
+    marks = {mark.label: mark for mark in panel.marks if isinstance(mark, (Points, Line)) and mark.label}
+    x, y, parts = frame.left + 4, frame.top - 10, []
+    room = frame.right - len(panel.note) * LETTER - 8
+    for label, mark in marks.items():
+        wide = len(label) * LETTER + 22
+        if len(marks) < 2 or x + wide > room:
+            break
+        if isinstance(mark, Points):
+            parts.append(_shapes(mark, [(x, y)], color(mark.color)))
+        else:
+            parts.append(f'<path d="M{x - 5:.1f} {y}h10" stroke="{color(mark.color)}" stroke-width="{mark.width:g}"/>')
+        parts.append(_text(x + 8, y + 4, label, "start", 0.8))
+        x += wide
     return "".join(parts)
 
 
@@ -161,7 +180,7 @@ def _steps(values: np.ndarray, scale: Scale | None) -> np.ndarray:
 
 def _points(mark: Points, scale: Scale | None, frame: _Frame) -> str:
     """One path for points of one look; those with a shade of their own get one for each step of the ramp."""
-    every = -(-len(mark.x) // MOST) or 1
+    every = -(-len(mark.x) // (MOST if mark.shape == "circle" else MOST // 2)) or 1
     places = frame.places(mark.x[::every], mark.y[::every])
     if mark.shade is None:
         return _shapes(mark, places, color(mark.color))

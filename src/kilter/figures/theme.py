@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kilter.core.events import TrialState
 
-BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0a7ac0", "#bf7d00", "#009a70", "#d55e00", "#c26d9c", "#808080"
+BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#1f86cc", "#bf7d00", "#009a70", "#d55e00", "#c26d9c", "#808080"
 
 COLORS = {
     "complete": BLUE,

@@ -23,6 +23,7 @@ from kilter.core.events import Failure, TrialState
 from kilter.core.history import Record
 from kilter.core.limits import Limits
 from kilter.core.text import one_line, printable
+from kilter.runtime import notebook
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.session import Session
 from kilter.runtime.terminal import Terminal
@@ -74,13 +75,15 @@ class Display(Protocol):
 
 
 def display(kind: str, session: Session, name: str, limits: Limits, calls: int | None) -> Display:
-    """The display that the user asked for; 'auto' is live on a terminal and plain elsewhere."""
+    """The display that the user asked for; 'auto' is live on a terminal and in a notebook, and plain elsewhere."""
     if kind not in MODES:
         raise InvalidInput(f"progress={kind!r}: choose one of {', '.join(MODES)}")
     level = logging.getLogger("kilter.progress").level or log.level
     if kind == "none" or level > logging.INFO:
         return Silent(Notices(one_line(name, NAME), session))
     status = Status(session, name, limits, calls)
+    if kind != "plain" and notebook.shell() is not None:
+        return notebook.Notebook(status)
     if kind == "live" or (kind == "auto" and sys.stderr.isatty()):
         return Live(status)
     return Plain(status, sys.stderr)
