@@ -7,7 +7,7 @@ import type { Configuration } from "../configuration.js";
 import { count, duration, exact, number, percent, plural, visible } from "../format.js";
 import { CopyAs, Differences } from "../parts/Configuration.js";
 import { Controls } from "../parts/Controls.js";
-import { type Finding, Findings } from "../parts/Findings.js";
+import { Findings, useFindings } from "../parts/Findings.js";
 import { Standing } from "../parts/Standing.js";
 import { Note } from "../parts/TrialActions.js";
 import { Bars } from "../plots/Bars.js";
@@ -212,10 +212,9 @@ function shares({ shares: all }: Importance): PlainTable {
 }
 
 function HealthChecks({ study: { id } }: { study: Study }) {
-  const answer = useAnswer<Finding[]>(`studies/${id}/diagnostics`, revision.value);
   return (
-    <AnswerPanel title="Findings" answer={answer}>
-      {(findings) => <Findings study={id} findings={findings} />}
+    <AnswerPanel title="Findings" answer={useFindings(id)}>
+      {({ findings }) => <Findings study={id} findings={findings} />}
     </AnswerPanel>
   );
 }

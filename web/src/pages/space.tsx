@@ -1,12 +1,11 @@
 // The declared space as a tree, where in it trials lie, and what findings would change about it.
 import { useMemo } from "preact/hooks";
-import { useAnswer } from "../api.js";
 import { AnswerPanel, Panel } from "../components/Panel.js";
 import { bestTenth, type Coverage, coverage } from "../coverage.js";
 import { count, number, plural, visible } from "../format.js";
-import { type Finding, Findings } from "../parts/Findings.js";
+import { type Finding, Findings, useFindings } from "../parts/Findings.js";
 import { type Declared, type Node, range, shown, tree } from "../space.js";
-import { columns, columnsOf, revision, study } from "../store.js";
+import { columns, columnsOf, study } from "../store.js";
 import type { Objective, Study } from "../types.js";
 
 export default function Space() {
@@ -36,10 +35,9 @@ function goodOf(objectives: readonly Objective[]): ReadonlySet<number> {
 
 /** What findings say about parameters. */
 function Edits({ study: id }: { study: number }) {
-  const answer = useAnswer<Finding[]>(`studies/${id}/diagnostics`, revision.value);
   return (
-    <AnswerPanel wide title="Suggested edits" answer={answer} nothing={(all) => (all.some(concernsSpace) ? null : "No finding asks for another space.")}>
-      {(findings) => <Findings study={id} findings={findings.filter(concernsSpace)} />}
+    <AnswerPanel wide title="Suggested edits" answer={useFindings(id)} nothing={({ findings }) => (findings.some(concernsSpace) ? null : "No finding asks for another space.")}>
+      {({ findings }) => <Findings study={id} findings={findings.filter(concernsSpace)} />}
     </AnswerPanel>
   );
 }

@@ -156,7 +156,7 @@ function Card({ row }: { row: StudyRow }) {
           <p class="note">{objectives(row)}</p>
           <p class="chips"><b><Best row={row} /></b> <Progress row={row} /></p>
           <StateBar counts={countsOf(summary.states)} />
-          <p class="note">{plural(summary.trials, "trial")}, {ago(num(summary.last_activity))}{budget?.trials ? <>, <Used row={row} /> of the budget</> : null}{eta !== null && `, ${duration(num(eta))} left`}</p>
+          <p class="note">{plural(summary.trials, "trial")}{summary.trials > 0 && `, ${ago(num(summary.last_activity))}`}{budget?.trials ? <>, <Used row={row} /> of the budget</> : null}{eta !== null && `, ${duration(num(eta))} left`}</p>
         </>
       ) : <p class="note bad">{visible(error ?? "")}</p>}
     </li>

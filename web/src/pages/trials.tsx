@@ -1,5 +1,6 @@
 // All trials in a table, and one of them in a drawer.
 import { useMemo } from "preact/hooks";
+import { isStatic } from "../api.js";
 import { Drawer } from "../components/parts.js";
 import { sorted, Table, type TableColumn } from "../components/Table.js";
 import { count, plural } from "../format.js";
@@ -8,7 +9,7 @@ import { orderAsText, orderOfText } from "../order.js";
 import { tableColumn, trialColumns, useSelectedRows } from "../parts/AllTrials.js";
 import { Trial } from "../parts/Trial.js";
 import type { Column, Columns } from "../protocol.js";
-import { route, setQuery } from "../router.js";
+import { href, route, setQuery } from "../router.js";
 import type { Declared } from "../space.js";
 import { columns, hover, study } from "../store.js";
 import type { Objective, Study } from "../types.js";
@@ -25,7 +26,7 @@ function Listed({ study: now, all }: { study: Study; all: Columns }) {
   const open = numberOf(query.get("trial"), all.count);
   const order = query.get("sort") ?? bestFirst(now.summary.objectives);
   const sort = useMemo(() => orderOfText(order), [order]);
-  const every = useMemo(() => [...trialColumns(all.columns), ...all.columns.filter(({ kind }) => OTHERS.includes(kind)).map(tableColumn)], [all]);
+  const every = useMemo(() => [NUMBER, ...trialColumns(all.columns).slice(1), ...all.columns.filter(({ kind }) => OTHERS.includes(kind)).map(tableColumn)], [all]);
   const chosen = query.get("columns");
   const shown = useMemo(() => (chosen === null ? usual(every, all.columns) : every.filter(({ key }) => keysOf(chosen).includes(key))), [every, chosen]);
   const rows = useSelectedRows();
@@ -47,6 +48,7 @@ function Listed({ study: now, all }: { study: Study; all: Columns }) {
       <div class="toolbar wide">
         <span class="note" role="status">{rows.length < all.count ? `${count(rows.length)} of ${plural(all.count, "trial")}` : plural(all.count, "trial")}</span>
         <span class="spring" />
+        {!isStatic && <span class="note">save as <a href={`api/v1/studies/${now.id}/export?format=csv`} download>CSV</a> or <a href={`api/v1/studies/${now.id}/export?format=jsonl`} download>JSON lines</a></span>}
         <Chooser every={every} shown={shown} />
       </div>
       <div class="wide">
@@ -60,6 +62,17 @@ function Listed({ study: now, all }: { study: Study; all: Columns }) {
       )}
     </>
   );
+}
+
+/** The trial's number leads to it. */
+const NUMBER: TableColumn = {
+  key: "number", title: "trial", width: 72, numeric: true, by: (row) => row,
+  cell: (row) => <a href={here(row)} onClick={(e) => (e.preventDefault(), show(row))}>{row}</a>,
+};
+
+function here(trial: number): string {
+  const { page, study: id, query } = route.peek();
+  return href(page, id, { ...Object.fromEntries(query), trial: String(trial) });
 }
 
 const show = (trial: number): void => setQuery({ trial: String(trial) });

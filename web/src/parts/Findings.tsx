@@ -1,7 +1,9 @@
 // What there is to say of a study in words, each with what to do about it.
+import { type Answer, useAnswer } from "../api.js";
 import { Chip } from "../components/parts.js";
-import { href } from "../router.js";
 import { visible } from "../format.js";
+import { href } from "../router.js";
+import { revision } from "../store.js";
 
 /** `analysis/finding.py`, in JSON. */
 export interface Finding {
@@ -15,6 +17,9 @@ export interface Finding {
 }
 
 const TONES = { act: "bad", look: "look", note: "plain" } as const;
+
+/** The findings of the open study, asked anew as it goes on. */
+export const useFindings = (study: number): Answer<{ findings: Finding[] }> => useAnswer(`studies/${study}/diagnostics`, revision.value);
 
 export function Findings({ study, findings }: { study: number; findings: readonly Finding[] }) {
   if (findings.length === 0) return <p class="empty">Nothing stands out.</p>;

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { act, mayAct } from "../actions.js";
 import { useAnswer } from "../api.js";
 import type { Configuration } from "../configuration.js";
-import { duration, exact, moment, number, percent, value as shown, visible } from "../format.js";
+import { count, duration, exact, moment, number, percent, value as shown, visible } from "../format.js";
 import { num, type Num } from "../protocol.js";
 import { href } from "../router.js";
 import type { Declared } from "../space.js";
@@ -50,7 +50,7 @@ interface TrialProps {
 export function Trial({ study, number: n, space }: TrialProps) {
   const answer = useAnswer<TrialDetail>(`studies/${study}/trials/${n}`, revision.value);
   const trial = answer.value;
-  if (trial === null) return answer.error ? <p class="refused" role="alert">{answer.error.message}</p> : <p class="note">Loading…</p>;
+  if (trial === null) return answer.error ? <p class="refused" role="alert">{visible(answer.error.message)}</p> : <p class="note">Loading…</p>;
   return (
     <article class="trial">
       <p class="trial-head"><StateMark state={stateNumber(trial.state)} words /> <Times trial={trial} /></p>
@@ -168,7 +168,7 @@ interface Asked {
 
 function Why({ study, number: n }: Asked) {
   const { value, error } = useAnswer<Explanation>(`studies/${study}/trials/${n}/why`);
-  if (value === null) return <p class="note">{error ? error.message : "Asking the sampler…"}</p>;
+  if (value === null) return <p class="note">{error ? visible(error.message) : "Asking the sampler…"}</p>;
   const isPredicted = typeof value.mean === "number" && typeof value.sd === "number";
   return (
     <>
@@ -188,19 +188,21 @@ interface Ahead {
 }
 
 function Forecast({ study, number: n }: Asked) {
-  const { value, error, loading } = useAnswer<Ahead>(`studies/${study}/trials/${n}/forecast`, revision.value);
-  if (value === null || value.horizon === undefined) return <p class="note">{error ? error.message : loading ? "Asking the model…" : "Nothing to forecast."}</p>;
+  const { value, error } = useAnswer<{ forecast: Ahead | null }>(`studies/${study}/trials/${n}/forecast`, revision.value);
+  if (value === null) return <p class="note">{error ? visible(error.message) : "Asking the model…"}</p>;
+  if (value.forecast === null) return <p class="note">Too little was reported to say.</p>;
+  const { horizon, mean, low, high, probability } = value.forecast;
   return (
     <>
-      <p>At step {value.horizon} it is expected at {number(num(value.mean))}, with probability 0.8 between {number(num(value.low))} and {number(num(value.high))}.</p>
-      {typeof value.probability === "number" && <p>It beats the best trial with probability {number(value.probability, 2)}.</p>}
+      <p>At step {count(horizon)} it is expected at {number(num(mean))}, with probability 0.8 between {number(num(low))} and {number(num(high))}.</p>
+      {typeof probability === "number" && <p>It beats the best trial with probability {number(probability, 2)}.</p>}
     </>
   );
 }
 
 function Log({ study, number: n }: Asked) {
   const { value, error } = useAnswer<{ text: string; bytes: number }>(`studies/${study}/trials/${n}/log?tail=65536`, revision.value);
-  if (value === null) return <p class="note">{error ? error.message : "Loading…"}</p>;
+  if (value === null) return <p class="note">{error ? visible(error.message) : "Loading…"}</p>;
   if (value.text === "") return <p class="note">Nothing was printed, or the study keeps no output.</p>;
   return <pre class="log" tabIndex={0} aria-label="What the trial printed">{printed(value.text)}</pre>;
 }
