@@ -18,7 +18,7 @@ from kilter.core.interfaces import Storage
 from kilter.dashboard import create_app
 from kilter.plugins import open_storage
 
-PATH = os.path.join(tempfile.gettempdir(), f"kilter-studies-2-{os.getuid()}.db")
+PATH = os.path.join(tempfile.gettempdir(), f"kilter-studies-3-{os.getuid()}.db")
 
 
 def storage_with(names: tuple[str, ...], path: str = PATH) -> Storage:

@@ -179,7 +179,7 @@ def write(storage: Storage, name: str, made: Made, until: float | None = None) -
     study = storage.create(name, born)
     chunk: list[Event] = []
     position = 1
-    for event in _events(made):
+    for event in sorted(_events(made), key=lambda event: event.time):
         chunk.append(replace(event, time=event.time + later))
         if len(chunk) >= CHUNK:
             position = _append(storage, study, chunk, position)
@@ -201,7 +201,7 @@ def _keep_snapshot(storage: Storage, study: int) -> None:
 
 
 def _events(made: Made) -> Iterator[Event]:
-    """One trial after the other on four workers."""
+    """One trial after the other on four workers, so not in the order of time."""
     rng = np.random.default_rng([7, made.trials])
     space, count = made.problem.space, made.trials + made.running
     units = _better_and_better(rng, count, len(space))

@@ -3,6 +3,9 @@ import type { Configuration, Plain } from "./configuration.js";
 import { type Declared, range, shown } from "./space.js";
 
 export type Texts = Record<string, string>;
+/** What a record has of this name itself; a parameter may be called as what every object has. */
+export const own = <T>(of: Readonly<Record<string, T>> | null, name: string): T | undefined => (of && Object.hasOwn(of, name) ? of[name] : undefined);
+
 export type Answer = { value: Plain } | { error: string };
 
 /** The form of a configuration: a text for each parameter that it has. */
@@ -18,7 +21,7 @@ export function active(space: readonly Declared[], typed: Texts): Declared[] {
     if (!holds.has(name)) {
       holds.set(name, false); // conditions that go in a circle never hold
       const when = known.get(name)?.when ?? [];
-      holds.set(name, when.every(({ parent, values }) => values.map(shown).includes(typed[parent]) && isActive(parent)));
+      holds.set(name, when.every(({ parent, values }) => values.map(shown).includes(own(typed, parent) ?? "") && isActive(parent)));
     }
     return holds.get(name) as boolean;
   };
@@ -52,16 +55,16 @@ function json(text: string): Answer {
 
 /** The configuration that the form stands for, or what is wrong with it by parameter. What is empty the sampler chooses. */
 export function filled(space: readonly Declared[], typed: Texts): { params: Configuration } | { errors: Record<string, string> } {
-  const params: Configuration = {};
-  const errors: Record<string, string> = {};
+  const params: [string, Plain][] = [];
+  const errors: [string, string][] = [];
   for (const parameter of active(space, typed)) {
-    const text = typed[parameter.name] ?? "";
+    const text = own(typed, parameter.name) ?? "";
     if (text === "" && !parameter.options?.includes("")) continue;
     const answer = parsed(parameter, text);
-    if ("error" in answer) errors[parameter.name] = answer.error;
-    else params[parameter.name] = answer.value;
+    if ("error" in answer) errors.push([parameter.name, answer.error]);
+    else params.push([parameter.name, answer.value]);
   }
-  return Object.keys(errors).length ? { errors } : { params };
+  return errors.length > 0 ? { errors: Object.fromEntries(errors) } : { params: Object.fromEntries(params) };
 }
 
 /** How a configuration differs from another: what either has, in the order of the first. */
@@ -75,7 +78,7 @@ export interface Difference {
 export function differences(params: Configuration, others: Configuration | null): Difference[] {
   const names = new Set([...Object.keys(params), ...Object.keys(others ?? {})]);
   return [...names].map((name) => {
-    const [value, other] = [params[name], others?.[name]];
+    const [value, other] = [own(params, name), own(others, name)];
     return { name, value, other, isSame: JSON.stringify(value) === JSON.stringify(other) };
   });
 }

@@ -46,3 +46,11 @@ test("differences name what either has", () => {
     { name: "width", value: undefined, other: 8, isSame: false },
   ]);
 });
+
+test("parameters that are called as what every object has", () => {
+  const strange: Declared[] = ["__proto__", "constructor"].map((name) => ({ name, kind: "int", low: 0, high: 9, when: [] }));
+  const answer = filled(strange, Object.fromEntries([["__proto__", "3"]]));
+  expect(answer).toEqual({ params: Object.fromEntries([["__proto__", 3]]) });
+  expect(differences(JSON.parse('{"__proto__": 3}'), {})).toEqual([{ name: "__proto__", value: 3, other: undefined, isSame: false }]);
+  expect(differences({ constructor: 1 } as never, {})[0].other).toBeUndefined();
+});

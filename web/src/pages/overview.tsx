@@ -169,9 +169,9 @@ function Best({ study: { id, summary, problem } }: { study: Study }) {
   const space = problem.space as Declared[];
   const defaults = Object.fromEntries(space.flatMap(({ name, default: value }) => (value === undefined ? [] : [[name, value]])));
   const params = (summary.params ?? {}) as Configuration;
+  if (summary.best === null) return <Panel title="Best configuration" empty="No complete trial yet.">{null}</Panel>;
   return (
-    <Panel title="Best configuration" empty={summary.best === null ? "No complete trial yet." : undefined} actions={<CopyAs params={params} space={space} />}
-      note={<a href={href("trials", id, { trial: String(summary.best) })}>#{summary.best}</a>}>
+    <Panel title="Best configuration" note={<a href={href("trials", id, { trial: String(summary.best) })}>#{summary.best}</a>} actions={<CopyAs params={params} space={space} />}>
       <Differences params={params} others={Object.keys(defaults).length > 0 ? defaults : null} title="default" absent="none" />
     </Panel>
   );
@@ -224,10 +224,12 @@ const MOST_RUNNING = 12;
 function RunningTrials({ study: { id, summary } }: { study: Study }) {
   return (
     <Panel title="Running" note={plural(summary.running.length, "trial")}>
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Running trials">
       <table class="plain tight">
         <thead><tr><th scope="col">trial</th><th scope="col">step</th><th scope="col" class="num">{visible(summary.objectives[0].name)}</th><th scope="col">curve</th><th scope="col" class="num">for</th><th scope="col">on</th></tr></thead>
         <tbody>{summary.running.slice(0, MOST_RUNNING).map((trial) => <RunningOne key={trial.number} study={id} trial={trial} metric={summary.objectives[0].name} />)}</tbody>
       </table>
+      </div>
       {summary.running.length > MOST_RUNNING && <p class="note">The first {MOST_RUNNING}; <a href={href("trials", id, { q: "state = running" })}>all of them</a>.</p>}
     </Panel>
   );

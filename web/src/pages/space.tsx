@@ -79,25 +79,36 @@ function OneParameter({ parameter, good }: { parameter: Declared; good: Readonly
   );
 }
 
-/** How many trials lie where, and how many of the best. */
+const [ACROSS, UP] = [240, 40];
+
+/** How many trials lie where, and how many of the best; two paths, since a space may have hundreds of parameters. */
 function Histogram({ name, coverage: { edges, options, counts, good, active } }: { name: string; coverage: Coverage }) {
   const most = Math.max(1, ...counts);
   const label = (i: number) => (edges ? `${number(edges[i])} to ${number(edges[i + 1])}` : visible(options?.[i] ?? ""));
   const empty = counts.filter((n) => n === 0).length;
   const said = `${visible(name)}, ${plural(active, "trial")}: ${empty === 0 ? "every part was tried" : `${empty} of ${counts.length} parts were never tried`}`;
+  const point = (event: PointerEvent) => {
+    const box = (event.currentTarget as Element).getBoundingClientRect();
+    const i = Math.min(counts.length - 1, Math.floor(((event.clientX - box.left) / box.width) * counts.length));
+    (event.currentTarget as Element).parentElement!.title = `${label(i)}: ${plural(counts[i], "trial")}${good[i] ? `, ${count(good[i])} of the best tenth` : ""}`;
+  };
   return (
     <figure class="coverage">
-      <div class="histogram" role="img" aria-label={said}>
-        {counts.map((n, i) => (
-          <span key={i} title={`${label(i)}: ${plural(n, "trial")}${good[i] ? `, ${count(good[i])} of the best tenth` : ""}`}>
-            <i style={{ height: `${(100 * n) / most}%` }}><b style={{ height: `${(100 * good[i]) / Math.max(1, n)}%` }} /></i>
-          </span>
-        ))}
-      </div>
+      <svg role="img" aria-label={said} viewBox={`0 0 ${ACROSS} ${UP}`} preserveAspectRatio="none" onPointerMove={point}>
+        <path class="all" d={columnsPath(counts, most)} />
+        <path class="good" d={columnsPath(good, most)} />
+      </svg>
       <figcaption class={edges ? "note" : "note each"}>
         {edges ? <><span>{number(edges[0])}</span><span>{number(edges[edges.length - 1])}</span></>
           : options?.map((option, i) => <span key={i} title={visible(option)}>{visible(option)}</span>)}
       </figcaption>
     </figure>
   );
+}
+
+/** Columns from the ground, side by side with a little room between them. */
+function columnsPath(counts: readonly number[], most: number): string {
+  const wide = ACROSS / counts.length;
+  const [left, width] = [Math.min(1, 0.05 * wide), wide - 2 * Math.min(1, 0.05 * wide)];
+  return counts.map((n, i) => (n === 0 ? "" : `M${(i * wide + left).toFixed(1)} ${UP}v${-((UP * n) / most).toFixed(1)}h${width.toFixed(1)}V${UP}z`)).join("");
 }

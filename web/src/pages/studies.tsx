@@ -97,7 +97,7 @@ function columnsOf(all: readonly StudyRow[]): TableColumn[] {
     column("name", "study", 200, (row) => <Name row={row} />, ({ name }) => name.toLowerCase()),
     column("state", "state", 96, (row) => <State row={row} />, standingOf),
     column("objectives", "objective", 150, (row) => <span title={objectives(row)}>{objectives(row)}</span>, objectives),
-    numeric("best", "best", 84, (row) => <Best row={row} />, ({ summary }) => num(summary?.value)),
+    numeric("best", "best", 92, (row) => <Best row={row} />, ({ summary }) => num(summary?.value)),
     column("progress", "best so far", 110, (row) => <Progress row={row} />),
     numeric("trials", "trials", 72, ({ summary }) => (summary ? count(summary.trials) : "–"), ({ summary }) => summary?.trials),
     column("states", "states", 100, ({ summary }) => summary && <StateBar counts={countsOf(summary.states)} />),
@@ -132,7 +132,7 @@ function State({ row }: { row: StudyRow }) {
 
 function Best({ row: { id, summary } }: { row: StudyRow }) {
   if (!summary) return <>–</>;
-  if (summary.objectives.length > 1) return <a href={href("tradeoffs", id)} title="Trials that no other one beats in all objectives">{count(summary.front.length)} on the front</a>;
+  if (summary.objectives.length > 1) return <a href={href("tradeoffs", id)} title="Trials that no other one beats in all objectives">front of {count(summary.front.length)}</a>;
   return <span title={exact(num(summary.value))}>{number(num(summary.value))}</span>;
 }
 

@@ -7,12 +7,12 @@ import { visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { orderAsText, orderOfText } from "../order.js";
 import type { Column } from "../protocol.js";
-import { route, setQuery } from "../router.js";
+import { href, route, setQuery } from "../router.js";
 import { numbers, selection } from "../selection.js";
 import { columns, hover, study } from "../store.js";
 import { tell } from "./axes.js";
 
-const FIRST = ["value", "metric", "violation", "param", "seconds"];
+const KINDS: readonly Column["kind"][] = ["value", "metric", "violation", "param", "seconds", "started", "step", "attempt", "parent", "worker", "failure"];
 
 /** Trials that the user has put a mark on, to compare them. */
 export const marked = signal<ReadonlySet<number>>(new Set());
@@ -31,11 +31,17 @@ export function tableColumn(column: Column): TableColumn {
   return { key: column.key, title, numeric: !column.options, width, cell: (row) => tell(column, row), by: (row) => values[row] };
 }
 
+/** Where a trial is told all about; what is selected stays. */
+function addressOf(trial: number): string {
+  const { study: id, query } = route.peek();
+  return href("trials", id, { ...Object.fromEntries(query), trial: String(trial), at: String(trial) });
+}
+
 export function trialColumns(all: readonly Column[]): TableColumn[] {
   const state = all.find((c) => c.kind === "state");
-  const fixed: TableColumn[] = [{ key: "number", title: "trial", numeric: true, width: 64, cell: (row) => row, by: (row) => row }];
+  const fixed: TableColumn[] = [{ key: "number", title: "trial", numeric: true, width: 64, cell: (row) => <a href={addressOf(row)}>{row}</a>, by: (row) => row }];
   if (state) fixed.push({ key: "state", title: "state", width: 100, cell: (row) => <StateMark state={state.data[row]} words />, by: (row) => state.data[row] });
-  const rest = FIRST.flatMap((kind) => all.filter((c) => c.kind === kind));
+  const rest = KINDS.flatMap((kind) => all.filter((c) => c.kind === kind));
   return [...fixed, ...rest.map(tableColumn)];
 }
 

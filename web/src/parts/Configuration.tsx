@@ -21,14 +21,14 @@ export function Differences({ params, others, title, absent = "not active" }: Di
   const isCompared = others !== undefined && others !== null;
   if (rows.length === 0) return <p class="empty">No parameter yet.</p>;
   return (
-    <table class="plain">
+    <table class="plain values">
       <thead>
         <tr><th scope="col">parameter</th><th scope="col">value</th>{isCompared && <th scope="col">{title}</th>}</tr>
       </thead>
       <tbody>
         {rows.map(({ name, value, other, isSame }) => (
           <tr key={name} class={isCompared && isSame ? "same" : undefined}>
-            <th scope="row">{visible(name)}</th>
+            <th scope="row" title={visible(name)}>{visible(name)}</th>
             <td>{told(value, absent)}</td>
             {isCompared && <td>{isSame ? "same" : told(other, absent)}</td>}
           </tr>

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { act, mayAct } from "../actions.js";
 import { visible } from "../format.js";
 import { range, type Declared, shown } from "../space.js";
-import { active, filled, texts } from "../variant.js";
+import { active, filled, own, texts } from "../variant.js";
 import { Ask } from "./Ask.js";
 import { printed, type TrialDetail } from "./Trial.js";
 
@@ -27,7 +27,7 @@ export function Variant({ study, trial, space, onClose }: VariantProps) {
       <p class="note">What is left empty the sampler chooses.</p>
       <div class="fields">
         {active(space, typed).map((parameter) => (
-          <Field key={parameter.name} parameter={parameter} text={typed[parameter.name] ?? ""} error={errors[parameter.name]}
+          <Field key={parameter.name} parameter={parameter} text={own(typed, parameter.name) ?? ""} error={own(errors, parameter.name)}
             onText={(text) => setTyped({ ...typed, [parameter.name]: text })} />
         ))}
       </div>
