@@ -109,9 +109,12 @@ def forecast(ask: Ask) -> Any:
 
 
 def why(ask: Ask) -> Any:
-    """Why the sampler chose a configuration."""
+    """Why the sampler chose a configuration; where it does not say, `arm` is null and the text says why not."""
     record = documents.record_of(ask.study, ask.number)
-    told = replay.explained(ask.study.id, ask.study.storage, record)
+    try:
+        told = replay.explained(ask.study.id, ask.study.storage, record)
+    except InvalidInput as error:
+        return {"arm": None, "text": str(error)}
     return {**vars(told), "text": str(told)}
 
 

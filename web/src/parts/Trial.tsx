@@ -154,7 +154,9 @@ function Against({ trial }: { trial: TrialDetail }) {
 }
 
 interface Explanation {
-  arm: string;
+  /** Null where the sampler does not say; then the text says why not. */
+  arm: string | null;
+  text: string;
   reason: string;
   mean: Num;
   sd: Num;
@@ -169,6 +171,7 @@ interface Asked {
 function Why({ study, number: n }: Asked) {
   const { value, error } = useAnswer<Explanation>(`studies/${study}/trials/${n}/why`);
   if (value === null) return <p class="note">{error ? visible(error.message) : "Asking the sampler…"}</p>;
+  if (value.arm === null) return <p class="note">{visible(value.text)}.</p>;
   const isPredicted = typeof value.mean === "number" && typeof value.sd === "number";
   return (
     <>
