@@ -1,1 +1,0 @@
-import{A as e}from"./index-4L1_issz.js";import{t}from"./AllTrials-D_BhDKcY.js";import{N as n}from"./store-DbEQhtLO.js";function r(){return n(`div`,{class:`page`,children:n(e,{title:`Timeline`,wide:!0,children:n(t,{})})})}export{r as default};
