@@ -17,6 +17,7 @@ VERBS = {
     "best": "Print the best configuration.",
     "trials": "List the trials of a study.",
     "trial": "Show one trial with its reports and its failure.",
+    "dashboard": "Look at studies in a browser, and steer them.",
     "export": "Write all trials as CSV, JSON lines or Parquet, or for Optuna.",
     "import": "Import Optuna studies.",
     "enqueue": "Have a configuration tried next.",

@@ -130,7 +130,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), token: str | None = None, read_only: bool = False):
         self._app = app
-        self._given = frozenset(host.lower().strip("[]") for host in hosts)
+        self._origins = frozenset(host.lower() for host in hosts)
+        self._hosts = frozenset(map(_name, self._origins)).union(LOOPBACK)
         self._read_only = read_only
         self.tickets = None if token is None else Tickets(token)
         self._changes, self._guesses = Allowance(20, 5), Allowance(10, 0.5)
@@ -174,14 +175,14 @@ class Guard:
     def _check_host(self, headers: Headers) -> None:
         given = headers.getlist("host")
         name = _name(given[0]) if len(given) == 1 else None
-        if name not in LOOPBACK and name not in self._given:
-            action = "Open it by the address that it printed, or allow the name with --host."
+        if not name or name not in self._hosts:
+            action = "Open it by the address that it printed, or allow the name with --allow-host."
             raise Refused(421, "this dashboard does not answer to that host name", action)
 
     def _check_origin(self, headers: Headers) -> None:
         for origin in headers.getlist("origin"):
-            netloc = urlsplit(origin).netloc
-            if not netloc or (netloc.lower() != headers["host"].lower() and _name(netloc) not in self._given):
+            netloc = urlsplit(origin).netloc.lower()
+            if not netloc or (netloc != headers["host"].lower() and netloc not in self._origins):
                 raise Refused(403, "another page may not ask this dashboard")
 
     async def _checked_body(self, scope: Scope, receive: Receive) -> bytes:
