@@ -11,6 +11,7 @@ from kilter.api.log import StudyLog
 from kilter.core.errors import InvalidInput, NotReady, TrialNotFound
 from kilter.core.events import SYSTEM, TrialState
 from kilter.core.history import History
+from kilter.core.interfaces import OnDisk
 from kilter.core.problem import Problem, StudyDirection
 from kilter.core.space import Space
 from kilter.engine.replica import Replica
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kilter.analysis.gain import Gain
     from kilter.analysis.schedule import Schedule
     from kilter.api.plot import Plots
+    from kilter.dashboard.serving import Serving
 
 S = TypeVar("S", bound="StudyView")
 
@@ -275,6 +277,29 @@ class StudyView:
                 return file.read()
         except FileNotFoundError:
             return ""
+
+    def dashboard(
+        self, *, host: str = "127.0.0.1", port: int = 8517, read_only: bool = False, token: str | None = None
+    ) -> Serving:
+        """Serve this study, and all others of its storage, to a browser: at `url` of what is returned, until `close`.
+
+        It runs in a thread of this process, beside a notebook or a run, and reads a storage that is a file by a
+        connection of its own. Where the `port` is taken the next free one is. On any other `host` than this machine's
+        loopback it needs a token; `url` is then a link that works once. With `read_only` nothing can be changed there.
+
+        >>> from kilter import Float, create_study
+        >>> study = create_study(space={"x": Float(0, 1)}, seed=0)
+        >>> dashboard = study.dashboard()
+        >>> dashboard.url.startswith("http://127.0.0.1:")
+        True
+        >>> dashboard.close()
+        """
+        from kilter.dashboard.serving import served  # loads Starlette
+
+        storage = self._log.storage
+        page = f"#/{self._log.study}"
+        given = storage.url if isinstance(storage, OnDisk) else storage
+        return served(given, host=host, port=port, read_only=read_only, token=token, page=page).start()
 
     def _number(self, trial: FrozenTrial | Trial | int) -> int:
         number = getattr(trial, "number", trial)

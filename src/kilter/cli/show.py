@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,43 +29,23 @@ def echo_json(data: Any) -> None:
 
 def safe(data: Any) -> Any:
     """Data that any JSON reader takes: NaN and infinities as text."""
-    if isinstance(data, float) and not math.isfinite(data):
-        return str(data)
-    if isinstance(data, Mapping):
-        return {str(key): safe(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [safe(value) for value in data]
-    return data if data is None or isinstance(data, (bool, int, float, str)) else str(data)
+    from kilter.dashboard.export import safe as made_safe
+
+    return made_safe(data)
 
 
 def when(moment: datetime | None) -> str | None:
     """A moment in ISO 8601, in UTC."""
-    if moment is None:
-        return None
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    from kilter.dashboard.export import when as written
+
+    return written(moment)
 
 
 def trial_json(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
     """A trial as a document."""
-    failure = trial.failure
-    data: dict[str, Any] = {
-        "number": trial.number,
-        "state": trial.state.name,
-        "params": trial.plain_params,
-        "metrics": trial.metrics,
-        "feasible": trial.is_feasible if trial.state.name == "COMPLETE" else None,
-        "attempt": trial.attempt,
-        "started": when(trial.datetime_start),
-        "ended": when(trial.datetime_complete),
-        "seconds": seconds(trial),
-        "attrs": trial.user_attrs,
-        "failure": None if failure is None else {"kind": failure.kind, "message": failure.message},
-    }
-    if reports:
-        data["reports"] = [{"step": step, **metrics} for step, metrics in trial.reports.items()]
-        if failure is not None:
-            data["failure"]["traceback"] = failure.traceback
-    return data
+    from kilter.dashboard.export import document
+
+    return document(trial, reports)
 
 
 def state(name: str) -> str:

@@ -39,6 +39,40 @@ def convergence(ask: Ask) -> Any:
     return convergence(ask.history, objective_of(ask), ask.query["against"])
 
 
+def importance(ask: Ask) -> Any:
+    """How much each parameter matters."""
+    from kilter.analysis.importance import importance
+
+    return importance(ask.history, objective_of(ask), method=ask.query["method"], seed=ask.study.log.replica.seed)
+
+
+def effects(ask: Ask) -> Any:
+    """What the surrogate believes of some parameters one by one; where none are named, of those that matter most."""
+    from kilter.analysis.effects import effect
+    from kilter.analysis.importance import importance
+
+    history, objective, seed = ask.history, objective_of(ask), ask.study.log.replica.seed
+    names = [name for name in ask.query["names"].split(",") if name]
+    if not names:
+        shares = importance(history, objective, seed=seed).shares
+        names = [share.name for share in shares][: min(ask.query["top"], 50)]
+    return {"effects": [effect(history, name, objective, seed) for name in names]}
+
+
+def interaction(ask: Ask) -> Any:
+    """What the surrogate believes of two parameters together."""
+    from kilter.analysis.effects import interaction
+
+    return interaction(ask.history, ask.query["a"], ask.query["b"], objective_of(ask), ask.study.log.replica.seed)
+
+
+def quality(ask: Ask) -> Any:
+    """How well the surrogate predicts trials that it was not told of."""
+    from kilter.analysis.quality import quality
+
+    return quality(ask.history, objective_of(ask), ask.study.log.replica.seed)
+
+
 def diagnostics(ask: Ask) -> Any:
     """What is wrong, or good to know."""
     from kilter.analysis.diagnostics import diagnose

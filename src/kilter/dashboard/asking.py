@@ -124,4 +124,9 @@ class Route:
             if name not in known:
                 raise UnknownName.of("parameter", name, known)
         said = {name: query.read(given[name]) for name, query in known.items() if name in given}
-        return {name: said.get(name, query.default) for name, query in known.items()}
+        return {**self.defaults, **said}
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What is meant where an address says nothing."""
+        return {query.name: query.default for query in self.query}

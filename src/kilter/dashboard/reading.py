@@ -63,7 +63,7 @@ class Study:
         self._problem: dict[str, Any]
         self._since = self._columns_at = 0
         """From which position on changes are known; and up to which position the columns have them."""
-        self._begin_columns()
+        self.begin()
 
     @property
     def revision(self) -> int:
@@ -81,7 +81,7 @@ class Study:
         with self.log.lock:
             replica = self.log.replica
             if replica.problem_json is not self._problem:  # another space, or constraints
-                self._begin_columns()
+                self.begin()
             elif self._columns_at < replica.position:
                 self._columns.update(replica.history, replica.changed(self._columns_at))
                 self._columns_at = replica.position
@@ -93,7 +93,8 @@ class Study:
         with self.log.lock:
             return self.remembered("at rest", self.revision, self.log.replica.history.at_rest)
 
-    def _begin_columns(self) -> None:
+    def begin(self) -> None:
+        """Make the columns anew, of all that is known now."""
         replica = self.log.replica
         self._problem = replica.problem_json
         self._since = self._columns_at = replica.position
@@ -122,9 +123,15 @@ class Reading:
 
     def __init__(self, given: str | os.PathLike[str] | Storage) -> None:
         self._storage = existing_storage(given)
+        self._is_ours = self._storage is not given
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._studies: dict[int, Study] = {}
         self._file = self._found()
+
+    def close(self) -> None:
+        """Let go of the storage, where it was opened here."""
+        if self._is_ours:
+            self._storage.close()
 
     @property
     def address(self) -> str:

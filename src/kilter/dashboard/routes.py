@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from kilter.core.interfaces import OnDisk
 from kilter.dashboard import analyses, documents
 from kilter.dashboard.asking import Ask, Content, Query, Route
+from kilter.dashboard.export import csv_text, json_lines
+from kilter.dashboard.openapi import openapi
+from kilter.frozen import FrozenTrial
 from kilter.runtime.checkpoints import store_of
 
 BINARY = "application/octet-stream"
@@ -55,7 +59,21 @@ def _analysis(path: str, says: str, answer: Any, *query: Query, ages: bool = Fal
     return Route(path, says, answer, query, takes_time=True, ages=ages)
 
 
+def _exported(ask: Ask) -> Content:
+    """All trials in a file."""
+    history = ask.history
+    trials = [FrozenTrial(record, history) for record in history]
+    if ask.query["format"] == "csv":
+        return Content(csv_text(trials, history.problem).encode(), "text/csv", f"{ask.study.name}.csv")
+    return Content(json_lines(trials).encode(), "application/jsonl", f"{ask.study.name}.jsonl")
+
+
+def _openapi(ask: Ask) -> Content:
+    return Content(json.dumps(openapi(ROUTES, documents.VERSION)).encode(), "application/json")
+
+
 ROUTES: tuple[Route, ...] = (
+    Route("/openapi.json", "This description.", _openapi),
     Route("/server", "What is served here.", _server),
     Route("/studies", "All studies, with what there is to say about each in a line.", _studies),
     Route(STUDY, "All about a study but its trials.", _study),
@@ -72,6 +90,13 @@ ROUTES: tuple[Route, ...] = (
         "What a trial printed.",
         _printed,
         (Query("tail", "At most so many bytes of its end.", "integer", 65_536),),
+    ),
+    Route(
+        f"{STUDY}/export",
+        "All trials in a file.",
+        _exported,
+        (Query("format", "Which kind of file.", default="csv", one_of=("csv", "jsonl")),),
+        media="application/octet-stream",
     ),
     _analysis(f"{TRIAL}/why", "Why the sampler chose its configuration, and what its model expected.", analyses.why),
     _analysis(f"{TRIAL}/forecast", "Where its reports are heading.", analyses.forecast),

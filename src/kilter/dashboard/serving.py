@@ -29,19 +29,19 @@ class _Server(uvicorn.Server):
     """Ends the streams of news first when it ends, which would never end by themselves."""
 
     def __init__(self, app: Dashboard) -> None:
-        settings = {"access_log": False, "server_header": False, "proxy_headers": False}
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_level="error",
-                http="h11",
-                ws="none",
-                lifespan="off",
-                loop="asyncio",
-                timeout_graceful_shutdown=1,
-                **settings,
-            )
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            access_log=False,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
         )
+        super().__init__(config)
         self.app = app
         self.is_up = threading.Event()
 
@@ -73,7 +73,7 @@ class Serving:
         code = "" if app.tickets is None else f"?code={app.tickets.link()}"
         self.url = f"http://{_shown(host)}:{self.port}/{code}{page}"
         """The address of the page; where there is a token, a link that works once."""
-        self._server = _Server(app)
+        self._app, self._server = app, _Server(app)
         self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
@@ -100,6 +100,7 @@ class Serving:
         if self._thread is not None:
             self._thread.join(PATIENCE)
         self._socket.close()
+        self._app.reading.close()
 
     def __enter__(self) -> Serving:
         return self

@@ -13,7 +13,7 @@ from kilter.cli import options, show
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen; 0.0.0.0 for the network.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="The first to try; 8517 by default, 0 for any.")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed from there.")
-@click.option("--token", envvar="KILTER_TOKEN", metavar="TEXT", help="Who asks needs it; off this machine there is one.")
+@click.option("--token", envvar="KILTER_TOKEN", metavar="TEXT", help="Who asks needs it; elsewhere there is one.")
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="A name that a proxy in front is asked by.")
 @click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
 @options.debug

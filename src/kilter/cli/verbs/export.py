@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -16,9 +15,6 @@ from kilter.cli import options, show
 
 if TYPE_CHECKING:
     from kilter.api import StudyView
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
@@ -43,6 +39,7 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
     In CSV, text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     from kilter.core.errors import InvalidInput
+    from kilter.dashboard.export import csv_text, json_lines
 
     form = form or _implied(output or "")
     study = options.look(options.chosen(name, option), storage)
@@ -59,13 +56,9 @@ def command(name: str | None, option: str | None, storage: str | None, form: str
             raise InvalidInput("Parquet is not text for a terminal: give -o FILE")
         data = _parquet(study)
     elif form in ("json", "jsonl"):
-        documents = [show.safe(show.trial_json(trial, reports=True)) for trial in study.trials]
-        if form == "json":
-            data = (json.dumps(documents, ensure_ascii=False, indent=2) + "\n").encode()
-        else:
-            data = "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents).encode()
+        data = _json(study).encode() if form == "json" else json_lines(study.trials).encode()
     else:
-        data = _csv(study).encode()
+        data = csv_text(study.trials, study.problem).encode()
     if output is None:
         sys.stdout.buffer.write(data)
         return
@@ -89,55 +82,19 @@ def _implied(output: str) -> str:
     return ENDINGS.get(ending, "csv")
 
 
-def rows(study: StudyView) -> tuple[list[str], list[list[Any]]]:
-    """The columns' titles, and a row a trial."""
-    trials = study.trials
-    documents = [show.trial_json(trial) for trial in trials]
-    metrics = list(dict.fromkeys([*study.problem.objective_names, *(name for d in documents for name in d["metrics"])]))
-    params = list(study.space.declared)
-    shown = [{name: _cell(value) for name, value in document["params"].items()} for document in documents]
-    titles = ["number", "state", *(f"metrics.{n}" for n in metrics), *(f"params.{n}" for n in params)]
-    titles += ["feasible", "attempt", "started", "ended", "seconds", "failure"]
-    table = []
-    for d, own in zip(documents, shown):
-        failure = d["failure"] and f"{d['failure']['kind']}: {d['failure']['message']}"
-        table.append(
-            [d["number"], d["state"], *(d["metrics"].get(n) for n in metrics), *(own.get(n) for n in params)]
-            + [d["feasible"], d["attempt"], d["started"], d["ended"], d["seconds"], failure]
-        )
-    return titles, table
-
-
-def _cell(value: Any) -> Any:
-    """A list in one cell, as `kilter enqueue` reads it."""
-    from kilter.executors.command.template import joined
-
-    return joined(value, str) if isinstance(value, list) else value
-
-
-def _guarded(cell: Any) -> Any:
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-
-
-def _csv(study: StudyView) -> str:
-    titles, table = rows(study)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_guarded, titles))
-    for row in table:
-        writer.writerow(map(_guarded, row))
-    return out.getvalue()
+def _json(study: StudyView) -> str:
+    documents = [show.safe(show.trial_json(trial, reports=True)) for trial in study.trials]
+    return json.dumps(documents, ensure_ascii=False, indent=2) + "\n"
 
 
 def _parquet(study: StudyView) -> bytes:
     from kilter.core.errors import needed
+    from kilter.dashboard.export import rows
 
     with needed("pyarrow", "Parquet", "or use --format csv"):
         import pyarrow
         from pyarrow import parquet
-    titles, table = rows(study)
+    titles, table = rows(study.trials, study.problem)
     columns = {title: _even([row[i] for row in table]) for i, title in enumerate(titles)}
     out = io.BytesIO()
     parquet.write_table(pyarrow.table(columns), out)
