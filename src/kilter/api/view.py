@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -300,6 +301,22 @@ class StudyView:
         page = f"#/{self._log.study}"
         given = storage.url if isinstance(storage, OnDisk) else storage
         return served(given, host=host, port=port, read_only=read_only, token=token, page=page).start()
+
+    def report(self, path: str | os.PathLike[str], *, redact: bool = False) -> None:
+        """Write the study as one HTML file: the pages of the dashboard, which work from the disk and by mail.
+
+        With `redact` it leaves out attributes, notes, messages of failures, and names of workers, hosts and files;
+        names of the study, its parameters, options and metrics stay. Raises InvalidInput where the file cannot be
+        written.
+        """
+        from kilter.dashboard.report import report  # loads Starlette
+
+        page = report(self._log.storage, self._log.study, time.time(), redact=redact)
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(page)
+        except OSError as error:
+            raise InvalidInput(f"cannot write {os.fspath(path)}: {error.strerror}") from None
 
     def _number(self, trial: FrozenTrial | Trial | int) -> int:
         number = getattr(trial, "number", trial)

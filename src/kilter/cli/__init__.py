@@ -18,6 +18,7 @@ VERBS = {
     "trials": "List the trials of a study.",
     "trial": "Show one trial with its reports and its failure.",
     "dashboard": "Look at studies in a browser, and steer them.",
+    "report": "Write a study as one HTML file.",
     "export": "Write all trials as CSV, JSON lines or Parquet, or for Optuna.",
     "import": "Import Optuna studies.",
     "enqueue": "Have a configuration tried next.",

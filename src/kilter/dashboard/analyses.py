@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kilter import replay
-from kilter.core.errors import InvalidInput
+from kilter.core.compound import Compound
+from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Dropped, Started
 from kilter.core.history import History
+from kilter.core.space import Space
 from kilter.dashboard import documents
 from kilter.dashboard.asking import Ask
 from kilter.engine.engine import Engine
 from kilter.engine.next import next_event
 
 if TYPE_CHECKING:
+    from kilter.analysis.importance import Importance
     from kilter.analysis.rungs import Rung
 
 MOST_VALUES = 400
 """Of a rung, whose counts are of all trials."""
+MOST_EFFECTS = 50
+"""Parameters in one answer."""
 NOBODY = "nobody"
 """The worker for whom it is asked what would be next."""
 
@@ -39,24 +45,34 @@ def convergence(ask: Ask) -> Any:
     return convergence(ask.history, objective_of(ask), ask.query["against"])
 
 
-def importance(ask: Ask) -> Any:
-    """How much each parameter matters."""
+def importance(ask: Ask) -> Importance:
+    """How much each parameter matters; the same for all who ask about these trials."""
     from kilter.analysis.importance import importance
 
-    return importance(ask.history, objective_of(ask), method=ask.query["method"], seed=ask.study.log.replica.seed)
+    objective, method, seed = objective_of(ask), ask.query.get("method", "auto"), ask.study.log.replica.seed
+    key = ("importance", objective, method)
+    return ask.history.memo(key, lambda history: importance(history, objective, method=method, seed=seed))
 
 
 def effects(ask: Ask) -> Any:
-    """What the surrogate believes of some parameters one by one; where none are named, of those that matter most."""
+    """What the surrogate believes of a parameter; where none is named, of those that matter most, one by one."""
     from kilter.analysis.effects import effect
-    from kilter.analysis.importance import importance
 
     history, objective, seed = ask.history, objective_of(ask), ask.study.log.replica.seed
-    names = [name for name in ask.query["names"].split(",") if name]
-    if not names:
-        shares = importance(history, objective, seed=seed).shares
-        names = [share.name for share in shares][: min(ask.query["top"], 50)]
-    return {"effects": [effect(history, name, objective, seed) for name in names]}
+    if ask.query["name"]:
+        return {"effects": [effect(history, ask.query["name"], objective, seed)]}
+    shares = importance(ask).shares[: min(ask.query["top"], MOST_EFFECTS)]
+    told = []
+    for name in (dimension for share in shares for dimension in _dimensions(history.problem.space, share.parameter)):
+        with suppress(NotReady):  # it was active in no complete trial
+            told.append(effect(history, name, objective, seed))
+    return {"effects": told}
+
+
+def _dimensions(space: Space, name: str) -> list[str]:
+    """The parts of a compound, else the parameter itself."""
+    parameter = space.declared[name]
+    return list(parameter.names(name)) if isinstance(parameter, Compound) else [name]
 
 
 def interaction(ask: Ask) -> Any:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -45,6 +46,15 @@ def json_lines(trials: Sequence[FrozenTrial]) -> str:
     """A document in each line, reports included."""
     documents = (safe(document(trial, reports=True)) for trial in trials)
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in documents)
+
+
+def file_name(study: str) -> str:
+    """The name of a study, made fit to be that of a file.
+
+    >>> file_name("runs/digits: <2>")
+    'runs-digits-2'
+    """
+    return re.sub(r"[^\w.-]+", "-", study).strip("-.")[:100] or "study"
 
 
 def csv_text(trials: Sequence[FrozenTrial], problem: Problem) -> str:

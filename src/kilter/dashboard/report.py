@@ -38,6 +38,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {f"{STUDY}/convergence": ("against=tim
 """With what else a route is asked, beside what it takes where nothing is said."""
 
 
+STYLE = ".provenance{padding:1rem;font-size:.75rem;opacity:.8;overflow-wrap:anywhere}"
 LOADER = """(async () => {
   const unpacked = (id) => {
     const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
@@ -102,7 +103,7 @@ class _Recorded(Ask):
     recorded: Study | None = None
 
     @property
-    def study(self) -> Study:  # type: ignore[override]
+    def study(self) -> Study:
         assert self.recorded is not None
         return self.recorded
 
@@ -184,7 +185,7 @@ def _footer(study: Study, told: Mapping[str, Any], address: str, now: float, red
 
 
 def _page(name: str, footer: str, recorded: Mapping[str, Any], page: str) -> str:
-    style = files()["report.css"].body.decode()
+    style = files()["report.css"].body.decode() + STYLE
     script = files()["report.js"].body
     answers = json.dumps(recorded, separators=(",", ":")).encode()
     loader = LOADER.replace("PAGE", json.dumps(page))

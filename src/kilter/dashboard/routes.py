@@ -8,7 +8,7 @@ from typing import Any
 from kilter.core.interfaces import OnDisk
 from kilter.dashboard import analyses, documents
 from kilter.dashboard.asking import Ask, Content, Query, Route
-from kilter.dashboard.export import csv_text, json_lines
+from kilter.dashboard.export import csv_text, file_name, json_lines
 from kilter.dashboard.openapi import openapi
 from kilter.frozen import FrozenTrial
 from kilter.runtime.checkpoints import store_of
@@ -64,8 +64,8 @@ def _exported(ask: Ask) -> Content:
     history = ask.history
     trials = [FrozenTrial(record, history) for record in history]
     if ask.query["format"] == "csv":
-        return Content(csv_text(trials, history.problem).encode(), "text/csv", f"{ask.study.name}.csv")
-    return Content(json_lines(trials).encode(), "application/jsonl", f"{ask.study.name}.jsonl")
+        return Content(csv_text(trials, history.problem).encode(), "text/csv", f"{file_name(ask.study.name)}.csv")
+    return Content(json_lines(trials).encode(), "application/jsonl", f"{file_name(ask.study.name)}.jsonl")
 
 
 def _openapi(ask: Ask) -> Content:
@@ -101,6 +101,30 @@ ROUTES: tuple[Route, ...] = (
     _analysis(f"{TRIAL}/why", "Why the sampler chose its configuration, and what its model expected.", analyses.why),
     _analysis(f"{TRIAL}/forecast", "Where its reports are heading.", analyses.forecast),
     _analysis(f"{STUDY}/convergence", "The best value so far.", analyses.convergence, OBJECTIVE, AGAINST),
+    _analysis(
+        f"{STUDY}/importance",
+        "How much each parameter matters, and how sure that is.",
+        analyses.importance,
+        OBJECTIVE,
+        Query("method", "How it is computed.", default="auto", one_of=("auto", "surrogate", "fanova", "pedanova")),
+    ),
+    _analysis(
+        f"{STUDY}/effects",
+        "What the surrogate believes of single parameters.",
+        analyses.effects,
+        OBJECTIVE,
+        Query("name", "The parameter, or the part of a compound; else those that matter most.", default=""),
+        Query("top", f"Of how many that is told, {analyses.MOST_EFFECTS} at most.", "integer", 12),
+    ),
+    _analysis(
+        f"{STUDY}/interaction",
+        "What the surrogate believes of two parameters together.",
+        analyses.interaction,
+        Query("a", "One of them.", default=""),
+        Query("b", "The other.", default=""),
+        OBJECTIVE,
+    ),
+    _analysis(f"{STUDY}/quality", "How well the surrogate predicts what it was not told.", analyses.quality, OBJECTIVE),
     _analysis(f"{STUDY}/diagnostics", "What is wrong or good to know, in words.", analyses.diagnostics, ages=True),
     _analysis(
         f"{STUDY}/curves",
