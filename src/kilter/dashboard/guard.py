@@ -134,7 +134,7 @@ class Guard:
         self._hosts = frozenset(map(_name, self._origins)).union(LOOPBACK)
         self._read_only = read_only
         self.tickets = None if token is None else Tickets(token)
-        self._changes, self._guesses = Allowance(20, 5), Allowance(10, 0.5)
+        self._changes, self._guesses = Allowance(100, 10), Allowance(10, 0.5)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
