@@ -144,9 +144,7 @@ def explanation(session: Session, record: Record) -> Explanation:
     return explained(session.study, session.storage, record, engine.sampler, engine.scheduler)
 
 
-def explained(
-    study: int, storage: Storage, record: Record, sampler: Any = None, scheduler: Any = None
-) -> Explanation:
+def explained(study: int, storage: Storage, record: Record, sampler: Any = None, scheduler: Any = None) -> Explanation:
     """The same for who only looks; without a `sampler` that of the study is asked."""
     number = record.number
     if record.enqueued or record.parent is not None or record.attempt == 0 or record.seen == ELSEWHERE:

@@ -58,6 +58,9 @@ def facts(study: StudyView) -> dict[str, Any]:
             last = max(last or 0.0, moment.timestamp())
     return {
         "study": study.study_name,
+        "control": study.control,
+        "tags": study.tags,
+        "note": study.notes.get(None, ""),
         "objectives": {objective.name: objective.direction for objective in study.problem.objectives},
         "constraints": [str(constraint) for constraint in study.problem.constraints],
         "parameters": list(study.space.declared),

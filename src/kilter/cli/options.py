@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from kilter.api import Study, StudyView
     from kilter.core.interfaces import Storage
+    from kilter.engine.replica import Replica
+    from kilter.runtime.log import Log
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,3 +85,22 @@ def look(name: str | None, url: str | None) -> StudyView:
     from kilter.api import read_study
 
     return read_study(study_name=name, storage=existing(url))
+
+
+def steered(name: str | None, url: str | None) -> Log[Replica]:
+    """The log of that study, to write into what its workers are to do; none of its plug-ins is needed."""
+    from kilter import replay
+    from kilter.api.studies import only_study
+
+    opened = existing(url)
+    return replay.read(only_study(opened) if name is None else name, opened)
+
+
+def trials(words: tuple[str, ...], option: str | None) -> tuple[str | None, list[int]]:
+    """The study and the numbers of trials that words are, as STUDY 3 17; the study's name may be left out."""
+    name = words[0] if words and not words[0].isdecimal() else None
+    numbers = words if name is None else words[1:]
+    wrong = [number for number in numbers if not number.isdecimal()]
+    if wrong:
+        raise click.UsageError(f"{wrong[0]!r} is not the number of a trial")
+    return chosen(name, option), list(map(int, numbers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -151,6 +152,11 @@ def echo_pairs(pairs: Mapping[str, str]) -> None:
 def echo(line: str) -> None:
     """What people read, on stdout."""
     click.echo(printable(line))
+
+
+def quoted(name: str) -> str:
+    """A name as a word of a command."""
+    return shlex.quote(name)
 
 
 def note(message: str) -> None:

@@ -171,6 +171,7 @@ class Checkpoints:
             while self._resumed:
                 number = self._resumed.pop()
                 self._trim(number, 2, history[number].attempt)
+            self._leaving += self._invalidated(history)
             for number in history.finished[self._ended :]:
                 self._trim(number, 1, history[number].attempt)
                 self._leaving += [lost for lost in self._rank(number, history, keep) if self.store.attempts(lost)]
@@ -192,6 +193,14 @@ class Checkpoints:
         if waiting:
             self._forks[number] = waiting
         return bool(waiting)
+
+    def _invalidated(self, history: History) -> list[int]:
+        """Those that were among the best and whose results count no more."""
+        void = [entry for entry in self._best if history[-entry[1]].invalid is not None]
+        if void:
+            self._best = [entry for entry in self._best if entry not in void]
+            heapq.heapify(self._best)
+        return [-number for _, number in void]
 
     def _rank(self, number: int, history: History, keep: int) -> list[int]:
         """Give a trial that ended its place among the best, if it has one; those who have none now."""

@@ -6,14 +6,14 @@ import copy
 
 import click
 
-from kilter.cli import going, options
+from kilter.cli import going, options, show
 
 
 @click.command("resume")
 @click.argument("name", metavar="[STUDY]", required=False, shell_complete=options.names)
 @going.options_of_a_run("fail", "continue")
 def command(name: str | None, asked: going.Asked) -> int:
-    """Go on with a study that `kilter run` made, as it was run; options change that.
+    """Go on with a study that `kilter run` made, as it was run; options change that. A pause is lifted.
 
     \b
     kilter resume digits -n 400
@@ -30,4 +30,7 @@ def command(name: str | None, asked: going.Asked) -> int:
     document = specification.with_long_words(copy.deepcopy(remembered))
     asked.overlay(document)
     document["study"] = study.study_name
+    if study.control == "paused":
+        study.unpause()
+        show.note("no longer paused")
     return going.go(study, specification.Specification.of(document), asked, asked.if_changed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from kilter.cli import options, show
@@ -15,7 +17,7 @@ from kilter.cli import options, show
 @options.as_json
 @options.debug
 def command(words: tuple[str, ...], failed: bool, option: str | None, storage: str | None, as_json: bool) -> None:
-    """Queue failed trials to be run again; the next run begins with them.
+    """Queue failed and invalidated trials to be run again; the next run begins with them.
 
     \b
     kilter retry digits --failed
@@ -23,20 +25,22 @@ def command(words: tuple[str, ...], failed: bool, option: str | None, storage: s
 
     The new trials stand in the place of the old ones, which use up no budget any more.
     """
-    name = words[0] if words and not words[0].isdecimal() else None
-    numbers = words if name is None else words[1:]
+    from kilter.core.events import TrialState
+    from kilter.runtime import steering
+
+    name, numbers = options.trials(words, option)
     if bool(numbers) is failed:
         raise click.UsageError("name the trials, as in kilter retry STUDY 3 17, or give --failed for all that failed")
-    wrong = [number for number in numbers if not number.isdecimal()]
-    if wrong:
-        raise click.UsageError(f"{wrong[0]!r} is not the number of a trial")
-    study = options.load(options.chosen(name, option), storage)
-    queued = study.retry(failed=True) if failed else [new for number in numbers for new in study.retry(int(number))]
+    log = options.steered(name, storage)
+    if failed:
+        numbers = [t.number for t in log.replica.history.with_state(TrialState.FAIL) if not t.forgiven]
+    queued = steering.retry(log, numbers, time.time())
     if as_json:
-        show.echo_json({"study": study.study_name, "queued": queued})
+        show.echo_json({"study": log.name, "queued": queued})
     elif queued:
         click.echo(f"{len(queued)} queued again: {', '.join(f'trial {number}' for number in queued[:10])}")
-        by_hand = not isinstance(study.user_attrs.get("run"), dict)
-        show.note("run them: start your script again" if by_hand else f"run them: kilter resume {study.study_name}")
+        by_hand = not isinstance(log.replica.attrs.get("run"), dict)
+        way = "start your script again" if by_hand else f"kilter resume {show.quoted(log.name)}"
+        show.note(f"run them: {way}")
     else:
         click.echo("no trial has failed")

@@ -27,11 +27,16 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     if as_json:
         show.echo_json(known)
         return
+    control = "" if known["control"] == "running" else f", {known['control']}"
     counts = [f"{count} {show.state(state)}" for state, count in known["states"].items() if count]
     pairs = {
-        "study": show.text(known["study"]),
+        "study": show.text(known["study"]) + control,
         "objective": ", ".join(f"{way} {metric}" for metric, way in known["objectives"].items()),
     }
+    if known["tags"]:
+        pairs["tags"] = ", ".join(map(show.text, known["tags"]))
+    if known["note"]:
+        pairs["note"] = show.text(known["note"])
     if known["constraints"]:
         pairs["subject to"] = ", ".join(known["constraints"])
     budget = with_long_words(study.user_attrs.get("run") or {}).get("budget", {}).get("n_trials")
