@@ -230,6 +230,51 @@ def test_repeats_of_a_configuration():
     assert not found(history_of(measured, Problem(Space({"x": Float(0, 1)}))), "duplicates"), "that was asked for"
 
 
+# -- the surrogate ------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_predicts_poorly():
+    noise = only(searched({"x": Float(0, 1), "y": Float(0, 1)}, lambda row: CHANCE.gauss(0, 1), trials=60), "model")
+    assert noise.numbers["r2"] < 0.2
+    assert noise.severity == "look"
+    assert not found(searched({"x": Float(0, 1)}, lambda row: row["x"] ** 2, trials=60), "model")
+    assert not found(searched({"x": Float(0, 1)}, lambda row: CHANCE.gauss(0, 1), trials=20), "model"), "too few"
+    assert not found(searched({"x": Float(0, 1)}, lambda row: 1.0, trials=60), "model"), "nothing to predict"
+
+
+def test_parameters_that_do_not_matter():
+    space = {name: Float(0, 1) for name in "xyab"}
+    finding = only(searched(space, lambda row: 3 * row["x"] + row["y"] ** 2, trials=80), "irrelevant")
+    assert (set(finding.parameters), finding.severity) == ({"a", "b"}, "note")
+    assert "do not matter" in finding.sentence
+    assert not found(searched({"x": Float(0, 1), "y": Float(0, 1)}, lambda row: row["x"] + row["y"]), "irrelevant")
+
+
+def test_what_only_matters_together_matters():
+    space = {name: Float(-1, 1) for name in "xyz"}
+    told = found(searched(space, lambda row: row["x"] * row["y"] + row["z"], trials=100), "irrelevant")
+    assert not {"x", "y"} & {name for finding in told for name in finding.parameters}
+
+
+def test_a_parameter_that_one_of_several_objectives_depends_on_matters():
+    space = Space({name: Float(0, 1) for name in "xyz"})
+    rows = [space.draw(np.random.default_rng(i)) for i in range(80)]
+    problem = Problem(space, (Objective("one"), Objective("two", "maximize")))
+    history = history_of([{"params": row, "values": (row["x"], row["y"] ** 2)} for row in rows], problem)
+    assert only(history, "irrelevant").parameters == ("z",)
+
+
+def test_what_is_left_to_gain_beside_noise():
+    def measured(row):
+        return (row["x"] - 0.5) ** 2 + CHANCE.gauss(0, 0.05)
+
+    timed = {"started": 0.0, "ended": 600.0}
+    finding = only(searched({"x": Float(0, 1)}, measured, trials=80, **timed), "gain")
+    assert finding.numbers["gain"] < finding.numbers["noise"] < 0.2
+    exact = searched({"x": Float(0, 1)}, lambda row: (row["x"] - 0.5) ** 2, trials=40, **timed)
+    assert not found(exact, "gain")
+
+
 # -- spending -----------------------------------------------------------------------------------------------------
 
 

@@ -1,20 +1,21 @@
 """What is wrong with a study, or good to know, in words: each with what to do and the numbers it rests on.
 
 A check is a function of a Subject that gives findings, and is silent where it has too few trials to say anything. They
-lie in `analysis.checks`, by what they look at: the space, failures, results, and what time and budget were spent on.
+lie in `analysis.checks`, by what they look at: failures, results, the space, the surrogate, and what time and budget
+were spent on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from kilter.analysis.checks import failures, results, space, spending
+from kilter.analysis.checks import failures, model, results, space, spending
 from kilter.analysis.finding import SEVERITIES, Finding, Subject
 from kilter.core.history import History
 
 Check = Callable[[Subject], Iterable[Finding]]
 
-CHECKS: tuple[Check, ...] = (*failures.CHECKS, *results.CHECKS, *space.CHECKS, *spending.CHECKS)
+CHECKS: tuple[Check, ...] = (*failures.CHECKS, *results.CHECKS, *space.CHECKS, *model.CHECKS, *spending.CHECKS)
 """In the order in which findings of one severity are told."""
 
 

@@ -157,7 +157,7 @@ def hypervolume(history: History, reference: Sequence[float] | None = None, *, s
         counts,
         np.array(history.finished, dtype=int)[counts - 1],
         volume,
-        volume / box if box > 0 else np.zeros(len(volume)),
+        np.divide(volume, box) if 0 < box < math.inf else np.full(len(volume), 0.0 if box == 0 else np.nan),
         is_exact,
     )
 
