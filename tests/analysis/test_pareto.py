@@ -155,3 +155,8 @@ def test_the_display_speaks_of_the_front_alone(mode, capsys):
     assert "minimize loss, maximize speed" in said
     assert "front of 6; hypervolume 0." in said
     assert "(trial" not in said
+
+
+def test_values_at_the_end_of_floats_have_no_volume():
+    assert front_text(of((1e308, 1.0), (1e308, 1.0))) == "front of 2"
+    assert front_text(of((1e308, 1.0), (-1e308, 1.0))) == "trial 1 alone"

@@ -140,7 +140,7 @@ def hypervolume(history: History, reference: Sequence[float] | None = None, *, s
     """
     sign = signs(history)
     known = np.flatnonzero(candidates(history))
-    corner = _corner(history, known) if reference is None else _given(history, reference)
+    corner = _corner(history) if reference is None else _given(history, reference)
     n = len(history.finished)
     is_exact = len(sign) <= EXACT
     counts = np.unique(np.linspace(1, n, min(n, POINTS if is_exact else FEWER)).astype(int)) if n else np.empty(0, int)
@@ -173,14 +173,16 @@ def _given(history: History, reference: Sequence[float]) -> np.ndarray:
     return given
 
 
-def _corner(history: History, known: np.ndarray) -> np.ndarray:
+def _corner(history: History) -> np.ndarray:
     """A tenth of the range beyond the worst of the complete trials' values; in losses."""
     values = history.values[history.states == TrialState.COMPLETE]
     values = values[np.isfinite(values).all(axis=1)]
     if not len(values):
         return np.zeros(history.values.shape[1])
-    low, span = values.min(axis=0), np.ptp(values, axis=0)
-    corner: np.ndarray = low + ROOM * np.where(span > 0, span, 1.0)
+    low = values.min(axis=0)
+    with np.errstate(over="ignore"):
+        span = np.ptp(values, axis=0)
+        corner: np.ndarray = low + ROOM * np.where(span > 0, span, 1.0)
     return corner
 
 
@@ -230,7 +232,9 @@ def front_text(history: History) -> str | None:
     values = values[np.isfinite(values).all(axis=1)]
     if values.shape[1] > EXACT or len(values) < 2:
         return text
-    corner, low = _corner(history, numbers), values.min(axis=0)
+    corner, low = _corner(history), values.min(axis=0)
     box = math.prod((corner - low).tolist())
+    if not 0 < box < math.inf:  # values so far apart, or so large, that floats have no room for a corner
+        return text
     share = _exact([(history.values[numbers],) * 2], corner)[0] / box
     return f"{text}; hypervolume {share:.2f} of the range seen"
