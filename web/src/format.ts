@@ -69,6 +69,7 @@ export function moment(epoch: number | null | undefined): string {
 export function value(of: unknown): string {
   if (typeof of === "number") return number(of);
   if (of === null || of === undefined) return "–";
+  if (Array.isArray(of)) return `[${of.map(value).join(", ")}]`;
   return visible(typeof of === "string" ? of : JSON.stringify(of));
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ancestry, forks, members, type Stretch } from "../src/layout/family.js";
+import { ancestry, forks, members, way, type Stretch } from "../src/layout/family.js";
 
 const stretch = (number: number, parent: number | null, start: number, end: number): Stretch => ({ number, parent, start, end });
 
@@ -10,6 +10,11 @@ it("follows checkpoints back to the beginning", () => {
   expect(ancestry(population, 3)).toEqual([0, 2, 3]);
   expect(ancestry(population, 1)).toEqual([1]);
   expect(ancestry(population, 9)).toEqual([]);
+});
+
+it("leaves a parent where its copy went on", () => {
+  expect(way(population, [0, 2, 3])).toEqual([[0, 0, 10], [2, 10, 20], [3, 20, 30]]);
+  expect(way(population, [])).toEqual([]);
 });
 
 it("ends where a log runs in a circle", () => {

@@ -87,7 +87,7 @@ export default function ComparePage() {
           <BestSoFar answer={answer} against={against} group={group} />
           <div class="wide side-by-side">
             <Ranks answer={answer} />
-            <Spread chosen={chosen} known={known ?? []} answer={answer} />
+            <Spread chosen={chosen} known={rows} answer={answer} group={group} />
           </div>
           <Drifts answer={answer} />
         </>
@@ -212,7 +212,11 @@ function useValues(chosen: readonly number[], objective: string | undefined): Ma
   return found;
 }
 
-function Spread({ chosen, known, answer }: { chosen: readonly number[]; known: readonly StudyRow[]; answer: Answer<Comparison> }) {
+/** The group that a study went to: its own name, or what that begins with. */
+const groupOf = (name: string, labels: readonly string[], group: string): number =>
+  labels.reduce((best, label, i) => ((group === "study" ? name === label : name.startsWith(label) && label.length > (labels[best]?.length ?? -1)) ? i : best), -1);
+
+function Spread({ chosen, known, answer, group }: { chosen: readonly number[]; known: readonly StudyRow[]; answer: Answer<Comparison>; group: string }) {
   const found = useValues(chosen, answer.value?.objective);
   const name = (id: number) => known.find((s) => s.id === id)?.name ?? `study ${id}`;
   const asked = { value: answer.value && found instanceof Map ? found : null, error: answer.error ?? (found instanceof Error ? found : null), loading: answer.loading || found === null, again: answer.again };
@@ -221,10 +225,13 @@ function Spread({ chosen, known, answer }: { chosen: readonly number[]; known: r
       nothing={(values) => ([...values.values()].every((v) => v.length === 0) ? "None of these studies has a complete trial yet." : null)}
       table={(values) => ({ columns: ["study", "complete trials", "best", "median", "worst"], rows: chosen.map((id) => summaryRow(name(id), values.get(id) ?? [], answer.value?.direction)) })}>
       {(values) => {
-        const { objective, direction } = answer.value as Comparison;
+        const { objective, direction, contestants } = answer.value as Comparison;
+        const labels = contestants.map((c) => c.label);
+        const groups = chosen.map((id) => groupOf(name(id), labels, group));
         const curves = chosen.map((id, i): Curve => {
           const { xs, ys } = distribution(values.get(id) ?? [], direction === "maximize");
-          return { label: name(id), xs, ys: ys.map((y) => 100 * y), ink: i, width: 2 };
+          const named = groups.indexOf(groups[i]) < i ? null : labels[groups[i]];
+          return { label: name(id), named, xs, ys: ys.map((y) => 100 * y), ink: Math.max(0, groups[i]), width: 2 };
         });
         const shown = all(...curves.map((c) => c.xs));
         return <Ribbons name="ecdf" x={robustAxis(visible(objective), shown, direction)} y={axis("trials, %", [0, 100])} curves={curves} summary={`The share of complete trials whose ${visible(objective)} is at least as good as a value, for ${plural(chosen.length, "study", "studies")}.`} />;

@@ -4,7 +4,7 @@ import { useAnswer } from "../api.js";
 import { AnswerPanel } from "../components/Panel.js";
 import { Tile } from "../components/parts.js";
 import { count, number, plural, value as told, visible } from "../format.js";
-import { ancestry, forks, members, type Stretch } from "../layout/family.js";
+import { ancestry, forks, members, type Stretch, way } from "../layout/family.js";
 import { hook } from "../hook.js";
 import { all, axis, whole } from "../plots/axes.js";
 import { rgb, ramp } from "../plots/colours.js";
@@ -82,6 +82,7 @@ function Family({ l, id }: { l: Lineage; id: number }) {
   const { nodes, label } = useMemo(() => spans(l.nodes), [l]);
   const { row, rows } = useMemo(() => members(nodes), [nodes]);
   const joints = useMemo(() => forks(nodes), [nodes]);
+  const best = useMemo(() => new Map(way(nodes, l.path).map(([n, from, to]) => [n, [from, to] as const])), [nodes]);
   const values = nodes.map((n) => num(n.value));
   const known = all(values).sort((a, b) => a - b);
   const share = (v: number) => known.findLastIndex((k) => k <= v) / Math.max(1, known.length - 1); // by rank: a few disasters do not make all others alike
@@ -98,10 +99,11 @@ function Family({ l, id }: { l: Lineage; id: number }) {
       const b = box(area, i);
       c.fillStyle = Number.isFinite(values[i]) ? `rgb(${ramp(l.direction === "maximize" ? share(values[i]) : 1 - share(values[i]), colours.dark).join(" ")})` : `rgb(${rgb(colours.grid).join(" ")})`;
       c.fillRect(b.left, b.top, b.wide, b.tall);
-      if (!n.is_ancestor) return;
+      const part = best.get(n.number);
+      if (!part) return;
       c.strokeStyle = colours.hover;
       c.lineWidth = 2;
-      c.strokeRect(b.left, b.top, b.wide, b.tall);
+      c.strokeRect(b.left, b.top, Math.max(2, area.x.at(part[1]) - area.x.at(part[0]) - 2), b.tall);
     });
     for (const [parent, child] of joints) joint(area, box(area, parent), box(area, child), nodes[child]);
     hook.drawn.family = nodes.length;
@@ -169,17 +171,19 @@ function Schedule({ l, name, id }: { l: Lineage; name: string; id: number }) {
   const parameter = study.value ? parameterOf(study.value, name) : undefined;
   const options = nodes.every((n) => typeof n.params[name] === "number" || n.params[name] === undefined) ? null : [...new Set(nodes.flatMap((n) => (n.params[name] === undefined ? [] : [told(n.params[name])])))].sort();
   const at = (n: Node): number => (options ? options.indexOf(told(n.params[name])) : Number(n.params[name] ?? NaN));
-  const one = (n: Node): Curve => ({ label: `trial ${n.number}`, xs: [n.start, n.end], ys: [at(n), at(n)], ink: n.is_ancestor ? 0 : "muted", width: n.is_ancestor ? 3 : 1, trial: n.number, named: null });
+  const one = (n: Node): Curve => ({ label: `trial ${n.number}`, xs: [n.start, n.end], ys: [at(n), at(n)], ink: "muted", width: 1, trial: n.number, named: null });
   const known = nodes.filter((n) => n.params[name] !== undefined);
   const path = known.filter((n) => n.is_ancestor);
-  const way: Curve = { label: "the way to the best", xs: path.flatMap((n) => [n.start, n.end]), ys: path.flatMap((n) => [at(n), at(n)]), ink: 0, width: 1.5, named: null };
+  const by = new Map(path.map((n) => [n.number, at(n)]));
+  const steps = way(nodes, l.path).flatMap(([n, from, to]) => [[from, by.get(n) ?? NaN], [to, by.get(n) ?? NaN]]);
+  const best: Curve = { label: "the way to the best", xs: steps.map((s) => s[0]), ys: steps.map((s) => s[1]), ink: 0, width: 3, named: null };
   const values = known.map(at);
   const y = options ? { ...axis(visible(name), [0, options.length - 1], "category"), options } : axis(visible(name), values, parameter?.log ? "log" : "linear");
   const last = path[path.length - 1];
   const summary = `${visible(name)} of ${plural(known.length, "trial")} over ${label}s.${last ? ` The best went from ${told(path[0].params[name])} to ${told(last.params[name])}.` : ""}`;
   return (
     <div>
-      <Ribbons name={`schedule ${name}`} x={whole(label, [0, ...nodes.map((n) => n.end)])} y={y} curves={[...known.map(one), ...(path.length > 1 ? [way] : [])]} height={190} summary={summary} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))} />
+      <Ribbons name={`schedule ${name}`} x={whole(label, [0, ...nodes.map((n) => n.end)])} y={y} curves={[...known.map(one), best]} height={190} summary={summary} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))} />
     </div>
   );
 }

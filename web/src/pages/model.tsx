@@ -9,7 +9,7 @@ import { Heatmap } from "../plots/Heatmap.js";
 import { Ribbons } from "../plots/Ribbons.js";
 import type { Axis } from "../plots/scale.js";
 import { Scatter } from "../plots/Scatter.js";
-import { type Num, num } from "../protocol.js";
+import { type Column, type Num, num } from "../protocol.js";
 import { go, href, route, setQuery } from "../router.js";
 import { column, columns, columnsOf, revision, study } from "../store.js";
 
@@ -118,13 +118,25 @@ const reach = (e: Effect): number => {
 export const sortedEffects = (effects: readonly Effect[]): Effect[] => [...effects].sort((a, b) => reach(b) - reach(a));
 
 const SURE = 3; // so many trials near a value, and it is no guess any more
+const BESIDE = [0.5, 1, 0.5]; // what trials count for at values beside theirs
+
+/** How near data are, from 0 to 1: counts of trials, those at the neighbouring values for a half. */
+export const near = (counts: readonly number[], isOption = false): number[] =>
+  counts.map((own, i) => Math.min(1, (isOption ? own : BESIDE.reduce((sum, weight, k) => sum + weight * (counts[i + k - 1] ?? 0), 0)) / SURE));
+
+/** The same over a table, along both of its sides. */
+export function nearBoth(counts: readonly (readonly number[])[], [first, second]: readonly [boolean, boolean]): number[][] {
+  const along = counts.map((row) => near(row, second).map((share) => share * SURE));
+  return transposed(transposed(along).map((column) => near(column, first)));
+}
 
 /** An axis of plain values: options and texts by name, numbers as they are. */
 export function gridAxis(name: string, grid: readonly unknown[], log: boolean, option: boolean): { axis: Axis; at: number[] } {
   const numeric = !option && grid.every((v) => typeof v === "number");
   if (!numeric) return { axis: { ...axis(visible(name), [0, grid.length - 1], "category"), options: grid.map(told) }, at: grid.map((_, i) => i) };
   const at = grid as number[];
-  return { axis: { label: visible(name), kind: log && at[0] > 0 ? "log" : "linear", low: at[0], high: at[at.length - 1] }, at };
+  const kind = log && at[0] > 0 ? "log" : at.every(Number.isInteger) ? "integer" : "linear";
+  return { axis: { label: visible(name), kind, low: at[0], high: at[at.length - 1] }, at };
 }
 
 const FIRST = 12;
@@ -160,7 +172,7 @@ function EffectPlot({ e, y }: { e: Effect; y: Axis }) {
   return (
     <div>
       <h3>{visible(e.parameter)} <span class="note">{plural(e.trials, "trial")}</span></h3>
-      <Ribbons name={`effect ${e.parameter}`} {...{ x, y, summary }} height={190} legend={false} support={{ xs: at, share: e.support.map((s) => s / SURE) }}
+      <Ribbons name={`effect ${e.parameter}`} {...{ x, y, summary }} height={190} legend={false} support={{ xs: at, share: near(e.support, options) }}
         curves={[{ label: "mean", xs: at, ys: mean, ink: 0, dots: options ? "alone" : undefined, width: 2 }]} ribbons={[{ xs: at, low, high, ink: 0 }]} />
     </div>
   );
@@ -187,6 +199,26 @@ function Together({ id, objective, names }: { id: number; objective: string; nam
 /** Rows to columns: the server has the first parameter's values as rows, a heat map the second's. */
 export const transposed = <T,>(rows: readonly (readonly T[])[]): T[][] => (rows[0] ?? []).map((_, k) => rows.map((row) => row[k]));
 
+/** Where a trial stands on an axis; NaN where the parameter was not active. */
+function placed(parameter: Column, { kind, options }: Axis, row: number): number {
+  const text = parameter.options?.[parameter.data[row]];
+  if (kind !== "category") return parameter.options ? Number(text) : parameter.data[row];
+  const place = options?.indexOf(text === undefined ? told(parameter.data[row]) : visible(text)) ?? -1;
+  return place < 0 ? NaN : place;
+}
+
+const MOST_POINTS = 1000;
+
+/** Where complete trials lie in both parameters; of many an even part. */
+function trialsAt(i: Interaction, axes: { axis: Axis; at: number[] }[]): { xs: number[]; ys: number[] } | undefined {
+  const [a, b] = i.parameters.map((name) => columnsOf("param").find((c) => c.name === name));
+  const state = column("state");
+  if (!a || !b || !state) return undefined;
+  const complete = Array.from(state.data.keys()).filter((row) => state.data[row] === 1);
+  const rows = complete.filter((_, k) => k % Math.ceil(complete.length / MOST_POINTS) === 0);
+  return { xs: rows.map((row) => placed(a, axes[0].axis, row)), ys: rows.map((row) => placed(b, axes[1].axis, row)) };
+}
+
 function TogetherPlot({ i }: { i: Interaction }) {
   const [x, y] = [0, 1].map((k) => gridAxis(i.parameters[k], i.grids[k], i.is_log[k], i.is_option[k]));
   const values = transposed(i.mean).map((row) => row.map(num));
@@ -195,7 +227,7 @@ function TogetherPlot({ i }: { i: Interaction }) {
   const best = flat.indexOf(goal === "maximize" ? Math.max(...flat) : Math.min(...flat));
   const [p, q] = [best % x.at.length, Math.floor(best / x.at.length)];
   const summary = `${visible(i.objective)} by ${visible(i.parameters[0])} and ${visible(i.parameters[1])}: best, ${number(flat[best])}, at ${told(i.grids[0][p])} and ${told(i.grids[1][q])}.`;
-  return <Heatmap name="interaction" x={x.axis} y={y.axis} xs={x.at} ys={y.at} values={values} support={transposed(i.support).map((row) => row.map((s) => s / SURE))} label={visible(i.objective)} summary={summary} height={360} />;
+  return <Heatmap name="interaction" x={x.axis} y={y.axis} xs={x.at} ys={y.at} values={values} support={transposed(nearBoth(i.support, i.is_option))} points={trialsAt(i, [x, y])} label={visible(i.objective)} summary={summary} height={360} />;
 }
 
 /** How much the predictions are worth, in a sentence. */
@@ -251,13 +283,19 @@ function NextPanel({ answer }: { answer: Answer<Next> }) {
     <AnswerPanel title="What it would try next" answer={answer} empty={early(answer)} note="as things stand, for one free worker">
       {(n) => {
         const params = Object.entries(n.params ?? {});
+        const known = study.value?.summary.params;
+        const best = known && Object.keys(known).length > 0 ? known : null; // several objectives have no best one
         return (
           <>
             <p><strong>{DOES[n.does]}</strong>{n.number !== null && n.does !== "nothing" ? ` (trial ${n.number}${n.parent != null ? `, from trial ${n.parent}` : ""})` : ""}.</p>
+            {params.length > 0 && !n.why && <p class="note">The sampler, {visible(study.value?.sampler ?? "")}, tells no reason.</p>}
             {n.why && <p>{visible(n.why.arm)}: {visible(n.why.reason)}.{outlook(n)}</p>}
             {params.length > 0 && (
               <div class="figures" tabIndex={0} role="region" aria-label="The configuration that it would try">
-                <table><tbody>{params.map(([name, v]) => <tr key={name}><th scope="row">{visible(name)}</th><td>{told(v)}</td></tr>)}</tbody></table>
+                <table>
+                  <thead><tr><th scope="col">parameter</th><th scope="col">next</th>{best && <th scope="col">the best so far</th>}</tr></thead>
+                  <tbody>{params.map(([name, v]) => <tr key={name}><th scope="row">{visible(name)}</th><td>{told(v)}</td>{best && <td>{told(Object.hasOwn(best, name) ? best[name] : null)}</td>}</tr>)}</tbody>
+                </table>
               </div>
             )}
             {n.budget && <p class="note">with {Object.entries(n.budget).map(([name, v]) => `${visible(name)} ${number(v)}`).join(", ")}</p>}

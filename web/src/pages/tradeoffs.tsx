@@ -6,7 +6,7 @@ import { Switch } from "../components/parts.js";
 import { Table, type TableColumn } from "../components/Table.js";
 import { number, percent, plural, visible } from "../format.js";
 import { pairs, staircase } from "../layout/pareto.js";
-import { axis, robustAxis, whole } from "../plots/axes.js";
+import { all, axis, robustAxis, whole } from "../plots/axes.js";
 import type { Axis } from "../plots/scale.js";
 import { type Line, Scatter } from "../plots/Scatter.js";
 import { Ribbons } from "../plots/Ribbons.js";
@@ -49,12 +49,14 @@ export default function TradeoffsPage() {
   if (!several)
     return (
       <div class="page">
+        <Constraints id={open.id} />
         <Panel title="Trade-offs" wide empty={<>This study has one objective, so nothing is traded against anything. Its best trials stand on the <a href={href("overview", open.id)}>overview</a>.</>}>{null}</Panel>
       </div>
     );
   return (
     <div class="page">
       <Fronts answer={answer} id={open.id} />
+      <Constraints id={open.id} />
       <div class="wide side-by-side">
         <FrontTable answer={answer} id={open.id} />
         <VolumePanel answer={answer} />
@@ -63,6 +65,7 @@ export default function TradeoffsPage() {
   );
 }
 
+const COMPLETE = 1;
 const NONE = "No trial is complete yet, so there is no front.";
 
 /** Words where no trial is on the front: nothing has ended, or nothing met the constraints. */
@@ -106,7 +109,6 @@ function kneeTold(front: Front): string {
   return `Trial ${front.knee} (ringed) is where the front bends: ${values}. Beyond it a gain in one objective costs much of another.`;
 }
 
-const COMPLETE = 1;
 const MISSED = 4; // the open square: no state here, so it is free for trials that miss a constraint
 
 function Shapes() {
@@ -119,18 +121,61 @@ function Shapes() {
   );
 }
 
+/** The first objective against what is constrained, with the bound. */
+function Constraints({ id }: { id: number }) {
+  const open = study.value;
+  const objective = columnsOf("value")[0];
+  const metrics = [...columnsOf("metric"), ...columnsOf("value").slice(1)];
+  const shown = (open?.problem.constraints ?? []).flatMap((c) => metrics.filter((m) => m.name === c.metric).map((metric) => ({ ...c, metric })));
+  const [state, violation] = [column("state"), column("violation")];
+  if (!open || !objective || shown.length === 0) return null;
+  const direction = open.problem.objectives[0].direction;
+  const [complete, missed] = feasible(state?.data, violation?.data);
+  const note = `${plural(complete - missed, "trial")} of ${complete} that are complete meet all of them`;
+  return (
+    <Panel title="Constraints" wide note={note} empty={complete === 0 ? NONE : undefined}
+      table={() => ({ columns: ["metric", "is to be", "bound"], rows: shown.map((c) => [c.metric.name, c.relation, c.bound]) })}>
+      <div class={shown.length > 1 ? "pairs" : ""}>
+        {shown.map(({ metric, relation, bound }) => {
+          const { xs, ys, shapes } = ended(metric.data, objective.data, state?.data, violation?.data);
+          const x = robustAxis(visible(metric.name), [...all(xs), bound]);
+          const y = robustAxis(visible(objective.name), ys, direction);
+          return (
+            <Scatter key={metric.key} name={`constraint ${metric.name}`} {...{ x, y, xs, ys }} states={shapes} height={280} lines={[{ xs: [bound, bound], ys: [y.low, y.high], dashed: true }]}
+              label={(trial) => `trial ${trial} · ${visible(objective.name)} ${number(ys[trial])}\n${visible(metric.name)} ${number(xs[trial])}, to be ${relation} ${number(bound)}`}
+              summary={`${visible(objective.name)} against ${visible(metric.name)}, which is to be ${relation} ${number(bound)}: ${note}.`}
+              onPick={(trial) => go(href("trials", id, { trial: String(trial) }))} onBrush={(box, mode, done) => brushed({ keys: [metric.key, objective.key], ranges: [box.x, box.y], mode }, done)} onReset={clearSelection} />
+          );
+        })}
+      </div>
+      <Shapes />
+    </Panel>
+  );
+}
+
+/** How many trials are complete, and how many of these miss a constraint. */
+function feasible(state?: ArrayLike<number>, violation?: ArrayLike<number>): [complete: number, missed: number] {
+  let [complete, missed] = [0, 0];
+  for (let i = 0; i < (state?.length ?? 0); i++) {
+    if (state?.[i] !== COMPLETE) continue;
+    complete++;
+    if (violation && violation[i] > 0) missed++;
+  }
+  return [complete, missed];
+}
+
 function Pair({ front, a, b, log, id, tall }: { front: Front; a: number; b: number; log: boolean; id: number; tall: boolean }) {
   const [x, y] = [columnsOf("value")[a], columnsOf("value")[b]];
   const [state, violation] = [column("state"), column("violation")];
   const { xs, ys, shapes } = useMemo(() => ended(x.data, y.data, state?.data, violation?.data), [x, y, state, violation]);
-  const values = front.values.map((v) => [num(v[a]), num(v[b])] as const);
+  const points = front.values.map((v) => [num(v[a]), num(v[b])] as const);
   const ahead = [a, b].map((k) => front.directions[k] === "maximize") as [boolean, boolean];
-  const corners = staircase(values, ahead);
-  const one = (k: number, all: ArrayLike<number>): Axis =>
-    log ? axis(visible(front.objectives[k]), all, "log") : robustAxis(visible(front.objectives[k]), all, front.directions[k]);
+  const corners = staircase(points, ahead);
+  const one = (k: number, values: ArrayLike<number>): Axis =>
+    log ? axis(visible(front.objectives[k]), values, "log") : robustAxis(visible(front.objectives[k]), values, front.directions[k]);
   const line: Line = { xs: corners.map((c) => c[0]), ys: corners.map((c) => c[1]) };
   const label = (trial: number) => `trial ${trial} · ${visible(x.name)} ${number(xs[trial])}, ${visible(y.name)} ${number(ys[trial])}${violation && violation.data[trial] > 0 ? " · misses a constraint" : ""}`;
-  const summary = `${visible(y.name)} (${front.directions[b]}) against ${visible(x.name)} (${front.directions[a]}): ${plural(values.length, "trial")} on the front.`;
+  const summary = `${visible(y.name)} (${front.directions[b]}) against ${visible(x.name)} (${front.directions[a]}): ${plural(points.length, "trial")} on the front.`;
   return (
     <Scatter name={`front ${a} ${b}`} x={one(a, xs)} y={one(b, ys)} xs={xs} ys={ys} states={shapes} lines={corners.length > 0 ? [line] : []} rings={front.knee === null ? [] : [front.knee]}
       summary={summary} label={label} height={tall ? 420 : 280} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}

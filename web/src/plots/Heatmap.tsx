@@ -28,7 +28,8 @@ export interface HeatmapProps {
 
 export function Heatmap(props: HeatmapProps) {
   const { x, y, xs, ys, values, support, label, summary, name, height, points, format = number } = props;
-  const [low, high] = extent(values.flatMap((row) => Array.from(row)));
+  const near = values.flatMap((row, j) => Array.from(row).filter((_, i) => !support || support[j][i] > 0)); // guesses do not stretch the scale
+  const [low, high] = extent(near.length > 0 ? near : values.flatMap((row) => Array.from(row)));
   const across = xs.length;
   const marks = (area: Area) => {
     const [columns, rows] = [edges(xs, area.x), edges(ys, area.y)];
