@@ -83,7 +83,8 @@ function overlay(old: Column | undefined, change: Column, rows: Int32Array, coun
   const data = new (wide.constructor as new (n: number) => Numbers)(count);
   const unknown = missing({ data, kind: change.kind });
   data.fill(unknown);
-  if (old) copy(old, data, unknown, (i) => i);
+  if (old && old.data.constructor === data.constructor) data.set(old.data.subarray(0, count));
+  else if (old) copy(old, data, unknown, (i) => i);
   copy(change, data, unknown, (i) => rows[i]);
   return { ...change, options: change.options ?? old?.options, data };
 }

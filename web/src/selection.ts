@@ -32,6 +32,14 @@ const SIGNS: Record<BrushMode, string> = { set: "", add: "+", remove: "-" };
 
 /** `value:0.9~1;-p0,p1:0~1,3~4` */
 export function parseBrushes(text: string): Brush[] {
+  try {
+    return readBrushes(text);
+  } catch {
+    return []; // an address that somebody cut
+  }
+}
+
+function readBrushes(text: string): Brush[] {
   return text.split(";").flatMap((part) => {
     const match = /^([+-]?)([^:]+):(.+)$/.exec(part);
     if (!match) return [];
@@ -81,12 +89,13 @@ export function numbers(column: Column): Float32Array {
   const known = wide.get(column.data);
   if (known) return known;
   const nothing = column.kind === "state" || column.kind === "attempt" ? -1 : missing(column);
-  const made = Float32Array.from(column.data, (v) => (v === nothing ? NaN : v));
+  const made = new Float32Array(column.data.length);
+  for (let i = 0; i < made.length; i++) made[i] = column.data[i] === nothing ? NaN : column.data[i];
   wide.set(column.data, made);
   return made;
 }
 
-const counted = computed(() => Float32Array.from({ length: columns.value?.count ?? 0 }, (_, i) => i));
+const counted = computed(() => new Float32Array(columns.value?.count ?? 0).map((_, i) => i));
 
 /** The numbers behind a key of a column; "number" is the trial's own. */
 export function valuesOf(key: string): Float32Array | undefined {

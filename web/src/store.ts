@@ -110,7 +110,7 @@ export const refresh = update;
 export function start(): void {
   void loadServer();
   onNews((news) => {
-    if (news.study === wanted) {
+    if (news.study === wanted && news.revision !== columns.peek()?.revision) {
       if (held.peek()) waiting.value = Math.max(1, news.trials - (columns.peek()?.count ?? 0));
       else update();
     }

@@ -39,6 +39,12 @@ describe("a table", () => {
     expect([...sorted([0, 1, 2, 3, 4, 5], columns, [{ key: "v", descending: false }])]).toEqual([2, 5, 4, 0, 1, 3]);
     expect([...sorted([0, 1, 2, 3, 4, 5], columns, [{ key: "v", descending: true }, { key: "n", descending: true }])]).toEqual([0, 4, 5, 2, 3, 1]);
   });
+  it.each([true, false])("sorts single-precision numbers as any others (descending: %s)", (descending) => {
+    const values = Float32Array.from([0.5, NaN, -3, 0, Infinity, -0.25, 1e-40, -Infinity, NaN, 0.5, 3e38]);
+    const rows = [9, 0, 8, 7, 6, 5, 4, 3, 2, 1, 10];
+    const plain: TableColumn = { key: "v", title: "", cell: () => "", by: (row) => values[row] };
+    expect([...sorted(rows, [{ ...plain, values }], [{ key: "v", descending }])]).toEqual([...sorted(rows, [plain], [{ key: "v", descending }])]);
+  });
 });
 
 it("the mark under the mouse is the nearest one, as by looking at all", () => {

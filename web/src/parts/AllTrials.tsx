@@ -28,7 +28,7 @@ export function tableColumn(column: Column): TableColumn {
   const values = numbers(column);
   const title = visible(column.name);
   const width = Math.min(180, Math.max(84, 36 + 7 * title.length));
-  return { key: column.key, title, numeric: !column.options, width, cell: (row) => tell(column, row), by: (row) => values[row] };
+  return { key: column.key, title, numeric: !column.options, width, cell: (row) => tell(column, row), by: (row) => values[row], values };
 }
 
 /** Where a trial is told all about; what is selected stays. */
@@ -54,7 +54,7 @@ export function useSelected(rows: Int32Array): Int32Array {
 /** All rows that are selected, in the order of the trials. */
 export function useSelectedRows(): Int32Array {
   const count = columns.value?.count ?? 0;
-  return useSelected(useMemo(() => Int32Array.from({ length: count }, (_, i) => i), [count]));
+  return useSelected(useMemo(() => new Int32Array(count).map((_, i) => i), [count]));
 }
 
 /** The order that the address asks for; without one the best are first. */
@@ -81,7 +81,7 @@ export function AllTrials({ height = 420, shown, onOpen }: AllTrialsProps) {
   const count = all?.count ?? 0;
   const [sort, setSort] = useSort(all?.columns ?? []);
   const here = useMemo(() => trialColumns(all?.columns ?? []).filter((c) => !shown || shown.has(c.key)), [all, shown]);
-  const order = useMemo(() => sorted(Int32Array.from({ length: count }, (_, i) => i), trialColumns(all?.columns ?? []), sort), [all, sort]);
+  const order = useMemo(() => sorted(new Int32Array(count).map((_, i) => i), trialColumns(all?.columns ?? []), sort), [all, sort]);
   const rows = useSelected(order);
   const current = Number(route.value.query.get("at") ?? -1);
   const goTo = (row: number) => {

@@ -23,8 +23,16 @@ const isWhole = (values: ArrayLike<number>): boolean => {
   return true;
 };
 
+const made = new WeakMap<Column, Axis>();
+
 /** The axis of a column. Objectives have the robust range, with their good end never cut. */
 export function axisOf(column: Column, study: Study | null): Axis {
+  const known = made.get(column) ?? measured(column, study);
+  made.set(column, known);
+  return known;
+}
+
+function measured(column: Column, study: Study | null): Axis {
   const values = numbers(column);
   const label = visible(column.name);
   const options = column.kind === "state" ? STATES : column.options;
@@ -67,7 +75,7 @@ export function goodness(objective: Column, study: Study | null): Float32Array {
   const values = numbers(objective);
   const { low, high } = robust(values, down ? "low" : "high");
   const width = high - low || 1;
-  return Float32Array.from(values, (v) => Math.min(1, Math.max(0, (down ? high - v : v - low) / width)));
+  return values.map((v) => Math.min(1, Math.max(0, (down ? high - v : v - low) / width)));
 }
 
 /** One sentence about the course of an objective. */

@@ -3,6 +3,7 @@ import { untracked, useSignalEffect } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { colours, type Colours } from "./colours.js";
 import { useSheet } from "./canvas.js";
+import { Tip } from "./Tip.js";
 import { type Axis, type Scale, scale } from "./scale.js";
 
 /** Where marks are drawn: pixels of the page, the scales already know the margins. */
@@ -75,6 +76,7 @@ interface Drag {
 const isClick = ({ from, to }: Drag): boolean => Math.abs(to[0] - from[0]) < CLICK && Math.abs(to[1] - from[1]) < CLICK;
 
 export function Frame(props: FrameProps) {
+  const { height = 220 } = props;
   const [zoom, setZoom] = useState<Box | null>(null);
   const [tip, setTip] = useState<{ row: number; px: number; py: number } | null>(null);
   const drag = useRef<Drag | null>(null);
@@ -150,15 +152,15 @@ export function Frame(props: FrameProps) {
   };
   const shown = tip && tip.row >= 0 && props.label ? props.label(tip.row) : null;
   return (
-    <div class="frame" ref={host} style={{ height: `${props.height ?? 220}px` }} data-plot={props.name}
+    <div class="frame" ref={host} style={{ height: `${height}px` }} data-plot={props.name}
       onPointerMove={move} onPointerDown={down} onPointerUp={up} onPointerLeave={leave} onDblClick={reset} onWheel={wheel}>
       <canvas class="sheet" role="img" aria-label={props.summary} ref={marks} />
       {props.over && <Over over={props.over} x={x} y={y} bare={props.bare ?? false} tip={tip} />}
       <span class="spot" aria-hidden="true" ref={spot} />
       {drag.current && !isClick(drag.current) && area.current && <span class="brush" aria-hidden="true" style={brushPlace(area.current, drag.current)} />}
       {zoom && <button type="button" class="chip corner" onClick={() => setZoom(null)}>zoomed ✕</button>}
-      {!zoom && <Outliers axis={props.y} />}
-      {shown !== null && tip && <div class="tip" style={tipPlace(tip, host.current)}>{shown}</div>}
+      {!zoom && height > 200 && <Outliers axis={props.y} />}
+      <Tip text={shown} px={tip?.px ?? 0} py={tip?.py ?? 0} />
     </div>
   );
 }
@@ -177,14 +179,6 @@ function Outliers({ axis }: { axis: Axis }) {
 }
 
 const zoomed = (axis: Axis, [low, high]: [number, number]): Axis => (axis.kind === "category" ? axis : { ...axis, low, high, outliers: 0 });
-
-function tipPlace({ px, py }: { px: number; py: number }, host: HTMLElement) {
-  const left = px > host.clientWidth / 2;
-  return {
-    top: `${Math.min(py + 12, host.clientHeight - 20)}px`,
-    ...(left ? { right: `${host.clientWidth - px + 12}px` } : { left: `${px + 12}px` }),
-  };
-}
 
 /** The range between two pixels; of options whole ones. */
 export function spanned(s: Scale, a: number, b: number): [number, number] {

@@ -9,6 +9,7 @@ import { type BrushMode, spanned } from "./Frame.js";
 import { Grid } from "./grid.js";
 import { Raster, shadeIndex, shades } from "./raster.js";
 import { type Axis, type Scale, scale } from "./scale.js";
+import { Tip } from "./Tip.js";
 import { visible } from "../format.js";
 
 export interface ParallelAxis {
@@ -39,7 +40,7 @@ const BOTTOM = 26;
 const SIDE = 44;
 /** Up to so many lines are strokes in the colour of their value. */
 const STROKES = 1200;
-const BINS = 96;
+const BINS = 72;
 
 interface Layout {
   xs: number[];
@@ -56,8 +57,13 @@ function layout(axes: readonly ParallelAxis[], width: number, height: number): L
 
 interface Placed {
   key: unknown[];
-  ys: Float32Array[];
+  /** Pixels of the trials on each axis, once somebody asks. */
+  ys: (axis: number) => Float32Array;
   grids: (Grid | null)[];
+  /** Of many trials: the bin of each on each axis, and how many lines cross each pixel. */
+  bins: Uint8Array[] | null;
+  all: Float32Array | null;
+  raster: Raster | null;
 }
 
 export function Parallel(props: ParallelProps) {
@@ -76,8 +82,9 @@ export function Parallel(props: ParallelProps) {
     const { mask, count } = selection.value;
     const palette = colours();
     hook.drawn[name] = count;
-    if ((placed.current.ys[0]?.length ?? 0) <= STROKES) strokes(context, placed.current.ys, l, mask, palette, props.shade);
-    else density(context, placed.current.ys, l, mask, palette, width, height);
+    const n = axes[0]?.values.length ?? 0;
+    if (n <= STROKES) strokes(context, axes.map((_, k) => (placed.current as Placed).ys(k)), l, mask, palette, props.shade);
+    else density(context, placed.current, axes, l, mask, palette, Math.ceil(width), Math.ceil(height));
     axesOver(context, axes, l, palette);
   }, [axes, props.shade]);
   const over = useSheet((context, width, height) => {
@@ -85,10 +92,10 @@ export function Parallel(props: ParallelProps) {
     const palette = colours();
     for (const brush of props.brushes ?? []) drawBrush(context, brush, axes, l, palette);
     const row = hover.value;
-    if (row < 0 || !placed.current || row >= (placed.current.ys[0]?.length ?? 0)) return;
+    if (row < 0 || row >= (axes[0]?.values.length ?? 0)) return;
     context.strokeStyle = palette.hover;
     context.lineWidth = 2;
-    stroke(context, placed.current.ys, l.xs, row);
+    stroke(context, axes.map(({ values }, k) => heights([values[row]], l, l.scales[k])), l.xs, 0);
   }, [axes, props.brushes]);
 
   const pixels = (event: MouseEvent): [number, number] => {
@@ -105,9 +112,8 @@ export function Parallel(props: ParallelProps) {
     const axis = nearestAxis(px);
     const p = placed.current;
     if (axis < 0 || !p || !at.current) return -1;
-    const { ys } = p;
     const { mask } = selection.peek();
-    const grid = (p.grids[axis] ??= new Grid(new Float32Array(ys[axis].length), ys[axis], 1, at.current.inactive + 20));
+    const grid = (p.grids[axis] ??= new Grid(new Float32Array(p.ys(axis).length), p.ys(axis), 1, at.current.inactive + 20));
     return grid.nearest(0, py, 6, mask ? (i) => mask[i] === 1 : undefined);
   };
   const move = (event: PointerEvent) => {
@@ -147,17 +153,28 @@ export function Parallel(props: ParallelProps) {
         onPointerMove={move} onPointerDown={down} onPointerUp={up} onPointerLeave={leave} onDblClick={reset}>
         <canvas class="sheet" role="img" aria-label={summary} ref={marks} />
         <canvas class="sheet over" aria-hidden="true" ref={over} />
-        {tip && <div class="tip" style={{ left: `${tip.px + 12}px`, top: `${tip.py + 8}px` }}>{tip.text}</div>}
+        <Tip text={tip?.text ?? null} px={tip?.px ?? 0} py={tip?.py ?? 0} />
       </div>
     </div>
   );
 }
 
 function place(before: Placed | null, axes: readonly ParallelAxis[], l: Layout): Placed {
-  const key = [l.bottom, ...axes.flatMap(({ values, axis }) => [values, axis.low, axis.high, axis.kind])];
+  const key = [l.bottom, l.xs[l.xs.length - 1], ...axes.flatMap(({ values, axis }) => [values, axis.low, axis.high, axis.kind])];
   if (before && key.length === before.key.length && key.every((part, i) => part === before.key[i])) return before;
-  const ys = axes.map(({ values }, k) => Float32Array.from(values, (v) => (v === v ? Math.min(l.bottom + 3, Math.max(TOP - 3, l.scales[k].at(v))) : l.inactive)));
-  return { key, ys, grids: axes.map(() => null) };
+  const known: Float32Array[] = [];
+  const ys = (k: number) => (known[k] ??= heights(axes[k].values, l, l.scales[k]));
+  return { key, ys, grids: axes.map(() => null), bins: null, all: null, raster: before?.raster ?? null };
+}
+
+function heights(values: ArrayLike<number>, l: Layout, s: Scale): Float32Array {
+  const made = new Float32Array(values.length);
+  const [least, most] = [TOP - 3, l.bottom + 3];
+  for (let i = 0; i < made.length; i++) {
+    const y = s.at(values[i]);
+    made[i] = y !== y ? l.inactive : y < least ? least : y > most ? most : y;
+  }
+  return made;
 }
 
 function stroke(c: CanvasRenderingContext2D, ys: readonly Float32Array[], xs: readonly number[], row: number): void {
@@ -185,50 +202,57 @@ function strokes(c: CanvasRenderingContext2D, ys: readonly Float32Array[], l: La
 }
 
 /** Lines between two axes are counted per pair of bins, and each pair is drawn once: the cost does not grow with the trials. */
-function density(c: CanvasRenderingContext2D, ys: readonly Float32Array[], l: Layout, mask: Uint8Array | null, palette: Colours, width: number, height: number): void {
-  const [wide, tall] = [Math.ceil(width), Math.ceil(height)];
-  const [others, chosen] = [new Float32Array(wide * tall), new Float32Array(wide * tall)];
-  const bins = ys.map((y) => Uint8Array.from(y, (v) => (v >= l.inactive ? BINS : Math.min(BINS - 1, Math.max(0, Math.floor(((v - TOP) / (l.bottom - TOP)) * BINS))))));
-  for (let k = 0; k + 1 < ys.length; k++) {
-    const [from, to] = [l.xs[k], l.xs[k + 1]];
-    const pairs = countPairs(bins[k], bins[k + 1], mask);
-    if (mask) rake(others, wide, tall, pairs.others, l, from, to);
-    rake(chosen, wide, tall, pairs.chosen, l, from, to);
+function density(c: CanvasRenderingContext2D, at: Placed, axes: readonly ParallelAxis[], l: Layout, mask: Uint8Array | null, palette: Colours, wide: number, tall: number): void {
+  at.bins ??= axes.map(({ values }, k) => binned(values, l.scales[k]));
+  at.all ??= raked(at.bins, null, l, wide, tall);
+  const chosen = mask ? raked(at.bins, mask, l, wide, tall) : at.all;
+  if (at.raster?.width !== wide || at.raster.height !== tall) at.raster = new Raster(wide, tall);
+  const pixels = new Uint32Array(at.raster.image.data.buffer);
+  const [most, mostOfAll] = [greatest(chosen), greatest(at.all)];
+  const [bright, dim] = [shades(most, palette, false), shades(mostOfAll, palette, true)];
+  const [index, indexOfAll] = [shadeIndex(most), shadeIndex(mostOfAll)];
+  for (let i = 0; i < pixels.length; i++) pixels[i] = chosen[i] > 0 ? bright[index(chosen[i])] : at.all[i] > 0 ? dim[indexOfAll(at.all[i])] : 0;
+  at.raster.paste(c, 0, 0, wide, tall);
+}
+
+function binned(values: ArrayLike<number>, { axis }: Scale): Uint8Array {
+  const made = new Uint8Array(values.length);
+  const s = scale(axis, BINS, 0); // the first bin is on top
+  for (let i = 0; i < made.length; i++) {
+    const bin = s.at(values[i]);
+    made[i] = bin !== bin ? BINS : bin < 0 ? 0 : bin >= BINS ? BINS - 1 : bin;
   }
-  const raster = new Raster(wide, tall);
-  const pixels = new Uint32Array(raster.image.data.buffer);
-  const [most, mostOthers] = [greatest(chosen), greatest(others)];
-  const [bright, dim] = [shades(most, palette, false), shades(mostOthers, palette, true)];
-  const [index, indexOthers] = [shadeIndex(most), shadeIndex(mostOthers)];
-  for (let i = 0; i < pixels.length; i++) pixels[i] = chosen[i] > 0.2 ? bright[index(chosen[i])] : others[i] > 0.2 ? dim[indexOthers(others[i])] : 0;
-  raster.paste(c, 0, 0, wide, tall);
+  return made;
 }
 
 const WIDE = BINS + 1;
 
-function countPairs(a: Uint8Array, b: Uint8Array, mask: Uint8Array | null): { others: Uint32Array; chosen: Uint32Array } {
-  const [others, chosen] = [new Uint32Array(WIDE * WIDE), new Uint32Array(WIDE * WIDE)];
-  for (let i = 0; i < a.length; i++) (mask === null || mask[i] === 1 ? chosen : others)[a[i] * WIDE + b[i]]++;
-  return { others, chosen };
+/** How many lines of the selected trials cross each pixel. */
+function raked(bins: readonly Uint8Array[], mask: Uint8Array | null, l: Layout, wide: number, tall: number): Float32Array {
+  const into = new Float32Array(wide * tall);
+  for (let k = 0; k + 1 < bins.length; k++) {
+    const pairs = new Uint32Array(WIDE * WIDE);
+    const [a, b] = [bins[k], bins[k + 1]];
+    if (mask) for (let i = 0; i < a.length; i++) pairs[a[i] * WIDE + b[i]] += mask[i];
+    else for (let i = 0; i < a.length; i++) pairs[a[i] * WIDE + b[i]]++;
+    rake(into, wide, pairs, l, l.xs[k], l.xs[k + 1]);
+  }
+  return into;
 }
 
 /** Adds each pair's line to the pixels that it crosses, one per column of pixels. */
-function rake(into: Float32Array, wide: number, tall: number, pairs: Uint32Array, l: Layout, from: number, to: number): void {
+function rake(into: Float32Array, wide: number, pairs: Uint32Array, l: Layout, from: number, to: number): void {
   const y = (bin: number) => (bin === BINS ? l.inactive : TOP + ((bin + 0.5) / BINS) * (l.bottom - TOP));
-  const [first, last] = [Math.round(from), Math.min(wide - 1, Math.round(to))];
+  const [first, last] = [Math.round(from), Math.min(wide, Math.round(to))];
   for (let p = 0; p < pairs.length; p++) {
     const n = pairs[p];
     if (n === 0) continue;
     const start = y(Math.floor(p / WIDE));
     const slope = (y(p % WIDE) - start) / (to - from);
+    let at = start + (first - from) * slope + 0.5;
     for (let x = first; x < last; x++) {
-      const at = start + (x - from) * slope;
-      const whole = Math.floor(at);
-      const part = at - whole;
-      const i = whole * wide + x;
-      if (whole < 0 || whole >= tall - 1) continue;
-      into[i] += n * (1 - part);
-      into[i + wide] += n * part;
+      into[(at | 0) * wide + x] += n;
+      at += slope;
     }
   }
 }

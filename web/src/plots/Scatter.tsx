@@ -7,7 +7,7 @@ import { ramp, rgb } from "./colours.js";
 import { type Area, type BrushMode, type Box, Frame } from "./Frame.js";
 import { Grid } from "./grid.js";
 import { Raster, shadeIndex, shades } from "./raster.js";
-import type { Axis, Scale } from "./scale.js";
+import { type Axis, pixels } from "./scale.js";
 
 export interface Line {
   xs: ArrayLike<number>;
@@ -55,6 +55,8 @@ interface Placed {
   key: unknown[];
   px: Float32Array;
   py: Float32Array;
+  /** Points that lie beyond the axis. */
+  beyond: number[];
   grid: Grid | null;
   raster: Raster | null;
   cells: Int32Array | null;
@@ -71,7 +73,7 @@ export function Scatter(props: ScatterProps) {
     const at = (placed.current = place(placed.current, area, xs, ys));
     const mask = linked ? selection.value.mask : null;
     const dense = xs.length > Math.min(DENSE, (area.width * area.height) / ROOM);
-    hook.drawn[props.name] = dense ? drawDensity(area, at, mask, trial, shade) : drawPoints(area, at, mask, trial, states, shade, radius);
+    hook.drawn[props.name] = dense ? drawDensity(area, at, mask, trials, shade) : drawPoints(area, at, mask, trial, states, shade, radius);
     for (const line of props.lines ?? []) drawLine(area, line);
     for (const row of props.rings ?? []) ring(area, at, pointOf(row), area.colours.text, radius + 3);
   };
@@ -98,35 +100,27 @@ export function Scatter(props: ScatterProps) {
 }
 
 /** Pixels of all points, kept until data, axes or size change. */
-function place(before: Placed | null, area: Area, xs: ArrayLike<number>, ys: ArrayLike<number>): Placed {
+function place(before: Placed | null, area: Area, xs: ArrayLike<number> & object, ys: ArrayLike<number> & object): Placed {
   const { x, y } = area;
-  const key = [xs, ys, x.axis.low, x.axis.high, y.axis.low, y.axis.high, x.from, x.to, y.from, y.to, area.ratio];
+  const [px, py] = [pixels(x, xs), pixels(y, ys)];
+  const key = [px, py, x.from, x.to, y.from, y.to, area.ratio];
   if (before && key.every((part, i) => part === before.key[i])) return before;
-  const n = Math.min(xs.length, ys.length);
-  const [px, py] = [new Float32Array(n), new Float32Array(n)];
-  for (let i = 0; i < n; i++) {
-    px[i] = x.at(xs[i]) + spread(x, i);
-    const at = y.at(ys[i]) + spread(y, i + n);
-    py[i] = y.axis.outliers && at === at ? Math.min(y.from, Math.max(y.to, at)) : at;
-  }
-  const wide = Math.max(1, Math.ceil(area.width * area.ratio) + 2 * MARGIN);
-  const tall = Math.max(1, Math.ceil(area.height * area.ratio) + 2 * MARGIN);
-  const kept = before?.raster && before.raster.width === wide && before.raster.height === tall ? before.raster : null;
-  return { key, px, py, grid: null, raster: kept ?? new Raster(wide, tall), cells: null };
+  const beyond: number[] = [];
+  if (y.axis.outliers) for (let i = 0; i < py.length; i++) if (py[i] === y.from || py[i] === y.to) beyond.push(i);
+  return { key, px, py, beyond, grid: null, raster: before?.raster ?? null, cells: null };
+}
+
+/** An image of this size; the last one where it fits. */
+function rasterOf(at: Placed, width: number, height: number): Raster {
+  const fits = at.raster && at.raster.width === width && at.raster.height === height;
+  return (at.raster = fits ? (at.raster as Raster) : new Raster(width, height));
 }
 
 const MARGIN = 6;
 
-/** Points of one option lie beside each other instead of on each other; where does not change from one picture to the next. */
-function spread({ axis, from, to }: Scale, i: number): number {
-  if (axis.kind !== "category") return 0;
-  const band = Math.abs(to - from) / Math.max(1, axis.options?.length ?? 1);
-  return ((Math.imul(i + 1, 2654435761) >>> 8) / 2 ** 24 - 0.5) * Math.min(36, 0.6 * band);
-}
-
 function drawPoints(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: number) => number, states: ArrayLike<number> | undefined, shade: ArrayLike<number> | undefined, radius: number): number {
   const { ratio, colours, left, top, y } = area;
-  const raster = at.raster as Raster;
+  const raster = rasterOf(at, Math.ceil(area.width * ratio) + 2 * MARGIN, Math.ceil(area.height * ratio) + 2 * MARGIN);
   raster.image.data.fill(0);
   const ink = colours.states.map(rgb);
   const grey = rgb(colours.muted);
@@ -150,19 +144,16 @@ function drawPoints(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: 
   draw(true);
   const margin = MARGIN / ratio;
   raster.paste(area.context, left - margin, top - margin, raster.width / ratio, raster.height / ratio);
-  drawEdges(area, at, y.from, y.to);
+  drawEdges(area, at, y.to);
   return drawn;
 }
 
 /** ▲ and ▼ for what lies beyond the robust range. */
-function drawEdges({ context: c, y, colours }: Area, at: Placed, bottom: number, top: number): void {
-  if (!y.axis.outliers) return;
+function drawEdges({ context: c, colours }: Area, at: Placed, top: number): void {
   c.fillStyle = colours.muted;
   const taken = new Set<number>();
-  for (let i = 0; i < at.py.length; i++) {
-    const up = at.py[i] === top;
-    if (!up && at.py[i] !== bottom) continue;
-    const way = up ? 1 : -1;
+  for (const i of at.beyond) {
+    const way = at.py[i] === top ? 1 : -1;
     const place = way * (1 + Math.round(at.px[i] / 3));
     if (taken.has(place)) continue;
     taken.add(place);
@@ -174,24 +165,26 @@ function drawEdges({ context: c, y, colours }: Area, at: Placed, bottom: number,
   }
 }
 
-function drawDensity(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: number) => number, shade: ArrayLike<number> | undefined): number {
+function drawDensity(area: Area, at: Placed, mask: Uint8Array | null, trials: ArrayLike<number> | undefined, shade: ArrayLike<number> | undefined): number {
   const { left, top, width, height, colours } = area;
   const across = Math.ceil(width / CELL) + 1;
   const down = Math.ceil(height / CELL) + 1;
   at.cells ??= cellsOf(at, left, top, across, down);
-  const [others, chosen, sums] = [new Uint32Array(across * down), new Uint32Array(across * down), new Float32Array(shade ? across * down : 0)];
+  const [others, chosen] = [new Uint32Array(across * down), new Uint32Array(across * down)];
+  const sums = new Float32Array(shade ? across * down : 0);
   let [most, mostOthers, drawn] = [0, 0, 0];
   for (let i = 0; i < at.cells.length; i++) {
     const cell = at.cells[i];
     if (cell < 0) continue;
-    if (mask !== null && mask[trial(i)] === 0) mostOthers = Math.max(mostOthers, ++others[cell]);
-    else {
-      most = Math.max(most, ++chosen[cell]);
-      if (shade) sums[cell] += shade[i];
-      drawn++;
+    if ((mask !== null && mask[trials ? trials[i] : i] === 0) || (shade && shade[i] !== shade[i])) {
+      if (++others[cell] > mostOthers) mostOthers = others[cell];
+      continue;
     }
+    if (++chosen[cell] > most) most = chosen[cell];
+    if (shade) sums[cell] += shade[i];
+    drawn++;
   }
-  const raster = new Raster(across, down);
+  const raster = rasterOf(at, across, down);
   const pixels = new Uint32Array(raster.image.data.buffer);
   const [bright, dim] = [shades(shade ? 255 : most, colours, false), shades(mostOthers, colours, true)];
   const [index, indexOthers] = [shadeIndex(most), shadeIndex(mostOthers)];
@@ -199,15 +192,16 @@ function drawDensity(area: Area, at: Placed, mask: Uint8Array | null, trial: (i:
   for (let c = 0; c < pixels.length; c++) pixels[c] = chosen[c] ? bright[level(c)] : others[c] ? dim[indexOthers(others[c])] : 0;
   area.context.imageSmoothingEnabled = false;
   raster.paste(area.context, left - CELL / 2, top - CELL / 2, across * CELL, down * CELL);
-  drawEdges(area, at, area.y.from, area.y.to);
+  drawEdges(area, at, area.y.to);
   return drawn;
 }
 
 function cellsOf({ px, py }: Placed, left: number, top: number, across: number, down: number): Int32Array {
   const cells = new Int32Array(px.length);
   for (let i = 0; i < cells.length; i++) {
-    const [column, row] = [Math.round((px[i] - left) / CELL), Math.round((py[i] - top) / CELL)];
-    cells[i] = column >= 0 && row >= 0 && column < across && row < down ? row * across + column : -1;
+    const column = (px[i] - left) / CELL + 0.5;
+    const row = (py[i] - top) / CELL + 0.5;
+    cells[i] = column >= 0 && row >= 0 && column < across && row < down ? (row | 0) * across + (column | 0) : -1;
   }
   return cells;
 }

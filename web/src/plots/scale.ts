@@ -40,6 +40,47 @@ export function scale(axis: Axis, from: number, to: number): Scale {
   };
 }
 
+/**
+ * Pixels of many values at once, for whole columns: NaN stays NaN, beyond a robust range is its edge, and points of one
+ * option lie beside each other. What was asked for lately is kept, since plots share their columns; change it not.
+ */
+export function pixels(s: Scale, values: ArrayLike<number> & object): Float32Array {
+  const { axis, from, to } = s;
+  const key = `${axis.kind} ${axis.low} ${axis.high} ${axis.outliers ?? 0} ${axis.options?.length ?? 0} ${from} ${to}`;
+  let kept = places.get(values);
+  if (!kept) places.set(values, (kept = new Map()));
+  const known = kept.get(key);
+  if (known) return known;
+  if (kept.size >= KEPT) kept.delete(kept.keys().next().value as string);
+  const made = measure(s, values);
+  kept.set(key, made);
+  return made;
+}
+
+const places = new WeakMap<object, Map<string, Float32Array>>();
+const KEPT = 4;
+
+function measure(s: Scale, values: ArrayLike<number>): Float32Array {
+  const { axis } = s;
+  const made = new Float32Array(values.length);
+  if (axis.kind === "log") for (let i = 0; i < made.length; i++) made[i] = Math.log10(values[i]);
+  else for (let i = 0; i < made.length; i++) made[i] = values[i];
+  const origin = axis.kind === "log" ? s.at(1) : s.at(0);
+  const slope = axis.kind === "log" ? s.at(10) - origin : s.at(1) - origin;
+  for (let i = 0; i < made.length; i++) made[i] = origin + slope * made[i];
+  if (axis.kind === "category") scatter(made, s);
+  const [low, high] = [Math.min(s.from, s.to), Math.max(s.from, s.to)];
+  if (axis.outliers) for (let i = 0; i < made.length; i++) made[i] = made[i] < low ? low : made[i] > high ? high : made[i];
+  return made;
+}
+
+/** Spreads points over the band of their option; where a point lies does not change from one picture to the next. */
+function scatter(pixels: Float32Array, { axis, from, to }: Scale): void {
+  const room = Math.min(36, (0.6 * Math.abs(to - from)) / Math.max(1, axis.options?.length ?? 1));
+  const salt = from < to ? 1 : 7919;
+  for (let i = 0; i < pixels.length; i++) pixels[i] += ((Math.imul(i + salt, 2654435761) >>> 8) / 2 ** 24 - 0.5) * room;
+}
+
 /** Ends that differ, with half a category of room at both ends of options. */
 function ends({ kind, low, high, options }: Axis): [number, number] {
   if (kind === "category") return [-0.5, Math.max(0.5, (options?.length ?? 1) - 0.5)];
@@ -116,7 +157,7 @@ const SAMPLE = 4000;
  */
 export function robust(values: ArrayLike<number>, keep: "low" | "high" | null = null): Robust {
   const [least, most] = extent(values);
-  const every = Math.max(1, Math.floor(values.length / SAMPLE));
+  const every = Math.ceil(values.length / SAMPLE) || 1;
   const sample: number[] = [];
   for (let i = 0; i < values.length; i += every) if (Number.isFinite(values[i])) sample.push(values[i]);
   if (sample.length < 8) return { low: least, high: most, outliers: 0 };
