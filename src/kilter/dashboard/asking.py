@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,6 +60,42 @@ def _whole(text: str) -> int:
 
 
 @dataclass(frozen=True)
+class Field:
+    """One thing that the body of a change may say."""
+
+    name: str
+    says: str
+    kind: str
+    """One of KINDS."""
+    needed: bool = False
+
+    def takes(self, value: Any) -> bool:
+        """Whether this is a value of its kind."""
+        return KINDS[self.kind][1](value)
+
+    @property
+    def kind_in_words(self) -> str:
+        """What is to be given."""
+        return KINDS[self.kind][0]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "integer": ("a whole number from 0 on", _is_whole),
+    "integers": ("whole numbers", lambda v: isinstance(v, list) and len(v) <= LONGEST and all(map(_is_whole, v))),
+    "number": ("a number", lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)),
+    "boolean": ("true or false", lambda v: isinstance(v, bool)),
+    "text": ("a text", lambda v: isinstance(v, str)),
+    "texts": ("texts", lambda v: isinstance(v, list) and len(v) <= LONGEST and all(isinstance(t, str) for t in v)),
+    "object": ("an object", lambda v: isinstance(v, dict)),
+}
+"""What bodies hold: in words, and how it is told."""
+
+
+@dataclass(frozen=True)
 class Ask:
     """One request, read."""
 
@@ -110,8 +147,8 @@ class Route:
     query: tuple[Query, ...] = ()
     method: str = "GET"
     media: str = "application/json"
-    body: Mapping[str, str] = field(default_factory=dict)
-    """The fields of the body of a change, and what they are."""
+    body: tuple[Field, ...] = ()
+    """What the body of a change has."""
     takes_time: bool = False
     """Whether it is computed apart, one at a time, and remembered for its revision."""
     ages: bool = False

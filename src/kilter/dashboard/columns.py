@@ -180,7 +180,7 @@ class Columns:
 
 
 def _metric(name: str) -> Callable[[Record], float]:
-    return lambda trial: trial.metrics.get(name, math.nan)
+    return lambda trial: trial.results.get(name, math.nan)
 
 
 def _of_parameter(name: str, parameter: Parameter) -> Column:

@@ -13,7 +13,7 @@ import numpy as np
 from kilter.analysis.summary import Summary, summary
 from kilter.core.compound import Compound
 from kilter.core.errors import KilterError, TrialNotFound
-from kilter.core.events import SYSTEM, Failure
+from kilter.core.events import NOTE, SYSTEM, Failure
 from kilter.core.history import History, Record
 from kilter.core.interfaces import OnDisk, StudyRow
 from kilter.core.parameter import Parameter
@@ -105,24 +105,32 @@ def versions() -> dict[str, str]:
 
 
 def _state(study: Study) -> dict[str, Any]:
-    return {"control": "running", "tags": [], "note": ""}
+    replica = study.log.replica
+    return {"control": replica.control, "tags": replica.tags, "note": replica.attrs.get(NOTE, "")}
 
 
 def budget_of(study: Study) -> dict[str, Any] | None:
     """How many trials the study is to have, and how much of that is used; None where nobody said so."""
-    run = study.log.replica.attrs.get("run")
+    replica = study.log.replica
+    run, added = replica.attrs.get("run"), replica.steering
     given = run.get("budget", {}) if isinstance(run, Mapping) else {}
-    trials = given.get("n_trials", given.get("trials")) if isinstance(given, Mapping) else None
-    history = study.log.replica.history
-    if not isinstance(trials, int):
+    asked = given.get("n_trials", given.get("trials")) if isinstance(given, Mapping) else None
+    trials = asked + added.trials if isinstance(asked, int) else None
+    if trials is None and not added.trials and not added.seconds:
         return None
-    return {"trials": trials, "used": len(history.finished) - history.forgiven, "seconds": None}
+    used = len(replica.history.finished) - replica.history.forgiven
+    return {
+        "trials": trials,
+        "used": used,
+        "seconds": None,
+        "added": {"trials": added.trials, "seconds": added.seconds},
+    }
 
 
 def _eta(budget: Mapping[str, Any] | None, said: Summary) -> float | None:
     """Seconds until the budget is used up, at the pace of late."""
     pace = said.rate
-    if budget is None or not pace or not math.isfinite(pace):
+    if budget is None or budget["trials"] is None or not pace or not math.isfinite(pace):
         return None
     left: int = max(budget["trials"] - budget["used"], 0)
     return left / pace * 3600.0
@@ -197,7 +205,8 @@ def trial_json(study: Study, number: int) -> dict[str, Any]:
             "enqueued": trial.enqueued,
             "chosen": trial.chosen,
             "forgiven": trial.forgiven,
-            "note": "",
+            "invalid": trial.invalid,
+            "note": trial.attrs.get(NOTE, ""),
             "checkpoint": checkpoint_of(study, trial),
             "revision": study.revision,
         }

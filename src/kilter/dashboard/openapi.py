@@ -12,6 +12,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
     "integer": {"type": "integer", "minimum": 0},
     "integers": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "texts": {"type": "array", "items": {"type": "string"}},
+    "object": {"type": "object"},
 }
 ERROR = {
     "type": "object",
@@ -61,8 +65,9 @@ def _operation(route: Route) -> dict[str, Any]:
         },
     }
     if route.method != "GET":
-        fields = {name: {"description": says} for name, says in route.body.items()}
-        schema = {"type": "object", "properties": fields, "additionalProperties": False}
+        fields = {field.name: {**SCHEMAS[field.kind], "description": field.says} for field in route.body}
+        needed = [field.name for field in route.body if field.needed]
+        schema = {"type": "object", "properties": fields, "required": needed, "additionalProperties": False}
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     return operation
 

@@ -162,7 +162,8 @@ def _redacted(trial: Record, names: Mapping[str, str]) -> Record:
     attrs = {name: value for name, value in trial.attrs.items() if name == RETRIES}
     failure = None if trial.failure is None else Failure(trial.failure.kind)
     worker = None if trial.worker is None else names[trial.worker]
-    return dataclasses.replace(trial, worker=worker, failure=failure, attrs=attrs)
+    invalid = None if trial.invalid is None else "left out"
+    return dataclasses.replace(trial, worker=worker, failure=failure, attrs=attrs, invalid=invalid)
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------

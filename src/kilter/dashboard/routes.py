@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kilter.core.interfaces import OnDisk
-from kilter.dashboard import analyses, documents
+from kilter.dashboard import acting, analyses, documents
 from kilter.dashboard.asking import Ask, Content, Query, Route
 from kilter.dashboard.export import csv_text, file_name, json_lines
 from kilter.dashboard.openapi import openapi
@@ -149,4 +149,5 @@ ROUTES: tuple[Route, ...] = (
         Query("objective", "The place of the objective.", "integer", 0),
         AGAINST,
     ),
+    *acting.routes(STUDY),
 )

@@ -1,0 +1,148 @@
+"""What is done from a page is in the log like anything else, and what makes no sense is refused in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.browser.studies import HOSTILE
+from tests.dashboard.conftest import client_of
+from tests.dashboard.decoding import decoded
+
+from kilter import Choice, Float, create_study, load_study
+from kilter.dashboard import create_app
+from kilter.dashboard.acting import ACTIONS
+from kilter.dashboard.app import API
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+SPACE = {"x": Float(0, 1), "kind": Choice(["a", "b"])}
+
+
+def objective(x: float, kind: str) -> float:
+    if x > 0.7:
+        raise ValueError("too large")
+    return x
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "s.db"
+    with create_study(storage=f"sqlite:///{path}", study_name="s", space=SPACE, seed=0) as study:
+        study.optimize(objective, n_trials=8, progress="none")
+    return path
+
+
+@pytest.fixture
+def client(path: Path) -> Iterator[TestClient]:
+    with client_of(create_app(path)) as client:
+        yield client
+
+
+def done(client: TestClient, action: str, body: Any, status: int = 200) -> Any:
+    answer = client.post(f"{API}/studies/1/actions/{action}", json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def told(client: TestClient) -> Any:
+    return client.get(f"{API}/studies/1").json()
+
+
+def failed_one(client: TestClient) -> int:
+    told = decoded(client.get(f"{API}/studies/1/columns").content)
+    return int((told.columns["state"] == 3).nonzero()[0][0])
+
+
+def test_a_study_is_paused_goes_on_and_is_stopped(client: TestClient, path: Path):
+    for action, control in (("pause", "paused"), ("unpause", "running"), ("stop", "stopped")):
+        before = told(client)["revision"]
+        assert done(client, action, {})["revision"] > before
+        assert told(client)["control"] == control
+        assert client.get(f"{API}/studies").json()[0]["control"] == control
+    assert load_study(study_name="s", storage=f"sqlite:///{path}")._log.replica.control == "stopped"
+
+
+def test_a_budget_grows(client: TestClient):
+    done(client, "budget", {"trials": 5, "seconds": None})
+    assert told(client)["budget"]["added"] == {"trials": 5, "seconds": 0.0}
+
+
+def test_a_variant_is_tried_next(client: TestClient, path: Path):
+    number = done(client, "enqueue", {"params": {"x": 0.25}})["number"]
+    with load_study(study_name="s", storage=f"sqlite:///{path}") as study:
+        study.optimize(objective, n_trials=1, progress="none")
+        assert study.trials[number].params["x"] == 0.25
+    assert client.get(f"{API}/studies/1/trials/{number}").json()["enqueued"] is True
+
+
+def test_a_failed_trial_is_run_again_once(client: TestClient):
+    number = failed_one(client)
+    assert done(client, "retry", {"number": number})["numbers"] == [8]
+    assert done(client, "retry", {"numbers": [number]})["numbers"] == []
+
+
+def test_a_trial_is_invalidated_and_its_value_is_gone_from_the_columns(client: TestClient):
+    best = told(client)["summary"]["best"]
+    done(client, "invalidate", {"number": best, "reason": HOSTILE})
+    assert told(client)["summary"]["best"] != best
+    trial = client.get(f"{API}/studies/1/trials/{best}").json()
+    assert trial["invalid"] == HOSTILE and trial["state"] == "FAIL"
+    columns = decoded(client.get(f"{API}/studies/1/columns").content).columns
+    assert columns["state"][best] == 3 and columns["value:value"][best] != columns["value:value"][best]
+
+
+def test_notes_and_tags_are_kept_as_they_are_written(client: TestClient):
+    done(client, "note", {"text": HOSTILE})
+    done(client, "note", {"number": 2, "text": "second"})
+    done(client, "tag", {"names": ["paper", HOSTILE]})
+    done(client, "tag", {"names": ["paper"], "has": False})
+    study = told(client)
+    assert study["note"] == HOSTILE and study["tags"] == [HOSTILE]
+    assert client.get(f"{API}/studies/1/trials/2").json()["note"] == "second"
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "status", "said"),
+    [
+        ("enqueue", {}, 400, "'params' is missing"),
+        ("enqueue", {"params": [1]}, 400, "an object"),
+        ("enqueue", {"params": {"x": 7}}, 400, "x: 7"),
+        ("enqueue", {"params": {"z": 0.5}}, 400, "no parameter 'z'"),
+        ("budget", {}, 400, "to add"),
+        ("budget", {"trials": -1}, 400, "a whole number from 0 on"),
+        ("budget", {"trials": True}, 400, "a whole number from 0 on"),
+        ("budget", {"trial": 3}, 400, "did you mean 'trials'"),
+        ("retry", {"number": 99}, 404, "no trial 99"),
+        ("invalidate", {"number": 0, "reason": " "}, 400, "say in a few words"),
+        ("invalidate", {"number": 0}, 400, "'reason' is missing"),
+        ("note", {"text": 3}, 400, "a text"),
+        ("note", {"number": 99, "text": ""}, 404, "no trial 99"),
+        ("tag", {"names": [""]}, 400, "is no tag"),
+        ("tag", {"names": "paper"}, 400, "texts"),
+        ("pause", {"a": 1}, 400, "no field 'a'"),
+        ("pause", [], 400, "an object of JSON"),
+        ("note", {"text": [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}, 400, "levels deep"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(client: TestClient, action: str, body: Any, status: int, said: str):
+    before = told(client)["revision"]
+    assert said in done(client, action, body, status)["error"]["message"]
+    assert told(client)["revision"] == before
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"text": NaN}', b"[" * 60_000])
+def test_a_body_that_is_no_json_is_refused(client: TestClient, body: bytes):
+    headers = {"content-type": "application/json"}
+    answer = client.post(f"{API}/studies/1/actions/note", content=body, headers=headers)
+    assert answer.status_code == 400 and "JSON" in answer.json()["error"]["message"]
+
+
+def test_there_is_a_route_for_each_action(client: TestClient):
+    said = client.get(f"{API}/openapi.json").json()["paths"]
+    for name, (_, _, fields) in ACTIONS.items():
+        schema = said[f"/studies/{{id}}/actions/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert set(schema["properties"]) == {field.name for field in fields}
