@@ -75,7 +75,7 @@ export function Lines(props: LinesProps) {
       chart.current = draw(host.current, latest.current, colours());
       if (zoom) chart.current.setScale("x", zoom);
     });
-    const sizes = new ResizeObserver(() => chart.current?.setSize({ width: host.current.clientWidth, height }));
+    const sizes = new ResizeObserver(([{ contentRect }]) => chart.current?.setSize({ width: Math.max(120, contentRect.width), height }));
     sizes.observe(host.current);
     return () => {
       stop();

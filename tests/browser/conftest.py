@@ -1,0 +1,155 @@
+"""A Chromium and a dashboard, for tests of pages. Where either cannot be had they skip and say so; in CI they may not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from tests.browser.studies import STUDIES, write
+
+from kilter.core.interfaces import Storage
+from kilter.dashboard import create_app
+from kilter.plugins import open_storage
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+WAITS = 20_000
+"""Milliseconds until a page must show what is waited for, on a machine that does other things, too."""
+
+
+def lacking(what: str) -> None:
+    """Skip, and say what is missing; a test that CI cannot run has failed."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {what}")
+
+
+class Served:
+    """A dashboard on a storage in which the studies of `tests.browser.studies` are made when they are first asked for."""
+
+    def __init__(self, storage: Storage, **settings: Any) -> None:
+        self.storage = storage
+        self._ids: dict[str, int] = {}
+        config = uvicorn.Config(create_app(storage, **settings), port=0, log_level="warning", timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> Served:
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive()
+            time.sleep(0.01)
+        self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}/"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+    def id(self, name: str) -> int:
+        """A study by its name."""
+        if name not in self._ids:
+            self._ids[name] = write(self.storage, name, STUDIES[name], time.time())
+        return self._ids[name]
+
+    def address(self, name: str, page: str = "", query: str = "") -> str:
+        """The address of a page of a study."""
+        return f"{self.url}#/{self.id(name)}{f'/{page}' if page else ''}{f'?{query}' if query else ''}"
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Who changes something asks for a study that no other test of its file reads."""
+    path = tmp_path_factory.mktemp("browser") / "studies.db"
+    with Served(open_storage(f"sqlite:///{path}")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """It ends with the file: while Playwright is there, no other test in this thread could begin an event loop."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        lacking("Playwright: pip install playwright")
+    if program is None:
+        lacking("Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Opener:
+    """Opens pages, and keeps what went wrong on them."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._contexts: list[Any] = []
+        self.wrong: list[str] = []
+
+    def __call__(self, address: str, *, width: int = 1400, theme: str = "light", **settings: Any) -> Any:
+        context = self._browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, **settings)
+        self._contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAITS)
+        page.on("console", lambda message: self._keep(message.type == "error", f"console: {message.text}"))
+        page.on("pageerror", lambda error: self._keep(True, f"error: {error.stack}"))
+        page.on("response", lambda answer: self._keep(answer.status >= 400, f"{answer.status} {answer.url}"))
+        page.goto(address)
+        return page
+
+    def _keep(self, is_wrong: bool, what: str) -> None:
+        if is_wrong:
+            self.wrong.append(what)
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture
+def browse(chromium: Any) -> Iterator[Opener]:
+    """Opens a page; afterwards nothing may have gone wrong on it, but for what the test takes out of `browse.wrong`."""
+    opener = Opener(chromium)
+    yield opener
+    opener.close()
+    assert opener.wrong == []
+
+
+def settled(page: Any) -> Any:
+    """The page, once nothing on it is on its way."""
+    from playwright.sync_api import expect
+
+    page.locator("main h1").first.wait_for(state="attached")
+    expect(page.locator("main .skeleton")).to_have_count(0, timeout=WAITS)  # a function of our own would be an eval
+    return page
+
+
+def offences(page: Any) -> list[str]:
+    """What axe-core finds serious or critical."""
+    if not AXE.exists():
+        lacking("axe-core: npm ci in web/")
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+def overflow(page: Any) -> int:
+    """By how many pixels the page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
