@@ -1,4 +1,4 @@
-"""A Chromium and a dashboard, for tests of pages. Where either cannot be had they skip and say so; in CI they may not."""
+"""A Chromium and a dashboard, for tests of pages. Without a Chromium they skip and say so; in CI they may not."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from kilter.plugins import open_storage
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WAITS = 20_000
 """Milliseconds until a page must show what is waited for, on a machine that does other things, too."""
 
@@ -34,12 +39,13 @@ def lacking(what: str) -> None:
 
 
 class Served:
-    """A dashboard on a storage in which the studies of `tests.browser.studies` are made when they are first asked for."""
+    """A dashboard on a storage; the studies of `tests.browser.studies` are made when they are first asked for."""
 
     def __init__(self, storage: Storage, **settings: Any) -> None:
         self.storage = storage
         self._ids: dict[str, int] = {}
-        config = uvicorn.Config(create_app(storage, **settings), port=0, log_level="warning", timeout_graceful_shutdown=1)
+        app = create_app(storage, **settings)
+        config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 

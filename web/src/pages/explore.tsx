@@ -18,7 +18,7 @@ import { brushed, brushes, numbers, unbrush, valuesOf } from "../selection.js";
 import { columns, columnsOf, revision, study } from "../store.js";
 
 interface Importance {
-  parameters: { name: string; share: Num }[];
+  shares: { parameter: string; share: Num }[];
 }
 
 const FEW = 12;
@@ -58,7 +58,7 @@ function useShown(objective: Column | undefined): { shown: Column[]; hidden: num
   const { value } = useAnswer<Importance>(many ? `studies/${id}/importance?objective=${Math.max(0, at)}` : null, revision.value);
   const rows = route.value.query.has("all") ? params.length : FEW;
   return useMemo(() => {
-    const share = new Map(value?.parameters?.map((p) => [p.name, num(p.share)]));
+    const share = new Map(value?.shares.map((s) => [s.parameter, num(s.share)]));
     const order = [...params].sort((a, b) => (share.get(b.name) || 0) - (share.get(a.name) || 0));
     return { shown: order.slice(0, rows), hidden: params.length - FEW, by: share.size > 0 ? "the most important first" : "" };
   }, [columns.value, value, rows]);
