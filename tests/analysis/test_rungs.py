@@ -55,6 +55,12 @@ def test_stops_at_any_step_make_a_geometric_ladder():
     assert 8 <= len(steps) <= 13 and steps[0] == 1 and steps[-1] == 199
 
 
+def test_trials_that_stop_a_little_after_their_rung_came_to_it():
+    found = ladder(history_of([*[climbed(3)] * 5, *[climbed(4)] * 2, *[climbed(9)] * 3, climbed(10), climbed(27)]))
+    assert [(rung.step, rung.stopped) for rung in found.rungs] == [(3, 7), (9, 4), (27, 1)]
+    assert [rung.step for rung in ladder(history_of([climbed(1)] * 3)).rungs] == [1]
+
+
 def test_values_are_the_first_ones_at_a_step_or_beyond():
     history = history_of([{"state": PAUSED, "reports": [(1, 5.0), (4, 3.0), (4, 2.0), (6, 1.0)]}, climbed(1)])
     assert values_at(history, "value", 2).tolist()[0] == 3.0

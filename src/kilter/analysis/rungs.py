@@ -19,7 +19,9 @@ from kilter.core.history import History
 MOST = 12
 """Rungs of a ladder that is read off the trials."""
 FEW = 0.02
-"""A step after which a smaller share of the stopped trials ended is no rung."""
+"""A step after which a smaller share of the stopped trials ended is no rung, ..."""
+APART = 1.5
+"""... nor is one that is less than so many times the rung before it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +119,19 @@ def _steps(history: History, reached: np.ndarray) -> list[int]:
         first = history.problem.fidelities[0]
         return [step for step in map(first.step, first.levels()) if step <= top]
     steps, counts = np.unique(reached[ended], return_counts=True)
-    common = steps[counts >= FEW * counts.sum()] if len(steps) > 1 else steps
-    if not len(common) or len(common) > MOST:  # stopped at any step: a geometric ladder shows it as well
-        low = max(int(steps[0]), 1)
-        common = np.unique(np.geomspace(low, max(top, low), MOST).round().astype(int))
-    return sorted({*common.tolist(), top})
+    common = [int(step) for step in steps[counts >= FEW * counts.sum()]]
+    if not common or len(common) > MOST:  # stopped at any step: a geometric ladder shows it as well
+        common = np.geomspace(max(int(steps[0]), 1), max(top, 1), MOST).round().astype(int).tolist()
+    return [*_apart(common, top), top]
+
+
+def _apart(steps: list[int], top: int) -> list[int]:
+    """Those of the ascending steps that are well beyond the one before: some trials stop a little after their rung."""
+    kept: list[int] = []
+    for step in steps:
+        if step < top and (not kept or step >= APART * kept[-1]):
+            kept.append(step)
+    return kept
 
 
 def values_at(history: History, metric: str, step: int) -> np.ndarray:
