@@ -64,7 +64,7 @@ def test_arguments_are_those_of_optunas(name: str, module: Any) -> None:
 def test_every_plot_of_optunas_is_here() -> None:
     theirs = pytest.importorskip("optuna.visualization")
     there = {name for name in theirs.__all__ if name.startswith("plot_")}
-    assert there - {"plot_param_importances"} == set(PLOTS)
+    assert there == set(PLOTS)
     assert for_papers.__all__ == visualization.__all__
 
 
@@ -107,6 +107,19 @@ def test_targets_params_and_several_studies(study: Any, pair: Any) -> None:
     assert visualization.plot_timeline(study, n_recent_trials=3).data
 
 
+def test_importances_with_and_without_an_evaluator(study: Any, pair: Any) -> None:
+    (bars,) = visualization.plot_param_importances(study).data
+    assert set(visualization.plot_param_importances(study).layout.yaxis.ticktext) == {"rate", "kind", "width"}
+    assert bars.error_x.array is not None
+    some = visualization.plot_param_importances(
+        study, optuna.importance.FanovaImportanceEvaluator(seed=1), ["rate", "kind"]
+    )
+    assert len(some.data[0].x) == 2 and some.data[0].error_x.array is None
+    assert [trace.name for trace in visualization.plot_param_importances(pair).data] == ["value_0", "value_1"]
+    seconds = visualization.plot_param_importances(study, target=lambda t: t.duration.total_seconds(), target_name="s")
+    assert [trace.name for trace in seconds.data] == ["s"]
+
+
 def test_trade_offs(pair: Any) -> None:
     fewer = visualization.plot_pareto_front(pair, target_names=["cost", "gain"], include_dominated_trials=False)
     assert fewer.layout.xaxis.title.text == "cost" and "dominated" not in {trace.name for trace in fewer.data}
@@ -128,6 +141,7 @@ def test_trade_offs(pair: Any) -> None:
         (lambda one, two: visualization.plot_timeline(one, 0), InvalidInput, "above 0"),
         (lambda one, two: visualization.plot_slice(one, ["rat"]), UnknownName, "'rate'"),
         (lambda one, two: visualization.plot_slice(one, "rate"), InvalidInput, "give a list"),
+        (lambda one, two: visualization.plot_param_importances(one, params=["rat"]), UnknownName, "'rate'"),
         (lambda one, two: visualization.plot_contour(one, ["rate"]), InvalidInput, "two parameters"),
         (lambda one, two: visualization.plot_terminator_improvement(two), InvalidInput, "several objectives"),
     ],

@@ -17,6 +17,7 @@ from kilter.figures.edf import edf
 from kilter.figures.figure import Figure
 from kilter.figures.history import histories, history
 from kilter.figures.hypervolume import hypervolume
+from kilter.figures.importance import importances, weights
 from kilter.figures.lineage import lineage
 from kilter.figures.pairs import contour, ranks
 from kilter.figures.parallel import parallel
@@ -34,6 +35,7 @@ FIGURES: dict[str, Callable[[History], Figure]] = {
     "parallel": parallel,
     "contour": contour,
     "ranks": ranks,
+    "importance": lambda study: importances(weights(study, [objective(study)]), len(study)),
     "edf": lambda study: edf([("<b>", study, objective(study))]),
     "curves": curves,
     "rungs": rungs,

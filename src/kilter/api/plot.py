@@ -53,6 +53,19 @@ class Plots:
 
         return self._drawn(history(read := self._history(), _target(read, objective)))
 
+    def importance(self, params: Sequence[str] | None = None, method: str = "auto") -> Any:
+        """The share of the variance that each parameter explains on its own, for each objective, with an interval.
+
+        The methods are those of kilter.analysis.importance: auto, surrogate, fanova and pedanova.
+        """
+        from kilter.figures.importance import importances, weights
+        from kilter.figures.trials import complete, objective
+
+        read = self._history()
+        targets = [objective(read, place) for place in range(len(read.problem.objectives))]
+        found = weights(read, targets, params, method, self._seed)
+        return self._drawn(importances(found, len(complete(read, targets[0]))))
+
     def slice(self, params: Sequence[str] | None = None, objective: str | int = 0) -> Any:
         """A panel for each parameter with the values of the trials in which it is active."""
         from kilter.figures.slice import slices

@@ -133,6 +133,8 @@ class Bars:
     label: str = ""
     texts: tuple[str, ...] = ()
     """What is written beside each."""
+    thickness: float = 0.75
+    """Of the room that an option has."""
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def _points(ax: Any, mark: Points, panel: Panel, scale: Scale | None, theme: The
 
 def _bars(ax: Any, mark: Bars) -> None:
     interval = [mark.length - mark.low, mark.high - mark.length] if len(mark.low) else None
-    look = {"color": color(mark.color), "ecolor": "#808080", "height": 0.7}
+    look = {"color": color(mark.color), "ecolor": "#808080", "height": mark.thickness}
     drawn = ax.barh(mark.y, mark.length, xerr=interval, label=_label(mark.label), **look)
     if mark.texts:
         ax.bar_label(drawn, [f" {text(told)}" for told in mark.texts], fontsize=8)

@@ -301,6 +301,7 @@ def _bars(mark: Bars, panel: Panel) -> dict[str, Any]:
     if len(mark.low):
         up, down = mark.high - mark.length, mark.length - mark.low
         interval = {"error_x": {"type": "data", "array": up, "arrayminus": down, "symmetric": False, "thickness": 1.2}}
+        interval["error_x"]["color"] = "#808080"
     return {
         "type": "bar",
         "orientation": "h",
@@ -309,7 +310,9 @@ def _bars(mark: Bars, panel: Panel) -> dict[str, Any]:
         "name": text(mark.label),
         "marker": {"color": color(mark.color)},
         "text": [text(told) for told in mark.texts] or None,
-        "textposition": "auto",
+        "width": mark.thickness,
+        "textposition": "outside",
+        "cliponaxis": False,
         "hovertemplate": "%{x:.4g}<extra></extra>",
         **interval,
     }

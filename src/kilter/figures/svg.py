@@ -225,7 +225,7 @@ def _shapes(mark: Points, places: Sequence[tuple[float, float]], ink: str) -> st
 
 
 def _bars(mark: Bars, frame: _Frame) -> str:
-    thick = min(0.7 * (frame.bottom - frame.top) / max(frame.y.high - frame.y.low, 1), 18.0)
+    thick = min(mark.thickness * (frame.bottom - frame.top) / max(frame.y.high - frame.y.low, 1), 18.0)
     parts = []
     ends, start = frame.across(mark.length), float(frame.across(np.zeros(1))[0])
     for place, end in zip(frame.down(mark.y).tolist(), ends.tolist()):

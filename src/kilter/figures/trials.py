@@ -10,7 +10,7 @@ import numpy as np
 from kilter.core.declared import expanded
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.events import TrialState
-from kilter.core.history import History
+from kilter.core.history import History, Record
 from kilter.core.parameter import Parameter
 from kilter.core.seeds import rng
 from kilter.figures import theme
@@ -32,6 +32,10 @@ class Target:
     """Shape (n,), by trial number."""
     good: str | None
     """Which end is the better one, low or high; None where nobody said."""
+
+    def of(self, trial: Record) -> float:
+        """What a trial is drawn by, smaller is better: the same, for an analysis that asks trial by trial."""
+        return float(self.losses[trial.number])
 
     @property
     def losses(self) -> np.ndarray:
@@ -128,5 +132,11 @@ def by_state(
 
 
 def foremost(history: History, target: Target, most: int = 4) -> dict[str, Parameter]:
-    """The parameters that matter most for an objective, so many at most."""
-    return dict(list(parameters(history, None).items())[:most])
+    """The parameters that matter most, so many at most; of compounds their parts."""
+    every = parameters(history, None)
+    if len(every) <= most:
+        return every
+    from kilter.analysis.importance import importance  # loads SciPy
+
+    shares = importance(history, None, target=target.of).shares
+    return dict(list(parameters(history, [share.parameter for share in shares]).items())[:most])

@@ -18,8 +18,6 @@ from kilter.visualization import described
 
 P = ParamSpec("P")
 
-NUMBERS = "there are the numbers, kilter.importance.get_param_importances(study)"
-
 __all__ = [
     "is_available",
     "plot_contour",
@@ -28,6 +26,7 @@ __all__ = [
     "plot_intermediate_values",
     "plot_optimization_history",
     "plot_parallel_coordinate",
+    "plot_param_importances",
     "plot_pareto_front",
     "plot_rank",
     "plot_slice",
@@ -52,6 +51,7 @@ plot_hypervolume_history = _drawn(described.hypervolume_history)
 plot_intermediate_values = _drawn(described.intermediate_values)
 plot_optimization_history = _drawn(described.optimization_history)
 plot_parallel_coordinate = _drawn(described.parallel_coordinate)
+plot_param_importances = _drawn(described.param_importances)
 plot_pareto_front = _drawn(described.pareto_front)
 plot_rank = _drawn(described.rank)
 plot_slice = _drawn(described.slice)
@@ -67,7 +67,7 @@ def is_available() -> bool:
 def __getattr__(name: str) -> ModuleType:
     if name == "matplotlib":
         return import_module("kilter.visualization.matplotlib")
-    raise refusal(__name__, name, NUMBERS if name == "plot_param_importances" else "")
+    raise refusal(__name__, name, "")
 
 
 def __dir__() -> list[str]:

@@ -23,7 +23,7 @@ from kilter.figures.parallel import parallel
 from kilter.figures.pareto import pareto
 from kilter.figures.slice import slices
 from kilter.figures.timeline import timeline as timeline_of
-from kilter.figures.trials import Target, objective
+from kilter.figures.trials import Target, complete, objective
 from kilter.frozen import FrozenTrial
 
 if TYPE_CHECKING:
@@ -51,6 +51,38 @@ def optimization_history(
     if len(found) == 1 and not error_bar:
         return history(found[0][1], found[0][2])
     return histories(found, error_bar)
+
+
+def param_importances(
+    study: StudyView,
+    evaluator: Any = None,
+    params: list[str] | None = None,
+    *,
+    target: Value | None = None,
+    target_name: str = VALUE,
+) -> Figure:
+    """The share of the variance that each parameter explains on its own, of several objectives for each.
+
+    Without an `evaluator` of kilter.importance there is an interval, too. Raises UnknownName for unknown parameters.
+    """
+    from kilter.figures.importance import Weights, importances, weights  # loads SciPy
+
+    read = _history(study)
+    places = range(len(study.directions))
+    targets = (
+        [_target(study, target, target_name)] if target or len(places) == 1 else [objective(read, i) for i in places]
+    )
+    if evaluator is None:
+        found = weights(read, targets, params, seed=study.seed)
+    else:
+        shares = (evaluator.evaluate(study, params, target=_value(one)) for one in targets)
+        found = [Weights(one.name, share, {}, type(evaluator).__name__) for one, share in zip(targets, shares)]
+    return importances(found, len(complete(read, targets[0])))
+
+
+def _value(target: Target) -> Value:
+    """A target as an evaluator asks for it, smaller is better."""
+    return lambda trial: float(target.losses[trial.number])
 
 
 def parallel_coordinate(

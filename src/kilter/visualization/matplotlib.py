@@ -11,7 +11,7 @@ import numpy as np
 from kilter.core.names import refusal
 from kilter.figures.figure import Figure
 from kilter.figures.matplotlib import axes, draw, is_there
-from kilter.visualization import NUMBERS, described
+from kilter.visualization import described
 
 P = ParamSpec("P")
 
@@ -23,6 +23,7 @@ __all__ = [
     "plot_intermediate_values",
     "plot_optimization_history",
     "plot_parallel_coordinate",
+    "plot_param_importances",
     "plot_pareto_front",
     "plot_rank",
     "plot_slice",
@@ -48,6 +49,7 @@ plot_hypervolume_history = _drawn(described.hypervolume_history)
 plot_intermediate_values = _drawn(described.intermediate_values)
 plot_optimization_history = _drawn(described.optimization_history)
 plot_parallel_coordinate = _drawn(described.parallel_coordinate)
+plot_param_importances = _drawn(described.param_importances)
 plot_pareto_front = _drawn(described.pareto_front)
 plot_rank = _drawn(described.rank)
 plot_slice = _drawn(described.slice)
@@ -61,7 +63,7 @@ def is_available() -> bool:
 
 
 def __getattr__(name: str) -> NoReturn:
-    raise refusal(__name__, name, NUMBERS if name == "plot_param_importances" else "")
+    raise refusal(__name__, name, "")
 
 
 def __dir__() -> list[str]:

@@ -9,6 +9,7 @@ from kilter.visualization import (
     plot_intermediate_values,
     plot_optimization_history,
     plot_parallel_coordinate,
+    plot_param_importances,
     plot_pareto_front,
     plot_rank,
     plot_slice,
@@ -46,6 +47,9 @@ plot_contour(study, params=["lr", "layers"])
 plot_slice(study, params=["lr", "layers"])
 plot_rank(study, params=["lr", "layers"])
 plot_edf([study, study])
+plot_param_importances(study)
+plot_param_importances(study, target=lambda trial: trial.duration.total_seconds(), target_name="duration")
+plot_param_importances(study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=1), params=["lr", "layers"])
 plot_timeline(study, n_recent_trials=10)
 seconds = plot_slice(study, target=lambda trial: trial.duration.total_seconds(), target_name="duration")
 seconds.update_layout(title="Seconds", width=900)
