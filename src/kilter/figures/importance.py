@@ -55,7 +55,7 @@ def importances(found: Sequence[Weights], trials: int) -> Figure:
         default=1.0,
     )
     left = f"the first {MOST} of {len(totals)}" if len(totals) > MOST else ""
-    told = note([*dict.fromkeys(one.told for one in found), left]) if trials > 1 else "too few complete trials to tell"
+    told = note([found[0].told if len(found) == 1 else "", left]) if trials > 1 else "too few complete trials to tell"
     panel = Panel(
         Axis("share of the variance explained", low=0.0, high=1.12 * reach or 1.0), y, tuple(marks), note=told
     )
@@ -95,6 +95,6 @@ def _bars(place: int, one: Weights, names: Sequence[str], of: int) -> Bars:
         for end in (0, 1)
     )
     known = bool(one.intervals)
-    texts = tuple(f"{share:.2f}" if share >= 0.01 else "< 0.01" for share in shares.tolist())
+    texts = () if of > 1 else tuple(f"{share:.2f}" if share >= 0.01 else "< 0.01" for share in shares.tolist())
     color = f"series {place}"
     return Bars(y, shares, low.clip(0) if known else NONE, high if known else NONE, color, one.label, texts, thick)

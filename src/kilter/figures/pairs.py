@@ -17,7 +17,9 @@ from kilter.figures.figure import Axis, Cells, Figure, Mark, Panel, Points, Scal
 from kilter.figures.trials import Target, column, complete, foremost, note, objective, parameters, thinned, thinned_note
 
 MOST = 1_500
-"""Points of a panel."""
+"""Trials of a panel, ..."""
+OVER = 400
+"""... and so many that are drawn over a surface."""
 COLUMNS = 3
 """Panels side by side."""
 GRID = 32
@@ -96,11 +98,16 @@ def _panel(
     rows = np.flatnonzero(both)
     rows = rows[np.argsort(-shades[rows] if scale.good == "low" else shades[rows], kind="stable")]
     (x, xs), (y, ys) = (across[0], across[1][rows]), (up[0], up[1][rows])
+    active = len(rows)
     marks = below((x, xs), (y, ys), shades[rows], scale) if len(rows) else []
+    if marks and len(rows) > OVER:  # the best half of them, and a sample of the others
+        some = rng(0, "over", len(rows)).choice(len(rows) - OVER // 2, OVER // 2, replace=False)
+        kept = np.concatenate([np.sort(some), np.arange(len(rows) - OVER // 2, len(rows))])
+        rows, xs, ys = rows[kept], xs[kept], ys[kept]
     label = "complete" if len(rows) else ""
     xs, ys = _spread(x, xs, "across"), _spread(y, ys, "up")
     points = Points(xs, ys, label=label, numbers=numbers[rows], shade=shades[rows], opacity=0.9)
-    told = f"both active in {len(rows):,}" if len(rows) < len(numbers) else ""
+    told = f"both active in {active:,}" if active < len(numbers) else ""
     return Panel(x, y, (*marks, points), note=told)
 
 

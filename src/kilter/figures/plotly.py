@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kilter.core.errors import needed
-from kilter.core.text import printable
+from kilter.core.text import printable, shortened
 from kilter.figures.figure import Axis, Band, Bars, Cells, Figure, Line, Panel, Points, Scale, Spans, Strands
 from kilter.figures.theme import DARK, LIGHT, THEMES, Theme, color
 from kilter.figures.ticks import ticks
@@ -23,6 +23,8 @@ HEIGHT = 420
 ROW = 260
 """Pixels of the only row of panels, and of each of several."""
 
+TOP = 92
+"""Pixels above the panels: for the title, the legend below that, and the panels' notes."""
 LANE = 20
 """Pixels of an option that stands beside others from top to bottom."""
 
@@ -55,6 +57,8 @@ def draw(figure: Figure, theme: str = "light") -> Any:
     shown: set[str] = set()
     points = sum(len(mark.x) for panel in figure.panels for mark in panel.marks if isinstance(mark, Points))
     for place, panel in enumerate(figure.panels):
+        if not panel.marks:  # axes without a trace would not be drawn
+            made.add_scatter(x=[None], y=[None], xaxis=_id("x", place), yaxis=_id("y", place), showlegend=False)
         for mark in panel.marks:
             for trace in _traces(mark, panel, figure.scale, points >= WEBGL):
                 if trace["type"] != "parcoords":
@@ -102,8 +106,8 @@ def _page(theme: Theme) -> dict[str, Any]:
         "coloraxis": {"colorscale": ramp, "colorbar": {"outlinewidth": 0, "thickness": 12}},
         "hoverlabel": {"align": "left"},
         "annotationdefaults": {"font": {"color": theme.ink}},
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemsizing": "constant"},
-        "margin": {"l": 60, "r": 24, "t": 84, "b": 50},
+        "legend": {"orientation": "h", "x": 0, "yref": "container", "yanchor": "top", "itemsizing": "constant"},
+        "margin": {"l": 60, "r": 24, "t": TOP, "b": 50},
     }
 
 
@@ -119,10 +123,12 @@ def _id(letter: str, place: int) -> str:
 
 def _layout(figure: Figure, theme: Theme) -> dict[str, Any]:
     rows = figure.rows
+    height = max(HEIGHT, 140 + LANE * figure.lanes) if rows == 1 else 120 + ROW * rows
     layout: dict[str, Any] = {
         "template": "kilter_dark" if theme is DARK else "kilter",
-        "title": {"text": text(figure.title), "x": 0.01, "xanchor": "left", "font": {"size": 17}},
-        "height": max(HEIGHT, 140 + LANE * figure.lanes) if rows == 1 else 120 + ROW * rows,
+        "title": {"text": text(figure.title), "x": 0.01, "xanchor": "left", "y": 1 - 14 / height, "yanchor": "top"},
+        "height": height,
+        "legend": {"y": 1 - 46 / height},
         "annotations": [],
         "barmode": "overlay",
         "hovermode": "closest",
@@ -148,7 +154,8 @@ def _domains(figure: Figure, place: int) -> tuple[list[float], list[float]]:
     """The shares of the figure's width and height that a panel takes."""
     columns, rows = figure.columns, figure.rows
     row, column = divmod(place, columns)
-    gap = (0.02 if figure.shares_y else 0.1) * min(1.0, 4 / columns) if columns > 1 else 0.0
+    wide = any(panel.y.options for panel in figure.panels)
+    gap = (0.02 if figure.shares_y else 0.13 if wide else 0.09) * min(1.0, 4 / columns) if columns > 1 else 0.0
     drop = 0.3 / rows if rows > 1 else 0.0
     width, height = (1 - gap * (columns - 1)) / columns, (1 - drop * (rows - 1)) / rows
     left, top = column * (width + gap), 1 - row * (height + drop)
@@ -172,8 +179,9 @@ def _axis(axis: Axis, figure: Figure) -> dict[str, Any]:
     made: dict[str, Any] = {"title": {"text": text(axis.title)}, "range": [axis.low, axis.high]}
     if axis.scale == "log":
         made |= {"type": "log", "range": np.log10([axis.low, axis.high]).tolist()}
-        if axis.high / axis.low >= 100:
-            made |= {"dtick": max(1, round(np.log10(axis.high / axis.low) / 6))}
+        decades = np.log10(axis.high) - np.log10(axis.low)
+        if decades >= 2:
+            made |= {"dtick": max(1, int(np.ceil(decades / (6 if figure.columns < 3 else 4)))), "tickangle": 0}
     elif axis.scale == "category":
         places = ticks(axis, figure.options_at_once, figure.letters)
         made |= {"tickvals": [place for place, _ in places], "ticktext": [text(told) for _, told in places]}
@@ -189,17 +197,15 @@ def _dates(seconds: np.ndarray) -> list[str]:
 
 
 def _coloraxis(scale: Scale) -> dict[str, Any]:
-    low, high = (np.log10([scale.low, scale.high]) if scale.log else np.array([scale.low, scale.high])).tolist()
-    bar: dict[str, Any] = {"title": {"text": text(scale.title), "side": "right"}}
-    if scale.log:
-        places = ticks(Axis(scale="log", low=scale.low, high=scale.high))
-        bar |= {"tickvals": [float(np.log10(value)) for value, _ in places], "ticktext": [told for _, told in places]}
-    return {"cmin": low, "cmax": high, "reversescale": scale.good == "low", "colorbar": bar}
+    """Colours from the bad end, 0, to the good one, 1, so that what is good lies on top; the ticks say the values."""
+    places = ticks(Axis(scale="log" if scale.log else "linear", low=scale.low, high=scale.high))
+    shares = scale.share(np.array([value for value, _ in places])).tolist()
+    bar = {"title": {"text": text(scale.title), "side": "right"}, "tickvals": shares}
+    return {"cmin": 0, "cmax": 1, "colorbar": bar | {"ticktext": [told for _, told in places]}}
 
 
 def _shades(values: np.ndarray, scale: Scale | None) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(values) if scale is not None and scale.log else values
+    return values if scale is None else scale.share(values)
 
 
 def _along(axis: Axis, values: np.ndarray) -> Any:
@@ -214,7 +220,7 @@ def _traces(mark: Any, panel: Panel, scale: Scale | None, webgl: bool) -> Iterab
     if isinstance(mark, Band):
         return _band(mark, panel)
     if isinstance(mark, Bars):
-        return [_bars(mark, panel)]
+        return _bars(mark)
     if isinstance(mark, Cells):
         return [_cells(mark, panel, scale)]
     if isinstance(mark, Spans):
@@ -296,26 +302,30 @@ def _faded(role: str, opacity: float) -> str:
     return f"rgba({int(shade[1:3], 16)},{int(shade[3:5], 16)},{int(shade[5:7], 16)},{opacity})"
 
 
-def _bars(mark: Bars, panel: Panel) -> dict[str, Any]:
-    interval = {}
-    if len(mark.low):
-        up, down = mark.high - mark.length, mark.length - mark.low
-        interval = {"error_x": {"type": "data", "array": up, "arrayminus": down, "symmetric": False, "thickness": 1.2}}
-        interval["error_x"]["color"] = "#808080"
-    return {
+def _bars(mark: Bars) -> list[dict[str, Any]]:
+    """The bars, and beside them or their intervals what is written there."""
+    bars: dict[str, Any] = {
         "type": "bar",
         "orientation": "h",
         "x": mark.length,
         "y": mark.y,
+        "width": mark.thickness,
         "name": text(mark.label),
         "marker": {"color": color(mark.color)},
-        "text": [text(told) for told in mark.texts] or None,
-        "width": mark.thickness,
-        "textposition": "outside",
-        "cliponaxis": False,
         "hovertemplate": "%{x:.4g}<extra></extra>",
-        **interval,
     }
+    if len(mark.low):
+        look = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": "#808080"}
+        bars["error_x"] = look | {"array": mark.high - mark.length, "arrayminus": mark.length - mark.low}
+    told = {"x": mark.high if len(mark.high) else mark.length, "y": mark.y, "text": [f" {text(t)}" for t in mark.texts]}
+    beside = {
+        "type": "scatter",
+        "mode": "text",
+        "textposition": "middle right",
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+    }
+    return [bars, beside | told] if mark.texts else [bars]
 
 
 def _cells(mark: Cells, panel: Panel, scale: Scale | None) -> dict[str, Any]:
@@ -360,7 +370,7 @@ def _strands(mark: Strands, scale: Scale | None) -> dict[str, Any]:
         "line": {"color": _shades(mark.shade, scale), "coloraxis": "coloraxis"},
         "dimensions": [
             {
-                "label": text(title),
+                "label": text(shortened(title, max(8, 130 // len(mark.titles)))),
                 "values": column,
                 "range": [lowest, 1.0],
                 "tickvals": [place for place, _ in places],

@@ -50,7 +50,13 @@ def _panel(history: History, name: str, parameter: Parameter, numbers: np.ndarra
         places = places + rng(0, "spread", len(numbers)).uniform(-SPREAD, SPREAD, len(numbers))
     is_feasible = history.violations[numbers] == 0.0
     good, bad = (Points(places[which], values[which], numbers=numbers[which]) for which in (is_feasible, ~is_feasible))
-    good = replace(good, label="complete", shade=good.numbers.astype(float), opacity=0.85)
+    good = replace(
+        good,
+        label="complete",
+        shade=good.numbers.astype(float),
+        opacity=0.85,
+        size=6.0 if len(numbers) < 1_000 else 4.0,
+    )
     bad = replace(bad, label="infeasible", color="infeasible", shape="ring", size=5.0)
     active = int(np.isfinite(places).sum())
     told = f"active in {active:,}" if active < len(numbers) else ""
