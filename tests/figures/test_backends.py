@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
@@ -58,17 +59,23 @@ STUDIES = {
 }
 
 
-@pytest.fixture(params=STUDIES, scope="module")
-def study(request: pytest.FixtureRequest) -> History:
-    return STUDIES[request.param]()
+@cache
+def study_of(kind: str) -> History:
+    return STUDIES[kind]()
+
+
+@cache
+def described(name: str, kind: str) -> Figure:
+    return FIGURES[name](study_of(kind))
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_plotly_draws_it_and_escapes_what_it_quotes(name: str, study: History) -> None:
+@pytest.mark.parametrize("kind", STUDIES)
+def test_plotly_draws_it_and_escapes_what_it_quotes(name: str, kind: str) -> None:
     plotly = pytest.importorskip("plotly.graph_objects")
     from kilter.figures.plotly import draw
 
-    drawn = draw(FIGURES[name](study), "dark")
+    drawn = draw(described(name, kind), "dark")
     assert isinstance(drawn, plotly.Figure)
     for trace in drawn.data:
         if trace.type != "parcoords":  # its ticks are plain text
@@ -80,15 +87,15 @@ def test_plotly_draws_it_and_escapes_what_it_quotes(name: str, study: History) -
 
 
 @pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("study", ["none", "constrained"], indirect=True)  # it takes its time
-def test_matplotlib_draws_it(name: str, study: History) -> None:
+@pytest.mark.parametrize("kind", ["constrained"])  # it takes its time
+def test_matplotlib_draws_it(name: str, kind: str) -> None:
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     from kilter.figures.matplotlib import axes, draw
 
-    figure = FIGURES[name](study)
+    figure = described(name, kind)
     drawn = draw(figure)
     drawn.draw_without_rendering()
     assert len(list(axes(drawn))) == len(figure.panels)
@@ -96,8 +103,9 @@ def test_matplotlib_draws_it(name: str, study: History) -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_svg_is_well_formed_and_small(name: str, study: History) -> None:
-    figure = FIGURES[name](study)
+@pytest.mark.parametrize("kind", STUDIES)
+def test_svg_is_well_formed_and_small(name: str, kind: str) -> None:
+    figure = described(name, kind)
     drawn = svg.draw(figure)
     root = ElementTree.fromstring(drawn)
     assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "title", "g", "path", "text", "rect"}
