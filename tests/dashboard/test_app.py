@@ -68,6 +68,14 @@ def test_a_trial_is_told_with_what_it_is_compared_to(client: TestClient):
     assert set(trial["params"]) == {"lr", "width", "dropout", "activation", "norm", "batch"}
 
 
+def test_two_parameters_that_nobody_named_are_those_that_matter(client: TestClient):
+    study = f"{API}/studies/{NAMES.index('two-hundred') + 1}"
+    found = client.get(f"{study}/interaction").json()
+    pairs = client.get(f"{study}/importance").json()["pairs"]
+    assert not pairs or found["parameters"] == pairs[0]["parameters"]
+    assert found["parameters"][0] != found["parameters"][1]
+
+
 def test_names_are_data_wherever_they_come_from(client: TestClient):
     number = NAMES.index(HOSTILE) + 1
     answer = client.get(f"{API}/studies/{number}")

@@ -76,10 +76,21 @@ def _dimensions(space: Space, name: str) -> list[str]:
 
 
 def interaction(ask: Ask) -> Any:
-    """What the surrogate believes of two parameters together."""
+    """What the surrogate believes of two parameters together; where neither is named, of those that matter most so."""
     from kilter.analysis.effects import interaction
 
-    return interaction(ask.history, ask.query["a"], ask.query["b"], objective_of(ask), ask.study.log.replica.seed)
+    a, b = (ask.query["a"], ask.query["b"]) if ask.query["a"] or ask.query["b"] else _strongest(ask)
+    return interaction(ask.history, a, b, objective_of(ask), ask.study.log.replica.seed)
+
+
+def _strongest(ask: Ask) -> tuple[str, str]:
+    """The pair that explains most beyond what each does alone, else the two parameters that matter most."""
+    found, space = importance(ask), ask.history.problem.space
+    pair = found.pairs[0].parameters if found.pairs else [share.parameter for share in found.shares]
+    names = [name for parameter in pair for name in _dimensions(space, parameter)[:1]]
+    if len(names) < 2:
+        raise InvalidInput("two parameters take a space that has two")
+    return names[0], names[1]
 
 
 def quality(ask: Ask) -> Any:

@@ -120,7 +120,7 @@ ROUTES: tuple[Route, ...] = (
         f"{STUDY}/interaction",
         "What the surrogate believes of two parameters together.",
         analyses.interaction,
-        Query("a", "One of them.", default=""),
+        Query("a", "One of them; where neither is named, the pair that matters most.", default=""),
         Query("b", "The other.", default=""),
         OBJECTIVE,
     ),

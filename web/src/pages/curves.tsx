@@ -1,6 +1,6 @@
 // How trials learn: where all curves lie, those of the best and of the selected, where the running ones are heading, and the ladder of rungs.
 import { useEffect, useState } from "preact/hooks";
-import { type Answer, get, useAnswer } from "../api.js";
+import { type Answer, get, isStatic, useAnswer } from "../api.js";
 import { AnswerPanel } from "../components/Panel.js";
 import { Select, Switch } from "../components/parts.js";
 import { count, number, percent, plural, visible } from "../format.js";
@@ -97,6 +97,7 @@ function useForecasts(id: number, running: readonly number[], when: number): Map
   const [known, setKnown] = useState(new Map<number, Forecast>());
   useEffect(() => {
     let current = true;
+    if (isStatic) return; // a report is of what is over
     const one = (n: number) => get<{ forecast: Forecast | null }>(`studies/${id}/trials/${n}/forecast`).catch(() => null);
     void Promise.all(running.map(async (n) => [n, (await one(n))?.forecast ?? null] as const)).then((found) => {
       if (current) setKnown(new Map(found.filter((f): f is [number, Forecast] => f[1] !== null)));
@@ -116,8 +117,8 @@ function CurvesPanel({ answer, running, chosen, id }: { answer: Answer<Curves>; 
   const metrics = answer.value?.metrics ?? [];
   const actions = (
     <>
-      {metrics.length > 1 && <Select label="Metric" value={answer.value?.metric ?? ""} options={metrics.map((m) => ({ value: m, label: visible(m) }))} onChange={(metric) => setQuery({ metric })} />}
-      <Switch label="How many of the best" value={query.get("top") ?? "5"} options={["0", "5", "20"].map((value) => ({ value, label: `top ${value}` }))} onChange={(top) => setQuery({ top })} />
+      {metrics.length > 1 && !isStatic && <Select label="Metric" value={answer.value?.metric ?? ""} options={metrics.map((m) => ({ value: m, label: visible(m) }))} onChange={(metric) => setQuery({ metric })} />}
+      {!isStatic && <Switch label="How many of the best" value={query.get("top") ?? "5"} options={["0", "5", "20"].map((value) => ({ value, label: `top ${value}` }))} onChange={(top) => setQuery({ top })} />}
       <Switch label="Steps" value={log ? "log" : "linear"} options={[{ value: "linear", label: "steps" }, { value: "log", label: "log" }]} onChange={(x) => setQuery({ x: x === "log" ? x : null })} />
       <Switch label="Values" value={logY ? "log" : "linear"} options={[{ value: "linear", label: "values" }, { value: "log", label: "log" }]} onChange={(y) => setQuery({ y: y === "log" ? y : null })} />
     </>

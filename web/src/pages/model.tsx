@@ -1,6 +1,6 @@
 // What the surrogate believes: each parameter's effect and how sure it is, how two act together, how well it predicts, and what it would try next.
 import { useMemo, useState } from "preact/hooks";
-import { type Answer, ApiError, useAnswer } from "../api.js";
+import { type Answer, ApiError, isStatic, useAnswer } from "../api.js";
 import { AnswerPanel } from "../components/Panel.js";
 import { Copy, Select, Tile } from "../components/parts.js";
 import { number, percent, plural, value as told, visible } from "../format.js";
@@ -73,22 +73,23 @@ export default function ModelPage() {
   const of = open && `studies/${open.id}`;
   const about = new URLSearchParams({ objective });
   const telling = useMemo(ended, [columns.value]);
-  const effects = useAnswer<{ effects: Effect[] }>(of && telling >= LEAST ? `${of}/effects?${about}` : null, revision.value);
+  const [top, setTop] = useState(FIRST);
+  const effects = useAnswer<{ effects: Effect[] }>(of && telling >= LEAST ? `${of}/effects?${about}&top=${top}` : null, revision.value);
   const quality = useAnswer<Quality>(of && telling >= LEAST ? `${of}/quality?${about}` : null, revision.value);
   const next = useAnswer<Next>(of && `${of}/next`, revision.value);
   if (!open) return null;
-  const names = sortedEffects(effects.value?.effects ?? []).map((e) => e.parameter);
+  const params = columnsOf("param").map((c) => c.name);
   return (
     <div class="page">
-      {objectives.length > 1 && (
+      {objectives.length > 1 && !isStatic && (
         <div class="wide"><Select label="Objective" value={objective} options={objectives.map((o) => ({ value: o.name, label: visible(o.name) }))} onChange={(v) => setQuery({ objective: v })} /></div>
       )}
       <div class="wide side-by-side">
         <NextPanel answer={next} />
         <QualityPanel answer={quality} id={open.id} />
       </div>
-      <EffectsPanel answer={effects} />
-      {names.length > 1 && <Together id={open.id} objective={objective} names={names} />}
+      <EffectsPanel answer={effects} of={params.length} top={top} onTop={setTop} />
+      {params.length > 1 && telling >= LEAST && <Together id={open.id} objective={objective} names={params} />}
     </div>
   );
 }
@@ -139,13 +140,13 @@ export function gridAxis(name: string, grid: readonly unknown[], log: boolean, o
   return { axis: { label: visible(name), kind, low: at[0], high: at[at.length - 1] }, at };
 }
 
+/** So many effects are told at first, and at most. */
 const FIRST = 12;
+const MOST = 50;
 
-function EffectsPanel({ answer }: { answer: Answer<{ effects: Effect[] }> }) {
-  const [more, setMore] = useState(false);
+function EffectsPanel({ answer, of, top, onTop }: { answer: Answer<{ effects: Effect[] }>; of: number; top: number; onTop: (top: number) => void }) {
   const found = sortedEffects(answer.value?.effects ?? []);
-  const shown = more ? found : found.slice(0, FIRST);
-  const range = all(...shown.flatMap((e) => [e.low.map(num), e.high.map(num)]));
+  const range = all(...found.flatMap((e) => [e.low.map(num), e.high.map(num)]));
   const goal = study.value?.problem.objectives.find((o) => o.name === found[0]?.objective);
   const y = robustAxis(visible(found[0]?.objective ?? ""), range, goal?.direction ?? null);
   return (
@@ -154,8 +155,8 @@ function EffectsPanel({ answer }: { answer: Answer<{ effects: Effect[] }> }) {
       table={() => ({ columns: ["parameter", "value", "mean", "low", "high", "trials near"], rows: found.flatMap((e) => e.grid.map((v, i) => [e.parameter, v, num(e.mean[i]), num(e.low[i]), num(e.high[i]), e.support[i]])) })}>
       {() => (
         <>
-          <div class="pairs">{shown.map((e) => <EffectPlot key={e.parameter} e={e} y={y} />)}</div>
-          {found.length > FIRST && <button type="button" onClick={() => setMore(!more)}>{more ? `Only the ${FIRST} that matter most` : `All ${found.length}`}</button>}
+          <div class="pairs">{found.map((e) => <EffectPlot key={e.parameter} e={e} y={y} />)}</div>
+          {of > FIRST && !isStatic && <button type="button" onClick={() => onTop(top === FIRST ? MOST : FIRST)}>{top === FIRST ? `More than the ${FIRST} that matter most` : `Only the ${FIRST} that matter most`}</button>}
         </>
       )}
     </AnswerPanel>
@@ -180,16 +181,18 @@ function EffectPlot({ e, y }: { e: Effect; y: Axis }) {
 
 function Together({ id, objective, names }: { id: number; objective: string; names: readonly string[] }) {
   const { query } = route.value;
-  const known = (asked: string | null, otherwise: string) => (asked !== null && names.includes(asked) ? asked : otherwise);
-  const a = known(query.get("a"), names[0]);
-  const b = known(query.get("with"), names.find((n) => n !== a) as string);
-  const asked = new URLSearchParams({ a, b, objective });
-  const answer = useAnswer<Interaction>(a === b ? null : `studies/${id}/interaction?${asked}`, revision.value);
+  const strongest = useAnswer<Interaction>(`studies/${id}/interaction?${new URLSearchParams({ objective })}`, revision.value);
+  const known = (asked: string | null) => (asked !== null && names.includes(asked) ? asked : null);
+  const a = known(query.get("a")) ?? strongest.value?.parameters[0] ?? names[0];
+  const b = known(query.get("with")) ?? strongest.value?.parameters.find((name) => name !== a) ?? names.find((name) => name !== a) ?? a;
+  const isStrongest = known(query.get("a")) === null && known(query.get("with")) === null;
+  const chosen = useAnswer<Interaction>(isStrongest || a === b ? null : `studies/${id}/interaction?${new URLSearchParams({ a, b, objective })}`, revision.value);
+  const answer = isStrongest ? strongest : chosen;
   const choose = (label: string, value: string, key: string) => <Select label={label} value={value} options={names.map((n) => ({ value: n, label: visible(n) }))} onChange={(v) => setQuery({ [key]: v })} />;
   const told3 = answer.value && Number.isFinite(num(answer.value.strength)) ? `${percent(num(answer.value.strength))} of what they do, neither does alone` : undefined;
   return (
-    <AnswerPanel title="Two parameters together" wide answer={answer} actions={<>{choose("x", a, "a")}{choose("y", b, "with")}</>} note={told3}
-      empty={a === b ? "A parameter does not act together with itself: choose two." : early(answer)}
+    <AnswerPanel title="Two parameters together" wide answer={answer} actions={!isStatic && <>{choose("x", a, "a")}{choose("y", b, "with")}</>} note={told3}
+      empty={a === b && !isStrongest ? "A parameter does not act together with itself: choose two." : early(answer)}
       table={(i) => ({ columns: [i.parameters[0], i.parameters[1], "mean", "low", "high", "trials near"], rows: i.grids[0].flatMap((u, p) => i.grids[1].map((v, q) => [u, v, num(i.mean[p][q]), num(i.low[p][q]), num(i.high[p][q]), i.support[p][q]])) })}>
       {(i) => <TogetherPlot i={i} />}
     </AnswerPanel>

@@ -1,0 +1,157 @@
+"""Curves, trade-offs, timeline, lineage, comparison and model, as people see and use them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.browser.conftest import WAITS, Served, offences, overflow, settled
+from tests.browser.studies import HOSTILE
+
+PAGES = ("curves", "tradeoffs", "timeline", "lineage", "model")
+STRANGE = (
+    "empty", "one", "three", "conditional", "two-objectives", "three-objectives", "constraints", "all-failed",
+    "nan-and-inf", "population", "folds", "fidelities", HOSTILE,
+)  # fmt: skip
+
+
+def drawn(page: Any, plot: str, enough: Callable[[int], bool] = lambda marks: marks >= 0) -> int:
+    """How many marks a plot drew last, once it is in view and they are as many as is waited for."""
+    page.locator(f'[data-plot="{plot}"]').scroll_into_view_if_needed()
+    for _ in range(WAITS // 20):
+        marks = int(page.evaluate("([plot]) => window.__kilter.drawn[plot] ?? -1", [plot]))
+        if enough(marks):
+            return marks
+        page.wait_for_timeout(20)
+    raise AssertionError(f"{plot}: {marks} marks")
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_every_view_of_every_study_is_whole(browse: Any, dashboard: Served, name: str) -> None:
+    page = browse(dashboard.address(name), width=360)
+    for path in PAGES:
+        page.goto(dashboard.address(name, path))
+        settled(page)
+        assert overflow(page) <= 0, path
+        assert page.locator("main .trouble").count() == 0, path
+        assert page.locator("main .panel").count() > 0, path
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_use_them(browse: Any, dashboard: Served, theme: str) -> None:
+    page = browse(dashboard.url, theme=theme)
+    ids = ",".join(str(dashboard.id(name)) for name in ("two-hundred", "folds"))
+    addresses = [dashboard.address("two-hundred", path) for path in ("curves", "timeline", "model")]
+    addresses += [dashboard.address("three-objectives", "tradeoffs"), dashboard.address("population", "lineage")]
+    for address in (*addresses, f"{dashboard.url}#/compare?studies={ids}"):
+        page.goto(address)
+        settled(page)
+        assert offences(page) == [], address
+        for plot in page.locator("main canvas[role=img]").all():
+            assert len(plot.get_attribute("aria-label")) > 20
+
+
+def test_each_plot_is_a_table_as_well(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("two-hundred", "curves"))
+    settled(page)
+    curves = page.get_by_role("region", name="Learning curves")
+    curves.get_by_role("button", name="table").click()
+    assert curves.locator("thead th").all_inner_texts()[:2] == ["step", "trials"]
+    assert curves.locator("tbody tr").count() == 12
+    curves.get_by_role("button", name="plot").click()
+    assert curves.locator("canvas[role=img]").count() == 1
+
+
+def test_curves_are_of_the_best_the_running_and_the_selected(browse: Any, dashboard: Served) -> None:
+    from playwright.sync_api import expect
+
+    page = browse(dashboard.address("two-hundred", "curves"))
+    settled(page)
+    legend = page.get_by_role("region", name="Learning curves").locator(".names")
+    assert legend.get_by_text("running: trial").count() == 3
+    page.goto(dashboard.address("two-hundred", "curves", "q=number+%3C+2"))
+    legend.get_by_text("selected: trial 1").wait_for()
+    page.get_by_role("button", name="top 0").click()
+    expect(legend.get_by_text("best: trial")).to_have_count(0)
+    assert "top=0" in page.url
+
+
+def test_rungs_say_who_went_on(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("fidelities", "curves"))
+    settled(page)
+    ladder = page.locator(".ladder")
+    assert ladder.locator("li").count() == 5
+    assert "stopped" in ladder.inner_text()
+    assert "epochs 81" in ladder.inner_text()
+
+
+def test_trade_offs_are_in_pairs_with_a_knee_and_what_is_feasible(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("three-objectives", "tradeoffs"))
+    settled(page)
+    assert page.locator('[data-plot^="front "]').count() == 3
+    assert drawn(page, "front 0 1") > 300
+    assert page.get_by_text("is where the front bends").count() == 1
+    page.goto(dashboard.address("constraints", "tradeoffs"))
+    page.get_by_text("misses one").wait_for()
+    assert drawn(page, "constraint latency_ms") > 200
+    page.goto(dashboard.address("one", "tradeoffs"))
+    page.get_by_text("one objective, so nothing is traded").wait_for()
+
+
+def test_a_timeline_has_all_trials_and_can_be_looked_at_closer(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("five-thousand", "timeline"))
+    settled(page)
+    assert drawn(page, "timeline") == 5004
+    assert page.evaluate("document.getElementsByTagName('*').length") < 3000
+    box = page.locator('[data-plot="timeline"]').bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 310, box["y"] + 50, steps=3)
+    page.mouse.up()
+    page.get_by_role("button", name="zoomed").wait_for()
+    assert drawn(page, "timeline", lambda bars: bars < 200) > 10  # now they are drawn one by one
+    assert page.get_by_text("CUDA out of memory").count() == 1
+
+
+def test_a_family_has_the_way_to_its_best(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("population", "lineage"))
+    settled(page)
+    assert drawn(page, "family") > 90
+    assert page.locator('[data-plot^="schedule "]').count() == 6
+    assert page.get_by_role("region", name="Schedule of the best trial").locator("tbody tr").count() >= 1
+    page.goto(dashboard.address("three", "lineage"))
+    page.get_by_text("No trial descends from another one").wait_for()
+
+
+def test_studies_are_chosen_and_compared(browse: Any, dashboard: Served) -> None:
+    names = ("two-hundred", "folds", HOSTILE)
+    ids = [dashboard.id(name) for name in names]
+    page = browse(f"{dashboard.url}#/compare")
+    page.get_by_text("Choose two studies or more").wait_for()
+    for name in names[:2]:
+        page.get_by_role("button", name=f"Add {name}").click()
+    page.get_by_role("region", name="Best so far").locator("canvas").first.wait_for()
+    settled(page)
+    assert f"studies={ids[0]}%2C{ids[1]}" in page.url
+    assert drawn(page, "best so far") == 2
+    assert drawn(page, "ecdf") == 2
+    page.goto(f"{dashboard.url}#/compare?studies={ids[0]},{ids[2]}")
+    page.get_by_text("after different things").wait_for()
+
+
+def test_the_model_says_what_it_believes_and_would_do(browse: Any, dashboard: Served) -> None:
+    from playwright.sync_api import expect
+
+    page = browse(dashboard.address("two-hundred", "model"))
+    settled(page)
+    assert page.locator('[data-plot^="effect "]').count() == 6
+    assert drawn(page, "interaction") > 20
+    assert page.get_by_text("Start a new trial").count() == 1
+    assert page.get_by_text("The surrogate predicts").count() == 1
+    page.get_by_role("combobox", name="x", exact=True).select_option("dropout")
+    expect(page.locator("[data-plot=interaction] canvas").first).to_have_attribute("aria-label", re.compile("dropout"))
+    assert "a=dropout" in page.url
+    page.goto(dashboard.address("all-failed", "model"))
+    page.get_by_text("No model yet").first.wait_for()
