@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
+import shlex
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.browser.conftest import Served, offences, overflow, settled
 from tests.browser.studies import HOSTILE
 
+from kilter.executors.command.files import nested
+
 STRANGE = ("empty", "one", "three", "conditional", "two-objectives", "all-failed", "nan-and-inf", HOSTILE)
 PAGES = ("", "trials", "trials?trial=0", "space")
+
+
+def documented(page: Any, dashboard: Served, name: str, path: str = "") -> Any:
+    """What the server says of a study."""
+    return page.request.get(f"{dashboard.url}api/v1/studies/{dashboard.id(name)}{path}").json()
 
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_every_page_of_every_study_is_whole(browse: Any, dashboard: Served, name: str) -> None:
     page = browse(dashboard.address(name), width=360)
+    page.on("dialog", lambda dialog: browse.wrong.append(dialog.message))
     for path in PAGES:
         page.goto(dashboard.address(name, path))
         settled(page)
         assert overflow(page) <= 0, path
-        assert page.evaluate("document.title").endswith("kilter")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -29,3 +41,112 @@ def test_everybody_can_use_them(browse: Any, dashboard: Served, theme: str) -> N
         page.goto(address)
         settled(page)
         assert offences(page) == [], address
+
+
+def test_five_thousand_trials_are_few_nodes(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("five-thousand"))
+    for path in PAGES:
+        page.goto(dashboard.address("five-thousand", path))
+        settled(page)
+        assert page.evaluate("document.querySelectorAll('*').length") < 3_000, path
+
+
+class TestStudies:
+    def test_are_found_compared_and_opened_by_keys(self, browse: Any, dashboard: Served) -> None:
+        for name in ("one", "three", "two-hundred"):
+            dashboard.id(name)
+        page = browse(dashboard.url)
+        page.get_by_role("row").filter(has_text="two-hundred").wait_for()
+        page.keyboard.press("/")
+        page.keyboard.type("hre")
+        page.get_by_role("row").filter(has_text="two-hundred").wait_for(state="detached")
+        assert "filter=hre" in page.url
+        page.get_by_role("searchbox").fill("")
+        page.get_by_role("searchbox").press("Tab")
+        page.get_by_role("button", name="study").click()
+        for key in ("j", "x", "j", "x", "c"):
+            page.keyboard.press(key)
+        page.wait_for_url(re.compile(r"compare\?studies=\d+%2C\d+"))
+        page.go_back()
+        page.get_by_role("link", name="three", exact=True).click()
+        page.get_by_text("best accuracy").wait_for()
+
+
+@pytest.fixture
+def copied(browse: Any, dashboard: Served) -> Callable[[str], str]:
+    """A function of a form that copies the best configuration in it."""
+    page = browse(dashboard.address("conditional"), permissions=["clipboard-read", "clipboard-write"])
+
+    def read() -> str:
+        return str(page.evaluate("navigator.clipboard.readText()"))
+
+    def copy(form: str) -> str:
+        page.locator(".copy-as select").select_option(form)
+        before = text = read()
+        page.locator(".copy-as button").click()
+        while text == before:
+            page.wait_for_timeout(10)
+            text = read()
+        return text
+
+    return copy
+
+
+def test_the_best_configuration_is_copied(copied: Callable[[str], str], browse: Any, dashboard: Served) -> None:
+    params = documented(browse(dashboard.url), dashboard, "conditional")["summary"]["params"]
+    assert ast.literal_eval(copied("Python")) == params
+    assert json.loads(copied("JSON")) == nested(params)
+    words = shlex.split(copied("Command line"))
+    assert ("--scale" in words) == params["scale"]
+    assert float(words[words.index("--depth") + 1]) == params["depth"]
+    yaml = pytest.importorskip("yaml")
+    assert yaml.safe_load(copied("YAML")) == nested(params)
+    tomllib = pytest.importorskip("tomllib")
+    assert tomllib.loads(copied("TOML")) == nested(params)
+
+
+class TestTrials:
+    def test_are_sorted_and_chosen_in_the_address(self, browse: Any, dashboard: Served) -> None:
+        page = browse(dashboard.address("two-hundred", "trials"))
+        best = documented(page, dashboard, "two-hundred")["summary"]["best"]
+        first = page.locator(".table .rows .row").first
+        assert first.locator("a").inner_text() == str(best)
+        page.get_by_role("columnheader", name="dropout").get_by_role("button").click()
+        assert "sort=" in page.url
+        page.get_by_text("columns:").click()
+        page.get_by_role("checkbox", name="width").uncheck()
+        page.get_by_role("columnheader", name="width").wait_for(state="detached")
+        page.reload()
+        page.get_by_role("columnheader", name="dropout ↑").wait_for()
+        assert page.get_by_role("columnheader", name="width").count() == 0
+
+    def test_are_read_one_by_one_with_the_keyboard(self, browse: Any, dashboard: Served) -> None:
+        page = browse(dashboard.address("two-hundred", "trials"))
+        page.locator(".table .rows .row a").first.click()
+        drawer = page.get_by_role("dialog")
+        drawer.wait_for()
+        title = drawer.get_by_role("heading").first
+        before = title.inner_text()
+        page.keyboard.press("j")
+        page.wait_for_timeout(200)
+        assert title.inner_text() != before
+        page.keyboard.press("k")
+        page.wait_for_timeout(200)
+        assert title.inner_text() == before
+        page.keyboard.press("Escape")
+        drawer.wait_for(state="detached")
+
+    def test_a_failed_one_says_why(self, browse: Any, dashboard: Served) -> None:
+        page = browse(dashboard.address(HOSTILE, "trials?trial=3"))
+        page.get_by_label("Traceback").wait_for()
+        for summary in page.locator(".trial summary").all():
+            summary.click()
+        page.get_by_text("Nothing was printed").wait_for()
+        page.get_by_text("does not explain its choices").wait_for()
+
+
+def test_the_space_is_a_tree(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("conditional", "space"))
+    gamma = page.locator(".branch .branch").filter(has_text="gamma")
+    assert "where model is svm and kernel is rbf" in gamma.inner_text()
+    assert page.get_by_role("img", name="gamma, ").count() == 1

@@ -2,13 +2,14 @@
 import { useMemo, useState } from "preact/hooks";
 import { useAnswer } from "../api.js";
 import { AnswerPanel, Panel, type PlainTable } from "../components/Panel.js";
-import { Chip, Sparkline, StateBar, StateMark, Switch, Tile } from "../components/parts.js";
+import { Sparkline, StateBar, StateMark, Switch, Tile } from "../components/parts.js";
 import type { Configuration } from "../configuration.js";
 import { count, duration, exact, number, percent, plural, visible } from "../format.js";
 import { CopyAs, Differences } from "../parts/Configuration.js";
 import { Controls } from "../parts/Controls.js";
 import { Findings, useFindings } from "../parts/Findings.js";
 import { Standing } from "../parts/Standing.js";
+import { Tags } from "../parts/Tags.js";
 import { Note } from "../parts/TrialActions.js";
 import { Bars } from "../plots/Bars.js";
 import { Scatter } from "../plots/Scatter.js";
@@ -45,7 +46,7 @@ function Head({ study: { id, control, workers, budget, summary, tags } }: { stud
     <div class="toolbar wide">
       <Standing of={state} />
       <span class="note">{workers.length > 0 ? <a href={href("timeline", id)}>{plural(workers.length, "worker")}</a> : MEANING[state]}</span>
-      {tags.map((tag) => <Chip key={tag}>{visible(tag)}</Chip>)}
+      <Tags study={id} tags={tags} />
       <span class="spring" />
       <Controls study={id} control={control} />
     </div>

@@ -1,6 +1,6 @@
 // All studies of the storage in a line each: how they stand, how good they are, how fast they go.
 import { signal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
+import { type ComponentChildren, Fragment } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { Skeleton, Trouble } from "../components/Panel.js";
 import { Chip, Sparkline, StateBar } from "../components/parts.js";
@@ -96,7 +96,7 @@ function columnsOf(all: readonly StudyRow[]): TableColumn[] {
     { ...column("chosen", "", 34, (row) => <Choose row={row} />), grow: 0 },
     column("name", "study", 200, (row) => <Name row={row} />, ({ name }) => name.toLowerCase()),
     column("state", "state", 96, (row) => <State row={row} />, standingOf),
-    column("objectives", "objective", 150, (row) => <span title={objectives(row)}>{objectives(row)}</span>, objectives),
+    column("objectives", "objective", 150, (row) => <span class="cut" title={objectives(row)}>{objectives(row)}</span>, objectives),
     numeric("best", "best", 92, (row) => <Best row={row} />, ({ summary }) => num(summary?.value)),
     column("progress", "best so far", 110, (row) => <Progress row={row} />),
     numeric("trials", "trials", 72, ({ summary }) => (summary ? count(summary.trials) : "–"), ({ summary }) => summary?.trials),
@@ -117,10 +117,10 @@ function Choose({ row }: { row: StudyRow }) {
 
 function Name({ row }: { row: StudyRow }) {
   return (
-    <>
+    <span class="cut">
       <a href={href("overview", row.id)} title={visible(row.name)}>{visible(row.name)}</a>
-      {row.tags.map((tag) => <> <Chip key={tag}>{visible(tag)}</Chip></>)}
-    </>
+      {row.tags.map((tag) => <Fragment key={tag}> <Chip>{visible(tag)}</Chip></Fragment>)}
+    </span>
   );
 }
 

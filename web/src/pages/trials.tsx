@@ -1,15 +1,19 @@
 // All trials in a table, and one of them in a drawer.
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { act, mayAct } from "../actions.js";
 import { isStatic } from "../api.js";
 import { Drawer } from "../components/parts.js";
 import type { TableColumn } from "../components/Table.js";
-import { AllTrials, trialColumns } from "../parts/AllTrials.js";
+import { count, plural } from "../format.js";
+import { AllTrials, trialColumns, useSelectedRows } from "../parts/AllTrials.js";
+import { Ask } from "../parts/Ask.js";
 import { QueryBar } from "../parts/QueryBar.js";
 import { Trial } from "../parts/Trial.js";
 import type { Column, Columns } from "../protocol.js";
 import { route, setQuery } from "../router.js";
 import type { Declared } from "../space.js";
-import { columns, study } from "../store.js";
+import { stateNumber } from "../states.js";
+import { column, columns, study } from "../store.js";
 import type { Study } from "../types.js";
 
 export default function Trials() {
@@ -33,7 +37,7 @@ function Listed({ study: now, all }: { study: Study; all: Columns }) {
     <>
       <div class="toolbar panel wide">
         <QueryBar />
-        <span class="spring" />
+        {mayAct.value && <RetryFailed study={now.id} />}
         {!isStatic && <span class="note">save as <a href={`api/v1/studies/${now.id}/export?format=csv`} download>CSV</a>, <a href={`api/v1/studies/${now.id}/export?format=jsonl`} download>JSON lines</a></span>}
         <Chooser every={every} shown={shown} />
       </div>
@@ -46,6 +50,28 @@ function Listed({ study: now, all }: { study: Study; all: Columns }) {
     </>
   );
 }
+
+/** Failed trials that are selected are tried again, all at once. */
+function RetryFailed({ study: id }: { study: number }) {
+  const [isAsked, setAsked] = useState(false);
+  const rows = useSelectedRows();
+  const states = column("state")?.data;
+  const failed = useMemo(() => Array.from(rows.filter((row) => states?.[row] === FAILED)), [rows, states]);
+  if (failed.length === 0) return null;
+  const retry = () => act(id, "retry", { numbers: failed }, `${plural(failed.length, "failed trial")} will be tried again.`);
+  return (
+    <>
+      <button type="button" onClick={() => setAsked(true)}>Retry {count(failed.length)} failed…</button>
+      {isAsked && (
+        <Ask title={`Retry ${plural(failed.length, "failed trial")}?`} does="Retry" onDo={retry} onClose={() => setAsked(false)}>
+          <p>Each configuration that failed, of those that are selected, is queued again as a new trial in its place. One that was tried again before is left out.</p>
+        </Ask>
+      )}
+    </>
+  );
+}
+
+const FAILED = stateNumber("FAIL");
 
 const show = (trial: number): void => setQuery({ trial: String(trial) });
 

@@ -48,7 +48,7 @@ export function CopyAs({ params, space }: { params: Params; space: readonly Decl
   const [form, setForm] = useState<Form>("Python");
   return (
     <span class="copy-as">
-      <Select label="as" value={form} onChange={(value) => setForm(value as Form)} options={FORMS.map((value) => ({ value, label: value }))} />
+      <Select label="copy as" value={form} onChange={(value) => setForm(value as Form)} options={FORMS.map((value) => ({ value, label: value }))} />
       <Copy text={() => written(form, params, floats(space))} />
     </span>
   );

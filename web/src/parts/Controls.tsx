@@ -12,7 +12,7 @@ interface ControlsProps {
 export function Controls({ study, control }: ControlsProps) {
   const [asked, setAsked] = useState<"stop" | "budget" | null>(null);
   if (!mayAct.value) return null;
-  const pause = () => act(study, "pause", {}, "Paused: running trials end, none begins.", ["unpause", {}]);
+  const pause = () => act(study, "pause", {}, "Paused: what runs goes on, and no trial begins.", ["unpause", {}]);
   const goOn = () => act(study, "unpause", {}, "The study goes on.", control === "paused" ? ["pause", {}] : undefined);
   return (
     <div class="controls">
@@ -31,10 +31,12 @@ interface Asked {
 }
 
 function Stop({ study, onClose }: Asked) {
-  const stop = () => act(study, "stop", {}, "Stopped: workers end their trials and leave.", ["unpause", {}]);
+  const [cuts, setCuts] = useState(false);
+  const stop = () => act(study, "stop", { cuts }, cuts ? "Stopped: workers break off and leave." : "Stopped: workers end their trials and leave.");
   return (
     <Ask title="Stop this study?" does="Stop it" onDo={stop} onClose={onClose}>
-      <p>Workers end what runs and leave. What is there stays, and the study can go on later.</p>
+      <p>All workers leave, on whichever machine. What is there stays, and the study can go on later.</p>
+      <label class="check"><input type="checkbox" checked={cuts} onChange={(e) => setCuts(e.currentTarget.checked)} /> Break off what runs, for the next run to go on with</label>
     </Ask>
   );
 }

@@ -37,6 +37,8 @@ export interface TrialDetail {
   enqueued: boolean;
   chosen: string[];
   forgiven: boolean;
+  /** Why its result counts no more; null where it does. */
+  invalid: string | null;
   note: string;
   checkpoint: string | null;
 }
@@ -54,6 +56,7 @@ export function Trial({ study, number: n, space }: TrialProps) {
   return (
     <article class="trial">
       <p class="trial-head"><StateMark state={stateNumber(trial.state)} words /> <Times trial={trial} /></p>
+      {trial.invalid !== null && <p class="refused">Its result counts no more: {visible(trial.invalid)}</p>}
       {mayAct.value && <Actions study={study} trial={trial} space={space} />}
       {trial.failure && <Failure failure={trial.failure} />}
       <Metrics metrics={trial.metrics} best={trial.best?.number === n ? null : trial.best?.metrics ?? null} />
@@ -105,7 +108,7 @@ function Actions({ study, trial, space }: { study: number; trial: TrialDetail; s
     <p class="buttons">
       {trial.state === "FAIL" && <button type="button" onClick={() => act(study, "retry", { number: trial.number }, `Trial ${trial.number} is tried again.`)}>Retry</button>}
       <button type="button" onClick={() => setAsked("variant")}>Enqueue a variant…</button>
-      {isFinished && <button type="button" onClick={() => setAsked("invalidate")}>Invalidate…</button>}
+      {isFinished && trial.invalid === null && <button type="button" onClick={() => setAsked("invalidate")}>Invalidate…</button>}
       {asked === "variant" && <Variant study={study} trial={trial} space={space} onClose={close} />}
       {asked === "invalidate" && <Invalidate study={study} number={trial.number} onClose={close} />}
     </p>
