@@ -6,17 +6,21 @@ import io
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 import kilter
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome
 from kilter.core.limits import Limits
 from kilter.executors.simulated import VirtualClock
-from kilter.runtime import progress
-from kilter.runtime.progress import Live, Plain, Status
+from kilter.runtime import status as figures
+from kilter.runtime.block import block, sparkline
+from kilter.runtime.progress import Live, Plain
+from kilter.runtime.status import Rarely, Status
 
 SPACE = {"x": kilter.Float(0, 1)}
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
@@ -39,7 +43,7 @@ def study():
 
 
 def status_of(study, **limits):
-    return Status(study._session, "digits", Limits(**limits), None)
+    return Status(study._session, "digits", study._session.stopwatch, Limits(**limits))
 
 
 def test_every_state_is_counted_by_its_word(study):
@@ -68,8 +72,8 @@ def looks(monkeypatch):
 
 
 def test_the_gain_is_looked_up_where_trials_have_ended_since_and_time_has_passed(study, looks, monkeypatch):
-    now = SimpleNamespace(monotonic=lambda: time)
-    monkeypatch.setattr(progress, "time", now)
+    now = SimpleNamespace(monotonic=lambda: time, thread_time=lambda: time)
+    monkeypatch.setattr(figures, "time", now)
     time = 0.0
     status = status_of(study[0])
     time = 4.0
@@ -88,14 +92,14 @@ def test_the_gain_is_looked_up_where_trials_have_ended_since_and_time_has_passed
 
 
 def test_no_display_asks_for_no_gain(looks, monkeypatch):
-    monkeypatch.setattr(progress, "GAIN_SECONDS", 0.0)
+    monkeypatch.setattr(figures, "PAUSE", 0.0)
     study = kilter.create_study(space=SPACE, seed=1, sampler="random")
     study.optimize(lambda x: x, n_trials=5, progress="none")
     assert looks == []
 
 
 def test_lines_tell_of_gain_and_savings(study, looks, monkeypatch):
-    monkeypatch.setattr(progress, "GAIN_SECONDS", 0.0)
+    monkeypatch.setattr(figures, "PAUSE", 0.0)
     study, clock = study
     stream = io.StringIO()
     plain = Plain(status_of(study), stream)
@@ -139,7 +143,7 @@ def test_where_each_failure_is_another_one_not_all_are_told(capsys):
 
     kilter.create_study().optimize(objective, n_trials=40, limits=Limits(failures=None), progress="plain")
     said = capsys.readouterr().err
-    assert said.count(" failed: ") == progress.TOLD
+    assert said.count(" failed: ") == figures.TOLD
     assert said.count("in more than 10 ways") == 1
 
 
@@ -158,13 +162,13 @@ def test_the_end_names_options_that_never_succeeded(capsys):
 
 @pytest.mark.parametrize("width", [120, 80, 40])
 def test_the_live_block_keeps_to_the_width_and_loses_no_reason(study, looks, width, monkeypatch):
-    monkeypatch.setattr(progress, "GAIN_SECONDS", 0.0)
+    monkeypatch.setattr(figures, "PAUSE", 0.0)
     monkeypatch.setenv("COLUMNS", str(width))
     study, _ = study
     live = Live(status_of(study))
     live._console.file = stream = io.StringIO()
     study.optimize(lambda x: x, n_trials=1, progress="none")
-    live._console.print(live._table(None))
+    live._console.print(block(live._status, live._console.width))
     shown = stream.getvalue()
     assert "~0.5 better in the next hour" in shown
     assert "by early stopping" in shown
@@ -174,6 +178,67 @@ def test_the_live_block_keeps_to_the_width_and_loses_no_reason(study, looks, wid
     shown = stream.getvalue()
     assert "wait to go on: 17, 18" in " ".join(shown.split())
     assert all(len(line) <= width for line in shown.splitlines())
+
+
+def test_the_live_block_shows_how_the_best_came_about_what_matters_and_what_is_worth_a_look(monkeypatch):
+    monkeypatch.setattr(figures, "PAUSE", 0.0)
+    space = {"left": kilter.Float(0, 1), "right": kilter.Float(0, 1)}
+    study = kilter.create_study(space=space, seed=1, sampler="random", directions={"acc": "maximize"})
+    status = Status(study._session, "digits", study._session.stopwatch)
+    assert "matters" not in shown(status)
+    study.optimize(lambda left, right: left - 0.01 * right, n_trials=60, progress="none")
+    text = shown(status)
+    best = study.best_trial
+    assert f"(trial {best.number})" in text
+    assert "better than trial 0" in text
+    assert "▁" in text and "█" in text
+    assert "matters  left " in text and "right" not in text.partition("matters")[2].partition("\n")[0]
+    study.optimize(lambda left, right: left, n_trials=80, progress="none", if_changed="continue")
+    finding = status.finding()
+    assert finding is None or finding.sentence in shown(status, 400)
+
+
+def shown(status, width=100):
+    console = Console(width=width, file=io.StringIO())
+    console.print(block(status, width))
+    return console.file.getvalue()
+
+
+def test_what_takes_long_is_looked_at_rarely(monkeypatch):
+    clock = SimpleNamespace(now=0.0, spent=0.0)
+    monkeypatch.setattr(figures, "time", SimpleNamespace(monotonic=lambda: clock.now, thread_time=lambda: clock.spent))
+    made = []
+
+    def make():
+        clock.spent += 1.0
+        made.append(clock.now)
+        return len(made)
+
+    rarely = Rarely(make, 0, pause=2.0)
+    for second in range(400):
+        clock.now = float(second)
+        assert rarely(second) == (len(made) or None)
+    assert made[:2] == [2.0, 4.0]  # the first one loads what it needs, and is not counted
+    assert all(later - earlier == 1.0 / figures.MOST for earlier, later in pairwise(made[1:]))
+    assert rarely(400, at_once=True) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [
+        ([], ""),
+        ([1.0], ""),
+        ([0.0, 1.0], "▁█"),
+        ([2.0, 2.0], "▁▁"),
+        ([0.0, float("nan"), 1.0], "▁ █"),
+        ([float("-inf"), 0.0, float("inf"), 7.0], " ▁ █"),
+        ([float("nan")] * 3, ""),
+        (list(range(100)), ""),
+    ],
+)
+def test_sparklines(values, bars):
+    found = sparkline(values)
+    assert found == bars if len(values) < 30 else (len(found), found[0], found[-1]) == (24, "▁", "█")
 
 
 def test_progress_shows_values_as_every_table_does(looks, monkeypatch, capsys):
@@ -188,7 +253,7 @@ def test_progress_shows_values_as_every_table_does(looks, monkeypatch, capsys):
     live = Live(status_of(study))
     live._status.name = "a-name-of-some-length"
     live._console.file = stream = io.StringIO()
-    live._console.print(live._table("over"))
+    live._console.print(block(live._status, live._console.width, "over"))
     assert "a-name-of-some-length" in stream.getvalue()
     assert "w=0.25,0.75  cols=age" in stream.getvalue()
 

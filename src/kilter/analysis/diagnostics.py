@@ -7,7 +7,7 @@ were spent on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from kilter.analysis.checks import failures, model, results, space, spending
 from kilter.analysis.finding import SEVERITIES, Finding, Subject
@@ -17,9 +17,13 @@ Check = Callable[[Subject], Iterable[Finding]]
 
 CHECKS: tuple[Check, ...] = (*failures.CHECKS, *results.CHECKS, *space.CHECKS, *model.CHECKS, *spending.CHECKS)
 """In the order in which findings of one severity are told."""
+QUICK: tuple[Check, ...] = tuple(check for check in CHECKS if check not in model.CHECKS)
+"""Those that fit no model, for who looks again and again."""
 
 
-def diagnose(history: History, now: float, *, budget: int | None = None, seed: int = 0) -> tuple[Finding, ...]:
+def diagnose(
+    history: History, now: float, *, budget: int | None = None, seed: int = 0, checks: Sequence[Check] = CHECKS
+) -> tuple[Finding, ...]:
     """Everything that the checks find, what calls for action first.
 
     `now` is seconds since the epoch, `budget` how many trials the study gets in all, where that is known.
@@ -36,5 +40,5 @@ def diagnose(history: History, now: float, *, budget: int | None = None, seed: i
     act: failures: All 4 trials that ended failed in one way: ValueError: bad x=3.
     """
     subject = Subject(history, now, budget, seed)
-    found = [finding for check in CHECKS for finding in check(subject)]
+    found = [finding for check in checks for finding in check(subject)]
     return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))

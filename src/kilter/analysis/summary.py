@@ -135,7 +135,7 @@ def summary(history: History, now: float, *, ledger: Ledger | None = None) -> Su
         failures=_failures(history),
         last_activity=_last_activity(history),
         since_best=_since(history, front if best is None else (best,)),
-        progress=_progress(course.x, course.best, len(history.finished)) if is_single else (),
+        progress=progress(history),
     )
 
 
@@ -180,9 +180,10 @@ def _since(history: History, numbers: tuple[int, ...]) -> int:
     return next(reversed_places, len(history.finished))
 
 
-def _progress(x: np.ndarray, best: np.ndarray, finished: int) -> tuple[float, ...]:
-    """The staircase at even counts of trials."""
-    if not len(x):
+def progress(history: History) -> tuple[float, ...]:
+    """The best value so far at up to 40 even counts of trials that ended; nothing with several objectives."""
+    course = convergence(history)
+    if not len(course.x) or len(history.problem.objectives) > 1:
         return ()
-    counts = np.unique(np.linspace(x[0], finished, BARS).astype(int))
-    return tuple(best[np.searchsorted(x, counts, side="right") - 1].tolist())
+    counts = np.unique(np.linspace(course.x[0], len(history.finished), BARS).astype(int))
+    return tuple(course.best[np.searchsorted(course.x, counts, side="right") - 1].tolist())

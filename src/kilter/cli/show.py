@@ -80,7 +80,7 @@ def option(value: Any) -> str:
 
 def span(value: float | None) -> str:
     """A duration in a cell."""
-    from kilter.runtime.progress import span as spelled
+    from kilter.runtime.status import span as spelled
 
     return "" if value is None else spelled(value)
 
@@ -140,6 +140,11 @@ def echo_table(columns: Sequence[Column], limit: int | None) -> list[str]:
     for i in range(len(kept[0].cells)):
         echo("  ".join(padded(c.cells[i], c) for c in kept).rstrip())
     return dropped[::-1]
+
+
+def bar(share: float) -> str:
+    """A share as a bar of up to twenty characters."""
+    return "█" * round(20 * min(max(share, 0.0), 1.0))
 
 
 def echo_pairs(pairs: Mapping[str, str]) -> None:

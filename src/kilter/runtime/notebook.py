@@ -29,7 +29,7 @@ def shell() -> Any:
 class Notebook:
     """A heading, the values so far as a picture, and lines on what goes on; its text form says the same in words.
 
-    `status` is that of runtime.progress.
+    `status` is that of runtime.status.
     """
 
     def __init__(self, status: Any) -> None:
@@ -67,7 +67,7 @@ class Notebook:
 
         began = time.monotonic()
         lines = self._lines(reason)
-        history = self._status.session.engine.history
+        history = self._status.history
         block = [f"<b>{html.text(lines[0])}</b>", picture(history), *map(html.text, lines[1:])]
         shown = {
             "text/plain": "\n".join(printable(line, keep="") for line in lines),

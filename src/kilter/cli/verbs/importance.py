@@ -1,0 +1,54 @@
+"""kilter importance."""
+
+from __future__ import annotations
+
+import click
+
+from kilter.cli import options, show
+
+BELIEVED = 0.3
+"""With less of the variance explained shares say little, ..."""
+FEW = 10
+"""... as they do with fewer trials."""
+
+
+@click.command("importance")
+@options.study
+@click.option("--objective", metavar="NAME", help="Of several objectives this one; else the first.")
+@click.option("--method", default="auto", metavar="METHOD", help="auto, surrogate, fanova or pedanova.")
+@options.as_json
+def command(
+    name: str | None, option: str | None, storage: str | None, objective: str | None, method: str, as_json: bool
+) -> None:
+    """Say which parameters matter, and how much: the share of what differs between trials that each explains.
+
+    \b
+    kilter importance digits
+    kilter importance digits --objective latency --method fanova
+    """
+    from kilter.analysis.importance import importance
+    from kilter.analysis.plain import plain
+
+    study = options.look(options.chosen(name, option), storage)
+    wanted = 0 if objective is None else objective
+    found = importance(study.history, wanted, method=method, seed=study.seed)
+    if as_json:
+        show.echo_json({"study": study.study_name, **plain(found)})
+        return
+    rows = [([each.parameter], each) for each in found.shares] + [
+        (list(pair.parameters), pair) for pair in found.pairs if pair.low > 0
+    ]
+    show.echo_table(
+        [
+            show.Column("parameter", [" × ".join(map(show.text, names)) for names, _ in rows], 0),
+            show.Column("share", [f"{share.share:.0%}" for _, share in rows], 0, True),
+            show.Column("80 % within", [f"{share.low:.0%} to {share.high:.0%}" for _, share in rows], 2, True),
+            show.Column("", [show.bar(share.share) for _, share in rows], 3),
+        ],
+        show.width(),
+    )
+    if found.trials < FEW or (found.explained is not None and found.explained < BELIEVED):
+        show.note("this is not to be believed yet: run more trials")
+    of = f"{found.sampled} of {found.trials}" if found.sampled < found.trials else f"{found.trials}"
+    fit = "" if found.explained is None else f", which explains {max(found.explained, 0):.0%} of what it has not seen"
+    show.note(f"by {found.method}{fit}; from {of} trials")
