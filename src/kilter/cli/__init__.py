@@ -34,6 +34,7 @@ VERBS = {
     "note": "Note something on a study or a trial.",
     "tag": "Give a study tags.",
     "rm": "Remove a study.",
+    "mcp": "Serve studies to an assistant (Model Context Protocol).",
     "bench": "Race samplers on test problems, or on your own objective.",
 }
 

@@ -19,6 +19,7 @@ _MODULES = (
     "keras",
     "lightgbm",
     "lightning",
+    "mcp",
     "mlflow",
     "optuna",
     "ray",
