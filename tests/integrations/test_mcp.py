@@ -123,7 +123,8 @@ def test_the_verb_serves_over_its_pipes(url):
     words = ["-m", "kilter", "mcp", "--storage", url, "--read-only"]
 
     async def ask():
-        async with Client(stdio_client(StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ)))) as client:
+        program = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
+        async with Client(stdio_client(program)) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
             return names, (await client.call_tool("best_trials", {"study": "digits"})).structured_content
 
