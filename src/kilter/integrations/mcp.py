@@ -58,10 +58,10 @@ def server(
     tools = _Tools(Reading(storage), clock)
     for tool in (tools.list_studies, tools.summary, tools.diagnose, tools.importance, tools.best_trials, tools.trial):
         offered.add_tool(tool, annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
-    for tool, is_destructive in ((tools.enqueue, False), (tools.stop, True), (tools.note, True)):
-        if not read_only:
-            hints = ToolAnnotations(read_only_hint=False, destructive_hint=is_destructive, open_world_hint=False)
-            offered.add_tool(tool, annotations=hints)
+    for change in () if read_only else (tools.enqueue, tools.stop, tools.note):
+        is_destructive = change != tools.enqueue
+        hints = ToolAnnotations(read_only_hint=False, destructive_hint=is_destructive, open_world_hint=False)
+        offered.add_tool(change, annotations=hints)
     return offered
 
 
