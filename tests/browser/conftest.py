@@ -159,3 +159,30 @@ def offences(page: Any) -> list[str]:
 def overflow(page: Any) -> int:
     """By how many pixels the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def until(page: Any, claim: str, *given: Any) -> None:
+    """Wait until an expression of JavaScript is true of the page; `given` is what it calls `given[0]`, `given[1]`, …"""
+    end = time.monotonic() + WAITS / 1000
+    while not page.evaluate(f"given => {claim}", list(given)):
+        assert time.monotonic() < end, f"{claim} {given}: {page.evaluate('JSON.stringify(window.__kilter)')} {page.url}"
+        page.wait_for_timeout(20)
+
+
+class Meter:
+    """What a page costs: seconds of its main thread's processor, however busy the machine is, nodes, and bytes."""
+
+    def __init__(self, page: Any) -> None:
+        self.bytes = 0
+        self._session = page.context.new_cdp_session(page)
+        self._session.on("Network.loadingFinished", self._count)
+        self._session.send("Network.enable")
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def _count(self, event: Any) -> None:
+        self.bytes += event["encodedDataLength"]
+
+    def seconds(self) -> float:
+        """All that the main thread has done since the page was opened."""
+        figures = self._session.send("Performance.getMetrics")["metrics"]
+        return float(next(figure["value"] for figure in figures if figure["name"] == "TaskDuration"))

@@ -68,6 +68,7 @@ export function decode(buffer: ArrayBuffer, before: Columns | null = null): Colu
     data: new ARRAYS[c.dtype](buffer, start + c.offset, c.length),
   });
   const { study, revision, trials: count, origin } = header;
+  if (before?.revision === revision && rows?.length === 0) return before; // nothing is drawn anew
   const fresh = header.columns.map(read);
   if (rows === null) return { study, revision, count, origin, columns: fresh };
   const known = new Map(before?.columns.map((column) => [column.key, column]));

@@ -73,6 +73,8 @@ describe("columns", () => {
     expect(values(next, "param:model")).toEqual([0, 1, 255, 255]);
   });
 
+  it("without news are the same ones", () => expect(decode(packed(3, [], [], 1), first)).toBe(first));
+
   it("of another version are refused in words", () => {
     const buffer = packed(0, []);
     const bytes = new Uint8Array(buffer);

@@ -78,7 +78,7 @@ function Course({ objective, value, objectives, log }: Shared & { objectives: Co
   const states = columnsOf("state")[0]?.data;
   const x = useMemo(() => padded({ label: "trial", kind: "integer", low: 0, high: Math.max(1, count - 1) }, 0.01), [count]);
   const best = useMemo(() => [bestSoFar(objective, study.peek())], [objective]);
-  const rings = [...marked.value];
+  const rings = useMemo(() => [...marked.value], [marked.value]);
   const choices = objectives.map((c, i) => ({ value: String(i), label: visible(c.name) }));
   const actions = (
     <>
@@ -95,7 +95,11 @@ function Course({ objective, value, objectives, log }: Shared & { objectives: Co
 }
 
 function Lines({ shown, objective, value }: Shared & { shown: Column[] }) {
-  const axes = useMemo(() => [...shown.slice(0, FEW), objective].map((c) => ({ key: c.key, axis: c === objective ? value : axisOf(c, study.peek()), values: numbers(c) })), [shown, objective, value]);
+  // In the order of the space, so that axes stay where they are; importance says which ones, where there are many.
+  const few = new Set(shown.slice(0, FEW));
+  const these = columnsOf("param").filter((c) => few.has(c));
+  const axes = useMemo(() => [...these, objective].map((c) => ({ key: c.key, axis: c === objective ? value : axisOf(c, study.peek()), values: numbers(c) })),
+    [columns.value, these.map((c) => c.key).join(), objective, value]);
   const shade = useMemo(() => goodness(objective, study.peek()), [objective]);
   if (shown.length === 0) return null;
   const note = shown.length > FEW ? `the ${FEW} most important of ${shown.length}` : "drag along an axis; with shift more, with alt less";

@@ -2,6 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { StateMark } from "../components/parts.js";
+import { Later } from "../components/Later.js";
 import { type Sort, sorted, Table, type TableColumn } from "../components/Table.js";
 import { visible } from "../format.js";
 import { useKeys } from "../keys.js";
@@ -81,14 +82,10 @@ export function AllTrials({ height = 420, shown, onOpen }: AllTrialsProps) {
   const count = all?.count ?? 0;
   const [sort, setSort] = useSort(all?.columns ?? []);
   const here = useMemo(() => trialColumns(all?.columns ?? []).filter((c) => !shown || shown.has(c.key)), [all, shown]);
-  const order = useMemo(() => sorted(new Int32Array(count).map((_, i) => i), trialColumns(all?.columns ?? []), sort), [all, sort]);
-  const rows = useSelected(order);
+  const order = useMemo(() => once(() => sorted(new Int32Array(count).map((_, i) => i), trialColumns(all?.columns ?? []), sort)), [all, sort]);
   const current = Number(route.value.query.get("at") ?? -1);
-  const goTo = (row: number) => {
-    hover.value = row;
-    setQuery({ at: String(row) });
-  };
   const step = (by: number) => () => {
+    const rows = chosen(order());
     if (rows.length > 0) goTo(rows[Math.min(rows.length - 1, Math.max(0, rows.indexOf(current) + by))]);
   };
   useKeys([
@@ -96,12 +93,44 @@ export function AllTrials({ height = 420, shown, onOpen }: AllTrialsProps) {
     { key: "k", does: "the trial before", run: step(-1) },
     { key: "Enter", does: "open the trial", run: () => current >= 0 && onOpen?.(current) },
     { key: "x", does: "mark the trial", run: () => current >= 0 && mark(current) },
-    { key: "b", does: "go to the best trial", run: () => goTo(study.peek()?.summary.best ?? rows[0] ?? -1) },
+    { key: "b", does: "go to the best trial", run: () => goTo(study.peek()?.summary.best ?? chosen(order())[0] ?? -1) },
   ]);
   if (count === 0) return <p class="empty">No trial yet.</p>;
+  return <Later height={height}>{() => <Rows {...{ columns: here, order: order(), height, sort, setSort, current, onOpen }} />}</Later>;
+}
+
+const goTo = (row: number): void => {
+  hover.value = row;
+  setQuery({ at: String(row) });
+};
+
+/** Of rows in any order those that are selected now. */
+const chosen = (rows: Int32Array): Int32Array => {
+  const { mask } = selection.peek();
+  return mask ? rows.filter((row) => mask[row] === 1) : rows;
+};
+
+/** A function that works its answer out when it is first asked. */
+function once<T>(work: () => T): () => T {
+  let known: { answer: T } | null = null;
+  return () => (known ??= { answer: work() }).answer;
+}
+
+interface RowsProps {
+  columns: readonly TableColumn[];
+  order: Int32Array;
+  height: number;
+  sort: readonly Sort[];
+  setSort: (sort: Sort[]) => void;
+  current: number;
+  onOpen?: (trial: number) => void;
+}
+
+function Rows({ columns, order, height, sort, setSort, current, onOpen }: RowsProps) {
+  const rows = useSelected(order);
   if (rows.length === 0) return <p class="empty">No trial is selected.</p>;
   return (
-    <Table name="trials" label="Trials" columns={here} rows={rows} ordered height={height} sort={sort} onSort={setSort} marked={marked.value}
+    <Table name="trials" label="Trials" columns={columns} rows={rows} ordered height={height} sort={sort} onSort={setSort} marked={marked.value}
       current={current} onCurrent={goTo} hovered={hover} onHover={(row) => (hover.value = row)} onOpen={onOpen} />
   );
 }

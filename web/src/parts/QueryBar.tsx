@@ -43,12 +43,11 @@ export function QueryBar() {
   const take = (choice: Completion) => {
     const next = `${text.slice(0, choice.from)}${choice.insert} ${text.slice(choice.to).trimStart()}`;
     const cursor = choice.from + choice.insert.length + 1;
+    input.current.value = next; // at once: the next letter may be on its way
+    input.current.setSelectionRange(cursor, cursor);
     setText(next);
     write(next, false);
-    requestAnimationFrame(() => {
-      input.current.setSelectionRange(cursor, cursor);
-      offer();
-    });
+    offer();
   };
   const keys = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];

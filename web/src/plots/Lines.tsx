@@ -1,8 +1,7 @@
 // Curves and bands over a common x axis, drawn by uPlot; dragging zooms, a double click shows all again.
 import { useEffect, useRef } from "preact/hooks";
-import { effect } from "@preact/signals";
-import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
+import { effect, signal } from "@preact/signals";
+import type uPlot from "uplot";
 import { hook } from "../hook.js";
 import { colours } from "./colours.js";
 import { type Axis, extent, padded, scale, told } from "./scale.js";
@@ -46,6 +45,16 @@ export interface LinesProps {
   onHover?: (x: number | null) => void;
 }
 
+/** The library comes when the first plot needs it: a page that may show one is there before. */
+const library = signal<typeof uPlot | null>(null);
+let asked = false;
+
+function ask(): void {
+  if (asked) return;
+  asked = true;
+  void import("uplot").then((module) => (library.value = module.default));
+}
+
 const array = (values: ArrayLike<number>): (number | null)[] =>
   Array.from(values, (v) => (Number.isFinite(v) ? v : null));
 
@@ -69,10 +78,13 @@ export function Lines(props: LinesProps) {
   latest.current = props;
   const shape = JSON.stringify([props.x, props.y, props.series.map((s) => [s.label, s.colour, s.dashed, s.step]), props.bands?.map((b) => b.label), height, props.legend]);
   useEffect(() => {
+    ask();
     const stop = effect(() => {
+      const palette = colours();
+      if (library.value === null) return;
       const zoom = chart.current && zoomOf(chart.current);
       chart.current?.destroy();
-      chart.current = draw(host.current, latest.current, colours());
+      chart.current = draw(library.value, host.current, latest.current, palette);
       if (zoom) chart.current.setScale("x", zoom);
     });
     const sizes = new ResizeObserver(([{ contentRect }]) => chart.current?.setSize({ width: Math.max(120, contentRect.width), height }));
@@ -108,7 +120,7 @@ function dataOf({ xs, series, bands = [] }: LinesProps): uPlot.AlignedData {
   return [Array.from(xs), ...curves.map(array)] as uPlot.AlignedData;
 }
 
-function draw(host: HTMLElement, props: LinesProps, palette: ReturnType<typeof colours>): uPlot {
+function draw(plot: typeof uPlot, host: HTMLElement, props: LinesProps, palette: ReturnType<typeof colours>): uPlot {
   const { x, y, series, bands = [], height = 240, legend = true } = props;
   const axis = (of: Axis, gap: number): uPlot.Axis => ({
     label: of.label, labelSize: 18, labelFont: FONT, font: FONT, stroke: palette.muted, size: gap,
@@ -126,7 +138,7 @@ function draw(host: HTMLElement, props: LinesProps, palette: ReturnType<typeof c
     return {
       label: s.label, stroke: colour, width: s.width ?? 1.5, dash: s.dashed ? [5, 4] : undefined, spanGaps: true,
       points: { show: s.points ?? false, size: 4, fill: colour },
-      paths: s.step ? uPlot.paths.stepped?.({ align: 1 }) : undefined,
+      paths: s.step ? plot.paths.stepped?.({ align: 1 }) : undefined,
       value: (_, v) => (v === null ? "–" : told(y, v)),
     };
   });
@@ -134,7 +146,7 @@ function draw(host: HTMLElement, props: LinesProps, palette: ReturnType<typeof c
     { label: b.label, stroke: "transparent", width: 0, points: { show: false }, value: (u, v, i) => bandTold(u, v, i, y) },
     { label: "", stroke: "transparent", width: 0, points: { show: false }, class: "hidden" },
   ]);
-  return new uPlot({
+  return new plot({
     width: Math.max(120, host.clientWidth), height,
     scales: {
       x: { time: false, distr: x.kind === "log" ? 3 : 1 },

@@ -1,5 +1,5 @@
 // Points of trials, with lines over them. Few are drawn with the shape of their state, many as a density.
-import { useRef } from "preact/hooks";
+import { useCallback, useRef } from "preact/hooks";
 import { hook } from "../hook.js";
 import { selection } from "../selection.js";
 import { hover } from "../store.js";
@@ -69,14 +69,15 @@ export function Scatter(props: ScatterProps) {
   const trial = (i: number) => (trials ? trials[i] : i);
   const pointOf = (row: number) => (trials ? Array.prototype.indexOf.call(trials, row) : row);
 
-  const marks = (area: Area) => {
+  // The marks stay the same function while what they draw does: a parent that renders again draws nothing anew.
+  const marks = useCallback((area: Area) => {
     const at = (placed.current = place(placed.current, area, xs, ys));
     const mask = linked ? selection.value.mask : null;
     const dense = xs.length > Math.min(DENSE, (area.width * area.height) / ROOM);
     hook.drawn[props.name] = dense ? drawDensity(area, at, mask, trials, shade) : drawPoints(area, at, mask, trial, states, shade, radius);
     for (const line of props.lines ?? []) drawLine(area, line);
     for (const row of props.rings ?? []) ring(area, at, pointOf(row), area.colours.text, radius + 3);
-  };
+  }, [xs, ys, trials, linked, states, shade, radius, props.lines, props.rings, props.name]);
   const spot = () => {
     const i = linked ? pointOf(hover.value) : -1;
     const at = placed.current;

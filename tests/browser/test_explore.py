@@ -1,0 +1,172 @@
+"""Explore: one selection in all plots, in the table and in the address, and it outlives news."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.browser.conftest import Served, offences, overflow, settled, until
+from tests.browser.studies import STUDIES, write
+from tests.dashboard.decoding import decoded
+
+from kilter import replay
+from kilter.core.events import Ended, TrialState
+from kilter.dashboard.reading import Reading
+from kilter.dashboard.report import report
+
+SIDE = 44 / 1340
+"""Where the first axis of the parallel coordinates stands, as a share of their width."""
+NEWS = "news"
+"""A study of which no other test reads."""
+STUDIES.setdefault(NEWS, STUDIES["two-hundred"])
+
+
+@pytest.fixture(scope="module")
+def known(dashboard: Served) -> dict[str, np.ndarray]:
+    """The columns of two hundred trials, as the page gets them."""
+    data = Reading(dashboard.storage).study(dashboard.id("two-hundred")).columns(None)
+    return decoded(data).columns
+
+
+def explored(browse: Any, address: str, **settings: Any) -> Any:
+    """The page, with all that it shows drawn."""
+    page = settled(browse(address, **settings))
+    until(page, "'course' in window.__kilter.drawn")
+    return page
+
+
+def state(page: Any, name: str) -> int:
+    return int(page.evaluate(f"window.__kilter.{name}"))
+
+
+def selects(page: Any, count: int) -> None:
+    until(page, "window.__kilter.selected === given[0]", int(count))
+
+
+def drag(page: Any, plot: str, x: tuple[float, float], y: tuple[float, float], key: str = "") -> None:
+    """Drag over shares of a plot's box, with a key held down."""
+    box = page.locator(f"[data-plot='{plot}']").bounding_box()
+    start, end = [(box["x"] + box["width"] * u, box["y"] + box["height"] * v) for u, v in zip(x, y, strict=True)]
+    if key:
+        page.keyboard.down(key)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
+    if key:
+        page.keyboard.up(key)
+
+
+def test_a_query_selects_in_every_plot_and_stays_in_the_address(
+    browse: Any, dashboard: Served, known: dict[str, np.ndarray]
+) -> None:
+    page = explored(browse, dashboard.address("two-hundred", "explore"))
+    bar = page.get_by_role("combobox", name="Which trials")
+    bar.fill('accuracy > .9 and lr < 1e-2 and activation = "gelu"')
+    value, lr = known["value:accuracy"], known["param:lr"]
+    meant = (value > np.float32(0.9)) & (lr < np.float32(1e-2)) & (known["param:activation"] == 1)
+    assert 0 < meant.sum() < len(meant)
+    selects(page, meant.sum())
+    for plot in ("course", "param:lr", "parallel"):
+        until(page, "window.__kilter.drawn[given[0]] === given[1]", plot, int(meant.sum()))
+    page.get_by_role("heading", name="Trials", exact=True).scroll_into_view_if_needed()
+    assert page.get_by_role("table", name="Trials").get_attribute("aria-rowcount") == str(meant.sum() + 1)
+    page.reload()
+    selects(page, meant.sum())
+    assert bar.input_value().startswith("accuracy > .9")
+    page.get_by_role("button", name="clear").click()
+    selects(page, len(meant))
+    assert "q=" not in page.url
+
+
+def test_brushes_select_in_every_plot(browse: Any, dashboard: Served) -> None:
+    page = explored(browse, dashboard.address("two-hundred", "explore"))
+    trials = state(page, "trials")
+    drag(page, "course", (0.5, 0.97), (0.15, 0.5))
+    until(page, "location.hash.includes('b=')")
+    one = state(page, "selected")
+    assert 0 < one < trials
+    drag(page, "parallel", (SIDE, SIDE), (0.3, 0.6))
+    until(page, "window.__kilter.selected < given[0]", one)
+    both, address = state(page, "selected"), page.url
+    drag(page, "course", (0.1, 0.4), (0.15, 0.5), key="Shift")
+    until(page, "window.__kilter.selected > given[0]", both)
+    page.goto(address)
+    selects(page, both)
+    page.keyboard.press("Escape")
+    selects(page, trials)
+
+
+def test_the_bar_completes_and_says_what_is_wrong(browse: Any, dashboard: Served) -> None:
+    page = explored(browse, dashboard.address("two-hundred", "explore"))
+    page.keyboard.press("/")
+    page.keyboard.type("activ")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.keyboard.type("= ge")
+    page.get_by_role("option", name="gelu").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    until(page, "window.__kilter.selected < window.__kilter.trials")
+    page.keyboard.type("and lrr < 1")
+    page.get_by_text('There is no "lrr" in this study.').wait_for()
+    selects(page, state(page, "trials"))  # a wrong query restricts nothing
+
+
+def test_the_keyboard_finds_the_best_trial(browse: Any, dashboard: Served, known: dict[str, np.ndarray]) -> None:
+    best = np.where(known["state"] == TrialState.COMPLETE, known["value:accuracy"], -np.inf).argmax()
+    page = explored(browse, dashboard.address("two-hundred", "explore"))
+    page.keyboard.press("b")
+    until(page, "location.hash.includes(`at=${given[0]}`)", int(best))
+    page.keyboard.press("j")
+    until(page, "!location.hash.includes(`at=${given[0]}`)", int(best))
+    page.keyboard.press("l")
+    until(page, "location.hash.includes('log=1')")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog", name="Go to").wait_for()
+    page.keyboard.type("trial")
+    page.keyboard.press("Enter")
+    until(page, "location.hash.includes('/trials')")
+
+
+def test_zoom_and_selection_outlive_news(browse: Any, dashboard: Served) -> None:
+    study = write(dashboard.storage, NEWS, STUDIES[NEWS])
+    page = explored(browse, f"{dashboard.url}#/{study}/explore?q=accuracy+>+.8")
+    chosen = state(page, "selected")
+    box = page.locator("[data-plot='course']").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    page.get_by_role("button", name="zoomed").first.wait_for()
+    log = replay.followed(study, dashboard.storage, lambda first: replay.fresh(first, None, None))
+    running = next(iter(log.replica.history.running))
+    ended = Ended(running, log.replica.history[running].attempt, TrialState.COMPLETE, {"accuracy": 0.99}, 2e9)
+    log.write(ended)
+    selects(page, chosen + 1)
+    assert page.get_by_role("button", name="zoomed").first.is_visible()
+    assert "q=accuracy" in page.url
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+def test_it_is_for_everybody(browse: Any, dashboard: Served, width: int, theme: str) -> None:
+    page = explored(browse, dashboard.address("conditional", "explore", "q=accuracy+>+.5"), width=width, theme=theme)
+    assert overflow(page) <= 0
+    assert offences(page) == []
+
+
+def test_a_report_is_explored_as_its_study_is(
+    browse: Any, dashboard: Served, known: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    file, study = tmp_path / "report.html", dashboard.id("two-hundred")
+    file.write_text(report(dashboard.storage, study, 2e9), encoding="utf-8")
+    page = explored(browse, f"{file.as_uri()}#/{study}/explore")
+    page.get_by_role("combobox", name="Which trials").fill("accuracy > .9")
+    selects(page, (known["value:accuracy"] > np.float32(0.9)).sum())
+    assert page.locator("header.top").get_by_text("report", exact=True).is_visible()
