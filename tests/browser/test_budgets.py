@@ -1,4 +1,4 @@
-"""What pages may cost: bytes, nodes, and seconds of the main thread's processor, which do not hang on how busy it is."""
+"""What pages may cost: bytes, nodes, and seconds of the main thread's processor, however busy the machine is."""
 
 from __future__ import annotations
 
