@@ -120,8 +120,9 @@ class Opener:
             self.wrong.append(what)
 
     def close(self) -> None:
-        for context in self._contexts:
-            context.close()
+        """Close what is open."""
+        while self._contexts:
+            self._contexts.pop().close()
 
 
 @pytest.fixture
