@@ -73,6 +73,13 @@ def test_ten_pairs_that_all_say_the_same():
     assert not any("cannot show" in told for told in found.assumptions)
 
 
+def test_ranks_of_pairs_are_of_the_same_seed():
+    found = compare({"a": [run(1), run(10)], "b": [run(2), run(11)]})
+    assert [(c.label, c.rank) for c in found.contestants] == [("a", 1.0), ("b", 2.0)]
+    unpaired = compare({"a": [run(1), run(10)], "b": [run(2), run(11), run(11)]})
+    assert unpaired.contestants[0].rank == pytest.approx(1 + 1 / 6)
+
+
 def test_directions_are_those_of_the_user():
     found = compare({"a": [run(0.5, 0.7, problem=UP)] * 2, "b": [run(0.9, 0.1, problem=UP), run(0.8, 0.0, problem=UP)]})
     best = found.contestants[0]
@@ -111,7 +118,8 @@ def test_a_run_that_found_nothing_is_the_worst():
     assert (some.label, some.rank, none.rank) == ("some", 1.0, 2.0)
     assert np.isnan(none.finals).all() and np.isnan(none.median) and np.isnan(none.band).all()
     assert (found.duels[0].wins, found.duels[0].difference) == (3, None)
-    assert compare({"x": [broken], "y": [broken]}).contestants[0].rank == 1.5
+    equal = compare({"x": [broken] * 2, "y": [broken] * 2})
+    assert (equal.contestants[0].rank, equal.duels[0].ties, equal.duels[0].p) == (1.5, 2, None)
 
 
 def test_groups_of_different_sizes_are_not_paired():

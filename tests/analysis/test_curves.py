@@ -36,7 +36,7 @@ def test_quantiles_are_in_order(history):
 
 
 def test_folds_and_what_is_not_finite_are_left_out_and_the_latest_of_several_counts():
-    reports = [(1, 5.0), Report(1, {"value": 9.0}, 0), (2, np.nan), (3, np.inf), (1, 7.0)]
+    reports = [(1, 5.0), Report(1, {"value": 9.0}, 0), (2, np.nan), (3, np.inf), (1, 7.0), Report(1, {"value": 9.0}, 1)]
     found = bands(history_of([{"state": RUNNING, "reports": reports}, {"state": RUNNING, "reports": [(1, 1.0)]}]))
     assert (found.steps.tolist(), found.count.tolist(), found.quantiles[2].tolist()) == ([1], [2], [4.0])
 

@@ -101,6 +101,8 @@ def test_neither_few_values_nor_chance_nor_one_trial_is_a_bound():
         Problem(Space({"x": Float(0, 1)})),
     )
     assert not found(single, "bound")
+    many = [{"params": {"x": 0.5}, "value": 0.0}, *[{"params": {"x": 1.0}, "value": float(i)} for i in range(1, 30)]]
+    assert not found(history_of(many, Problem(Space({"x": Float(0, 1)}))), "bound"), "the best one is within"
 
 
 # -- failures -----------------------------------------------------------------------------------------------------
@@ -200,9 +202,10 @@ def test_reports_that_oppose_values():
 
 
 def test_a_plateau():
-    finding = only(history_of([{"value": 0.0}, *[{"value": 1.0}] * 40]), "plateau")
-    assert (finding.numbers["since_best"], finding.trials) == (40, (0,))
-    assert not found(history_of([*[{"value": 1.0}] * 60, {"value": 0.0}, *[{"value": 1.0}] * 40]), "plateau")
+    finding = only(history_of([{"value": 0.0}, *[{"value": 1.0}] * 60]), "plateau")
+    assert (finding.numbers["since_best"], finding.trials) == (60, (0,))
+    assert not found(history_of([{"value": 0.0}, *[{"value": 1.0}] * 40]), "plateau")
+    assert not found(history_of([*[{"value": 1.0}] * 90, {"value": 0.0}, *[{"value": 1.0}] * 60]), "plateau")
 
 
 def repeats(noise, trials=40):
@@ -218,6 +221,7 @@ def test_noise_beside_what_is_to_be_gained():
     assert finding.numbers["freedom"] == 30 and finding.numbers["alike"] >= 5
     assert not found(repeats(0.001), "noise")
     assert not found(repeats(0.0), "noise")
+    assert not found(repeats(0.3, trials=12), "noise"), "two repeats say little of noise"
 
 
 def test_repeats_of_a_configuration():
@@ -254,6 +258,12 @@ def test_what_only_matters_together_matters():
     space = {name: Float(-1, 1) for name in "xyz"}
     told = found(searched(space, lambda row: row["x"] * row["y"] + row["z"], trials=100), "irrelevant")
     assert not {"x", "y"} & {name for finding in told for name in finding.parameters}
+
+
+def test_where_more_than_pairs_matter_nothing_is_said_not_to():
+    space = {name: Float(-1, 1) for name in "wxyz"}
+    told = searched(space, lambda row: 2 * row["w"] * row["x"] * row["y"] + row["z"], trials=200)
+    assert not found(told, "irrelevant")
 
 
 def test_a_parameter_that_one_of_several_objectives_depends_on_matters():

@@ -71,7 +71,7 @@ def sorts(subject: Subject) -> Iterator[Finding]:
 def _sort(subject: Subject, trials: list[Record]) -> Finding:
     ended, latest = len(subject.ended), trials[-1]
     failure = latest.failure or Failure("unknown")
-    region = always_fails(subject, trials) if failure.kind not in NO_FAULT else None
+    region = always_fails(subject, trials)
     part = len(trials) / ended
     whole = f"All {ended} trials that ended" if ended > 1 else "The only trial that ended"
     who = f"{share(part)} of trials ({len(trials)} of {ended})" if len(trials) < ended else whole

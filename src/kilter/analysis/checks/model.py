@@ -93,7 +93,7 @@ def irrelevant(subject: Subject) -> Iterator[Finding]:
 
 
 def not_worth_it(subject: Subject) -> Iterator[Finding]:
-    """What the next hour is expected to bring cannot be told from noise."""
+    """What the next hour is expected to bring is less than noise."""
     history = subject.history
     if not subject.is_single or len(history.finished) < fewest(len(history.problem.space)):
         return
@@ -103,10 +103,10 @@ def not_worth_it(subject: Subject) -> Iterator[Finding]:
     name = one_line(history.problem.objectives[0].name, NAME)
     yield Finding(
         "gain",
-        LOOK,
-        f"The next hour is expected to improve {name} by {gain.value:.2g}, less than its noise, {gain.noise:.2g}: "
-        "it could not be told from luck.",
-        "Stop here, or measure more exactly; then confirm the best few on other seeds or folds.",
+        NOTE,
+        f"The next hour is expected to improve {name} by {gain.value:.2g}, less than what looks like noise in it, "
+        f"{gain.noise:.2g}.",
+        "Stop here, or measure more exactly. If results are exact, the objective is rough, and going on is fair.",
         {"gain": gain.value, "noise": gain.noise, "trials_in_an_hour": gain.trials, "finished": len(history.finished)},
     )
 

@@ -15,7 +15,7 @@ from kilter.core.events import TrialState
 
 FIRST = 100
 """Complete trials of which reports and values are compared."""
-LONG = (30, 3)
+LONG = (50, 3)
 """A plateau is at least so many trials long, and so many for each parameter, ..."""
 PART = 0.5
 """... and at least this share of all that ended."""
