@@ -2,7 +2,7 @@
 
 get_param_importances(study)        # {"lr": 0.81, "layers": 0.19}
 
-What is computed is in `kilter.analysis.importance`; `study` there tells the uncertainty, too.
+What is computed is in `kilter.analysis.importance`, whose `importance(study.history)` tells the uncertainty, too.
 """
 
 from __future__ import annotations

@@ -43,6 +43,11 @@ class Believed:
         """What the process says, in the objective's own unit and direction."""
         return np.asarray(self.objective.sign * self.belief.output.inverse(latent))
 
+    def straight(self, latent: np.ndarray) -> np.ndarray:
+        """The same in a linear scale of the losses, far worse ones drawn in; within the range of what was observed."""
+        y = self.belief.posterior.y
+        return np.asarray(self.belief.output.straight(np.clip(latent, y.min(), y.max())))
+
     def interval(self, mean: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The ends of mean ± reach in the objective's own unit, the lower one first."""
         ends = self.own(mean - reach), self.own(mean + reach)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from kilter.models.encoding import NEUTRAL
 from kilter.models.results import LEAST
 
+TINY = 1e-12
+HALVINGS = 50
 LIKELY = 1.2816
 """A normal variable is within so many standard deviations of its mean with probability 0.8."""
 
@@ -55,19 +58,40 @@ class Explanation:
 
     @classmethod
     def around(
-        cls, method: str, observed: Observed, share: np.ndarray, deviation: np.ndarray, **more: object
+        cls, method: str, observed: Observed, share: np.ndarray, deviation: np.ndarray, **more: Any
     ) -> Explanation:
-        """Shares with their standard errors; nothing below 0, and scaled down where they would be more than all."""
-        share = np.maximum(share, 0.0)
-        scale = max(float(share.sum()), 1.0)
-        low, high = (np.clip(share + side * LIKELY * deviation, 0.0, 1.0) / scale for side in (-1.0, 1.0))
-        return cls(method, len(observed.losses), observed.active, share / scale, low, high, **more)  # type: ignore[arg-type]
+        """Shares with their standard errors; nothing below 0, and all together at most 1."""
+        share = _at_most_all(np.maximum(share, 0.0), deviation)
+        low, high = (np.clip(share + side * LIKELY * deviation, 0.0, 1.0) for side in (-1.0, 1.0))
+        return cls(method, len(observed.losses), observed.active, share, low, high, **more)
 
     @classmethod
     def of_nothing(cls, method: str, observed: Observed) -> Explanation:
         """What equal values, or too few of them, tell: no share of anything; while they are few it may be any."""
         n, nothing = len(observed.losses), np.zeros(len(observed.is_option))
         return cls(method, n, observed.active, nothing, nothing, nothing + (n < LEAST))
+
+
+def together(
+    pairs: Sequence[tuple[int, int]], share: np.ndarray, deviation: np.ndarray
+) -> dict[tuple[int, int], tuple[float, float, float]]:
+    """What pairs explain, with what their standard errors make of it; those that explain nothing are left out."""
+    low, high = (np.clip(share + side * LIKELY * deviation, 0.0, 1.0) for side in (-1.0, 1.0))
+    found = zip(pairs, zip(share.tolist(), low.tolist(), high.tolist()))
+    return {pair: (min(one[0], 1.0), one[1], one[2]) for pair, one in found if one[0] > 0}
+
+
+def _at_most_all(share: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Shares that sum to at most 1: from each goes the same number of its errors, so the least sure go first."""
+    if share.sum() <= 1.0:
+        return share
+    few, many = 0.0, float((share / np.maximum(deviation, TINY)).max())
+    for _ in range(HALVINGS):
+        middle = 0.5 * (few + many)
+        too_few = np.maximum(share - middle * deviation, 0.0).sum() > 1.0
+        few, many = (middle, many) if too_few else (few, middle)
+    share = np.maximum(share - many * deviation, 0.0)
+    return share / max(float(share.sum()), 1.0)
 
 
 def filled(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -21,12 +21,12 @@ from itertools import combinations
 
 import numpy as np
 
-from kilter.analysis.explanation import LIKELY, Explanation, Observed, filled, quantile_bins
+from kilter.analysis.explanation import Explanation, Observed, filled, quantile_bins, together
 from kilter.core.seeds import rng
 from kilter.models.transforms import standard
-from kilter.models.trees import Leaves, grown
+from kilter.models.trees import Tree, grown
 
-PAIRS = 16
+PAIRS = 12
 """Pairs of trees."""
 LEAF = 3
 """Observations in a leaf, at least."""
@@ -38,7 +38,7 @@ CELLS = 200_000
 """Trials times parameters that are looked at, at most, ..."""
 FEWEST = 500
 """... and so many trials at least, where there are as many ..."""
-MOST = 4_000
+MOST = 3_000
 """... and no more than these."""
 JOINT = 8
 """Parameters of which pairs are looked at, the most important ones."""
@@ -47,21 +47,28 @@ POINTS = 1_024
 
 
 class Forest:
-    """Pairs of trees, each on one half of the trials."""
+    """Pairs of trees, each of one half of the trials."""
 
     def __init__(self, bins: np.ndarray, y: np.ndarray, pairs: int, stream: np.random.Generator) -> None:
-        self.bins = bins
         self.sizes = bins.max(axis=0) + 1
-        self.trees: list[Leaves] = []
+        self.trees: list[Tree] = []
         self.unseen = np.zeros(len(y))
         """What is predicted of each trial by the trees that have not seen it, (n,)."""
+        self.signal = 0.0
+        """The variance of what is predicted, over points whose values are each of a trial of its own."""
+        points = np.stack([stream.choice(column, POINTS) for column in bins.T], axis=1)
         half = len(y) // 2
         for _ in range(pairs):
             rows = stream.permutation(len(y))
-            for seen, other in ((rows[:half], rows[half:]), (rows[half:], rows[:half])):
-                tree = grown(bins[seen], y[seen], self.sizes, LEAF, CUT, stream)
+            halves = [(rows[:half], rows[half:]), (rows[half:], rows[:half])]
+            anywhere = np.empty((2, POINTS))
+            for place, (seen, other) in enumerate(halves):
+                everything = np.concatenate([bins[seen], bins[other], points])
+                tree = grown(everything, y[seen], self.sizes, LEAF, CUT, stream)
+                self.unseen[other] += tree.predicted[len(seen) : len(y)] / pairs
                 self.trees.append(tree)
-                self.unseen[other] += tree.predict(bins[other]) / pairs
+                anywhere[place] = tree.predicted[len(y) :]
+            self.signal += float(np.cov(anywhere)[0, 1]) / pairs
 
 
 def explained(observed: Observed, seed: int, pairs: int = PAIRS) -> Explanation:
@@ -78,7 +85,7 @@ def explained(observed: Observed, seed: int, pairs: int = PAIRS) -> Explanation:
     part = np.maximum(observed.active / len(y), 1.0 / len(y))
     effects = _covariances(means * weights, means) / part
     left = float(((y - forest.unseen) ** 2).mean())
-    total = max(_signal(forest, stream), float(np.maximum(effects.mean(axis=0), 0.0).sum())) + left
+    total = max(forest.signal, float(np.maximum(effects.mean(axis=0), 0.0).sum())) + left
     lean = 2.0 * (means * weights * means.mean(axis=0)).sum(axis=2) / part
     deviation = np.sqrt(lean.var(axis=0) + effects.var(axis=0)) / total
     share = effects.mean(axis=0) / total
@@ -106,14 +113,14 @@ def _weights(bins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _lengths(tree: Leaves, weights: np.ndarray) -> np.ndarray:
+def _lengths(tree: Tree, weights: np.ndarray) -> np.ndarray:
     """The share of the trials that each edge of each leaf spans, (L, d)."""
     below = np.concatenate([np.zeros((len(weights), 1)), weights.cumsum(axis=1)], axis=1)
     columns = np.arange(len(weights))
     return np.asarray(below[columns, tree.high] - below[columns, tree.low])
 
 
-def _marginals(tree: Leaves, weights: np.ndarray) -> np.ndarray:
+def _marginals(tree: Tree, weights: np.ndarray) -> np.ndarray:
     """a_j(v) of one tree in each bin of each parameter, (d, G)."""
     d, width = weights.shape
     edges = _lengths(tree, weights)
@@ -130,34 +137,22 @@ def _covariances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * ((first[::2] * second[1::2]) + (first[1::2] * second[::2])).sum(axis=-1))
 
 
-def _signal(forest: Forest, stream: np.random.Generator) -> float:
-    """The variance of what is predicted, over points whose values are each of a trial of its own."""
-    points = np.stack([stream.choice(column, POINTS) for column in forest.bins.T], axis=1)
-    predicted = np.stack([tree.predict(points) for tree in forest.trees])
-    predicted -= predicted.mean(axis=1, keepdims=True)
-    return float((predicted[::2] * predicted[1::2]).mean())
-
-
 def _joint(
     forest: Forest, weights: np.ndarray, means: np.ndarray, share: np.ndarray, part: np.ndarray, total: float
 ) -> dict[tuple[int, int], tuple[float, float, float]]:
     """What pairs of the most important parameters explain together."""
-    chosen = np.sort(np.argsort(-share, kind="stable")[:JOINT])
-    found = {}
-    for j, k in combinations(chosen.tolist(), 2):
+    pairs = list(combinations(np.sort(np.argsort(-share, kind="stable")[:JOINT]).tolist(), 2))
+    effects = np.empty((len(forest.trees) // 2, len(pairs)))
+    for place, (j, k) in enumerate(pairs):
         both = np.stack([_marginal_of_two(tree, weights, j, k) for tree in forest.trees])
-        both -= (both * np.multiply.outer(weights[j], weights[k])).sum(axis=(1, 2), keepdims=True)
-        both -= means[:, j, :, None] + means[:, k, None, :]
         weight = np.multiply.outer(weights[j], weights[k])
+        both -= (both * weight).sum(axis=(1, 2), keepdims=True) + means[:, j, :, None] + means[:, k, None, :]
         flat = both.reshape(len(both), -1)
-        effects = _covariances(flat * weight.ravel(), flat) / (part[j] * part[k] * total)
-        middle, reach = float(effects.mean()), LIKELY * float(effects.std())
-        if middle > 0:
-            found[j, k] = middle, max(middle - reach, 0.0), middle + reach
-    return found
+        effects[:, place] = _covariances(flat * weight.ravel(), flat) / (part[j] * part[k] * total)
+    return together(pairs, effects.mean(axis=0), effects.std(axis=0))
 
 
-def _marginal_of_two(tree: Leaves, weights: np.ndarray, j: int, k: int) -> np.ndarray:
+def _marginal_of_two(tree: Tree, weights: np.ndarray, j: int, k: int) -> np.ndarray:
     """The mean of what a tree predicts for each pair of bins of two parameters, (G, G)."""
     width = weights.shape[1] + 1
     edges = _lengths(tree, weights)

@@ -76,7 +76,7 @@ def quality(history: History, objective: int | str = 0, seed: int = 0) -> Qualit
         low=low,
         high=high,
         deviation=(posterior.y - mean) / sd,
-        r2=explained(posterior.y, mean),
+        r2=predicted_share(model.straight(posterior.y), model.straight(mean)),
         rank_correlation=_correlation(rankdata(observed), rankdata(predicted)),
         coverage=float((np.abs(posterior.y - mean) <= REACH * sd).mean()),
         noise=posterior.noise / (posterior.noise + posterior.signal),
@@ -90,7 +90,7 @@ def left_out(model: Believed) -> np.ndarray:
     return means
 
 
-def explained(observed: np.ndarray, predicted: np.ndarray) -> float:
+def predicted_share(observed: np.ndarray, predicted: np.ndarray) -> float:
     """R²: one minus the mean square of what is left, as a share of the variance; NaN where there is none."""
     variance = float(observed.var())
     return 1.0 - float(((observed - predicted) ** 2).mean()) / variance if variance > 0 else float("nan")

@@ -1,124 +1,117 @@
-"""Importance by the surrogate: a functional analysis of variance of its mean, with what it does not know.
+"""Importance by the surrogate: a functional analysis of variance of its mean.
 
-    a_j(v)    the mean of the process over trials, parameter j having the value v in all of them
-    C_j       its covariance, over values v
+a_j(v) is what the process expects on average of trials whose parameter j is set to v; values v are those that trials
+had. This is the method to trust where trials crowd near the optimum: the process has learned all parameters at once, so
+that none takes the blame for others that happened to change with it.
 
-The mean of a Gaussian process over points is normal, so V_j is known with its uncertainty: functions a_j are drawn from
-(a_j, C_j), and V_j is taken of each. Values v are those that trials had. This is the method to trust where trials crowd
-near the optimum: the process has learned all parameters at once, so that none takes the blame for others that happened
-to change with it.
+The error of a share is that of the same process on halves of the trials: drawn without putting back, these vary about
+the whole as the whole does about the truth.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from kilter.analysis.beliefs import Believed
-from kilter.analysis.explanation import Explanation, Observed, filled
-from kilter.analysis.quality import explained as predicted_share
-from kilter.analysis.quality import left_out
+from kilter.analysis.explanation import Explanation, Observed, filled, together
+from kilter.analysis.quality import left_out, predicted_share
 from kilter.core.seeds import rng
+from kilter.models.fits import Belief
+from kilter.models.gp import Posterior
 
 VALUES = 12
 """Values of a parameter at which means are compared."""
 BACKGROUND = 40
-"""Trials that a mean is over."""
-DRAWS = 200
+"""Trials that a mean is over, ..."""
+CELLS = 1_200
+"""... fewer where so many would be more than this, all parameters together, ..."""
+FEWEST = 8
+"""... but so many in any case."""
+HALVES = 10
+LEADING = 16
+"""Parameters whose errors are looked at, the most important ones; of others an error as large as the share is as good.
+"""
 JOINT = 6
-"""Parameters of which pairs are looked at, the most important ones."""
+"""Parameters of which pairs are looked at, the most important ones, ..."""
+COARSE = 6
+"""... at so many values of each."""
 
 
 def explained(model: Believed, seed: int) -> Explanation:
     """The share of each dimension, and of pairs of the most important ones, in what the surrogate believes."""
-    stream = rng(seed, "sensitivity")
-    posterior = model.belief.posterior
-    observed = Observed(model.points, model.encoding.is_option, model.values, model.trials)
-    fit = predicted_share(posterior.y, left_out(model))
-    part = observed.active / len(model.points)
-    everything = posterior.predict(model.encoding.features(_legal(model, filled(model.points, stream))))[0]
-    effects = [_effect(model, j, stream) for j in range(model.encoding.d)]
-    main = np.array([variance for variance, _ in effects]) * part
-    left = float(((posterior.y - left_out(model)) ** 2).mean())
-    total = max(float(everything.var()), float(main.sum())) + left
-    drawn = np.stack([draws for _, draws in effects]) * part[:, None] if effects else np.empty((0, DRAWS))
-    shares = drawn / np.maximum(total - main[:, None] + drawn, 1e-300)
-    low, high = np.quantile(shares, (0.1, 0.9), axis=1)
-    share = main / total
-    return Explanation(
+    stream, d = rng(seed, "sensitivity"), model.encoding.d
+    values, unseen = model.straight(model.belief.posterior.y), model.straight(left_out(model))
+    left = float(((values - unseen) ** 2).mean())
+    alone = [(j,) for j in range(d)]
+    share = _shares(model, alone, left, stream)
+    pairs = list(combinations(np.sort(np.argsort(-share, kind="stable")[:JOINT]).tolist(), 2))
+    joint = _shares(model, pairs, left, stream)
+    leading = np.sort(np.argsort(-share, kind="stable")[:LEADING])
+    groups = [*(alone[j] for j in leading), *pairs]
+    errors = np.array([_shares(_half(model, stream), groups, left, stream) for _ in range(HALVES)]).std(axis=0)
+    deviation = share.copy()
+    deviation[leading] = errors[: len(leading)]
+    return Explanation.around(
         "surrogate",
-        len(model.points),
-        observed.active,
+        Observed(model.points, model.encoding.is_option, model.values, model.trials),
         share,
-        np.minimum(low, share),
-        np.maximum(high, share),
-        _joint(model, main, part, total, stream),
-        fit,
+        deviation,
+        pairs=together(pairs, joint, errors[len(leading) :]),
+        fit=predicted_share(values, unseen),
     )
 
 
-def _legal(model: Believed, points: np.ndarray) -> np.ndarray:
-    legal: np.ndarray = model.encoding.canonical(model.encoding.snapped(points))
-    return legal
+def _half(model: Believed, stream: np.random.Generator) -> Believed:
+    """The same process on half of the trials."""
+    whole = model.belief.posterior
+    rows = np.sort(stream.permutation(len(whole.y))[: (len(whole.y) + 1) // 2])
+    posterior = Posterior(whole.layout, whole.theta, whole.features[rows], whole.y[rows])
+    return replace(model, belief=Belief(posterior, model.belief.output), points=model.points[rows])
 
 
-def _background(model: Believed, columns: list[int], stream: np.random.Generator) -> np.ndarray:
-    """Trials in which these parameters have values, (b, d)."""
-    rows = np.flatnonzero(~np.isnan(model.points[:, columns]).any(axis=1))
-    chosen = stream.permutation(rows)[:BACKGROUND]
-    background: np.ndarray = filled(model.points, stream)[chosen]
-    return background
+def _shares(model: Believed, groups: Sequence[tuple[int, ...]], left: float, stream: np.random.Generator) -> np.ndarray:
+    """What each dimension, or pair of them, explains of the variance, of which `left` is noise, (groups,)."""
+    everything = filled(model.points, stream)
+    total = float(_expected(model, everything).var()) + left
+    effects = [_effect(model, list(columns), everything, stream) for columns in groups]
+    return np.array(effects) / (total if total > 0 else 1.0)
 
 
-def _values(model: Believed, j: int) -> tuple[np.ndarray, np.ndarray]:
+def _effect(model: Believed, columns: list[int], everything: np.ndarray, stream: np.random.Generator) -> float:
+    """The variance of what one parameter changes, or two beyond what each does alone, times where they are active."""
+    is_active = ~np.isnan(model.points[:, columns]).any(axis=1)
+    if not is_active.any():
+        return 0.0
+    size = min(BACKGROUND, max(FEWEST, CELLS // model.encoding.d)) // len(columns)
+    background = everything[stream.permutation(np.flatnonzero(is_active))[:size]]
+    axes = [_values(model, j, VALUES if len(columns) == 1 else COARSE) for j in columns]
+    shape = [len(values) for values, _ in axes]
+    points = np.broadcast_to(background, (*shape, *background.shape)).copy()
+    for axis, (values, _) in enumerate(axes):
+        points[..., columns[axis]] = np.expand_dims(values, [k for k in range(len(axes) + 1) if k != axis])
+    means = _expected(model, points.reshape(-1, model.encoding.d)).reshape(*shape, -1).mean(axis=-1)
+    weight = np.ones(())
+    for axis, (_, weights) in enumerate(axes):
+        means = means - np.expand_dims(np.tensordot(means, weights, (axis, 0)), axis)
+        weight = np.multiply.outer(weight, weights)
+    return float((weight * means**2).sum() * is_active.mean())
+
+
+def _values(model: Believed, j: int, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Values of a parameter as trials had them, and the share of the trials that each stands for."""
     column = model.points[:, j]
     column = np.sort(column[~np.isnan(column)])
+    if not model.encoding.is_option[j] and len(np.unique(column)) > most:
+        column = column[((np.arange(most) + 0.5) / most * len(column)).astype(int)]
     values, counts = np.unique(column, return_counts=True)
-    if not model.encoding.is_option[j] and len(values) > VALUES:
-        places = ((np.arange(VALUES) + 0.5) / VALUES * len(column)).astype(int)
-        values, counts = np.unique(column[places], return_counts=True)
-    return values, counts / counts.sum()
+    return values, counts / len(column)
 
 
-def _effect(model: Believed, j: int, stream: np.random.Generator) -> tuple[float, np.ndarray]:
-    """V_j by the mean of the process, and by draws from it."""
-    background = _background(model, [j], stream)
-    if not len(background):
-        return 0.0, np.zeros(DRAWS)
-    values, weights = _values(model, j)
-    points = np.repeat(background[None], len(values), axis=0)
-    points[:, :, j] = values[:, None]
-    features = model.encoding.features(_legal(model, points.reshape(-1, model.encoding.d)))
-    mean, covariance = model.belief.posterior.averages(features.reshape(len(values), len(background), -1))
-    spectrum, axes = np.linalg.eigh(covariance)
-    drawn = mean + stream.standard_normal((DRAWS, len(mean))) @ (axes * np.sqrt(np.maximum(spectrum, 0.0))).T
-    return float(_variance(mean[None], weights)[0]), _variance(drawn, weights)
-
-
-def _variance(curves: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    centred = curves - (curves @ weights)[:, None]
-    return np.asarray(centred**2 @ weights)
-
-
-def _joint(
-    model: Believed, main: np.ndarray, part: np.ndarray, total: float, stream: np.random.Generator
-) -> dict[tuple[int, int], tuple[float, float, float]]:
-    """What pairs of the most important parameters explain together, by the mean of the process."""
-    found = {}
-    for j, k in combinations(np.sort(np.argsort(-main, kind="stable")[:JOINT]).tolist(), 2):
-        background = _background(model, [j, k], stream)
-        if not len(background):
-            continue
-        (first, w), (second, u) = _values(model, j), _values(model, k)
-        points = np.tile(background, (len(first), len(second), 1, 1))
-        points[..., j], points[..., k] = first[:, None, None], second[None, :, None]
-        features = model.encoding.features(_legal(model, points.reshape(-1, model.encoding.d)))
-        means = model.belief.posterior.predict(features)[0].reshape(len(first), len(second), -1).mean(axis=2)
-        means -= w @ means
-        means -= (means @ u)[:, None]
-        share = float(w @ means**2 @ u) * min(part[j], part[k]) / total
-        if share > 0:
-            found[j, k] = share, share, share
-    return found
+def _expected(model: Believed, points: np.ndarray) -> np.ndarray:
+    """What the surrogate expects at points (q, d), in the objective's scale, far worse values drawn in."""
+    legal = model.encoding.canonical(model.encoding.snapped(points))
+    return model.straight(model.belief.posterior.predict(model.encoding.features(legal))[0])

@@ -51,11 +51,13 @@ class Output:
             z = np.clip((_drawn_in(y, self.limit, self.spread) - self.centre) / self.scale, -FAR, FAR)
         return z if self.power is None else (yeo_johnson(z, self.power) - self.centre_after) / self.scale_after
 
+    def straight(self, z: np.ndarray) -> np.ndarray:
+        """The values that are bent to z: still drawn in and standardised; shape of z."""
+        return z if self.power is None else yeo_johnson_inverse(z * self.scale_after + self.centre_after, self.power)
+
     def inverse(self, z: np.ndarray) -> np.ndarray:
         """The values that are transformed to z, shape of z."""
-        if self.power is not None:
-            z = yeo_johnson_inverse(z * self.scale_after + self.centre_after, self.power)
-        y = z * self.scale + self.centre
+        y = self.straight(z) * self.scale + self.centre
         with np.errstate(over="ignore"):
             beyond = self.limit + self.spread * np.expm1((y - self.limit) / self.spread)
         return np.where(y > self.limit, np.minimum(beyond, LARGEST), y)

@@ -20,56 +20,48 @@ DEPTH = 24
 
 
 @dataclass(frozen=True, eq=False)
-class Leaves:
-    """The boxes of one tree; see the module's first lines."""
+class Tree:
+    """Its leaves, see the module's first lines, and the value at each point that it was handed."""
 
     low: np.ndarray
     high: np.ndarray
     value: np.ndarray
-
-    def predict(self, bins: np.ndarray) -> np.ndarray:
-        """The value of the leaf of each point, (q,)."""
-        inside = np.ones((len(bins), len(self.value)), dtype=bool)
-        for j in np.flatnonzero((self.low > 0).any(axis=0) | (self.high < self.high.max(axis=0)).any(axis=0)):
-            inside &= (bins[:, j, None] >= self.low[:, j]) & (bins[:, j, None] < self.high[:, j])
-        found: np.ndarray = self.value[inside.argmax(axis=1)]
-        return found
+    predicted: np.ndarray
+    """(n,)"""
 
 
 def grown(
     bins: np.ndarray, y: np.ndarray, sizes: np.ndarray, leaf: int, share: float, rng: np.random.Generator
-) -> Leaves:
-    """The tree of some observations; parameter j has sizes[j] bins.
+) -> Tree:
+    """The tree of observations y (k,) at the first k points of `bins` (n, d); parameter j has sizes[j] bins.
 
     A leaf holds `leaf` observations at least, and at each node a random `share` of the parameters may be cut.
 
-    >>> bins = np.array([[0], [0], [1], [1]])
-    >>> leaves = grown(bins, np.array([1.0, 1.0, 3.0, 5.0]), np.array([2]), 2, 1.0, np.random.default_rng(0))
-    >>> leaves.value.tolist(), leaves.high.tolist()
-    ([1.0, 4.0], [[1], [2]])
+    >>> bins = np.array([[0], [0], [1], [1], [1]])
+    >>> tree = grown(bins, np.array([1.0, 1.0, 3.0, 5.0]), np.array([2]), 2, 1.0, np.random.default_rng(0))
+    >>> tree.value.tolist(), tree.high.tolist(), tree.predicted.tolist()
+    ([1.0, 4.0], [[1], [2]], [1.0, 1.0, 4.0, 4.0, 4.0])
     """
-    d, width = bins.shape[1], int(sizes.max())
-    low, high = [np.zeros(d, dtype=int)], [sizes.astype(int)]
-    node, rows = np.zeros(len(y), dtype=int), np.arange(len(y))
-    done: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    lows, highs = np.array(low), np.array(high)
-    for _ in range(DEPTH):
-        count, total = _histograms(bins[rows], y[rows], node, len(lows), width)
+    low, high, width = np.zeros((1, bins.shape[1]), dtype=int), sizes[None], int(sizes.max())
+    rows, node = np.arange(len(bins)), np.zeros(len(bins), dtype=int)
+    leaves, predicted = [], np.empty(len(bins))
+    for depth in range(DEPTH):
+        seen = rows < len(y)
+        count, total = _histograms(bins[rows[seen]], y[rows[seen]], node[seen], len(low), width)
         feature, cut, splits = _best_cuts(count, total, leaf, share, rng)
-        means = total[:, 0].sum(axis=1) / count[:, 0].sum(axis=1)
-        done.append((lows[~splits], highs[~splits], means[~splits]))
-        if not splits.any():
+        splits &= depth < DEPTH - 1
+        mean = total[:, 0].sum(axis=1) / count[:, 0].sum(axis=1)
+        leaves.append((low[~splits], high[~splits], mean[~splits]))
+        stays = splits[node]
+        predicted[rows[~stays]] = mean[node[~stays]]
+        rows, node = rows[stays], node[stays]
+        if not len(rows):
             break
-        kept = splits[node]
-        rows, node = rows[kept], node[kept]
-        place = np.cumsum(splits) - 1
         is_right = bins[rows, feature[node]] >= cut[node]
-        node = 2 * place[node] + is_right
-        lows, highs = _children(lows[splits], highs[splits], feature[splits], cut[splits])
-    else:
-        count = np.bincount(node, minlength=len(lows))
-        done.append((lows, highs, np.bincount(node, y[rows], minlength=len(lows)) / count))
-    return Leaves(*(np.concatenate(parts) for parts in zip(*done)))
+        node = 2 * (np.cumsum(splits) - 1)[node] + is_right
+        low, high = _children(low[splits], high[splits], feature[splits], cut[splits])
+    lows, highs, values = (np.concatenate(parts) for parts in zip(*leaves))
+    return Tree(lows, highs, values, predicted)
 
 
 def _histograms(
