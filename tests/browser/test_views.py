@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.browser.conftest import WAITS, Served, offences, overflow, settled
 from tests.browser.studies import HOSTILE
+
+from kilter.core.events import Event, Report, Reported, Started
+from kilter.plugins import open_storage
 
 PAGES = ("curves", "tradeoffs", "timeline", "lineage", "model")
 STRANGE = (
@@ -155,3 +160,32 @@ def test_the_model_says_what_it_believes_and_would_do(browse: Any, dashboard: Se
     assert "a=dropout" in page.url
     page.goto(dashboard.address("all-failed", "model"))
     page.get_by_text("No model yet").first.wait_for()
+
+
+def test_what_is_looked_at_closer_stays_while_trials_come(browse: Any, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    with Served(open_storage(f"sqlite:///{tmp_path / 'live.db'}")) as served:
+        number = served.id("three")
+        page = browse(served.address("three", "curves"))
+        settled(page)
+        plot = page.locator('[data-plot="curves"]')
+        box = plot.bounding_box()
+        page.mouse.move(box["x"] + 200, box["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 600, box["y"] + 200, steps=3)
+        page.mouse.up()
+        page.get_by_role("button", name="zoomed").wait_for()
+        log = served.storage.read(number)
+        served.storage.append(number, _another(4), log[-1].position)
+        expect(page.locator(".names").get_by_text("running: trial 4")).to_have_count(1)
+        assert page.get_by_role("button", name="zoomed").count() == 1
+        page.close()
+
+
+def _another(number: int) -> list[Event]:
+    """One more trial begins and reports."""
+    now = time.time()
+    params = {"lr": 0.1, "width": 64, "dropout": 0.1, "activation": "relu", "norm": True, "batch": 32}
+    reports = (Report(1, {"accuracy": 0.5}), Report(2, {"accuracy": 0.6}))
+    return [Started(number, 1, params, "w", 1, now, True, None, None), Reported(number, 1, reports, now)]

@@ -138,3 +138,11 @@ export function useAnswer<T>(path: string | null, revision: number = 0): Answer<
   const again = () => asked?.again();
   return asked ? { value: asked.value, error: asked.error, loading: asked.loading, again } : { value: null, error: null, loading: false, again };
 }
+
+/** The same, where the answer before stays while another question about the same thing is on its way: a plot that is looked at closer is not taken away. */
+export function useLasting<T>(path: string | null, revision: number, about: unknown): Answer<T> {
+  const answer = useAnswer<T>(path, revision);
+  const last = useRef<{ about: unknown; value: T | null }>({ about, value: null });
+  if (last.current.about !== about || answer.value !== null) last.current = { about, value: answer.value };
+  return { ...answer, value: last.current.value };
+}

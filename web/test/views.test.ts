@@ -4,7 +4,7 @@ import { type Curves, picture } from "../src/pages/curves.js";
 import { unlike } from "../src/pages/compare.js";
 import { spans, type Node } from "../src/pages/lineage.js";
 import { gridAxis, judged, near, nearBoth, transposed } from "../src/pages/model.js";
-import { failures } from "../src/pages/timeline.js";
+import { busy, failures, type Timeline } from "../src/pages/timeline.js";
 import type { StudyRow } from "../src/types.js";
 
 describe("curves", () => {
@@ -70,6 +70,11 @@ describe("model", () => {
     expect(judged({ r2: 0.1, coverage: 0.5 })).toMatch(/poorly.*too sure of itself/);
     expect(judged({ r2: "NaN", coverage: 1 })).toContain("nothing to predict");
   });
+});
+
+it("does not count on for a trial that was left running", () => {
+  const t = { lanes: [{}, {}], lane: [0, 1], starts: [0, 5], ends: [10, 1e6], states: [1, 0] } as unknown as Timeline;
+  expect(busy(t)).toEqual([10, expect.closeTo(6)]);
 });
 
 it("groups failures by what they said, the most frequent first", () => {

@@ -1,6 +1,6 @@
 // How trials learn: where all curves lie, those of the best and of the selected, where the running ones are heading, and the ladder of rungs.
 import { useEffect, useState } from "preact/hooks";
-import { type Answer, get, isStatic, useAnswer } from "../api.js";
+import { type Answer, get, isStatic, useAnswer, useLasting } from "../api.js";
 import { AnswerPanel } from "../components/Panel.js";
 import { Select, Switch } from "../components/parts.js";
 import { count, number, percent, plural, visible } from "../format.js";
@@ -75,7 +75,7 @@ export default function CurvesPage() {
   if (query.get("metric")) asked.set("metric", query.get("metric") as string);
   const numbers = [...new Set([...running, ...chosen])];
   if (numbers.length > 0) asked.set("numbers", numbers.join(","));
-  const curves = useAnswer<Curves>(`studies/${open.id}/curves?${asked}`, revision.value);
+  const curves = useLasting<Curves>(`studies/${open.id}/curves?${asked}`, revision.value, `${open.id} ${query.get("metric")}`);
   const rungs = useAnswer<Ladder>(`studies/${open.id}/rungs`, revision.value);
   return (
     <div class="page">

@@ -1,6 +1,6 @@
 // What the surrogate believes: each parameter's effect and how sure it is, how two act together, how well it predicts, and what it would try next.
 import { useMemo, useState } from "preact/hooks";
-import { type Answer, ApiError, isStatic, useAnswer } from "../api.js";
+import { type Answer, ApiError, isStatic, useAnswer, useLasting } from "../api.js";
 import { AnswerPanel } from "../components/Panel.js";
 import { Copy, Select, Tile } from "../components/parts.js";
 import { number, percent, plural, value as told, visible } from "../format.js";
@@ -74,7 +74,7 @@ export default function ModelPage() {
   const about = new URLSearchParams({ objective });
   const telling = useMemo(ended, [columns.value]);
   const [top, setTop] = useState(FIRST);
-  const effects = useAnswer<{ effects: Effect[] }>(of && telling >= LEAST ? `${of}/effects?${about}&top=${top}` : null, revision.value);
+  const effects = useLasting<{ effects: Effect[] }>(of && telling >= LEAST ? `${of}/effects?${about}&top=${top}` : null, revision.value, `${of} ${objective}`);
   const quality = useAnswer<Quality>(of && telling >= LEAST ? `${of}/quality?${about}` : null, revision.value);
   const next = useAnswer<Next>(of && `${of}/next`, revision.value);
   if (!open) return null;
@@ -172,7 +172,7 @@ function EffectPlot({ e, y }: { e: Effect; y: Axis }) {
   const summary = `${visible(e.objective)} by ${visible(e.parameter)}: from ${number(mean[least])} at ${told(e.grid[least])} to ${number(mean[most])} at ${told(e.grid[most])}${guessed > 0 ? `; at ${guessed} of ${e.grid.length} values there are no data` : ""}.`;
   return (
     <div>
-      <h3>{visible(e.parameter)} <span class="note">{plural(e.trials, "trial")}</span></h3>
+      <h3 class="line" title={visible(e.parameter)}>{visible(e.parameter)} <span class="note">{plural(e.trials, "trial")}</span></h3>
       <Ribbons name={`effect ${e.parameter}`} {...{ x, y, summary }} height={190} legend={false} support={{ xs: at, share: near(e.support, options) }}
         curves={[{ label: "mean", xs: at, ys: mean, ink: 0, dots: options ? "alone" : undefined, width: 2 }]} ribbons={[{ xs: at, low, high, ink: 0 }]} />
     </div>
@@ -186,7 +186,7 @@ function Together({ id, objective, names }: { id: number; objective: string; nam
   const a = known(query.get("a")) ?? strongest.value?.parameters[0] ?? names[0];
   const b = known(query.get("with")) ?? strongest.value?.parameters.find((name) => name !== a) ?? names.find((name) => name !== a) ?? a;
   const isStrongest = known(query.get("a")) === null && known(query.get("with")) === null;
-  const chosen = useAnswer<Interaction>(isStrongest || a === b ? null : `studies/${id}/interaction?${new URLSearchParams({ a, b, objective })}`, revision.value);
+  const chosen = useLasting<Interaction>(isStrongest || a === b ? null : `studies/${id}/interaction?${new URLSearchParams({ a, b, objective })}`, revision.value, `${id} ${objective}`);
   const answer = isStrongest ? strongest : chosen;
   const choose = (label: string, value: string, key: string) => <Select label={label} value={value} options={names.map((n) => ({ value: n, label: visible(n) }))} onChange={(v) => setQuery({ [key]: v })} />;
   const told3 = answer.value && Number.isFinite(num(answer.value.strength)) ? `${percent(num(answer.value.strength))} of what they do, neither does alone` : undefined;
@@ -297,7 +297,7 @@ function NextPanel({ answer }: { answer: Answer<Next> }) {
               <div class="figures" tabIndex={0} role="region" aria-label="The configuration that it would try">
                 <table>
                   <thead><tr><th scope="col">parameter</th><th scope="col">next</th>{best && <th scope="col">the best so far</th>}</tr></thead>
-                  <tbody>{params.map(([name, v]) => <tr key={name}><th scope="row">{visible(name)}</th><td>{told(v)}</td>{best && <td>{told(Object.hasOwn(best, name) ? best[name] : null)}</td>}</tr>)}</tbody>
+                  <tbody>{params.map(([name, v]) => <tr key={name}><th scope="row" class="line" title={visible(name)}>{visible(name)}</th><td>{told(v)}</td>{best && <td>{told(Object.hasOwn(best, name) ? best[name] : null)}</td>}</tr>)}</tbody>
                 </table>
               </div>
             )}

@@ -34,7 +34,6 @@ export interface Timeline {
   ends: number[];
   states: number[];
   workers: number;
-  utilisation: Num;
   idle: Num;
   lost: number;
   retried: number;
@@ -59,7 +58,7 @@ export default function TimelinePage() {
         </AnswerPanel>
         <AnswerPanel title="Workers" answer={answer} nothing={nothing}
           table={(t) => ({ columns: ["worker", "slot", "trials", "busy (s)", "idle (s)"], rows: t.lanes.map((l) => [l.worker, l.slot, l.trials, num(l.busy), num(l.idle)]) })}>
-          {(t) => <Workers lanes={t.lanes} />}
+          {(t) => <Workers t={t} />}
         </AnswerPanel>
       </div>
       <Failures id={open.id} />
@@ -67,12 +66,24 @@ export default function TimelinePage() {
   );
 }
 
+/** Seconds that each lane was busy until the timeline ends: a trial that was left running for ever does not count on. */
+export function busy(t: Timeline): number[] {
+  const end = horizon({ from: t.starts, to: t.ends, states: t.states }, RUNNING);
+  const sums = t.lanes.map(() => 0);
+  for (let i = 0; i < t.lane.length; i++) sums[t.lane[i]] += Math.min(end, t.ends[i]) - t.starts[i];
+  return sums;
+}
+
+const shareOf = (busy: number, idle: number): number => (busy + idle > 0 ? busy / (busy + idle) : NaN);
+
 function Tiles({ t }: { t: Timeline }) {
+  const end = horizon({ from: t.starts, to: t.ends, states: t.states }, RUNNING);
+  const share = shareOf(busy(t).reduce((a, b) => a + b, 0), num(t.idle));
   return (
     <div class="tiles">
-      <Tile label="from the first start">{duration(t.until)}</Tile>
+      <Tile label="from the first start">{duration(end)}</Tile>
       <Tile label="workers" note={t.lanes.length > t.workers ? `${t.lanes.length} trials at once at most` : undefined}>{count(t.workers)}</Tile>
-      <Tile label="busy" note={num(t.idle) > 0 ? `${duration(num(t.idle))} idle between trials` : undefined} title="The share of the workers' time in which a trial ran. Long breaks, as between two runs, do not count.">{percent(num(t.utilisation))}</Tile>
+      <Tile label="busy" note={num(t.idle) > 0 ? `${duration(num(t.idle))} idle between trials` : undefined} title="The share of the workers' time in which a trial ran. Long breaks, as between two runs, do not count.">{percent(share)}</Tile>
       <Tile label="tried again" title="Trials that run the configuration of a failed one again.">{count(t.retried)}</Tile>
       <Tile label="lost" title="Attempts that ended because their worker vanished; their trials went back to the queue.">{count(t.lost)}</Tile>
     </div>
@@ -126,7 +137,7 @@ function Bands({ t, id, clock }: { t: Timeline; id: number; clock: boolean }) {
     <>
       <div class="scroll-y">
         <Segments x={x} {...shown} states={t.states} trials={t.numbers} name="timeline" label={label} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
-          summary={`${plural(t.numbers.length, "trial")} on ${plural(t.workers, "worker")} over ${duration(t.until)}; a trial ran in ${percent(num(t.utilisation))} of the workers' time.`} />
+          summary={`${plural(t.numbers.length, "trial")} on ${plural(t.workers, "worker")} over ${duration(end)}; a trial ran in ${percent(shareOf(busy(t).reduce((a, b) => a + b, 0), num(t.idle)))} of the workers' time.`} />
       </div>
       {t.until > 1.01 * end && <p class="note">Trials that still run go on beyond the right edge: has their worker gone?</p>}
       <ul class="names">{used.map(({ name, state }) => <li key={name}><StateMark state={state} words /></li>)}</ul>
@@ -154,13 +165,14 @@ function AtOnce({ t }: { t: Timeline }) {
   );
 }
 
-function Workers({ lanes }: { lanes: readonly Lane[] }) {
+function Workers({ t }: { t: Timeline }) {
+  const spent = busy(t);
   const by = new Map<string, { trials: number; busy: number; idle: number }>();
-  for (const lane of lanes) {
+  for (const [i, lane] of t.lanes.entries()) {
     const sum = by.get(lane.worker) ?? { trials: 0, busy: 0, idle: 0 };
-    by.set(lane.worker, { trials: sum.trials + lane.trials, busy: sum.busy + num(lane.busy), idle: sum.idle + num(lane.idle) });
+    by.set(lane.worker, { trials: sum.trials + lane.trials, busy: sum.busy + spent[i], idle: sum.idle + num(lane.idle) });
   }
-  const bars = [...by].map(([worker, { trials, busy, idle }]): Bar => ({ label: worker, value: busy + idle > 0 ? busy / (busy + idle) : 0, note: `${plural(trials, "trial")}, ${duration(busy)}` }));
+  const bars = [...by].map(([worker, { trials, busy, idle }]): Bar => ({ label: worker, value: shareOf(busy, idle) || 0, note: `${plural(trials, "trial")}, ${duration(busy)}` }));
   const least = bars.reduce((a, b) => (b.value < a.value ? b : a));
   return <Bars bars={bars} full={1} format={percent} summary={`How busy ${plural(bars.length, "worker")} were: the least busy one, ${visible(least.label)}, ${percent(least.value)} of its time.`} />;
 }
