@@ -7,7 +7,7 @@ import json
 from hypothesis import given, note
 from tests.analysis.histories import histories
 
-from kilter.analysis.comparison import compare, distribution
+from kilter.analysis.comparison import compare
 from kilter.analysis.curves import bands
 from kilter.analysis.diagnostics import diagnose
 from kilter.analysis.lineage import lineage
@@ -29,7 +29,6 @@ ANALYSES = {
     "lineage": lineage,
     "comparison": lambda history: compare({"a": [history], "b": [history, history]}),
     "comparison by time": lambda history: compare({"a": [history], "b": [history]}, against="time"),
-    "distribution": distribution,
     "findings": lambda history: diagnose(history, NOW, budget=20),
 }
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.analysis.histories import FAIL, PRUNED, history_of
 
 from kilter import Choice, Float
-from kilter.analysis.comparison import GRID, compare, distribution
+from kilter.analysis.comparison import GRID, compare
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.core.space import Space
@@ -183,12 +183,3 @@ def test_the_optimum_of_common_parameters_drifts():
     assert (model.optima["other"].value, model.optima["other"].share) == ("c", pytest.approx(2 / 3))
     assert model.shift == pytest.approx(2 / 3)
     assert [drift.name for drift in found.parameters] == ["model", "lr"]
-
-
-@given(st.lists(st.floats(-9, 9), min_size=1, max_size=30), st.integers(2, 50))
-def test_a_distribution_is_that_of_the_values(values, points):
-    found = distribution(history_of([{"value": v} for v in values]), points=points)
-    assert found.trials == len(values) and len(found.values) <= points
-    for value, share in zip(found.values, found.share):
-        assert share <= sum(v <= value for v in values) / len(values)
-    assert found.share[-1] == 1.0 and found.values[-1] == max(values)

@@ -13,17 +13,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from kilter.analysis.convergence import Convergence, candidates, convergence
+from kilter.analysis.convergence import Convergence, convergence
+from kilter.analysis.drift import Drift, drifts
 from kilter.analysis.objectives import place
 from kilter.analysis.ranktests import holm, rank_sum, sign, signed_rank
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History
-from kilter.core.numbers import Number
-from kilter.core.parameter import Parameter, Plain
 from kilter.core.problem import Objective
 from kilter.core.text import one_line
 
@@ -84,32 +82,6 @@ class Duel:
     """The same in a sentence."""
 
 
-@dataclass(frozen=True)
-class Optimum:
-    """Where the best trials of a study have a parameter: the middle one of a number, the commonest of options."""
-
-    value: Plain
-    low: Plain
-    high: Plain
-    """The range over the runs; of options the commonest, too."""
-    share: float
-    """How many of the runs have it at that option; 1 for numbers."""
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How far the best value of a parameter that all studies have lies apart."""
-
-    name: str
-    optima: Mapping[str, Optimum]
-    """By study; without those whose best trials do not have it."""
-    shift: float
-    """From 0, at the same place, to 1, at opposite ends of the range (on a log scale where it is one), or in options
-    without overlap."""
-    spread: float | None
-    """The same among the runs of one study, the largest; None where no study has several."""
-
-
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Studies beside one another, the best first."""
@@ -166,18 +138,18 @@ def compare(
     order = sorted(runs, key=lambda label: float(ranked[label][-1]))
     finals = {label: each[:, -1] for label, each in losses.items()}
     return Comparison(
-        goal.name,
-        goal.direction,
-        against,
-        budget,
-        budgets,
-        paired,
-        tuple(
+        objective=goal.name,
+        direction=goal.direction,
+        against=against,
+        budget=budget,
+        budgets=budgets,
+        is_paired=paired,
+        contestants=tuple(
             _contestant(label, runs[label], courses[label], losses[label], ranked[label], goal.sign) for label in order
         ),
-        _duels(order, finals, paired, goal.sign),
-        tuple(sorted(_drifts({label: runs[label] for label in order}, objective), key=lambda drift: -drift.shift)),
-        tuple(_assumptions(runs, paired, against, budget)),
+        duels=_duels(order, finals, paired, goal.sign),
+        parameters=drifts({label: runs[label] for label in order}, objective),
+        assumptions=tuple(_assumptions(runs, paired, against, budget)),
     )
 
 
@@ -237,17 +209,17 @@ def _contestant(
     low, median, high = np.quantile(known, (0.25, 0.5, 0.75)).tolist() if len(known) else (math.nan,) * 3
     middle, one, other = sign * _quartiles(losses)
     return Contestant(
-        label,
-        len(histories),
-        finals,
-        np.array([course.best[-1] if len(course.best) else np.nan for course in courses]),
-        tuple(len(history.finished) for history in histories),
-        median,
-        low,
-        high,
-        float(ranked[-1]),
-        np.array([middle, np.minimum(one, other), np.maximum(one, other)]),
-        ranked,
+        label=label,
+        runs=len(histories),
+        finals=finals,
+        ends=np.array([course.best[-1] if len(course.best) else np.nan for course in courses]),
+        trials=tuple(len(history.finished) for history in histories),
+        median=median,
+        low=low,
+        high=high,
+        rank=float(ranked[-1]),
+        band=np.array([middle, np.minimum(one, other), np.maximum(one, other)]),
+        ranks=ranked,
     )
 
 
@@ -281,7 +253,20 @@ def _duel(a: str, b: str, one: np.ndarray, other: np.ndarray, paired: bool, way:
     else:
         test, p, sign_p = "mann-whitney", rank_sum(one, other), None
     difference = way * middle if math.isfinite(middle) else None
-    return Duel(a, b, wins, ties, losses, difference, (wins + ties / 2) / len(d), test, p, None, sign_p, "")
+    return Duel(
+        first=a,
+        second=b,
+        wins=wins,
+        ties=ties,
+        losses=losses,
+        difference=difference,
+        effect=(wins + ties / 2) / len(d),
+        test=test,
+        p=p,
+        corrected=None,
+        sign_p=sign_p,
+        verdict="",
+    )
 
 
 def _differences(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
@@ -324,83 +309,3 @@ def _assumptions(runs: Mapping[str, list[History]], paired: bool, against: str, 
     if against == "trials" and len(lengths) > 1:
         told.append(f"Runs have from {min(lengths)} to {max(lengths)} trials and are compared after {budget:.0f}.")
     return told
-
-
-# -- common parameters --------------------------------------------------------------------------------------------
-
-
-def _drifts(runs: Mapping[str, list[History]], objective: int | str) -> list[Drift]:
-    spaces = [one.problem.space.parameters for each in runs.values() for one in each]
-    names = [name for name in spaces[0] if all(name in space for space in spaces)]
-    best = {label: [t for one in each if (t := _best(one, objective)) is not None] for label, each in runs.items()}
-    found = []
-    for name in names:
-        plains = {label: [t[name] for t in trials if name in t] for label, trials in best.items()}
-        plains = {label: values for label, values in plains.items() if values}
-        if len(plains) > 1:
-            found.append(_drift(name, [space[name] for space in spaces], plains))
-    return found
-
-
-def _best(history: History, objective: int | str) -> Mapping[str, Plain] | None:
-    known = np.flatnonzero(candidates(history))
-    if not len(known):
-        return None
-    return history[int(known[np.argmin(history.values[known, place(history.problem, objective)])])].params
-
-
-def _drift(name: str, parameters: list[Parameter], plains: Mapping[str, list[Any]]) -> Drift:
-    several = [values for values in plains.values() if len(values) > 1]
-    if all(isinstance(parameter, Number) for parameter in parameters):
-        unit = _scale(parameters)
-        middle = {label: sorted(values)[len(values) // 2] for label, values in plains.items()}
-        optima = {label: Optimum(middle[label], min(v), max(v), 1.0) for label, v in plains.items()}
-        at = [unit(value) for value in middle.values()]
-        spread = max((unit(max(values)) - unit(min(values)) for values in several), default=None)
-        return Drift(name, optima, max(at) - min(at), spread)
-    shares = {label: {repr(v): values.count(v) / len(values) for v in values} for label, values in plains.items()}
-    commonest = {label: max(values, key=values.count) for label, values in plains.items()}
-    optima = {label: Optimum(v, v, v, shares[label][repr(v)]) for label, v in commonest.items()}
-    apart = [_apart(one, other) for one, other in combinations(shares.values(), 2)]
-    within = max((1.0 - max(shares[label].values()) for label, v in plains.items() if len(v) > 1), default=None)
-    return Drift(name, optima, max(apart), within)
-
-
-def _scale(parameters: list[Any]):  # type: ignore[no-untyped-def]
-    """The place of a number in the range that all of the parameters span, from 0 to 1; on a log scale where all are."""
-    is_log = all(parameter.log for parameter in parameters)
-    low, high = min(p.low for p in parameters), max(p.high for p in parameters)
-    if is_log:
-        low, high = math.log(low), math.log(high)
-    return lambda value: ((math.log(value) if is_log else value) - low) / (high - low) if high > low else 0.0
-
-
-def _apart(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """Half the sum of differences of shares: 0 for equal ones, 1 where no option is in both."""
-    return sum(abs(one.get(option, 0.0) - other.get(option, 0.0)) for option in {*one, *other}) / 2.0
-
-
-# -- distribution -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Distribution:
-    """The values of all complete, feasible trials: `share` of them are as small as `values` or smaller."""
-
-    objective: str
-    direction: str
-    trials: int
-    values: np.ndarray
-    """Ascending, (q,)."""
-    share: np.ndarray
-    """(q,)"""
-
-
-def distribution(history: History, objective: int | str = 0, points: int = 500) -> Distribution:
-    """The empirical distribution of an objective, by its place or name, at so many of its values at most."""
-    column = place(history.problem, objective)
-    goal = history.problem.objectives[column]
-    values = np.sort(goal.sign * history.values[candidates(history), column])
-    n = len(values)
-    rows = np.unique(np.linspace(0, n - 1, min(n, points)).astype(int)) if n else np.empty(0, dtype=int)
-    return Distribution(goal.name, goal.direction, n, values[rows], (rows + 1.0) / max(n, 1))

@@ -77,14 +77,14 @@ def bands(history: History, metric: str | None = None, *, top: int = 5, numbers:
     steps, quantiles, count = _quantiles(history, name)
     best = _best(history, top) if top > 0 else []
     return Curves(
-        name,
-        objectives[name].direction if name in objectives else None,
-        steps,
-        quantiles,
-        count,
-        tuple(_one(history, number, name) for number in best),
-        tuple(_one(history, number, name) for number in numbers),
-        reported,
+        metric=name,
+        direction=objectives[name].direction if name in objectives else None,
+        steps=steps,
+        quantiles=quantiles,
+        count=count,
+        top=tuple(_one(history, number, name) for number in best),
+        chosen=tuple(_one(history, number, name) for number in numbers),
+        metrics=reported,
     )
 
 

@@ -77,7 +77,7 @@ def lineage(history: History) -> Lineage:
     ([(0, None, 0, 1), (2, 0, 1, 2)], (0, 2))
     """
     objective = history.problem.objectives[0]
-    parents = {trial.number: found for trial in history if (found := _parent(trial, len(history))) is not None}
+    parents = {trial.number: found for trial in history if (found := _parent(trial)) is not None}
     children = Counter(number for number, _ in parents.values())
     members = sorted({*parents, *children})
     values = {number: _value(history, number, objective.name) for number in members}
@@ -90,23 +90,22 @@ def lineage(history: History) -> Lineage:
     )
     trained = best is not None and best in history.reports.furthest
     return Lineage(
-        objective.name,
-        objective.direction,
-        nodes,
-        tuple(number for number in members if number not in parents),
-        best,
-        path,
-        schedule_of(history, best).segments if trained and best is not None else (),
-        max(generation.values(), default=-1) + 1,
+        objective=objective.name,
+        direction=objective.direction,
+        nodes=nodes,
+        roots=tuple(number for number in members if number not in parents),
+        best=best,
+        path=path,
+        schedule=schedule_of(history, best).segments if trained and best is not None else (),
+        generations=max(generation.values(), default=-1) + 1,
     )
 
 
-def _parent(trial: Record, trials: int) -> tuple[int, str] | None:
+def _parent(trial: Record) -> tuple[int, str] | None:
     if trial.parent is not None:
         return trial.parent, FORK
     retried = trial.attrs.get(RETRIES)
-    known = isinstance(retried, int) and 0 <= retried < trials and retried != trial.number
-    return (retried, RETRY) if known else None  # type: ignore[return-value]
+    return (retried, RETRY) if isinstance(retried, int) and 0 <= retried < trial.number else None
 
 
 def _generations(members: list[int], parents: Mapping[int, tuple[int, str]]) -> dict[int, int]:
@@ -154,16 +153,16 @@ def _node(
     before = history.reports.of(trial.parent) if trial.parent is not None else []
     start = max((r.step for r in before if r.fold is None and steps and r.step < min(steps)), default=0)
     return Node(
-        number,
-        parent[0] if parent else None,
-        parent[1] if parent else None,
-        generation,
-        children,
-        trial.state,
-        trial.attempt,
-        start,
-        max(steps, default=start),
-        value,
-        history.problem.space.whole(trial.params),
-        number in path,
+        number=number,
+        parent=parent[0] if parent else None,
+        relation=parent[1] if parent else None,
+        generation=generation,
+        children=children,
+        state=trial.state,
+        attempts=trial.attempt,
+        start=start,
+        end=max(steps, default=start),
+        value=value,
+        params=history.problem.space.whole(trial.params),
+        is_ancestor=number in path,
     )

@@ -77,13 +77,13 @@ def front(history: History) -> Front:
     numbers, losses = numbers[order], losses[order]
     place = knee(losses)
     return Front(
-        tuple(problem.objective_names),
-        tuple(objective.direction for objective in problem.objectives),
-        numbers,
-        losses * signs(history),
-        None if place is None else int(numbers[place]),
-        len(known),
-        () if len(known) else _nearest(history),
+        objectives=tuple(problem.objective_names),
+        directions=tuple(objective.direction for objective in problem.objectives),
+        numbers=numbers,
+        values=losses * signs(history),
+        knee=None if place is None else int(numbers[place]),
+        candidates=len(known),
+        nearest=() if len(known) else _nearest(history),
     )
 
 
@@ -152,13 +152,13 @@ def hypervolume(history: History, reference: Sequence[float] | None = None, *, s
     box = math.prod(np.maximum(corner - best, 0.0).tolist())
     volume = np.array(_exact(fronts, corner) if is_exact else _estimated(fronts, corner, best, seed), dtype=float)
     return Volume(
-        tuple(history.problem.objective_names),
-        corner * sign,
-        counts,
-        np.array(history.finished, dtype=int)[counts - 1],
-        volume,
-        np.divide(volume, box) if 0 < box < math.inf else np.full(len(volume), 0.0 if box == 0 else np.nan),
-        is_exact,
+        objectives=tuple(history.problem.objective_names),
+        reference=corner * sign,
+        trials=counts,
+        numbers=np.array(history.finished, dtype=int)[counts - 1],
+        volume=volume,
+        share=np.divide(volume, box) if 0 < box < math.inf else np.full(len(volume), 0.0 if box == 0 else np.nan),
+        is_exact=is_exact,
     )
 
 

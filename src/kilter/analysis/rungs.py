@@ -167,16 +167,16 @@ def _rung(
     on = goes_on[numbers]
     kept = values[numbers]
     return Rung(
-        step,
-        budget,
-        int(came.sum()),
-        int(goes_on.sum()),
-        int((rest & (states == TrialState.PRUNED)).sum()),
-        int((rest & np.isin(states, (TrialState.PAUSED, TrialState.WAITING))).sum()),
-        int((rest & (states == TrialState.FAIL)).sum()),
-        int((rest & (states == TrialState.RUNNING)).sum()),
-        numbers,
-        kept,
-        on,
-        float(sign * (sign * kept[on]).max()) if on.any() else None,
+        step=step,
+        budget=budget,
+        came=int(came.sum()),
+        went_on=int(goes_on.sum()),
+        stopped=int((rest & (states == TrialState.PRUNED)).sum()),
+        waiting=int((rest & np.isin(states, (TrialState.PAUSED, TrialState.WAITING))).sum()),
+        failed=int((rest & (states == TrialState.FAIL)).sum()),
+        running=int((rest & (states == TrialState.RUNNING)).sum()),
+        numbers=numbers,
+        values=kept,
+        is_beyond=on,
+        cut=float(sign * (sign * kept[on]).max()) if on.any() else None,
     )

@@ -100,22 +100,22 @@ def timeline(history: History, now: float) -> Timeline:
     until = float(ends.max()) if len(ends) else 0.0
     times = np.linspace(0.0, until, PARTS + 1) if until > 0 else np.zeros(1)
     return Timeline(
-        origin,
-        until,
-        lanes,
-        np.array([t.number for t in began], dtype=int),
-        np.array([t.attempt for t in began], dtype=int),
-        lane,
-        starts,
-        ends,
-        np.array([t.state for t in began], dtype=int),
-        len(set(names)),
-        busy / (busy + idle) if busy + idle > 0 else None,
-        idle,
-        sum(t.losses for t in history),
-        sum(RETRIES in t.attrs for t in history),
-        times,
-        _running(starts, ends, times),
+        origin=origin,
+        until=until,
+        lanes=lanes,
+        numbers=np.array([t.number for t in began], dtype=int),
+        attempts=np.array([t.attempt for t in began], dtype=int),
+        lane=lane,
+        starts=starts,
+        ends=ends,
+        states=np.array([t.state for t in began], dtype=int),
+        workers=len(set(names)),
+        utilisation=busy / (busy + idle) if busy + idle > 0 else None,
+        idle=idle,
+        lost=sum(t.losses for t in history),
+        retried=sum(RETRIES in t.attrs for t in history),
+        times=times,
+        running=_running(starts, ends, times),
     )
 
 

@@ -70,37 +70,38 @@ def long_running(subject: Subject) -> Iterator[Finding]:
 
 def pruned_early(subject: Subject) -> Iterator[Finding]:
     """Where trials are stopped, their ranks say little of their ranks in the end."""
-    history, furthest = subject.history, subject.history.reports.furthest
+    furthest = subject.history.reports.furthest
     stops = [furthest[t.number] for t in subject.ended if t.state is TrialState.PRUNED and t.number in furthest]
     if len(stops) < ENOUGH:
         return
-    objective, step = history.problem.objectives[0], int(np.median(stops))
-    early = objective.sign * values_at(history, objective.name, step)[subject.best]
-    final = history.values[subject.best, 0][np.isfinite(early)]
-    early = early[np.isfinite(early)]
+    step = int(np.median(stops))
+    early, final = _ranks(subject, step)
     n = len(early)
-    if n < ENOUGH or np.ptp(early) == 0 or np.ptp(final) == 0:
+    if n < ENOUGH or early.std() == 0 or final.std() == 0:
         return
-    correlation = float(np.corrcoef(ranks(early), ranks(final))[0, 1])
+    correlation = float(np.corrcoef(early, final)[0, 1])
     upper = math.tanh(math.atanh(min(correlation, 0.999)) + 1.28 / math.sqrt(n - 3))
     if upper >= ALIKE:
         return
-    missed = int((ranks(early)[ranks(final) <= max(n / 10, 1)] > n / 2).sum())
+    missed = int((early[final <= max(n / 10, 1)] > n / 2).sum())
+    rests = {"step": step, "pruned": len(stops), "complete": n}
     yield Finding(
         "pruned early",
         LOOK,
         f"At step {step}, by which half of the {len(stops)} pruned trials had ended, ranks say little of those in the "
         f"end: over {n} complete trials they correlate by {correlation:.2f}.",
         "Let trials go further before they are compared: a larger grace of the scheduler.",
-        {
-            "step": step,
-            "pruned": len(stops),
-            "complete": n,
-            "correlation": correlation,
-            "upper": upper,
-            "missed": missed,
-        },
+        {**rests, "correlation": correlation, "upper": upper, "missed": missed},
     )
+
+
+def _ranks(subject: Subject, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks of the complete trials that reported at a step or beyond, by that report and by their result, (n,) each."""
+    history = subject.history
+    objective = history.problem.objectives[0]
+    early = objective.sign * values_at(history, objective.name, step)[subject.best]
+    known = np.isfinite(early)
+    return ranks(early[known]), ranks(history.values[subject.best, 0][known])
 
 
 def saved(subject: Subject) -> Iterator[Finding]:
