@@ -170,3 +170,23 @@ def test_a_report_is_explored_as_its_study_is(
     page.get_by_role("combobox", name="Which trials").fill("accuracy > .9")
     selects(page, (known["value:accuracy"] > np.float32(0.9)).sum())
     assert page.locator("header.top").get_by_text("report", exact=True).is_visible()
+
+
+def test_marked_trials_are_set_side_by_side(browse: Any, dashboard: Served, known: dict[str, np.ndarray]) -> None:
+    page = explored(browse, dashboard.address("two-hundred", "explore", "m=3"))
+    page.keyboard.press("b")
+    page.keyboard.press("x")
+    until(page, "/m=3(,|%2C)\\d+/.test(location.hash)")
+    page.keyboard.press("c")
+    dialog = page.get_by_role("dialog", name="Marked trials")
+    dialog.wait_for()
+    best = np.where(known["state"] == TrialState.COMPLETE, known["value:accuracy"], -np.inf).argmax()
+    assert dialog.get_by_role("row").first.inner_text().split() == ["trial", "3", str(best)]
+
+
+def test_plots_are_saved_as_a_picture(browse: Any, dashboard: Served) -> None:
+    page = explored(browse, dashboard.address("two-hundred", "explore"))
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="png").first.click()
+    assert saved.value.suggested_filename == "accuracy-by-trial.png"
+    assert Path(saved.value.path()).read_bytes()[1:4] == b"PNG"

@@ -2,7 +2,7 @@
 import { type ComponentType, type ComponentChildren, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import "./styles.css";
-import { isStatic } from "./api.js";
+import { ApiError, isStatic } from "./api.js";
 import { Guard, Skeleton, Trouble } from "./components/Panel.js";
 import { Chip, Notices, Switch } from "./components/parts.js";
 import { count, plural, visible } from "./format.js";
@@ -12,7 +12,7 @@ import { connect, connection } from "./live.js";
 import { type Page, PAGES } from "./pages.js";
 import { go, href, listen, route } from "./router.js";
 import { startSelection } from "./selection.js";
-import { held, isMissing, readOnly, refresh, release, server, start, study, trouble, waiting } from "./store.js";
+import { held, isMissing, readOnly, refresh, release, server, start, studies, study, trouble, waiting } from "./store.js";
 import { setTheme, startTheme, theme, type Theme } from "./theme.js";
 
 const loaded = new Map<string, ComponentType>();
@@ -136,8 +136,10 @@ function Live() {
 }
 
 function Lost() {
-  if (connection.value !== "lost") return null;
-  return <p class="lost" role="alert">The server does not answer. What you see is the last that was known; the page goes on by itself when it is back.</p>;
+  const error = study.value || studies.value ? trouble.value : null;
+  if (connection.value !== "lost" && !error) return null;
+  const why = error && !(error instanceof ApiError && error.status === 0) ? visible(error.message) : "The server does not answer.";
+  return <p class="lost" role="alert">{why} What you see is the last that was known; the page goes on by itself.</p>;
 }
 
 function useGlobalKeys(id: number | null): void {

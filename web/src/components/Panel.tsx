@@ -1,8 +1,9 @@
 // A part of a page: its title, what it says while it loads, has nothing or fails, and its figures as a table.
 import type { ComponentChildren } from "preact";
-import { useErrorBoundary, useId, useState } from "preact/hooks";
+import { useErrorBoundary, useId, useRef, useState } from "preact/hooks";
 import { ApiError, type Answer } from "../api.js";
 import { value as told, visible } from "../format.js";
+import { savePicture } from "../plots/picture.js";
 
 export interface PlainTable {
   columns: readonly string[];
@@ -17,6 +18,8 @@ interface Shared {
   actions?: ComponentChildren;
   /** Wide panels take the whole width of the page's grid. */
   wide?: boolean;
+  /** Offers the plots as a picture, "png". */
+  picture?: boolean;
   /** Words instead of children, while there is nothing to show. */
   empty?: ComponentChildren;
 }
@@ -27,17 +30,19 @@ export interface PanelProps extends Shared {
 }
 
 /** A panel whose content is here already. */
-export function Panel({ title, note, actions, wide, empty, children, table }: PanelProps) {
+export function Panel({ title, note, actions, wide, picture, empty, children, table }: PanelProps) {
   const id = useId();
+  const box = useRef<HTMLElement>(null as never);
   const [asTable, setAsTable] = useState(false);
   const shown = empty ? <p class="empty">{empty}</p> : asTable && table ? <Figures {...table()} /> : children;
   return (
-    <section class={wide ? "panel wide" : "panel"} aria-labelledby={id}>
+    <section class={wide ? "panel wide" : "panel"} aria-labelledby={id} ref={box}>
       <header>
         <h2 id={id}>{title}</h2>
         {note && <span class="note">{note}</span>}
         <span class="spring" />
         {actions}
+        {picture && !empty && !asTable && <button type="button" class="quiet" title="Save as a picture" onClick={() => savePicture(box.current, title)}>png</button>}
         {table && !empty && (
           <button type="button" class="quiet" aria-pressed={asTable} title="Show the figures as a table" onClick={() => setAsTable(!asTable)}>
             {asTable ? "plot" : "table"}

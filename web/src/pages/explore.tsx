@@ -5,7 +5,8 @@ import { Panel } from "../components/Panel.js";
 import { Select, Switch } from "../components/parts.js";
 import { count, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { AllTrials, marked } from "../parts/AllTrials.js";
+import { AllTrials } from "../parts/AllTrials.js";
+import { Marks, marked } from "../parts/Marked.js";
 import { axisOf, describe, goodness, label, logged } from "../parts/axes.js";
 import { QueryBar } from "../parts/QueryBar.js";
 import { bestSoFar } from "../parts/course.js";
@@ -44,7 +45,7 @@ export default function Explore() {
       <Lines shown={shown} objective={objective} value={value} />
       <Multiples {...{ shown, hidden, by, objective, value }} />
       <Pair shown={shown} objective={objective} />
-      <Panel title="Trials" wide><AllTrials shown={keys} onOpen={(trial) => go(href("trials", study.peek()?.id ?? null, { trial: String(trial) }))} /></Panel>
+      <Panel title="Trials" note={<Marks />} wide><AllTrials shown={keys} onOpen={(trial) => go(href("trials", study.peek()?.id ?? null, { trial: String(trial) }))} /></Panel>
     </div>
   );
 }
@@ -87,7 +88,7 @@ function Course({ objective, value, objectives, log }: Shared & { objectives: Co
     </>
   );
   return (
-    <Panel title={`${visible(objective.name)} by trial`} note="line: best so far" actions={actions} wide table={() => figures([NUMBER, objective])}>
+    <Panel title={`${visible(objective.name)} by trial`} note="line: best so far" actions={actions} wide picture table={() => figures([NUMBER, objective])}>
       <Scatter name="course" height={220} x={x} y={value} xs={valuesOf("number") as Float32Array} ys={numbers(objective)} states={states} lines={best} rings={rings}
         summary={describe(objective, study.value)} label={label} onBrush={boxed("number", objective.key)} onReset={() => unbrush("number", objective.key)} />
     </Panel>
@@ -104,7 +105,7 @@ function Lines({ shown, objective, value }: Shared & { shown: Column[] }) {
   if (shown.length === 0) return null;
   const note = shown.length > FEW ? `the ${FEW} most important of ${shown.length}` : "drag along an axis; with shift more, with alt less";
   return (
-    <Panel title="Parallel coordinates" note={note} wide table={() => figures([NUMBER, ...shown, objective])}>
+    <Panel title="Parallel coordinates" note={note} wide picture table={() => figures([NUMBER, ...shown, objective])}>
       <Parallel name="parallel" axes={axes} shade={shade} brushes={brushes.value} label={label}
         summary={`Parallel coordinates of ${plural(columns.value?.count ?? 0, "trial")} over ${plural(shown.length, "parameter")} and ${visible(objective.name)}.`}
         onBrush={(key, range, mode, done) => brushed({ keys: [key], ranges: [range], mode }, done)} onReset={(key) => unbrush(key)} />
@@ -118,7 +119,7 @@ function Multiples({ shown, hidden, by, objective, value }: Shared & { shown: Co
   const open = route.value.query.has("all");
   const more = hidden > 0 && <button type="button" class="quiet" onClick={() => setQuery({ all: open ? null : "1" })}>{open ? `only ${FEW}` : `${count(hidden)} more`}</button>;
   return (
-    <Panel title={`${visible(objective.name)} by parameter`} note={by} actions={more} wide empty={shown.length === 0 && "This space has no parameter yet."} table={() => figures([NUMBER, ...shown, objective])}>
+    <Panel title={`${visible(objective.name)} by parameter`} note={by} actions={more} wide picture empty={shown.length === 0 && "This space has no parameter yet."} table={() => figures([NUMBER, ...shown, objective])}>
       <div class="multiples">
         {shown.map((c) => (
           <Scatter key={c.key} name={c.key} height={170} x={axes.get(c.key) as Axis} y={value} xs={numbers(c)} ys={numbers(objective)} states={states}
@@ -133,7 +134,8 @@ function Pair({ shown, objective }: { shown: Column[]; objective: Column }) {
   const { query } = route.value;
   const kinds = ["param", "value", "metric", "seconds"] as const;
   const choices = kinds.flatMap((kind) => columnsOf(kind));
-  const [x, y] = [pick(choices, query.get("x"), shown[0]), pick(choices, query.get("y"), shown[1] ?? objective)];
+  const first = [...shown.filter((c) => !c.options), ...shown.filter((c) => c.options)]; // two of numbers say most
+  const [x, y] = [pick(choices, query.get("x"), first[0]), pick(choices, query.get("y"), first[1] ?? objective)];
   const [xAxis, yAxis] = useMemo(() => [x, y].map((c) => c && axisOf(c, study.peek())), [x, y]);
   const shade = useMemo(() => goodness(objective, study.peek()), [objective]);
   if (!x || !y || !xAxis || !yAxis) return null;
@@ -145,7 +147,7 @@ function Pair({ shown, objective }: { shown: Column[]; objective: Column }) {
     </>
   );
   return (
-    <Panel title="Pair" note={`colour: ${visible(objective.name)}`} actions={actions} wide table={() => figures([NUMBER, x, y, objective])}>
+    <Panel title="Pair" note={`colour: ${visible(objective.name)}`} actions={actions} wide picture table={() => figures([NUMBER, x, y, objective])}>
       <Scatter name="pair" height={320} x={xAxis} y={yAxis} xs={numbers(x)} ys={numbers(y)} shade={shade} radius={3.5} label={label}
         summary={`${visible(y.name)} against ${visible(x.name)}, coloured by ${visible(objective.name)}.`} onBrush={boxed(x.key, y.key)} onReset={() => unbrush(x.key, y.key)} />
     </Panel>

@@ -1,6 +1,5 @@
 // The trials of the open study as a table: number, state, objectives, parameters, how long they took. Those selected, best first.
 import { useMemo } from "preact/hooks";
-import { signal } from "@preact/signals";
 import { StateMark } from "../components/parts.js";
 import { Later } from "../components/Later.js";
 import { type Sort, sorted, Table, type TableColumn } from "../components/Table.js";
@@ -12,17 +11,9 @@ import { href, route, setQuery } from "../router.js";
 import { numbers, selection } from "../selection.js";
 import { columns, hover, study } from "../store.js";
 import { tell } from "./axes.js";
+import { Compared, compares, mark, marked } from "./Marked.js";
 
 const KINDS: readonly Column["kind"][] = ["value", "metric", "violation", "param", "seconds", "started", "step", "attempt", "parent", "worker", "failure"];
-
-/** Trials that the user has put a mark on, to compare them. */
-export const marked = signal<ReadonlySet<number>>(new Set());
-
-export function mark(trial: number): void {
-  const next = new Set(marked.peek());
-  if (!next.delete(trial)) next.add(trial);
-  marked.value = next;
-}
 
 /** A column of the table for a column of the trials. */
 export function tableColumn(column: Column): TableColumn {
@@ -93,10 +84,16 @@ export function AllTrials({ height = 420, shown, onOpen }: AllTrialsProps) {
     { key: "k", does: "the trial before", run: step(-1) },
     { key: "Enter", does: "open the trial", run: () => current >= 0 && onOpen?.(current) },
     { key: "x", does: "mark the trial", run: () => current >= 0 && mark(current) },
+    { key: "c", does: "compare the marked trials", run: () => (compares.value = marked.peek().size > 0) },
     { key: "b", does: "go to the best trial", run: () => goTo(study.peek()?.summary.best ?? chosen(order())[0] ?? -1) },
   ]);
   if (count === 0) return <p class="empty">No trial yet.</p>;
-  return <Later height={height}>{() => <Rows {...{ columns: here, order: order(), height, sort, setSort, current, onOpen }} />}</Later>;
+  return (
+    <>
+      <Later height={height}>{() => <Rows {...{ columns: here, order: order(), height, sort, setSort, current, onOpen }} />}</Later>
+      {compares.value && <Compared onClose={() => (compares.value = false)} />}
+    </>
+  );
 }
 
 const goTo = (row: number): void => {

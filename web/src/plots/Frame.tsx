@@ -242,7 +242,7 @@ function drawAxes(area: Area): void {
   c.textBaseline = "top";
   c.textAlign = "center";
   let free = -Infinity;
-  for (const tick of x.ticks(Math.max(2, Math.round(width / 70)))) {
+  for (const tick of x.ticks(Math.max(2, Math.round(width / 60)))) {
     const at = Math.round(x.at(tick.value)) + 0.5;
     const label = shortened(tick.label);
     const half = c.measureText(label).width / 2;

@@ -240,19 +240,21 @@ function raked(bins: readonly Uint8Array[], mask: Uint8Array | null, l: Layout, 
   return into;
 }
 
-/** Adds each pair's line to the pixels that it crosses, one per column of pixels. */
+/** Adds each pair's line to the pixels that it crosses: one per column of pixels, of steep lines one per row. */
 function rake(into: Float32Array, wide: number, pairs: Uint32Array, l: Layout, from: number, to: number): void {
   const y = (bin: number) => (bin === BINS ? l.inactive : TOP + ((bin + 0.5) / BINS) * (l.bottom - TOP));
-  const [first, last] = [Math.round(from), Math.min(wide, Math.round(to))];
+  const [first, last] = [Math.round(from), Math.min(wide - 1, Math.round(to))];
   for (let p = 0; p < pairs.length; p++) {
     const n = pairs[p];
     if (n === 0) continue;
-    const start = y(Math.floor(p / WIDE));
-    const slope = (y(p % WIDE) - start) / (to - from);
-    let at = start + (first - from) * slope + 0.5;
-    for (let x = first; x < last; x++) {
-      into[(at | 0) * wide + x] += n;
-      at += slope;
+    const [start, end] = [y(Math.floor(p / WIDE)), y(p % WIDE)];
+    const steps = Math.max(last - first, Math.abs(end - start)) | 0;
+    const [across, down] = [(last - first) / steps, (end - start) / steps];
+    let [px, py] = [first + 0.5, start + 0.5];
+    for (let k = 0; k < steps; k++) {
+      into[(py | 0) * wide + (px | 0)] += n;
+      px += across;
+      py += down;
     }
   }
 }
