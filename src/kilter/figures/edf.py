@@ -33,7 +33,7 @@ def edf(studies: Sequence[tuple[str, History, Target]]) -> Figure:
 
 def _line(place: int, name: str, values: np.ndarray, x: Axis) -> Line:
     """The staircase of ascending values, from one end of the axis to the other."""
-    shares = np.arange(1, len(values) + 1) / len(values)
+    shares = np.searchsorted(values, values, side="right") / len(values)
     kept = np.unique(np.linspace(0, len(values) - 1, min(MOST, len(values))).astype(int))
     kept = kept[(values[kept] >= x.low) & (values[kept] <= x.high)]
     before = float((values < x.low).mean())

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from kilter.core.events import TrialState
-from kilter.core.history import History
+from kilter.core.history import History, Record
+from kilter.core.text import one_line
 from kilter.figures.axes import name_of, of_numbers, of_values
 from kilter.figures.figure import EDGE, Axis, Band, Figure, Line, Mark, Panel, Points, clipped
 from kilter.figures.trials import Target, by_state, note, objective, outliers, thinned, thinned_note
+
+WHY = 60
+"""Characters of a failure, for whoever points at it."""
 
 
 def history(study: History, target: Target | None = None) -> Figure:
@@ -70,7 +74,12 @@ def _failed(study: History, x: Axis, y: Axis, target: Target) -> list[Points]:
     if not len(failed):
         return []
     worst = y.at(EDGE if target.good == "high" else 1 - EDGE)
-    return [Points(failed.astype(float), np.full(len(failed), worst), "failed", "cross", "failed", 7.0, failed)]
+    why = tuple(_why(study[number]) for number in failed.tolist())
+    return [Points(failed.astype(float), np.full(len(failed), worst), "failed", "cross", "failed", 7.0, failed, why)]
+
+
+def _why(trial: Record) -> str:
+    return one_line(trial.failure.line, WHY) if trial.failure else "no value"
 
 
 def _one(place: int, name: str, study: History, target: Target, x: Axis, y: Axis) -> list[Mark]:

@@ -266,6 +266,7 @@ def _points(mark: Points, panel: Panel, scale: Scale | None, webgl: bool) -> dic
 
 def _line(mark: Line, panel: Panel) -> dict[str, Any]:
     told = {"customdata": mark.numbers, **_hover(panel, mark.x, mark.y, mark.label)} if len(mark.numbers) else {}
+    told |= {} if told or mark.label else {"hoverinfo": "skip"}
     return {
         "type": "scatter",
         "mode": "lines",
