@@ -9,7 +9,17 @@ from kilter.core.events import Failure, Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Constraint, Objective, Problem
 
-HOSTILE = ("<script>alert(1)</script>", "a&b", "$x$ %{y}", '"><img src=x onerror=alert(1)>', "\x1b[31mred", "_hidden")
+BROKEN = r"$\frac{$"
+"""A formula of which Matplotlib could make nothing."""
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "a&b",
+    "$x$ %{y}",
+    '"><img src=x onerror=alert(1)>',
+    "\x1b[31mred",
+    "_hidden",
+    BROKEN,
+)
 
 SPACE = Space(
     {

@@ -51,7 +51,7 @@ def robust(values: np.ndarray, keep: Iterable[float] = ()) -> tuple[float, float
     kept = [float(value) for value in keep if math.isfinite(value)]
     if not len(finite):
         return (min(kept), max(kept)) if kept else (0.0, 1.0)
-    low, high = finite[math.ceil(BULK[0] * (len(finite) - 1))], finite[math.floor(BULK[1] * (len(finite) - 1))]
+    low, high = (finite[round(share * (len(finite) - 1))] for share in BULK)
     if high > low and len(finite) >= FEWEST:
         near = finite[(finite >= low - REACH * (high - low)) & (finite <= high + REACH * (high - low))]
         finite = near
