@@ -224,7 +224,7 @@ def test_what_is_expected_falls_and_patience_runs_out() -> None:
     lines = [mark for mark in improvement(study, 0).panels[0].marks if isinstance(mark, Line)]
     assert len(lines) == 2 and len(lines[0].x) > 2 and lines[0].x[-1] == 60
     (left,) = stagnation(study, 5).panels[0].marks
-    assert isinstance(left, Line) and left.y[0] == 5
+    assert isinstance(left, Line) and left.y[0] == 5 and left.y.min() == 0
     for before, after in pairwise(left.y.tolist()):
         assert after in (5, max(before - 1, 0))
 
