@@ -13,6 +13,8 @@ from kilter.figures.axes import name_of, of_numbers, of_values
 from kilter.figures.figure import EDGE, Axis, Band, Figure, Line, Mark, Panel, Points, clipped
 from kilter.figures.trials import Target, by_state, note, objective, outliers, thinned, thinned_note
 
+FAILURES = 2_000
+"""Failed trials drawn, at most."""
 WHY = 60
 """Characters of a failure, for whoever points at it."""
 
@@ -71,6 +73,7 @@ def _failed(study: History, x: Axis, y: Axis, target: Target) -> list[Points]:
     """Trials that failed or came to nothing, at the edge where bad values are."""
     is_over = np.isin(study.states, (TrialState.COMPLETE, TrialState.PRUNED)) & np.isnan(target.values)
     failed = np.flatnonzero((study.states == TrialState.FAIL) | is_over)
+    failed = failed[:: -(-len(failed) // FAILURES) or 1]  # a row of crosses is a row of crosses
     if not len(failed):
         return []
     worst = y.at(EDGE if target.good == "high" else 1 - EDGE)
