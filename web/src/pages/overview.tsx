@@ -1,5 +1,6 @@
 // A study at a glance: how good, how far, how fast; what it found, what mattered, what runs, and what there is to say about it.
 import { useMemo, useState } from "preact/hooks";
+import { mayAct } from "../actions.js";
 import { useAnswer } from "../api.js";
 import { AnswerPanel, Panel, type PlainTable } from "../components/Panel.js";
 import { Sparkline, StateBar, StateMark, Switch, Tile } from "../components/parts.js";
@@ -35,7 +36,7 @@ export default function Overview() {
       <HealthChecks study={now} />
       <Matters study={now} />
       {now.summary.running.length > 0 && <RunningTrials study={now} />}
-      <Panel title="Note"><Note key={now.id} study={now.id} note={now.note} /></Panel>
+      {(mayAct.value || now.note !== "") && <Panel title="Note"><Note key={now.id} study={now.id} note={now.note} /></Panel>}
     </div>
   );
 }
@@ -77,10 +78,13 @@ function Tiles({ study: { id, summary, budget, eta } }: { study: Study }) {
   );
 }
 
-function Since({ study, summary: { best, since_best } }: { study: number; summary: Summary }) {
-  if (best === null) return <>no complete trial yet</>;
+function Since({ study, summary }: { study: number; summary: Summary }) {
+  const { best, since_best } = summary;
+  if (best === null) return <>{whyNone(summary).toLowerCase()}</>;
   return <><a href={href("trials", study, { trial: String(best) })}>#{best}</a>, {since_best > 0 ? `${plural(since_best, "trial")} ago` : "the latest"}</>;
 }
+
+const whyNone = ({ states }: Summary): string => (states.COMPLETE ? "No complete trial is feasible and finite." : "No complete trial yet.");
 
 function gain({ gain: by, objectives: [{ direction }] }: Summary): string {
   const better = num(by);
@@ -108,7 +112,7 @@ function History({ study: { id, summary } }: { study: Study }) {
   return (
     <AnswerPanel wide title="Best so far" note={`${direction} ${visible(name)}`} answer={answer} table={improvements}
       actions={<Switch label="Against" options={AGAINST} value={against} onChange={setAgainst} />}
-      nothing={({ x }) => (x.length === 0 ? "No complete trial yet." : null)}>
+      nothing={({ x }) => (x.length === 0 ? whyNone(summary) : null)}>
       {(convergence) => <Course study={id} against={against} convergence={convergence} name={visible(name)} isMaximal={direction === "maximize"} />}
     </AnswerPanel>
   );
@@ -170,10 +174,11 @@ function Best({ study: { id, summary, problem } }: { study: Study }) {
   const space = problem.space as Declared[];
   const defaults = Object.fromEntries(space.flatMap(({ name, default: value }) => (value === undefined ? [] : [[name, value]])));
   const params = (summary.params ?? {}) as Configuration;
-  if (summary.best === null) return <Panel title="Best configuration" empty="No complete trial yet.">{null}</Panel>;
+  if (summary.best === null) return <Panel title="Best configuration" empty={whyNone(summary)}>{null}</Panel>;
   return (
-    <Panel title="Best configuration" note={<a href={href("trials", id, { trial: String(summary.best) })}>#{summary.best}</a>} actions={<CopyAs params={params} space={space} />}>
+    <Panel title="Best configuration" note={<a href={href("trials", id, { trial: String(summary.best) })}>#{summary.best}</a>}>
       <Differences params={params} others={Object.keys(defaults).length > 0 ? defaults : null} title="default" absent="none" />
+      <CopyAs params={params} space={space} />
     </Panel>
   );
 }
@@ -236,6 +241,9 @@ function RunningTrials({ study: { id, summary } }: { study: Study }) {
   );
 }
 
+/** A duration in its largest unit. */
+const roughly = (seconds: number): string => duration(seconds).split(" ").slice(0, 2).join(" ");
+
 function RunningOne({ study: id, trial: { number: n, step, value, seconds, worker }, metric }: { study: number; trial: RunningTrial; metric: string }) {
   const detail = useAnswer<{ curves: Record<string, { values: Num[] }> }>(step === null ? null : `studies/${id}/trials/${n}`, revision.value).value;
   const curve = detail?.curves[metric];
@@ -245,7 +253,7 @@ function RunningOne({ study: id, trial: { number: n, step, value, seconds, worke
       <td>{step === null ? "–" : count(step)}</td>
       <td class="num" title={exact(num(value))}>{number(num(value))}</td>
       <td>{curve && <Sparkline values={curve.values.map(num)} label={`Trial ${n}`} />}</td>
-      <td class="num">{duration(num(seconds))}</td>
+      <td class="num" title={duration(num(seconds))}>{roughly(num(seconds))}</td>
       <td>{visible(worker ?? "")}</td>
     </tr>
   );

@@ -2,13 +2,14 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { act, mayAct } from "../actions.js";
-import { useAnswer } from "../api.js";
-import type { Configuration } from "../configuration.js";
+import { isStatic, useAnswer } from "../api.js";
+import { Skeleton, Trouble } from "../components/Panel.js";
+import type { Configuration, Plain } from "../configuration.js";
 import { count, duration, exact, moment, number, percent, value as shown, visible } from "../format.js";
-import { num, type Num } from "../protocol.js";
+import { type Column, missing, num, type Num } from "../protocol.js";
 import { href } from "../router.js";
 import type { Declared } from "../space.js";
-import { revision } from "../store.js";
+import { column, columnsOf, revision } from "../store.js";
 import { CopyAs, Differences } from "./Configuration.js";
 import { Invalidate, Note, Variant } from "./TrialActions.js";
 import { StateMark } from "../components/parts.js";
@@ -52,7 +53,8 @@ interface TrialProps {
 export function Trial({ study, number: n, space }: TrialProps) {
   const answer = useAnswer<TrialDetail>(`studies/${study}/trials/${n}`, revision.value);
   const trial = answer.value;
-  if (trial === null) return answer.error ? <p class="refused" role="alert">{visible(answer.error.message)}</p> : <p class="note">Loading…</p>;
+  if (trial === null && answer.error) return isStatic ? <Brief number={n} /> : <Trouble error={answer.error} again={answer.again} />;
+  if (trial === null) return <Skeleton />;
   return (
     <article class="trial">
       <p class="trial-head"><StateMark state={stateNumber(trial.state)} words /> <Times trial={trial} /></p>
@@ -65,13 +67,44 @@ export function Trial({ study, number: n, space }: TrialProps) {
         <Against trial={trial} />
         <CopyAs params={trial.params} space={space} />
       </Section>
-      <More title="Why it was proposed"><Why study={study} number={n} /></More>
-      {trial.state !== "COMPLETE" && Object.keys(trial.curves).length > 0 && <More title="Where it is heading"><Forecast study={study} number={n} /></More>}
-      <More title="What it printed"><Log study={study} number={n} /></More>
+      {!isStatic && <Asked study={study} trial={trial} />}
       <More title="Provenance"><Provenance study={study} trial={trial} /></More>
-      <Section title="Note"><Note study={study} number={n} note={trial.note} /></Section>
+      {(mayAct.value || trial.note !== "") && <Section title="Note"><Note study={study} number={n} note={trial.note} /></Section>}
     </article>
   );
+}
+
+/** What the server is asked for when it is opened; a report has none of it. */
+function Asked({ study, trial: { number: n, state, curves } }: { study: number; trial: TrialDetail }) {
+  return (
+    <>
+      <More title="Why it was proposed"><Why study={study} number={n} /></More>
+      {state !== "COMPLETE" && Object.keys(curves).length > 0 && <More title="Where it is heading"><Forecast study={study} number={n} /></More>}
+      <More title="What it printed"><Log study={study} number={n} /></More>
+    </>
+  );
+}
+
+/** A trial of which a report has its columns alone. */
+function Brief({ number: n }: { number: number }) {
+  const known = (kind: Column["kind"]) => columnsOf(kind).map((each) => [each.name, cellOf(each, n)] as const).filter(([, value]) => value !== undefined);
+  const params = Object.fromEntries(known("param")) as Configuration;
+  const metrics = Object.fromEntries([...known("value"), ...known("metric")]) as Record<string, number>;
+  return (
+    <article class="trial">
+      <p class="trial-head"><StateMark state={column("state")?.data[n] ?? 0} words /></p>
+      <Metrics metrics={metrics} best={null} />
+      <Section title="Configuration"><Differences params={params} /></Section>
+      <p class="note">More about this trial is in the dashboard: this report has all about the best ones only.</p>
+    </article>
+  );
+}
+
+/** A value of a column as it is: an option's text, a number; undefined where there is none. */
+function cellOf(of: Column, row: number): Plain | undefined {
+  const value = of.data[row];
+  if (value === missing(of) || Number.isNaN(value)) return undefined;
+  return of.options ? of.options[value] : value;
 }
 
 function Section({ title, children }: { title: string; children: ComponentChildren }) {
@@ -166,12 +199,12 @@ interface Explanation {
   exploration: Num;
 }
 
-interface Asked {
+interface OneTrial {
   study: number;
   number: number;
 }
 
-function Why({ study, number: n }: Asked) {
+function Why({ study, number: n }: OneTrial) {
   const { value, error } = useAnswer<Explanation>(`studies/${study}/trials/${n}/why`);
   if (value === null) return <p class="note">{error ? visible(error.message) : "Asking the sampler…"}</p>;
   if (value.arm === null) return <p class="note">{visible(value.text)}.</p>;
@@ -193,7 +226,7 @@ interface Ahead {
   probability: Num;
 }
 
-function Forecast({ study, number: n }: Asked) {
+function Forecast({ study, number: n }: OneTrial) {
   const { value, error } = useAnswer<{ forecast: Ahead | null }>(`studies/${study}/trials/${n}/forecast`, revision.value);
   if (value === null) return <p class="note">{error ? visible(error.message) : "Asking the model…"}</p>;
   if (value.forecast === null) return <p class="note">Too little was reported to say.</p>;
@@ -206,7 +239,7 @@ function Forecast({ study, number: n }: Asked) {
   );
 }
 
-function Log({ study, number: n }: Asked) {
+function Log({ study, number: n }: OneTrial) {
   const { value, error } = useAnswer<{ text: string; bytes: number }>(`studies/${study}/trials/${n}/log?tail=65536`, revision.value);
   if (value === null) return <p class="note">{error ? visible(error.message) : "Loading…"}</p>;
   if (value.text === "") return <p class="note">Nothing was printed, or the study keeps no output.</p>;

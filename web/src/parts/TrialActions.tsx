@@ -78,7 +78,7 @@ export function Note({ study, number = null, note }: { study: number; number?: n
     event.preventDefault();
     if (await act(study, "note", { number, text: draft }, "The note is kept.", ["note", { number, text: note }])) setDraft(null);
   };
-  if (!mayAct.value) return <p class="note">{note === "" ? "No note." : printed(note)}</p>;
+  if (!mayAct.value) return <p class="pre">{printed(note)}</p>;
   return (
     <form class="memo" onSubmit={save}>
       <textarea aria-label={number === null ? "Note on the study" : `Note on trial ${number}`} placeholder="What should be remembered of it?" rows={2} value={draft ?? note} onInput={(e) => setDraft(e.currentTarget.value)} />

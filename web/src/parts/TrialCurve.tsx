@@ -17,6 +17,7 @@ interface OneCurve {
 
 /** The part of `analysis/curves.py`'s answer that is drawn here. */
 interface Others {
+  metric: string;
   direction: string | null;
   steps: number[];
   quantiles: Num[][];
@@ -35,7 +36,8 @@ export function TrialCurve({ study, trial }: { study: number; trial: TrialDetail
   const [wanted, setMetric] = useState<string | null>(null);
   const metric = wanted !== null && metrics.includes(wanted) ? wanted : metrics[0];
   const path = metric === undefined ? null : `studies/${study}/curves?top=1&metric=${encodeURIComponent(metric)}`;
-  const others = useAnswer<Others>(path, revision.value).value;
+  const answer = useAnswer<Others>(path, revision.value).value;
+  const others = answer?.metric === metric ? answer : null; // a report has those of one metric
   if (metric === undefined) return null;
   return (
     <section>
