@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.browser.conftest import WAITS, Served, offences, overflow, settled
+from tests.browser.conftest import Served, offences, overflow, settled, until
 from tests.browser.studies import HOSTILE
 
 from kilter.core.events import Event, Report, Reported, Started
@@ -22,15 +21,11 @@ STRANGE = (
 )  # fmt: skip
 
 
-def drawn(page: Any, plot: str, enough: Callable[[int], bool] = lambda marks: marks >= 0) -> int:
-    """How many marks a plot drew last, once it is in view and they are as many as is waited for."""
+def drawn(page: Any, plot: str, claim: str = ">= 0") -> int:
+    """How many marks a plot drew last, once it is in view and they are as many as is claimed."""
     page.locator(f'[data-plot="{plot}"]').scroll_into_view_if_needed()
-    for _ in range(WAITS // 20):
-        marks = int(page.evaluate("([plot]) => window.__kilter.drawn[plot] ?? -1", [plot]))
-        if enough(marks):
-            return marks
-        page.wait_for_timeout(20)
-    raise AssertionError(f"{plot}: {marks} marks")
+    until(page, f"window.__kilter.drawn[given[0]] {claim}", plot)
+    return int(page.evaluate("([plot]) => window.__kilter.drawn[plot]", [plot]))
 
 
 @pytest.mark.parametrize("name", STRANGE)
@@ -116,7 +111,7 @@ def test_a_timeline_has_all_trials_and_can_be_looked_at_closer(browse: Any, dash
     page.mouse.move(box["x"] + 310, box["y"] + 50, steps=3)
     page.mouse.up()
     page.get_by_role("button", name="zoomed").wait_for()
-    assert drawn(page, "timeline", lambda bars: bars < 200) > 10  # now they are drawn one by one
+    assert drawn(page, "timeline", "< 200") > 10  # now they are drawn one by one
     assert page.get_by_text("CUDA out of memory").count() == 1
 
 

@@ -4,7 +4,7 @@ import { type Curves, picture } from "../src/pages/curves.js";
 import { unlike } from "../src/pages/compare.js";
 import { spans, type Node } from "../src/pages/lineage.js";
 import { gridAxis, judged, near, nearBoth, transposed } from "../src/pages/model.js";
-import { busy, failures, type Timeline } from "../src/pages/timeline.js";
+import { busy, failures, short, type Timeline } from "../src/pages/timeline.js";
 import type { StudyRow } from "../src/types.js";
 
 describe("curves", () => {
@@ -75,6 +75,11 @@ describe("model", () => {
 it("does not count on for a trial that was left running", () => {
   const t = { lanes: [{}, {}], lane: [0, 1], starts: [0, 5], ends: [10, 1e6], states: [1, 0] } as unknown as Timeline;
   expect(busy(t)).toEqual([10, expect.closeTo(6)]);
+});
+
+it("leaves the middle of long names out", () => {
+  expect(short("node-1", 14)).toBe("node-1");
+  expect(short("node12.cluster.example.org-1042", 14)).toBe("node12…rg-1042");
 });
 
 it("groups failures by what they said, the most frequent first", () => {

@@ -150,7 +150,7 @@ function Family({ l, id }: { l: Lineage; id: number }) {
         <Tile label="run again">{count(retries)}</Tile>
         {l.best !== null && <Tile label="best" note={`after ${plural(l.path.length - 1, "ancestor")}`}><a href={href("trials", id, { trial: String(l.best) })}>trial {l.best}</a></Tile>}
       </div>
-      <div class="scroll-y">
+      <div class="scroll-y" tabIndex={0} role="region" aria-label="Members of the population">
         <Frame {...{ x, y, summary, marks, over, hit }} name="family" label={say} height={Math.max(140, rows * ROW + 56)}
           onHover={(i) => (hover.value = i < 0 ? -1 : nodes[i].number)} onPick={(i) => go(href("trials", id, { trial: String(nodes[i].number) }))} />
       </div>

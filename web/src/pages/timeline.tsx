@@ -90,18 +90,24 @@ function Tiles({ t }: { t: Timeline }) {
   );
 }
 
+/** A name with its middle left out: workers of one cluster differ at their ends. */
+export const short = (name: string, most: number): string =>
+  name.length <= most ? name : `${name.slice(0, Math.floor((most - 1) / 2))}…${name.slice(-Math.ceil((most - 1) / 2))}`;
+
 const laneName = (lanes: readonly Lane[], i: number): string => {
   const { worker, slot } = lanes[i];
   const alone = lanes[i + 1]?.worker !== worker && lanes[i - 1]?.worker !== worker;
-  return alone ? visible(worker) : `${visible(worker)} · ${slot + 1}`;
+  return alone ? short(visible(worker), 14) : `${short(visible(worker), 10)} · ${slot + 1}`;
 };
 
-/** The order in which lanes stand: by worker, then slot. */
-const laneOrder = (lanes: readonly Lane[]): number[] => {
-  const first = new Map<string, number>();
-  lanes.forEach(({ worker }, i) => first.has(worker) || first.set(worker, i));
-  return lanes.map((_, i) => i).sort((a, b) => (first.get(lanes[a].worker) as number) - (first.get(lanes[b].worker) as number) || lanes[a].slot - lanes[b].slot);
-};
+const byName = new Intl.Collator("en", { numeric: true });
+
+/** The order in which lanes stand: by the worker's name, then slot. */
+const laneOrder = (lanes: readonly Lane[]): number[] =>
+  lanes.map((_, i) => i).sort((a, b) => byName.compare(lanes[a].worker, lanes[b].worker) || lanes[a].slot - lanes[b].slot);
+
+/** Pixels of a lane: as many as there is room for. */
+const thickness = (lanes: number): number => Math.round(Math.min(22, Math.max(9, 540 / lanes)));
 
 function Gantt({ answer, id, nothing }: { answer: Answer<Timeline>; id: number; nothing: (t: Timeline) => string | null }) {
   const clock = route.value.query.get("time") === "clock";
@@ -129,14 +135,14 @@ function Bands({ t, id, clock }: { t: Timeline; id: number; clock: boolean }) {
     };
   }, [t, clock]);
   const label = (i: number) =>
-    `trial ${t.numbers[i]}${t.attempts[i] > 1 ? ` · attempt ${t.attempts[i]}` : ""} · ${STATES[t.states[i]]}\n${clock ? moment(t.origin + t.starts[i]) : `after ${duration(t.starts[i])}`} · took ${duration(t.ends[i] - t.starts[i])}`;
+    `trial ${t.numbers[i]}${t.attempts[i] > 1 ? ` · attempt ${t.attempts[i]}` : ""} · ${STATES[t.states[i]]}\n${visible(t.lanes[t.lane[i]].worker)}\n${clock ? moment(t.origin + t.starts[i]) : `after ${duration(t.starts[i])}`} · took ${duration(t.ends[i] - t.starts[i])}`;
   const end = horizon({ from: t.starts, to: t.ends, states: t.states }, RUNNING);
   const x = clock ? axis("time", [t.origin, t.origin + end], "time") : { ...axis("since the first start", [0, end], "duration"), low: 0 };
   const used = STATES.flatMap((name, state) => (t.states.includes(state) ? [{ name, state }] : []));
   return (
     <>
-      <div class="scroll-y">
-        <Segments x={x} {...shown} states={t.states} trials={t.numbers} name="timeline" label={label} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
+      <div class="scroll-y" tabIndex={0} role="region" aria-label="Lanes of the workers">
+        <Segments x={x} {...shown} states={t.states} trials={t.numbers} thick={thickness(t.lanes.length)} name="timeline" label={label} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
           summary={`${plural(t.numbers.length, "trial")} on ${plural(t.workers, "worker")} over ${duration(end)}; a trial ran in ${percent(shareOf(busy(t).reduce((a, b) => a + b, 0), num(t.idle)))} of the workers' time.`} />
       </div>
       {t.until > 1.01 * end && <p class="note">Trials that still run go on beyond the right edge: has their worker gone?</p>}
@@ -165,6 +171,8 @@ function AtOnce({ t }: { t: Timeline }) {
   );
 }
 
+const LISTED = 12;
+
 function Workers({ t }: { t: Timeline }) {
   const spent = busy(t);
   const by = new Map<string, { trials: number; busy: number; idle: number }>();
@@ -173,8 +181,14 @@ function Workers({ t }: { t: Timeline }) {
     by.set(lane.worker, { trials: sum.trials + lane.trials, busy: sum.busy + spent[i], idle: sum.idle + num(lane.idle) });
   }
   const bars = [...by].map(([worker, { trials, busy, idle }]): Bar => ({ label: worker, value: shareOf(busy, idle) || 0, note: `${plural(trials, "trial")}, ${duration(busy)}` }));
-  const least = bars.reduce((a, b) => (b.value < a.value ? b : a));
-  return <Bars bars={bars} full={1} format={percent} summary={`How busy ${plural(bars.length, "worker")} were: the least busy one, ${visible(least.label)}, ${percent(least.value)} of its time.`} />;
+  bars.sort((a, b) => a.value - b.value);
+  const [least] = bars;
+  return (
+    <>
+      <Bars bars={bars.slice(0, LISTED)} full={1} format={percent} summary={`How busy ${plural(bars.length, "worker")} were: the least busy one, ${visible(least.label)}, ${percent(least.value)} of its time.`} />
+      {bars.length > LISTED && <p class="note">The {LISTED} least busy of {bars.length}; the table has all.</p>}
+    </>
+  );
 }
 
 /** Trials that failed in the same way, the most frequent first. */

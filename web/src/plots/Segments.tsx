@@ -34,7 +34,7 @@ export function Segments(props: SegmentsProps) {
   const bar = (area: Area, i: number) => {
     const [left, right] = [area.x.at(from[i]), area.x.at(to[i])];
     const tall = area.height / Math.max(1, lanes.length);
-    return { left, width: Math.max(1, right - left - 0.5), top: area.top + lane[i] * tall + 2, tall: tall - 4 };
+    return { left, width: Math.max(1, right - left - 0.5), top: area.top + lane[i] * tall + gap(tall), tall: tall - 2 * gap(tall) };
   };
   const marks = (area: Area) => {
     const { low, high } = area.x.axis;
@@ -72,6 +72,9 @@ export function Segments(props: SegmentsProps) {
   return <Frame {...{ x, y, summary, name, height, marks, spot, hit, label }} onHover={hovered} onPick={(i) => props.onPick?.(trial(i))} />;
 }
 
+/** Pixels between a lane's bars and its neighbours' half-way line. */
+const gap = (tall: number): number => (tall < 14 ? 1 : 2);
+
 /** From the bottom of each lane: the share of a pixel's time in each state. What is left empty was idle. */
 function drawShares(area: Area, props: SegmentsProps): number {
   const { context: c, colours, left, top, height, x } = area;
@@ -81,9 +84,9 @@ function drawShares(area: Area, props: SegmentsProps): number {
   c.globalAlpha = 0.85;
   for (let row = 0; row < props.lanes.length; row++)
     for (let px = 0; px < width; px++) {
-      let bottom = top + (row + 1) * tall - 2;
+      let bottom = top + (row + 1) * tall - gap(tall);
       for (let state = 0; state < STATES.length; state++) {
-        const part = (tall - 4) * Math.min(1, shares[(row * STATES.length + state) * width + px]);
+        const part = (tall - 2 * gap(tall)) * Math.min(1, shares[(row * STATES.length + state) * width + px]);
         if (part === 0) continue;
         c.fillStyle = colours.states[state];
         c.fillRect(left + px, bottom - part, 1, part);
