@@ -238,6 +238,11 @@ class FrozenTrial(_Answering):
         return str(self._record.attrs.get(NOTE, ""))
 
     @property
+    def invalid(self) -> str | None:
+        """Why its result does not count, where a user has said so: it is failed then. None for all others."""
+        return self._record.invalid
+
+    @property
     def failure(self) -> Failure | None:
         """Why the last attempt failed."""
         return self._record.failure

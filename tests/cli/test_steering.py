@@ -101,7 +101,11 @@ def test_notes_and_tags() -> None:
     assert document("note", "2")["trials"] == {}
     assert ok("tag", "digits", "paper", "two words") == "paper\ntwo words\n"
     assert document("tag", "-s", "digits", "paper", "--remove")["tags"] == ["two words"]
-    assert "tags" in ok("status") and "two words" in ok("status")
+    assert "tags" in ok("status") and "two words" in ok("status") and "two words" in ok("ls")
+    ok("note", "2", "-m", "look")
+    ok("invalidate", "2", "-m", "wrong")
+    assert "note: look\nits result counts no more: wrong\n" in ok("trial", "2")
+    assert (document("trial", "2")["note"], document("trial", "2")["invalid"]) == ("look", "wrong")
 
 
 def test_they_need_no_plug_in_and_show_nothing_that_a_terminal_obeys() -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from kilter.core.errors import StorageError, StorageGone, StorageTooNew, StorageUnsafe
-from kilter.core.events import Dropped, Ended, Failure, Noted, Report, Started, TrialState
+from kilter.core.events import Dropped, Ended, Failure, Invalidated, Noted, Report, Started, TrialState
 from kilter.core.interfaces import Worker
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
@@ -97,6 +97,13 @@ def test_the_view_of_trials(storage):
     columns = "study, state, attempt, started, ended, message"
     row = storage._connection.execute(f"SELECT {columns} FROM trials WHERE number = 2")
     assert row.fetchall() == [("a", "running", 2, 2.0, None, None)]
+    storage.append(study, [Invalidated(0, "unplugged", 7.0), Invalidated(4, "late", 7.0)], 1)
+    columns = "number, state, metrics, failure, message"
+    rows = storage._connection.execute(f"SELECT {columns} FROM trials WHERE number IN (0, 4)")
+    assert rows.fetchall() == [
+        (0, "failed", '{"loss":0.25}', "invalidated", "unplugged"),
+        (4, "failed", "{}", "ValueError", "bad"),
+    ]
 
 
 def test_each_body_is_json_for_sqlite(storage):

@@ -33,6 +33,8 @@ def document(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
         "ended": when(trial.datetime_complete),
         "seconds": _seconds(trial),
         "attrs": trial.user_attrs,
+        "note": trial.note,
+        "invalid": trial.invalid,
         "failure": None if failure is None else {"kind": failure.kind, "message": failure.message},
     }
     if reports:

@@ -26,7 +26,7 @@ import pytest
 
 from kilter.core.actions import Judgement, Plan, Stop
 from kilter.core.errors import IncapableScheduler
-from kilter.core.events import LOST, Created, Event, Failure, Report, TrialState
+from kilter.core.events import LOST, Created, Event, Failure, Invalidated, Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import Scheduler, Storage
 from kilter.core.limits import Limits
@@ -242,6 +242,18 @@ class SchedulerSuite:
                 log.end(trial.number, reports[-1].metrics)
             judged.append(answers)
         assert judged[0] == judged[1]
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_what_is_invalidated_is_forgotten(self, form: str) -> None:
+        """A study goes on after the results of finished trials count no more, and a replay knows as much."""
+        log = self.played(form, mishaps=True)
+        for number in log.history.finished[::2]:
+            log.write(Invalidated(number, "why", 0.0))
+            _answers(log.engine)
+        Workers(log, form, exhausts=True).run(len(log.history) + 8)
+        other = log.replayed(len(log.entries))
+        assert dumps_state(other.scheduler_state) == dumps_state(log.engine.scheduler_state)
+        assert _answers(other) == _answers(log.engine)
 
     # Whole studies.
 

@@ -70,6 +70,10 @@ def _show(study: StudyView, trial: FrozenTrial) -> None:
     show.echo(
         f"trial {trial.number}: {show.state(trial.state.name)}{attempt}{' in ' + lasted if lasted else ''}{forked}"
     )
+    if trial.note:
+        show.echo(f"note: {show.text(trial.note)}")
+    if trial.invalid is not None:
+        show.echo(f"its result counts no more: {show.text(trial.invalid)}")
     for title, entries in (
         ("params", {name: show.option(value) for name, value in trial.plain_params.items()}),
         ("budget", trial.budget),
