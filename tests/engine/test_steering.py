@@ -25,13 +25,14 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.numbers import Float
-from kilter.core.problem import Problem
+from kilter.core.problem import Constraint, Problem
 from kilter.core.space import Space
 from kilter.core.states import dumps_state
 from kilter.engine.next import PAUSED, next_event, under_next_number
 from kilter.models.readings import Readings
 from kilter.models.results import Results
 from kilter.samplers import CmaEsSampler, DESampler, EvolutionSampler, NSGA2Sampler, RandomSampler, TurboSampler
+from kilter.samplers.refold import refolded
 from kilter.schedulers import ASHAScheduler, FifoScheduler
 from kilter.testing.sampler import Log, size_of
 from kilter.testing.workers import Log as WorkersLog
@@ -157,6 +158,13 @@ def test_a_constraint_that_comes_later_does_not_bring_it_back():
     assert log.engine.ledger.best_number == 0
 
 
+def test_nor_does_it_meet_a_constraint_that_there_is():
+    log = Log(RandomSampler(), Problem(SPACE, constraints=(Constraint("ms", "<=", 10.0),)))
+    log.run(2, lambda config: {"value": 1.0, "ms": 5.0})
+    log.write(Invalidated(0, "why", 9.0))
+    assert log.engine.history.violations.tolist() == [np.inf, 0.0]
+
+
 def test_its_reports_are_no_evidence():
     log = WorkersLog(FifoScheduler(), stepping())
     for _ in range(4):
@@ -190,6 +198,19 @@ def test_a_sampler_is_as_if_it_had_never_been_told(sampler):
         if number not in (0, 7, 10):
             sampler.tell(state, engine.history[number], engine.problem)
     assert dumps_state(engine.sampler_state) == dumps_state(state)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: type(sampler).__name__)
+def test_one_that_is_asked_now_and_then_folds_without_it(sampler):
+    log = a_log()
+    log.run(11, lambda config: {"value": size_of(config)})
+    refolded(sampler, 7, log.engine.history)
+    log.write(Invalidated(3, "why", 9.0))
+    state = sampler.start(log.engine.problem, 7)
+    for number in log.engine.history.finished:
+        if number != 3:
+            sampler.tell(state, log.engine.history[number], log.engine.problem)
+    assert dumps_state(refolded(sampler, 7, log.engine.history)) == dumps_state(state)
 
 
 @pytest.mark.parametrize("name", ["fifo", "asha", "median", "percentile", "race", "auto"])

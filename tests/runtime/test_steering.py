@@ -93,6 +93,15 @@ def test_a_stop_that_cuts_puts_what_runs_back_within_a_second_and_the_next_run_g
     assert study.control == "running"
 
 
+def test_a_run_hears_of_it_also_while_its_objective_says_nothing():
+    clock = Said()
+    study, log = made(clock=clock)
+    clock.at(14.0, lambda: steering.stop(log, 0.0, cuts=True))
+    executor = Simulated(2, clock).start(lambda config: (config["x"], 100.0))
+    assert study.run(executor, Limits(trials=6), progress="none").cut == (0, 1)
+    assert clock() <= 14.0 + HEARING + 0.5
+
+
 def test_an_objective_in_this_thread_obeys_at_its_next_report():
     study, log = made()
 
@@ -118,7 +127,7 @@ def test_who_asks_is_told_of_a_stop_once():
     with pytest.raises(NotReady, match="was stopped"):
         study.ask()
     study.tell(study.ask(), 1.0)
-    assert states(study) == [COMPLETE] * 2
+    assert (states(study), study.control) == ([COMPLETE] * 2, "running")
 
 
 def test_who_comes_after_a_stop_is_not_stopped():
