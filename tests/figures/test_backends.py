@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from tests.figures import made
 
+import kilter
+from kilter.core.errors import MissingLibrary, UnknownName
 from kilter.core.history import History
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
@@ -120,3 +126,36 @@ def test_a_figure_says_what_it_leaves_out() -> None:
     assert "outliers at the edge" in panel.note
     assert panel.y.high < 100 < values[values < float("inf")].max()
     assert Objective("loss") == study.problem.objectives[0]
+
+
+@pytest.mark.parametrize("library", ["plotly", "matplotlib"])
+def test_a_library_that_is_not_there_is_named_with_what_installs_it(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    study = kilter.create_study(seed=0)
+    with pytest.raises(MissingLibrary, match=f"pip install {library}"):
+        study.plot(library).history()
+
+
+@pytest.mark.parametrize("library", ["plotly", "matplotlib"])
+def test_one_file_imports_a_library_and_none_before_it_draws(library: str) -> None:
+    source = Path(kilter.__file__).parent
+    named = re.compile(rf"^\s*(import|from) {library}\b", re.MULTILINE)
+    files = [path for path in source.rglob("*.py") if named.search(path.read_text(encoding="utf-8"))]
+    assert files == [source / "figures" / f"{library}.py"]
+    code = f"import kilter.figures.{library}, kilter.visualization.matplotlib, sys; print({library!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_an_unknown_backend_theme_or_objective_is_named() -> None:
+    study = kilter.create_study(seed=0)
+    for wrong, told in (
+        (lambda: study.plot("plotli"), "'plotly'"),
+        (lambda: study.plot(theme="drak"), "'dark'"),
+        (lambda: study.plot.history("loss"), "no objective 'loss'"),
+        (lambda: study.plot.slice(objective=2), "no objective 2"),
+    ):
+        with pytest.raises(UnknownName, match=told):
+            wrong()
