@@ -199,11 +199,17 @@ class Scale:
     good: str = "low"
     """Which end is the better one: low or high."""
     log: bool = False
+    whole: bool = False
+    """Whether it is of whole numbers."""
+
+    @property
+    def axis(self) -> Axis:
+        """The same as an axis."""
+        return Axis(scale="log" if self.log else "linear", low=self.low, high=self.high, whole=self.whole)
 
     def share(self, values: np.ndarray) -> np.ndarray:
         """Where values lie from the bad end, 0, to the good one, 1."""
-        axis = Axis(scale="log" if self.log else "linear", low=self.low, high=self.high)
-        share = np.asarray(np.clip(axis.share(values), 0.0, 1.0))
+        share = np.asarray(np.clip(self.axis.share(values), 0.0, 1.0))
         return 1.0 - share if self.good == "low" else share
 
 

@@ -180,7 +180,9 @@ def _axis(axis: Axis, figure: Figure) -> dict[str, Any]:
     if axis.scale == "log":
         made |= {"type": "log", "range": np.log10([axis.low, axis.high]).tolist()}
         decades = np.log10(axis.high) - np.log10(axis.low)
-        if decades >= 2:
+        if 0.7 <= decades < 2:
+            made["dtick"] = "D2"  # 1, 2 and 5
+        elif decades >= 2:
             made |= {"dtick": max(1, int(np.ceil(decades / (6 if figure.columns < 3 else 4)))), "tickangle": 0}
     elif axis.scale == "category":
         places = ticks(axis, figure.options_at_once, figure.letters)
@@ -198,7 +200,7 @@ def _dates(seconds: np.ndarray) -> list[str]:
 
 def _coloraxis(scale: Scale) -> dict[str, Any]:
     """Colours from the bad end, 0, to the good one, 1, so that what is good lies on top; the ticks say the values."""
-    places = ticks(Axis(scale="log" if scale.log else "linear", low=scale.low, high=scale.high))
+    places = ticks(scale.axis)
     shares = scale.share(np.array([value for value, _ in places])).tolist()
     bar = {"title": {"text": text(scale.title), "side": "right"}, "tickvals": shares}
     return {"cmin": 0, "cmax": 1, "colorbar": bar | {"ticktext": [told for _, told in places]}}

@@ -32,7 +32,7 @@ def slices(history: History, params: Sequence[str] | None = None, target: Target
     panels = [_panel(history, name, parameter, numbers, target, y) for name, parameter in chosen.items()]
     drawn = thinned_note(len(numbers), len(known))
     panels[:1] = [replace(panel, note=note([panel.note, drawn])) for panel in panels[:1]]
-    scale = Scale("trial", 0, max(len(history) - 1, 1), good="high")
+    scale = Scale("trial", 0, max(len(history) - 1, 1), good="high", whole=True)
     return Figure(
         "Slices",
         tuple(panels) or (Panel(Axis(), y, note="no parameters"),),
