@@ -12,6 +12,9 @@ export type Connection = "static" | "connecting" | "live" | "lost";
 
 export const connection = signal<Connection>(isStatic ? "static" : "connecting");
 
+/** Why the storage cannot be read, in the server's words, while the server answers and its storage does not. */
+export const gone = signal<string | null>(null);
+
 type Listener = (news: News) => void;
 const listeners = new Set<Listener>();
 
@@ -36,6 +39,13 @@ export function connect(): void {
   source.addEventListener("study", (event) => {
     const news = JSON.parse((event as MessageEvent<string>).data) as News;
     for (const listener of listeners) listener(news);
+  });
+  // Which studies there are: news of none of them.
+  source.addEventListener("studies", () => {
+    for (const listener of listeners) listener({ study: 0, revision: 0, trials: 0 });
+  });
+  source.addEventListener("storage", (event) => {
+    gone.value = (JSON.parse((event as MessageEvent<string>).data) as { error: string | null }).error;
   });
   source.addEventListener("error", () => {
     connection.value = "lost";

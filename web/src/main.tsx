@@ -8,7 +8,7 @@ import { Chip, Notices, Switch } from "./components/parts.js";
 import { count, plural, visible } from "./format.js";
 import { Help, helpOpen, Palette, paletteOpen } from "./help.js";
 import { listenKeys, useKeys } from "./keys.js";
-import { connect, connection } from "./live.js";
+import { connect, connection, gone } from "./live.js";
 import { type Page, PAGES } from "./pages.js";
 import { go, href, listen, route } from "./router.js";
 import { startSelection } from "./selection.js";
@@ -137,9 +137,10 @@ function Live() {
 
 function Lost() {
   const error = study.value || studies.value ? trouble.value : null;
-  if (connection.value !== "lost" && !error) return null;
-  const why = error && !(error instanceof ApiError && error.status === 0) ? visible(error.message) : "The server does not answer.";
-  return <p class="lost" role="alert">{why} What you see is the last that was known; the page goes on by itself.</p>;
+  const away = connection.value === "live" ? gone.value : null;
+  if (connection.value !== "lost" && !error && away === null) return null;
+  const told = error && !(error instanceof ApiError && error.status === 0) ? error.message : "The server does not answer.";
+  return <p class="lost" role="alert">{visible(away ?? told)} What you see is the last that was known; the page goes on by itself.</p>;
 }
 
 function useGlobalKeys(id: number | null): void {
