@@ -51,16 +51,16 @@ def outcome(function, row):
 
 
 def narrowed(space, at, trials=60, sign=1.0):
-    """A search that comes nearer to a value of x, whatever it is, and is better the nearer it comes."""
-    problem = Problem(Space(space), (Objective("value", "minimize" if sign > 0 else "maximize"),))
+    """A search that comes nearer to a value of x, whatever it is, and is better the nearer it comes; y matters less."""
+    problem = Problem(Space({**space, "y": Float(0, 1)}), (Objective("value", "minimize" if sign > 0 else "maximize"),))
     x = problem.space["x"]
     target = x.unit(at)
     rows = []
     for i in range(trials):
-        u = np.clip(target + (1.0 if i < 10 else 0.5 ** (i / 4)) * CHANCE.uniform(-1, 1), 0, 1)
-        rows.append(
-            {"params": {"x": x.from_unit(float(u))}, "value": sign * abs(x.unit(x.from_unit(float(u))) - target)}
-        )
+        y, width = CHANCE.random(), 1.0 if i < 10 else 0.5 ** (i / 4)
+        plain = x.from_unit(float(np.clip(target + width * CHANCE.uniform(-1, 1), 0, 1)))
+        loss = abs(x.unit(plain) - target) + (y - 0.5) ** 2
+        rows.append({"params": {"x": plain, "y": y}, "value": sign * loss})
     return history_of(rows, problem)
 
 
@@ -89,6 +89,16 @@ def test_the_best_at_a_bound(x, at, side, action, sign):
 @pytest.mark.parametrize("x", [Float(0.0, 1.0), Float(1e-6, 1.0, log=True), Int(1, 100), Ordinal(list(range(9)))])
 def test_an_optimum_within_is_no_finding(x):
     assert not found(narrowed({"x": x}, x.from_unit(0.4)), "bound")
+
+
+def test_many_trials_at_a_bound_are_no_sign_that_it_is_good_there():
+    def measured(x, y, z):
+        return (x - 0.8) ** 2 + (y - 0.2) ** 2 + (z - 0.3) ** 2 + CHANCE.gauss(0, 0.1)
+
+    study = create_study(space={name: Float(0, 1) for name in "xyz"}, sampler="gp", seed=9)
+    study.optimize(measured, n_trials=50, progress="none")
+    assert np.isin(study.history.matrix, (0.0, 1.0)).any(axis=1).sum() > 25
+    assert not found(study.history, "bound")
 
 
 def test_neither_few_values_nor_chance_nor_one_trial_is_a_bound():

@@ -200,8 +200,9 @@ def _exact(fronts: Iterable[tuple[np.ndarray, np.ndarray]], corner: np.ndarray) 
     from kilter.models.hypervolume import hypervolume as volume_of  # loads SciPy
 
     volumes: list[float] = []
-    for kept, joined in fronts:
-        volumes.append(volume_of(kept, corner) if len(joined) or not volumes else volumes[-1])
+    with np.errstate(over="ignore"):
+        for kept, joined in fronts:
+            volumes.append(volume_of(kept, corner) if len(joined) or not volumes else volumes[-1])
     return volumes
 
 

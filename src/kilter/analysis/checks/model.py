@@ -16,7 +16,7 @@ NOISY = 0.5
 """From this share of the variance on that the model takes for noise, that is why."""
 FEWEST = 30
 """Complete trials before the model is judged, ..."""
-PER_PARAMETER = 5
+PER_PARAMETER = 10
 """... and so many for each parameter before one is said not to matter."""
 GOOD = 0.5
 """Only a model that explains so much of the variance is asked what does not matter, ..."""
@@ -36,7 +36,7 @@ UNDERSTAND = (
 def poor(subject: Subject) -> Iterator[Finding]:
     """The model predicts badly what trials return."""
     for place, objective in enumerate(subject.history.problem.objectives):
-        if len(subject.best) < FEWEST:
+        if len(subject.best) < FEWEST or not len(subject.history.problem.space):
             return
         seen = quality(subject.history, place, subject.seed)
         if not seen.r2 < POOR:  # NaN where all values are equal

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from kilter.analysis.beliefs import believed
 from kilter.analysis.finding import ACT, LOOK, NAME, Finding, Subject, times
 from kilter.core.events import RETRIES, TrialState
 from kilter.core.numbers import Number
 from kilter.core.options import Ordinal
 from kilter.core.parameter import Parameter
 from kilter.core.text import one_line
+from kilter.models.gp import Posterior
 
 EDGE = 0.02
 """A value so near to a bound, as a share of the range on its own scale, is at it."""
@@ -23,46 +25,97 @@ PART = 0.5
 """Of these at least so many have to be at the bound, the best one among them, ..."""
 SURE = 1e-3
 """... which has to be less likely than this if they lay anywhere in the range."""
+WITHIN = 0.1
+"""How far within its results are compared with those at a bound, as a share of the range, ..."""
+DOUBT = 1.645
+"""... which have to be better by so many standard deviations of the surrogate: 5 % if they were not."""
+LARGEST = 1e150
+"""Values beyond have no square."""
+STEADY = 1e-4
+"""Of the signal's variance: so much noise at least lets many equal points be solved for."""
 SHOWN = 5
 """Trials that a finding names."""
 
 
 def bounds(subject: Subject) -> Iterator[Finding]:
-    """Parameters of which several of the best trials lie at one bound."""
+    """Parameters of which several of the best trials lie at one bound, though the model does not speak against it."""
     count = min(max(len(subject.best) // 10, GROUP[0]), GROUP[1])
     top = subject.best[:count]
     if len(subject.best) < 2 * GROUP[0]:
         return
-    space = subject.history.problem.space
-    units = subject.history.matrix[top]
+    space, units = subject.history.problem.space, subject.history.matrix[top]
     for column, (name, parameter) in enumerate(space.parameters.items()):
         if name in space.declared and isinstance(parameter, (Number, Ordinal)) and parameter.size > 2:
             for is_upper in (False, True):
-                yield from _at_bound(name, parameter, units[:, column], top, is_upper)
+                near, active = _at_bound(parameter, units[:, column], is_upper)
+                if near.any() and _improves(subject, column, top[near], is_upper):
+                    yield _bound(subject, name, parameter, top[near], active, is_upper)
 
 
-def _at_bound(name: str, parameter: Parameter, units: np.ndarray, top: np.ndarray, is_upper: bool) -> Iterator[Finding]:
-    """A finding where several of the best, whose places (k,) these are, lie at this bound."""
+def _at_bound(parameter: Parameter, units: np.ndarray, is_upper: bool) -> tuple[np.ndarray, int]:
+    """Which of the best, whose places (k,) these are, lie at this bound, and how many have a place.
+
+    None where these are few, or as many as chance brings there.
+    """
     active = ~np.isnan(units)
-    ends = [parameter.unit(p) for p in _ends(parameter)]
-    end = ends[is_upper]
-    width = max(EDGE, 0.0 if parameter.is_continuous else 1e-9)
-    near = active & (np.abs(units - end) <= width)
-    k, n = int(near.sum()), int(active.sum())
-    mass = EDGE if parameter.size > 1 / EDGE else 1.0 / parameter.size
+    near = active & (np.abs(units - parameter.unit(_ends(parameter)[is_upper])) <= EDGE)
+    k, n, mass = int(near.sum()), int(active.sum()), max(EDGE, 1.0 / parameter.size)
     if n < GROUP[0] or not near[0] or k < PART * n or _tail(k, n, mass) >= SURE:
-        return
+        return np.zeros(len(units), dtype=bool), n
+    return near, n
+
+
+def _improves(subject: Subject, column: int, numbers: np.ndarray, is_upper: bool) -> bool:
+    """Whether these trials are better at the bound than they would be a little within, as the surrogate has it.
+
+    Samplers like corners where results are noisy: that many trials are there is no sign that it is good there. Of
+    several objectives nobody can say so, since a front reaches to bounds.
+    """
+    if not subject.is_single:
+        return True
+    model = believed(subject.history, 0, subject.seed)
+    space, encoding = subject.history.problem.space, model.encoding
+    parameter = space.parameters[space.names[column]]
+    step = max(WITHIN, 1.0 / parameter.size)
+    end = parameter.unit(_ends(parameter)[is_upper])
+    moved = np.repeat(encoding.points(subject.history.matrix[numbers])[None], 2, axis=0)
+    moved[:, :, column] = [[end], [end - step if is_upper else end + step]]
+    features = np.array([encoding.features(encoding.canonical(encoding.snapped(points))) for points in moved])
+    gain, deviation = _difference(model.belief.posterior, features)
+    return gain > DOUBT * deviation
+
+
+def _difference(posterior: Posterior, features: np.ndarray) -> tuple[float, float]:
+    """The belief on the mean over the second of two sets of points, (2, b, p), less that over the first.
+
+    Where a search has come to a bound, many trials are at one point, and what the posterior has inverted of their
+    covariance has lost all digits: so it is solved here with a little more noise.
+    """
+    b, known = features.shape[1], posterior.features
+    noise = max(posterior.noise, STEADY * posterior.signal)
+    weights = np.repeat([-1.0, 1.0], b) / b
+    points = features.reshape(2 * b, -1)
+    cross = weights @ posterior.covariance(points, known)
+    covariance = posterior.covariance(known, known) + noise * np.eye(len(known))
+    mean, shrunk = np.linalg.solve(covariance, np.column_stack([posterior.y, cross])).T @ cross
+    variance = weights @ posterior.covariance(points, points) @ weights - shrunk
+    return float(mean), math.sqrt(max(float(variance), 0.0))
+
+
+def _bound(
+    subject: Subject, name: str, parameter: Parameter, numbers: np.ndarray, of: int, is_upper: bool
+) -> Finding:
     bound = _ends(parameter)[is_upper]
-    side, label, value = "upper" if is_upper else "lower", one_line(name, NAME), _shown(bound)
+    side, label = "upper" if is_upper else "lower", one_line(name, NAME)
     wider, can = _wider(parameter, is_upper)
-    yield Finding(
+    return Finding(
         "bound",
-        ACT if can else LOOK,
-        f"The best {label} is at its {side} bound, {value}: so are {k} of the {n} best trials.",
+        ACT if can and subject.is_single else LOOK,
+        f"The best {label} is at its {side} bound, {_shown(bound)}: so are {len(numbers)} of the {of} best trials.",
         wider.format(label),
-        {"bound": bound, "side": side, "at_bound": k, "of": n},
+        {"bound": bound, "side": side, "at_bound": len(numbers), "of": of},
         (name,),
-        tuple(top[near][:SHOWN].tolist()),
+        tuple(numbers[:SHOWN].tolist()),
     )
 
 
@@ -148,7 +201,7 @@ def repeat_noise(subject: Subject) -> tuple[float, int] | None:
     history, squares, freedom = subject.history, 0.0, 0
     for group in repeated(subject):
         values = history.values[[n for n in group if history[n].state is TrialState.COMPLETE], 0]
-        values = values[np.isfinite(values)]
+        values = values[np.abs(values) < LARGEST]
         if len(values) > 1:
             squares, freedom = squares + float(((values - values.mean()) ** 2).sum()), freedom + len(values) - 1
     return (math.sqrt(squares / freedom), freedom) if freedom else None
