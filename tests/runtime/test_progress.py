@@ -196,6 +196,8 @@ def test_the_live_block_shows_how_the_best_came_about_what_matters_and_what_is_w
     study.optimize(lambda left, right: left, n_trials=80, progress="none", if_changed="continue")
     finding = status.finding()
     assert finding is None or finding.sentence in shown(status, 400)
+    narrow = shown(status, 25)
+    assert all(len(line) <= 25 for line in narrow.splitlines()) and "…" in narrow
 
 
 def shown(status, width=100):

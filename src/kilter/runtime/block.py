@@ -30,13 +30,14 @@ def block(status: Status, width: int, reason: str | None = None) -> Any:
 
     is_over, room = reason is not None, width - LABELS - GAP
     first = reason if is_over and fits(status, reason or "", width) else "over" if is_over else None
-    title = Text(overflow="ellipsis", no_wrap=True)
-    title.append(_name(status, width), style="bold").append(" " * GAP + heading(status, first))
+    name = _name(status, width)
+    title = Text(_cut(f"{name}{' ' * GAP}{heading(status, first)}", width), no_wrap=True)
+    title.stylize("bold", 0, len(name))
     table = Table.grid(padding=(0, GAP))
     table.add_column(style="dim", no_wrap=True, min_width=LABELS)
-    table.add_column(overflow="ellipsis", no_wrap=True)
+    table.add_column(no_wrap=True)
     for label, text, style in _rows(status, room, is_over):
-        table.add_row(label, Text(printable(text, keep=""), style=style))
+        table.add_row(label, Text(_cut(printable(text, keep=""), room), style=style))
     return Group(title, table)
 
 
@@ -54,10 +55,14 @@ def fits(status: Status, reason: str, width: int) -> bool:
 
 def _name(status: Status, width: int) -> str:
     """The study's name, cut where it needs more than half of a line."""
+    return _cut(status.name, width // 2)
+
+
+def _cut(text: str, room: int) -> str:
+    """As much of a text as fits so many columns."""
     from rich.cells import cell_len, set_cell_size
 
-    name = status.name
-    return name if cell_len(name) <= width // 2 else set_cell_size(name, width // 2 - 1) + "…"
+    return text if cell_len(text) <= room else set_cell_size(text, max(room - 1, 0)) + "…"
 
 
 def _rows(status: Status, room: int, is_over: bool) -> list[tuple[str, str, str]]:
