@@ -18,6 +18,8 @@ describe("a query", () => {
   it.each([
     ["value > .95", [3]],
     ["value >= 0.95", [1, 3]],
+    ["value <= 0.95", [0, 1]],
+    ["value < 0.95", [0]],
     ['value > .9 and lr < 1e-2 and model = "forest"', [1]],
     ["model = svm or model = forest", [0, 1, 2]],
     ["not model = svm", [1, 2, 3]],
