@@ -170,13 +170,21 @@ def test_a_compound_has_what_its_parts_explain(method):
     assert found["idle"] < 0.02
 
 
+@pytest.mark.parametrize("method", ["surrogate", "fanova"])
+def test_what_the_parts_of_a_compound_explain_together_is_its_own(method):
+    space = {"s": Subset(["p", "q"]), "idle": Float(0, 1)}
+    found = importance(history_of(space, lambda s, idle: len(s) % 2, 300), method=method)
+    assert shares(found)["s"] > 0.8
+    assert all(pair.share < 0.05 for pair in found.pairs)
+
+
 def test_what_was_stopped_is_worse_than_what_was_not():
-    history = history_of(CUBE, lambda a, **_: 1.0, 100, state=lambda number: COMPLETE)
-    for number in range(100):
-        if history[number].params["a"] > 0.3:
-            history[number].state = PRUNED
-    assert importance(history, method="auto").shares[0].share == 0.0
-    assert importance(history, method="pedanova").shares[0].parameter == "a"
+    history = history_of(CUBE, lambda b, **_: b, 200)
+    for trial in history:
+        trial.state = PRUNED if trial.params["a"] > 0.3 else COMPLETE
+    assert importance(history, method="surrogate").shares[0].parameter == "b"
+    found = shares(importance(history, method="pedanova", quantile=0.1))
+    assert min(found["a"], found["b"]) > 0.1
 
 
 def test_of_several_objectives_one_or_the_front():

@@ -182,3 +182,18 @@ def test_matern_at_no_distance_and_its_slope():
     e = 1e-7
     up, down = matern(squares[2:] + e)[0], matern(squares[2:] - e)[0]
     assert slope[2:] == pytest.approx(-2 * (up - down) / (2 * e), rel=1e-5)
+
+
+def test_averages_are_beliefs_on_means_of_the_function():
+    stream = np.random.default_rng(0)
+    layout = Layout(np.arange(2), np.arange(2), 2, 2.0)
+    posterior = Posterior(layout, layout.start(), stream.random((12, 2)), stream.standard_normal(12))
+    points = stream.random((2, 2))
+    mean, variance = posterior.predict(points)
+    means, covariance = posterior.averages(points[:, None])
+    np.testing.assert_allclose(means, mean)
+    np.testing.assert_allclose(np.diagonal(covariance), variance)
+    (average,), ((of_average,),) = posterior.averages(points[None])
+    np.testing.assert_allclose(average, mean.mean())
+    np.testing.assert_allclose(of_average, covariance.mean())
+    assert covariance[0, 1] != 0
