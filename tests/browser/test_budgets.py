@@ -53,7 +53,7 @@ def test_little_is_loaded_before_the_first_picture(browse: Any, dashboard: Serve
         assert sum(map(compressed, scripts)) <= FIRST_SCRIPTS, scripts
 
 
-@pytest.mark.parametrize("path", ["", "explore", "trials"])
+@pytest.mark.parametrize("path", ["", "explore", "trials", "curves", "timeline"])
 def test_five_thousand_trials_are_light(browse: Any, dashboard: Served, path: str) -> None:
     page = browse("about:blank")
     received = Meter(page)
