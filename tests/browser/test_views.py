@@ -184,3 +184,13 @@ def _another(number: int) -> list[Event]:
     params = {"lr": 0.1, "width": 64, "dropout": 0.1, "activation": "relu", "norm": True, "batch": 32}
     reports = (Report(1, {"accuracy": 0.5}), Report(2, {"accuracy": 0.6}))
     return [Started(number, 1, params, "w", 1, now, True, None, None), Reported(number, 1, reports, now)]
+
+
+def test_curves_can_be_over_the_seconds_of_their_trials(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("two-hundred", "curves", "x=time"))
+    settled(page)
+    assert page.get_by_text("as if all steps of a trial took equally long").count() == 1
+    assert drawn(page, "curves") == 5
+    page.get_by_role("button", name="steps", exact=True).click()
+    assert drawn(page, "curves", "> 8") == 12  # the median, the running ones and their forecasts, too
+    assert "x=" not in page.url

@@ -1,6 +1,6 @@
 // What pages make of the server's answers, without a browser.
 import { describe, expect, it } from "vitest";
-import { type Curves, picture } from "../src/pages/curves.js";
+import { type Curves, picture, timed } from "../src/pages/curves.js";
 import { unlike } from "../src/pages/compare.js";
 import { spans, type Node } from "../src/pages/lineage.js";
 import { gridAxis, judged, near, nearBoth, transposed } from "../src/pages/model.js";
@@ -21,6 +21,13 @@ describe("curves", () => {
     expect(curves[4].xs).toEqual([2, 9]);
     expect(curves[4].label).toContain("better than the best with 25 %");
     expect(ribbons).toHaveLength(3);
+  });
+
+  it("spreads the seconds of a trial over its steps", () => {
+    const { curves } = picture(found, new Map(), new Set([5]));
+    const inTime = timed(curves, (trial) => (trial === 4 ? 2.5 : trial === 7 ? NaN : 1));
+    expect(inTime.map((c) => c.trial)).toEqual([4, 2, 5]);
+    expect(inTime[0].xs).toEqual([2.5, 5]);
   });
 
   it("leaves out who was asked for and is neither running nor selected any more", () => {

@@ -9,7 +9,7 @@ import { type Curve, type Ribbon, Ribbons } from "../plots/Ribbons.js";
 import { type Num, num } from "../protocol.js";
 import { href, go, route, setQuery } from "../router.js";
 import { selection } from "../selection.js";
-import { revision, study } from "../store.js";
+import { column, revision, study } from "../store.js";
 
 /** `analysis/curves.py`, in JSON. */
 export interface TrialCurve {
@@ -112,25 +112,45 @@ function useForecasts(id: number, running: readonly number[], when: number): Map
 function CurvesPanel({ answer, running, chosen, id }: { answer: Answer<Curves>; running: number[]; chosen: number[]; id: number }) {
   const { query } = route.value;
   const forecasts = useForecasts(id, running, revision.value);
-  const [log, logY] = [query.get("x") === "log", query.get("y") === "log"];
+  const [against, logY] = [query.get("x") ?? "steps", query.get("y") === "log"];
   const tooMany = selection.value.mask !== null && selection.value.count > MOST;
   const metrics = answer.value?.metrics ?? [];
   const actions = (
     <>
       {metrics.length > 1 && !isStatic && <Select label="Metric" value={answer.value?.metric ?? ""} options={metrics.map((m) => ({ value: m, label: visible(m) }))} onChange={(metric) => setQuery({ metric })} />}
       {!isStatic && <Switch label="How many of the best" value={query.get("top") ?? "5"} options={["0", "5", "20"].map((value) => ({ value, label: `top ${value}` }))} onChange={(top) => setQuery({ top })} />}
-      <Switch label="Steps" value={log ? "log" : "linear"} options={[{ value: "linear", label: "steps" }, { value: "log", label: "log" }]} onChange={(x) => setQuery({ x: x === "log" ? x : null })} />
+      <Switch label="Against" value={against} options={AGAINST} onChange={(x) => setQuery({ x: x === "steps" ? null : x })} />
       <Switch label="Values" value={logY ? "log" : "linear"} options={[{ value: "linear", label: "values" }, { value: "log", label: "log" }]} onChange={(y) => setQuery({ y: y === "log" ? y : null })} />
     </>
   );
   return (
     <AnswerPanel title="Learning curves" wide answer={answer} actions={actions}
-      note={answer.value && answer.value.steps.length > 0 ? `band over ${plural(Math.max(...answer.value.count), "trial")}${tooMany ? `; ${count(selection.value.count)} are selected, select ${MOST} or fewer to see their curves` : ""}` : undefined}
+      note={answer.value && answer.value.steps.length > 0 ? `${against === "time" ? "as if all steps of a trial took equally long" : `band over ${plural(Math.max(...answer.value.count), "trial")}`}${tooMany ? `; ${count(selection.value.count)} are selected, select ${MOST} or fewer to see their curves` : ""}` : undefined}
       nothing={(c) => (c.steps.length === 0 ? "No trial has reported a value at a step. Call trial.report(value, step) in the objective, and its curves stand here." : null)}
       table={(c) => ({ columns: ["step", "trials", "10 %", "25 %", "median", "75 %", "90 %"], rows: c.steps.map((step, i) => [step, c.count[i], ...c.quantiles.map((q) => num(q[i]))]) })}>
-      {(c) => <CurvesPlot found={c} forecasts={forecasts} chosen={new Set(chosen)} log={log} logY={logY} id={id} />}
+      {(c) => <CurvesPlot found={c} forecasts={forecasts} chosen={new Set(chosen)} against={against} logY={logY} id={id} />}
     </AnswerPanel>
   );
+}
+
+const AGAINST = [
+  { value: "steps", label: "steps" },
+  { value: "log", label: "log steps" },
+  { value: "time", label: "time", title: "Seconds of each trial, as if all its steps took equally long; the band is over steps, and not shown" },
+];
+
+/** Seconds that a step of a trial takes on average; NaN where that is not known. */
+function pace(trial: number): number {
+  const [seconds, step] = [column("seconds")?.data[trial] ?? NaN, column("step")?.data[trial] ?? NaN];
+  return step > 0 ? seconds / step : NaN;
+}
+
+/** Curves over the seconds of their trials; those whose seconds are not known, and what is of all trials, are left out. */
+export function timed(curves: readonly Curve[], pace: (trial: number) => number): Curve[] {
+  return curves.flatMap((curve) => {
+    const seconds = curve.trial === undefined || curve.dashed ? NaN : pace(curve.trial);
+    return Number.isFinite(seconds) ? [{ ...curve, xs: Array.from(curve.xs, (step) => step * seconds) }] : [];
+  });
 }
 
 /** All curves of the picture, and the bands beneath them. */
@@ -159,11 +179,13 @@ export function picture(c: Curves, forecasts: ReadonlyMap<number, Forecast>, cho
 const told = ({ low, high, probability }: Forecast, trial: number): string =>
   `trial ${trial} is to end between ${number(num(low))} and ${number(num(high))} (8 of 10)${Number.isFinite(num(probability)) ? `, better than the best with ${percent(num(probability))}` : ""}`;
 
-function CurvesPlot({ found, forecasts, chosen, log, logY, id }: { found: Curves; forecasts: ReadonlyMap<number, Forecast>; chosen: ReadonlySet<number>; log: boolean; logY: boolean; id: number }) {
-  const { curves, ribbons } = picture(found, forecasts, chosen);
-  const values = all(...curves.map((c) => c.ys), ...found.quantiles.map((q) => q.map(num))); // a forecast that is wide open may leave the plot
+function CurvesPlot({ found, forecasts, chosen, against, logY, id }: { found: Curves; forecasts: ReadonlyMap<number, Forecast>; chosen: ReadonlySet<number>; against: string; logY: boolean; id: number }) {
+  const over = picture(found, forecasts, chosen);
+  const inTime = against === "time";
+  const [curves, ribbons] = inTime ? [timed(over.curves, pace), []] : [over.curves, over.ribbons];
+  const values = all(...curves.map((c) => c.ys), ...(inTime ? [] : found.quantiles.map((q) => q.map(num)))); // a forecast that is wide open may leave the plot
   const steps = curves.flatMap((c) => Array.from(c.xs));
-  const x = whole("step", steps, log);
+  const x = inTime ? axis("seconds of the trial", [0, ...steps], "duration") : whole("step", steps, against === "log");
   const y = robustAxis(visible(found.metric), values, found.direction, logY && values.some((v) => v > 0) ? "log" : "linear");
   const last = found.steps.length - 1;
   const summary = `Learning curves of ${visible(found.metric)} over ${plural(found.steps.length, "step")}: the median ends at ${number(num(found.quantiles[2][last]))}` +
