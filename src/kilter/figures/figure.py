@@ -88,7 +88,7 @@ class Points:
     numbers: np.ndarray = field(default_factory=lambda: NONE)
     """The trials' numbers."""
     texts: tuple[str, ...] = ()
-    """What there is to read of each besides."""
+    """What there is to read of each instead of its place."""
     shade: np.ndarray | None = None
     opacity: float = 1.0
 
