@@ -12,7 +12,7 @@ from tests.browser.studies import STUDIES, write
 from tests.dashboard.decoding import decoded
 
 from kilter import replay
-from kilter.core.events import Ended, TrialState
+from kilter.core.events import Ended, Noted, TrialState
 from kilter.dashboard.reading import Reading
 from kilter.dashboard.report import report
 
@@ -151,6 +151,21 @@ def test_zoom_and_selection_outlive_news(browse: Any, dashboard: Served) -> None
     selects(page, chosen + 1)
     assert page.get_by_role("button", name="zoomed").first.is_visible()
     assert "q=accuracy" in page.url
+
+
+def test_a_page_that_nobody_sees_listens_to_nothing_and_catches_up(browse: Any, dashboard: Served) -> None:
+    study = write(dashboard.storage, f"{NEWS} later", STUDIES[NEWS])
+    page = explored(browse, f"{dashboard.url}#/{study}/explore")
+    see = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+    see += " document.dispatchEvent(new Event('visibilitychange')) }"
+    revision = state(page, "revision")
+    page.evaluate(see, True)
+    log = replay.followed(study, dashboard.storage, lambda first: replay.fresh(first, None, None))
+    log.write(Noted(None, {"seen": False}, 2e9))
+    page.wait_for_timeout(1_000)  # in which it would hear of it
+    assert state(page, "revision") == revision
+    page.evaluate(see, False)
+    until(page, "window.__kilter.revision > given[0]", revision)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -26,11 +26,25 @@ export function onNews(listener: Listener): () => void {
 
 let source: EventSource | null = null;
 let retry = 1000;
+let timer = 0;
 
-/** Opens the stream; a browser gives up after some refusals, so a lost one is opened again with growing pauses, up to 15 s. */
+/** Opens the stream, and keeps it while the page is seen: a browser has few connections to a host for all of its tabs. */
 export function connect(): void {
   if (isStatic) return;
+  const follow = () => (document.hidden ? close() : open());
+  document.addEventListener("visibilitychange", follow);
+  follow();
+}
+
+function close(): void {
+  clearTimeout(timer);
   source?.close();
+  source = null;
+}
+
+/** A browser gives up after some refusals, so a lost stream is opened again with growing pauses, up to 15 s. */
+function open(): void {
+  close();
   source = new EventSource("api/v1/events");
   source.addEventListener("open", () => {
     connection.value = "live";
@@ -40,17 +54,10 @@ export function connect(): void {
     const news = JSON.parse((event as MessageEvent<string>).data) as News;
     for (const listener of listeners) listener(news);
   });
-  // Which studies there are: news of none of them.
-  source.addEventListener("studies", () => {
-    for (const listener of listeners) listener({ study: 0, revision: 0, trials: 0 });
-  });
-  source.addEventListener("storage", (event) => {
-    gone.value = (JSON.parse((event as MessageEvent<string>).data) as { error: string | null }).error;
-  });
   source.addEventListener("error", () => {
     connection.value = "lost";
     if (source?.readyState !== EventSource.CLOSED) return;
-    setTimeout(connect, retry);
+    timer = window.setTimeout(open, retry);
     retry = Math.min(15_000, 2 * retry);
   });
 }
