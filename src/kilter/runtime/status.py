@@ -235,7 +235,7 @@ class Status:
             return expected_gain(self.history, self.replica.seed)
 
     def matters_text(self) -> str:
-        """The parameters that matter most, by the ranks of trials, and how much of it; "" where that is not known."""
+        """The parameters that matter most, by the sampler's model, and how much of it; "" where that is not known."""
         looked = self.insight(len(self.history.finished))
         return looked[0] if looked is not None else ""
 
@@ -257,8 +257,10 @@ class Status:
 
         if len(self.history.finished) < ENOUGH:
             return ""
+        # Ranks alone, "pedanova", would cost nothing, and blame idle parameters: a search narrows all of them at a time.
+        method = "surrogate" if self.is_single else "pedanova"
         with single_threaded():
-            shares = importance(self.history, 0 if self.is_single else None, method="pedanova").shares
+            shares = importance(self.history, 0 if self.is_single else None, method=method).shares
         told = [share for share in shares[:MATTER] if share.share >= SHARE]
         return "  ".join(f"{one_line(share.parameter, NAME)} {share.share:.0%}" for share in told)
 
