@@ -257,7 +257,7 @@ class Status:
 
         if len(self.history.finished) < ENOUGH:
             return ""
-        # Ranks alone, "pedanova", would cost nothing, and blame idle parameters: a search narrows all of them at a time.
+        # Ranks alone, "pedanova", would cost nothing and blame idle parameters: a search narrows all of them at once.
         method = "surrogate" if self.is_single else "pedanova"
         with single_threaded():
             shares = importance(self.history, 0 if self.is_single else None, method=method).shares
