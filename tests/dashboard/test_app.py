@@ -137,6 +137,8 @@ def test_files_of_trials_are_saved_and_run_no_formulas(client: TestClient):
     assert table.headers["content-disposition"].startswith("attachment;")
     cells = [cell for row in csv.reader(io.StringIO(table.text)) for cell in row]
     assert "'=1+1" in cells and not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+    page = client.get(f"{API}/studies/{number}/export?format=report&redact=yes")
+    assert page.headers["content-disposition"].startswith("attachment;") and "left out" in page.text
     lines = client.get(f"{API}/studies/2/export?format=jsonl").text.splitlines()
     assert len(lines) == 203 and strict(lines[1])["number"] == 1
 

@@ -60,12 +60,18 @@ def _analysis(path: str, says: str, answer: Any, *query: Query, ages: bool = Fal
 
 
 def _exported(ask: Ask) -> Content:
-    """All trials in a file."""
+    """A file: all trials, or the pages with all that they show."""
+    kind, name = ask.query["format"], file_name(ask.study.name)
+    if kind == "report":
+        from kilter.dashboard.report import report  # which is made of these routes
+
+        page = report(ask.reading.storage, ask.study.id, ask.now, redact=ask.query["redact"] == "yes")
+        return Content(page.encode(), "text/html", f"{name}.html")
     history = ask.history
     trials = [FrozenTrial(record, history) for record in history]
-    if ask.query["format"] == "csv":
-        return Content(csv_text(trials, history.problem).encode(), "text/csv", f"{file_name(ask.study.name)}.csv")
-    return Content(json_lines(trials).encode(), "application/jsonl", f"{file_name(ask.study.name)}.jsonl")
+    if kind == "csv":
+        return Content(csv_text(trials, history.problem).encode(), "text/csv", f"{name}.csv")
+    return Content(json_lines(trials).encode(), "application/jsonl", f"{name}.jsonl")
 
 
 def _openapi(ask: Ask) -> Content:
@@ -93,9 +99,12 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         f"{STUDY}/export",
-        "All trials in a file.",
+        "All trials in a file, or a report.",
         _exported,
-        (Query("format", "Which kind of file.", default="csv", one_of=("csv", "jsonl")),),
+        (
+            Query("format", "Which kind of file.", default="csv", one_of=("csv", "jsonl", "report")),
+            Query("redact", "Whether a report leaves out what is private.", default="no", one_of=("no", "yes")),
+        ),
         media="application/octet-stream",
     ),
     _analysis(f"{TRIAL}/why", "Why the sampler chose its configuration, and what its model expected.", analyses.why),
