@@ -12,20 +12,25 @@ import tempfile
 import time
 
 import uvicorn
-from tests.browser.studies import SMALL, STUDIES, build
+from tests.browser.studies import SMALL, STUDIES, WORKERS, build
 
-from kilter.core.interfaces import Storage
+from kilter.core.interfaces import Storage, Worker
 from kilter.dashboard import create_app
 from kilter.plugins import open_storage
 
-PATH = os.path.join(tempfile.gettempdir(), f"kilter-studies-3-{os.getuid()}.db")
+PATH = os.path.join(tempfile.gettempdir(), f"kilter-studies-4-{os.getuid()}.db")
+AN_EVENING = 6 * 3600.0
+"""Seconds for which those who run trials there seem to be at work."""
 
 
 def storage_with(names: tuple[str, ...], path: str = PATH) -> Storage:
     """A file that has these studies, each made once."""
     storage = open_storage(f"sqlite:///{path}")
     known = {row.name for row in storage.studies()}
-    build(storage, [name for name in names if name not in known], time.time())
+    made = build(storage, [name for name in names if name not in known], time.time())
+    for name in made:
+        for worker in WORKERS[: STUDIES[name].running]:
+            storage.renew(made[name], Worker(worker, worker[:6], os.getpid(), 0.0), AN_EVENING)
     return storage
 
 
