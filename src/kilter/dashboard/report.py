@@ -27,8 +27,8 @@ from kilter.core.text import printable
 from kilter.dashboard import documents
 from kilter.dashboard.asking import Ask, Route
 from kilter.dashboard.files import files
+from kilter.dashboard.questions import QUESTIONS, STUDY
 from kilter.dashboard.reading import Reading, Study
-from kilter.dashboard.routes import ROUTES, STUDY
 
 MOST_TRIALS = 40
 """So many trials can be opened in a report: the best, those of the front, some of each kind of failure."""
@@ -77,8 +77,8 @@ def _answers(reading: Reading, study: Study, now: float) -> Iterator[tuple[str, 
     yield "server", {**documents.server_json(reading, read_only=True), "storage": "", "studies": 1}
     yield f"studies/{study.id}", {**documents.study_json(study, now), "workers": []}
     yield f"studies/{study.id}/columns", study.columns()
-    for route in ROUTES:
-        if route.takes_time and route.path.startswith(STUDY) and route.path.count("{") == 1:
+    for route in QUESTIONS:
+        if route.path.startswith(STUDY) and route.path.count("{") == 1:
             yield from _analysis(route, reading, study, now)
     for number in _told_trials(study):
         yield f"studies/{study.id}/trials/{number}", {**documents.trial_json(study, number), "checkpoint": None}
