@@ -194,3 +194,12 @@ def test_curves_can_be_over_the_seconds_of_their_trials(browse: Any, dashboard: 
     page.get_by_role("button", name="steps", exact=True).click()
     assert drawn(page, "curves", "> 8") == 12  # the median, the running ones and their forecasts, too
     assert "x=" not in page.url
+
+
+def test_what_is_printed_was_drawn(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("two-hundred", "model"))
+    settled(page)
+    page.locator("[data-plot=interaction]").wait_for(state="attached")
+    assert page.evaluate("window.__kilter.drawn.interaction ?? 0") == 0  # it is further down
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    until(page, "window.__kilter.drawn.interaction > 20")

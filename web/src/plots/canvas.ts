@@ -17,6 +17,8 @@ function flush(): void {
 }
 
 const seen = new Map<Element, Sheet>();
+/** On paper all of a page is in view. */
+globalThis.addEventListener?.("beforeprint", () => seen.forEach((sheet) => sheet.draw()));
 const view = globalThis.IntersectionObserver && new IntersectionObserver((entries) => {
   for (const entry of entries) seen.get(entry.target)?.see(entry.isIntersecting);
 }, { rootMargin: "120px" });
