@@ -4,7 +4,11 @@ import { unpack } from "./protocol.js";
 
 /** A refusal in the server's own words: what is wrong, and what to do about it. */
 export class ApiError extends Error {
-  constructor(message: string, readonly action: string, readonly status: number) {
+  constructor(
+    message: string,
+    readonly action: string,
+    readonly status: number,
+  ) {
     super(message);
     this.name = "ApiError";
   }
@@ -22,7 +26,8 @@ function fromReport(path: string): unknown {
   const all = recorded as Recorded;
   const plain = path.split("?")[0];
   const key = [root + path, root + plain].find((k) => Object.hasOwn(all, k));
-  if (key === undefined) throw new ApiError("This report did not record it.", "Open the study in the dashboard: kilter dashboard.", 404);
+  if (key === undefined)
+    throw new ApiError("This report did not record it.", "Open the study in the dashboard: kilter dashboard.", 404);
   return all[key];
 }
 
@@ -31,11 +36,19 @@ async function request(path: string, init?: RequestInit): Promise<Response> {
   try {
     response = await fetch(root + path, init);
   } catch {
-    throw new ApiError("The server does not answer.", "Is kilter dashboard still running? The page tries again by itself.", 0);
+    throw new ApiError(
+      "The server does not answer.",
+      "Is kilter dashboard still running? The page tries again by itself.",
+      0,
+    );
   }
   if (response.ok) return response;
   const told = (await response.json().catch(() => null)) as { error?: { message?: string; action?: string } } | null;
-  throw new ApiError(told?.error?.message ?? `The server refused: ${response.status}.`, told?.error?.action ?? "", response.status);
+  throw new ApiError(
+    told?.error?.message ?? `The server refused: ${response.status}.`,
+    told?.error?.action ?? "",
+    response.status,
+  );
 }
 
 /** `await get<Summary>("studies/3")`: the address below api/v1, the answer as it was written. */
@@ -51,7 +64,8 @@ export async function getBytes(path: string): Promise<ArrayBuffer> {
 
 /** An action; a report has none. */
 export async function post<T = { ok: boolean; revision: number }>(path: string, body: unknown = {}): Promise<T> {
-  if (recorded) throw new ApiError("A report cannot change its study.", "Open the study in the dashboard: kilter dashboard.", 405);
+  if (recorded)
+    throw new ApiError("A report cannot change its study.", "Open the study in the dashboard: kilter dashboard.", 405);
   const headers = { "Content-Type": "application/json" };
   return (await request(path, { method: "POST", headers, body: JSON.stringify(body) })).json() as Promise<T>;
 }
@@ -84,7 +98,10 @@ class Question<T> {
   private stale = false;
   private next = 0;
 
-  constructor(readonly path: string, private readonly changed: () => void) {
+  constructor(
+    readonly path: string,
+    private readonly changed: () => void,
+  ) {
     this.value = (kept.get(path) as T) ?? null;
   }
 
@@ -136,7 +153,9 @@ export function useAnswer<T>(path: string | null, revision: number = 0): Answer<
   useEffect(() => () => question.current?.close(), []);
   const asked = question.current;
   const again = () => asked?.again();
-  return asked ? { value: asked.value, error: asked.error, loading: asked.loading, again } : { value: null, error: null, loading: false, again };
+  return asked
+    ? { value: asked.value, error: asked.error, loading: asked.loading, again }
+    : { value: null, error: null, loading: false, again };
 }
 
 /** The same, where the answer before stays while another question about the same thing is on its way: a plot that is looked at closer is not taken away. */

@@ -32,7 +32,9 @@ export const plural = (n: number, one: string, many = `${one}s`): string => `${c
 
 /** A share: 0.4 %, 37 %. */
 export const percent = (share: number | null | undefined): string =>
-  share === null || share === undefined || Number.isNaN(share) ? "–" : `${number(100 * share, Math.abs(share) < 0.0995 ? 2 : 3)} %`;
+  share === null || share === undefined || Number.isNaN(share)
+    ? "–"
+    : `${number(100 * share, Math.abs(share) < 0.0995 ? 2 : 3)} %`;
 
 /** Seconds in words that fit their size: 12 ms, 3.4 s, 12 min 4 s, 3 h 20 min, 2 d 4 h. */
 export function duration(seconds: number | null | undefined): string {
@@ -40,7 +42,12 @@ export function duration(seconds: number | null | undefined): string {
   if (seconds < 0) return `−${duration(-seconds)}`;
   if (seconds < 0.9995) return `${number(1000 * seconds, 3)} ms`;
   if (seconds < 59.95) return `${number(seconds, 3)} s`;
-  const units = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]] as const;
+  const units = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ] as const;
   const first = units.findIndex(([, size]) => seconds >= size);
   const [[large, size], [small, part]] = [units[first], units[first + 1]];
   const whole = Math.floor(seconds / size);
@@ -106,7 +113,12 @@ export function tickLabel(at: number, places = 4): string {
   const size = Math.abs(at);
   if (size === 0) return "0";
   if (size < SMALL || size >= 1e15) return scientific(at, 3);
-  for (const [unit, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const)
+  for (const [unit, letter] of [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const)
     if (size >= unit && size >= 10_000) return sign(`${trim((at / unit).toFixed(3))}${letter}`);
   return sign(at.toFixed(Math.min(places, 12)));
 }

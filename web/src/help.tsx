@@ -16,9 +16,26 @@ export function Help() {
   return (
     <Dialog title="Keys" onClose={() => (helpOpen.value = false)}>
       <dl class="keys">
-        {[...keys].map(([key, does]) => <div key={key}><dt><kbd>{key}</kbd></dt><dd>{does}</dd></div>)}
-        <div><dt><kbd>drag</kbd></dt><dd>select in a plot; with shift more, with alt less</dd></div>
-        <div><dt><kbd>Ctrl-wheel</kbd></dt><dd>zoom in a plot; a double click shows all</dd></div>
+        {[...keys].map(([key, does]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+        <div>
+          <dt>
+            <kbd>drag</kbd>
+          </dt>
+          <dd>select in a plot; with shift more, with alt less</dd>
+        </div>
+        <div>
+          <dt>
+            <kbd>Ctrl-wheel</kbd>
+          </dt>
+          <dd>zoom in a plot; a double click shows all</dd>
+        </div>
       </dl>
     </Dialog>
   );
@@ -32,13 +49,26 @@ interface Target {
 
 function targets(typed: string): Target[] {
   const { study: id } = route.value;
-  const pages = PAGES.filter((p) => !p.ofStudy || id !== null)
-    .map((p) => ({ label: p.title, hint: p.ofStudy ? visible(study.value?.name ?? "") : "all studies", address: href(p.name, p.ofStudy ? id : null) }));
-  const all = (studies.value ?? []).map((s) => ({ label: visible(s.name), hint: "study", address: href("overview", s.id) }));
+  const pages = PAGES.filter((p) => !p.ofStudy || id !== null).map((p) => ({
+    label: p.title,
+    hint: p.ofStudy ? visible(study.value?.name ?? "") : "all studies",
+    address: href(p.name, p.ofStudy ? id : null),
+  }));
+  const all = (studies.value ?? []).map((s) => ({
+    label: visible(s.name),
+    hint: "study",
+    address: href("overview", s.id),
+  }));
   const trial = Number(typed.replace(/^#/, ""));
-  const isTrial = typed !== "" && id !== null && Number.isInteger(trial) && trial >= 0 && trial < (columns.value?.count ?? 0);
-  const found = isTrial ? [{ label: `Trial ${trial}`, hint: "open it", address: href("trials", id, { trial: String(trial) }) }] : [];
-  return [...found, ...[...pages, ...all].filter((t) => t.label.toLowerCase().includes(typed.toLowerCase()))].slice(0, 14);
+  const isTrial =
+    typed !== "" && id !== null && Number.isInteger(trial) && trial >= 0 && trial < (columns.value?.count ?? 0);
+  const found = isTrial
+    ? [{ label: `Trial ${trial}`, hint: "open it", address: href("trials", id, { trial: String(trial) }) }]
+    : [];
+  return [...found, ...[...pages, ...all].filter((t) => t.label.toLowerCase().includes(typed.toLowerCase()))].slice(
+    0,
+    14,
+  );
 }
 
 export function Palette() {
@@ -59,11 +89,34 @@ export function Palette() {
   };
   return (
     <Dialog title="Go to" onClose={close}>
-      <input class="palette" type="text" role="combobox" aria-label="Page, study or number of a trial" aria-expanded="true" aria-controls="palette-list" aria-activedescendant={found[at] && `palette-${at}`}
-        placeholder="Page, study or number of a trial" value={typed} autoFocus autoComplete="off" onInput={(e) => (setTyped(e.currentTarget.value), setAt(0))} onKeyDown={keys} />
+      <input
+        class="palette"
+        type="text"
+        role="combobox"
+        aria-label="Page, study or number of a trial"
+        aria-expanded="true"
+        aria-controls="palette-list"
+        aria-activedescendant={found[at] && `palette-${at}`}
+        placeholder="Page, study or number of a trial"
+        value={typed}
+        autoFocus
+        autoComplete="off"
+        onInput={(e) => (setTyped(e.currentTarget.value), setAt(0))}
+        onKeyDown={keys}
+      />
       <ul class="choices" role="listbox" id="palette-list" aria-label="Where to go">
         {found.map((t, i) => (
-          <li key={t.address} id={`palette-${i}`} role="option" aria-selected={i === at} onClick={() => take(t)} onPointerEnter={() => setAt(i)}>{t.label}<span class="note">{t.hint}</span></li>
+          <li
+            key={t.address}
+            id={`palette-${i}`}
+            role="option"
+            aria-selected={i === at}
+            onClick={() => take(t)}
+            onPointerEnter={() => setAt(i)}
+          >
+            {t.label}
+            <span class="note">{t.hint}</span>
+          </li>
         ))}
       </ul>
     </Dialog>

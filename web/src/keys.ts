@@ -33,7 +33,8 @@ export function listenKeys(): void {
     const control = event.ctrlKey || event.metaKey;
     const pressed = control ? `Ctrl-${event.key.toUpperCase()}` : event.key;
     if (event.defaultPrevented || event.altKey || (!control && typing(event.target))) return;
-    if (event.key === "Enter" && event.target instanceof HTMLElement && event.target.closest("button, a, [role=table]")) return;
+    if (event.key === "Enter" && event.target instanceof HTMLElement && event.target.closest("button, a, [role=table]"))
+      return;
     for (const map of [...keymaps.peek()].reverse()) {
       const bound = map.find((k) => k.key === pressed);
       if (!bound) continue;

@@ -12,7 +12,19 @@ import { connect, connection, gone } from "./live.js";
 import { type Page, PAGES } from "./pages.js";
 import { go, href, listen, route } from "./router.js";
 import { startSelection } from "./selection.js";
-import { held, isMissing, readOnly, refresh, release, server, start, studies, study, trouble, waiting } from "./store.js";
+import {
+  held,
+  isMissing,
+  readOnly,
+  refresh,
+  release,
+  server,
+  start,
+  studies,
+  study,
+  trouble,
+  waiting,
+} from "./store.js";
 import { setTheme, startTheme, theme, type Theme } from "./theme.js";
 
 const loaded = new Map<string, ComponentType>();
@@ -43,7 +55,13 @@ function App() {
   useGlobalKeys(id);
   return (
     <>
-      <a class="skip" href="#content" onClick={(e) => (e.preventDefault(), document.getElementById("content")?.focus())}>Skip to the content</a>
+      <a
+        class="skip"
+        href="#content"
+        onClick={(e) => (e.preventDefault(), document.getElementById("content")?.focus())}
+      >
+        Skip to the content
+      </a>
       <Header id={id} page={page} />
       <Lost />
       <main id="content" tabIndex={-1}>
@@ -62,12 +80,25 @@ function Body({ page, Content }: { page: Page; Content: ComponentType | Error | 
     if (isMissing(error)) return <NotFound error={error as Error} />;
     return <Titled page={page}>{error ? <Trouble error={error} again={refresh} /> : <Skeleton lines={8} />}</Titled>;
   }
-  if (Content instanceof Error) return <Titled page={page}><Trouble error={new Error("This page's file could not be loaded.")} again={() => location.reload()} /></Titled>;
+  if (Content instanceof Error)
+    return (
+      <Titled page={page}>
+        <Trouble error={new Error("This page's file could not be loaded.")} again={() => location.reload()} />
+      </Titled>
+    );
   return <Titled page={page}>{Content ? <Content /> : <Skeleton lines={8} />}</Titled>;
 }
 
 function Titled({ page, children }: { page: Page; children: ComponentChildren }) {
-  return <><h1 class="sr">{page.title}{page.ofStudy && study.value ? ` of ${visible(study.value.name)}` : ""}</h1>{children}</>;
+  return (
+    <>
+      <h1 class="sr">
+        {page.title}
+        {page.ofStudy && study.value ? ` of ${visible(study.value.name)}` : ""}
+      </h1>
+      {children}
+    </>
+  );
 }
 
 function NotFound({ error }: { error?: Error }) {
@@ -75,7 +106,9 @@ function NotFound({ error }: { error?: Error }) {
     <div class="lonely">
       <h1>Not found</h1>
       <p>{error ? visible(error.message) : "There is no such page."}</p>
-      <p><a href={href("studies")}>All studies</a></p>
+      <p>
+        <a href={href("studies")}>All studies</a>
+      </p>
     </div>
   );
 }
@@ -85,15 +118,43 @@ function Header({ id, page }: { id: number | null; page: Page | undefined }) {
   return (
     <header class="top">
       <div class="bar">
-        <a class="brand" href={isStatic && id !== null ? href("overview", id) : href("studies")}>kilter</a>
-        {id !== null && open && <span class="crumb" title={visible(open.name)}>{visible(open.name)}</span>}
-        {id !== null && open && <Chip tone={open.control === "running" ? "plain" : "look"}>{open.control === "running" ? plural(open.summary.trials, "trial") : open.control}</Chip>}
+        <a class="brand" href={isStatic && id !== null ? href("overview", id) : href("studies")}>
+          kilter
+        </a>
+        {id !== null && open && (
+          <span class="crumb" title={visible(open.name)}>
+            {visible(open.name)}
+          </span>
+        )}
+        {id !== null && open && (
+          <Chip tone={open.control === "running" ? "plain" : "look"}>
+            {open.control === "running" ? plural(open.summary.trials, "trial") : open.control}
+          </Chip>
+        )}
         <span class="spring" />
         <Live />
-        {readOnly.value && server.value && <Chip title="This page only looks: the server was started with --read-only.">read-only</Chip>}
-        <button type="button" class="quiet" title="Go to a page, a study, a trial (Ctrl-K)" aria-label="Go to" onClick={() => (paletteOpen.value = true)}>⌕</button>
+        {readOnly.value && server.value && (
+          <Chip title="This page only looks: the server was started with --read-only.">read-only</Chip>
+        )}
+        <button
+          type="button"
+          class="quiet"
+          title="Go to a page, a study, a trial (Ctrl-K)"
+          aria-label="Go to"
+          onClick={() => (paletteOpen.value = true)}
+        >
+          ⌕
+        </button>
         <Switch label="Theme" value={theme.value} onChange={(v) => setTheme(v as Theme)} options={THEMES} />
-        <button type="button" class="quiet" title="Keys (?)" aria-label="Keys and help" onClick={() => (helpOpen.value = true)}>?</button>
+        <button
+          type="button"
+          class="quiet"
+          title="Keys (?)"
+          aria-label="Keys and help"
+          onClick={() => (helpOpen.value = true)}
+        >
+          ?
+        </button>
       </div>
       <Navigation id={id} page={page} />
     </header>
@@ -117,7 +178,9 @@ function Navigation({ id, page }: { id: number | null; page: Page | undefined })
   return (
     <nav aria-label="Pages">
       {shown.map((p) => (
-        <a key={p.name} href={href(p.name, id, p.ofStudy ? kept() : {})} aria-current={p === page ? "page" : undefined}>{p.title}</a>
+        <a key={p.name} href={href(p.name, id, p.ofStudy ? kept() : {})} aria-current={p === page ? "page" : undefined}>
+          {p.title}
+        </a>
       ))}
     </nav>
   );
@@ -125,12 +188,28 @@ function Navigation({ id, page }: { id: number | null; page: Page | undefined })
 
 function Live() {
   if (isStatic) return <Chip title="A report: what was recorded when it was written.">report</Chip>;
-  if (waiting.value > 0) return <button type="button" class="chip accent" onClick={release} title="Show what came meanwhile">{count(waiting.value)} new · show</button>;
-  if (held.value) return <button type="button" class="chip look" onClick={release}>held · go on</button>;
+  if (waiting.value > 0)
+    return (
+      <button type="button" class="chip accent" onClick={release} title="Show what came meanwhile">
+        {count(waiting.value)} new · show
+      </button>
+    );
+  if (held.value)
+    return (
+      <button type="button" class="chip look" onClick={release}>
+        held · go on
+      </button>
+    );
   const live = connection.value === "live";
   return (
-    <button type="button" class={`chip ${live ? "good" : "look"}`} title={live ? "News is shown as it comes. Click to hold the view." : "Waiting for the server."} onClick={() => (held.value = true)}>
-      <span class={`dot ${live ? "on" : ""}`} aria-hidden="true" />{live ? "live" : connection.value}
+    <button
+      type="button"
+      class={`chip ${live ? "good" : "look"}`}
+      title={live ? "News is shown as it comes. Click to hold the view." : "Waiting for the server."}
+      onClick={() => (held.value = true)}
+    >
+      <span class={`dot ${live ? "on" : ""}`} aria-hidden="true" />
+      {live ? "live" : connection.value}
     </button>
   );
 }
@@ -139,8 +218,13 @@ function Lost() {
   const error = study.value || studies.value ? trouble.value : null;
   const away = connection.value === "live" ? gone.value : null;
   if (connection.value !== "lost" && !error && away === null) return null;
-  const told = error && !(error instanceof ApiError && error.status === 0) ? error.message : "The server does not answer.";
-  return <p class="lost" role="alert">{visible(away ?? told)} What you see is the last that was known; the page goes on by itself.</p>;
+  const told =
+    error && !(error instanceof ApiError && error.status === 0) ? error.message : "The server does not answer.";
+  return (
+    <p class="lost" role="alert">
+      {visible(away ?? told)} What you see is the last that was known; the page goes on by itself.
+    </p>
+  );
 }
 
 function useGlobalKeys(id: number | null): void {

@@ -9,7 +9,12 @@ export interface Page {
   load: () => Promise<{ default: ComponentType }>;
 }
 
-const page = (name: string, title: string, ofStudy: boolean, load: Page["load"]): Page => ({ name, title, ofStudy, load });
+const page = (name: string, title: string, ofStudy: boolean, load: Page["load"]): Page => ({
+  name,
+  title,
+  ofStudy,
+  load,
+});
 
 export const PAGES: readonly Page[] = [
   page("studies", "Studies", false, () => import("./pages/studies.js")),

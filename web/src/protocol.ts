@@ -1,8 +1,18 @@
 // Columns of trials as they come over the wire: a JSON header, then raw little-endian arrays (decoded without a copy of a row).
 
 export type Kind =
-  | "state" | "started" | "seconds" | "value" | "metric" | "violation" | "step"
-  | "attempt" | "parent" | "worker" | "failure" | "param";
+  | "state"
+  | "started"
+  | "seconds"
+  | "value"
+  | "metric"
+  | "violation"
+  | "step"
+  | "attempt"
+  | "parent"
+  | "worker"
+  | "failure"
+  | "param";
 
 export type Numbers = Float32Array | Int32Array | Uint8Array | Uint16Array;
 
@@ -60,11 +70,15 @@ export function missing(column: Pick<Column, "data" | "kind">): number {
 export function decode(buffer: ArrayBuffer, before: Columns | null = null): Columns {
   const size = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size))) as Header;
-  if (header.v !== 1) throw new Error(`The server speaks version ${header.v} of the columns, this page version 1. Reload the page.`);
+  if (header.v !== 1)
+    throw new Error(`The server speaks version ${header.v} of the columns, this page version 1. Reload the page.`);
   const start = 4 + size;
   const rows = header.rows && new Int32Array(buffer, start + header.rows.offset, header.rows.length);
   const read = (c: HeaderColumn): Column => ({
-    key: c.key, kind: c.kind, name: c.name ?? c.key, options: c.options,
+    key: c.key,
+    kind: c.kind,
+    name: c.name ?? c.key,
+    options: c.options,
     data: new ARRAYS[c.dtype](buffer, start + c.offset, c.length),
   });
   const { study, revision, trials: count, origin } = header;
@@ -74,7 +88,8 @@ export function decode(buffer: ArrayBuffer, before: Columns | null = null): Colu
   const known = new Map(before?.columns.map((column) => [column.key, column]));
   const columns = fresh.map((column) => overlay(known.get(column.key), column, rows, count));
   for (const column of known.values())
-    if (!fresh.some((c) => c.key === column.key)) columns.push(overlay(column, { ...column, data: column.data.subarray(0, 0) }, rows.subarray(0, 0), count));
+    if (!fresh.some((c) => c.key === column.key))
+      columns.push(overlay(column, { ...column, data: column.data.subarray(0, 0) }, rows.subarray(0, 0), count));
   return { study, revision, count, origin, columns };
 }
 

@@ -16,7 +16,10 @@ export interface Field {
 
 export class QueryError extends Error {
   /** `at` is where in the text the trouble begins. */
-  constructor(message: string, readonly at: number) {
+  constructor(
+    message: string,
+    readonly at: number,
+  ) {
     super(message);
     this.name = "QueryError";
   }
@@ -32,7 +35,8 @@ interface Token {
   at: number;
 }
 
-const TOKEN = /\s*(?:([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|`([^`]*)`|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(<=|>=|!=|==|[<>=~])|([()[\],])|([^\s()[\],<>=~!"'`]+))/y;
+const TOKEN =
+  /\s*(?:([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))|`([^`]*)`|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(<=|>=|!=|==|[<>=~])|([()[\],])|([^\s()[\],<>=~!"'`]+))/y;
 
 export function tokens(text: string): Token[] {
   const found: Token[] = [];
@@ -90,13 +94,17 @@ class Parser {
   private either(): Claim {
     const claims = [this.both()];
     while (this.take("word", "or")) claims.push(this.both());
-    return claims.length === 1 ? claims[0] : (f, n) => claims.map((c) => c(f, n)).reduce((a, b) => a.map((v, i) => v | b[i]));
+    return claims.length === 1
+      ? claims[0]
+      : (f, n) => claims.map((c) => c(f, n)).reduce((a, b) => a.map((v, i) => v | b[i]));
   }
 
   private both(): Claim {
     const claims = [this.claim()];
     while (this.take("word", "and")) claims.push(this.claim());
-    return claims.length === 1 ? claims[0] : (f, n) => claims.map((c) => c(f, n)).reduce((a, b) => a.map((v, i) => v & b[i]));
+    return claims.length === 1
+      ? claims[0]
+      : (f, n) => claims.map((c) => c(f, n)).reduce((a, b) => a.map((v, i) => v & b[i]));
   }
 
   private claim(): Claim {
@@ -124,7 +132,9 @@ class Parser {
       left = right;
     }
     if (claims.length === 0) return known(first);
-    return claims.length === 1 ? claims[0] : (f, n) => claims.map((c) => c(f, n)).reduce((a, b) => a.map((v, i) => v & b[i]));
+    return claims.length === 1
+      ? claims[0]
+      : (f, n) => claims.map((c) => c(f, n)).reduce((a, b) => a.map((v, i) => v & b[i]));
   }
 
   private among(name: Token): Claim {
@@ -142,7 +152,9 @@ class Parser {
       this.i++;
       return now;
     }
-    return this.fail(now.kind === "end" ? "Something is missing at the end." : `A name or a value is expected, not "${now.text}".`);
+    return this.fail(
+      now.kind === "end" ? "Something is missing at the end." : `A name or a value is expected, not "${now.text}".`,
+    );
   }
 }
 
@@ -184,7 +196,8 @@ function between(a: Field, op: string, b: Field, n: number, token: Token): Mask 
 
 function onNumbers(field: Field, op: string, right: Token, n: number): Mask {
   const value = Number(right.text);
-  if (right.text.trim() === "" || Number.isNaN(value)) throw new QueryError(`"${field.name}" is a number; "${right.text}" is none.`, right.at);
+  if (right.text.trim() === "" || Number.isNaN(value))
+    throw new QueryError(`"${field.name}" is a number; "${right.text}" is none.`, right.at);
   const test = numeric(op, right);
   const { values } = field;
   // Columns have single precision: 0.1 of the user's is 0.1 of the column's.
@@ -210,13 +223,20 @@ function textual(op: string, { text, at }: Token): (option: string) => boolean {
 
 function numeric(op: string, token: Token): (a: number, b: number) => boolean {
   switch (op) {
-    case "<": return (a, b) => a < b;
-    case "<=": return (a, b) => a <= b;
-    case ">": return (a, b) => a > b;
-    case ">=": return (a, b) => a >= b;
-    case "=": return (a, b) => a === b;
-    case "!=": return (a, b) => a !== b && a === a;
-    default: throw new QueryError(`"${op}" is for texts.`, token.at);
+    case "<":
+      return (a, b) => a < b;
+    case "<=":
+      return (a, b) => a <= b;
+    case ">":
+      return (a, b) => a > b;
+    case ">=":
+      return (a, b) => a >= b;
+    case "=":
+      return (a, b) => a === b;
+    case "!=":
+      return (a, b) => a !== b && a === a;
+    default:
+      throw new QueryError(`"${op}" is for texts.`, token.at);
   }
 }
 
@@ -228,7 +248,9 @@ function mask(n: number, test: (i: number) => boolean): Mask {
 
 /** How a name stands in a query: as it is, or in backticks where it would be read as something else. */
 export function spelled(name: string): string {
-  return /^[\p{L}_][\p{L}\p{N}_.-]*$/u.test(name) && !/^(and|or|not|in)$/i.test(name) ? name : `\`${name.replaceAll("`", "")}\``;
+  return /^[\p{L}_][\p{L}\p{N}_.-]*$/u.test(name) && !/^(and|or|not|in)$/i.test(name)
+    ? name
+    : `\`${name.replaceAll("`", "")}\``;
 }
 
 export interface Completion {
@@ -241,7 +263,12 @@ export interface Completion {
   to: number;
 }
 
-const OPS = [["=", "equal to"], [">", "greater than"], ["<", "less than"], ["in", "one of"]] as const;
+const OPS = [
+  ["=", "equal to"],
+  [">", "greater than"],
+  ["<", "less than"],
+  ["in", "one of"],
+] as const;
 
 /** Where the word begins that is being typed, or the text whose quotes are still open. */
 function started(before: string): number {
@@ -266,7 +293,8 @@ export function complete(text: string, cursor: number, fields: readonly Field[])
   }
   const typed = part.replace(/^[`"']/, "").toLowerCase();
   const offer = (rows: readonly (readonly [string, string, string])[]): Completion[] =>
-    rows.filter(([, label]) => label.toLowerCase().includes(typed) && label.toLowerCase() !== typed)
+    rows
+      .filter(([, label]) => label.toLowerCase().includes(typed) && label.toLowerCase() !== typed)
       .sort((a, b) => Number(b[1].toLowerCase().startsWith(typed)) - Number(a[1].toLowerCase().startsWith(typed)))
       .slice(0, 12)
       .map(([insert, label, hint]) => ({ insert, label, hint, from, to: cursor }));
@@ -278,6 +306,12 @@ export function complete(text: string, cursor: number, fields: readonly Field[])
   }
   if (field(last)) return offer(OPS.map(([op, hint]) => [op, op, hint] as const));
   const starts = !last || last.text === "(" || (last.kind === "word" && /^(and|or|not)$/i.test(last.text));
-  if (!starts) return offer([["and", "and", "both"], ["or", "or", "either"]]);
-  return offer(fields.map((f) => [spelled(f.name), f.name, f.options ? `${f.options.length} options` : "number"] as const));
+  if (!starts)
+    return offer([
+      ["and", "and", "both"],
+      ["or", "or", "either"],
+    ]);
+  return offer(
+    fields.map((f) => [spelled(f.name), f.name, f.options ? `${f.options.length} options` : "number"] as const),
+  );
 }

@@ -19,7 +19,8 @@ export function parse(hash: string): Route {
 /** The address of a page: `href("explore", 3, {q: "value > .9"})`. */
 export function href(page: string, study: number | null = null, query: Record<string, string> = {}): string {
   const search = new URLSearchParams(query).toString();
-  const path = study === null ? (page === "studies" ? "" : page) : page === "overview" ? `${study}` : `${study}/${page}`;
+  const path =
+    study === null ? (page === "studies" ? "" : page) : page === "overview" ? `${study}` : `${study}/${page}`;
   return `#/${path}${search ? `?${search}` : ""}`;
 }
 

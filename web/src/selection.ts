@@ -45,14 +45,20 @@ function readBrushes(text: string): Brush[] {
     if (!match) return [];
     const keys = match[2].split(",").map(decodeURIComponent);
     const ranges = match[3].split(",").map((range) => range.split("~").map(Number) as [number, number]);
-    return keys.length === ranges.length && !ranges.flat().some(Number.isNaN) ? [{ keys, ranges, mode: MODES[match[1]] ?? "set" }] : [];
+    return keys.length === ranges.length && !ranges.flat().some(Number.isNaN)
+      ? [{ keys, ranges, mode: MODES[match[1]] ?? "set" }]
+      : [];
   });
 }
 
 export function writeBrushes(all: readonly Brush[]): string {
   const short = (v: number) => String(Number(v.toPrecision(6)));
-  return all.map(({ keys, ranges, mode }) =>
-    `${SIGNS[mode]}${keys.map(encodeURIComponent).join(",")}:${ranges.map(([low, high]) => `${short(low)}~${short(high)}`).join(",")}`).join(";");
+  return all
+    .map(
+      ({ keys, ranges, mode }) =>
+        `${SIGNS[mode]}${keys.map(encodeURIComponent).join(",")}:${ranges.map(([low, high]) => `${short(low)}~${short(high)}`).join(",")}`,
+    )
+    .join(";");
 }
 
 const group = (brush: Brush): string => brush.keys.join("\n");
@@ -64,7 +70,8 @@ export function withBrush(all: readonly Brush[], brush: Brush): Brush[] {
 
 /** Draws a brush; what is done goes into the address. Ranges without ends are left out. */
 export function brushed(brush: Brush, done: boolean): void {
-  const used = brush.ranges.map(([low, high], i) => ({ key: brush.keys[i], range: [low, high] as const }))
+  const used = brush.ranges
+    .map(([low, high], i) => ({ key: brush.keys[i], range: [low, high] as const }))
     .filter(({ range }) => range.some(Number.isFinite));
   const trimmed = { mode: brush.mode, keys: used.map((u) => u.key), ranges: used.map((u) => u.range) };
   draft.value = done || used.length === 0 ? null : trimmed;
@@ -158,7 +165,10 @@ function inBrushes(some: readonly Brush[], count: number): Mask | null {
   if (values.some((v) => v === undefined)) return null; // an address of another study
   const [xs, ys] = values as Float32Array[];
   const mask = new Uint8Array(count).fill(some[0].mode === "remove" ? 1 : 0);
-  for (const { ranges: [[a, b], [c, d] = [-Infinity, Infinity]], mode } of some) {
+  for (const {
+    ranges: [[a, b], [c, d] = [-Infinity, Infinity]],
+    mode,
+  } of some) {
     const inside = mode === "remove" ? 0 : 1;
     for (let i = 0; i < count; i++)
       if (xs[i] >= a && xs[i] <= b && (ys === undefined || (ys[i] >= c && ys[i] <= d))) mask[i] = inside;

@@ -26,7 +26,8 @@ export const revision = computed(() => columns.value?.revision ?? study.value?.r
 export const readOnly = computed(() => server.value?.read_only ?? true);
 
 export const column = (key: string): Column | undefined => columns.value?.columns.find((c) => c.key === key);
-export const columnsOf = (kind: Column["kind"]): Column[] => columns.value?.columns.filter((c) => c.kind === kind) ?? [];
+export const columnsOf = (kind: Column["kind"]): Column[] =>
+  columns.value?.columns.filter((c) => c.kind === kind) ?? [];
 
 const settle = async (work: () => Promise<void>): Promise<void> => {
   try {
@@ -62,7 +63,10 @@ async function openStudy(id: number): Promise<void> {
 async function follow(id: number): Promise<void> {
   const before = columns.peek();
   if (before === null) return openStudy(id);
-  const [told, bytes] = await Promise.all([get<Study>(`studies/${id}`), getBytes(`studies/${id}/columns?after=${before.revision}`)]);
+  const [told, bytes] = await Promise.all([
+    get<Study>(`studies/${id}`),
+    getBytes(`studies/${id}/columns?after=${before.revision}`),
+  ]);
   if (wanted !== id) return;
   batch(() => {
     study.value = told;
@@ -93,9 +97,11 @@ export function latest(work: () => Promise<void>): () => void {
   return () => void run();
 }
 
-const update = latest(() => settle(async () => {
-  if (wanted !== null) await follow(wanted);
-}));
+const update = latest(() =>
+  settle(async () => {
+    if (wanted !== null) await follow(wanted);
+  }),
+);
 const list = latest(loadStudies);
 
 /** Shows what came while the view was held. */

@@ -4,13 +4,44 @@ import { type Axis, robust, scale } from "../src/plots/scale.js";
 
 describe("numbers", () => {
   it.each([
-    [0.97777777, "0.9778"], [0.5, "0.5"], [1e-4, "0.0001"], [0.0000794, "7.94e-5"], [12345678, "1.235e7"], [512, "512"], [-0.25, "−0.25"],
-    [NaN, "–"], [Infinity, "∞"], [-Infinity, "−∞"], [0, "0"], [123456, "123456"], [1234.567, "1235"], [0.00999999, "0.01"],
+    [0.97777777, "0.9778"],
+    [0.5, "0.5"],
+    [1e-4, "0.0001"],
+    [0.0000794, "7.94e-5"],
+    [12345678, "1.235e7"],
+    [512, "512"],
+    [-0.25, "−0.25"],
+    [NaN, "–"],
+    [Infinity, "∞"],
+    [-Infinity, "−∞"],
+    [0, "0"],
+    [123456, "123456"],
+    [1234.567, "1235"],
+    [0.00999999, "0.01"],
   ])("%d is %s", (value, text) => expect(number(value)).toBe(text));
   it("counts, shares, durations", () => {
-    expect([count(100000), count(12), percent(0.37), percent(0.0042), percent(1)]).toEqual(["100,000", "12", "37 %", "0.42 %", "100 %"]);
-    expect([0.012, 3.4, 64, 3600, 12000, 187200, -5].map(duration)).toEqual(["12 ms", "3.4 s", "1 min 4 s", "1 h", "3 h 20 min", "2 d 4 h", "−5 s"]);
-    expect([ago(100, 100.5), ago(100, 580), ago(200, 140), ago(0, 90000)]).toEqual(["now", "8 min ago", "in 1 min", "1 d ago"]);
+    expect([count(100000), count(12), percent(0.37), percent(0.0042), percent(1)]).toEqual([
+      "100,000",
+      "12",
+      "37 %",
+      "0.42 %",
+      "100 %",
+    ]);
+    expect([0.012, 3.4, 64, 3600, 12000, 187200, -5].map(duration)).toEqual([
+      "12 ms",
+      "3.4 s",
+      "1 min 4 s",
+      "1 h",
+      "3 h 20 min",
+      "2 d 4 h",
+      "−5 s",
+    ]);
+    expect([ago(100, 100.5), ago(100, 580), ago(200, 140), ago(0, 90000)]).toEqual([
+      "now",
+      "8 min ago",
+      "in 1 min",
+      "1 d ago",
+    ]);
   });
   it("shows what cannot be seen", () => expect(visible("a\u202eb\x1b[31m\n")).toBe("a\\u{202e}b\\u{1b}[31m\\u{a}"));
 });
@@ -27,7 +58,14 @@ describe("ticks", () => {
     expect(logTicks(20, 60).length).toBeGreaterThan(1);
   });
   it("lie within the ends, however these are", () => {
-    for (const [low, high] of [[0, 1e-9], [-3, 7e8], [0.4999, 0.5001], [1e300, 2e300], [5, 5], [-1e-12, 1e12]])
+    for (const [low, high] of [
+      [0, 1e-9],
+      [-3, 7e8],
+      [0.4999, 0.5001],
+      [1e300, 2e300],
+      [5, 5],
+      [-1e-12, 1e12],
+    ])
       for (const tick of ticks(low, high)) {
         expect(tick.value).toBeGreaterThanOrEqual(low - 1e-6 * Math.abs(high - low));
         expect(tick.value).toBeLessThanOrEqual(high + 1e-6 * Math.abs(high - low));

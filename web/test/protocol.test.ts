@@ -2,7 +2,14 @@ import { describe, expect, it } from "vitest";
 import { gzipSync } from "node:zlib";
 import { type Columns, decode, num, unpack } from "../src/protocol.js";
 
-type Part = { key: string; kind: string; dtype: "f4" | "i4" | "u1" | "u2"; values: number[]; options?: string[]; name?: string };
+type Part = {
+  key: string;
+  kind: string;
+  dtype: "f4" | "i4" | "u1" | "u2";
+  values: number[];
+  options?: string[];
+  name?: string;
+};
 const ARRAYS = { f4: Float32Array, i4: Int32Array, u1: Uint8Array, u2: Uint16Array };
 
 /** What the server sends, written once more from the description of the format. */
@@ -19,7 +26,11 @@ function packed(trials: number, parts: Part[], rows: number[] | null = null, rev
     return place;
   };
   const header = JSON.stringify({
-    v: 1, study: 3, revision, trials, origin: 100,
+    v: 1,
+    study: 3,
+    revision,
+    trials,
+    origin: 100,
     rows: rows && put(Int32Array.from(rows)),
     columns: parts.map(({ values, ...part }) => ({ ...part, ...put(new ARRAYS[part.dtype](values)) })),
   });
@@ -39,11 +50,20 @@ function packed(trials: number, parts: Part[], rows: number[] | null = null, rev
 const values = (columns: Columns, key: string) => [...(columns.columns.find((c) => c.key === key)?.data ?? [])];
 
 describe("columns", () => {
-  const first = decode(packed(3, [
-    { key: "state", kind: "state", dtype: "u1", values: [1, 2, 0] },
-    { key: "value:loss", kind: "value", name: "loss", dtype: "f4", values: [0.5, 0.25, NaN] },
-    { key: "param:model", kind: "param", name: "model", dtype: "u1", values: [0, 1, 255], options: ["svm", "forest"] },
-  ]));
+  const first = decode(
+    packed(3, [
+      { key: "state", kind: "state", dtype: "u1", values: [1, 2, 0] },
+      { key: "value:loss", kind: "value", name: "loss", dtype: "f4", values: [0.5, 0.25, NaN] },
+      {
+        key: "param:model",
+        kind: "param",
+        name: "model",
+        dtype: "u1",
+        values: [0, 1, 255],
+        options: ["svm", "forest"],
+      },
+    ]),
+  );
 
   it("are read as they were written", () => {
     expect(first).toMatchObject({ study: 3, revision: 1, count: 3, origin: 100 });
@@ -53,12 +73,27 @@ describe("columns", () => {
   });
 
   it("take changes over what is known, and leave the old ones as they were", () => {
-    const next = decode(packed(5, [
-      { key: "state", kind: "state", dtype: "u1", values: [1, 1, 4] },
-      { key: "value:loss", kind: "value", name: "loss", dtype: "f4", values: [0.125, 0.75, NaN] },
-      { key: "param:model", kind: "param", name: "model", dtype: "u2", values: [1, 2, 65535], options: ["svm", "forest", "net"] },
-      { key: "metric:size", kind: "metric", name: "size", dtype: "f4", values: [9, 8, 7] },
-    ], [2, 3, 4], 2), first);
+    const next = decode(
+      packed(
+        5,
+        [
+          { key: "state", kind: "state", dtype: "u1", values: [1, 1, 4] },
+          { key: "value:loss", kind: "value", name: "loss", dtype: "f4", values: [0.125, 0.75, NaN] },
+          {
+            key: "param:model",
+            kind: "param",
+            name: "model",
+            dtype: "u2",
+            values: [1, 2, 65535],
+            options: ["svm", "forest", "net"],
+          },
+          { key: "metric:size", kind: "metric", name: "size", dtype: "f4", values: [9, 8, 7] },
+        ],
+        [2, 3, 4],
+        2,
+      ),
+      first,
+    );
     expect(next).toMatchObject({ revision: 2, count: 5 });
     expect(values(next, "state")).toEqual([1, 2, 1, 1, 4]);
     expect(values(next, "value:loss")).toEqual([0.5, 0.25, 0.125, 0.75, NaN]);
@@ -83,11 +118,20 @@ describe("columns", () => {
   });
 
   it("of a report are unpacked", async () => {
-    const text = gzipSync(new Uint8Array(packed(1, [{ key: "state", kind: "state", dtype: "u1", values: [1] }]))).toString("base64");
+    const text = gzipSync(
+      new Uint8Array(packed(1, [{ key: "state", kind: "state", dtype: "u1", values: [1] }])),
+    ).toString("base64");
     expect(values(decode(await unpack(text)), "state")).toEqual([1]);
   });
 });
 
 it("numbers that JSON has not come as words", () => {
-  expect([num(1.5), num("NaN"), num("Infinity"), num("-Infinity"), num(null), num(undefined)]).toEqual([1.5, NaN, Infinity, -Infinity, NaN, NaN]);
+  expect([num(1.5), num("NaN"), num("Infinity"), num("-Infinity"), num(null), num(undefined)]).toEqual([
+    1.5,
+    NaN,
+    Infinity,
+    -Infinity,
+    NaN,
+    NaN,
+  ]);
 });

@@ -75,7 +75,7 @@ describe("completion", () => {
     expect(labels("mo")).toEqual(["model"]);
     expect(labels("model ")).toContain("=");
     expect(labels("model = ")).toEqual(["svm", "forest"]);
-    expect(labels("model in [\"svm\", ")).toEqual(["svm", "forest"]);
+    expect(labels('model in ["svm", ')).toEqual(["svm", "forest"]);
     expect(labels("lr < 1 ")).toEqual(["and", "or"]);
     expect(labels("lr < 1 and wei")).toEqual(["weight decay"]);
   });

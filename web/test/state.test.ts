@@ -6,8 +6,13 @@ import { type Brush, parseBrushes, withBrush, writeBrushes } from "../src/select
 import { latest } from "../src/store.js";
 
 describe("addresses", () => {
-  it.each([["", "studies", null], ["#/", "studies", null], ["#/3", "overview", 3], ["#/3/explore?q=a", "explore", 3], ["#/compare?studies=1,2", "compare", null]])(
-    "%s", (hash, page, study) => expect(parse(hash)).toMatchObject({ page, study }));
+  it.each([
+    ["", "studies", null],
+    ["#/", "studies", null],
+    ["#/3", "overview", 3],
+    ["#/3/explore?q=a", "explore", 3],
+    ["#/compare?studies=1,2", "compare", null],
+  ])("%s", (hash, page, study) => expect(parse(hash)).toMatchObject({ page, study }));
   it("are read as they were written", () => {
     const query = { q: 'value > .9 and x = "a?b#c&d"', b: "value:0~1" };
     const route = parse(href("explore", 3, query));
@@ -16,7 +21,11 @@ describe("addresses", () => {
 });
 
 describe("brushes", () => {
-  const brush = (keys: string[], mode: Brush["mode"] = "set", low = 0, high = 1): Brush => ({ keys, mode, ranges: keys.map(() => [low, high]) });
+  const brush = (keys: string[], mode: Brush["mode"] = "set", low = 0, high = 1): Brush => ({
+    keys,
+    mode,
+    ranges: keys.map(() => [low, high]),
+  });
   it("are read as they were written", () => {
     const all = [brush(["value"]), brush(["param:a,b;c:~", "x"], "remove", -Infinity, 1e-7), brush(["value"], "add")];
     expect(parseBrushes(writeBrushes(all))).toEqual(all);
@@ -37,13 +46,20 @@ describe("a table", () => {
   ];
   it("sorts by several columns, missing ones last either way", () => {
     expect([...sorted([0, 1, 2, 3, 4, 5], columns, [{ key: "v", descending: false }])]).toEqual([2, 5, 4, 0, 1, 3]);
-    expect([...sorted([0, 1, 2, 3, 4, 5], columns, [{ key: "v", descending: true }, { key: "n", descending: true }])]).toEqual([0, 4, 5, 2, 3, 1]);
+    expect([
+      ...sorted([0, 1, 2, 3, 4, 5], columns, [
+        { key: "v", descending: true },
+        { key: "n", descending: true },
+      ]),
+    ]).toEqual([0, 4, 5, 2, 3, 1]);
   });
   it.each([true, false])("sorts single-precision numbers as any others (descending: %s)", (descending) => {
     const values = Float32Array.from([0.5, NaN, -3, 0, Infinity, -0.25, 1e-40, -Infinity, NaN, 0.5, 3e38]);
     const rows = [9, 0, 8, 7, 6, 5, 4, 3, 2, 1, 10];
     const plain: TableColumn = { key: "v", title: "", cell: () => "", by: (row) => values[row] };
-    expect([...sorted(rows, [{ ...plain, values }], [{ key: "v", descending }])]).toEqual([...sorted(rows, [plain], [{ key: "v", descending }])]);
+    expect([...sorted(rows, [{ ...plain, values }], [{ key: "v", descending }])]).toEqual([
+      ...sorted(rows, [plain], [{ key: "v", descending }]),
+    ]);
   });
 });
 
@@ -66,11 +82,16 @@ it("the mark under the mouse is the nearest one, as by looking at all", () => {
 
 it("work that is asked for meanwhile runs once more, not once per request", async () => {
   let [runs, release] = [0, () => {}];
-  const run = latest(() => new Promise<void>((done) => {
-    runs++;
-    release = done;
-  }));
-  run(); run(); run();
+  const run = latest(
+    () =>
+      new Promise<void>((done) => {
+        runs++;
+        release = done;
+      }),
+  );
+  run();
+  run();
+  run();
   expect(runs).toBe(1);
   release();
   await new Promise((r) => setTimeout(r));

@@ -7,7 +7,9 @@ export function Later({ height, children }: { height: number; children: () => Co
   const [near, setNear] = useState(false);
   useEffect(() => {
     if (near) return;
-    const view = new IntersectionObserver((entries) => setNear(entries.some((e) => e.isIntersecting)), { rootMargin: "150px" });
+    const view = new IntersectionObserver((entries) => setNear(entries.some((e) => e.isIntersecting)), {
+      rootMargin: "150px",
+    });
     view.observe(place.current);
     return () => view.disconnect();
   }, [near]);

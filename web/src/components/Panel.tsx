@@ -42,9 +42,19 @@ export function Panel({ title, note, actions, wide, picture, empty, children, ta
         {note && <span class="note">{note}</span>}
         <span class="spring" />
         {actions}
-        {picture && !empty && !asTable && <button type="button" class="quiet" title="Save as a picture" onClick={() => savePicture(box.current, title)}>png</button>}
+        {picture && !empty && !asTable && (
+          <button type="button" class="quiet" title="Save as a picture" onClick={() => savePicture(box.current, title)}>
+            png
+          </button>
+        )}
         {table && !empty && (
-          <button type="button" class="quiet" aria-pressed={asTable} title="Show the figures as a table" onClick={() => setAsTable(!asTable)}>
+          <button
+            type="button"
+            class="quiet"
+            aria-pressed={asTable}
+            title="Show the figures as a table"
+            onClick={() => setAsTable(!asTable)}
+          >
             {asTable ? "plot" : "table"}
           </button>
         )}
@@ -65,28 +75,59 @@ export interface AnswerPanelProps<T> extends Shared {
 /** A panel of what the server answers: a skeleton before, the last answer while the next one is on its way, why there is none. */
 export function AnswerPanel<T>({ answer, children, table, nothing, ...shared }: AnswerPanelProps<T>) {
   const { value, error, loading, again } = answer;
-  if (value === null && error) return <Panel {...shared}><Trouble error={error} again={again} /></Panel>;
+  if (value === null && error)
+    return (
+      <Panel {...shared}>
+        <Trouble error={error} again={again} />
+      </Panel>
+    );
   if (value === null) return <Panel {...shared}>{loading ? <Skeleton /> : null}</Panel>;
   const empty = shared.empty ?? nothing?.(value);
-  const stale = error ? <span class="note bad" title={error.message}>not up to date</span> : null;
+  const stale = error ? (
+    <span class="note bad" title={error.message}>
+      not up to date
+    </span>
+  ) : null;
   return (
-    <Panel {...shared} empty={empty} note={<>{shared.note}{stale}</>} table={table && (() => table(value))}>
+    <Panel
+      {...shared}
+      empty={empty}
+      note={
+        <>
+          {shared.note}
+          {stale}
+        </>
+      }
+      table={table && (() => table(value))}
+    >
       {empty ? null : children(value)}
     </Panel>
   );
 }
 
 export function Skeleton({ lines = 4 }: { lines?: number }) {
-  return <div class="skeleton" role="status" aria-label="Loading">{Array.from({ length: lines }, (_, i) => <span key={i} />)}</div>;
+  return (
+    <div class="skeleton" role="status" aria-label="Loading">
+      {Array.from({ length: lines }, (_, i) => (
+        <span key={i} />
+      ))}
+    </div>
+  );
 }
 
 /** What went wrong, what to do about it, and a button to try again. */
 export function Trouble({ error, again }: { error: Error; again?: () => void }) {
   return (
     <div class="trouble" role="alert">
-      <p><strong>{visible(error.message)}</strong></p>
+      <p>
+        <strong>{visible(error.message)}</strong>
+      </p>
       {error instanceof ApiError && error.action && <p>{visible(error.action)}</p>}
-      {again && <button type="button" onClick={again}>Try again</button>}
+      {again && (
+        <button type="button" onClick={again}>
+          Try again
+        </button>
+      )}
     </div>
   );
 }
@@ -105,14 +146,32 @@ export function Figures({ columns, rows }: PlainTable) {
   return (
     <div class="figures" tabIndex={0} role="region" aria-label="Figures as a table">
       <table>
-        <thead><tr>{columns.map((c) => <th key={c} scope="col">{visible(c)}</th>)}</tr></thead>
+        <thead>
+          <tr>
+            {columns.map((c) => (
+              <th key={c} scope="col">
+                {visible(c)}
+              </th>
+            ))}
+          </tr>
+        </thead>
         <tbody>
           {rows.slice(0, MOST).map((row, i) => (
-            <tr key={i}>{row.map((cell, k) => <td key={k} class={typeof cell === "number" ? "num" : undefined}>{told(cell)}</td>)}</tr>
+            <tr key={i}>
+              {row.map((cell, k) => (
+                <td key={k} class={typeof cell === "number" ? "num" : undefined}>
+                  {told(cell)}
+                </td>
+              ))}
+            </tr>
           ))}
         </tbody>
       </table>
-      {rows.length > MOST && <p class="note">The first {MOST} of {rows.length}.</p>}
+      {rows.length > MOST && (
+        <p class="note">
+          The first {MOST} of {rows.length}.
+        </p>
+      )}
     </div>
   );
 }

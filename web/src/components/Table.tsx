@@ -64,7 +64,9 @@ export function sorted(rows: ArrayLike<number>, columns: readonly TableColumn[],
   if (keys.length === 0) return found;
   if (keys.length === 1 && keys[0].values && found.length < MOST) return quickly(found, keys[0].values, keys[0].way);
   const read = keys.map(({ by, way }) => ({ values: Array.from(found, by), way }));
-  const places = found.map((_, i) => i).sort((a, b) => read.reduce((order, { values, way }) => order || compare(values[a], values[b], way), 0) || a - b);
+  const places = found
+    .map((_, i) => i)
+    .sort((a, b) => read.reduce((order, { values, way }) => order || compare(values[a], values[b], way), 0) || a - b);
   return places.map((i) => found[i]);
 }
 
@@ -98,7 +100,10 @@ export function Table(props: TableProps) {
   const { columns, rows, label, height = 420, sort = NONE, current = -1, onOpen, onCurrent, onHover } = props;
   const box = useRef<HTMLDivElement>(null as never);
   const [from, setFrom] = useState(0);
-  const order = useMemo(() => (props.ordered ? (rows as Int32Array) : sorted(rows, columns, sort)), [rows, columns, sort, props.ordered]);
+  const order = useMemo(
+    () => (props.ordered ? (rows as Int32Array) : sorted(rows, columns, sort)),
+    [rows, columns, sort, props.ordered],
+  );
   const shown = Math.ceil(height / ROW) + 2 * SPARE;
   const first = Math.max(0, Math.min(from - SPARE, order.length - shown));
   useEffect(() => {
@@ -130,15 +135,43 @@ export function Table(props: TableProps) {
     props.onSort(event.shiftKey ? [...sort.filter((s) => s.key !== key), next] : [next]);
   };
   return (
-    <div class="table" role="table" aria-label={label} aria-rowcount={order.length + 1} tabIndex={0} ref={box} data-table={props.name}
-      style={{ maxHeight: `${height}px` }} onKeyDown={keys} onScroll={() => setFrom(Math.floor(box.current.scrollTop / ROW))} onPointerLeave={() => onHover?.(-1)}>
+    <div
+      class="table"
+      role="table"
+      aria-label={label}
+      aria-rowcount={order.length + 1}
+      tabIndex={0}
+      ref={box}
+      data-table={props.name}
+      style={{ maxHeight: `${height}px` }}
+      onKeyDown={keys}
+      onScroll={() => setFrom(Math.floor(box.current.scrollTop / ROW))}
+      onPointerLeave={() => onHover?.(-1)}
+    >
       <div class="row head" role="row" aria-rowindex={1} style={grid}>
         {columns.map((c, i) => {
           const by = sort.find((s) => s.key === c.key);
           const arrow = by ? (by.descending ? " ↓" : " ↑") : "";
           return (
-            <div key={c.key} role="columnheader" class={`${c.numeric ? "num" : ""} ${pinned(props, i)}`} aria-sort={by ? (by.descending ? "descending" : "ascending") : undefined}>
-              {c.by && props.onSort ? <button type="button" class="link" title={`Sort by ${c.title}; with shift after the others`} onClick={(e) => head(e, c)}>{c.title}{arrow}</button> : c.title}
+            <div
+              key={c.key}
+              role="columnheader"
+              class={`${c.numeric ? "num" : ""} ${pinned(props, i)}`}
+              aria-sort={by ? (by.descending ? "descending" : "ascending") : undefined}
+            >
+              {c.by && props.onSort ? (
+                <button
+                  type="button"
+                  class="link"
+                  title={`Sort by ${c.title}; with shift after the others`}
+                  onClick={(e) => head(e, c)}
+                >
+                  {c.title}
+                  {arrow}
+                </button>
+              ) : (
+                c.title
+              )}
             </div>
           );
         })}
@@ -154,14 +187,35 @@ export function Table(props: TableProps) {
 
 const NOWHERE = signal(-1);
 
-function Row({ row, at, columns, grid, table }: { row: number; at: number; columns: readonly TableColumn[]; grid: { gridTemplateColumns: string }; table: TableProps }) {
+function Row({
+  row,
+  at,
+  columns,
+  grid,
+  table,
+}: {
+  row: number;
+  at: number;
+  columns: readonly TableColumn[];
+  grid: { gridTemplateColumns: string };
+  table: TableProps;
+}) {
   const hovered = table.hovered ?? NOWHERE;
   const hot = useComputed(() => hovered.value === row).value;
   const classes = `row ${row === table.current ? "current" : ""} ${hot ? "hot" : ""} ${table.marked?.has(row) ? "marked" : ""}`;
   return (
-    <div role="row" aria-rowindex={at + 2} style={{ ...grid, transform: `translateY(${at * ROW}px)` }} class={classes}
-      onClick={() => table.onCurrent?.(row)} onDblClick={() => table.onOpen?.(row)} onPointerEnter={() => table.onHover?.(row)}>
-      {columns.map((c, k) => <Cell key={c.key} content={c.cell(row)} class={`${c.numeric ? "num" : ""} ${pinned(table, k)}`} />)}
+    <div
+      role="row"
+      aria-rowindex={at + 2}
+      style={{ ...grid, transform: `translateY(${at * ROW}px)` }}
+      class={classes}
+      onClick={() => table.onCurrent?.(row)}
+      onDblClick={() => table.onOpen?.(row)}
+      onPointerEnter={() => table.onHover?.(row)}
+    >
+      {columns.map((c, k) => (
+        <Cell key={c.key} content={c.cell(row)} class={`${c.numeric ? "num" : ""} ${pinned(table, k)}`} />
+      ))}
     </div>
   );
 }
@@ -171,7 +225,11 @@ const FITS = 12;
 /** Only long texts are cut off: each cell that could be is a layer, and hundreds of them make every move of the mouse slow. */
 function Cell({ content, class: classes }: { content: ComponentChildren; class: string }) {
   const long = typeof content === "string" && content.length > FITS;
-  return <div role="cell" class={long ? `${classes} long` : classes} title={long ? content : undefined}>{content}</div>;
+  return (
+    <div role="cell" class={long ? `${classes} long` : classes} title={long ? content : undefined}>
+      {content}
+    </div>
+  );
 }
 
 const pinned = (table: TableProps, column: number): string => (column < (table.pinned ?? 1) ? "pin" : "");

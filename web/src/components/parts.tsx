@@ -19,7 +19,17 @@ export function StateMark({ state, words = false }: { state: number; words?: boo
   const name = STATES[state] ?? "waiting";
   return (
     <span class={`state state-${name}`} title={name}>
-      <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.5">{SHAPES[name]}</svg>
+      <svg
+        viewBox="0 0 12 12"
+        width="12"
+        height="12"
+        aria-hidden="true"
+        fill="none"
+        stroke="currentColor"
+        stroke-width="1.5"
+      >
+        {SHAPES[name]}
+      </svg>
       {words ? <span>{name}</span> : <span class="sr">{name}</span>}
     </span>
   );
@@ -33,23 +43,48 @@ export const byNumber = (states: Readonly<Record<string, number>>): number[] => 
 /** How many trials are in which state, as a bar in their colours, with the figures in words. `counts` by TrialState's number. */
 export function StateBar({ counts }: { counts: readonly number[] }) {
   const sum = counts.reduce((a, b) => a + b, 0);
-  const words = STATES.flatMap((state, i) => (counts[i] ? [`${count(counts[i])} ${state}`] : [])).join(", ") || "no trial";
+  const words =
+    STATES.flatMap((state, i) => (counts[i] ? [`${count(counts[i])} ${state}`] : [])).join(", ") || "no trial";
   return (
     <span class="state-bar" role="img" aria-label={words} title={words}>
-      {STATES.map((state, i) => counts[i] > 0 && <span key={state} class={`fill-${state}`} style={{ width: `${(100 * counts[i]) / sum}%` }} />)}
+      {STATES.map(
+        (state, i) =>
+          counts[i] > 0 && (
+            <span key={state} class={`fill-${state}`} style={{ width: `${(100 * counts[i]) / sum}%` }} />
+          ),
+      )}
     </span>
   );
 }
 
 /** A small line of values, as in tables; NaN breaks it. */
-export function Sparkline({ values, label, width = 96, height = 20 }: { values: ArrayLike<number>; label: string; width?: number; height?: number }) {
+export function Sparkline({
+  values,
+  label,
+  width = 96,
+  height = 20,
+}: {
+  values: ArrayLike<number>;
+  label: string;
+  width?: number;
+  height?: number;
+}) {
   const finite = Array.from(values).filter(Number.isFinite);
   if (finite.length < 2) return <span class="note">–</span>;
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
   const y = (v: number) => height - 2 - ((v - low) / (high - low || 1)) * (height - 4);
-  const points = Array.from(values, (v, i) => (Number.isFinite(v) ? `${((i / (values.length - 1)) * (width - 2) + 1).toFixed(1)},${y(v).toFixed(1)}` : "")).filter(Boolean);
+  const points = Array.from(values, (v, i) =>
+    Number.isFinite(v) ? `${((i / (values.length - 1)) * (width - 2) + 1).toFixed(1)},${y(v).toFixed(1)}` : "",
+  ).filter(Boolean);
   return (
-    <svg class="spark" role="img" aria-label={`${label}: from ${number(finite[0])} to ${number(finite[finite.length - 1])}`} viewBox={`0 0 ${width} ${height}`} width={width} height={height}>
+    <svg
+      class="spark"
+      role="img"
+      aria-label={`${label}: from ${number(finite[0])} to ${number(finite[finite.length - 1])}`}
+      viewBox={`0 0 ${width} ${height}`}
+      width={width}
+      height={height}
+    >
       <polyline points={points.join(" ")} fill="none" stroke="currentColor" stroke-width="1.3" />
     </svg>
   );
@@ -57,11 +92,25 @@ export function Sparkline({ values, label, width = 96, height = 20 }: { values: 
 
 export type Tone = "plain" | "good" | "bad" | "look" | "accent";
 
-export function Chip({ children, tone = "plain", onRemove, title }: { children: ComponentChildren; tone?: Tone; onRemove?: () => void; title?: string }) {
+export function Chip({
+  children,
+  tone = "plain",
+  onRemove,
+  title,
+}: {
+  children: ComponentChildren;
+  tone?: Tone;
+  onRemove?: () => void;
+  title?: string;
+}) {
   return (
     <span class={`chip ${tone}`} title={title}>
       {children}
-      {onRemove && <button type="button" class="link" aria-label="Remove" onClick={onRemove}>✕</button>}
+      {onRemove && (
+        <button type="button" class="link" aria-label="Remove" onClick={onRemove}>
+          ✕
+        </button>
+      )}
     </span>
   );
 }
@@ -79,7 +128,11 @@ export function Copy({ text, children = "copy" }: { text: string | (() => string
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };
-  return <button type="button" class="quiet" onClick={() => void copy()} aria-live="polite">{done ? "copied ✓" : children}</button>;
+  return (
+    <button type="button" class="quiet" onClick={() => void copy()} aria-live="polite">
+      {done ? "copied ✓" : children}
+    </button>
+  );
 }
 
 function copyBySelection(text: string): void {
@@ -99,29 +152,74 @@ export interface Option {
 }
 
 /** A few alternatives of which one holds: axes against trials, time, cost. */
-export function Switch({ label, options, value, onChange }: { label: string; options: readonly Option[]; value: string; onChange: (value: string) => void }) {
+export function Switch({
+  label,
+  options,
+  value,
+  onChange,
+}: {
+  label: string;
+  options: readonly Option[];
+  value: string;
+  onChange: (value: string) => void;
+}) {
   return (
     <span class="switch" role="group" aria-label={label}>
       {options.map((o) => (
-        <button type="button" key={o.value} title={o.title} aria-pressed={o.value === value} onClick={() => onChange(o.value)}>{o.label}</button>
+        <button
+          type="button"
+          key={o.value}
+          title={o.title}
+          aria-pressed={o.value === value}
+          onClick={() => onChange(o.value)}
+        >
+          {o.label}
+        </button>
       ))}
     </span>
   );
 }
 
 /** Many alternatives of which one holds. */
-export function Select({ label, options, value, onChange }: { label: string; options: readonly { value: string; label: string }[]; value: string; onChange: (value: string) => void }) {
+export function Select({
+  label,
+  options,
+  value,
+  onChange,
+}: {
+  label: string;
+  options: readonly { value: string; label: string }[];
+  value: string;
+  onChange: (value: string) => void;
+}) {
   return (
-    <label class="select"><span>{label}</span>
+    <label class="select">
+      <span>{label}</span>
       <select value={value} onChange={(e) => onChange(e.currentTarget.value)}>
-        {options.map((o) => <option key={o.value} value={o.value} selected={o.value === value}>{o.label}</option>)}
+        {options.map((o) => (
+          <option key={o.value} value={o.value} selected={o.value === value}>
+            {o.label}
+          </option>
+        ))}
       </select>
     </label>
   );
 }
 
 /** Parts of a page of which one is seen; arrow keys go from one to the next. */
-export function Tabs({ label, tabs, value, onChange, children }: { label: string; tabs: readonly { value: string; label: string }[]; value: string; onChange: (value: string) => void; children: ComponentChildren }) {
+export function Tabs({
+  label,
+  tabs,
+  value,
+  onChange,
+  children,
+}: {
+  label: string;
+  tabs: readonly { value: string; label: string }[];
+  value: string;
+  onChange: (value: string) => void;
+  children: ComponentChildren;
+}) {
   const id = useId();
   const list = useRef<HTMLDivElement>(null as never);
   const keys = (event: KeyboardEvent) => {
@@ -135,16 +233,39 @@ export function Tabs({ label, tabs, value, onChange, children }: { label: string
     <div class="tabs">
       <div role="tablist" aria-label={label} onKeyDown={keys} ref={list}>
         {tabs.map((t) => (
-          <button type="button" role="tab" key={t.value} id={`${id}-${t.value}`} aria-selected={t.value === value} aria-controls={`${id}-panel`} tabIndex={t.value === value ? 0 : -1} onClick={() => onChange(t.value)}>{t.label}</button>
+          <button
+            type="button"
+            role="tab"
+            key={t.value}
+            id={`${id}-${t.value}`}
+            aria-selected={t.value === value}
+            aria-controls={`${id}-panel`}
+            tabIndex={t.value === value ? 0 : -1}
+            onClick={() => onChange(t.value)}
+          >
+            {t.label}
+          </button>
         ))}
       </div>
-      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${value}`}>{children}</div>
+      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${value}`}>
+        {children}
+      </div>
     </div>
   );
 }
 
 /** What slides in from the right; Esc and the cross close it, and the focus goes back to where it was. */
-export function Drawer({ title, onClose, children, actions }: { title: ComponentChildren; onClose: () => void; children: ComponentChildren; actions?: ComponentChildren }) {
+export function Drawer({
+  title,
+  onClose,
+  children,
+  actions,
+}: {
+  title: ComponentChildren;
+  onClose: () => void;
+  children: ComponentChildren;
+  actions?: ComponentChildren;
+}) {
   const box = useRef<HTMLDivElement>(null as never);
   const id = useId();
   useEffect(() => {
@@ -159,27 +280,63 @@ export function Drawer({ title, onClose, children, actions }: { title: Component
   };
   return (
     <div class="drawer" role="dialog" aria-labelledby={id} tabIndex={-1} ref={box} onKeyDown={keys}>
-      <header><h2 id={id}>{title}</h2><span class="spring" />{actions}<button type="button" class="quiet" aria-label="Close" onClick={onClose}>✕</button></header>
+      <header>
+        <h2 id={id}>{title}</h2>
+        <span class="spring" />
+        {actions}
+        <button type="button" class="quiet" aria-label="Close" onClick={onClose}>
+          ✕
+        </button>
+      </header>
       <div class="drawer-body">{children}</div>
     </div>
   );
 }
 
 /** A dialog over the page. */
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
+export function Dialog({
+  title,
+  onClose,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
   const box = useRef<HTMLDialogElement>(null as never);
   const id = useId();
   useEffect(() => box.current.showModal(), []);
   return (
-    <dialog ref={box} aria-labelledby={id} onClose={onClose} onClick={(e) => e.target === box.current && box.current.close()}>
-      <header><h2 id={id}>{title}</h2><span class="spring" /><button type="button" class="quiet" aria-label="Close" onClick={() => box.current.close()}>✕</button></header>
+    <dialog
+      ref={box}
+      aria-labelledby={id}
+      onClose={onClose}
+      onClick={(e) => e.target === box.current && box.current.close()}
+    >
+      <header>
+        <h2 id={id}>{title}</h2>
+        <span class="spring" />
+        <button type="button" class="quiet" aria-label="Close" onClick={() => box.current.close()}>
+          ✕
+        </button>
+      </header>
       {children}
     </dialog>
   );
 }
 
 /** A button whose second click does it, for what cannot be undone; it forgets the first one after four seconds. */
-export function Confirm({ children, question, onConfirm, disabled }: { children: ComponentChildren; question: string; onConfirm: () => void; disabled?: boolean }) {
+export function Confirm({
+  children,
+  question,
+  onConfirm,
+  disabled,
+}: {
+  children: ComponentChildren;
+  question: string;
+  onConfirm: () => void;
+  disabled?: boolean;
+}) {
   const [asked, setAsked] = useState(false);
   useEffect(() => {
     if (!asked) return;
@@ -190,7 +347,11 @@ export function Confirm({ children, question, onConfirm, disabled }: { children:
     setAsked(!asked);
     if (asked) onConfirm();
   };
-  return <button type="button" class={asked ? "danger" : ""} disabled={disabled} onClick={click}>{asked ? question : children}</button>;
+  return (
+    <button type="button" class={asked ? "danger" : ""} disabled={disabled} onClick={click}>
+      {asked ? question : children}
+    </button>
+  );
 }
 
 interface Notice {
@@ -215,14 +376,31 @@ export function Notices() {
   return (
     <div class="notices" role="status" aria-live="polite">
       {notices.value.map((n) => (
-        <div key={n.id} class={`notice ${n.tone}`}>{n.text}{n.undo && <button type="button" onClick={n.undo}>Undo</button>}</div>
+        <div key={n.id} class={`notice ${n.tone}`}>
+          {n.text}
+          {n.undo && (
+            <button type="button" onClick={n.undo}>
+              Undo
+            </button>
+          )}
+        </div>
       ))}
     </div>
   );
 }
 
 /** A figure with its name: the tiles at the top of a page. */
-export function Tile({ label, children, note, title }: { label: string; children: ComponentChildren; note?: ComponentChildren; title?: string }) {
+export function Tile({
+  label,
+  children,
+  note,
+  title,
+}: {
+  label: string;
+  children: ComponentChildren;
+  note?: ComponentChildren;
+  title?: string;
+}) {
   return (
     <div class="tile" title={title}>
       <span class="tile-label">{label}</span>

@@ -13,14 +13,34 @@ import { columns, hover, study } from "../store.js";
 import { tell } from "./axes.js";
 import { Compared, compares, mark, marked } from "./Marked.js";
 
-const KINDS: readonly Column["kind"][] = ["value", "metric", "violation", "param", "seconds", "started", "step", "attempt", "parent", "worker", "failure"];
+const KINDS: readonly Column["kind"][] = [
+  "value",
+  "metric",
+  "violation",
+  "param",
+  "seconds",
+  "started",
+  "step",
+  "attempt",
+  "parent",
+  "worker",
+  "failure",
+];
 
 /** A column of the table for a column of the trials. */
 export function tableColumn(column: Column): TableColumn {
   const values = numbers(column);
   const title = visible(column.name);
   const width = Math.min(180, Math.max(84, 36 + 7 * title.length));
-  return { key: column.key, title, numeric: !column.options, width, cell: (row) => tell(column, row), by: (row) => values[row], values };
+  return {
+    key: column.key,
+    title,
+    numeric: !column.options,
+    width,
+    cell: (row) => tell(column, row),
+    by: (row) => values[row],
+    values,
+  };
 }
 
 /** Where a trial is told all about; what is selected stays. */
@@ -31,8 +51,24 @@ function addressOf(trial: number): string {
 
 export function trialColumns(all: readonly Column[]): TableColumn[] {
   const state = all.find((c) => c.kind === "state");
-  const fixed: TableColumn[] = [{ key: "number", title: "trial", numeric: true, width: 64, cell: (row) => <a href={addressOf(row)}>{row}</a>, by: (row) => row }];
-  if (state) fixed.push({ key: "state", title: "state", width: 100, cell: (row) => <StateMark state={state.data[row]} words />, by: (row) => state.data[row] });
+  const fixed: TableColumn[] = [
+    {
+      key: "number",
+      title: "trial",
+      numeric: true,
+      width: 64,
+      cell: (row) => <a href={addressOf(row)}>{row}</a>,
+      by: (row) => row,
+    },
+  ];
+  if (state)
+    fixed.push({
+      key: "state",
+      title: "state",
+      width: 100,
+      cell: (row) => <StateMark state={state.data[row]} words />,
+      by: (row) => state.data[row],
+    });
   const rest = KINDS.flatMap((kind) => all.filter((c) => c.kind === kind));
   return [...fixed, ...rest.map(tableColumn)];
 }
@@ -73,7 +109,17 @@ export function AllTrials({ height = 420, shown, onOpen }: AllTrialsProps) {
   const count = all?.count ?? 0;
   const [sort, setSort] = useSort(all?.columns ?? []);
   const here = useMemo(() => trialColumns(all?.columns ?? []).filter((c) => !shown || shown.has(c.key)), [all, shown]);
-  const order = useMemo(() => once(() => sorted(new Int32Array(count).map((_, i) => i), trialColumns(all?.columns ?? []), sort)), [all, sort]);
+  const order = useMemo(
+    () =>
+      once(() =>
+        sorted(
+          new Int32Array(count).map((_, i) => i),
+          trialColumns(all?.columns ?? []),
+          sort,
+        ),
+      ),
+    [all, sort],
+  );
   const current = Number(route.value.query.get("at") ?? -1);
   const step = (by: number) => () => {
     const rows = chosen(order());
@@ -90,7 +136,9 @@ export function AllTrials({ height = 420, shown, onOpen }: AllTrialsProps) {
   if (count === 0) return <p class="empty">No trial yet.</p>;
   return (
     <>
-      <Later height={height}>{() => <Rows {...{ columns: here, order: order(), height, sort, setSort, current, onOpen }} />}</Later>
+      <Later height={height}>
+        {() => <Rows {...{ columns: here, order: order(), height, sort, setSort, current, onOpen }} />}
+      </Later>
       {compares.value && <Compared onClose={() => (compares.value = false)} />}
     </>
   );
@@ -127,7 +175,21 @@ function Rows({ columns, order, height, sort, setSort, current, onOpen }: RowsPr
   const rows = useSelected(order);
   if (rows.length === 0) return <p class="empty">No trial is selected.</p>;
   return (
-    <Table name="trials" label="Trials" columns={columns} rows={rows} ordered height={height} sort={sort} onSort={setSort} marked={marked.value}
-      current={current} onCurrent={goTo} hovered={hover} onHover={(row) => (hover.value = row)} onOpen={onOpen} />
+    <Table
+      name="trials"
+      label="Trials"
+      columns={columns}
+      rows={rows}
+      ordered
+      height={height}
+      sort={sort}
+      onSort={setSort}
+      marked={marked.value}
+      current={current}
+      onCurrent={goTo}
+      hovered={hover}
+      onHover={(row) => (hover.value = row)}
+      onOpen={onOpen}
+    />
   );
 }

@@ -10,7 +10,10 @@ import { tell } from "./axes.js";
 const text = computed(() => route.value.query.get("m") ?? "");
 
 export const marked = computed<ReadonlySet<number>>(() => {
-  const numbers = text.value.split(",").filter((part) => /^\d+$/.test(part)).map(Number);
+  const numbers = text.value
+    .split(",")
+    .filter((part) => /^\d+$/.test(part))
+    .map(Number);
   return new Set(numbers.filter((number) => number < (columns.value?.count ?? 0)));
 });
 
@@ -29,8 +32,12 @@ export function Marks() {
   return (
     <>
       {plural(size, "marked trial")}
-      <button type="button" class="quiet" onClick={() => (compares.value = true)}>compare</button>
-      <button type="button" class="quiet" onClick={() => setQuery({ m: null })}>clear</button>
+      <button type="button" class="quiet" onClick={() => (compares.value = true)}>
+        compare
+      </button>
+      <button type="button" class="quiet" onClick={() => setQuery({ m: null })}>
+        clear
+      </button>
     </>
   );
 }
@@ -39,16 +46,33 @@ const KINDS: readonly Column["kind"][] = ["state", "value", "violation", "metric
 
 export function Compared({ onClose }: { onClose: () => void }) {
   const trials = [...marked.value];
-  const rows = KINDS.flatMap((kind) => columns.value?.columns.filter((c) => c.kind === kind) ?? []).map((c) => ({ column: c, cells: trials.map((t) => tell(c, t)) }));
+  const rows = KINDS.flatMap((kind) => columns.value?.columns.filter((c) => c.kind === kind) ?? []).map((c) => ({
+    column: c,
+    cells: trials.map((t) => tell(c, t)),
+  }));
   return (
     <Dialog title="Marked trials" onClose={onClose}>
       <div class="figures" tabIndex={0} role="region" aria-label="Marked trials, side by side">
         <table>
-          <thead><tr><th scope="col">trial</th>{trials.map((t) => <th key={t} scope="col" class="num">{t}</th>)}</tr></thead>
+          <thead>
+            <tr>
+              <th scope="col">trial</th>
+              {trials.map((t) => (
+                <th key={t} scope="col" class="num">
+                  {t}
+                </th>
+              ))}
+            </tr>
+          </thead>
           <tbody>
             {rows.map(({ column, cells }) => (
               <tr key={column.key} class={new Set(cells).size > 1 ? "differs" : undefined}>
-                <th scope="row">{visible(column.name)}</th>{cells.map((cell, i) => <td key={trials[i]} class="num">{cell}</td>)}
+                <th scope="row">{visible(column.name)}</th>
+                {cells.map((cell, i) => (
+                  <td key={trials[i]} class="num">
+                    {cell}
+                  </td>
+                ))}
               </tr>
             ))}
           </tbody>

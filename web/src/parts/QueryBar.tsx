@@ -65,23 +65,67 @@ export function QueryBar() {
   return (
     <div class="query">
       <div class="query-field">
-        <input ref={input} type="text" role="combobox" aria-label="Which trials" aria-expanded={offers.length > 0} aria-controls="query-offers" aria-autocomplete="list" aria-invalid={error !== null}
-          aria-activedescendant={at >= 0 ? `query-offer-${at}` : undefined} aria-describedby={error ? "query-error" : undefined} placeholder={EXAMPLE} value={text} autoComplete="off" spellcheck={false}
-          onInput={typed} onFocus={offer} onClick={offer} onBlur={() => setOffers([])} onKeyDown={keys} />
-        <ul class="choices offers" role="listbox" id="query-offers" aria-label="What could come next" hidden={offers.length === 0}>
+        <input
+          ref={input}
+          type="text"
+          role="combobox"
+          aria-label="Which trials"
+          aria-expanded={offers.length > 0}
+          aria-controls="query-offers"
+          aria-autocomplete="list"
+          aria-invalid={error !== null}
+          aria-activedescendant={at >= 0 ? `query-offer-${at}` : undefined}
+          aria-describedby={error ? "query-error" : undefined}
+          placeholder={EXAMPLE}
+          value={text}
+          autoComplete="off"
+          spellcheck={false}
+          onInput={typed}
+          onFocus={offer}
+          onClick={offer}
+          onBlur={() => setOffers([])}
+          onKeyDown={keys}
+        />
+        <ul
+          class="choices offers"
+          role="listbox"
+          id="query-offers"
+          aria-label="What could come next"
+          hidden={offers.length === 0}
+        >
           {offers.map((o, i) => (
-            <li key={o.label} id={`query-offer-${i}`} role="option" aria-selected={i === at} onPointerDown={(e) => (e.preventDefault(), take(o))}>{visible(o.label)}<span class="note">{o.hint}</span></li>
+            <li
+              key={o.label}
+              id={`query-offer-${i}`}
+              role="option"
+              aria-selected={i === at}
+              onPointerDown={(e) => (e.preventDefault(), take(o))}
+            >
+              {visible(o.label)}
+              <span class="note">{o.hint}</span>
+            </li>
           ))}
         </ul>
       </div>
       <Chosen />
-      {error && <p class="query-error" id="query-error" role="status">{visible(error.message)}{error instanceof QueryError && <Where text={queryText.value} at={error.at} />}</p>}
+      {error && (
+        <p class="query-error" id="query-error" role="status">
+          {visible(error.message)}
+          {error instanceof QueryError && <Where text={queryText.value} at={error.at} />}
+        </p>
+      )}
     </div>
   );
 }
 
 function Where({ text, at }: { text: string; at: number }) {
-  return at < text.length ? <code> {visible(text.slice(Math.max(0, at - 12), at))}<mark>{visible(text.slice(at, at + 12))}</mark></code> : null;
+  return at < text.length ? (
+    <code>
+      {" "}
+      {visible(text.slice(Math.max(0, at - 12), at))}
+      <mark>{visible(text.slice(at, at + 12))}</mark>
+    </code>
+  ) : null;
 }
 
 /** How many are selected, and by which brushes. */
@@ -90,9 +134,25 @@ function Chosen() {
   const all = columns.value?.count ?? 0;
   return (
     <span class="chips">
-      <span class="chosen" role="status">{mask ? <><strong>{count(chosen)}</strong> of {count(all)}</> : <>all {count(all)}</>}</span>
-      {brushes.value.map((brush) => <Chip key={told(brush)} tone="accent" onRemove={() => unbrush(...brush.keys)}>{told(brush)}</Chip>)}
-      {mask && <button type="button" class="quiet" onClick={clearSelection}>clear</button>}
+      <span class="chosen" role="status">
+        {mask ? (
+          <>
+            <strong>{count(chosen)}</strong> of {count(all)}
+          </>
+        ) : (
+          <>all {count(all)}</>
+        )}
+      </span>
+      {brushes.value.map((brush) => (
+        <Chip key={told(brush)} tone="accent" onRemove={() => unbrush(...brush.keys)}>
+          {told(brush)}
+        </Chip>
+      ))}
+      {mask && (
+        <button type="button" class="quiet" onClick={clearSelection}>
+          clear
+        </button>
+      )}
     </span>
   );
 }
@@ -105,7 +165,11 @@ function told({ keys, ranges, mode }: Brush): string {
 
 function range(key: string, [low, high]: readonly [number, number]): string {
   const options = column(key)?.options;
-  if (options) return options.slice(Math.max(0, Math.ceil(low)), Math.max(0, Math.floor(high) + 1)).map(visible).join(" or ");
+  if (options)
+    return options
+      .slice(Math.max(0, Math.ceil(low)), Math.max(0, Math.floor(high) + 1))
+      .map(visible)
+      .join(" or ");
   if (!Number.isFinite(low)) return `≤ ${number(high)}`;
   return Number.isFinite(high) ? `${number(low)} to ${number(high)}` : `≥ ${number(low)}`;
 }

@@ -81,7 +81,10 @@ export function goodness(objective: Column, study: Study | null): Float32Array {
 /** One sentence about the course of an objective. */
 export function describe(objective: Column, study: Study | null): string {
   const summary = study?.summary;
-  const best = summary?.best === null || summary?.best === undefined ? "" : ` The best is ${number(num(summary.value))}, of trial ${summary.best}.`;
+  const best =
+    summary?.best === null || summary?.best === undefined
+      ? ""
+      : ` The best is ${number(num(summary.value))}, of trial ${summary.best}.`;
   return `${visible(objective.name)} of ${plural(objective.data.length, "trial")}, in the order of the trials.${best}`;
 }
 

@@ -26,13 +26,27 @@ export function Bars({ bars, summary, full, format = number }: BarsProps) {
     <ol class="bars" aria-label={summary}>
       {bars.map(({ label, value, low, high, note, onClick }) => (
         <li key={label}>
-          {onClick ? <button type="button" class="link bar-name" title={visible(label)} onClick={onClick}>{visible(label)}</button>
-            : <span class="bar-name" title={visible(label)}>{visible(label)}</span>}
+          {onClick ? (
+            <button type="button" class="link bar-name" title={visible(label)} onClick={onClick}>
+              {visible(label)}
+            </button>
+          ) : (
+            <span class="bar-name" title={visible(label)}>
+              {visible(label)}
+            </span>
+          )}
           <span class="bar-track" aria-hidden="true">
             <span class="bar-fill" style={{ width: width(value) }} />
-            {low !== undefined && high !== undefined && <span class="bar-range" style={{ left: width(low), width: width(high - low) }} />}
+            {low !== undefined && high !== undefined && (
+              <span class="bar-range" style={{ left: width(low), width: width(high - low) }} />
+            )}
           </span>
-          <span class="bar-value" title={low !== undefined && high !== undefined ? `${format(low)} to ${format(high)}` : undefined}>{format(value)}</span>
+          <span
+            class="bar-value"
+            title={low !== undefined && high !== undefined ? `${format(low)} to ${format(high)}` : undefined}
+          >
+            {format(value)}
+          </span>
           {note && <span class="bar-note">{note}</span>}
         </li>
       ))}

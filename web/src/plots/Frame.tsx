@@ -85,13 +85,16 @@ export function Frame(props: FrameProps) {
   const x = zoom ? zoomed(props.x, zoom.x) : props.x;
   const y = zoom ? zoomed(props.y, zoom.y) : props.y;
 
-  const marks = useSheet((context, width, height, ratio) => {
-    const made = layout(context, x, y, width, height, ratio, colours(), props.bare ?? false);
-    area.current = made;
-    if (!props.bare) drawAxes(made);
-    clipped(made, () => props.marks(made));
-    untracked(showSpot);
-  }, [props.marks, props.x, props.y, zoom, props.bare]);
+  const marks = useSheet(
+    (context, width, height, ratio) => {
+      const made = layout(context, x, y, width, height, ratio, colours(), props.bare ?? false);
+      area.current = made;
+      if (!props.bare) drawAxes(made);
+      clipped(made, () => props.marks(made));
+      untracked(showSpot);
+    },
+    [props.marks, props.x, props.y, zoom, props.bare],
+  );
   const spot = useRef<HTMLSpanElement>(null as never);
   const latest = useRef(props);
   latest.current = props;
@@ -152,33 +155,69 @@ export function Frame(props: FrameProps) {
   };
   const shown = tip && tip.row >= 0 && props.label ? props.label(tip.row) : null;
   return (
-    <div class="frame" ref={host} style={{ height: `${height}px` }} data-plot={props.name}
-      onPointerMove={move} onPointerDown={down} onPointerUp={up} onPointerLeave={leave} onDblClick={reset} onWheel={wheel}>
+    <div
+      class="frame"
+      ref={host}
+      style={{ height: `${height}px` }}
+      data-plot={props.name}
+      onPointerMove={move}
+      onPointerDown={down}
+      onPointerUp={up}
+      onPointerLeave={leave}
+      onDblClick={reset}
+      onWheel={wheel}
+    >
       <canvas class="sheet" role="img" aria-label={props.summary} ref={marks} />
       {props.over && <Over over={props.over} x={x} y={y} bare={props.bare ?? false} tip={tip} />}
       <span class="spot" aria-hidden="true" ref={spot} />
-      {drag.current && !isClick(drag.current) && area.current && <span class="brush" aria-hidden="true" style={brushPlace(area.current, drag.current)} />}
-      {zoom && <button type="button" class="chip corner" onClick={() => setZoom(null)}>zoomed ✕</button>}
+      {drag.current && !isClick(drag.current) && area.current && (
+        <span class="brush" aria-hidden="true" style={brushPlace(area.current, drag.current)} />
+      )}
+      {zoom && (
+        <button type="button" class="chip corner" onClick={() => setZoom(null)}>
+          zoomed ✕
+        </button>
+      )}
       {!zoom && height > 200 && <Outliers axis={props.y} />}
       <Tip text={shown} px={tip?.px ?? 0} py={tip?.py ?? 0} />
     </div>
   );
 }
 
-function Over({ over, x, y, bare, tip }: { over: (area: Area) => void; x: Axis; y: Axis; bare: boolean; tip: unknown }) {
-  const sheet = useSheet((context, width, height, ratio) => {
-    const made = layout(context, x, y, width, height, ratio, colours(), bare);
-    clipped(made, () => over(made));
-  }, [over, x, y, bare, tip]);
+function Over({
+  over,
+  x,
+  y,
+  bare,
+  tip,
+}: {
+  over: (area: Area) => void;
+  x: Axis;
+  y: Axis;
+  bare: boolean;
+  tip: unknown;
+}) {
+  const sheet = useSheet(
+    (context, width, height, ratio) => {
+      const made = layout(context, x, y, width, height, ratio, colours(), bare);
+      clipped(made, () => over(made));
+    },
+    [over, x, y, bare, tip],
+  );
   return <canvas class="sheet over" aria-hidden="true" ref={sheet} />;
 }
 
 function Outliers({ axis }: { axis: Axis }) {
   if (!axis.outliers) return null;
-  return <span class="chip corner" title="They lie beyond the axis, and stand as ▲ or ▼ at its edge.">{axis.outliers === 1 ? "1 outlier" : `${axis.outliers} outliers`} ▲</span>;
+  return (
+    <span class="chip corner" title="They lie beyond the axis, and stand as ▲ or ▼ at its edge.">
+      {axis.outliers === 1 ? "1 outlier" : `${axis.outliers} outliers`} ▲
+    </span>
+  );
 }
 
-const zoomed = (axis: Axis, [low, high]: [number, number]): Axis => (axis.kind === "category" ? axis : { ...axis, low, high, outliers: 0 });
+const zoomed = (axis: Axis, [low, high]: [number, number]): Axis =>
+  axis.kind === "category" ? axis : { ...axis, low, high, outliers: 0 };
 
 /** The range between two pixels; of options whole ones. */
 export function spanned(s: Scale, a: number, b: number): [number, number] {
@@ -204,16 +243,39 @@ function around({ x, y }: Area, [px, py]: [number, number], factor: number): Box
 
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif";
 
-function layout(context: CanvasRenderingContext2D, x: Axis, y: Axis, width: number, height: number, ratio: number, palette: Colours, bare: boolean): Area {
+function layout(
+  context: CanvasRenderingContext2D,
+  x: Axis,
+  y: Axis,
+  width: number,
+  height: number,
+  ratio: number,
+  palette: Colours,
+  bare: boolean,
+): Area {
   context.font = FONT;
   const bottom = bare ? 0 : 34;
   const top = bare ? 0 : 18;
   const tall = Math.max(1, height - top - bottom);
-  const labels = bare ? [] : scale(y, tall, 0).ticks(Math.max(2, Math.round(tall / 42))).map((t) => context.measureText(shortened(t.label)).width);
+  const labels = bare
+    ? []
+    : scale(y, tall, 0)
+        .ticks(Math.max(2, Math.round(tall / 42)))
+        .map((t) => context.measureText(shortened(t.label)).width);
   const left = bare ? 0 : Math.min(width / 3, Math.max(26, ...labels) + 10);
   const right = bare ? 0 : 10;
   const wide = Math.max(1, width - left - right);
-  return { context, left, top, width: wide, height: tall, ratio, colours: palette, x: scale(x, left, left + wide), y: scale(y, top + tall, top) };
+  return {
+    context,
+    left,
+    top,
+    width: wide,
+    height: tall,
+    ratio,
+    colours: palette,
+    x: scale(x, left, left + wide),
+    y: scale(y, top + tall, top),
+  };
 }
 
 const shortened = (label: string, most = 14): string => (label.length > most ? `${label.slice(0, most - 1)}…` : label);
@@ -282,5 +344,10 @@ function put(element: HTMLElement | null, spot: Spot | null): void {
   element.hidden = spot === null;
   if (spot === null) return;
   const { left, top, width, height, round } = spot;
-  Object.assign(element.style, { transform: `translate(${left}px, ${top}px)`, width: `${width}px`, height: `${height}px`, borderRadius: round ? "50%" : "2px" });
+  Object.assign(element.style, {
+    transform: `translate(${left}px, ${top}px)`,
+    width: `${width}px`,
+    height: `${height}px`,
+    borderRadius: round ? "50%" : "2px",
+  });
 }

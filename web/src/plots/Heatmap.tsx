@@ -41,7 +41,9 @@ export function Heatmap(props: HeatmapProps) {
         const v = values[j][i];
         if (!Number.isFinite(v)) continue;
         const sure = support ? Math.min(1, Math.max(0, support[j][i])) : 1;
-        const colour = ramp(high > low ? (v - low) / (high - low) : 0.5, palette.dark).map((p, k) => Math.round(grey[k] + (p - grey[k]) * sure));
+        const colour = ramp(high > low ? (v - low) / (high - low) : 0.5, palette.dark).map((p, k) =>
+          Math.round(grey[k] + (p - grey[k]) * sure),
+        );
         c.fillStyle = `rgb(${colour.join(" ")})`;
         const [left, top] = [Math.min(columns[i], columns[i + 1]), Math.min(rows[j], rows[j + 1])];
         c.fillRect(left, top, Math.abs(columns[i + 1] - columns[i]) + 0.5, Math.abs(rows[j + 1] - rows[j]) + 0.5);
@@ -67,7 +69,19 @@ export function Heatmap(props: HeatmapProps) {
   );
 }
 
-function Legend({ low, high, label, format, grey }: { low: number; high: number; label: string; format: (v: number) => string; grey: boolean }) {
+function Legend({
+  low,
+  high,
+  label,
+  format,
+  grey,
+}: {
+  low: number;
+  high: number;
+  label: string;
+  format: (v: number) => string;
+  grey: boolean;
+}) {
   const { dark } = colours();
   const stops = [0, 0.25, 0.5, 0.75, 1].map((s) => `rgb(${ramp(s, dark).join(" ")})`).join(", ");
   return (
@@ -89,9 +103,14 @@ function edges(centres: ArrayLike<number>, s: ReturnType<typeof scale>): number[
 }
 
 const between = (all: number[], pixel: number): number =>
-  all.findIndex((edge, i) => i + 1 < all.length && pixel >= Math.min(edge, all[i + 1]) && pixel < Math.max(edge, all[i + 1]));
+  all.findIndex(
+    (edge, i) => i + 1 < all.length && pixel >= Math.min(edge, all[i + 1]) && pixel < Math.max(edge, all[i + 1]),
+  );
 
-function drawPoints({ context: c, x, y, colours: palette }: Area, { xs, ys }: { xs: ArrayLike<number>; ys: ArrayLike<number> }): void {
+function drawPoints(
+  { context: c, x, y, colours: palette }: Area,
+  { xs, ys }: { xs: ArrayLike<number>; ys: ArrayLike<number> },
+): void {
   c.fillStyle = palette.text;
   c.strokeStyle = palette.panel;
   c.lineWidth = 1;

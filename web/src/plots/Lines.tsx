@@ -59,7 +59,10 @@ const array = (values: ArrayLike<number>): (number | null)[] =>
   Array.from(values, (v) => (Number.isFinite(v) ? v : null));
 
 /** Several curves with x values of their own, brought to one x axis: where a curve has no point it has NaN. */
-export function joined(curves: readonly { xs: ArrayLike<number>; ys: ArrayLike<number> }[]): { xs: Float64Array; ys: Float64Array[] } {
+export function joined(curves: readonly { xs: ArrayLike<number>; ys: ArrayLike<number> }[]): {
+  xs: Float64Array;
+  ys: Float64Array[];
+} {
   const xs = Float64Array.from(new Set(curves.flatMap(({ xs }) => Array.from(xs)))).sort();
   const index = new Map(Array.from(xs, (x, i) => [x, i]));
   const ys = curves.map((curve) => {
@@ -76,7 +79,14 @@ export function Lines(props: LinesProps) {
   const chart = useRef<uPlot | null>(null);
   const latest = useRef(props);
   latest.current = props;
-  const shape = JSON.stringify([props.x, props.y, props.series.map((s) => [s.label, s.colour, s.dashed, s.step]), props.bands?.map((b) => b.label), height, props.legend]);
+  const shape = JSON.stringify([
+    props.x,
+    props.y,
+    props.series.map((s) => [s.label, s.colour, s.dashed, s.step]),
+    props.bands?.map((b) => b.label),
+    height,
+    props.legend,
+  ]);
   useEffect(() => {
     ask();
     const stop = effect(() => {
@@ -87,7 +97,9 @@ export function Lines(props: LinesProps) {
       chart.current = draw(library.value, host.current, latest.current, palette);
       if (zoom) chart.current.setScale("x", zoom);
     });
-    const sizes = new ResizeObserver(([{ contentRect }]) => chart.current?.setSize({ width: Math.max(120, contentRect.width), height }));
+    const sizes = new ResizeObserver(([{ contentRect }]) =>
+      chart.current?.setSize({ width: Math.max(120, contentRect.width), height }),
+    );
     sizes.observe(host.current);
     return () => {
       stop();
@@ -104,7 +116,16 @@ export function Lines(props: LinesProps) {
     if (zoom) made.setScale("x", zoom);
     hook.drawn[name] = props.series.length;
   }, [props.xs, props.series, props.bands]);
-  return <div class="lines" data-plot={name} role="img" aria-label={summary} ref={host} style={{ minHeight: `${height}px` }} />;
+  return (
+    <div
+      class="lines"
+      data-plot={name}
+      role="img"
+      aria-label={summary}
+      ref={host}
+      style={{ minHeight: `${height}px` }}
+    />
+  );
 }
 
 /** The part of x that the user chose; null while all is shown. */
@@ -123,12 +144,25 @@ function dataOf({ xs, series, bands = [] }: LinesProps): uPlot.AlignedData {
 function draw(plot: typeof uPlot, host: HTMLElement, props: LinesProps, palette: ReturnType<typeof colours>): uPlot {
   const { x, y, series, bands = [], height = 240, legend = true } = props;
   const axis = (of: Axis, gap: number): uPlot.Axis => ({
-    label: of.label, labelSize: 18, labelFont: FONT, font: FONT, stroke: palette.muted, size: gap,
-    grid: { stroke: palette.grid, width: 1 }, ticks: { show: false },
-    splits: (_, __, low, high) => scale({ ...of, low, high }, 0, 1).ticks(5).map((t) => t.value),
+    label: of.label,
+    labelSize: 18,
+    labelFont: FONT,
+    font: FONT,
+    stroke: palette.muted,
+    size: gap,
+    grid: { stroke: palette.grid, width: 1 },
+    ticks: { show: false },
+    splits: (_, __, low, high) =>
+      scale({ ...of, low, high }, 0, 1)
+        .ticks(5)
+        .map((t) => t.value),
     values: (_, splits) => {
       const [low, high] = extent(splits);
-      const labels = new Map(scale({ ...of, low, high: high > low ? high : low + 1 }, 0, 1).ticks(5).map((t) => [t.value, t.label]));
+      const labels = new Map(
+        scale({ ...of, low, high: high > low ? high : low + 1 }, 0, 1)
+          .ticks(5)
+          .map((t) => [t.value, t.label]),
+      );
       return splits.map((v) => labels.get(v) ?? told(of, v));
     },
   });
@@ -136,29 +170,47 @@ function draw(plot: typeof uPlot, host: HTMLElement, props: LinesProps, palette:
   const lines = series.map((s, i): uPlot.Series => {
     const colour = s.colour ?? palette.series[i % palette.series.length];
     return {
-      label: s.label, stroke: colour, width: s.width ?? 1.5, dash: s.dashed ? [5, 4] : undefined, spanGaps: true,
+      label: s.label,
+      stroke: colour,
+      width: s.width ?? 1.5,
+      dash: s.dashed ? [5, 4] : undefined,
+      spanGaps: true,
       points: { show: s.points ?? false, size: 4, fill: colour },
       paths: s.step ? plot.paths.stepped?.({ align: 1 }) : undefined,
       value: (_, v) => (v === null ? "–" : told(y, v)),
     };
   });
   const edges = bands.flatMap((b): uPlot.Series[] => [
-    { label: b.label, stroke: "transparent", width: 0, points: { show: false }, value: (u, v, i) => bandTold(u, v, i, y) },
+    {
+      label: b.label,
+      stroke: "transparent",
+      width: 0,
+      points: { show: false },
+      value: (u, v, i) => bandTold(u, v, i, y),
+    },
     { label: "", stroke: "transparent", width: 0, points: { show: false }, class: "hidden" },
   ]);
-  return new plot({
-    width: Math.max(120, host.clientWidth), height,
-    scales: {
-      x: { time: false, distr: x.kind === "log" ? 3 : 1 },
-      y: { distr: y.kind === "log" ? 3 : 1, range: () => [low, high] },
+  return new plot(
+    {
+      width: Math.max(120, host.clientWidth),
+      height,
+      scales: {
+        x: { time: false, distr: x.kind === "log" ? 3 : 1 },
+        y: { distr: y.kind === "log" ? 3 : 1, range: () => [low, high] },
+      },
+      axes: [axis(x, 26), axis(y, 48)],
+      series: [{ label: x.label, value: (_, v) => (v === null ? "–" : told(x, v)) }, ...edges, ...lines],
+      bands: bands.map((b, i) => ({
+        series: [2 * i + 1, 2 * i + 2],
+        fill: translucent(b.colour ?? palette.accent, b.opacity ?? 0.2),
+      })),
+      legend: { show: legend, live: true },
+      cursor: { points: { size: 6 }, drag: { x: true, y: false } },
+      hooks: { setCursor: [(u) => props.onHover?.(u.cursor.idx == null ? null : u.data[0][u.cursor.idx])] },
     },
-    axes: [axis(x, 26), axis(y, 48)],
-    series: [{ label: x.label, value: (_, v) => (v === null ? "–" : told(x, v)) }, ...edges, ...lines],
-    bands: bands.map((b, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: translucent(b.colour ?? palette.accent, b.opacity ?? 0.2) })),
-    legend: { show: legend, live: true },
-    cursor: { points: { size: 6 }, drag: { x: true, y: false } },
-    hooks: { setCursor: [(u) => props.onHover?.(u.cursor.idx == null ? null : u.data[0][u.cursor.idx])] },
-  }, dataOf(props), host);
+    dataOf(props),
+    host,
+  );
 }
 
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif";
@@ -170,4 +222,8 @@ function bandTold(u: uPlot, high: number | null, series: number, y: Axis): strin
 }
 
 const translucent = (colour: string, opacity: number): string =>
-  colour.startsWith("#") ? `${colour}${Math.round(255 * opacity).toString(16).padStart(2, "0")}` : colour;
+  colour.startsWith("#")
+    ? `${colour}${Math.round(255 * opacity)
+        .toString(16)
+        .padStart(2, "0")}`
+    : colour;

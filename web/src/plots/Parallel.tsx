@@ -52,7 +52,12 @@ interface Layout {
 function layout(axes: readonly ParallelAxis[], width: number, height: number): Layout {
   const gap = axes.length > 1 ? (width - 2 * SIDE) / (axes.length - 1) : 0;
   const bottom = height - BOTTOM;
-  return { xs: axes.map((_, i) => SIDE + i * gap), scales: axes.map(({ axis }) => scale(axis, bottom, TOP)), bottom, inactive: height - 10 };
+  return {
+    xs: axes.map((_, i) => SIDE + i * gap),
+    scales: axes.map(({ axis }) => scale(axis, bottom, TOP)),
+    bottom,
+    inactive: height - 10,
+  };
 }
 
 interface Placed {
@@ -76,27 +81,46 @@ export function Parallel(props: ParallelProps) {
   // Narrow screens scroll the plot in its own box, so that axes keep their room.
   const wide = `${Math.max(2, axes.length) * 72}px`;
 
-  const marks = useSheet((context, width, height) => {
-    const l = (at.current = layout(axes, width, height));
-    placed.current = place(placed.current, axes, l);
-    const { mask, count } = selection.value;
-    const palette = colours();
-    hook.drawn[name] = count;
-    const n = axes[0]?.values.length ?? 0;
-    if (n <= STROKES) strokes(context, axes.map((_, k) => (placed.current as Placed).ys(k)), l, mask, palette, props.shade);
-    else density(context, placed.current, axes, l, mask, palette, Math.ceil(width), Math.ceil(height));
-    axesOver(context, axes, l, palette);
-  }, [axes, props.shade]);
-  const over = useSheet((context, width, height) => {
-    const l = layout(axes, width, height);
-    const palette = colours();
-    for (const brush of props.brushes ?? []) drawBrush(context, brush, axes, l, palette);
-    const row = hover.value;
-    if (row < 0 || row >= (axes[0]?.values.length ?? 0)) return;
-    context.strokeStyle = palette.hover;
-    context.lineWidth = 2;
-    stroke(context, axes.map(({ values }, k) => heights([values[row]], l, l.scales[k])), l.xs, 0);
-  }, [axes, props.brushes]);
+  const marks = useSheet(
+    (context, width, height) => {
+      const l = (at.current = layout(axes, width, height));
+      placed.current = place(placed.current, axes, l);
+      const { mask, count } = selection.value;
+      const palette = colours();
+      hook.drawn[name] = count;
+      const n = axes[0]?.values.length ?? 0;
+      if (n <= STROKES)
+        strokes(
+          context,
+          axes.map((_, k) => (placed.current as Placed).ys(k)),
+          l,
+          mask,
+          palette,
+          props.shade,
+        );
+      else density(context, placed.current, axes, l, mask, palette, Math.ceil(width), Math.ceil(height));
+      axesOver(context, axes, l, palette);
+    },
+    [axes, props.shade],
+  );
+  const over = useSheet(
+    (context, width, height) => {
+      const l = layout(axes, width, height);
+      const palette = colours();
+      for (const brush of props.brushes ?? []) drawBrush(context, brush, axes, l, palette);
+      const row = hover.value;
+      if (row < 0 || row >= (axes[0]?.values.length ?? 0)) return;
+      context.strokeStyle = palette.hover;
+      context.lineWidth = 2;
+      stroke(
+        context,
+        axes.map(({ values }, k) => heights([values[row]], l, l.scales[k])),
+        l.xs,
+        0,
+      );
+    },
+    [axes, props.brushes],
+  );
 
   const pixels = (event: MouseEvent): [number, number] => {
     const box = host.current.getBoundingClientRect();
@@ -113,12 +137,23 @@ export function Parallel(props: ParallelProps) {
     const p = placed.current;
     if (axis < 0 || !p || !at.current) return -1;
     const { mask } = selection.peek();
-    const grid = (p.grids[axis] ??= new Grid(new Float32Array(p.ys(axis).length), p.ys(axis), 1, at.current.inactive + 20));
+    const grid = (p.grids[axis] ??= new Grid(
+      new Float32Array(p.ys(axis).length),
+      p.ys(axis),
+      1,
+      at.current.inactive + 20,
+    ));
     return grid.nearest(0, py, 6, mask ? (i) => mask[i] === 1 : undefined);
   };
   const move = (event: PointerEvent) => {
     const [px, py] = pixels(event);
-    if (drag.current && onBrush) return onBrush(axes[drag.current.axis].key, range(drag.current.axis, drag.current.from, py), drag.current.mode, false);
+    if (drag.current && onBrush)
+      return onBrush(
+        axes[drag.current.axis].key,
+        range(drag.current.axis, drag.current.from, py),
+        drag.current.mode,
+        false,
+      );
     const row = rowAt(px, py);
     hover.value = row;
     setTip(row >= 0 && label ? { text: label(row), px, py } : null);
@@ -134,7 +169,8 @@ export function Parallel(props: ParallelProps) {
     const [px, py] = pixels(event);
     const done = drag.current;
     drag.current = null;
-    if (done && onBrush && Math.abs(py - done.from) >= 4) return onBrush(axes[done.axis].key, range(done.axis, done.from, py), done.mode, true);
+    if (done && onBrush && Math.abs(py - done.from) >= 4)
+      return onBrush(axes[done.axis].key, range(done.axis, done.from, py), done.mode, true);
     const row = rowAt(px, py);
     if (row >= 0) onPick?.(row);
   };
@@ -149,8 +185,17 @@ export function Parallel(props: ParallelProps) {
   };
   return (
     <div class="scroll-x" tabIndex={0} role="region" aria-label={`${summary} (scrolls sideways on narrow screens)`}>
-      <div class="frame parallel" ref={host} style={{ height: `${height}px`, minWidth: wide }} data-plot={name}
-        onPointerMove={move} onPointerDown={down} onPointerUp={up} onPointerLeave={leave} onDblClick={reset}>
+      <div
+        class="frame parallel"
+        ref={host}
+        style={{ height: `${height}px`, minWidth: wide }}
+        data-plot={name}
+        onPointerMove={move}
+        onPointerDown={down}
+        onPointerUp={up}
+        onPointerLeave={leave}
+        onDblClick={reset}
+      >
         <canvas class="sheet" role="img" aria-label={summary} ref={marks} />
         <canvas class="sheet over" aria-hidden="true" ref={over} />
         <Tip text={tip?.text ?? null} px={tip?.px ?? 0} py={tip?.py ?? 0} />
@@ -160,7 +205,11 @@ export function Parallel(props: ParallelProps) {
 }
 
 function place(before: Placed | null, axes: readonly ParallelAxis[], l: Layout): Placed {
-  const key = [l.bottom, l.xs[l.xs.length - 1], ...axes.flatMap(({ values, axis }) => [values, axis.low, axis.high, axis.kind])];
+  const key = [
+    l.bottom,
+    l.xs[l.xs.length - 1],
+    ...axes.flatMap(({ values, axis }) => [values, axis.low, axis.high, axis.kind]),
+  ];
   if (before && key.length === before.key.length && key.every((part, i) => part === before.key[i])) return before;
   const known: Float32Array[] = [];
   const ys = (k: number) => (known[k] ??= heights(axes[k].values, l, l.scales[k]));
@@ -183,7 +232,14 @@ function stroke(c: CanvasRenderingContext2D, ys: readonly Float32Array[], xs: re
   c.stroke();
 }
 
-function strokes(c: CanvasRenderingContext2D, ys: readonly Float32Array[], l: Layout, mask: Uint8Array | null, palette: Colours, shade: ArrayLike<number> | undefined): void {
+function strokes(
+  c: CanvasRenderingContext2D,
+  ys: readonly Float32Array[],
+  l: Layout,
+  mask: Uint8Array | null,
+  palette: Colours,
+  shade: ArrayLike<number> | undefined,
+): void {
   const n = ys[0]?.length ?? 0;
   c.lineWidth = 1;
   c.globalAlpha = 0.18;
@@ -193,16 +249,29 @@ function strokes(c: CanvasRenderingContext2D, ys: readonly Float32Array[], l: La
   c.lineWidth = n > 300 ? 1 : 1.4;
   const share = (row: number) => (shade ? shade[row] : 1);
   // The best ones lie on top.
-  const order = Array.from({ length: n }, (_, row) => row).filter((row) => !mask || mask[row] === 1).sort((a, b) => (share(a) || 0) - (share(b) || 0));
+  const order = Array.from({ length: n }, (_, row) => row)
+    .filter((row) => !mask || mask[row] === 1)
+    .sort((a, b) => (share(a) || 0) - (share(b) || 0));
   for (const row of order) {
-    c.strokeStyle = Number.isNaN(share(row)) ? palette.muted : `rgb(${ramp(0.1 + 0.9 * share(row), palette.dark).join(" ")})`;
+    c.strokeStyle = Number.isNaN(share(row))
+      ? palette.muted
+      : `rgb(${ramp(0.1 + 0.9 * share(row), palette.dark).join(" ")})`;
     stroke(c, ys, l.xs, row);
   }
   c.globalAlpha = 1;
 }
 
 /** Lines between two axes are counted per pair of bins, and each pair is drawn once: the cost does not grow with the trials. */
-function density(c: CanvasRenderingContext2D, at: Placed, axes: readonly ParallelAxis[], l: Layout, mask: Uint8Array | null, palette: Colours, wide: number, tall: number): void {
+function density(
+  c: CanvasRenderingContext2D,
+  at: Placed,
+  axes: readonly ParallelAxis[],
+  l: Layout,
+  mask: Uint8Array | null,
+  palette: Colours,
+  wide: number,
+  tall: number,
+): void {
   at.bins ??= axes.map(({ values }, k) => binned(values, l.scales[k]));
   at.all ??= raked(at.bins, null, l, wide, tall);
   const chosen = mask ? raked(at.bins, mask, l, wide, tall) : at.all;
@@ -211,7 +280,8 @@ function density(c: CanvasRenderingContext2D, at: Placed, axes: readonly Paralle
   const [most, mostOfAll] = [greatest(chosen), greatest(at.all)];
   const [bright, dim] = [shades(most, palette, false), shades(mostOfAll, palette, true)];
   const [index, indexOfAll] = [shadeIndex(most), shadeIndex(mostOfAll)];
-  for (let i = 0; i < pixels.length; i++) pixels[i] = chosen[i] > 0 ? bright[index(chosen[i])] : at.all[i] > 0 ? dim[indexOfAll(at.all[i])] : 0;
+  for (let i = 0; i < pixels.length; i++)
+    pixels[i] = chosen[i] > 0 ? bright[index(chosen[i])] : at.all[i] > 0 ? dim[indexOfAll(at.all[i])] : 0;
   at.raster.paste(c, 0, 0, wide, tall);
 }
 
@@ -228,7 +298,13 @@ function binned(values: ArrayLike<number>, { axis }: Scale): Uint8Array {
 const WIDE = BINS + 1;
 
 /** How many lines of the selected trials cross each pixel. */
-function raked(bins: readonly Uint8Array[], mask: Uint8Array | null, l: Layout, wide: number, tall: number): Float32Array {
+function raked(
+  bins: readonly Uint8Array[],
+  mask: Uint8Array | null,
+  l: Layout,
+  wide: number,
+  tall: number,
+): Float32Array {
   const into = new Float32Array(wide * tall);
   for (let k = 0; k + 1 < bins.length; k++) {
     const pairs = new Uint32Array(WIDE * WIDE);
@@ -278,7 +354,11 @@ function axesOver(c: CanvasRenderingContext2D, axes: readonly ParallelAxis[], l:
     c.fillStyle = palette.text;
     c.textAlign = "center";
     c.textBaseline = "alphabetic";
-    c.fillText(clip(c, visible(axis.label), k % 2 === 0 || axes.length < 9 ? 84 : 76), x, k % 2 === 0 || axes.length < 9 ? 11 : 24);
+    c.fillText(
+      clip(c, visible(axis.label), k % 2 === 0 || axes.length < 9 ? 84 : 76),
+      x,
+      k % 2 === 0 || axes.length < 9 ? 11 : 24,
+    );
     c.textAlign = "left";
     c.textBaseline = "middle";
     for (const tick of l.scales[k].ticks(5)) {
@@ -304,7 +384,13 @@ function clip(c: CanvasRenderingContext2D, text: string, width: number): string 
   return cut === text ? text : `${cut.slice(0, -1)}…`;
 }
 
-function drawBrush(c: CanvasRenderingContext2D, brush: Brush, axes: readonly ParallelAxis[], l: Layout, palette: Colours): void {
+function drawBrush(
+  c: CanvasRenderingContext2D,
+  brush: Brush,
+  axes: readonly ParallelAxis[],
+  l: Layout,
+  palette: Colours,
+): void {
   const k = brush.keys.length === 1 ? axes.findIndex(({ key }) => key === brush.keys[0]) : -1;
   if (k < 0 || brush.mode === "remove") return;
   const s = l.scales[k];

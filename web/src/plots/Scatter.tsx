@@ -70,14 +70,19 @@ export function Scatter(props: ScatterProps) {
   const pointOf = (row: number) => (trials ? Array.prototype.indexOf.call(trials, row) : row);
 
   // The marks stay the same function while what they draw does: a parent that renders again draws nothing anew.
-  const marks = useCallback((area: Area) => {
-    const at = (placed.current = place(placed.current, area, xs, ys));
-    const mask = linked ? selection.value.mask : null;
-    const dense = xs.length > Math.min(DENSE, (area.width * area.height) / ROOM);
-    hook.drawn[props.name] = dense ? drawDensity(area, at, mask, trials, shade) : drawPoints(area, at, mask, trial, states, shade, radius);
-    for (const line of props.lines ?? []) drawLine(area, line);
-    for (const row of props.rings ?? []) ring(area, at, pointOf(row), area.colours.text, radius + 3);
-  }, [xs, ys, trials, linked, states, shade, radius, props.lines, props.rings, props.name]);
+  const marks = useCallback(
+    (area: Area) => {
+      const at = (placed.current = place(placed.current, area, xs, ys));
+      const mask = linked ? selection.value.mask : null;
+      const dense = xs.length > Math.min(DENSE, (area.width * area.height) / ROOM);
+      hook.drawn[props.name] = dense
+        ? drawDensity(area, at, mask, trials, shade)
+        : drawPoints(area, at, mask, trial, states, shade, radius);
+      for (const line of props.lines ?? []) drawLine(area, line);
+      for (const row of props.rings ?? []) ring(area, at, pointOf(row), area.colours.text, radius + 3);
+    },
+    [xs, ys, trials, linked, states, shade, radius, props.lines, props.rings, props.name],
+  );
   const spot = () => {
     const i = linked ? pointOf(hover.value) : -1;
     const at = placed.current;
@@ -97,11 +102,21 @@ export function Scatter(props: ScatterProps) {
     if (linked) hover.value = row;
   };
   const { onPick, onBrush, onReset, bare, height, name, summary, x, y, label } = props;
-  return <Frame {...{ x, y, summary, name, height, bare, hit, label, onPick, onBrush, onReset, marks, spot }} onHover={hovered} />;
+  return (
+    <Frame
+      {...{ x, y, summary, name, height, bare, hit, label, onPick, onBrush, onReset, marks, spot }}
+      onHover={hovered}
+    />
+  );
 }
 
 /** Pixels of all points, kept until data, axes or size change. */
-function place(before: Placed | null, area: Area, xs: ArrayLike<number> & object, ys: ArrayLike<number> & object): Placed {
+function place(
+  before: Placed | null,
+  area: Area,
+  xs: ArrayLike<number> & object,
+  ys: ArrayLike<number> & object,
+): Placed {
   const { x, y } = area;
   const [px, py] = [pixels(x, xs), pixels(y, ys)];
   const key = [px, py, x.from, x.to, y.from, y.to, area.ratio];
@@ -119,14 +134,23 @@ function rasterOf(at: Placed, width: number, height: number): Raster {
 
 const MARGIN = 6;
 
-function drawPoints(area: Area, at: Placed, mask: Uint8Array | null, trial: (i: number) => number, states: ArrayLike<number> | undefined, shade: ArrayLike<number> | undefined, radius: number): number {
+function drawPoints(
+  area: Area,
+  at: Placed,
+  mask: Uint8Array | null,
+  trial: (i: number) => number,
+  states: ArrayLike<number> | undefined,
+  shade: ArrayLike<number> | undefined,
+  radius: number,
+): number {
   const { ratio, colours, left, top, y } = area;
   const raster = rasterOf(at, Math.ceil(area.width * ratio) + 2 * MARGIN, Math.ceil(area.height * ratio) + 2 * MARGIN);
   raster.image.data.fill(0);
   const ink = colours.states.map(rgb);
   const grey = rgb(colours.muted);
   const [opacity, faint] = at.px.length > 1500 ? [0.6, 0.1] : [0.85, 0.25];
-  const colour = (i: number, state: number) => (shade === undefined ? ink[state] : Number.isNaN(shade[i]) ? grey : ramp(0.1 + 0.9 * shade[i], colours.dark));
+  const colour = (i: number, state: number) =>
+    shade === undefined ? ink[state] : Number.isNaN(shade[i]) ? grey : ramp(0.1 + 0.9 * shade[i], colours.dark);
   let drawn = 0;
   const draw = (chosen: boolean) => {
     for (let i = 0; i < at.px.length; i++) {
@@ -166,7 +190,13 @@ function drawEdges({ context: c, colours }: Area, at: Placed, top: number): void
   }
 }
 
-function drawDensity(area: Area, at: Placed, mask: Uint8Array | null, trials: ArrayLike<number> | undefined, shade: ArrayLike<number> | undefined): number {
+function drawDensity(
+  area: Area,
+  at: Placed,
+  mask: Uint8Array | null,
+  trials: ArrayLike<number> | undefined,
+  shade: ArrayLike<number> | undefined,
+): number {
   const { left, top, width, height, colours } = area;
   const across = Math.ceil(width / CELL) + 1;
   const down = Math.ceil(height / CELL) + 1;
@@ -189,8 +219,11 @@ function drawDensity(area: Area, at: Placed, mask: Uint8Array | null, trials: Ar
   const pixels = new Uint32Array(raster.image.data.buffer);
   const [bright, dim] = [shades(shade ? 255 : most, colours, false), shades(mostOthers, colours, true)];
   const [index, indexOthers] = [shadeIndex(most), shadeIndex(mostOthers)];
-  const level = shade ? (c: number) => Math.max(1, Math.round((255 * sums[c]) / chosen[c]) || 1) : (c: number) => index(chosen[c]);
-  for (let c = 0; c < pixels.length; c++) pixels[c] = chosen[c] ? bright[level(c)] : others[c] ? dim[indexOthers(others[c])] : 0;
+  const level = shade
+    ? (c: number) => Math.max(1, Math.round((255 * sums[c]) / chosen[c]) || 1)
+    : (c: number) => index(chosen[c]);
+  for (let c = 0; c < pixels.length; c++)
+    pixels[c] = chosen[c] ? bright[level(c)] : others[c] ? dim[indexOthers(others[c])] : 0;
   area.context.imageSmoothingEnabled = false;
   raster.paste(area.context, left - CELL / 2, top - CELL / 2, across * CELL, down * CELL);
   drawEdges(area, at, area.y.to);

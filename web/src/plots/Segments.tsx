@@ -34,7 +34,12 @@ export function Segments(props: SegmentsProps) {
   const bar = (area: Area, i: number) => {
     const [left, right] = [area.x.at(from[i]), area.x.at(to[i])];
     const tall = area.height / Math.max(1, lanes.length);
-    return { left, width: Math.max(1, right - left - 0.5), top: area.top + lane[i] * tall + gap(tall), tall: tall - 2 * gap(tall) };
+    return {
+      left,
+      width: Math.max(1, right - left - 0.5),
+      top: area.top + lane[i] * tall + gap(tall),
+      tall: tall - 2 * gap(tall),
+    };
   };
   const marks = (area: Area) => {
     const { low, high } = area.x.axis;
@@ -69,7 +74,13 @@ export function Segments(props: SegmentsProps) {
     return spanAt(props, wanted, at, Math.abs(area.x.invert(px + 3) - at));
   };
   const hovered = (i: number) => (hover.value = i < 0 ? -1 : trial(i));
-  return <Frame {...{ x, y, summary, name, height, marks, spot, hit, label }} onHover={hovered} onPick={(i) => props.onPick?.(trial(i))} />;
+  return (
+    <Frame
+      {...{ x, y, summary, name, height, marks, spot, hit, label }}
+      onHover={hovered}
+      onPick={(i) => props.onPick?.(trial(i))}
+    />
+  );
 }
 
 /** Pixels between a lane's bars and its neighbours' half-way line. */

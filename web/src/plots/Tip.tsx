@@ -11,5 +11,9 @@ export function Tip({ text, px, py }: { text: string | null; px: number; py: num
     const x = px > room / 2 ? px - offsetWidth - AWAY : px + AWAY;
     style.transform = `translate(${Math.round(x)}px, ${Math.round(py + AWAY)}px)`;
   }, [text, px, py]);
-  return <div class="tip" aria-hidden="true" hidden={text === null} ref={box}>{text}</div>;
+  return (
+    <div class="tip" aria-hidden="true" hidden={text === null} ref={box}>
+      {text}
+    </div>
+  );
 }

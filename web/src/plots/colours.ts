@@ -30,7 +30,13 @@ export function colours(): Colours {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
   const found: Colours = {
-    text: of("text"), muted: of("muted"), line: of("line"), grid: of("grid"), panel: of("panel"), accent: of("accent"), hover: of("hover"),
+    text: of("text"),
+    muted: of("muted"),
+    line: of("line"),
+    grid: of("grid"),
+    panel: of("panel"),
+    accent: of("accent"),
+    hover: of("hover"),
     states: STATES.map((state) => of(`state-${state}`)),
     series: Array.from({ length: 8 }, (_, i) => of(`series-${i + 1}`)),
     dark: of("dark") === "1",
@@ -40,7 +46,9 @@ export function colours(): Colours {
 }
 
 // Viridis in nine steps; between them is interpolated.
-const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"].map(rgb);
+const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"].map(
+  rgb,
+);
 
 /** A colour map from 0 to 1: low values near the ground's colour, high ones far from it, in light and in dark. */
 export function ramp(share: number, dark: boolean): [number, number, number] {

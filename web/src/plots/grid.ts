@@ -9,7 +9,12 @@ export class Grid {
   private readonly across: number;
   private readonly down: number;
 
-  constructor(private readonly xs: ArrayLike<number>, private readonly ys: ArrayLike<number>, width: number, height: number) {
+  constructor(
+    private readonly xs: ArrayLike<number>,
+    private readonly ys: ArrayLike<number>,
+    width: number,
+    height: number,
+  ) {
     this.across = Math.max(1, Math.ceil(width / SQUARE));
     this.down = Math.max(1, Math.ceil(height / SQUARE));
     const n = xs.length;

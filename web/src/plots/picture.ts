@@ -9,12 +9,17 @@ export function savePicture(within: HTMLElement, name: string): void {
   const [left, top] = [Math.min(...places.map((p) => p.left)), Math.min(...places.map((p) => p.top))];
   const [right, bottom] = [Math.max(...places.map((p) => p.right)), Math.max(...places.map((p) => p.bottom))];
   const ratio = devicePixelRatio || 1;
-  const picture = Object.assign(document.createElement("canvas"), { width: (right - left) * ratio, height: (bottom - top) * ratio });
+  const picture = Object.assign(document.createElement("canvas"), {
+    width: (right - left) * ratio,
+    height: (bottom - top) * ratio,
+  });
   const context = picture.getContext("2d") as CanvasRenderingContext2D;
   context.scale(ratio, ratio);
   context.fillStyle = colours().panel;
   context.fillRect(0, 0, picture.width, picture.height);
-  plots.forEach((plot, i) => context.drawImage(plot, places[i].left - left, places[i].top - top, places[i].width, places[i].height));
+  plots.forEach((plot, i) =>
+    context.drawImage(plot, places[i].left - left, places[i].top - top, places[i].width, places[i].height),
+  );
   picture.toBlob((blob) => blob && download(blob, `${name.replace(/[^\p{L}\p{N}]+/gu, "-")}.png`));
 }
 

@@ -11,7 +11,13 @@ interface Stamp {
 const stamps = new Map<string, Stamp>();
 
 /** The shape of a state: ● complete, ▽ pruned, ✕ failed, ◌ running, □ waiting, ‖ paused. */
-export function shape(context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D, state: number, x: number, y: number, r: number): void {
+export function shape(
+  context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D,
+  state: number,
+  x: number,
+  y: number,
+  r: number,
+): void {
   const c = context;
   c.beginPath();
   switch (STATES[state]) {
@@ -53,7 +59,9 @@ function stamp(state: number, radius: number, ratio: number): Stamp {
   const known = stamps.get(key);
   if (known) return known;
   const size = 2 * Math.ceil((radius + 1) * ratio) + 1;
-  const context = new OffscreenCanvas(size, size).getContext("2d", { willReadFrequently: true }) as OffscreenCanvasRenderingContext2D;
+  const context = new OffscreenCanvas(size, size).getContext("2d", {
+    willReadFrequently: true,
+  }) as OffscreenCanvasRenderingContext2D;
   context.lineWidth = 1.3 * ratio;
   shape(context, state, size / 2, size / 2, radius * ratio);
   const { data } = context.getImageData(0, 0, size, size);
@@ -67,13 +75,24 @@ export class Raster {
   readonly image: ImageData;
   private readonly canvas: OffscreenCanvas;
 
-  constructor(readonly width: number, readonly height: number) {
+  constructor(
+    readonly width: number,
+    readonly height: number,
+  ) {
     this.image = new ImageData(width, height);
     this.canvas = new OffscreenCanvas(width, height);
   }
 
   /** Blends the mark of a state at device pixels, in a colour and with an opacity from 0 to 1. */
-  mark(x: number, y: number, state: number, radius: number, ratio: number, [red, green, blue]: readonly number[], opacity: number): void {
+  mark(
+    x: number,
+    y: number,
+    state: number,
+    radius: number,
+    ratio: number,
+    [red, green, blue]: readonly number[],
+    opacity: number,
+  ): void {
     const { size, alpha } = stamp(state, radius, ratio);
     const { data } = this.image;
     const [left, top] = [Math.round(x) - (size >> 1), Math.round(y) - (size >> 1)];

@@ -30,7 +30,9 @@ export function scale(axis: Axis, from: number, to: number): Scale {
   const [low, high] = ends(axis).map(f);
   const perUnit = (to - from) / (high - low);
   return {
-    axis, from, to,
+    axis,
+    from,
+    to,
     at: (value) => from + (f(value) - low) * perUnit,
     invert: (pixel) => {
       const inner = low + (pixel - from) / perUnit;
@@ -70,7 +72,8 @@ function measure(s: Scale, values: ArrayLike<number>): Float32Array {
   for (let i = 0; i < made.length; i++) made[i] = origin + slope * made[i];
   if (axis.kind === "category") scatter(made, s);
   const [low, high] = [Math.min(s.from, s.to), Math.max(s.from, s.to)];
-  if (axis.outliers) for (let i = 0; i < made.length; i++) made[i] = made[i] < low ? low : made[i] > high ? high : made[i];
+  if (axis.outliers)
+    for (let i = 0; i < made.length; i++) made[i] = made[i] < low ? low : made[i] > high ? high : made[i];
   return made;
 }
 
@@ -100,7 +103,9 @@ function axisTicks(axis: Axis, wanted: number): Tick[] {
     case "integer":
       return ticks(Math.ceil(low), Math.floor(high), wanted, true);
     case "time":
-      return timeTicks(low, high, wanted, (t, step) => (step >= 86_400 ? moment(t).slice(5, 10) : step >= 60 ? moment(t).slice(11, 16) : moment(t).slice(11)));
+      return timeTicks(low, high, wanted, (t, step) =>
+        step >= 86_400 ? moment(t).slice(5, 10) : step >= 60 ? moment(t).slice(11, 16) : moment(t).slice(11),
+      );
     case "duration":
       return timeTicks(low, high, wanted, duration);
     default:
@@ -113,7 +118,9 @@ function categoryTicks(options: readonly string[], wanted: number): Tick[] {
   return options.flatMap((label, value) => (value % every === 0 ? [{ value, label: visible(label) }] : []));
 }
 
-const STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000];
+const STEPS = [
+  1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000,
+];
 
 function timeTicks(low: number, high: number, wanted: number, label: (at: number, step: number) => string): Tick[] {
   const rough = (high - low) / Math.max(1, wanted);
