@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from tests.analysis.histories import FAIL, PRUNED, RUNNING, history_of
+from tests.analysis.histories import COMPLETE, FAIL, PRUNED, RUNNING, history_of
 
 from kilter import Boolean, Choice, Float, Int, Ordinal, create_study
 from kilter.analysis.diagnostics import diagnose
@@ -68,13 +68,15 @@ def narrowed(space, at, trials=60, sign=1.0):
 @pytest.mark.parametrize(
     ("x", "at", "side", "action"),
     [
-        (Float(1e-4, 1e-1, log=True), 1e-1, "upper", "Widen x to 3.16: the optimum may lie beyond."),
-        (Float(1e-4, 1e-1, log=True), 1e-4, "lower", "Widen x to 3.16e-06: the optimum may lie beyond."),
+        (Float(1e-4, 1e-1, log=True), 1e-1, "upper", "Widen x to 1: the optimum may lie beyond."),
+        (Float(1e-4, 1e-1, log=True), 1e-4, "lower", "Widen x to 1e-05: the optimum may lie beyond."),
         (Float(-2.0, 2.0), -2.0, "lower", "Widen x to -4: the optimum may lie beyond."),
-        (Int(1, 64, log=True), 64, "upper", "Widen x to 512: the optimum may lie beyond."),
+        (Int(1, 64, log=True), 64, "upper", "Widen x to 260: the optimum may lie beyond."),
         (Int(16, 80), 16, "lower", "Widen x beyond 16, if such values make sense."),
         (Ordinal([8, 16, 32, 64, 128, 256]), 256, "upper", "Add values after 256 to x."),
         (Float(0.0, 1.0), 0.0, "lower", "Widen x beyond 0, if such values make sense."),
+        (Int(1, 64, log=True), 1, "lower", "Widen x beyond 1, if such values make sense."),
+        (Float(1230.0, 1234.0), 1234.0, "upper", "Widen x to 1236: the optimum may lie beyond."),
     ],
 )
 def test_the_best_at_a_bound(x, at, side, action, sign):
@@ -244,6 +246,8 @@ def test_repeats_of_a_configuration():
     assert exhausted.severity == "act" and "3 configurations" in exhausted.sentence
     measured = [{"params": {"x": 0.5}, "value": 1.0, "judged": i == 0} for i in range(9)]
     assert not found(history_of(measured, Problem(Space({"x": Float(0, 1)}))), "duplicates"), "that was asked for"
+    stopped = [{"params": {"x": i // 2 / 9}, "value": 1.0, "state": COMPLETE if i % 2 else PRUNED} for i in range(18)]
+    assert not found(history_of(stopped, Problem(Space({"x": Float(0, 1)}))), "duplicates"), "that went further"
 
 
 # -- the surrogate ------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ WITHIN = 0.1
 """How far within its results are compared with those at a bound, as a share of the range, ..."""
 DOUBT = 1.645
 """... which have to be better by so many standard deviations of the surrogate: 5 % if they were not."""
+DECADE = 10.0
+"""A log scale is widened by a third of what it spans, but by no more than this factor; another one by a half."""
 LARGEST = 1e150
 """Values beyond have no square."""
 STEADY = 1e-4
@@ -131,24 +133,32 @@ def _wider(parameter: Any, is_upper: bool) -> tuple[str, bool]:
     """What to do, with a place for the name, and whether the range can be thought wider."""
     if not isinstance(parameter, Number):
         return f"Add values {'after' if is_upper else 'before'} {_shown(_ends(parameter)[is_upper])} to {{}}.", True
-    low, high = parameter.low, parameter.high
-    if parameter.log:
-        factor = max(math.sqrt(high / low), 2.0)
-        new = high * factor if is_upper else low / factor
-    else:
-        new = high + (high - low) / 2 if is_upper else low - (high - low) / 2
-    if isinstance(low, int):
-        new = math.ceil(new) if is_upper else math.floor(new)
-        new = max(new, 1) if parameter.log else new
+    low, high, new = parameter.low, parameter.high, _beyond(parameter, is_upper)
     # Zero and one are often the ends of what makes sense: no rate is below the one, no share above the other.
-    is_natural = (not is_upper and low >= 0 > new) or (is_upper and high == 1 and low >= 0) or new == low
-    if is_natural:
+    is_natural = (not is_upper and low >= 0 > new) or (is_upper and high == 1 and low >= 0)
+    if is_natural or low <= new <= high or not math.isfinite(new):
         return f"Widen {{}} beyond {_shown(high if is_upper else low)}, if such values make sense.", False
     return f"Widen {{}} to {_shown(new)}: the optimum may lie beyond.", True
 
 
+def _beyond(parameter: Number, is_upper: bool) -> float:
+    """A bound further out, in two digits where these are further out, too."""
+    low, high = parameter.low, parameter.high
+    if parameter.log:
+        factor = min(max((high / low) ** (1 / 3), 2.0), DECADE)
+        new = high * factor if is_upper else low / factor
+    else:
+        new = high + (high - low) / 2 if is_upper else low - (high - low) / 2
+    rounded = float(f"{new:.2g}")
+    new = rounded if (rounded > high if is_upper else rounded < low) else new
+    if not isinstance(low, int) or not math.isfinite(new):
+        return new
+    whole = math.ceil(new) if is_upper else math.floor(new)
+    return max(whole, 1) if parameter.log else whole
+
+
 def _shown(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else one_line(value, NAME)
+    return f"{value:.4g}" if isinstance(value, float) else one_line(value, NAME)
 
 
 def _tail(k: int, n: int, p: float) -> float:
@@ -182,18 +192,18 @@ def duplicates(subject: Subject) -> Iterator[Finding]:
 
 
 def repeated(subject: Subject) -> list[list[int]]:
-    """Numbers of the trials of each configuration that was tried more than once; retries and forks do not count."""
+    """Numbers of the trials of each configuration that was tried more than once.
+
+    Retries and forks do not count, nor what was stopped: to let that go further is no repetition.
+    """
+    if not len(subject.history.problem.space):
+        return []
     matrix, groups = subject.history.matrix, dict[bytes, list[int]]()
     for trial in subject.history:
-        if (
-            trial.attempt
-            and trial.judged
-            and trial.parent is None
-            and RETRIES not in trial.attrs
-            and not trial.forgiven
-        ):
+        is_asked_for = not trial.judged or trial.parent is not None or RETRIES in trial.attrs or trial.forgiven
+        if trial.attempt and not is_asked_for and trial.state is not TrialState.PRUNED:
             groups.setdefault(matrix[trial.number].tobytes(), []).append(trial.number)
-    return [group for group in groups.values() if len(group) > 1] if len(subject.history.problem.space) else []
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def repeat_noise(subject: Subject) -> tuple[float, int] | None:
