@@ -137,6 +137,21 @@ def test_odd_values_have_effects_and_a_quality(function):
     assert np.isfinite(effect(history, "rate").mean).all()
 
 
+def test_of_very_many_options_some_are_looked_at():
+    space = {"a": Choice(list(range(60))), "b": Choice(list(range(60)))}
+    history = history_of(space, lambda a, b: a % 2, 120)
+    found = interaction(history, "a", "b")
+    assert max(map(len, found.grids)) == 12
+    one = effect(history, "a")
+    assert len(one.grid) == 24
+    assert one.support.tolist() == [sum(t.params["a"] == option for t in sample(history)) for option in one.grid]
+
+
+def sample(history):
+    """The trials that the surrogate rests on."""
+    return [history[number] for number in quality(history).numbers]
+
+
 def test_a_part_of_a_compound_has_an_effect():
     found = effect(history_of({"w": Simplex(3)}, lambda w: w[0], 40), "w.1")
     assert found.mean[0] < found.mean[-1]

@@ -178,6 +178,12 @@ def test_what_the_parts_of_a_compound_explain_together_is_its_own(method):
     assert all(pair.share < 0.05 for pair in found.pairs)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_very_many_options_have_a_share(method):
+    space = {"a": Choice(list(range(60))), "b": Choice(list(range(60))), "c": Float(0, 1)}
+    assert importance(history_of(space, lambda a, b, c: c, 150), method=method).shares[0].parameter == "c"
+
+
 def test_what_was_stopped_is_worse_than_what_was_not():
     history = history_of(CUBE, lambda b, **_: b, 200)
     for trial in history:

@@ -18,7 +18,7 @@ from kilter.core.history import History
 from kilter.core.seeds import rng
 
 VALUES = 24
-"""Values of a parameter that an effect is told at, at most; options all have one."""
+"""Values of a parameter that an effect is told at, at most."""
 SQUARE = 12
 """The same for each of two parameters."""
 BACKGROUND = 40
@@ -149,8 +149,8 @@ class _Axis:
             raise UnknownName.of("parameter", name, space.parameters)
         column, parameter = space.names.index(name), space.parameters[name]
         is_option, is_log = not parameter.is_ordered, bool(getattr(parameter, "log", False))
-        grid = parameter.grid(int(parameter.size) if is_option else most)
-        places = np.arange(float(len(grid))) if is_option else parameter.units(grid)
+        grid = parameter.grid(most)
+        places = parameter.places(parameter.units(grid)) if is_option else parameter.units(grid)
         values = model.points[:, column]
         near = np.abs(values[:, None] - places) <= (0.0 if is_option else NEAR)
         return cls(column, tuple(grid), places, is_log, is_option, ~np.isnan(values), near)

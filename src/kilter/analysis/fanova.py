@@ -33,7 +33,7 @@ LEAF = 3
 CUT = 0.8
 """The share of the parameters that may be cut at a node."""
 BINS = 32
-"""Bins of a number, at most."""
+"""Bins of a number, at most; of options the rarest share one."""
 CELLS = 200_000
 """Trials times parameters that are looked at, at most, ..."""
 FEWEST = 500
@@ -103,7 +103,12 @@ def _sampled(observed: Observed, stream: np.random.Generator) -> Observed:
 
 
 def _bins(column: np.ndarray, is_option: bool) -> np.ndarray:
-    return column.astype(int) if is_option else quantile_bins(column, BINS)
+    if not is_option:
+        return quantile_bins(column, BINS)
+    counts = np.bincount(column.astype(int))
+    rank = np.empty(len(counts), dtype=int)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return np.asarray(np.minimum(rank[column.astype(int)], BINS - 1))
 
 
 def _weights(bins: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -105,7 +105,7 @@ def _values(model: Believed, j: int, most: int) -> tuple[np.ndarray, np.ndarray]
     """Values of a parameter as trials had them, and the share of the trials that each stands for."""
     column = model.points[:, j]
     column = np.sort(column[~np.isnan(column)])
-    if not model.encoding.is_option[j] and len(np.unique(column)) > most:
+    if len(np.unique(column)) > most:
         column = column[((np.arange(most) + 0.5) / most * len(column)).astype(int)]
     values, counts = np.unique(column, return_counts=True)
     return values, counts / len(column)

@@ -104,9 +104,7 @@ def _difference(posterior: Posterior, features: np.ndarray) -> tuple[float, floa
     return float(mean), math.sqrt(max(float(variance), 0.0))
 
 
-def _bound(
-    subject: Subject, name: str, parameter: Parameter, numbers: np.ndarray, of: int, is_upper: bool
-) -> Finding:
+def _bound(subject: Subject, name: str, parameter: Parameter, numbers: np.ndarray, of: int, is_upper: bool) -> Finding:
     bound = _ends(parameter)[is_upper]
     side, label = "upper" if is_upper else "lower", one_line(name, NAME)
     wider, can = _wider(parameter, is_upper)
