@@ -71,7 +71,7 @@ export default function Explore() {
       </section>
       <Course objective={objective} value={value} objectives={objectives} log={log} />
       <Lines shown={shown} objective={objective} value={value} />
-      <Multiples {...{ shown, hidden, by, objective, value }} />
+      {hasValues(objective) && <Multiples {...{ shown, hidden, by, objective, value }} />}
       <Pair shown={shown} objective={objective} />
       <Panel title="Trials" note={<Marks />} wide>
         <AllTrials
@@ -150,6 +150,7 @@ function Course({ objective, value, objectives, log }: Shared & { objectives: Co
   return (
     <Panel
       title={`${visible(objective.name)} by trial`}
+      empty={hasValues(objective) ? undefined : "No trial has a value yet: all of them run, wait or failed."}
       note="line: best so far"
       actions={actions}
       wide
@@ -296,6 +297,8 @@ function Pair({ shown, objective }: { shown: Column[]; objective: Column }) {
 
 const pick = (all: readonly Column[], key: string | null, otherwise: Column | undefined): Column | undefined =>
   all.find((c) => c.key === key) ?? otherwise;
+
+const hasValues = (objective: Column): boolean => numbers(objective).some((v) => !Number.isNaN(v));
 
 /** The figures behind a plot: the first trials, in words. */
 function figures(of: readonly Column[]) {
