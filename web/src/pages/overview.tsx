@@ -80,7 +80,7 @@ function Tiles({ study: { id, summary, budget, eta } }: { study: Study }) {
 
 function Since({ study, summary }: { study: number; summary: Summary }) {
   const { best, since_best } = summary;
-  if (best === null) return <>{whyNone(summary).toLowerCase()}</>;
+  if (best === null) return <>{whyNone(summary).toLowerCase().slice(0, -1)}</>;
   return <><a href={href("trials", study, { trial: String(best) })}>#{best}</a>, {since_best > 0 ? `${plural(since_best, "trial")} ago` : "the latest"}</>;
 }
 

@@ -20,7 +20,7 @@ export function Differences({ params, others, title, absent = "not active" }: Di
   const rows = differences(params, others ?? null);
   const isCompared = others !== undefined && others !== null;
   if (rows.length === 0) return <p class="empty">No parameter yet.</p>;
-  return (
+  const table = (
     <table class="plain values">
       <thead>
         <tr><th scope="col">parameter</th><th scope="col">value</th>{isCompared && <th scope="col">{title}</th>}</tr>
@@ -36,7 +36,10 @@ export function Differences({ params, others, title, absent = "not active" }: Di
       </tbody>
     </table>
   );
+  return rows.length > LONG ? <div class="figures" tabIndex={0} role="region" aria-label="Configuration">{table}</div> : table;
 }
+
+const LONG = 24;
 
 function told(value: Plain | undefined, absent: string) {
   if (value === undefined) return <span class="note">{absent}</span>;

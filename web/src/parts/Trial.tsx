@@ -25,7 +25,8 @@ export interface TrialDetail {
   best: { number: number; params: Configuration; metrics: Record<string, Num> } | null;
   metrics: Record<string, Num>;
   curves: Record<string, { steps: number[]; values: Num[] }>;
-  folds: Record<string, unknown>;
+  /** Scores by metric and fold. */
+  folds: Record<string, Record<string, Num>>;
   budget: Record<string, number> | null;
   attrs: Record<string, unknown>;
   failure: { kind: string; line: string; message: string; traceback: string } | null;
@@ -62,6 +63,7 @@ export function Trial({ study, number: n, space }: TrialProps) {
       {mayAct.value && <Actions study={study} trial={trial} space={space} />}
       {trial.failure && <Failure failure={trial.failure} />}
       <Metrics metrics={trial.metrics} best={trial.best?.number === n ? null : trial.best?.metrics ?? null} />
+      <Folds folds={trial.folds} />
       <TrialCurve study={study} trial={trial} />
       <Section title="Configuration">
         <Against trial={trial} />
@@ -177,6 +179,16 @@ function Metrics({ metrics, best }: { metrics: TrialDetail["metrics"]; best: Tri
           ))}
         </tbody>
       </table>
+    </Section>
+  );
+}
+
+function Folds({ folds }: { folds: TrialDetail["folds"] }) {
+  const metrics = Object.entries(folds);
+  if (metrics.length === 0) return null;
+  return (
+    <Section title="Folds">
+      {metrics.map(([metric, scores]) => <p key={metric}>{visible(metric)}: {Object.values(scores).map((score) => number(num(score))).join(", ")}</p>)}
     </Section>
   );
 }
