@@ -82,12 +82,10 @@ def copied(browse: Any, dashboard: Served) -> Callable[[str], str]:
 
     def copy(form: str) -> str:
         page.locator(".copy-as select").select_option(form)
-        before = text = read()
+        page.evaluate("navigator.clipboard.writeText('')")
         page.locator(".copy-as button").click()
-        while text == before:
-            page.wait_for_timeout(10)
-            text = read()
-        return text
+        page.wait_for_timeout(100)
+        return read()
 
     return copy
 
