@@ -84,8 +84,11 @@ def copied(browse: Any, dashboard: Served) -> Callable[[str], str]:
         page.locator(".copy-as select").select_option(form)
         page.evaluate("navigator.clipboard.writeText('')")
         page.locator(".copy-as button").click()
-        page.wait_for_timeout(100)
-        return read()
+        for _ in range(500):
+            if text := read():
+                return text
+            page.wait_for_timeout(10)
+        raise AssertionError("nothing was copied")
 
     return copy
 
