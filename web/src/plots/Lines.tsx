@@ -88,19 +88,21 @@ export function Lines(props: LinesProps) {
     props.legend,
   ]);
   useEffect(() => {
+    const element = host.current as HTMLElement | null; // the plot may be gone before its library is here
+    if (element === null) return;
     ask();
     const stop = effect(() => {
       const palette = colours();
       if (library.value === null) return;
       const zoom = chart.current && zoomOf(chart.current);
       chart.current?.destroy();
-      chart.current = draw(library.value, host.current, latest.current, palette);
+      chart.current = draw(library.value, element, latest.current, palette);
       if (zoom) chart.current.setScale("x", zoom);
     });
     const sizes = new ResizeObserver(([{ contentRect }]) =>
       chart.current?.setSize({ width: Math.max(120, contentRect.width), height }),
     );
-    sizes.observe(host.current);
+    sizes.observe(element);
     return () => {
       stop();
       sizes.disconnect();
