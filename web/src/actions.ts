@@ -10,7 +10,13 @@ export type Action = "pause" | "unpause" | "stop" | "budget" | "enqueue" | "retr
 export const mayAct = computed(() => !isStatic && !readOnly.value);
 
 /** Does it and tells it in `words`; `back` is the action that undoes it. Answers whether it was done. */
-export async function act(study: number, action: Action, body: object, words: string, back?: [Action, object]): Promise<boolean> {
+export async function act(
+  study: number,
+  action: Action,
+  body: object,
+  words: string,
+  back?: [Action, object],
+): Promise<boolean> {
   try {
     await post(`studies/${study}/actions/${action}`, body);
   } catch (error) {

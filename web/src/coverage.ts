@@ -17,7 +17,11 @@ export interface Coverage {
 
 const CELLS = 24;
 
-export function coverage(parameter: Declared, column: Pick<Column, "data" | "kind" | "options">, good: ReadonlySet<number>): Coverage {
+export function coverage(
+  parameter: Declared,
+  column: Pick<Column, "data" | "kind" | "options">,
+  good: ReadonlySet<number>,
+): Coverage {
   const { place, ...cells } = cellsOf(parameter, column);
   const size = cells.options?.length ?? CELLS;
   const found: Coverage = { ...cells, counts: new Array(size).fill(0), good: new Array(size).fill(0), active: 0 };

@@ -4,7 +4,8 @@ import { type Declared, range, shown } from "./space.js";
 
 export type Texts = Record<string, string>;
 /** What a record has of this name itself; a parameter may be called as what every object has. */
-export const own = <T>(of: Readonly<Record<string, T>> | null, name: string): T | undefined => (of && Object.hasOwn(of, name) ? of[name] : undefined);
+export const own = <T>(of: Readonly<Record<string, T>> | null, name: string): T | undefined =>
+  of && Object.hasOwn(of, name) ? of[name] : undefined;
 
 export type Answer = { value: Plain } | { error: string };
 
@@ -21,7 +22,10 @@ export function active(space: readonly Declared[], typed: Texts): Declared[] {
     if (!holds.has(name)) {
       holds.set(name, false); // conditions that go in a circle never hold
       const when = known.get(name)?.when ?? [];
-      holds.set(name, when.every(({ parent, values }) => values.map(shown).includes(own(typed, parent) ?? "") && isActive(parent)));
+      holds.set(
+        name,
+        when.every(({ parent, values }) => values.map(shown).includes(own(typed, parent) ?? "") && isActive(parent)),
+      );
     }
     return holds.get(name) as boolean;
   };
@@ -54,7 +58,10 @@ function json(text: string): Answer {
 }
 
 /** The configuration that the form stands for, or what is wrong with it by parameter. What is empty the sampler chooses. */
-export function filled(space: readonly Declared[], typed: Texts): { params: Configuration } | { errors: Record<string, string> } {
+export function filled(
+  space: readonly Declared[],
+  typed: Texts,
+): { params: Configuration } | { errors: Record<string, string> } {
   const params: [string, Plain][] = [];
   const errors: [string, string][] = [];
   for (const parameter of active(space, typed)) {

@@ -66,7 +66,7 @@ test("a program's arguments: flags for what is true, nothing for what is false o
     "--optim.lr 1.0e-7 --optim.name sgd --ratio 1.0 --depth 3 --amp --layers 64,32",
   );
   expect(written("Command line", { name: "" }, floats)).toBe("--name=");
-  expect(written("Environment", { "optim.lr": 0.1, "naïve": "a b" }, floats)).toBe(
+  expect(written("Environment", { "optim.lr": 0.1, naïve: "a b" }, floats)).toBe(
     "KILTER_PARAM_OPTIM_LR=0.1\nKILTER_PARAM_NA_VE='a b'",
   );
 });

@@ -15,9 +15,17 @@ test("a log scale has cells of equal factors, and both ends are in", () => {
 
 test("options and few whole numbers have a cell each; what is not active counts nowhere", () => {
   const model: Declared = { name: "model", kind: "choice", options: ["svm", "forest"], when: [] };
-  expect(coverage(model, param(Uint8Array.of(0, 1, 1, 255), ["svm", "forest"]), new Set())).toMatchObject({ options: ["svm", "forest"], counts: [1, 2], active: 3 });
+  expect(coverage(model, param(Uint8Array.of(0, 1, 1, 255), ["svm", "forest"]), new Set())).toMatchObject({
+    options: ["svm", "forest"],
+    counts: [1, 2],
+    active: 3,
+  });
   const depth: Declared = { name: "depth", kind: "int", low: 2, high: 5, when: [] };
-  expect(coverage(depth, param(Float32Array.of(2, 5, 5)), new Set([2]))).toMatchObject({ options: ["2", "3", "4", "5"], counts: [1, 0, 0, 2], good: [0, 0, 0, 1] });
+  expect(coverage(depth, param(Float32Array.of(2, 5, 5)), new Set([2]))).toMatchObject({
+    options: ["2", "3", "4", "5"],
+    counts: [1, 0, 0, 2],
+    good: [0, 0, 0, 1],
+  });
 });
 
 test("a range of one value", () => {

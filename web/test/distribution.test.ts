@@ -8,7 +8,10 @@ it("counts values that are at least as good", () => {
 });
 
 it("keeps the ends of many", () => {
-  const { xs, ys } = distribution(Array.from({ length: 10_001 }, (_, i) => i), false);
+  const { xs, ys } = distribution(
+    Array.from({ length: 10_001 }, (_, i) => i),
+    false,
+  );
   expect(xs.length).toBeLessThan(500);
   expect([xs[0], xs[xs.length - 1], ys[ys.length - 1]]).toEqual([0, 10_000, 1]);
 });

@@ -5,8 +5,22 @@ const when = (parent: string, ...values: string[]) => ({ parent, values });
 const model: Declared = { name: "model", kind: "choice", options: ["svm", "forest", "ReLU"], when: [] };
 const C: Declared = { name: "svm.C", kind: "float", low: 1e-3, high: 1e3, log: true, when: [when("model", "svm")] };
 const kernel: Declared = { name: "kernel", kind: "choice", options: ["rbf", "poly"], when: [when("model", "svm")] };
-const degree: Declared = { name: "degree", kind: "int", low: 2, high: 5, step: 1, when: [when("model", "svm"), when("kernel", "poly")] };
-const depth: Declared = { name: "depth", kind: "int", low: 2, high: 20, step: 2, when: [when("model", "forest", "ReLU")] };
+const degree: Declared = {
+  name: "degree",
+  kind: "int",
+  low: 2,
+  high: 5,
+  step: 1,
+  when: [when("model", "svm"), when("kernel", "poly")],
+};
+const depth: Declared = {
+  name: "depth",
+  kind: "int",
+  low: 2,
+  high: 20,
+  step: 2,
+  when: [when("model", "forest", "ReLU")],
+};
 const seed: Declared = { name: "seed", kind: "boolean", options: [false, true], when: [] };
 
 function outline(nodes: Node[], indent = ""): string[] {

@@ -3,9 +3,27 @@ import type { Declared } from "../src/space.js";
 import { active, differences, filled, parsed, texts } from "../src/variant.js";
 
 const model: Declared = { name: "model", kind: "choice", options: ["svm", "forest", null], when: [] };
-const C: Declared = { name: "C", kind: "float", low: 1e-3, high: 1e3, log: true, when: [{ parent: "model", values: ["svm"] }] };
-const kernel: Declared = { name: "kernel", kind: "choice", options: ["rbf", "poly"], when: [{ parent: "model", values: ["svm"] }] };
-const degree: Declared = { name: "degree", kind: "int", low: 2, high: 5, when: [{ parent: "kernel", values: ["poly"] }] };
+const C: Declared = {
+  name: "C",
+  kind: "float",
+  low: 1e-3,
+  high: 1e3,
+  log: true,
+  when: [{ parent: "model", values: ["svm"] }],
+};
+const kernel: Declared = {
+  name: "kernel",
+  kind: "choice",
+  options: ["rbf", "poly"],
+  when: [{ parent: "model", values: ["svm"] }],
+};
+const degree: Declared = {
+  name: "degree",
+  kind: "int",
+  low: 2,
+  high: 5,
+  when: [{ parent: "kernel", values: ["poly"] }],
+};
 const warm: Declared = { name: "warm", kind: "boolean", options: [false, true], when: [] };
 const space = [model, C, kernel, degree, warm];
 const names = (parameters: Declared[]) => parameters.map(({ name }) => name);
@@ -48,9 +66,17 @@ test("differences name what either has", () => {
 });
 
 test("parameters that are called as what every object has", () => {
-  const strange: Declared[] = ["__proto__", "constructor"].map((name) => ({ name, kind: "int", low: 0, high: 9, when: [] }));
+  const strange: Declared[] = ["__proto__", "constructor"].map((name) => ({
+    name,
+    kind: "int",
+    low: 0,
+    high: 9,
+    when: [],
+  }));
   const answer = filled(strange, Object.fromEntries([["__proto__", "3"]]));
   expect(answer).toEqual({ params: Object.fromEntries([["__proto__", 3]]) });
-  expect(differences(JSON.parse('{"__proto__": 3}'), {})).toEqual([{ name: "__proto__", value: 3, other: undefined, isSame: false }]);
+  expect(differences(JSON.parse('{"__proto__": 3}'), {})).toEqual([
+    { name: "__proto__", value: 3, other: undefined, isSame: false },
+  ]);
   expect(differences({ constructor: 1 } as never, {})[0].other).toBeUndefined();
 });

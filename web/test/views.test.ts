@@ -10,8 +10,14 @@ import type { StudyRow } from "../src/types.js";
 describe("curves", () => {
   const curve = (number: number, state: string) => ({ number, state, steps: [1, 2], values: [0.1, "NaN" as const] });
   const found: Curves = {
-    metric: "loss", direction: "minimize", steps: [1, 2], quantiles: Array.from({ length: 5 }, () => [1, 2]), count: [3, 2],
-    top: [curve(4, "COMPLETE"), curve(2, "COMPLETE")], chosen: [curve(7, "RUNNING"), curve(5, "PRUNED")], metrics: ["loss"],
+    metric: "loss",
+    direction: "minimize",
+    steps: [1, 2],
+    quantiles: Array.from({ length: 5 }, () => [1, 2]),
+    count: [3, 2],
+    top: [curve(4, "COMPLETE"), curve(2, "COMPLETE")],
+    chosen: [curve(7, "RUNNING"), curve(5, "PRUNED")],
+    metrics: ["loss"],
   };
 
   it("shows the best, what runs with where it is heading, and what is selected", () => {
@@ -36,21 +42,34 @@ describe("curves", () => {
 });
 
 describe("compare", () => {
-  const row = (name: string, direction: string) => ({ name, summary: { objectives: [{ name: "loss", direction }] } }) as unknown as StudyRow;
+  const row = (name: string, direction: string) =>
+    ({ name, summary: { objectives: [{ name: "loss", direction }] } }) as unknown as StudyRow;
 
   it("says why studies cannot be compared", () => {
     expect(unlike([row("a", "minimize"), row("b", "minimize")])).toBeNull();
     expect(unlike([row("a", "minimize"), row("b", "maximize")])).toContain("b is to maximize loss");
-    expect(unlike([{ name: "c\u202e", summary: null, error: "locked" } as unknown as StudyRow])).toBe("c\\u{202e} cannot be read: locked");
+    expect(unlike([{ name: "c\u202e", summary: null, error: "locked" } as unknown as StudyRow])).toBe(
+      "c\\u{202e} cannot be read: locked",
+    );
   });
 });
 
 describe("lineage", () => {
-  const node = (number: number, start: number, end: number, generation: number) => ({ number, start, end, generation }) as Node;
+  const node = (number: number, start: number, end: number, generation: number) =>
+    ({ number, start, end, generation }) as Node;
 
   it("goes by steps where a copy went on, else by generations", () => {
-    expect(spans([node(0, 0, 5, 0), node(1, 5, 5, 1)])).toMatchObject({ label: "step", nodes: [{ end: 5 }, { start: 5, end: 6 }] });
-    expect(spans([node(0, 0, 5, 0), node(1, 0, 5, 1)])).toMatchObject({ label: "generation", nodes: [{ start: 0, end: 1 }, { start: 1, end: 2 }] });
+    expect(spans([node(0, 0, 5, 0), node(1, 5, 5, 1)])).toMatchObject({
+      label: "step",
+      nodes: [{ end: 5 }, { start: 5, end: 6 }],
+    });
+    expect(spans([node(0, 0, 5, 0), node(1, 0, 5, 1)])).toMatchObject({
+      label: "generation",
+      nodes: [
+        { start: 0, end: 1 },
+        { start: 1, end: 2 },
+      ],
+    });
   });
 });
 
@@ -58,16 +77,52 @@ describe("model", () => {
   it("counts trials at neighbouring values for a half, and options for themselves", () => {
     expect(near([0, 2, 0, 9])).toEqual([1 / 3, 2 / 3, 1, 1]);
     expect(near([0, 3, 0], true)).toEqual([0, 1, 0]);
-    expect(nearBoth([[0, 0, 0], [0, 3, 0], [0, 0, 0]], [false, false])).toEqual([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]]);
-    expect(nearBoth([[0, 3], [0, 0]], [true, true])).toEqual([[0, 1], [0, 0]]);
-    expect(transposed([[1, 2, 3], [4, 5, 6]])).toEqual([[1, 4], [2, 5], [3, 6]]);
+    expect(
+      nearBoth(
+        [
+          [0, 0, 0],
+          [0, 3, 0],
+          [0, 0, 0],
+        ],
+        [false, false],
+      ),
+    ).toEqual([
+      [0.25, 0.5, 0.25],
+      [0.5, 1, 0.5],
+      [0.25, 0.5, 0.25],
+    ]);
+    expect(
+      nearBoth(
+        [
+          [0, 3],
+          [0, 0],
+        ],
+        [true, true],
+      ),
+    ).toEqual([
+      [0, 1],
+      [0, 0],
+    ]);
+    expect(
+      transposed([
+        [1, 2, 3],
+        [4, 5, 6],
+      ]),
+    ).toEqual([
+      [1, 4],
+      [2, 5],
+      [3, 6],
+    ]);
     expect(transposed([])).toEqual([]);
   });
 
   it("has axes for numbers, options, and texts that look like neither", () => {
     expect(gridAxis("lr", [1e-4, 1], true, false)).toMatchObject({ axis: { kind: "log" }, at: [1e-4, 1] });
     expect(gridAxis("depth", [1, 2, 5], false, false).axis.kind).toBe("integer");
-    expect(gridAxis("opt", ["a", "b"], false, true)).toMatchObject({ axis: { kind: "category", options: ["a", "b"] }, at: [0, 1] });
+    expect(gridAxis("opt", ["a", "b"], false, true)).toMatchObject({
+      axis: { kind: "category", options: ["a", "b"] },
+      at: [0, 1],
+    });
     expect(gridAxis("norm", [false, true], false, false).axis.options).toEqual(["false", "true"]);
     expect(gridAxis("zero", [0, 0.5], true, false).axis.kind).toBe("linear");
   });
@@ -90,5 +145,8 @@ it("leaves the middle of long names out", () => {
 });
 
 it("groups failures by what they said, the most frequent first", () => {
-  expect(failures([0, 1, 2, 2, 0], ["", "a", "b"])).toEqual([{ text: "b", trials: [2, 3] }, { text: "a", trials: [1] }]);
+  expect(failures([0, 1, 2, 2, 0], ["", "a", "b"])).toEqual([
+    { text: "b", trials: [2, 3] },
+    { text: "a", trials: [1] },
+  ]);
 });

@@ -35,10 +35,17 @@ export function members(stretches: readonly Stretch[]): { row: number[]; rows: n
 }
 
 /** The way to the last of `path`, as [trial, from, to]: each stretch up to where the next one went on from it. */
-export function way(stretches: readonly Stretch[], path: readonly number[]): [number: number, from: number, to: number][] {
+export function way(
+  stretches: readonly Stretch[],
+  path: readonly number[],
+): [number: number, from: number, to: number][] {
   const at = new Map(stretches.map((stretch) => [stretch.number, stretch]));
   const known = path.flatMap((number) => at.get(number) ?? []);
-  return known.map(({ number, start, end }, i) => [number, start, i + 1 < known.length ? Math.max(start, Math.min(end, known[i + 1].start)) : end]);
+  return known.map(({ number, start, end }, i) => [
+    number,
+    start,
+    i + 1 < known.length ? Math.max(start, Math.min(end, known[i + 1].start)) : end,
+  ]);
 }
 
 /** Pairs of indices (parent, child) of stretches whose parent is known, in the order of the children. */

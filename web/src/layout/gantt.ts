@@ -17,7 +17,14 @@ export function crowded({ from, to }: Spans, low: number, high: number, width: n
 }
 
 /** How many spans of each state cover each pixel on average: `[lane][state][pixel]`, flat; one pass over spans. */
-export function coverage({ lane, from, to, states }: Spans, low: number, high: number, width: number, lanes: number, kinds: number): Float32Array {
+export function coverage(
+  { lane, from, to, states }: Spans,
+  low: number,
+  high: number,
+  width: number,
+  lanes: number,
+  kinds: number,
+): Float32Array {
   const step = width + 1; // a difference needs one place more than there are pixels
   const whole = new Float32Array(lanes * kinds * step); // changes of the count of spans that cover a pixel whole
   const part = new Float32Array(lanes * kinds * width); // what the ends of spans cover of theirs

@@ -2,7 +2,9 @@
 
 /** All pairs of the indices 0 to n − 1, the first of a pair being the smaller one. */
 export function pairs(n: number): [number, number][] {
-  return Array.from({ length: n }, (_, a) => Array.from({ length: n - a - 1 }, (_, b): [number, number] => [a, a + b + 1])).flat();
+  return Array.from({ length: n }, (_, a) =>
+    Array.from({ length: n - a - 1 }, (_, b): [number, number] => [a, a + b + 1]),
+  ).flat();
 }
 
 /**
@@ -10,7 +12,10 @@ export function pairs(n: number): [number, number][] {
  * points stands the worse of both in each objective, which is what the front is sure to offer. Of `points` only those
  * count that no other one beats in these two objectives. `maximize` says which of the two are to be large.
  */
-export function staircase(points: readonly (readonly [number, number])[], maximize: readonly [boolean, boolean]): [number, number][] {
+export function staircase(
+  points: readonly (readonly [number, number])[],
+  maximize: readonly [boolean, boolean],
+): [number, number][] {
   const [x, y] = maximize.map((up) => (up ? -1 : 1)) as [number, number];
   const sorted = points.map(([a, b]) => [a * x, b * y] as const).sort((p, q) => p[0] - q[0] || p[1] - q[1]);
   const corners: [number, number][] = [];

@@ -39,7 +39,8 @@ export interface Lineage {
   generations: number;
 }
 
-const NONE = "No trial descends from another one. A population does: scheduler=\"pbt\" or \"pb2\", where losers go on as copies of winners; so does a trial that runs a failed one again.";
+const NONE =
+  'No trial descends from another one. A population does: scheduler="pbt" or "pb2", where losers go on as copies of winners; so does a trial that runs a failed one again.';
 const nothing = (l: Lineage) => (l.nodes.length === 0 ? NONE : null);
 
 export default function LineagePage() {
@@ -50,18 +51,54 @@ export default function LineagePage() {
   const names = [...new Set(nodes.flatMap((n) => Object.keys(n.params)))];
   return (
     <div class="page">
-      <AnswerPanel title="Family" wide answer={answer} nothing={nothing}
-        table={(l) => ({ columns: ["trial", "parent", "is its", "generation", "after step", "to step", "state", l.objective], rows: l.nodes.map((n) => [n.number, n.parent, n.relation, n.generation, n.start, n.end, n.state.toLowerCase(), num(n.value)]) })}>
+      <AnswerPanel
+        title="Family"
+        wide
+        answer={answer}
+        nothing={nothing}
+        table={(l) => ({
+          columns: ["trial", "parent", "is its", "generation", "after step", "to step", "state", l.objective],
+          rows: l.nodes.map((n) => [
+            n.number,
+            n.parent,
+            n.relation,
+            n.generation,
+            n.start,
+            n.end,
+            n.state.toLowerCase(),
+            num(n.value),
+          ]),
+        })}
+      >
         {(l) => <Family l={l} id={open.id} />}
       </AnswerPanel>
       {nodes.length > 0 && (
-        <AnswerPanel title="Hyperparameters over steps" wide answer={answer} note="thick: the way to the best"
-          table={(l) => ({ columns: ["trial", "after step", "to step", ...names], rows: l.nodes.map((n) => [n.number, n.start, n.end, ...names.map((name) => n.params[name])]) })}>
-          {(l) => <div class="pairs">{names.map((name) => <Schedule key={name} l={l} name={name} id={open.id} />)}</div>}
+        <AnswerPanel
+          title="Hyperparameters over steps"
+          wide
+          answer={answer}
+          note="thick: the way to the best"
+          table={(l) => ({
+            columns: ["trial", "after step", "to step", ...names],
+            rows: l.nodes.map((n) => [n.number, n.start, n.end, ...names.map((name) => n.params[name])]),
+          })}
+        >
+          {(l) => (
+            <div class="pairs">
+              {names.map((name) => (
+                <Schedule key={name} l={l} name={name} id={open.id} />
+              ))}
+            </div>
+          )}
         </AnswerPanel>
       )}
       {nodes.length > 0 && (
-        <AnswerPanel title="Schedule of the best" wide answer={answer} nothing={(l) => (l.schedule.length === 0 ? "The best trial reported no step, so it has no schedule." : null)}>
+        <AnswerPanel
+          title="Schedule of the best"
+          wide
+          answer={answer}
+          nothing={(l) => (l.schedule.length === 0 ? "The best trial reported no step, so it has no schedule." : null)}
+        >
           {(l) => <BestSchedule l={l} names={names} id={open.id} />}
         </AnswerPanel>
       )}
@@ -87,17 +124,30 @@ function Family({ l, id }: { l: Lineage; id: number }) {
   const known = all(values).sort((a, b) => a - b);
   const share = (v: number) => known.findLastIndex((k) => k <= v) / Math.max(1, known.length - 1); // by rank: a few disasters do not make all others alike
   const x = whole(label, [0, ...nodes.map((n) => n.end)]);
-  const y: Axis = { label: "member", kind: "category", low: 0, high: rows - 1, options: Array.from({ length: rows }, (_, i) => String(rows - i)) };
+  const y: Axis = {
+    label: "member",
+    kind: "category",
+    low: 0,
+    high: rows - 1,
+    options: Array.from({ length: rows }, (_, i) => String(rows - i)),
+  };
   const box = ({ x, top, height }: Area, i: number) => {
     const tall = height / rows;
     const [left, right] = [x.at(nodes[i].start), x.at(nodes[i].end)];
-    return { left: left + 1, wide: Math.max(2, right - left - 2), top: top + row[i] * tall + 1.5, tall: Math.max(2, tall - 3) };
+    return {
+      left: left + 1,
+      wide: Math.max(2, right - left - 2),
+      top: top + row[i] * tall + 1.5,
+      tall: Math.max(2, tall - 3),
+    };
   };
   const marks = (area: Area) => {
     const { context: c, colours } = area;
     nodes.forEach((n, i) => {
       const b = box(area, i);
-      c.fillStyle = Number.isFinite(values[i]) ? `rgb(${ramp(l.direction === "maximize" ? share(values[i]) : 1 - share(values[i]), colours.dark).join(" ")})` : `rgb(${rgb(colours.grid).join(" ")})`;
+      c.fillStyle = Number.isFinite(values[i])
+        ? `rgb(${ramp(l.direction === "maximize" ? share(values[i]) : 1 - share(values[i]), colours.dark).join(" ")})`
+        : `rgb(${rgb(colours.grid).join(" ")})`;
       c.fillRect(b.left, b.top, b.wide, b.tall);
       const part = best.get(n.number);
       if (!part) return;
@@ -108,7 +158,12 @@ function Family({ l, id }: { l: Lineage; id: number }) {
     for (const [parent, child] of joints) joint(area, box(area, parent), box(area, child), nodes[child]);
     hook.drawn.family = nodes.length;
   };
-  const joint = ({ context: c, colours }: Area, from: ReturnType<typeof box>, to: ReturnType<typeof box>, child: Node) => {
+  const joint = (
+    { context: c, colours }: Area,
+    from: ReturnType<typeof box>,
+    to: ReturnType<typeof box>,
+    child: Node,
+  ) => {
     if (from.top === to.top) return;
     c.strokeStyle = child.is_ancestor ? colours.hover : colours.line;
     c.lineWidth = child.is_ancestor ? 2 : 1;
@@ -129,14 +184,23 @@ function Family({ l, id }: { l: Lineage; id: number }) {
       area.context.strokeRect(b.left, b.top, b.wide, b.tall);
     });
   };
-  const hit = (px: number, py: number, area: Area) => nodes.findIndex((_, i) => {
-    const b = box(area, i);
-    return px >= b.left - 1 && px <= b.left + b.wide + 1 && py >= b.top - 1 && py <= b.top + b.tall + 1;
-  });
+  const hit = (px: number, py: number, area: Area) =>
+    nodes.findIndex((_, i) => {
+      const b = box(area, i);
+      return px >= b.left - 1 && px <= b.left + b.wide + 1 && py >= b.top - 1 && py <= b.top + b.tall + 1;
+    });
   const say = (i: number) => {
     const n = l.nodes[i];
-    const origin = n.parent === null ? "from the beginning" : `${n.relation === "retry" ? "runs again" : "a copy of"} trial ${n.parent}`;
-    return `trial ${n.number} · ${origin} · steps ${n.start} to ${n.end}\n${visible(l.objective)} ${number(num(n.value))}\n${Object.entries(n.params).slice(0, 8).map(([k, v]) => `${visible(k)} ${told(v)}`).join("\n")}`;
+    const origin =
+      n.parent === null
+        ? "from the beginning"
+        : `${n.relation === "retry" ? "runs again" : "a copy of"} trial ${n.parent}`;
+    return `trial ${n.number} · ${origin} · steps ${n.start} to ${n.end}\n${visible(l.objective)} ${number(num(n.value))}\n${Object.entries(
+      n.params,
+    )
+      .slice(0, 8)
+      .map(([k, v]) => `${visible(k)} ${told(v)}`)
+      .join("\n")}`;
   };
   const copies = l.nodes.filter((n) => n.relation === "fork").length;
   const retries = l.nodes.filter((n) => n.relation === "retry").length;
@@ -148,13 +212,28 @@ function Family({ l, id }: { l: Lineage; id: number }) {
         <Tile label="generations">{count(l.generations)}</Tile>
         <Tile label="copies">{count(copies)}</Tile>
         <Tile label="run again">{count(retries)}</Tile>
-        {l.best !== null && <Tile label="best" note={`after ${plural(l.path.length - 1, "ancestor")}`}><a href={href("trials", id, { trial: String(l.best) })}>trial {l.best}</a></Tile>}
+        {l.best !== null && (
+          <Tile label="best" note={`after ${plural(l.path.length - 1, "ancestor")}`}>
+            <a href={href("trials", id, { trial: String(l.best) })}>trial {l.best}</a>
+          </Tile>
+        )}
       </div>
       <div class="scroll-y" tabIndex={0} role="region" aria-label="Members of the population">
-        <Frame {...{ x, y, summary, marks, over, hit }} name="family" label={say} height={Math.max(140, rows * ROW + 56)}
-          onHover={(i) => (hover.value = i < 0 ? -1 : nodes[i].number)} onPick={(i) => go(href("trials", id, { trial: String(nodes[i].number) }))} />
+        <Frame
+          {...{ x, y, summary, marks, over, hit }}
+          name="family"
+          label={say}
+          height={Math.max(140, rows * ROW + 56)}
+          onHover={(i) => (hover.value = i < 0 ? -1 : nodes[i].number)}
+          onPick={(i) => go(href("trials", id, { trial: String(nodes[i].number) }))}
+        />
       </div>
-      <p class="legend"><span>worse</span><Ramp /><span>better {visible(l.objective)}, by rank</span><span class="family-best">the best and its ancestors</span></p>
+      <p class="legend">
+        <span>worse</span>
+        <Ramp />
+        <span>better {visible(l.objective)}, by rank</span>
+        <span class="family-best">the best and its ancestors</span>
+      </p>
     </>
   );
 }
@@ -169,21 +248,51 @@ function Ramp() {
 function Schedule({ l, name, id }: { l: Lineage; name: string; id: number }) {
   const { nodes, label } = useMemo(() => spans(l.nodes), [l]);
   const parameter = study.value ? parameterOf(study.value, name) : undefined;
-  const options = nodes.every((n) => typeof n.params[name] === "number" || n.params[name] === undefined) ? null : [...new Set(nodes.flatMap((n) => (n.params[name] === undefined ? [] : [told(n.params[name])])))].sort();
+  const options = nodes.every((n) => typeof n.params[name] === "number" || n.params[name] === undefined)
+    ? null
+    : [...new Set(nodes.flatMap((n) => (n.params[name] === undefined ? [] : [told(n.params[name])])))].sort();
   const at = (n: Node): number => (options ? options.indexOf(told(n.params[name])) : Number(n.params[name] ?? NaN));
-  const one = (n: Node): Curve => ({ label: `trial ${n.number}`, xs: [n.start, n.end], ys: [at(n), at(n)], ink: "muted", width: 1, trial: n.number, named: null });
+  const one = (n: Node): Curve => ({
+    label: `trial ${n.number}`,
+    xs: [n.start, n.end],
+    ys: [at(n), at(n)],
+    ink: "muted",
+    width: 1,
+    trial: n.number,
+    named: null,
+  });
   const known = nodes.filter((n) => n.params[name] !== undefined);
   const path = known.filter((n) => n.is_ancestor);
   const by = new Map(path.map((n) => [n.number, at(n)]));
-  const steps = way(nodes, l.path).flatMap(([n, from, to]) => [[from, by.get(n) ?? NaN], [to, by.get(n) ?? NaN]]);
-  const best: Curve = { label: "the way to the best", xs: steps.map((s) => s[0]), ys: steps.map((s) => s[1]), ink: 0, width: 3, named: null };
+  const steps = way(nodes, l.path).flatMap(([n, from, to]) => [
+    [from, by.get(n) ?? NaN],
+    [to, by.get(n) ?? NaN],
+  ]);
+  const best: Curve = {
+    label: "the way to the best",
+    xs: steps.map((s) => s[0]),
+    ys: steps.map((s) => s[1]),
+    ink: 0,
+    width: 3,
+    named: null,
+  };
   const values = known.map(at);
-  const y = options ? { ...axis(visible(name), [0, options.length - 1], "category"), options } : axis(visible(name), values, parameter?.log ? "log" : "linear");
+  const y = options
+    ? { ...axis(visible(name), [0, options.length - 1], "category"), options }
+    : axis(visible(name), values, parameter?.log ? "log" : "linear");
   const last = path[path.length - 1];
   const summary = `${visible(name)} of ${plural(known.length, "trial")} over ${label}s.${last ? ` The best went from ${told(path[0].params[name])} to ${told(last.params[name])}.` : ""}`;
   return (
     <div>
-      <Ribbons name={`schedule ${name}`} x={whole(label, [0, ...nodes.map((n) => n.end)])} y={y} curves={[...known.map(one), best]} height={190} summary={summary} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))} />
+      <Ribbons
+        name={`schedule ${name}`}
+        x={whole(label, [0, ...nodes.map((n) => n.end)])}
+        y={y}
+        curves={[...known.map(one), best]}
+        height={190}
+        summary={summary}
+        onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
+      />
     </div>
   );
 }
@@ -192,13 +301,37 @@ function BestSchedule({ l, names, id }: { l: Lineage; names: readonly string[]; 
   return (
     <div class="figures" tabIndex={0} role="region" aria-label="Schedule of the best trial">
       <table>
-        <thead><tr><th scope="col">steps</th><th scope="col">trial</th>{names.map((n) => <th key={n} scope="col">{visible(n)}</th>)}</tr></thead>
+        <thead>
+          <tr>
+            <th scope="col">steps</th>
+            <th scope="col">trial</th>
+            {names.map((n) => (
+              <th key={n} scope="col">
+                {visible(n)}
+              </th>
+            ))}
+          </tr>
+        </thead>
         <tbody>
           {l.schedule.map((s, i) => (
             <tr key={i}>
-              <td>{s.start + 1} to {s.end}</td>
-              <td><a href={href("trials", id, { trial: String(s.trial) })}>{s.trial}</a></td>
-              {names.map((n) => <td key={n} class={typeof s.params[n] === "number" ? "num" : undefined}>{told(s.params[n])}{changed(l, i, n) && <span class="changed" title="changed here"> ●</span>}</td>)}
+              <td>
+                {s.start + 1} to {s.end}
+              </td>
+              <td>
+                <a href={href("trials", id, { trial: String(s.trial) })}>{s.trial}</a>
+              </td>
+              {names.map((n) => (
+                <td key={n} class={typeof s.params[n] === "number" ? "num" : undefined}>
+                  {told(s.params[n])}
+                  {changed(l, i, n) && (
+                    <span class="changed" title="changed here">
+                      {" "}
+                      ●
+                    </span>
+                  )}
+                </td>
+              ))}
             </tr>
           ))}
         </tbody>

@@ -36,7 +36,11 @@ export default function Overview() {
       <HealthChecks study={now} />
       <Matters study={now} />
       {now.summary.running.length > 0 && <RunningTrials study={now} />}
-      {(mayAct.value || now.note !== "") && <Panel title="Note"><Note key={now.id} study={now.id} note={now.note} /></Panel>}
+      {(mayAct.value || now.note !== "") && (
+        <Panel title="Note">
+          <Note key={now.id} study={now.id} note={now.note} />
+        </Panel>
+      )}
     </div>
   );
 }
@@ -46,7 +50,9 @@ function Head({ study: { id, control, workers, budget, summary, tags } }: { stud
   return (
     <div class="toolbar wide">
       <Standing of={state} />
-      <span class="note">{workers.length > 0 ? <a href={href("timeline", id)}>{plural(workers.length, "worker")}</a> : MEANING[state]}</span>
+      <span class="note">
+        {workers.length > 0 ? <a href={href("timeline", id)}>{plural(workers.length, "worker")}</a> : MEANING[state]}
+      </span>
       <Tags study={id} tags={tags} />
       <span class="spring" />
       <Controls study={id} control={control} />
@@ -60,20 +66,57 @@ function Tiles({ study: { id, summary, budget, eta } }: { study: Study }) {
   return (
     <div class="tiles panel wide">
       {others.length === 0 ? (
-        <Tile label={`best ${visible(first.name)}`} title={exact(num(summary.value))} note={<Since study={id} summary={summary} />}>{number(num(summary.value))}</Tile>
+        <Tile
+          label={`best ${visible(first.name)}`}
+          title={exact(num(summary.value))}
+          note={<Since study={id} summary={summary} />}
+        >
+          {number(num(summary.value))}
+        </Tile>
       ) : (
-        <Tile label="on the front" note={`of ${others.length + 1} objectives`}>{count(summary.front.length)}</Tile>
+        <Tile label="on the front" note={`of ${others.length + 1} objectives`}>
+          {count(summary.front.length)}
+        </Tile>
       )}
       {others.length === 0 && (
-        <Tile label="gain over the first" title="How much better the best is than the first trial, which has the defaults where the space has them"
-          note={summary.baseline !== null && <a href={href("trials", id, { trial: String(summary.baseline) })}>#{summary.baseline}</a>}>{gain(summary)}</Tile>
+        <Tile
+          label="gain over the first"
+          title="How much better the best is than the first trial, which has the defaults where the space has them"
+          note={
+            summary.baseline !== null && (
+              <a href={href("trials", id, { trial: String(summary.baseline) })}>#{summary.baseline}</a>
+            )
+          }
+        >
+          {gain(summary)}
+        </Tile>
       )}
-      <Tile label="trials" note={<StateBar counts={countsOf(summary.states)} />}>{count(summary.trials)}{budget?.trials ? <small> of {count(budget.trials)}</small> : null}</Tile>
+      <Tile label="trials" note={<StateBar counts={countsOf(summary.states)} />}>
+        {count(summary.trials)}
+        {budget?.trials ? <small> of {count(budget.trials)}</small> : null}
+      </Tile>
       <ul class="tile" aria-label="Trials by state">
-        {countsOf(summary.states).map((n, state) => n > 0 && <li key={state}><StateMark state={state} words /> {count(n)}</li>)}
+        {countsOf(summary.states).map(
+          (n, state) =>
+            n > 0 && (
+              <li key={state}>
+                <StateMark state={state} words /> {count(n)}
+              </li>
+            ),
+        )}
       </ul>
-      <Tile label="saved by early stopping" note={saved > 0 ? `${duration(num(summary.saved_seconds))} of trials` : "nothing was stopped"}>{percent(saved)}</Tile>
-      <Tile label="trials per hour" note={Number.isFinite(num(eta)) ? `${duration(num(eta))} left` : `${duration(num(summary.seconds))} of trials`}>{number(num(summary.rate), 3)}</Tile>
+      <Tile
+        label="saved by early stopping"
+        note={saved > 0 ? `${duration(num(summary.saved_seconds))} of trials` : "nothing was stopped"}
+      >
+        {percent(saved)}
+      </Tile>
+      <Tile
+        label="trials per hour"
+        note={Number.isFinite(num(eta)) ? `${duration(num(eta))} left` : `${duration(num(summary.seconds))} of trials`}
+      >
+        {number(num(summary.rate), 3)}
+      </Tile>
     </div>
   );
 }
@@ -81,10 +124,16 @@ function Tiles({ study: { id, summary, budget, eta } }: { study: Study }) {
 function Since({ study, summary }: { study: number; summary: Summary }) {
   const { best, since_best } = summary;
   if (best === null) return <>{whyNone(summary).toLowerCase().slice(0, -1)}</>;
-  return <><a href={href("trials", study, { trial: String(best) })}>#{best}</a>, {since_best > 0 ? `${plural(since_best, "trial")} ago` : "the latest"}</>;
+  return (
+    <>
+      <a href={href("trials", study, { trial: String(best) })}>#{best}</a>,{" "}
+      {since_best > 0 ? `${plural(since_best, "trial")} ago` : "the latest"}
+    </>
+  );
 }
 
-const whyNone = ({ states }: Summary): string => (states.COMPLETE ? "No complete trial is feasible and finite." : "No complete trial yet.");
+const whyNone = ({ states }: Summary): string =>
+  states.COMPLETE ? "No complete trial is feasible and finite." : "No complete trial yet.";
 
 function gain({ gain: by, objectives: [{ direction }] }: Summary): string {
   const better = num(by);
@@ -110,10 +159,24 @@ function History({ study: { id, summary } }: { study: Study }) {
   const answer = useAnswer<Convergence>(`studies/${id}/convergence?against=${against}`, revision.value);
   const { name, direction } = summary.objectives[0];
   return (
-    <AnswerPanel wide title="Best so far" note={`${direction} ${visible(name)}`} answer={answer} table={improvements}
+    <AnswerPanel
+      wide
+      title="Best so far"
+      note={`${direction} ${visible(name)}`}
+      answer={answer}
+      table={improvements}
       actions={<Switch label="Against" options={AGAINST} value={against} onChange={setAgainst} />}
-      nothing={({ x }) => (x.length === 0 ? whyNone(summary) : null)}>
-      {(convergence) => <Course study={id} against={against} convergence={convergence} name={visible(name)} isMaximal={direction === "maximize"} />}
+      nothing={({ x }) => (x.length === 0 ? whyNone(summary) : null)}
+    >
+      {(convergence) => (
+        <Course
+          study={id}
+          against={against}
+          convergence={convergence}
+          name={visible(name)}
+          isMaximal={direction === "maximize"}
+        />
+      )}
     </AnswerPanel>
   );
 }
@@ -134,14 +197,28 @@ function Course({ study: id, against, convergence, name, isMaximal }: CourseProp
   const ys = columnsOf("value")[0]?.data ?? new Float32Array();
   const xs = useMemo(() => placesOf(against), [columns.value, against]);
   const range = useMemo(() => robust(ys, isMaximal ? "high" : "low"), [ys, isMaximal]);
-  const line = useMemo(() => ({ xs: convergence.x.map(num), ys: convergence.best.map(num), step: true }), [convergence]);
+  const line = useMemo(
+    () => ({ xs: convergence.x.map(num), ys: convergence.best.map(num), step: true }),
+    [convergence],
+  );
   const [low, high] = extent([...extent(xs), ...line.xs]);
   const x: Axis = padded({ label: against, kind: against === "trials" ? "integer" : "duration", low, high }, 0.02);
   const last = line.ys.length - 1;
   return (
-    <Scatter name="history" height={260} xs={xs} ys={ys} states={column("state")?.data} lines={[line]} rings={[convergence.numbers[last]]} x={x} y={padded({ label: name, kind: "linear", ...range })}
-      label={(row) => `trial ${row}\n${name} ${number(ys[row])}`} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
-      summary={`The best ${name} went from ${number(line.ys[0])} to ${number(line.ys[last])} in ${plural(new Set(convergence.numbers).size - 1, "improvement")}.`} />
+    <Scatter
+      name="history"
+      height={260}
+      xs={xs}
+      ys={ys}
+      states={column("state")?.data}
+      lines={[line]}
+      rings={[convergence.numbers[last]]}
+      x={x}
+      y={padded({ label: name, kind: "linear", ...range })}
+      label={(row) => `trial ${row}\n${name} ${number(ys[row])}`}
+      onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
+      summary={`The best ${name} went from ${number(line.ys[0])} to ${number(line.ys[last])} in ${plural(new Set(convergence.numbers).size - 1, "improvement")}.`}
+    />
   );
 }
 
@@ -153,7 +230,9 @@ function placesOf(against: string): Float64Array {
     const [first] = extent(started);
     return ended.map((at) => at - first);
   }
-  const order = Array.from(ended.keys()).filter((i) => !Number.isNaN(ended[i])).sort((a, b) => ended[a] - ended[b] || a - b);
+  const order = Array.from(ended.keys())
+    .filter((i) => !Number.isNaN(ended[i]))
+    .sort((a, b) => ended[a] - ended[b] || a - b);
   const places = new Float64Array(ended.length).fill(NaN);
   let spent = 0;
   order.forEach((i, place) => (places[i] = against === "trials" ? place + 1 : (spent += seconds[i])));
@@ -162,8 +241,15 @@ function placesOf(against: string): Float64Array {
 
 function FrontLink({ study: { id, summary } }: { study: Study }) {
   return (
-    <Panel wide title="Trade-offs" note={summary.objectives.map(({ name, direction }) => `${direction} ${visible(name)}`).join(", ")}>
-      <p>{plural(summary.front.length, "trial is", "trials are")} beaten by no other in all objectives. <a href={href("tradeoffs", id)}>See the front</a>.</p>
+    <Panel
+      wide
+      title="Trade-offs"
+      note={summary.objectives.map(({ name, direction }) => `${direction} ${visible(name)}`).join(", ")}
+    >
+      <p>
+        {plural(summary.front.length, "trial is", "trials are")} beaten by no other in all objectives.{" "}
+        <a href={href("tradeoffs", id)}>See the front</a>.
+      </p>
     </Panel>
   );
 }
@@ -172,12 +258,27 @@ function FrontLink({ study: { id, summary } }: { study: Study }) {
 
 function Best({ study: { id, summary, problem } }: { study: Study }) {
   const space = problem.space as Declared[];
-  const defaults = Object.fromEntries(space.flatMap(({ name, default: value }) => (value === undefined ? [] : [[name, value]])));
+  const defaults = Object.fromEntries(
+    space.flatMap(({ name, default: value }) => (value === undefined ? [] : [[name, value]])),
+  );
   const params = (summary.params ?? {}) as Configuration;
-  if (summary.best === null) return <Panel title="Best configuration" empty={whyNone(summary)}>{null}</Panel>;
+  if (summary.best === null)
+    return (
+      <Panel title="Best configuration" empty={whyNone(summary)}>
+        {null}
+      </Panel>
+    );
   return (
-    <Panel title="Best configuration" note={<a href={href("trials", id, { trial: String(summary.best) })}>#{summary.best}</a>}>
-      <Differences params={params} others={Object.keys(defaults).length > 0 ? defaults : null} title="default" absent="none" />
+    <Panel
+      title="Best configuration"
+      note={<a href={href("trials", id, { trial: String(summary.best) })}>#{summary.best}</a>}
+    >
+      <Differences
+        params={params}
+        others={Object.keys(defaults).length > 0 ? defaults : null}
+        title="default"
+        absent="none"
+      />
       <CopyAs params={params} space={space} />
     </Panel>
   );
@@ -196,25 +297,48 @@ const MOST_BARS = 12;
 function Matters({ study: { id } }: { study: Study }) {
   const answer = useAnswer<Importance>(`studies/${id}/importance`, revision.value);
   return (
-    <AnswerPanel title="What matters" answer={answer} note={answer.value && said(answer.value)} table={shares} nothing={({ shares }) => (shares.length === 0 ? "Too few results to say." : null)}>
+    <AnswerPanel
+      title="What matters"
+      answer={answer}
+      note={answer.value && said(answer.value)}
+      table={shares}
+      nothing={({ shares }) => (shares.length === 0 ? "Too few results to say." : null)}
+    >
       {({ shares }) => (
         <>
-          <Bars full={1} format={percent} summary="The share of the differences between results that each parameter explains" bars={shares.slice(0, MOST_BARS).map(bar)} />
-          {shares.length > MOST_BARS && <p class="note">The first {MOST_BARS} of {shares.length}; <a href={href("model", id)}>more</a>.</p>}
+          <Bars
+            full={1}
+            format={percent}
+            summary="The share of the differences between results that each parameter explains"
+            bars={shares.slice(0, MOST_BARS).map(bar)}
+          />
+          {shares.length > MOST_BARS && (
+            <p class="note">
+              The first {MOST_BARS} of {shares.length}; <a href={href("model", id)}>more</a>.
+            </p>
+          )}
         </>
       )}
     </AnswerPanel>
   );
 }
 
-const bar = ({ parameter, share, low, high, active, is_conditional }: Importance["shares"][number]) =>
-  ({ label: parameter, value: num(share), low: num(low), high: num(high), note: is_conditional ? `where active, ${plural(active, "trial")}` : undefined });
+const bar = ({ parameter, share, low, high, active, is_conditional }: Importance["shares"][number]) => ({
+  label: parameter,
+  value: num(share),
+  low: num(low),
+  high: num(high),
+  note: is_conditional ? `where active, ${plural(active, "trial")}` : undefined,
+});
 
 const said = ({ method, trials, sampled }: Importance): string =>
   `${method}, ${sampled < trials ? `${count(sampled)} of ${plural(trials, "trial")}` : plural(trials, "trial")}`;
 
 function shares({ shares: all }: Importance): PlainTable {
-  return { columns: ["parameter", "share", "low", "high", "trials"], rows: all.map((s) => [s.parameter, num(s.share), num(s.low), num(s.high), s.active]) };
+  return {
+    columns: ["parameter", "share", "low", "high", "trials"],
+    rows: all.map((s) => [s.parameter, num(s.share), num(s.low), num(s.high), s.active]),
+  };
 }
 
 function HealthChecks({ study: { id } }: { study: Study }) {
@@ -231,12 +355,33 @@ function RunningTrials({ study: { id, summary } }: { study: Study }) {
   return (
     <Panel title="Running" note={plural(summary.running.length, "trial")}>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Running trials">
-      <table class="plain tight">
-        <thead><tr><th scope="col">trial</th><th scope="col">step</th><th scope="col" class="num">{visible(summary.objectives[0].name)}</th><th scope="col">curve</th><th scope="col" class="num">for</th><th scope="col">on</th></tr></thead>
-        <tbody>{summary.running.slice(0, MOST_RUNNING).map((trial) => <RunningOne key={trial.number} study={id} trial={trial} metric={summary.objectives[0].name} />)}</tbody>
-      </table>
+        <table class="plain tight">
+          <thead>
+            <tr>
+              <th scope="col">trial</th>
+              <th scope="col">step</th>
+              <th scope="col" class="num">
+                {visible(summary.objectives[0].name)}
+              </th>
+              <th scope="col">curve</th>
+              <th scope="col" class="num">
+                for
+              </th>
+              <th scope="col">on</th>
+            </tr>
+          </thead>
+          <tbody>
+            {summary.running.slice(0, MOST_RUNNING).map((trial) => (
+              <RunningOne key={trial.number} study={id} trial={trial} metric={summary.objectives[0].name} />
+            ))}
+          </tbody>
+        </table>
       </div>
-      {summary.running.length > MOST_RUNNING && <p class="note">The first {MOST_RUNNING}; <a href={href("trials", id, { q: "state = running" })}>all of them</a>.</p>}
+      {summary.running.length > MOST_RUNNING && (
+        <p class="note">
+          The first {MOST_RUNNING}; <a href={href("trials", id, { q: "state = running" })}>all of them</a>.
+        </p>
+      )}
     </Panel>
   );
 }
@@ -244,16 +389,33 @@ function RunningTrials({ study: { id, summary } }: { study: Study }) {
 /** A duration in its largest unit. */
 const roughly = (seconds: number): string => duration(seconds).split(" ").slice(0, 2).join(" ");
 
-function RunningOne({ study: id, trial: { number: n, step, value, seconds, worker }, metric }: { study: number; trial: RunningTrial; metric: string }) {
-  const detail = useAnswer<{ curves: Record<string, { values: Num[] }> }>(step === null ? null : `studies/${id}/trials/${n}`, revision.value).value;
+function RunningOne({
+  study: id,
+  trial: { number: n, step, value, seconds, worker },
+  metric,
+}: {
+  study: number;
+  trial: RunningTrial;
+  metric: string;
+}) {
+  const detail = useAnswer<{ curves: Record<string, { values: Num[] }> }>(
+    step === null ? null : `studies/${id}/trials/${n}`,
+    revision.value,
+  ).value;
   const curve = detail?.curves[metric];
   return (
     <tr>
-      <td><a href={href("trials", id, { trial: String(n) })}>#{n}</a></td>
+      <td>
+        <a href={href("trials", id, { trial: String(n) })}>#{n}</a>
+      </td>
       <td>{step === null ? "–" : count(step)}</td>
-      <td class="num" title={exact(num(value))}>{number(num(value))}</td>
+      <td class="num" title={exact(num(value))}>
+        {number(num(value))}
+      </td>
       <td>{curve && <Sparkline values={curve.values.map(num)} label={`Trial ${n}`} />}</td>
-      <td class="num" title={duration(num(seconds))}>{roughly(num(seconds))}</td>
+      <td class="num" title={duration(num(seconds))}>
+        {roughly(num(seconds))}
+      </td>
       <td>{visible(worker ?? "")}</td>
     </tr>
   );

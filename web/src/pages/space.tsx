@@ -19,8 +19,20 @@ function Declaration({ study: { id, problem } }: { study: Study }) {
   return (
     <div class="page">
       <Edits study={id} />
-      <Panel wide title="Parameters" note={good.size > 0 ? `${plural(space.length, "parameter")}; dark where the best tenth of the trials lies` : plural(space.length, "parameter")}
-        empty={space.length === 0 ? "The objective asks for its parameters itself; they appear with the first trial." : undefined}>
+      <Panel
+        wide
+        title="Parameters"
+        note={
+          good.size > 0
+            ? `${plural(space.length, "parameter")}; dark where the best tenth of the trials lies`
+            : plural(space.length, "parameter")
+        }
+        empty={
+          space.length === 0
+            ? "The objective asks for its parameters itself; they appear with the first trial."
+            : undefined
+        }
+      >
         <Nodes nodes={tree(space)} good={good} />
       </Panel>
     </div>
@@ -36,7 +48,12 @@ function goodOf(objectives: readonly Objective[]): ReadonlySet<number> {
 /** What findings say about parameters. */
 function Edits({ study: id }: { study: number }) {
   return (
-    <AnswerPanel wide title="Suggested edits" answer={useFindings(id)} nothing={({ findings }) => (findings.some(concernsSpace) ? null : "No finding asks for another space.")}>
+    <AnswerPanel
+      wide
+      title="Suggested edits"
+      answer={useFindings(id)}
+      nothing={({ findings }) => (findings.some(concernsSpace) ? null : "No finding asks for another space.")}
+    >
       {({ findings }) => <Findings study={id} findings={findings.filter(concernsSpace)} />}
     </AnswerPanel>
   );
@@ -71,10 +88,22 @@ function OneParameter({ parameter, good }: { parameter: Declared; good: Readonly
         <b>{visible(name)}</b>
         <p class="note">{visible(range(parameter))}</p>
         {usual !== undefined && <p class="note">default {visible(shown(usual))}</p>}
-        {prior && <p class="note">believed near {visible(shown(prior[0]))}, confidence {prior[1]}</p>}
+        {prior && (
+          <p class="note">
+            believed near {visible(shown(prior[0]))}, confidence {prior[1]}
+          </p>
+        )}
       </div>
       {column && <Histogram name={name} coverage={coverage(parameter, column, good)} />}
-      {parts && <ul class="tree">{parts.map((part) => <li key={part.name}><OneParameter parameter={part} good={good} /></li>)}</ul>}
+      {parts && (
+        <ul class="tree">
+          {parts.map((part) => (
+            <li key={part.name}>
+              <OneParameter parameter={part} good={good} />
+            </li>
+          ))}
+        </ul>
+      )}
     </div>
   );
 }
@@ -90,17 +119,34 @@ function Histogram({ name, coverage: { edges, options, counts, good, active } }:
   const point = (event: PointerEvent) => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
     const i = Math.min(counts.length - 1, Math.floor(((event.clientX - box.left) / box.width) * counts.length));
-    (event.currentTarget as Element).parentElement!.title = `${label(i)}: ${plural(counts[i], "trial")}${good[i] ? `, ${count(good[i])} of the best tenth` : ""}`;
+    (event.currentTarget as Element).parentElement!.title =
+      `${label(i)}: ${plural(counts[i], "trial")}${good[i] ? `, ${count(good[i])} of the best tenth` : ""}`;
   };
   return (
     <figure class="coverage">
-      <svg role="img" aria-label={said} viewBox={`0 0 ${ACROSS} ${UP}`} preserveAspectRatio="none" onPointerMove={point}>
+      <svg
+        role="img"
+        aria-label={said}
+        viewBox={`0 0 ${ACROSS} ${UP}`}
+        preserveAspectRatio="none"
+        onPointerMove={point}
+      >
         <path class="all" d={columnsPath(counts, most)} />
         <path class="good" d={columnsPath(good, most)} />
       </svg>
       <figcaption class={edges ? "note" : "note each"}>
-        {edges ? <><span>{number(edges[0])}</span><span>{number(edges[edges.length - 1])}</span></>
-          : options?.map((option, i) => <span key={i} title={visible(option)}>{visible(option)}</span>)}
+        {edges ? (
+          <>
+            <span>{number(edges[0])}</span>
+            <span>{number(edges[edges.length - 1])}</span>
+          </>
+        ) : (
+          options?.map((option, i) => (
+            <span key={i} title={visible(option)}>
+              {visible(option)}
+            </span>
+          ))
+        )}
       </figcaption>
     </figure>
   );
@@ -110,5 +156,11 @@ function Histogram({ name, coverage: { edges, options, counts, good, active } }:
 function columnsPath(counts: readonly number[], most: number): string {
   const wide = ACROSS / counts.length;
   const [left, width] = [Math.min(1, 0.05 * wide), wide - 2 * Math.min(1, 0.05 * wide)];
-  return counts.map((n, i) => (n === 0 ? "" : `M${(i * wide + left).toFixed(1)} ${UP}v${-((UP * n) / most).toFixed(1)}h${width.toFixed(1)}V${UP}z`)).join("");
+  return counts
+    .map((n, i) =>
+      n === 0
+        ? ""
+        : `M${(i * wide + left).toFixed(1)} ${UP}v${-((UP * n) / most).toFixed(1)}h${width.toFixed(1)}V${UP}z`,
+    )
+    .join("");
 }

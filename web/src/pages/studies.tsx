@@ -22,9 +22,19 @@ const chosen = signal<ReadonlySet<number>>(new Set());
 
 export default function Studies() {
   const all = studies.value;
-  if (all === null) return <div class="page">{trouble.value ? <Trouble error={trouble.value} again={() => void loadStudies()} /> : <Skeleton lines={8} />}</div>;
+  if (all === null)
+    return (
+      <div class="page">
+        {trouble.value ? <Trouble error={trouble.value} again={() => void loadStudies()} /> : <Skeleton lines={8} />}
+      </div>
+    );
   if (all.length > 0) return <Listed all={all} />;
-  return <p class="lonely">There is no study in this storage yet. <code>kilter run</code>, or <code>tune(…, storage=…)</code>, begins one, and it appears here.</p>;
+  return (
+    <p class="lonely">
+      There is no study in this storage yet. <code>kilter run</code>, or <code>tune(…, storage=…)</code>, begins one,
+      and it appears here.
+    </p>
+  );
 }
 
 function Listed({ all }: { all: readonly StudyRow[] }) {
@@ -51,18 +61,57 @@ function Listed({ all }: { all: readonly StudyRow[] }) {
   return (
     <div class="page">
       <div class="toolbar wide">
-        <input id="filter" type="search" aria-label="Filter by name, tag or state" placeholder="Filter by name, tag or state" value={filter} onInput={(e) => setQuery({ filter: e.currentTarget.value || null })} />
-        <span class="note" role="status">{filter ? `${count(rows.length)} of ${plural(all.length, "study", "studies")}` : plural(all.length, "study", "studies")}</span>
+        <input
+          id="filter"
+          type="search"
+          aria-label="Filter by name, tag or state"
+          placeholder="Filter by name, tag or state"
+          value={filter}
+          onInput={(e) => setQuery({ filter: e.currentTarget.value || null })}
+        />
+        <span class="note" role="status">
+          {filter
+            ? `${count(rows.length)} of ${plural(all.length, "study", "studies")}`
+            : plural(all.length, "study", "studies")}
+        </span>
         <span class="spring" />
-        {chosen.value.size > 0 && <button type="button" class="quiet" onClick={() => (chosen.value = new Set())}>Choose none</button>}
-        <button type="button" class="primary" disabled={chosen.value.size < 2} title="Choose two studies or more" onClick={compare}>Compare{chosen.value.size > 0 && ` ${chosen.value.size}`}</button>
+        {chosen.value.size > 0 && (
+          <button type="button" class="quiet" onClick={() => (chosen.value = new Set())}>
+            Choose none
+          </button>
+        )}
+        <button
+          type="button"
+          class="primary"
+          disabled={chosen.value.size < 2}
+          title="Choose two studies or more"
+          onClick={compare}
+        >
+          Compare{chosen.value.size > 0 && ` ${chosen.value.size}`}
+        </button>
       </div>
       {narrow.value ? (
-        <ul class="cards wide" aria-label="Studies">{Array.from(sorted(rows, table, sort), (row) => <Card key={all[row].id} row={all[row]} />)}</ul>
+        <ul class="cards wide" aria-label="Studies">
+          {Array.from(sorted(rows, table, sort), (row) => (
+            <Card key={all[row].id} row={all[row]} />
+          ))}
+        </ul>
       ) : (
         <div class="wide">
-          <Table name="studies" label="Studies" columns={table} rows={rows} sort={sort} height={Math.max(240, innerHeight - 170)} pinned={2} current={current}
-            marked={new Set(rows.filter((row) => chosen.value.has(all[row].id)))} onSort={(next) => setQuery({ sort: orderAsText(next) })} onCurrent={setCurrent} onOpen={open} />
+          <Table
+            name="studies"
+            label="Studies"
+            columns={table}
+            rows={rows}
+            sort={sort}
+            height={Math.max(240, innerHeight - 170)}
+            pinned={2}
+            current={current}
+            marked={new Set(rows.filter((row) => chosen.value.has(all[row].id)))}
+            onSort={(next) => setQuery({ sort: orderAsText(next) })}
+            onCurrent={setCurrent}
+            onOpen={open}
+          />
         </div>
       )}
     </div>
@@ -81,7 +130,10 @@ function compare(): void {
 
 function matches(row: StudyRow, filter: string): boolean {
   const texts = [row.name, standingOf(row), ...row.tags].map((text) => text.toLowerCase());
-  return filter.toLowerCase().split(/\s+/).every((word) => texts.some((text) => text.includes(word)));
+  return filter
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => texts.some((text) => text.includes(word)));
 }
 
 function standingOf({ control, workers, budget, summary }: StudyRow) {
@@ -89,22 +141,79 @@ function standingOf({ control, workers, budget, summary }: StudyRow) {
 }
 
 function columnsOf(all: readonly StudyRow[]): TableColumn[] {
-  const column = (key: string, title: string, width: number, cell: (row: StudyRow) => ComponentChildren, by?: (row: StudyRow) => number | string | undefined): TableColumn =>
-    ({ key, title, width, cell: (i) => cell(all[i]), by: by && ((i) => by(all[i])) });
+  const column = (
+    key: string,
+    title: string,
+    width: number,
+    cell: (row: StudyRow) => ComponentChildren,
+    by?: (row: StudyRow) => number | string | undefined,
+  ): TableColumn => ({ key, title, width, cell: (i) => cell(all[i]), by: by && ((i) => by(all[i])) });
   const numeric = (...of: Parameters<typeof column>): TableColumn => ({ ...column(...of), numeric: true });
   return [
     { ...column("chosen", "", 34, (row) => <Choose row={row} />), grow: 0 },
-    column("name", "study", 200, (row) => <Name row={row} />, ({ name }) => name.toLowerCase()),
+    column(
+      "name",
+      "study",
+      200,
+      (row) => <Name row={row} />,
+      ({ name }) => name.toLowerCase(),
+    ),
     column("state", "state", 96, (row) => <State row={row} />, standingOf),
-    column("objectives", "objective", 150, (row) => <span class="cut" title={objectives(row)}>{objectives(row)}</span>, objectives),
-    numeric("best", "best", 92, (row) => <Best row={row} />, ({ summary }) => num(summary?.value)),
+    column(
+      "objectives",
+      "objective",
+      150,
+      (row) => (
+        <span class="cut" title={objectives(row)}>
+          {objectives(row)}
+        </span>
+      ),
+      objectives,
+    ),
+    numeric(
+      "best",
+      "best",
+      92,
+      (row) => <Best row={row} />,
+      ({ summary }) => num(summary?.value),
+    ),
     column("progress", "best so far", 110, (row) => <Progress row={row} />),
-    numeric("trials", "trials", 72, ({ summary }) => (summary ? count(summary.trials) : "–"), ({ summary }) => summary?.trials),
+    numeric(
+      "trials",
+      "trials",
+      72,
+      ({ summary }) => (summary ? count(summary.trials) : "–"),
+      ({ summary }) => summary?.trials,
+    ),
     column("states", "states", 100, ({ summary }) => summary && <StateBar counts={countsOf(summary.states)} />),
-    numeric("rate", "trials/h", 76, ({ summary }) => number(num(summary?.rate) || NaN, 3), ({ summary }) => num(summary?.rate)),
-    numeric("budget", "budget", 74, (row) => <Used row={row} />, ({ budget }) => usedShare(budget)),
-    numeric("eta", "left", 92, ({ eta }) => duration(num(eta)), ({ eta }) => num(eta)),
-    numeric("last", "last activity", 112, ({ summary }) => <span title={moment(num(summary?.last_activity))}>{ago(num(summary?.last_activity))}</span>, ({ summary }) => num(summary?.last_activity)),
+    numeric(
+      "rate",
+      "trials/h",
+      76,
+      ({ summary }) => number(num(summary?.rate) || NaN, 3),
+      ({ summary }) => num(summary?.rate),
+    ),
+    numeric(
+      "budget",
+      "budget",
+      74,
+      (row) => <Used row={row} />,
+      ({ budget }) => usedShare(budget),
+    ),
+    numeric(
+      "eta",
+      "left",
+      92,
+      ({ eta }) => duration(num(eta)),
+      ({ eta }) => num(eta),
+    ),
+    numeric(
+      "last",
+      "last activity",
+      112,
+      ({ summary }) => <span title={moment(num(summary?.last_activity))}>{ago(num(summary?.last_activity))}</span>,
+      ({ summary }) => num(summary?.last_activity),
+    ),
   ];
 }
 
@@ -112,14 +221,28 @@ const objectives = ({ summary }: StudyRow): string =>
   (summary?.objectives ?? []).map(({ name, direction }) => `${direction} ${visible(name)}`).join(", ");
 
 function Choose({ row }: { row: StudyRow }) {
-  return <input type="checkbox" aria-label={`Choose ${visible(row.name)}`} checked={chosen.value.has(row.id)} onChange={() => toggle(row.id)} />;
+  return (
+    <input
+      type="checkbox"
+      aria-label={`Choose ${visible(row.name)}`}
+      checked={chosen.value.has(row.id)}
+      onChange={() => toggle(row.id)}
+    />
+  );
 }
 
 function Name({ row }: { row: StudyRow }) {
   return (
     <span class="cut">
-      <a href={href("overview", row.id)} title={visible(row.name)}>{visible(row.name)}</a>
-      {row.tags.map((tag) => <Fragment key={tag}> <Chip>{visible(tag)}</Chip></Fragment>)}
+      <a href={href("overview", row.id)} title={visible(row.name)}>
+        {visible(row.name)}
+      </a>
+      {row.tags.map((tag) => (
+        <Fragment key={tag}>
+          {" "}
+          <Chip>{visible(tag)}</Chip>
+        </Fragment>
+      ))}
     </span>
   );
 }
@@ -127,12 +250,21 @@ function Name({ row }: { row: StudyRow }) {
 function State({ row }: { row: StudyRow }) {
   const state = standingOf(row);
   const why = row.error ? visible(row.error) : state === "running" ? plural(row.workers, "worker") : MEANING[state];
-  return <span title={why}><Standing of={state} /></span>;
+  return (
+    <span title={why}>
+      <Standing of={state} />
+    </span>
+  );
 }
 
 function Best({ row: { id, summary } }: { row: StudyRow }) {
   if (!summary) return <>–</>;
-  if (summary.objectives.length > 1) return <a href={href("tradeoffs", id)} title="Trials that no other one beats in all objectives">front of {count(summary.front.length)}</a>;
+  if (summary.objectives.length > 1)
+    return (
+      <a href={href("tradeoffs", id)} title="Trials that no other one beats in all objectives">
+        front of {count(summary.front.length)}
+      </a>
+    );
   return <span title={exact(num(summary.value))}>{number(num(summary.value))}</span>;
 }
 
@@ -150,15 +282,33 @@ function Card({ row }: { row: StudyRow }) {
   const { summary, budget, eta, error } = row;
   return (
     <li class="panel">
-      <p class="chips"><Choose row={row} /> <Name row={row} /> <span class="spring" /> <State row={row} /></p>
+      <p class="chips">
+        <Choose row={row} /> <Name row={row} /> <span class="spring" /> <State row={row} />
+      </p>
       {summary ? (
         <>
           <p class="note">{objectives(row)}</p>
-          <p class="chips"><b><Best row={row} /></b> <Progress row={row} /></p>
+          <p class="chips">
+            <b>
+              <Best row={row} />
+            </b>{" "}
+            <Progress row={row} />
+          </p>
           <StateBar counts={countsOf(summary.states)} />
-          <p class="note">{plural(summary.trials, "trial")}{summary.trials > 0 && `, ${ago(num(summary.last_activity))}`}{budget?.trials ? <>, <Used row={row} /> of the budget</> : null}{eta !== null && `, ${duration(num(eta))} left`}</p>
+          <p class="note">
+            {plural(summary.trials, "trial")}
+            {summary.trials > 0 && `, ${ago(num(summary.last_activity))}`}
+            {budget?.trials ? (
+              <>
+                , <Used row={row} /> of the budget
+              </>
+            ) : null}
+            {eta !== null && `, ${duration(num(eta))} left`}
+          </p>
         </>
-      ) : <p class="note bad">{visible(error ?? "")}</p>}
+      ) : (
+        <p class="note bad">{visible(error ?? "")}</p>
+      )}
     </li>
   );
 }

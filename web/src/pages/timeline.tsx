@@ -49,15 +49,31 @@ export default function TimelinePage() {
   const nothing = (t: Timeline) => (t.lanes.length === 0 ? NONE : null);
   return (
     <div class="page">
-      <AnswerPanel title="Work" wide answer={answer} nothing={nothing}>{(t) => <Tiles t={t} />}</AnswerPanel>
+      <AnswerPanel title="Work" wide answer={answer} nothing={nothing}>
+        {(t) => <Tiles t={t} />}
+      </AnswerPanel>
       <Gantt answer={answer} id={open.id} nothing={nothing} />
       <div class="wide side-by-side">
-        <AnswerPanel title="Running at once" answer={answer} nothing={nothing}
-          table={(t) => { const { xs, running } = atOnce(t); return { columns: ["from (s)", "trials"], rows: running.map((n, i) => [xs[i], n]) }; }}>
+        <AnswerPanel
+          title="Running at once"
+          answer={answer}
+          nothing={nothing}
+          table={(t) => {
+            const { xs, running } = atOnce(t);
+            return { columns: ["from (s)", "trials"], rows: running.map((n, i) => [xs[i], n]) };
+          }}
+        >
           {(t) => <AtOnce t={t} />}
         </AnswerPanel>
-        <AnswerPanel title="Workers" answer={answer} nothing={nothing}
-          table={(t) => ({ columns: ["worker", "slot", "trials", "busy (s)", "idle (s)"], rows: t.lanes.map((l) => [l.worker, l.slot, l.trials, num(l.busy), num(l.idle)]) })}>
+        <AnswerPanel
+          title="Workers"
+          answer={answer}
+          nothing={nothing}
+          table={(t) => ({
+            columns: ["worker", "slot", "trials", "busy (s)", "idle (s)"],
+            rows: t.lanes.map((l) => [l.worker, l.slot, l.trials, num(l.busy), num(l.idle)]),
+          })}
+        >
           {(t) => <Workers t={t} />}
         </AnswerPanel>
       </div>
@@ -78,14 +94,32 @@ const shareOf = (busy: number, idle: number): number => (busy + idle > 0 ? busy 
 
 function Tiles({ t }: { t: Timeline }) {
   const end = horizon({ from: t.starts, to: t.ends, states: t.states }, RUNNING);
-  const share = shareOf(busy(t).reduce((a, b) => a + b, 0), num(t.idle));
+  const share = shareOf(
+    busy(t).reduce((a, b) => a + b, 0),
+    num(t.idle),
+  );
   return (
     <div class="tiles">
       <Tile label="from the first start">{duration(end)}</Tile>
-      <Tile label="workers" note={t.lanes.length > t.workers ? `${t.lanes.length} trials at once at most` : undefined}>{count(t.workers)}</Tile>
-      <Tile label="busy" note={num(t.idle) > 0 ? `${duration(num(t.idle))} idle between trials` : undefined} title="The share of the workers' time in which a trial ran. Long breaks, as between two runs, do not count.">{percent(share)}</Tile>
-      <Tile label="tried again" title="Trials that run the configuration of a failed one again.">{count(t.retried)}</Tile>
-      <Tile label="lost" title="Attempts that ended because their worker vanished; their trials went back to the queue.">{count(t.lost)}</Tile>
+      <Tile label="workers" note={t.lanes.length > t.workers ? `${t.lanes.length} trials at once at most` : undefined}>
+        {count(t.workers)}
+      </Tile>
+      <Tile
+        label="busy"
+        note={num(t.idle) > 0 ? `${duration(num(t.idle))} idle between trials` : undefined}
+        title="The share of the workers' time in which a trial ran. Long breaks, as between two runs, do not count."
+      >
+        {percent(share)}
+      </Tile>
+      <Tile label="tried again" title="Trials that run the configuration of a failed one again.">
+        {count(t.retried)}
+      </Tile>
+      <Tile
+        label="lost"
+        title="Attempts that ended because their worker vanished; their trials went back to the queue."
+      >
+        {count(t.lost)}
+      </Tile>
     </div>
   );
 }
@@ -104,17 +138,54 @@ const byName = new Intl.Collator("en", { numeric: true });
 
 /** The order in which lanes stand: by the worker's name, then slot. */
 const laneOrder = (lanes: readonly Lane[]): number[] =>
-  lanes.map((_, i) => i).sort((a, b) => byName.compare(lanes[a].worker, lanes[b].worker) || lanes[a].slot - lanes[b].slot);
+  lanes
+    .map((_, i) => i)
+    .sort((a, b) => byName.compare(lanes[a].worker, lanes[b].worker) || lanes[a].slot - lanes[b].slot);
 
 /** Pixels of a lane: as many as there is room for. */
 const thickness = (lanes: number): number => Math.round(Math.min(22, Math.max(9, 540 / lanes)));
 
-function Gantt({ answer, id, nothing }: { answer: Answer<Timeline>; id: number; nothing: (t: Timeline) => string | null }) {
+function Gantt({
+  answer,
+  id,
+  nothing,
+}: {
+  answer: Answer<Timeline>;
+  id: number;
+  nothing: (t: Timeline) => string | null;
+}) {
   const clock = route.value.query.get("time") === "clock";
-  const actions = <Switch label="Time" value={clock ? "clock" : "since"} onChange={(v) => setQuery({ time: v === "clock" ? v : null })} options={[{ value: "since", label: "since the start" }, { value: "clock", label: "clock" }]} />;
+  const actions = (
+    <Switch
+      label="Time"
+      value={clock ? "clock" : "since"}
+      onChange={(v) => setQuery({ time: v === "clock" ? v : null })}
+      options={[
+        { value: "since", label: "since the start" },
+        { value: "clock", label: "clock" },
+      ]}
+    />
+  );
   return (
-    <AnswerPanel title="Timeline" wide answer={answer} actions={actions} note={answer.value ? `${plural(answer.value.numbers.length, "trial")} · drag to look closer` : undefined} nothing={nothing}
-      table={(t) => ({ columns: ["trial", "attempt", "worker", "from (s)", "seconds", "state"], rows: t.numbers.map((n, i) => [n, t.attempts[i], t.lanes[t.lane[i]].worker, t.starts[i], t.ends[i] - t.starts[i], STATES[t.states[i]]]) })}>
+    <AnswerPanel
+      title="Timeline"
+      wide
+      answer={answer}
+      actions={actions}
+      note={answer.value ? `${plural(answer.value.numbers.length, "trial")} · drag to look closer` : undefined}
+      nothing={nothing}
+      table={(t) => ({
+        columns: ["trial", "attempt", "worker", "from (s)", "seconds", "state"],
+        rows: t.numbers.map((n, i) => [
+          n,
+          t.attempts[i],
+          t.lanes[t.lane[i]].worker,
+          t.starts[i],
+          t.ends[i] - t.starts[i],
+          STATES[t.states[i]],
+        ]),
+      })}
+    >
       {(t) => <Bands t={t} id={id} clock={clock} />}
     </AnswerPanel>
   );
@@ -137,16 +208,40 @@ function Bands({ t, id, clock }: { t: Timeline; id: number; clock: boolean }) {
   const label = (i: number) =>
     `trial ${t.numbers[i]}${t.attempts[i] > 1 ? ` · attempt ${t.attempts[i]}` : ""} · ${STATES[t.states[i]]}\n${visible(t.lanes[t.lane[i]].worker)}\n${clock ? moment(t.origin + t.starts[i]) : `after ${duration(t.starts[i])}`} · took ${duration(t.ends[i] - t.starts[i])}`;
   const end = horizon({ from: t.starts, to: t.ends, states: t.states }, RUNNING);
-  const x = clock ? axis("time", [t.origin, t.origin + end], "time") : { ...axis("since the first start", [0, end], "duration"), low: 0 };
+  const x = clock
+    ? axis("time", [t.origin, t.origin + end], "time")
+    : { ...axis("since the first start", [0, end], "duration"), low: 0 };
   const used = STATES.flatMap((name, state) => (t.states.includes(state) ? [{ name, state }] : []));
   return (
     <>
       <div class="scroll-y" tabIndex={0} role="region" aria-label="Lanes of the workers">
-        <Segments x={x} {...shown} states={t.states} trials={t.numbers} thick={thickness(t.lanes.length)} name="timeline" label={label} onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
-          summary={`${plural(t.numbers.length, "trial")} on ${plural(t.workers, "worker")} over ${duration(end)}; a trial ran in ${percent(shareOf(busy(t).reduce((a, b) => a + b, 0), num(t.idle)))} of the workers' time.`} />
+        <Segments
+          x={x}
+          {...shown}
+          states={t.states}
+          trials={t.numbers}
+          thick={thickness(t.lanes.length)}
+          name="timeline"
+          label={label}
+          onPick={(trial) => go(href("trials", id, { trial: String(trial) }))}
+          summary={`${plural(t.numbers.length, "trial")} on ${plural(t.workers, "worker")} over ${duration(end)}; a trial ran in ${percent(
+            shareOf(
+              busy(t).reduce((a, b) => a + b, 0),
+              num(t.idle),
+            ),
+          )} of the workers' time.`}
+        />
       </div>
-      {t.until > 1.01 * end && <p class="note">Trials that still run go on beyond the right edge: has their worker gone?</p>}
-      <ul class="names">{used.map(({ name, state }) => <li key={name}><StateMark state={state} words /></li>)}</ul>
+      {t.until > 1.01 * end && (
+        <p class="note">Trials that still run go on beyond the right edge: has their worker gone?</p>
+      )}
+      <ul class="names">
+        {used.map(({ name, state }) => (
+          <li key={name}>
+            <StateMark state={state} words />
+          </li>
+        ))}
+      </ul>
     </>
   );
 }
@@ -157,7 +252,8 @@ const PARTS = 300;
 function atOnce(t: Timeline): { xs: number[]; running: number[] } {
   const end = horizon({ from: t.starts, to: t.ends, states: t.states }, RUNNING);
   const none = new Uint8Array(t.starts.length);
-  const running = end > 0 ? Array.from(coverage({ lane: none, from: t.starts, to: t.ends, states: none }, 0, end, PARTS, 1, 1)) : [];
+  const running =
+    end > 0 ? Array.from(coverage({ lane: none, from: t.starts, to: t.ends, states: none }, 0, end, PARTS, 1, 1)) : [];
   return { xs: running.map((_, i) => (i * end) / PARTS), running };
 }
 
@@ -165,9 +261,16 @@ function AtOnce({ t }: { t: Timeline }) {
   const { xs, running } = useMemo(() => atOnce(t), [t]);
   const most = Math.max(...running, 0);
   return (
-    <Ribbons name="running" height={220} legend={false} x={{ ...axis("since the first start", xs, "duration"), low: 0 }} y={{ ...axis("trials", [0, Math.max(1, most)]), low: 0 }}
-      curves={[{ label: "running", xs, ys: running, ink: 0, step: true }]} ribbons={[{ xs, low: xs.map(() => 0), high: running, ink: 0, step: true }]}
-      summary={`Trials that ran at once: ${number(most, 3)} at most, ${number(running.reduce((a, b) => a + b, 0) / Math.max(1, running.length), 3)} on average.`} />
+    <Ribbons
+      name="running"
+      height={220}
+      legend={false}
+      x={{ ...axis("since the first start", xs, "duration"), low: 0 }}
+      y={{ ...axis("trials", [0, Math.max(1, most)]), low: 0 }}
+      curves={[{ label: "running", xs, ys: running, ink: 0, step: true }]}
+      ribbons={[{ xs, low: xs.map(() => 0), high: running, ink: 0, step: true }]}
+      summary={`Trials that ran at once: ${number(most, 3)} at most, ${number(running.reduce((a, b) => a + b, 0) / Math.max(1, running.length), 3)} on average.`}
+    />
   );
 }
 
@@ -178,15 +281,32 @@ function Workers({ t }: { t: Timeline }) {
   const by = new Map<string, { trials: number; busy: number; idle: number }>();
   for (const [i, lane] of t.lanes.entries()) {
     const sum = by.get(lane.worker) ?? { trials: 0, busy: 0, idle: 0 };
-    by.set(lane.worker, { trials: sum.trials + lane.trials, busy: sum.busy + spent[i], idle: sum.idle + num(lane.idle) });
+    by.set(lane.worker, {
+      trials: sum.trials + lane.trials,
+      busy: sum.busy + spent[i],
+      idle: sum.idle + num(lane.idle),
+    });
   }
-  const bars = [...by].map(([worker, { trials, busy, idle }]): Bar => ({ label: worker, value: shareOf(busy, idle) || 0, note: `${plural(trials, "trial")}, ${duration(busy)}` }));
+  const bars = [...by].map(([worker, { trials, busy, idle }]): Bar => ({
+    label: worker,
+    value: shareOf(busy, idle) || 0,
+    note: `${plural(trials, "trial")}, ${duration(busy)}`,
+  }));
   bars.sort((a, b) => a.value - b.value);
   const [least] = bars;
   return (
     <>
-      <Bars bars={bars.slice(0, LISTED)} full={1} format={percent} summary={`How busy ${plural(bars.length, "worker")} were: the least busy one, ${visible(least.label)}, ${percent(least.value)} of its time.`} />
-      {bars.length > LISTED && <p class="note">The {LISTED} least busy of {bars.length}; the table has all.</p>}
+      <Bars
+        bars={bars.slice(0, LISTED)}
+        full={1}
+        format={percent}
+        summary={`How busy ${plural(bars.length, "worker")} were: the least busy one, ${visible(least.label)}, ${percent(least.value)} of its time.`}
+      />
+      {bars.length > LISTED && (
+        <p class="note">
+          The {LISTED} least busy of {bars.length}; the table has all.
+        </p>
+      )}
     </>
   );
 }
@@ -199,7 +319,9 @@ export function failures(codes: ArrayLike<number>, options: readonly string[]): 
     const group = groups.get(codes[i]);
     group ? group.push(i) : groups.set(codes[i], [i]);
   }
-  return [...groups].map(([code, trials]) => ({ text: options[code] ?? "", trials })).sort((a, b) => b.trials.length - a.trials.length);
+  return [...groups]
+    .map(([code, trials]) => ({ text: options[code] ?? "", trials }))
+    .sort((a, b) => b.trials.length - a.trials.length);
 }
 
 function Failures({ id }: { id: number }) {
@@ -208,17 +330,44 @@ function Failures({ id }: { id: number }) {
   const trials = columns.value?.count ?? 0;
   const failed = groups.reduce((sum, g) => sum + g.trials.length, 0);
   return (
-    <Panel title="Failures" wide note={failed > 0 ? `${plural(failed, "trial")}, ${percent(failed / trials)} of all` : undefined}
+    <Panel
+      title="Failures"
+      wide
+      note={failed > 0 ? `${plural(failed, "trial")}, ${percent(failed / trials)} of all` : undefined}
       empty={failed === 0 ? (trials === 0 ? NONE : "No trial failed.") : undefined}
-      table={() => ({ columns: ["failure", "trials", "first", "last"], rows: groups.map((g) => [g.text, g.trials.length, g.trials[0], g.trials[g.trials.length - 1]]) })}>
+      table={() => ({
+        columns: ["failure", "trials", "first", "last"],
+        rows: groups.map((g) => [g.text, g.trials.length, g.trials[0], g.trials[g.trials.length - 1]]),
+      })}
+    >
       <table class="plain">
-        <thead><tr><th scope="col" class="num">trials</th><th scope="col">what they said</th><th scope="col">examples</th></tr></thead>
+        <thead>
+          <tr>
+            <th scope="col" class="num">
+              trials
+            </th>
+            <th scope="col">what they said</th>
+            <th scope="col">examples</th>
+          </tr>
+        </thead>
         <tbody>
           {groups.slice(0, 50).map((g) => (
             <tr key={g.text}>
               <td class="num">{count(g.trials.length)}</td>
-              <td class="any"><code>{visible(g.text)}</code></td>
-              <td>{g.trials.slice(-3).reverse().map((n, i) => <>{i > 0 && ", "}<a href={href("trials", id, { trial: String(n) })}>{n}</a></>)}</td>
+              <td class="any">
+                <code>{visible(g.text)}</code>
+              </td>
+              <td>
+                {g.trials
+                  .slice(-3)
+                  .reverse()
+                  .map((n, i) => (
+                    <>
+                      {i > 0 && ", "}
+                      <a href={href("trials", id, { trial: String(n) })}>{n}</a>
+                    </>
+                  ))}
+              </td>
             </tr>
           ))}
         </tbody>

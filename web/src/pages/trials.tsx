@@ -20,14 +20,21 @@ export default function Trials() {
   const [now, all] = [study.value, columns.value];
   if (now === null || all === null) return null;
   if (all.count === 0) return <p class="lonely">No trial yet. The first one appears here when a worker begins it.</p>;
-  return <div class="page"><Listed study={now} all={all} /></div>;
+  return (
+    <div class="page">
+      <Listed study={now} all={all} />
+    </div>
+  );
 }
 
 function Listed({ study: now, all }: { study: Study; all: Columns }) {
   const { query } = route.value;
   const chosen = query.get("columns");
   const every = useMemo(() => trialColumns(all.columns), [all]);
-  const shown = useMemo(() => new Set(chosen === null ? usual(every, all.columns) : chosen.split(",").map(decodeURIComponent)), [every, chosen]);
+  const shown = useMemo(
+    () => new Set(chosen === null ? usual(every, all.columns) : chosen.split(",").map(decodeURIComponent)),
+    [every, chosen],
+  );
   const open = numberOf(query.get("trial"), all.count);
   const cursor = numberOf(query.get("at"), all.count);
   useEffect(() => {
@@ -38,10 +45,23 @@ function Listed({ study: now, all }: { study: Study; all: Columns }) {
       <div class="toolbar panel wide">
         <QueryBar />
         {mayAct.value && <RetryFailed study={now.id} />}
-        {!isStatic && <span class="note">save as <a href={`api/v1/studies/${now.id}/export?format=csv`} download>CSV</a>, <a href={`api/v1/studies/${now.id}/export?format=jsonl`} download>JSON lines</a></span>}
+        {!isStatic && (
+          <span class="note">
+            save as{" "}
+            <a href={`api/v1/studies/${now.id}/export?format=csv`} download>
+              CSV
+            </a>
+            ,{" "}
+            <a href={`api/v1/studies/${now.id}/export?format=jsonl`} download>
+              JSON lines
+            </a>
+          </span>
+        )}
         <Chooser every={every} shown={shown} />
       </div>
-      <div class="wide"><AllTrials shown={shown} height={Math.max(260, innerHeight - 190)} onOpen={show} /></div>
+      <div class="wide">
+        <AllTrials shown={shown} height={Math.max(260, innerHeight - 190)} onOpen={show} />
+      </div>
       {open !== null && (
         <Drawer title={`Trial ${open}`} onClose={() => setQuery({ trial: null })}>
           <Trial key={open} study={now.id} number={open} space={now.problem.space as Declared[]} />
@@ -58,13 +78,24 @@ function RetryFailed({ study: id }: { study: number }) {
   const states = column("state")?.data;
   const failed = useMemo(() => Array.from(rows.filter((row) => states?.[row] === FAILED)), [rows, states]);
   if (failed.length === 0) return null;
-  const retry = () => act(id, "retry", { numbers: failed }, `${plural(failed.length, "failed trial")} will be tried again.`);
+  const retry = () =>
+    act(id, "retry", { numbers: failed }, `${plural(failed.length, "failed trial")} will be tried again.`);
   return (
     <>
-      <button type="button" onClick={() => setAsked(true)}>Retry {count(failed.length)} failed…</button>
+      <button type="button" onClick={() => setAsked(true)}>
+        Retry {count(failed.length)} failed…
+      </button>
       {isAsked && (
-        <Ask title={`Retry ${plural(failed.length, "failed trial")}?`} does="Retry" onDo={retry} onClose={() => setAsked(false)}>
-          <p>Each configuration that failed, of those that are selected, is queued again as a new trial in its place. One that was tried again before is left out.</p>
+        <Ask
+          title={`Retry ${plural(failed.length, "failed trial")}?`}
+          does="Retry"
+          onDo={retry}
+          onClose={() => setAsked(false)}
+        >
+          <p>
+            Each configuration that failed, of those that are selected, is queued again as a new trial in its place. One
+            that was tried again before is left out.
+          </p>
         </Ask>
       )}
     </>
@@ -84,24 +115,46 @@ const SELDOM: readonly Column["kind"][] = ["started", "step", "attempt", "parent
 
 /** What is shown until other columns are chosen: without many parameters, and how trials failed only where some did. */
 function usual(every: readonly TableColumn[], all: readonly Column[]): string[] {
-  const hidden = new Set(all.filter(({ kind }) => kind === "param").slice(MOST_PARAMETERS).map(({ key }) => key));
-  for (const { key, kind, options } of all) if (SELDOM.includes(kind) || (kind === "failure" && (options?.length ?? 0) < 2)) hidden.add(key);
+  const hidden = new Set(
+    all
+      .filter(({ kind }) => kind === "param")
+      .slice(MOST_PARAMETERS)
+      .map(({ key }) => key),
+  );
+  for (const { key, kind, options } of all)
+    if (SELDOM.includes(kind) || (kind === "failure" && (options?.length ?? 0) < 2)) hidden.add(key);
   return every.map(({ key }) => key).filter((key) => !hidden.has(key));
 }
 
 function Chooser({ every, shown }: { every: readonly TableColumn[]; shown: ReadonlySet<string> }) {
   const keys = every.map(({ key }) => key);
-  const choose = (wanted: readonly string[] | null) => setQuery({ columns: wanted && wanted.map(encodeURIComponent).join(",") });
+  const choose = (wanted: readonly string[] | null) =>
+    setQuery({ columns: wanted && wanted.map(encodeURIComponent).join(",") });
   return (
     <details class="chooser">
-      <summary>columns: {keys.filter((key) => shown.has(key)).length} of {keys.length}</summary>
+      <summary>
+        columns: {keys.filter((key) => shown.has(key)).length} of {keys.length}
+      </summary>
       <div>
         <p class="chips">
-          <button type="button" onClick={() => choose(keys)}>All</button>
-          <button type="button" onClick={() => choose(null)}>The usual</button>
+          <button type="button" onClick={() => choose(keys)}>
+            All
+          </button>
+          <button type="button" onClick={() => choose(null)}>
+            The usual
+          </button>
         </p>
         {every.map(({ key, title }) => (
-          <label key={key}><input type="checkbox" checked={shown.has(key)} onChange={(e) => choose(keys.filter((each) => (each === key ? e.currentTarget.checked : shown.has(each))))} /> {title}</label>
+          <label key={key}>
+            <input
+              type="checkbox"
+              checked={shown.has(key)}
+              onChange={(e) =>
+                choose(keys.filter((each) => (each === key ? e.currentTarget.checked : shown.has(each))))
+              }
+            />{" "}
+            {title}
+          </label>
         ))}
       </div>
     </details>

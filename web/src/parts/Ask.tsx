@@ -26,8 +26,12 @@ export function Ask({ title, does, onDo, onClose, children }: AskProps) {
       <form class="ask" onSubmit={submit}>
         {children}
         <p class="buttons">
-          <button type="submit" class="primary" disabled={isBusy}>{does}</button>
-          <button type="button" onClick={onClose}>Cancel</button>
+          <button type="submit" class="primary" disabled={isBusy}>
+            {does}
+          </button>
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
         </p>
       </form>
     </Dialog>

@@ -23,12 +23,18 @@ export function Differences({ params, others, title, absent = "not active" }: Di
   const table = (
     <table class="plain values">
       <thead>
-        <tr><th scope="col">parameter</th><th scope="col">value</th>{isCompared && <th scope="col">{title}</th>}</tr>
+        <tr>
+          <th scope="col">parameter</th>
+          <th scope="col">value</th>
+          {isCompared && <th scope="col">{title}</th>}
+        </tr>
       </thead>
       <tbody>
         {rows.map(({ name, value, other, isSame }) => (
           <tr key={name} class={isCompared && isSame ? "same" : undefined}>
-            <th scope="row" title={visible(name)}>{visible(name)}</th>
+            <th scope="row" title={visible(name)}>
+              {visible(name)}
+            </th>
             <td>{told(value, absent)}</td>
             {isCompared && <td>{isSame ? "same" : told(other, absent)}</td>}
           </tr>
@@ -36,14 +42,22 @@ export function Differences({ params, others, title, absent = "not active" }: Di
       </tbody>
     </table>
   );
-  return rows.length > LONG ? <div class="figures" tabIndex={0} role="region" aria-label="Configuration">{table}</div> : table;
+  return rows.length > LONG ? (
+    <div class="figures" tabIndex={0} role="region" aria-label="Configuration">
+      {table}
+    </div>
+  ) : (
+    table
+  );
 }
 
 const LONG = 24;
 
 function told(value: Plain | undefined, absent: string) {
   if (value === undefined) return <span class="note">{absent}</span>;
-  return <span title={typeof value === "number" ? exact(value) : undefined}>{value === null ? "null" : shown(value)}</span>;
+  return (
+    <span title={typeof value === "number" ? exact(value) : undefined}>{value === null ? "null" : shown(value)}</span>
+  );
 }
 
 /** Copies a configuration in the form that is chosen. */
@@ -51,7 +65,12 @@ export function CopyAs({ params, space }: { params: Params; space: readonly Decl
   const [form, setForm] = useState<Form>("Python");
   return (
     <span class="copy-as">
-      <Select label="copy as" value={form} onChange={(value) => setForm(value as Form)} options={FORMS.map((value) => ({ value, label: value }))} />
+      <Select
+        label="copy as"
+        value={form}
+        onChange={(value) => setForm(value as Form)}
+        options={FORMS.map((value) => ({ value, label: value }))}
+      />
       <Copy text={() => written(form, params, floats(space))} />
     </span>
   );

@@ -19,7 +19,8 @@ export interface Finding {
 const TONES = { act: "bad", look: "look", note: "plain" } as const;
 
 /** The findings of the open study, asked anew as it goes on. */
-export const useFindings = (study: number): Answer<{ findings: Finding[] }> => useAnswer(`studies/${study}/diagnostics`, revision.value);
+export const useFindings = (study: number): Answer<{ findings: Finding[] }> =>
+  useAnswer(`studies/${study}/diagnostics`, revision.value);
 
 export function Findings({ study, findings }: { study: number; findings: readonly Finding[] }) {
   if (findings.length === 0) return <p class="empty">Nothing stands out.</p>;
@@ -33,7 +34,13 @@ export function Findings({ study, findings }: { study: number; findings: readonl
             {finding.action && <p class="note">{visible(finding.action)}</p>}
             {finding.trials.length > 0 && (
               <p class="note">
-                Trials{finding.trials.map((trial) => <> <a href={href("trials", study, { trial: String(trial) })}>#{trial}</a></>)}
+                Trials
+                {finding.trials.map((trial) => (
+                  <>
+                    {" "}
+                    <a href={href("trials", study, { trial: String(trial) })}>#{trial}</a>
+                  </>
+                ))}
               </p>
             )}
           </div>

@@ -54,15 +54,18 @@ interface TrialProps {
 export function Trial({ study, number: n, space }: TrialProps) {
   const answer = useAnswer<TrialDetail>(`studies/${study}/trials/${n}`, revision.value);
   const trial = answer.value;
-  if (trial === null && answer.error) return isStatic ? <Brief number={n} /> : <Trouble error={answer.error} again={answer.again} />;
+  if (trial === null && answer.error)
+    return isStatic ? <Brief number={n} /> : <Trouble error={answer.error} again={answer.again} />;
   if (trial === null) return <Skeleton />;
   return (
     <article class="trial">
-      <p class="trial-head"><StateMark state={stateNumber(trial.state)} words /> <Times trial={trial} /></p>
+      <p class="trial-head">
+        <StateMark state={stateNumber(trial.state)} words /> <Times trial={trial} />
+      </p>
       {trial.invalid !== null && <p class="refused">Its result counts no more: {visible(trial.invalid)}</p>}
       {mayAct.value && <Actions study={study} trial={trial} space={space} />}
       {trial.failure && <Failure failure={trial.failure} />}
-      <Metrics metrics={trial.metrics} best={trial.best?.number === n ? null : trial.best?.metrics ?? null} />
+      <Metrics metrics={trial.metrics} best={trial.best?.number === n ? null : (trial.best?.metrics ?? null)} />
       <Folds folds={trial.folds} />
       <TrialCurve study={study} trial={trial} />
       <Section title="Configuration">
@@ -70,8 +73,14 @@ export function Trial({ study, number: n, space }: TrialProps) {
         <CopyAs params={trial.params} space={space} />
       </Section>
       {!isStatic && <Asked study={study} trial={trial} />}
-      <More title="Provenance"><Provenance study={study} trial={trial} /></More>
-      {(mayAct.value || trial.note !== "") && <Section title="Note"><Note study={study} number={n} note={trial.note} /></Section>}
+      <More title="Provenance">
+        <Provenance study={study} trial={trial} />
+      </More>
+      {(mayAct.value || trial.note !== "") && (
+        <Section title="Note">
+          <Note study={study} number={n} note={trial.note} />
+        </Section>
+      )}
     </article>
   );
 }
@@ -80,23 +89,38 @@ export function Trial({ study, number: n, space }: TrialProps) {
 function Asked({ study, trial: { number: n, state, curves } }: { study: number; trial: TrialDetail }) {
   return (
     <>
-      <More title="Why it was proposed"><Why study={study} number={n} /></More>
-      {state !== "COMPLETE" && Object.keys(curves).length > 0 && <More title="Where it is heading"><Forecast study={study} number={n} /></More>}
-      <More title="What it printed"><Log study={study} number={n} /></More>
+      <More title="Why it was proposed">
+        <Why study={study} number={n} />
+      </More>
+      {state !== "COMPLETE" && Object.keys(curves).length > 0 && (
+        <More title="Where it is heading">
+          <Forecast study={study} number={n} />
+        </More>
+      )}
+      <More title="What it printed">
+        <Log study={study} number={n} />
+      </More>
     </>
   );
 }
 
 /** A trial of which a report has its columns alone. */
 function Brief({ number: n }: { number: number }) {
-  const known = (kind: Column["kind"]) => columnsOf(kind).map((each) => [each.name, cellOf(each, n)] as const).filter(([, value]) => value !== undefined);
+  const known = (kind: Column["kind"]) =>
+    columnsOf(kind)
+      .map((each) => [each.name, cellOf(each, n)] as const)
+      .filter(([, value]) => value !== undefined);
   const params = Object.fromEntries(known("param")) as Configuration;
   const metrics = Object.fromEntries([...known("value"), ...known("metric")]) as Record<string, number>;
   return (
     <article class="trial">
-      <p class="trial-head"><StateMark state={column("state")?.data[n] ?? 0} words /></p>
+      <p class="trial-head">
+        <StateMark state={column("state")?.data[n] ?? 0} words />
+      </p>
       <Metrics metrics={metrics} best={null} />
-      <Section title="Configuration"><Differences params={params} /></Section>
+      <Section title="Configuration">
+        <Differences params={params} />
+      </Section>
       <p class="note">More about this trial is in the dashboard: this report has all about the best ones only.</p>
     </article>
   );
@@ -110,7 +134,12 @@ function cellOf(of: Column, row: number): Plain | undefined {
 }
 
 function Section({ title, children }: { title: string; children: ComponentChildren }) {
-  return <section><h3>{title}</h3>{children}</section>;
+  return (
+    <section>
+      <h3>{title}</h3>
+      {children}
+    </section>
+  );
 }
 
 /** What costs the server something is asked for when it is opened. */
@@ -141,9 +170,22 @@ function Actions({ study, trial, space }: { study: number; trial: TrialDetail; s
   const isFinished = FINISHED.includes(trial.state);
   return (
     <p class="buttons">
-      {trial.state === "FAIL" && <button type="button" onClick={() => act(study, "retry", { number: trial.number }, `Trial ${trial.number} is tried again.`)}>Retry</button>}
-      <button type="button" onClick={() => setAsked("variant")}>Enqueue a variant…</button>
-      {isFinished && trial.invalid === null && <button type="button" onClick={() => setAsked("invalidate")}>Invalidate…</button>}
+      {trial.state === "FAIL" && (
+        <button
+          type="button"
+          onClick={() => act(study, "retry", { number: trial.number }, `Trial ${trial.number} is tried again.`)}
+        >
+          Retry
+        </button>
+      )}
+      <button type="button" onClick={() => setAsked("variant")}>
+        Enqueue a variant…
+      </button>
+      {isFinished && trial.invalid === null && (
+        <button type="button" onClick={() => setAsked("invalidate")}>
+          Invalidate…
+        </button>
+      )}
       {asked === "variant" && <Variant study={study} trial={trial} space={space} onClose={close} />}
       {asked === "invalidate" && <Invalidate study={study} number={trial.number} onClose={close} />}
     </p>
@@ -154,13 +196,21 @@ function Failure({ failure }: { failure: NonNullable<TrialDetail["failure"]> }) 
   return (
     <Section title="Why it failed">
       <p class="refused">{visible(failure.line)}</p>
-      {failure.traceback && <pre class="log" tabIndex={0} aria-label="Traceback">{printed(failure.traceback)}</pre>}
+      {failure.traceback && (
+        <pre class="log" tabIndex={0} aria-label="Traceback">
+          {printed(failure.traceback)}
+        </pre>
+      )}
     </Section>
   );
 }
 
 /** Text of several lines, in which what a terminal would obey is made visible. */
-export const printed = (text: string): string => text.split("\n").map((line) => visible(line.replaceAll("\t", "    "))).join("\n");
+export const printed = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => visible(line.replaceAll("\t", "    ")))
+    .join("\n");
 
 function Metrics({ metrics, best }: { metrics: TrialDetail["metrics"]; best: TrialDetail["metrics"] | null }) {
   const names = Object.keys(metrics);
@@ -168,7 +218,13 @@ function Metrics({ metrics, best }: { metrics: TrialDetail["metrics"]; best: Tri
   return (
     <Section title="Metrics">
       <table class="plain">
-        <thead><tr><th scope="col">metric</th><th scope="col">value</th>{best && <th scope="col">best trial</th>}</tr></thead>
+        <thead>
+          <tr>
+            <th scope="col">metric</th>
+            <th scope="col">value</th>
+            {best && <th scope="col">best trial</th>}
+          </tr>
+        </thead>
         <tbody>
           {names.map((name) => (
             <tr key={name}>
@@ -188,7 +244,14 @@ function Folds({ folds }: { folds: TrialDetail["folds"] }) {
   if (metrics.length === 0) return null;
   return (
     <Section title="Folds">
-      {metrics.map(([metric, scores]) => <p key={metric}>{visible(metric)}: {Object.values(scores).map((score) => number(num(score))).join(", ")}</p>)}
+      {metrics.map(([metric, scores]) => (
+        <p key={metric}>
+          {visible(metric)}:{" "}
+          {Object.values(scores)
+            .map((score) => number(num(score)))
+            .join(", ")}
+        </p>
+      ))}
     </Section>
   );
 }
@@ -196,9 +259,17 @@ function Folds({ folds }: { folds: TrialDetail["folds"] }) {
 /** The configuration beside the best one's, or beside the defaults where it is itself the best. */
 function Against({ trial }: { trial: TrialDetail }) {
   const isBest = trial.best?.number === trial.number;
-  const [others, title] = trial.best && !isBest ? [trial.best.params, `best, #${trial.best.number}`] : [trial.defaults, "default"];
+  const [others, title] =
+    trial.best && !isBest ? [trial.best.params, `best, #${trial.best.number}`] : [trial.defaults, "default"];
   const hasOthers = Object.keys(others).length > 0;
-  return <Differences params={trial.params} others={hasOthers ? others : null} title={title} absent={isBest ? "none" : "not active"} />;
+  return (
+    <Differences
+      params={trial.params}
+      others={hasOthers ? others : null}
+      title={title}
+      absent={isBest ? "none" : "not active"}
+    />
+  );
 }
 
 interface Explanation {
@@ -223,9 +294,17 @@ function Why({ study, number: n }: OneTrial) {
   const isPredicted = typeof value.mean === "number" && typeof value.sd === "number";
   return (
     <>
-      <p><b>{visible(value.arm)}</b>: {visible(value.reason)}.</p>
-      {isPredicted && <p>Before it ran the model expected {number(num(value.mean))} ± {number(num(value.sd), 2)}.</p>}
-      {typeof value.exploration === "number" && <p>{percent(value.exploration)} of its promise was owed to uncertainty, the rest to what was known.</p>}
+      <p>
+        <b>{visible(value.arm)}</b>: {visible(value.reason)}.
+      </p>
+      {isPredicted && (
+        <p>
+          Before it ran the model expected {number(num(value.mean))} ± {number(num(value.sd), 2)}.
+        </p>
+      )}
+      {typeof value.exploration === "number" && (
+        <p>{percent(value.exploration)} of its promise was owed to uncertainty, the rest to what was known.</p>
+      )}
     </>
   );
 }
@@ -239,23 +318,36 @@ interface Ahead {
 }
 
 function Forecast({ study, number: n }: OneTrial) {
-  const { value, error } = useAnswer<{ forecast: Ahead | null }>(`studies/${study}/trials/${n}/forecast`, revision.value);
+  const { value, error } = useAnswer<{ forecast: Ahead | null }>(
+    `studies/${study}/trials/${n}/forecast`,
+    revision.value,
+  );
   if (value === null) return <p class="note">{error ? visible(error.message) : "Asking the model…"}</p>;
   if (value.forecast === null) return <p class="note">Too little was reported to say.</p>;
   const { horizon, mean, low, high, probability } = value.forecast;
   return (
     <>
-      <p>At step {count(horizon)} it is expected at {number(num(mean))}, with probability 0.8 between {number(num(low))} and {number(num(high))}.</p>
+      <p>
+        At step {count(horizon)} it is expected at {number(num(mean))}, with probability 0.8 between {number(num(low))}{" "}
+        and {number(num(high))}.
+      </p>
       {typeof probability === "number" && <p>It beats the best trial with probability {number(probability, 2)}.</p>}
     </>
   );
 }
 
 function Log({ study, number: n }: OneTrial) {
-  const { value, error } = useAnswer<{ text: string; bytes: number }>(`studies/${study}/trials/${n}/log?tail=65536`, revision.value);
+  const { value, error } = useAnswer<{ text: string; bytes: number }>(
+    `studies/${study}/trials/${n}/log?tail=65536`,
+    revision.value,
+  );
   if (value === null) return <p class="note">{error ? visible(error.message) : "Loading…"}</p>;
   if (value.text === "") return <p class="note">Nothing was printed, or the study keeps no output.</p>;
-  return <pre class="log" tabIndex={0} aria-label="What the trial printed">{printed(value.text)}</pre>;
+  return (
+    <pre class="log" tabIndex={0} aria-label="What the trial printed">
+      {printed(value.text)}
+    </pre>
+  );
 }
 
 function Provenance({ study, trial }: { study: number; trial: TrialDetail }) {
@@ -266,11 +358,32 @@ function Provenance({ study, trial }: { study: number; trial: TrialDetail }) {
     ["Attempt", String(trial.attempt)],
   ];
   if (trial.lost > 0) rows.push(["Lost with its worker", String(trial.lost)]);
-  if (trial.parent !== null) rows.push(["Began with the checkpoint of", <a href={href("trials", study, { trial: String(trial.parent) })}>#{trial.parent}</a>]);
+  if (trial.parent !== null)
+    rows.push([
+      "Began with the checkpoint of",
+      <a href={href("trials", study, { trial: String(trial.parent) })}>#{trial.parent}</a>,
+    ]);
   if (trial.enqueued) rows.push(["Chosen by a user", trial.chosen.map(visible).join(", ") || "yes"]);
-  if (trial.budget) rows.push(["Budget", Object.entries(trial.budget).map(([name, amount]) => `${visible(name)} ${number(amount)}`).join(", ")]);
+  if (trial.budget)
+    rows.push([
+      "Budget",
+      Object.entries(trial.budget)
+        .map(([name, amount]) => `${visible(name)} ${number(amount)}`)
+        .join(", "),
+    ]);
   if (trial.checkpoint) rows.push(["Checkpoint", <code>{visible(trial.checkpoint)}</code>]);
   if (trial.forgiven) rows.push(["Counts", "no: it was tried again, or the objective changed since"]);
   for (const [name, value] of Object.entries(trial.attrs)) rows.push([visible(name), shown(value)]);
-  return <table class="plain"><tbody>{rows.map(([name, value]) => <tr key={name}><th scope="row">{name}</th><td>{value}</td></tr>)}</tbody></table>;
+  return (
+    <table class="plain">
+      <tbody>
+        {rows.map(([name, value]) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td>{value}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
 }

@@ -20,15 +20,23 @@ export function Variant({ study, trial, space, onClose }: VariantProps) {
   const enqueue = () => {
     const answer = filled(space, typed);
     setErrors("errors" in answer ? answer.errors : {});
-    return "params" in answer && act(study, "enqueue", { params: answer.params }, `A variant of trial ${trial.number} is tried next.`);
+    return (
+      "params" in answer &&
+      act(study, "enqueue", { params: answer.params }, `A variant of trial ${trial.number} is tried next.`)
+    );
   };
   return (
     <Ask title={`Enqueue a variant of trial ${trial.number}`} does="Enqueue" onDo={enqueue} onClose={onClose}>
       <p class="note">What is left empty the sampler chooses.</p>
       <div class="fields">
         {active(space, typed).map((parameter) => (
-          <Field key={parameter.name} parameter={parameter} text={own(typed, parameter.name) ?? ""} error={own(errors, parameter.name)}
-            onText={(text) => setTyped({ ...typed, [parameter.name]: text })} />
+          <Field
+            key={parameter.name}
+            parameter={parameter}
+            text={own(typed, parameter.name) ?? ""}
+            error={own(errors, parameter.name)}
+            onText={(text) => setTyped({ ...typed, [parameter.name]: text })}
+          />
         ))}
       </div>
     </Ask>
@@ -50,12 +58,23 @@ function Field({ parameter, text, error, onText }: FieldProps) {
       {parameter.options ? (
         <select {...settings} onChange={(e) => onText(e.currentTarget.value)}>
           <option value="">(the sampler's choice)</option>
-          {parameter.options.map(shown).filter((option) => option !== "").map((option) => <option key={option} value={option}>{visible(option)}</option>)}
+          {parameter.options
+            .map(shown)
+            .filter((option) => option !== "")
+            .map((option) => (
+              <option key={option} value={option}>
+                {visible(option)}
+              </option>
+            ))}
         </select>
       ) : (
         <input {...settings} inputMode="decimal" onInput={(e) => onText(e.currentTarget.value)} />
       )}
-      {error && <span class="refused" role="alert">{error}</span>}
+      {error && (
+        <span class="refused" role="alert">
+          {error}
+        </span>
+      )}
     </label>
   );
 }
@@ -66,7 +85,9 @@ export function Invalidate({ study, number, onClose }: { study: number; number: 
   return (
     <Ask title={`Have trial ${number} count no more?`} does="Invalidate" onDo={invalidate} onClose={onClose}>
       <p>Its record stays, as failed for your reason. It cannot be taken back, but the trial can be retried.</p>
-      <label>Reason <input required value={reason} maxLength={200} onInput={(e) => setReason(e.currentTarget.value)} /></label>
+      <label>
+        Reason <input required value={reason} maxLength={200} onInput={(e) => setReason(e.currentTarget.value)} />
+      </label>
     </Ask>
   );
 }
@@ -76,16 +97,27 @@ export function Note({ study, number = null, note }: { study: number; number?: n
   const [draft, setDraft] = useState<string | null>(null);
   const save = async (event: Event) => {
     event.preventDefault();
-    if (await act(study, "note", { number, text: draft }, "The note is kept.", ["note", { number, text: note }])) setDraft(null);
+    if (await act(study, "note", { number, text: draft }, "The note is kept.", ["note", { number, text: note }]))
+      setDraft(null);
   };
   if (!mayAct.value) return <p class="pre">{printed(note)}</p>;
   return (
     <form class="memo" onSubmit={save}>
-      <textarea aria-label={number === null ? "Note on the study" : `Note on trial ${number}`} placeholder="What should be remembered of it?" rows={2} value={draft ?? note} onInput={(e) => setDraft(e.currentTarget.value)} />
+      <textarea
+        aria-label={number === null ? "Note on the study" : `Note on trial ${number}`}
+        placeholder="What should be remembered of it?"
+        rows={2}
+        value={draft ?? note}
+        onInput={(e) => setDraft(e.currentTarget.value)}
+      />
       {draft !== null && draft !== note && (
         <p class="buttons">
-          <button type="submit" class="primary">Save</button>
-          <button type="button" onClick={() => setDraft(null)}>Discard</button>
+          <button type="submit" class="primary">
+            Save
+          </button>
+          <button type="button" onClick={() => setDraft(null)}>
+            Discard
+          </button>
         </p>
       )}
     </form>

@@ -100,13 +100,18 @@ const LISTED = 10;
 function Names({ curves, ribbons }: { curves: readonly Curve[]; ribbons: readonly Ribbon[] }) {
   const named = [
     ...ribbons.flatMap((r) => (r.label ? [{ label: r.label, ink: r.ink, shape: "area" }] : [])),
-    ...curves.flatMap(({ label, ink, named, dashed, dots }) => (named === null ? [] : [{ label: named ?? label, ink, shape: dots === "alone" ? "dot" : dashed ? "dashed" : "" }])),
+    ...curves.flatMap(({ label, ink, named, dashed, dots }) =>
+      named === null ? [] : [{ label: named ?? label, ink, shape: dots === "alone" ? "dot" : dashed ? "dashed" : "" }],
+    ),
   ];
   if (named.length < 2) return null;
   return (
     <ul class="names">
       {named.slice(0, LISTED).map(({ label, ink, shape }, i) => (
-        <li key={i}><span class={`swatch ${shape}`} aria-hidden="true" style={{ color: css(ink) }} />{visible(label)}</li>
+        <li key={i}>
+          <span class={`swatch ${shape}`} aria-hidden="true" style={{ color: css(ink) }} />
+          {visible(label)}
+        </li>
       ))}
       {named.length > LISTED && <li class="note">and {named.length - LISTED} more</li>}
     </ul>
@@ -114,7 +119,8 @@ function Names({ curves, ribbons }: { curves: readonly Curve[]; ribbons: readonl
 }
 
 const css = (ink: Ink): string => (typeof ink === "number" ? `var(--series-${(ink % 8) + 1})` : `var(--${ink})`);
-const paint = (ink: Ink, palette: Colours): string => (typeof ink === "number" ? palette.series[ink % palette.series.length] : palette[ink]);
+const paint = (ink: Ink, palette: Colours): string =>
+  typeof ink === "number" ? palette.series[ink % palette.series.length] : palette[ink];
 
 function drawCurve(area: Area, curve: Curve, colour = paint(curve.ink, area.colours)): void {
   const { context: c, x, y } = area;
@@ -136,7 +142,13 @@ function drawCurve(area: Area, curve: Curve, colour = paint(curve.ink, area.colo
 }
 
 /** Goes through finite values, over those that are not. */
-function trace({ context: c, x, y }: Area, xs: ArrayLike<number>, ys: ArrayLike<number>, step: boolean, backwards = false): void {
+function trace(
+  { context: c, x, y }: Area,
+  xs: ArrayLike<number>,
+  ys: ArrayLike<number>,
+  step: boolean,
+  backwards = false,
+): void {
   let last = NaN;
   for (let k = 0; k < xs.length; k++) {
     const i = backwards ? xs.length - 1 - k : k;
@@ -177,7 +189,10 @@ function drawIntervals({ context: c, x, y, colours }: Area, { xs, low, high, ink
   }
 }
 
-function drawSupport({ context: c, x, left, top, width, height, colours }: Area, { xs, share }: { xs: ArrayLike<number>; share: ArrayLike<number> }): void {
+function drawSupport(
+  { context: c, x, left, top, width, height, colours }: Area,
+  { xs, share }: { xs: ArrayLike<number>; share: ArrayLike<number> },
+): void {
   const at = Array.from(xs, (v) => x.at(v));
   const edge = (i: number) => (i <= 0 ? left : i >= at.length ? left + width : (at[i - 1] + at[i]) / 2);
   c.fillStyle = colours.muted;
@@ -199,8 +214,10 @@ function nearest(curves: readonly Curve[], px: number, py: number, { x, y }: Are
       let distance = Math.hypot(bx - px, by - py);
       if (before >= 0 && dots !== "alone") {
         const [ax, ay] = [x.at(xs[before]), y.at(ys[before])];
-        if (ax <= px && px <= bx) distance = Math.min(distance, Math.abs((step ? ay : ay + ((by - ay) * (px - ax)) / (bx - ax || 1)) - py));
-        if (distance < least) [found, least] = [k * POINTS + (px - ax < bx - px || (step && px < bx) ? before : i), distance];
+        if (ax <= px && px <= bx)
+          distance = Math.min(distance, Math.abs((step ? ay : ay + ((by - ay) * (px - ax)) / (bx - ax || 1)) - py));
+        if (distance < least)
+          [found, least] = [k * POINTS + (px - ax < bx - px || (step && px < bx) ? before : i), distance];
       } else if (distance < least) [found, least] = [k * POINTS + i, distance];
       before = i;
     }

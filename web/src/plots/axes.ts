@@ -2,7 +2,8 @@
 import { type Axis, type AxisKind, extent, padded, robust } from "./scale.js";
 
 /** All finite values of several arrays in one. */
-export const all = (...arrays: readonly ArrayLike<number>[]): number[] => arrays.flatMap((a) => Array.from(a)).filter(Number.isFinite);
+export const all = (...arrays: readonly ArrayLike<number>[]): number[] =>
+  arrays.flatMap((a) => Array.from(a)).filter(Number.isFinite);
 
 /** An axis over all values, with a bit of room. */
 export function axis(label: string, values: ArrayLike<number>, kind: AxisKind = "linear"): Axis {
@@ -12,9 +13,17 @@ export function axis(label: string, values: ArrayLike<number>, kind: AxisKind = 
 }
 
 /** An axis over most values: a few far ones do not squash it. `direction` says which end users care for. */
-export function robustAxis(label: string, values: ArrayLike<number>, direction: string | null = null, kind: AxisKind = "linear"): Axis {
+export function robustAxis(
+  label: string,
+  values: ArrayLike<number>,
+  direction: string | null = null,
+  kind: AxisKind = "linear",
+): Axis {
   if (kind === "log") return axis(label, values, kind);
-  const { low, high, outliers } = robust(values, direction === "minimize" ? "low" : direction === "maximize" ? "high" : null);
+  const { low, high, outliers } = robust(
+    values,
+    direction === "minimize" ? "low" : direction === "maximize" ? "high" : null,
+  );
   return padded({ label, kind, low, high, outliers });
 }
 

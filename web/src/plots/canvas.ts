@@ -19,12 +19,19 @@ function flush(): void {
 const seen = new Map<Element, Sheet>();
 /** On paper all of a page is in view. */
 globalThis.addEventListener?.("beforeprint", () => seen.forEach((sheet) => sheet.draw()));
-const view = globalThis.IntersectionObserver && new IntersectionObserver((entries) => {
-  for (const entry of entries) seen.get(entry.target)?.see(entry.isIntersecting);
-}, { rootMargin: "120px" });
-const sizes = globalThis.ResizeObserver && new ResizeObserver((entries) => {
-  for (const entry of entries) seen.get(entry.target)?.fit(entry.contentRect.width, entry.contentRect.height);
-});
+const view =
+  globalThis.IntersectionObserver &&
+  new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) seen.get(entry.target)?.see(entry.isIntersecting);
+    },
+    { rootMargin: "120px" },
+  );
+const sizes =
+  globalThis.ResizeObserver &&
+  new ResizeObserver((entries) => {
+    for (const entry of entries) seen.get(entry.target)?.fit(entry.contentRect.width, entry.contentRect.height);
+  });
 
 /** One canvas that fills its element. */
 export class Sheet {
@@ -33,7 +40,10 @@ export class Sheet {
   private height = 0;
   private readonly context: CanvasRenderingContext2D;
 
-  constructor(private readonly canvas: HTMLCanvasElement, private readonly paint: Draw) {
+  constructor(
+    private readonly canvas: HTMLCanvasElement,
+    private readonly paint: Draw,
+  ) {
     this.context = canvas.getContext("2d") as CanvasRenderingContext2D;
     seen.set(canvas, this);
     view.observe(canvas);
@@ -63,7 +73,8 @@ export class Sheet {
     if (this.width === 0 || this.height === 0) return;
     const ratio = devicePixelRatio || 1;
     const [wide, tall] = [Math.round(this.width * ratio), Math.round(this.height * ratio)];
-    if (this.canvas.width !== wide || this.canvas.height !== tall) Object.assign(this.canvas, { width: wide, height: tall });
+    if (this.canvas.width !== wide || this.canvas.height !== tall)
+      Object.assign(this.canvas, { width: wide, height: tall });
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.context.clearRect(0, 0, this.width, this.height);
     this.paint(this.context, this.width, this.height, ratio);
