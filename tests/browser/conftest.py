@@ -29,8 +29,12 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAITS = 20_000
+WAITS = 60_000
 """Milliseconds until a page must show what is waited for, on a machine that does other things, too."""
+LEFT = "net::ERR_ABORTED"
+"""What became of a request whose answer nobody waits for any more, since its page was left."""
+STEADY = 3
+"""Looks in a row at which a page does nothing, before it is taken for done."""
 
 
 def lacking(what: str) -> None:
@@ -67,22 +71,28 @@ class Served:
             self._ids[name] = write(self.storage, name, STUDIES[name], time.time())
         return self._ids[name]
 
+    def fresh(self, name: str) -> str:
+        """The name of a study made in the same way that no other test reads."""
+        copy = f"fresh {len(self._ids)}"
+        self._ids[copy] = write(self.storage, copy, STUDIES[name], time.time())
+        return copy
+
     def address(self, name: str, page: str = "", query: str = "") -> str:
         """The address of a page of a study."""
         return f"{self.url}#/{self.id(name)}{f'/{page}' if page else ''}{f'?{query}' if query else ''}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Who changes something asks for a study that no other test of its file reads."""
+    """Who changes a study asks for a fresh one."""
     path = tmp_path_factory.mktemp("browser") / "studies.db"
     with Served(open_storage(f"sqlite:///{path}")) as served:
         yield served
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """It ends with the file: while Playwright is there, no other test in this thread could begin an event loop."""
+    """It ends with this folder: while Playwright is there, no other test in this thread could begin an event loop."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     try:
         from playwright.sync_api import sync_playwright
@@ -109,15 +119,20 @@ class Opener:
         self._contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(WAITS)
-        page.on("console", lambda message: self._keep(message.type == "error", f"console: {message.text}"))
-        page.on("pageerror", lambda error: self._keep(True, f"error: {error.stack}"))
-        page.on("response", lambda answer: self._keep(answer.status >= 400, f"{answer.status} {answer.url}"))
+        self._watch(page)
         page.goto(address)
         return page
 
-    def _keep(self, is_wrong: bool, what: str) -> None:
-        if is_wrong:
-            self.wrong.append(what)
+    def _watch(self, page: Any) -> None:
+        def keep(is_wrong: bool, what: str) -> None:
+            if is_wrong:
+                self.wrong.append(f"{page.url}: {what}")
+
+        page.on("console", lambda message: keep(message.type == "error", f"console: {message.text}"))
+        page.on("pageerror", lambda error: keep(True, f"error: {error.stack}"))
+        page.on("response", lambda answer: keep(answer.status >= 400, f"{answer.status} {answer.url}"))
+        page.on("requestfailed", lambda request: keep(request.failure != LEFT, f"{request.failure} {request.url}"))
+        page.on("dialog", lambda dialog: (keep(True, f"dialog: {dialog.message}"), dialog.dismiss()))
 
     def close(self) -> None:
         """Close what is open."""
@@ -171,19 +186,40 @@ def until(page: Any, claim: str, *given: Any) -> None:
 
 
 class Meter:
-    """What a page costs: seconds of its main thread's processor, however busy the machine is, nodes, and bytes."""
+    """What a page costs: seconds of its main thread's processor, however busy the machine is, and bytes."""
 
     def __init__(self, page: Any) -> None:
-        self.bytes = 0
+        self.bytes = self.requests = 0
+        self._page = page
+        self._open: set[str] = set()
         self._session = page.context.new_cdp_session(page)
-        self._session.on("Network.loadingFinished", self._count)
+        self._session.on("Network.requestWillBeSent", self._sent)
+        self._session.on("Network.loadingFinished", self._received)
+        self._session.on("Network.loadingFailed", lambda event: self._open.discard(event["requestId"]))
         self._session.send("Network.enable")
         self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
-    def _count(self, event: Any) -> None:
+    def _sent(self, event: Any) -> None:
+        if event.get("type") != "EventSource":  # which stays open
+            self.requests += 1
+            self._open.add(event["requestId"])
+
+    def _received(self, event: Any) -> None:
+        self._open.discard(event["requestId"])
         self.bytes += event["encodedDataLength"]
 
     def seconds(self) -> float:
         """All that the main thread has done since the page was opened."""
         figures = self._session.send("Performance.getMetrics")["metrics"]
         return float(next(figure["value"] for figure in figures if figure["name"] == "TaskDuration"))
+
+    def settled(self) -> float:
+        """The same, once the page does nothing any more: to look at what it shows would take the processor, too."""
+        quiet, before = 0, self.seconds()
+        end = time.monotonic() + WAITS / 1000
+        while quiet < STEADY and time.monotonic() < end:
+            self._page.wait_for_timeout(100)
+            now = self.seconds()
+            quiet = quiet + 1 if not self._open and now - before < 0.002 else 0
+            before = now
+        return before

@@ -29,7 +29,8 @@ class Open:
 
 @pytest.fixture
 def opened(browse: Any, dashboard: Served) -> Any:
-    return lambda path="": Open(settled(browse(dashboard.address("two-hundred", path))), dashboard, "two-hundred")
+    name = dashboard.fresh("two-hundred")
+    return lambda path="": Open(settled(browse(dashboard.address(name, path))), dashboard, name)
 
 
 def test_a_study_is_paused_and_goes_on_again(opened: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.browser.conftest import Served, offences, overflow, settled, until
+from tests.browser.conftest import Served, settled, until
 from tests.browser.studies import STUDIES, write
 from tests.dashboard.decoding import decoded
 
@@ -166,14 +166,6 @@ def test_a_page_that_nobody_sees_listens_to_nothing_and_catches_up(browse: Any, 
     assert state(page, "revision") == revision
     page.evaluate(see, False)
     until(page, "window.__kilter.revision > given[0]", revision)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1400])
-def test_it_is_for_everybody(browse: Any, dashboard: Served, width: int, theme: str) -> None:
-    page = explored(browse, dashboard.address("conditional", "explore", "q=accuracy+>+.5"), width=width, theme=theme)
-    assert overflow(page) <= 0
-    assert offences(page) == []
 
 
 def test_a_report_is_explored_as_its_study_is(

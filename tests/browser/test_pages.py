@@ -6,17 +6,16 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.browser.conftest import Served, offences, overflow, settled
+from tests.browser.conftest import Served
 from tests.browser.studies import HOSTILE
 
 from kilter.executors.command.files import nested
-
-STRANGE = ("empty", "one", "three", "conditional", "two-objectives", "all-failed", "nan-and-inf", HOSTILE)
-PAGES = ("", "trials", "trials?trial=0", "space")
+from kilter.plugins import open_storage
 
 
 def documented(page: Any, dashboard: Served, name: str, path: str = "") -> Any:
@@ -24,38 +23,16 @@ def documented(page: Any, dashboard: Served, name: str, path: str = "") -> Any:
     return page.request.get(f"{dashboard.url}api/v1/studies/{dashboard.id(name)}{path}").json()
 
 
-@pytest.mark.parametrize("name", STRANGE)
-def test_every_page_of_every_study_is_whole(browse: Any, dashboard: Served, name: str) -> None:
-    page = browse(dashboard.address(name), width=360)
-    page.on("dialog", lambda dialog: browse.wrong.append(dialog.message))
-    for path in PAGES:
-        page.goto(dashboard.address(name, path))
-        settled(page)
-        assert overflow(page) <= 0, path
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_everybody_can_use_them(browse: Any, dashboard: Served, theme: str) -> None:
-    page = browse(dashboard.url, theme=theme)
-    for address in (dashboard.url, *(dashboard.address("two-hundred", path) for path in PAGES)):
-        page.goto(address)
-        settled(page)
-        assert offences(page) == [], address
-
-
-def test_five_thousand_trials_are_few_nodes(browse: Any, dashboard: Served) -> None:
-    page = browse(dashboard.address("five-thousand"))
-    for path in PAGES:
-        page.goto(dashboard.address("five-thousand", path))
-        settled(page)
-        assert page.evaluate("document.querySelectorAll('*').length") < 3_000, path
-
-
 class TestStudies:
-    def test_are_found_compared_and_opened_by_keys(self, browse: Any, dashboard: Served) -> None:
-        for name in ("one", "three", "two-hundred"):
-            dashboard.id(name)
-        page = browse(dashboard.url)
+    @pytest.fixture
+    def few(self, tmp_path: Path) -> Iterator[Served]:
+        with Served(open_storage(f"sqlite:///{tmp_path / 'few.db'}")) as served:
+            for name in ("one", "three", "two-hundred"):
+                served.id(name)
+            yield served
+
+    def test_are_found_compared_and_opened_by_keys(self, browse: Any, few: Served) -> None:
+        page = browse(few.url)
         page.get_by_role("row").filter(has_text="two-hundred").wait_for()
         page.keyboard.press("/")
         page.keyboard.type("hre")

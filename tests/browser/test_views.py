@@ -7,18 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-from tests.browser.conftest import Served, offences, overflow, settled, until
+from tests.browser.conftest import Served, settled, until
 from tests.browser.studies import HOSTILE
 
 from kilter.core.events import Event, Report, Reported, Started
 from kilter.plugins import open_storage
-
-PAGES = ("curves", "tradeoffs", "timeline", "lineage", "model")
-STRANGE = (
-    "empty", "one", "three", "conditional", "two-objectives", "three-objectives", "constraints", "all-failed",
-    "nan-and-inf", "population", "folds", "fidelities", HOSTILE,
-)  # fmt: skip
 
 
 def drawn(page: Any, plot: str, claim: str = ">= 0") -> int:
@@ -26,31 +19,6 @@ def drawn(page: Any, plot: str, claim: str = ">= 0") -> int:
     page.locator(f'[data-plot="{plot}"]').scroll_into_view_if_needed()
     until(page, f"window.__kilter.drawn[given[0]] {claim}", plot)
     return int(page.evaluate("([plot]) => window.__kilter.drawn[plot]", [plot]))
-
-
-@pytest.mark.parametrize("name", STRANGE)
-def test_every_view_of_every_study_is_whole(browse: Any, dashboard: Served, name: str) -> None:
-    page = browse(dashboard.address(name), width=360)
-    for path in PAGES:
-        page.goto(dashboard.address(name, path))
-        settled(page)
-        assert overflow(page) <= 0, path
-        assert page.locator("main .trouble").count() == 0, path
-        assert page.locator("main .panel").count() > 0, path
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_everybody_can_use_them(browse: Any, dashboard: Served, theme: str) -> None:
-    page = browse(dashboard.url, theme=theme)
-    ids = ",".join(str(dashboard.id(name)) for name in ("two-hundred", "folds"))
-    addresses = [dashboard.address("two-hundred", path) for path in ("curves", "timeline", "model")]
-    addresses += [dashboard.address("three-objectives", "tradeoffs"), dashboard.address("population", "lineage")]
-    for address in (*addresses, f"{dashboard.url}#/compare?studies={ids}"):
-        page.goto(address)
-        settled(page)
-        assert offences(page) == [], address
-        for plot in page.locator("main canvas[role=img]").all():
-            assert len(plot.get_attribute("aria-label")) > 20
 
 
 def test_each_plot_is_a_table_as_well(browse: Any, dashboard: Served) -> None:
@@ -104,7 +72,6 @@ def test_a_timeline_has_all_trials_and_can_be_looked_at_closer(browse: Any, dash
     page = browse(dashboard.address("five-thousand", "timeline"))
     settled(page)
     assert drawn(page, "timeline") == 5004
-    assert page.evaluate("document.getElementsByTagName('*').length") < 3000
     box = page.locator('[data-plot="timeline"]').bounding_box()
     page.mouse.move(box["x"] + 300, box["y"] + 50)
     page.mouse.down()
