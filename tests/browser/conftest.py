@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from tests.browser.studies import STUDIES, write
+from tests.browser.studies import HOSTILE, STUDIES, write
 
 from kilter.core.interfaces import Storage
 from kilter.dashboard import create_app
@@ -87,6 +87,16 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Who changes a study asks for a fresh one."""
     path = tmp_path_factory.mktemp("browser") / "studies.db"
     with Served(open_storage(f"sqlite:///{path}")) as served:
+        yield served
+
+
+@pytest.fixture(scope="package")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Of few studies, for lists of all of them."""
+    path = tmp_path_factory.mktemp("few") / "studies.db"
+    with Served(open_storage(f"sqlite:///{path}")) as served:
+        for name in ("one", "three", "two-hundred", "folds", HOSTILE):
+            served.id(name)
         yield served
 
 

@@ -6,8 +6,7 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from tests.browser.conftest import Served
 from tests.browser.studies import HOSTILE
 
 from kilter.executors.command.files import nested
-from kilter.plugins import open_storage
 
 
 def documented(page: Any, dashboard: Served, name: str, path: str = "") -> Any:
@@ -24,13 +22,6 @@ def documented(page: Any, dashboard: Served, name: str, path: str = "") -> Any:
 
 
 class TestStudies:
-    @pytest.fixture
-    def few(self, tmp_path: Path) -> Iterator[Served]:
-        with Served(open_storage(f"sqlite:///{tmp_path / 'few.db'}")) as served:
-            for name in ("one", "three", "two-hundred"):
-                served.id(name)
-            yield served
-
     def test_are_found_compared_and_opened_by_keys(self, browse: Any, few: Served) -> None:
         page = browse(few.url)
         page.get_by_role("row").filter(has_text="two-hundred").wait_for()

@@ -92,10 +92,10 @@ def test_a_family_has_the_way_to_its_best(browse: Any, dashboard: Served) -> Non
     page.get_by_text("No trial descends from another one").wait_for()
 
 
-def test_studies_are_chosen_and_compared(browse: Any, dashboard: Served) -> None:
+def test_studies_are_chosen_and_compared(browse: Any, few: Served) -> None:
     names = ("two-hundred", "folds", HOSTILE)
-    ids = [dashboard.id(name) for name in names]
-    page = browse(f"{dashboard.url}#/compare")
+    ids = [few.id(name) for name in names]
+    page = browse(f"{few.url}#/compare")
     page.get_by_text("Choose two studies or more").wait_for()
     for name in names[:2]:
         page.get_by_role("button", name=f"Add {name}").click()
@@ -104,7 +104,7 @@ def test_studies_are_chosen_and_compared(browse: Any, dashboard: Served) -> None
     assert f"studies={ids[0]}%2C{ids[1]}" in page.url
     assert drawn(page, "best so far") == 2
     assert drawn(page, "ecdf") == 2
-    page.goto(f"{dashboard.url}#/compare?studies={ids[0]},{ids[2]}")
+    page.goto(f"{few.url}#/compare?studies={ids[0]},{ids[2]}")
     page.get_by_text("after different things").wait_for()
 
 

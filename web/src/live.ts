@@ -54,6 +54,13 @@ function open(): void {
     const news = JSON.parse((event as MessageEvent<string>).data) as News;
     for (const listener of listeners) listener(news);
   });
+  // Which studies there are: news of none of them.
+  source.addEventListener("studies", () => {
+    for (const listener of listeners) listener({ study: 0, revision: 0, trials: 0 });
+  });
+  source.addEventListener("storage", (event) => {
+    gone.value = (JSON.parse((event as MessageEvent<string>).data) as { error: string | null }).error;
+  });
   source.addEventListener("error", () => {
     connection.value = "lost";
     if (source?.readyState !== EventSource.CLOSED) return;

@@ -241,7 +241,7 @@ function Multiples({ shown, hidden, by, objective, value }: Shared & { shown: Co
             xs={numbers(c)}
             ys={numbers(objective)}
             states={states}
-            summary={`${visible(objective.name)} against ${visible(c.name)}.`}
+            summary={`${visible(objective.name)} against ${visible(c.name)} of ${plural(columns.value?.count ?? 0, "trial")}.`}
             label={label}
             onBrush={boxed(c.key, objective.key)}
             onReset={() => unbrush(c.key)}
