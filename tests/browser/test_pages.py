@@ -7,13 +7,15 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.browser.conftest import Served
 from tests.browser.studies import HOSTILE
 
 from kilter.executors.command.files import nested
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Served
 
 
 def documented(page: Any, dashboard: Served, name: str, path: str = "") -> Any:
