@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +17,10 @@ from tests.dashboard.conftest import client_of
 from tests.dashboard.decoding import decoded
 
 from kilter import Choice, Float, create_study, load_study
+from kilter.core.events import TAG, Noted
 from kilter.dashboard import create_app
 from kilter.dashboard.acting import ACTIONS
-from kilter.dashboard.app import API
+from kilter.dashboard.app import API, MOST_WAITING
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -81,7 +87,7 @@ def test_a_variant_is_tried_next(client: TestClient, path: Path):
 
 def test_a_failed_trial_is_run_again_once(client: TestClient):
     number = failed_one(client)
-    assert done(client, "retry", {"number": number})["numbers"] == [8]
+    assert done(client, "retry", {"numbers": [number, number]})["numbers"] == [8]
     assert done(client, "retry", {"numbers": [number]})["numbers"] == []
 
 
@@ -116,6 +122,9 @@ def test_notes_and_tags_are_kept_as_they_are_written(client: TestClient):
         ("budget", {"trials": -1}, 400, "a whole number from 0 on"),
         ("budget", {"trials": True}, 400, "a whole number from 0 on"),
         ("budget", {"trial": 3}, 400, "did you mean 'trials'"),
+        ("budget", {"seconds": 10**400}, 400, "a number that a float can hold"),
+        ("budget", {"seconds": 1e300}, 400, "seconds=1e+300: give how many to add"),
+        ("budget", {"trials": 2**40}, 400, "trials=1099511627776: give how many to add"),
         ("retry", {"number": 99}, 404, "no trial 99"),
         ("invalidate", {"number": 0, "reason": " "}, 400, "say in a few words"),
         ("invalidate", {"number": 0}, 400, "'reason' is missing"),
@@ -132,6 +141,56 @@ def test_what_makes_no_sense_is_refused(client: TestClient, action: str, body: A
     before = told(client)["revision"]
     assert said in done(client, action, body, status)["error"]["message"]
     assert told(client)["revision"] == before
+
+
+def test_half_characters_are_refused_and_those_that_a_log_has_come_out_as_escapes(client: TestClient, path: Path):
+    def said(action: str, body: str) -> Any:
+        kind = {"content-type": "application/json"}
+        return client.post(f"{API}/studies/1/actions/{action}", content=body, headers=kind)
+
+    before = told(client)["revision"]
+    for action, body in (
+        ("note", r'{"text": "caf\udce9"}'),
+        ("tag", r'{"names": ["caf\udce9"]}'),
+        ("invalidate", r'{"number": 0, "reason": "caf\udce9"}'),
+        ("enqueue", r'{"params": {"kind": "caf\udce9"}}'),
+    ):
+        answer = said(action, body)
+        assert answer.status_code == 400 and "udce9" in answer.json()["error"]["message"]
+    assert told(client)["revision"] == before
+    with load_study(study_name="s", storage=f"sqlite:///{path}") as study:  # names of files may have them
+        study._log.write(Noted(0, {"file": "caf\udce9"}, 0.0), Noted(None, {f"{TAG}\udce9": True}, 0.0))
+    for kind in ("csv", "jsonl", "report"):
+        assert client.get(f"{API}/studies/1/export?format={kind}").status_code == 200
+    line = client.get(f"{API}/studies/1/export?format=jsonl").text.splitlines()[0]
+    assert json.loads(line)["attrs"] == {"file": "caf\udce9"}
+    assert told(client)["tags"] == ["\udce9"]
+    assert said("tag", r'{"names": ["\udce9"], "has": false}').status_code == 200
+    assert told(client)["tags"] == []
+
+
+def test_changes_that_wait_for_another_process_keep_nobody_from_looking(client: TestClient, path: Path):
+    told(client)
+    answers: Queue[int] = Queue()
+
+    def noted() -> None:
+        answers.put(client.post(f"{API}/studies/1/actions/note", json={"text": "x"}).status_code)
+
+    too_many = 5
+    threads = [threading.Thread(target=noted) for _ in range(1 + MOST_WAITING + too_many)]
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for thread in threads:
+            thread.start()
+        assert {answers.get(timeout=30) for _ in range(too_many)} == {503}
+        for address in ("", "/1", "/1/columns", "/1/trials/0", "/1/timeline"):
+            assert client.get(f"{API}/studies{address}").status_code == 200
+        assert answers.empty(), "the others wait still"
+        other.execute("ROLLBACK")
+    for thread in threads:
+        thread.join()
+    assert [answers.get() for _ in range(1 + MOST_WAITING)] == [200] * (1 + MOST_WAITING)
+    assert told(client)["note"] == "x"
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b'{"text": NaN}', b"[" * 60_000])

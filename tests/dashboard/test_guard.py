@@ -180,3 +180,10 @@ def test_nothing_is_unpickled():
     folder = Path(kilter.dashboard.__file__).parent
     sources = {path.name: path.read_text() for path in folder.rglob("*.py")}
     assert not {name for name, text in sources.items() if "pickle" in text or "eval(" in text or "exec(" in text}
+
+
+@pytest.mark.parametrize("origin", [b"http://[", b"http://[::1", b"//", b"null", b"http://localhost]", b"\xff"])
+def test_an_origin_that_cannot_be_read_is_that_of_another_page(client: TestClient, origin: bytes):
+    answer = client.get(f"{API}/server", headers={"origin": origin})  # type: ignore[dict-item]
+    assert answer.status_code == 403 and "another page" in answer.text
+    assert all(answer.headers[name] == value for name, value in HEADERS.items())

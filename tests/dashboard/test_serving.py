@@ -11,13 +11,16 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 
 from kilter import Float, create_study, read_study
 from kilter.core.errors import InvalidInput
+from kilter.dashboard import news
 from kilter.dashboard.app import API
 from kilter.dashboard.serving import Serving, is_loopback, served
 from kilter.storage.memory import MemoryStorage
@@ -116,6 +119,37 @@ def test_news_come_over_the_wire_and_go_on_where_they_were_left(file: Path):
             assert stream.next("studies")[1] == {"ids": [1, 2]}
         with Stream(serving, "of-another-run-3") as stream:
             assert stream.next("study")[1]["trials"] == 1
+
+
+def test_so_many_pages_listen_and_no_more(file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(news, "MOST_STREAMS", 3)
+    with served(file, port=0).start() as serving, ExitStack() as streams:
+        address = f"http://127.0.0.1:{serving.port}{API}/events"
+        for _ in range(5):
+            with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=20) as answer:
+                assert answer.headers["content-type"].startswith("text/event-stream") and not answer.read()
+        statuses: Queue[int] = Queue()
+
+        def listening() -> None:
+            try:
+                statuses.put(streams.enter_context(urllib.request.urlopen(address, timeout=20)).status)
+            except urllib.error.HTTPError as error:
+                statuses.put(error.code)
+
+        for thread in (threads := [threading.Thread(target=listening) for _ in range(8)]):
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses.get() for _ in threads) == [200] * 3 + [503] * 5
+
+
+def test_a_stream_goes_on_after_nothing_that_is_no_number_of_an_event(file: Path):
+    with served(file, port=0).start() as serving:
+        with Stream(serving) as stream:
+            run = stream.next("studies")[0].partition("-")[0]
+        for last in ("9" * 5_000, "-1", "x", ""):
+            with Stream(serving, f"{run}-{last}") as stream:
+                assert stream.next("studies")[1] == {"ids": [1]}
 
 
 def test_closing_ends_the_streams(file: Path):

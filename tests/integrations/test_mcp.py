@@ -15,6 +15,7 @@ from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.stdio import stdio_client
 
+from kilter.core.events import NOTE, TAG, Noted
 from kilter.integrations.mcp import server
 
 LOOKING = ["list_studies", "summary", "diagnose", "importance", "best_trials", "trial"]
@@ -117,6 +118,15 @@ def test_changes_are_events_of_the_study(tmp_path):
     assert study.trials[number].state is TrialState.WAITING and study.trials[number].params["x"] == 0.25
     refused = asked(served, "enqueue", study="digits", params={"x": 7.0})
     assert "x" in refused and len(study.trials) == 1
+
+
+def test_half_characters_that_a_log_has_are_told_as_escapes(tmp_path):
+    url = f"sqlite:///{tmp_path}/studies.db"
+    study, served = create_study(study_name="digits", storage=url, space=SPACE, seed=0), server(url)
+    study._log.write(Noted(None, {f"{TAG}caf\udce9": True, NOTE: "\ud800", "attr\ud800": ["\ud800"]}, 0.0))
+    assert [row["tags"] for row in asked(served, "list_studies")] == [[r"caf\udce9"]]
+    told = asked(served, "summary", study="digits")
+    assert told["note"] == r"\ud800" and told["attrs"] == {r"attr\ud800": [r"\ud800"]}
 
 
 def test_the_verb_serves_over_its_pipes(url):

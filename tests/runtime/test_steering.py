@@ -158,6 +158,16 @@ def test_a_paused_run_waits_and_goes_on():
     assert states(study) == [COMPLETE] * 6
 
 
+def test_what_is_paused_and_stopped_stays_paused_for_the_runs_that_come():
+    study, log = made()
+    steering.pause(log, 0.0)
+    steering.stop(log, 0.0)
+    assert log.replica.control == "paused" and log.replica.steering.stopped
+    steering.begin(log, 0.0)
+    assert log.replica.control == study.control == "paused"
+    assert steering.unpause(log, 0.0) and log.replica.control == "running"
+
+
 def test_its_time_goes_on_and_it_can_be_stopped():
     study, log, clock, executor = simulated()
     steering.pause(log, 0.0)
@@ -280,6 +290,8 @@ def test_it_needs_no_plug_in_and_says_what_is_wrong():
         lambda: steering.add_budget(log, 0.0, trials=-1),
         lambda: steering.add_budget(log, 0.0, trials=1.5),
         lambda: steering.add_budget(log, 0.0, seconds=float("nan")),
+        lambda: steering.add_budget(log, 0.0, seconds=10**400),
+        lambda: steering.add_budget(log, 0.0, trials=10**5000),
         lambda: steering.tag(log, [""], 0.0),
         lambda: steering.note(log, None, 3, 0.0),
         lambda: steering.enqueue(log, {"x": 7.0}, 0.0),

@@ -71,3 +71,12 @@ logging.getLogger("kilter").addFilter(Printed())  # whatever is warned of quotes
 def is_unicode(text: str) -> bool:
     """Whether the text has no lone surrogates, which no file and no terminal takes."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def in_unicode(text: str) -> str:
+    r"""The text with an escape for each lone surrogate, which in JSON stands for it: no file takes it as it is.
+
+    >>> in_unicode('{"file": "caf\udce9"}')
+    '{"file": "caf\\udce9"}'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -104,8 +104,9 @@ def routes(study: str) -> tuple[Route, ...]:
 def _answer(act: Act, fields: tuple[Field, ...]) -> Callable[[Ask], Any]:
     def answer(ask: Ask) -> Any:
         _check(ask.body, fields)
-        found = act(ask.study.log, ask.body, ask.now)
-        return {"ok": True, **(found or {}), "revision": ask.study.revision}
+        log = ask.study.changing
+        found = act(log, ask.body, ask.now)
+        return {"ok": True, **(found or {}), "revision": log.replica.position}
 
     return answer
 

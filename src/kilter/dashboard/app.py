@@ -16,7 +16,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route as Address
 
 from kilter.analysis.plain import plain
@@ -27,7 +27,7 @@ from kilter.dashboard.asking import Ask, Content, Route
 from kilter.dashboard.documents import LASTS
 from kilter.dashboard.files import files
 from kilter.dashboard.guard import Guard, Refused, document
-from kilter.dashboard.news import News
+from kilter.dashboard.news import News, Stream
 from kilter.dashboard.reading import Reading
 from kilter.dashboard.routes import ROUTES
 
@@ -39,6 +39,8 @@ log = logging.getLogger("kilter")
 API = "/api/v1"
 SMALL = 1_400
 """Bytes that are not worth compressing: they fit one packet."""
+MOST_WAITING = 16
+"""Changes that wait for the one before them, which may wait for another process."""
 LARGE = 262_144
 """Bytes from which on speed counts more than the last tenth."""
 
@@ -56,7 +58,8 @@ class Dashboard(Guard):
 
     def __init__(self, reading: Reading, read_only: bool, token: str | None, hosts: Iterable[str]) -> None:
         self.reading, self.news = reading, News(reading)
-        self._answers, self._turn = Answers(), CapacityLimiter(1)
+        self._answers, self._turn, self._change = Answers(), CapacityLimiter(1), CapacityLimiter(1)
+        self._changes_asked = 0
         routes = [Address(API + route.path, self._endpoint(route), methods=[route.method]) for route in ROUTES]
         routes.append(Address(f"{API}/events", self._events))
         routes.append(Address("/{name:path}", _file))
@@ -71,6 +74,8 @@ class Dashboard(Guard):
             def ask() -> Ask:
                 return Ask(self.reading, time.time(), request.path_params, query, body, self._read_only)
 
+            if route.method != "GET":
+                return await self._changed(lambda: _response(_content(route.answer(ask())), request))
             if not route.takes_time:
                 return await run_in_threadpool(lambda: _response(_content(route.answer(ask())), request))
             known = await run_in_threadpool(lambda: self._known(route, ask()))
@@ -80,6 +85,16 @@ class Dashboard(Guard):
             return await run_in_threadpool(lambda: _response(content, request))
 
         return endpoint
+
+    async def _changed(self, change: Callable[[], Response]) -> Response:
+        """Make a change, one at a time: where the storage waits, nothing but the changes after it does."""
+        if self._changes_asked > MOST_WAITING:
+            raise Refused(503, f"{MOST_WAITING} changes wait for the storage already", "Try again in a moment.")
+        self._changes_asked += 1
+        try:
+            return await to_thread.run_sync(change, limiter=self._change)
+        finally:
+            self._changes_asked -= 1
 
     def _known(self, route: Route, ask: Ask) -> bytes | None:
         return self._answers.known(_question(route, ask))
@@ -99,10 +114,9 @@ class Dashboard(Guard):
         action = "Try again in a moment." if status == 503 else ""
         return Refused(status, self.reading.said(error), action).response()
 
-    async def _events(self, request: Request) -> Response:
-        stream = await self.news.stream(request.headers.get("last-event-id"))
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    async def _events(self, request: Request) -> Response | Stream:
+        stream = Stream(self.news, request.headers.get("last-event-id"))
+        return stream if request.method == "GET" else stream.head()
 
 
 def create_app(

@@ -83,10 +83,17 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
+
+
 KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "integer": ("a whole number from 0 on", _is_whole),
     "integers": ("whole numbers", lambda v: isinstance(v, list) and len(v) <= LONGEST and all(map(_is_whole, v))),
-    "number": ("a number", lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)),
+    "number": ("a number that a float can hold", _is_number),
     "boolean": ("true or false", lambda v: isinstance(v, bool)),
     "text": ("a text", lambda v: isinstance(v, str)),
     "texts": ("texts", lambda v: isinstance(v, list) and len(v) <= LONGEST and all(isinstance(t, str) for t in v)),

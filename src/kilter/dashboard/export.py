@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from kilter.core.problem import Problem
+from kilter.core.text import in_unicode
 from kilter.executors.command.template import joined
 from kilter.frozen import FrozenTrial
 
@@ -47,7 +48,7 @@ def document(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
 def json_lines(trials: Sequence[FrozenTrial]) -> str:
     """A document in each line, reports included."""
     documents = (safe(document(trial, reports=True)) for trial in trials)
-    return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in documents)
+    return in_unicode("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in documents))
 
 
 def file_name(study: str) -> str:
@@ -67,7 +68,7 @@ def csv_text(trials: Sequence[FrozenTrial], problem: Problem) -> str:
     writer.writerow(map(_guarded, titles))
     for row in table:
         writer.writerow(map(_guarded, row))
-    return out.getvalue()
+    return in_unicode(out.getvalue())
 
 
 def rows(trials: Sequence[FrozenTrial], problem: Problem) -> tuple[list[str], list[list[Any]]]:

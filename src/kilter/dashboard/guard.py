@@ -181,7 +181,7 @@ class Guard:
 
     def _check_origin(self, headers: Headers) -> None:
         for origin in headers.getlist("origin"):
-            netloc = urlsplit(origin).netloc.lower()
+            netloc = _netloc(origin)
             if not netloc or (netloc != headers["host"].lower() and netloc not in self._origins):
                 raise Refused(403, "another page may not ask this dashboard")
 
@@ -203,6 +203,14 @@ def _name(host: str) -> str | None:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
     except ValueError:
         return None
+
+
+def _netloc(origin: str) -> str:
+    """The host and port in an Origin header; nothing where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _welcome(scope: Scope, cookie: str, value: str) -> Response:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
 
 from kilter.core.errors import KilterError
 from kilter.dashboard.guard import Refused
 from kilter.dashboard.reading import Reading
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 EVERY = 0.3
 """Seconds between two looks; a look at a study without news is one statement to its storage."""
@@ -41,31 +45,33 @@ class News:
         self._is_closed = True
         self._wake()
 
-    async def stream(self, last_id: str | None) -> AsyncIterator[str]:
-        """All news after an event, without one where everything stands."""
+    @contextmanager
+    def listening(self) -> Iterator[asyncio.Event]:
+        """Has a place among those who listen, and is woken where there are news; raises Refused where none is left."""
         if len(self._listeners) >= MOST_STREAMS:
             raise Refused(503, f"{MOST_STREAMS} pages listen already", "Close some.")
-        run, _, seen = (last_id or "").partition("-")
-        after = int(seen) if run == self._run and seen.isdecimal() else 0
-        return self._told(after)
-
-    async def _told(self, after: int) -> AsyncIterator[str]:
         woken = asyncio.Event()
         self._listeners.add(woken)
-        self._look_out()
         try:
-            yield "retry: 2000\n\n"
-            while not self._is_closed:
-                woken.clear()
-                fresh = sorted(item for item in self._latest.values() if item[0] > after)
-                for after, text in fresh:
-                    yield f"id: {self._run}-{after}\n{text}\n\n"
-                try:
-                    await asyncio.wait_for(woken.wait(), HEARTBEAT)
-                except asyncio.TimeoutError:
-                    yield ": still here\n\n"
+            self._look_out()
+            yield woken
         finally:
             self._listeners.discard(woken)
+
+    async def told(self, woken: asyncio.Event, last_id: str | None) -> AsyncIterator[str]:
+        """All news after an event, without one where everything stands."""
+        run, _, seen = (last_id or "").partition("-")
+        after = int(seen) if run == self._run and seen.isdecimal() and len(seen) < 19 else 0
+        yield "retry: 2000\n\n"
+        while not self._is_closed:
+            woken.clear()
+            fresh = sorted(item for item in self._latest.values() if item[0] > after)
+            for after, text in fresh:
+                yield f"id: {self._run}-{after}\n{text}\n\n"
+            try:
+                await asyncio.wait_for(woken.wait(), HEARTBEAT)
+            except asyncio.TimeoutError:
+                yield ": still here\n\n"
 
     def _look_out(self) -> None:
         loop = asyncio.get_running_loop()
@@ -103,3 +109,23 @@ class News:
         if self._latest.get(about, (0, ""))[1] != text:
             self._count += 1
             self._latest[about] = self._count, text
+
+
+class Stream:
+    """The answer to who listens, who has a place from its first byte to its last."""
+
+    HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    MEDIA = "text/event-stream"
+
+    def __init__(self, news: News, last_id: str | None) -> None:
+        self._news, self._last_id = news, last_id
+
+    def head(self) -> Response:
+        """Its headers alone, which take no place."""
+        return Response(headers=self.HEADERS, media_type=self.MEDIA)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer until the one or the other side ends it."""
+        with self._news.listening() as woken:
+            told = self._news.told(woken, self._last_id)
+            await StreamingResponse(told, headers=self.HEADERS, media_type=self.MEDIA)(scope, receive, send)

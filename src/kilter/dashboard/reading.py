@@ -1,6 +1,7 @@
 """What a dashboard has read of a storage: of each study that was asked for a replica, which goes on by itself.
 
-Looking takes no lock that a worker waits for, and writes nothing: a study is read as any other process reads it.
+Looking takes no lock that a worker waits for, and writes nothing: a study is read as any other process reads it. What
+is changed goes by a log and a connection of its own, so that a change that waits for a file keeps nobody from looking.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import takewhile
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
@@ -21,7 +23,7 @@ from kilter.core.problem import Problem
 from kilter.dashboard.columns import Columns
 from kilter.engine.replica import Replica
 from kilter.plugins import existing_storage, open_storage
-from kilter.runtime.log import created
+from kilter.runtime.log import Log, created
 
 Answer = TypeVar("Answer")
 
@@ -64,6 +66,11 @@ class Study:
         self._since = self._columns_at = 0
         """From which position on changes are known; and up to which position the columns have them."""
         self.begin()
+
+    @cached_property
+    def changing(self) -> Log[Replica]:
+        """The log to change it by: whoever writes may wait for other processes, with the locks of all that it holds."""
+        return replay.followed(self.id, _apart(self.storage), replay.without_plugins)
 
     @property
     def revision(self) -> int:
@@ -111,6 +118,11 @@ class Study:
             return answer
 
 
+def _apart(storage: Storage) -> Storage:
+    """Another connection to the same studies; the storage itself where it is no file, and nobody waits for it."""
+    return open_storage(storage.url) if isinstance(storage, OnDisk) else storage
+
+
 def _followed(created: Created) -> Followed:
     return replay.of_kind(Followed, created)
 
@@ -122,7 +134,8 @@ class Reading:
     """
 
     def __init__(self, given: str | os.PathLike[str] | Storage) -> None:
-        self._storage = existing_storage(given)
+        there = existing_storage(given)
+        self._storage = _apart(there) if there is given else there  # a run of this process may wait with that lock
         self._is_ours = self._storage is not given
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._studies: dict[int, Study] = {}

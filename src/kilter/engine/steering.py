@@ -41,10 +41,12 @@ class Steering:
 
     def steer(self, event: Controlled, position: int) -> None:
         """Take in what somebody wants, who said so at this place in the log."""
-        self.control = event.control
         if event.control == "stopped":
             self.stopped = position
             self.cut = position if event.cuts else self.cut
+            if self.is_paused:  # which holds for the runs that come
+                return
+        self.control = event.control
 
     def grant(self, event: Granted, position: int) -> None:
         """Take in what was added to the budget at this place in the log."""

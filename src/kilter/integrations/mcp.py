@@ -19,6 +19,7 @@ from kilter.core.errors import InvalidInput, KilterError, StudyNotFound, needed
 from kilter.core.events import TrialState
 from kilter.core.history import Record
 from kilter.core.interfaces import Storage
+from kilter.core.text import in_unicode
 from kilter.dashboard.asking import Ask
 from kilter.dashboard.documents import VERSION
 from kilter.dashboard.reading import Reading
@@ -71,9 +72,9 @@ def _told(tool: Tool) -> Tool:
     @functools.wraps(tool)
     def telling(self: _Tools, *args: Any, **said: Any) -> Any:
         try:
-            return plain(tool(self, *args, **said))
+            return _sent(plain(tool(self, *args, **said)))
         except KilterError as error:
-            raise ToolError(self.reading.said(error)) from None
+            raise ToolError(in_unicode(self.reading.said(error))) from None
 
     return telling  # type: ignore[return-value]
 
@@ -170,6 +171,15 @@ class _Tools:
         if study not in known:
             raise StudyNotFound.of("study", study, known)
         return known[study]
+
+
+def _sent(data: Any) -> Any:
+    """Plain data without lone surrogates, which a message cannot have."""
+    if isinstance(data, str):
+        return in_unicode(data)
+    if isinstance(data, dict):
+        return {in_unicode(name): _sent(value) for name, value in data.items()}
+    return [_sent(item) for item in data] if isinstance(data, (list, tuple)) else data
 
 
 def _short(trial: Record, whole: Callable[[Mapping[str, Any]], Any]) -> dict[str, Any]:

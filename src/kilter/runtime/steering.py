@@ -5,10 +5,12 @@ It needs the log alone: no plug-in, no objective, no lease. `now` is the clock's
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from kilter.core.border import LAST_SECOND, TRIALS
 from kilter.core.errors import NAME, InvalidInput, TrialNotFound
 from kilter.core.events import (
     NOTE,
@@ -25,7 +27,7 @@ from kilter.core.history import Record
 from kilter.core.options import Choice
 from kilter.core.problem import Problem
 from kilter.core.space import Config
-from kilter.core.text import one_line, shown
+from kilter.core.text import is_unicode, one_line, shown
 from kilter.engine.replica import Replica
 from kilter.runtime.log import Log
 from kilter.runtime.notices import notice
@@ -80,9 +82,9 @@ def add_budget(log: AnyLog, now: float, *, trials: int = 0, seconds: float = 0.0
 
     Added trials come on top of the number that a run is asked for. Raises InvalidInput where nothing is added.
     """
-    for what, value in (("trials", trials), ("seconds", seconds)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-            raise InvalidInput(f"{what}={value!r}: give how many to add, from 0 on")
+    for what, value, end in (("trials", trials, TRIALS), ("seconds", seconds, LAST_SECOND)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < end:
+            raise InvalidInput(f"{what}={shown(value, 40)}: give how many to add, from 0 on, below {end:,}")
     if trials % 1 or not (trials or seconds):
         raise InvalidInput(f"trials={trials!r}, seconds={seconds!r}: give a whole number of trials, or seconds, to add")
     log.write(Granted(int(trials), float(seconds), now))
@@ -118,10 +120,17 @@ def plain(problem: Problem, params: Mapping[str, Any]) -> Config:
     config = {}
     for name, value in params.items():
         try:
-            config |= space.plain_of({name: value}) if name in space else {name: Choice([value]).plain(value)}
+            config |= space.plain_of({name: value}) if name in space else _on_trust(name, value)
         except InvalidInput as error:
             raise InvalidInput(f"{name}: {error}") from None
     return config
+
+
+def _on_trust(name: str, value: Any) -> Config:
+    """A value of a parameter that nobody has declared, as an option."""
+    told = Choice([value]).plain(value)
+    _check_unicode("params", json.dumps({name: told}, ensure_ascii=False, default=str))
+    return {name: told}
 
 
 def queue(
@@ -149,7 +158,7 @@ def retry(log: AnyLog, numbers: Sequence[int], now: float) -> list[int]:
         again = {trial.attrs.get(RETRIES) for trial in history}
         return [
             queue(log, failed.params, now, attrs={RETRIES: failed.number}, judged=failed.judged)
-            for failed in map(history.__getitem__, numbers)
+            for failed in map(history.__getitem__, dict.fromkeys(numbers))
             if failed.number not in again and (failed.invalid is not None or not failed.forgiven)
         ]
 
@@ -167,6 +176,7 @@ def invalidate(log: AnyLog, number: int, reason: str, now: float) -> bool:
             raise InvalidInput(f"trial {number} is {trial.state.name}: only a finished trial can be invalidated")
         if not isinstance(reason, str) or not reason.strip():
             raise InvalidInput(f"reason={reason!r}: say in a few words why trial {number} shall not count")
+        _check_unicode("reason", reason)
         is_news = trial.invalid is None
         if is_news:
             log.write(Invalidated(number, reason, now))
@@ -177,6 +187,7 @@ def note(log: AnyLog, number: int | None, text: str, now: float) -> None:
     """Note a text on a trial or, with None, on the study, in the place of what was noted before; "" removes that."""
     if not isinstance(text, str):
         raise InvalidInput(f"text={text!r}: give the text of the note")
+    _check_unicode("text", text)
     with log.lock:
         log.sync()
         if number is not None:
@@ -190,6 +201,8 @@ def tag(log: AnyLog, names: Iterable[str], now: float, *, has: bool = True) -> N
     for name in wanted:
         if not isinstance(name, str) or not name.strip():
             raise InvalidInput(f"{name!r} is no tag: give a few words")
+        if has:  # what a log has already can be taken away
+            _check_unicode("tag", name)
     if wanted:
         log.write(Noted(None, {f"{TAG}{name}": has for name in wanted}, now))
 
@@ -199,3 +212,9 @@ def _trial(log: AnyLog, number: int) -> Record:
     if not isinstance(number, int) or not 0 <= number < len(history):
         raise TrialNotFound(f"no trial {number} in {log.name!r}: it has {len(history)} trials")
     return history[number]
+
+
+def _check_unicode(what: str, text: str) -> None:
+    """Raise InvalidInput for what a user says in half characters: names of files may have some, and are quoted."""
+    if not is_unicode(text):
+        raise InvalidInput(f"{what}={shown(text)}: it has half a character (a lone surrogate): leave that out")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kilter.cli import options, show
+from kilter.core.text import in_unicode
 
 
 @click.command("best")
@@ -69,7 +70,7 @@ def _rendered(form: str, params: Mapping[str, Any]) -> str:
     from kilter.executors.command.template import plain_text, variable
 
     if form == "json":
-        return json.dumps(nested(show.safe(params)), indent=2, ensure_ascii=False) + "\n"
+        return in_unicode(json.dumps(nested(show.safe(params)), indent=2, ensure_ascii=False)) + "\n"
     if form == "toml":
         return toml(nested(params))
     if form == "yaml":

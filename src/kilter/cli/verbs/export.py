@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kilter.cli import options, show
+from kilter.core.text import in_unicode
 
 if TYPE_CHECKING:
     from kilter.api import StudyView
@@ -84,7 +85,7 @@ def _implied(output: str) -> str:
 
 def _json(study: StudyView) -> str:
     documents = [show.safe(show.trial_json(trial, reports=True)) for trial in study.trials]
-    return json.dumps(documents, ensure_ascii=False, indent=2) + "\n"
+    return in_unicode(json.dumps(documents, ensure_ascii=False, indent=2)) + "\n"
 
 
 def _parquet(study: StudyView) -> bytes:
@@ -95,7 +96,7 @@ def _parquet(study: StudyView) -> bytes:
         import pyarrow
         from pyarrow import parquet
     titles, table = rows(study.trials, study.problem)
-    columns = {title: _even([row[i] for row in table]) for i, title in enumerate(titles)}
+    columns = {in_unicode(title): _even([row[i] for row in table]) for i, title in enumerate(titles)}
     out = io.BytesIO()
     parquet.write_table(pyarrow.table(columns), out)
     return out.getvalue()
@@ -103,6 +104,7 @@ def _parquet(study: StudyView) -> bytes:
 
 def _even(cells: Sequence[Any]) -> list[Any]:
     """Cells of one type: a choice may mix numbers and text, which a column of Parquet may not."""
+    cells = [in_unicode(cell) if isinstance(cell, str) else cell for cell in cells]
     kinds = {type(cell) for cell in cells if cell is not None}
     if len(kinds) < 2:
         return list(cells)
