@@ -121,3 +121,11 @@ def test_they_need_no_plug_in_and_show_nothing_that_a_terminal_obeys() -> None:
         shown = result.stdout + result.stderr
         assert result.exit_code == 0, shown
         assert all(c.isprintable() or c in "\n" for c in shown), words
+
+
+def test_a_long_note_and_many_tags_are_shown_by_their_beginnings() -> None:
+    study = made()
+    study.set_note("n" * 5_000)
+    study.add_tags(*(f"{k}" * 150 for k in range(9)))
+    for shown in (ok("status", "digits"), ok("ls", "--wide")):
+        assert all(len(line) < 300 for line in shown.splitlines()) and "…" in shown

@@ -119,7 +119,10 @@ def test_this_machine_may_be_called_by_any_of_its_names(client: TestClient, host
     assert client.get(f"{API}/server", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["", "evil", "[", "localhost@evil", "127.0.0.1.evil", "0.0.0.0", "[::1", "a b"])
+ODD = ["evil@localhost", "evil:80@localhost", "localhost/evil", "localhost:x", "local\thost", "localhost..", "[::1]x"]
+
+
+@pytest.mark.parametrize("host", ["", "evil", "[", "localhost@evil", "127.0.0.1.evil", "0.0.0.0", "[::1", "a b", *ODD])
 def test_no_other_name_is_answered(client: TestClient, host: str):
     assert client.get(f"{API}/server", headers={"host": host}).status_code == 421
 

@@ -129,6 +129,21 @@ def test_half_characters_that_a_log_has_are_told_as_escapes(tmp_path):
     assert told["note"] == r"\ud800" and told["attrs"] == {r"attr\ud800": [r"\ud800"]}
 
 
+def test_an_argument_that_a_tool_does_not_have_is_refused_and_nothing_is_done(tmp_path):
+    url = f"sqlite:///{tmp_path}/studies.db"
+    study, served = create_study(study_name="digits", storage=url, space=SPACE, seed=0), server(url)
+    for tool, said in (
+        ("note", {"text": "a", "number": 0}),
+        ("stop", {"now": True}),
+        ("enqueue", {"params": {}, "x": 1}),
+    ):
+        refused = asked(served, tool, study="digits", **said)
+        assert refused.startswith(f"Error executing tool {tool}: no argument '{[*said][-1]}'"), refused
+    assert "at most 20,000" in asked(served, "note", study="digits", text="x" * 10**6)
+    assert not study.log.read(after=1)
+    assert all(tool.input_schema["additionalProperties"] is False for tool in tools(served))
+
+
 def test_the_verb_serves_over_its_pipes(url):
     words = ["-m", "kilter", "mcp", "--storage", url, "--read-only"]
 

@@ -293,11 +293,17 @@ def test_it_needs_no_plug_in_and_says_what_is_wrong():
         lambda: steering.add_budget(log, 0.0, seconds=10**400),
         lambda: steering.add_budget(log, 0.0, trials=10**5000),
         lambda: steering.tag(log, [""], 0.0),
+        lambda: steering.tag(log, ["x" * (steering.LONGEST_TAG + 1)], 0.0),
+        lambda: steering.note(log, None, "x" * (steering.LONGEST_TEXT + 1), 0.0),
+        lambda: steering.invalidate(log, 0, "x" * (steering.LONGEST_TEXT + 1), 0.0),
+        lambda: steering.invalidate(log, True, "why", 0.0),
+        lambda: steering.retry(log, [True], 0.0),
         lambda: steering.note(log, None, 3, 0.0),
         lambda: steering.enqueue(log, {"x": 7.0}, 0.0),
     ):
         with pytest.raises(InvalidInput):
             wrong()
+    assert not log.replica.attrs and not log.replica.tags and not log.replica.notes
     with pytest.raises(TrialNotFound, match="no trial 9"):
         steering.note(log, 9, "x", 0.0)
 

@@ -320,7 +320,7 @@ class StudyView:
 
     def _number(self, trial: FrozenTrial | Trial | int) -> int:
         number = getattr(trial, "number", trial)
-        if not isinstance(number, int) or not 0 <= number < len(self.history):
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.history):
             raise TrialNotFound(f"no trial {number} in {self.study_name!r}: it has {len(self.history)} trials")
         return number
 

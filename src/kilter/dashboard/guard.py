@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -197,12 +198,13 @@ class Guard:
         return await _body(receive)
 
 
+HOST = re.compile(r"(?:\[([\w:.%]+)\]|([^\s/\\@:?#\[\]]+))(?::\d*)?")
+
+
 def _name(host: str) -> str | None:
-    """The name in a Host header or the like, without its port."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
-    except ValueError:
-        return None
+    """The name in a Host header or the like, without its port; None where it is none."""
+    found = HOST.fullmatch(host)
+    return (found[1] or found[2]).removesuffix(".").lower() if found else None
 
 
 def _netloc(origin: str) -> str:

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kilter.core.border import LAST_SECOND, TRIALS
+from kilter.core.border import LAST_SECOND, MAX_BODY, TRIALS
 from kilter.core.errors import NAME, InvalidInput, TrialNotFound
 from kilter.core.events import (
     NOTE,
@@ -33,6 +33,10 @@ from kilter.runtime.log import Log
 from kilter.runtime.notices import notice
 
 AnyLog = Log[Replica]
+
+LONGEST_TEXT = 20_000
+"""Characters of a note or a reason: what is longer is a file, whose name can be noted."""
+LONGEST_TAG = 200
 
 
 def pause(log: AnyLog, now: float) -> bool:
@@ -129,7 +133,7 @@ def plain(problem: Problem, params: Mapping[str, Any]) -> Config:
 def _on_trust(name: str, value: Any) -> Config:
     """A value of a parameter that nobody has declared, as an option."""
     told = Choice([value]).plain(value)
-    _check_unicode("params", json.dumps({name: told}, ensure_ascii=False, default=str))
+    _check_said("params", json.dumps({name: told}, ensure_ascii=False, default=str), MAX_BODY)
     return {name: told}
 
 
@@ -176,7 +180,7 @@ def invalidate(log: AnyLog, number: int, reason: str, now: float) -> bool:
             raise InvalidInput(f"trial {number} is {trial.state.name}: only a finished trial can be invalidated")
         if not isinstance(reason, str) or not reason.strip():
             raise InvalidInput(f"reason={reason!r}: say in a few words why trial {number} shall not count")
-        _check_unicode("reason", reason)
+        _check_said("reason", reason)
         is_news = trial.invalid is None
         if is_news:
             log.write(Invalidated(number, reason, now))
@@ -187,7 +191,7 @@ def note(log: AnyLog, number: int | None, text: str, now: float) -> None:
     """Note a text on a trial or, with None, on the study, in the place of what was noted before; "" removes that."""
     if not isinstance(text, str):
         raise InvalidInput(f"text={text!r}: give the text of the note")
-    _check_unicode("text", text)
+    _check_said("text", text)
     with log.lock:
         log.sync()
         if number is not None:
@@ -202,19 +206,23 @@ def tag(log: AnyLog, names: Iterable[str], now: float, *, has: bool = True) -> N
         if not isinstance(name, str) or not name.strip():
             raise InvalidInput(f"{name!r} is no tag: give a few words")
         if has:  # what a log has already can be taken away
-            _check_unicode("tag", name)
+            _check_said("tag", name, LONGEST_TAG)
     if wanted:
         log.write(Noted(None, {f"{TAG}{name}": has for name in wanted}, now))
 
 
 def _trial(log: AnyLog, number: int) -> Record:
     history = log.replica.history
+    if isinstance(number, bool):
+        raise InvalidInput(f"{number} is no trial: give its number")
     if not isinstance(number, int) or not 0 <= number < len(history):
         raise TrialNotFound(f"no trial {number} in {log.name!r}: it has {len(history)} trials")
     return history[number]
 
 
-def _check_unicode(what: str, text: str) -> None:
-    """Raise InvalidInput for what a user says in half characters: names of files may have some, and are quoted."""
+def _check_said(what: str, text: str, most: int = LONGEST_TEXT) -> None:
+    """Raise InvalidInput for what a user says at too great length, or in halves of characters, which no file takes."""
+    if len(text) > most:
+        raise InvalidInput(f"{what}={shown(text)} has {len(text):,} characters: give at most {most:,}")
     if not is_unicode(text):
         raise InvalidInput(f"{what}={shown(text)}: it has half a character (a lone surrogate): leave that out")

@@ -24,6 +24,7 @@ def command(storage: str | None, as_json: bool, wide: bool) -> None:
     from kilter.api import read_study
     from kilter.cli.facts import facts
     from kilter.core.errors import KilterError
+    from kilter.core.text import shortened
 
     opened = options.existing(storage)
     rows: list[dict[str, Any]] = []
@@ -50,7 +51,7 @@ def command(storage: str | None, as_json: bool, wide: bool) -> None:
         show.Column("last activity", [show.ago(row.get("last"), now) for row in rows], 3),
     ]
     stands = ["" if row.get("control", "running") == "running" else row["control"] for row in rows]
-    tags = [", ".join(map(show.text, row.get("tags", ()))) for row in rows]
+    tags = [shortened(", ".join(map(show.text, row.get("tags", ()))), 60) for row in rows]
     columns += [show.Column("", stands, 2)] if any(stands) else []
     columns += [show.Column("tags", tags, 6)] if any(tags) else []
     show.echo_table(columns, show.width(wide))

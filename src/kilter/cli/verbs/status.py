@@ -20,6 +20,7 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     kilter status digits
     """
     from kilter.cli.facts import facts, why_no_best
+    from kilter.core.text import one_line, shortened
 
     study = options.look(options.chosen(name, option), storage)
     known = facts(study)
@@ -34,9 +35,9 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
         "objective": ", ".join(f"{way} {metric}" for metric, way in known["objectives"].items()),
     }
     if known["tags"]:
-        pairs["tags"] = ", ".join(map(show.text, known["tags"]))
+        pairs["tags"] = shortened(", ".join(map(show.text, known["tags"])))
     if known["note"]:
-        pairs["note"] = show.text(known["note"])
+        pairs["note"] = one_line(known["note"])
     if known["constraints"]:
         pairs["subject to"] = ", ".join(known["constraints"])
     budget = with_long_words(study.user_attrs.get("run") or {}).get("budget", {}).get("n_trials")
