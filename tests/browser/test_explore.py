@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.browser.conftest import Served, settled, until
-from tests.browser.studies import STUDIES, write
 from tests.dashboard.decoding import decoded
 
 from kilter import replay
 from kilter.core.events import Ended, Noted, TrialState
+from kilter.dashboard.news import EVERY
 from kilter.dashboard.reading import Reading
 from kilter.dashboard.report import report
 
 SIDE = 44 / 1340
 """Where the first axis of the parallel coordinates stands, as a share of their width."""
-NEWS = "news"
-"""A study of which no other test reads."""
-STUDIES.setdefault(NEWS, STUDIES["two-hundred"])
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +133,9 @@ def test_the_keyboard_finds_the_best_trial(browse: Any, dashboard: Served, known
 
 
 def test_zoom_and_selection_outlive_news(browse: Any, dashboard: Served) -> None:
-    study = write(dashboard.storage, NEWS, STUDIES[NEWS])
-    page = explored(browse, f"{dashboard.url}#/{study}/explore?q=accuracy+>+.8")
+    name = dashboard.fresh("two-hundred")
+    study = dashboard.id(name)
+    page = explored(browse, dashboard.address(name, "explore", "q=accuracy+>+.8"))
     chosen = state(page, "selected")
     box = page.locator("[data-plot='course']").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -147,15 +146,23 @@ def test_zoom_and_selection_outlive_news(browse: Any, dashboard: Served) -> None
     log = replay.followed(study, dashboard.storage, lambda first: replay.fresh(first, None, None))
     running = next(iter(log.replica.history.running))
     ended = Ended(running, log.replica.history[running].attempt, TrialState.COMPLETE, {"accuracy": 0.99}, 2e9)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    committed = time.monotonic()
     log.write(ended)
     selects(page, chosen + 1)
+    print(f"on the page {time.monotonic() - committed:.2f} s after the commit")
+    assert EVERY <= 0.3  # seconds between two looks of the server, which then tells the page,
+    columns = [url.rsplit("/", 1)[1] for url in asked if "/columns" in url]
+    assert len(columns) == 1 and columns[0].startswith("columns?after=")  # which asks once, for what is new
     assert page.get_by_role("button", name="zoomed").first.is_visible()
     assert "q=accuracy" in page.url
 
 
 def test_a_page_that_nobody_sees_listens_to_nothing_and_catches_up(browse: Any, dashboard: Served) -> None:
-    study = write(dashboard.storage, f"{NEWS} later", STUDIES[NEWS])
-    page = explored(browse, f"{dashboard.url}#/{study}/explore")
+    name = dashboard.fresh("two-hundred")
+    study = dashboard.id(name)
+    page = explored(browse, dashboard.address(name, "explore"))
     see = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
     see += " document.dispatchEvent(new Event('visibilitychange')) }"
     revision = state(page, "revision")
