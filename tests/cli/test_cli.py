@@ -363,7 +363,7 @@ def test_tables_fit_and_say_what_they_leave_out() -> None:
     [
         (["statsu"], 2, "did you mean 'status'"),
         (["status", "trian"], 3, "did you mean 'train'"),
-        (["trial", "99"], 3, "no trial 99"),
+        (["trial", "99"], 3, "(kilter trials "),
         (["best", "--storage", "sqlite:///nope.db"], 5, "no file nope.db"),
         (["enqueue", "train", "opt=foo"], 2, "not one of"),
         (["enqueue", "train", "opr=sgd"], 2, "did you mean 'opt'"),

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from kilter.core.errors import StorageError, StorageGone, StorageTooNew, StorageUnsafe
+from kilter.core.errors import InvalidInput, StorageError, StorageGone, StorageTooNew, StorageUnsafe
 from kilter.core.events import Dropped, Ended, Failure, Invalidated, Noted, Report, Started, TrialState
 from kilter.core.interfaces import Worker
 from kilter.core.problem import Objective, Problem
@@ -279,6 +279,12 @@ def test_a_file_that_is_no_database(tmp_path):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(StorageError, match="make its folder"):
         SQLiteStorage(tmp_path / "nowhere" / "x.db")
+
+
+def test_a_study_of_no_time_is_not_one_that_exists(storage):
+    with pytest.raises(InvalidInput, match="the clock says nan"):
+        storage.create("a", replace(created(), time=float("nan")))
+    assert not storage.studies() and storage.create("a", created())
 
 
 def test_a_file_that_cannot_be_written(storage):

@@ -178,6 +178,7 @@ class SQLiteStorage:
         return SQLiteStorage, (self.path,)
 
     def create(self, name: str, event: Created) -> int:
+        kind, body = codec.encode(event)  # looks at the event, too, as at its time
         with self._writing() as connection:
             try:
                 row = connection.execute("INSERT INTO study (name, created) VALUES (?, ?)", (name, event.time))
@@ -187,7 +188,6 @@ class SQLiteStorage:
                     "choose another name, or pass load_if_exists=True to go on with it"
                 ) from None
             assert row.lastrowid is not None
-            kind, body = codec.encode(event)
             connection.execute(INSERT, (row.lastrowid, 1, kind, None, 0, 0, None, event.time, body))
             return row.lastrowid
 

@@ -41,8 +41,9 @@ def command(
     trials = study.trials
     number = study.best_trial.number if words[-1] == "best" else int(words[-1])
     if number >= len(trials):
-        known = f"it has 0 to {len(trials) - 1}" if trials else "it has none yet"
-        raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} (kilter trials {study.study_name})")
+        known = f"the last one is trial {len(trials) - 1}" if trials else "it has none yet"
+        way = f"kilter trials {show.quoted(study.study_name)}"
+        raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} ({way})")
     trial = trials[number]
     if why:
         show.echo(str(options.load(name, storage).explain(number)))
