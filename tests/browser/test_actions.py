@@ -104,6 +104,9 @@ def test_a_failed_trial_is_tried_again_and_a_result_counts_no_more(opened: Any) 
     study.press("Retry", exact=True)
     study.told("is tried again")
     assert study.said()["summary"]["trials"] == before + 1
+    retry = study.page.get_by_role("button", name="Retry", exact=True)
+    retry.wait_for(state="detached", timeout=WAITS)  # once is enough
+    assert study.page.get_by_role("button", name="Invalidate…").count() == 0  # a failure has no result to count
     best = study.said()["summary"]["best"]
     study.page.goto(study.page.url.replace("trial=17", f"trial={best}"))
     study.press("Invalidate…")
@@ -112,10 +115,15 @@ def test_a_failed_trial_is_tried_again_and_a_result_counts_no_more(opened: Any) 
     study.told("counts no more")
     assert study.said()["summary"]["best"] != best
     study.page.get_by_text("counts no more: the data leaked").wait_for(timeout=WAITS)
+    study.page.goto(study.page.url.split("?")[0] + "?q=state+%3D+failed")
+    said = study.said()
+    assert len(said["forgiven"]) >= 2  # they are not offered to be tried again
+    count = said["summary"]["states"]["FAIL"] - len(said["forgiven"])
+    study.page.get_by_role("button", name=f"Retry {count} failed…").wait_for(timeout=WAITS)
 
 
 def test_a_refusal_is_told_in_the_servers_words(opened: Any, browse: Any) -> None:
-    study = opened("trials?trial=17")
+    study = opened("trials?trial=0")
     study.press("Invalidate…")
     study.page.get_by_label("Reason").fill(" ")
     study.press("Invalidate", exact=True)

@@ -113,6 +113,28 @@ def test_the_bar_completes_and_says_what_is_wrong(browse: Any, dashboard: Served
     selects(page, state(page, "trials"))  # a wrong query restricts nothing
 
 
+def test_escape_closes_the_help_and_only_that(browse: Any, dashboard: Served) -> None:
+    page = explored(browse, dashboard.address("two-hundred", "explore", "q=number+%3C+20"))
+    selects(page, 20)
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="Keys").wait_for(state="detached")
+    selects(page, 20)
+    page.keyboard.press("Escape")
+    selects(page, state(page, "trials"))
+
+
+def test_a_study_is_found_by_name_from_the_page_of_another(browse: Any, dashboard: Served) -> None:
+    dashboard.id("folds")
+    page = explored(browse, dashboard.address("two-hundred", "explore"))
+    page.keyboard.press("Control+k")
+    page.keyboard.type("fold")
+    page.get_by_role("option", name="folds").wait_for()
+    page.keyboard.type("unheard of")
+    page.get_by_text('Nothing is called "foldunheard of".').wait_for()
+
+
 def test_the_keyboard_finds_the_best_trial(browse: Any, dashboard: Served, known: dict[str, np.ndarray]) -> None:
     best = np.where(known["state"] == TrialState.COMPLETE, known["value:accuracy"], -np.inf).argmax()
     page = explored(browse, dashboard.address("two-hundred", "explore"))

@@ -1,12 +1,13 @@
 // What the keys do, and the palette that goes anywhere by name.
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
+import { isStatic } from "./api.js";
 import { Dialog } from "./components/parts.js";
 import { visible } from "./format.js";
 import { keymaps } from "./keys.js";
 import { PAGES } from "./pages.js";
 import { go, href, route } from "./router.js";
-import { columns, studies, study } from "./store.js";
+import { columns, loadStudies, studies, study } from "./store.js";
 
 export const helpOpen = signal(false);
 export const paletteOpen = signal(false);
@@ -75,6 +76,7 @@ export function Palette() {
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
   const close = () => (paletteOpen.value = false);
+  useEffect(() => void (isStatic || loadStudies()), []); // on the pages of a study the list is not at hand
   const found = targets(typed.trim());
   const take = (target: Target | undefined) => {
     close();
@@ -119,6 +121,13 @@ export function Palette() {
           </li>
         ))}
       </ul>
+      {found.length === 0 && (
+        <p class="note" role="status">
+          {studies.value === null && !isStatic
+            ? "Looking for studies…"
+            : `Nothing is called "${visible(typed.trim())}".`}
+        </p>
+      )}
     </Dialog>
   );
 }

@@ -30,6 +30,7 @@ const typing = (target: EventTarget | null): boolean =>
 
 export function listenKeys(): void {
   addEventListener("keydown", (event) => {
+    if (document.querySelector("dialog[open]")) return; // its own: Escape closes it, on every page
     const control = event.ctrlKey || event.metaKey;
     const pressed = control ? `Ctrl-${event.key.toUpperCase()}` : event.key;
     if (event.defaultPrevented || event.altKey || (!control && typing(event.target))) return;

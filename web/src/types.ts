@@ -115,6 +115,8 @@ export interface Study {
   control: Control;
   budget: Budget | null;
   eta: Num;
+  /** Failures that count no more: tried again, of before a change of the objective, or invalidated. */
+  forgiven: number[];
   workers: Worker[];
   tags: string[];
   note: string;

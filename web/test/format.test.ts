@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ago, count, duration, logTicks, number, percent, ticks, visible } from "../src/format.js";
-import { type Axis, robust, scale } from "../src/plots/scale.js";
+import { type Axis, robust, scale, sides } from "../src/plots/scale.js";
 
 describe("numbers", () => {
   it.each([
@@ -88,5 +88,10 @@ describe("scales", () => {
     expect(robust(values, "low")).toMatchObject({ low: -50, outliers: 1 });
     expect(robust(values, "high").high).toBe(1e9);
     expect(robust(values).outliers).toBe(2);
+  });
+  it("say at which end outliers lie", () => {
+    const values = [...Array.from({ length: 100 }, (_, i) => i / 100), 1e9, -50];
+    const told = (keep: "low" | "high" | null) => sides({ label: "", kind: "linear", ...robust(values, keep) });
+    expect([told("low"), told("high"), told(null)]).toEqual(["▲", "▼", "▲ ▼"]);
   });
 });

@@ -13,7 +13,7 @@ import numpy as np
 from kilter.analysis.summary import Summary, summary
 from kilter.core.compound import Compound
 from kilter.core.errors import KilterError, TrialNotFound
-from kilter.core.events import NOTE, SYSTEM, Failure
+from kilter.core.events import NOTE, RETRIES, SYSTEM, Failure
 from kilter.core.history import History, Record
 from kilter.core.interfaces import OnDisk, StudyRow
 from kilter.core.parameter import Parameter
@@ -80,6 +80,7 @@ def study_json(study: Study, now: float) -> dict[str, Any]:
         **_state(study),
         "budget": budget,
         "eta": _eta(budget, said),
+        "forgiven": [trial.number for trial in replica.history if trial.forgiven] if said.forgiven else [],
         "workers": _workers(study),
         "attrs": {name: value for name, value in replica.attrs.items() if not name.startswith(SYSTEM)},
         "seed": replica.seed,
@@ -206,6 +207,7 @@ def trial_json(study: Study, number: int) -> dict[str, Any]:
             "chosen": trial.chosen,
             "forgiven": trial.forgiven,
             "invalid": trial.invalid,
+            "retried": trial.forgiven and any(other.attrs.get(RETRIES) == number for other in history),
             "note": trial.attrs.get(NOTE, ""),
             "checkpoint": checkpoint_of(study, trial),
             "revision": study.revision,

@@ -24,7 +24,7 @@ function Declaration({ study: { id, problem } }: { study: Study }) {
         title="Parameters"
         note={
           good.size > 0
-            ? `${plural(space.length, "parameter")}; dark where the best tenth of the trials lies`
+            ? `${plural(space.length, "parameter")}; in full colour the best tenth of the trials`
             : plural(space.length, "parameter")
         }
         empty={

@@ -44,7 +44,7 @@ function Listed({ study: now, all }: { study: Study; all: Columns }) {
     <>
       <div class="toolbar panel wide">
         <QueryBar />
-        {mayAct.value && <RetryFailed study={now.id} />}
+        {mayAct.value && <RetryFailed study={now} />}
         {!isStatic && (
           <span class="note">
             save as{" "}
@@ -71,12 +71,15 @@ function Listed({ study: now, all }: { study: Study; all: Columns }) {
   );
 }
 
-/** Failed trials that are selected are tried again, all at once. */
-function RetryFailed({ study: id }: { study: number }) {
+/** Failed trials that are selected and that count are tried again, all at once. */
+function RetryFailed({ study: { id, forgiven } }: { study: Study }) {
   const [isAsked, setAsked] = useState(false);
   const rows = useSelectedRows();
   const states = column("state")?.data;
-  const failed = useMemo(() => Array.from(rows.filter((row) => states?.[row] === FAILED)), [rows, states]);
+  const failed = useMemo(() => {
+    const over = new Set(forgiven);
+    return Array.from(rows.filter((row) => states?.[row] === FAILED && !over.has(row)));
+  }, [rows, states, forgiven]);
   if (failed.length === 0) return null;
   const retry = () =>
     act(id, "retry", { numbers: failed }, `${plural(failed.length, "failed trial")} will be tried again.`);
@@ -93,8 +96,8 @@ function RetryFailed({ study: id }: { study: number }) {
           onClose={() => setAsked(false)}
         >
           <p>
-            Each configuration that failed, of those that are selected, is queued again as a new trial in its place. One
-            that was tried again before is left out.
+            Each configuration that failed, of those that are selected, is queued again as a new trial in its place.
+            Those that were tried again before are left out, and so are invalidated ones.
           </p>
         </Ask>
       )}

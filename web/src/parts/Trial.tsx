@@ -41,6 +41,8 @@ export interface TrialDetail {
   forgiven: boolean;
   /** Why its result counts no more; null where it does. */
   invalid: string | null;
+  /** Whether a later trial has tried it again. */
+  retried: boolean;
   note: string;
   checkpoint: string | null;
 }
@@ -162,15 +164,18 @@ function Times({ trial: { times, seconds, worker } }: { trial: TrialDetail }) {
   return <span class="note">{parts.filter(Boolean).join(", ")}</span>;
 }
 
-const FINISHED = ["COMPLETE", "PRUNED", "FAIL"];
+/** What failed or counts no more, unless it was tried again since. */
+const mayRetry = ({ state, forgiven, invalid, retried }: TrialDetail): boolean =>
+  state === "FAIL" && !retried && (invalid !== null || !forgiven);
+/** Results count; a failure has none that could count no more. */
+const mayInvalidate = ({ state }: TrialDetail): boolean => state === "COMPLETE" || state === "PRUNED";
 
 function Actions({ study, trial, space }: { study: number; trial: TrialDetail; space: readonly Declared[] }) {
   const [asked, setAsked] = useState<"variant" | "invalidate" | null>(null);
   const close = () => setAsked(null);
-  const isFinished = FINISHED.includes(trial.state);
   return (
     <p class="buttons">
-      {trial.state === "FAIL" && (
+      {mayRetry(trial) && (
         <button
           type="button"
           onClick={() => act(study, "retry", { number: trial.number }, `Trial ${trial.number} is tried again.`)}
@@ -181,7 +186,7 @@ function Actions({ study, trial, space }: { study: number; trial: TrialDetail; s
       <button type="button" onClick={() => setAsked("variant")}>
         Enqueue a variant…
       </button>
-      {isFinished && trial.invalid === null && (
+      {mayInvalidate(trial) && (
         <button type="button" onClick={() => setAsked("invalidate")}>
           Invalidate…
         </button>

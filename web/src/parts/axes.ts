@@ -39,8 +39,7 @@ function measured(column: Column, study: Study | null): Axis {
   if (options) return { label, kind: "category", low: 0, high: options.length - 1, options };
   if (column.kind === "value") {
     const goal = study?.problem.objectives.find((o: Objective) => o.name === column.name);
-    const { low, high, outliers } = robust(values, goal?.direction === "minimize" ? "low" : "high");
-    return padded({ label, kind: "linear", low, high, outliers });
+    return padded({ label, kind: "linear", ...robust(values, goal?.direction === "minimize" ? "low" : "high") });
   }
   if (column.kind === "started" || column.kind === "seconds") {
     const [low, high] = extent(values);

@@ -4,7 +4,7 @@ import { useRef, useState } from "preact/hooks";
 import { colours, type Colours } from "./colours.js";
 import { useSheet } from "./canvas.js";
 import { Tip } from "./Tip.js";
-import { type Axis, type Scale, scale } from "./scale.js";
+import { type Axis, type Scale, scale, sides } from "./scale.js";
 
 /** Where marks are drawn: pixels of the page, the scales already know the margins. */
 export interface Area {
@@ -210,8 +210,8 @@ function Over({
 function Outliers({ axis }: { axis: Axis }) {
   if (!axis.outliers) return null;
   return (
-    <span class="chip corner" title="They lie beyond the axis, and stand as ▲ or ▼ at its edge.">
-      {axis.outliers === 1 ? "1 outlier" : `${axis.outliers} outliers`} ▲
+    <span class="chip corner" title="They lie beyond the axis, and stand as such marks at its edge.">
+      {axis.outliers === 1 ? "1 outlier" : `${axis.outliers} outliers`} {sides(axis)}
     </span>
   );
 }

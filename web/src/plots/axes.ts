@@ -20,11 +20,8 @@ export function robustAxis(
   kind: AxisKind = "linear",
 ): Axis {
   if (kind === "log") return axis(label, values, kind);
-  const { low, high, outliers } = robust(
-    values,
-    direction === "minimize" ? "low" : direction === "maximize" ? "high" : null,
-  );
-  return padded({ label, kind, low, high, outliers });
+  const most = robust(values, direction === "minimize" ? "low" : direction === "maximize" ? "high" : null);
+  return padded({ label, kind, ...most });
 }
 
 /** Steps and counts, from their first to their last. */

@@ -12,6 +12,8 @@ export interface Axis {
   options?: readonly string[];
   /** How many values lie beyond the ends, because the range is the robust one. */
   outliers?: number;
+  /** How many of them lie below; the others lie above. */
+  below?: number;
 }
 
 export interface Scale {
@@ -153,6 +155,8 @@ export interface Robust {
   low: number;
   high: number;
   outliers: number;
+  /** How many of them lie below; the others lie above. */
+  below: number;
 }
 
 const FENCE = 3;
@@ -167,16 +171,23 @@ export function robust(values: ArrayLike<number>, keep: "low" | "high" | null = 
   const every = Math.ceil(values.length / SAMPLE) || 1;
   const sample: number[] = [];
   for (let i = 0; i < values.length; i += every) if (Number.isFinite(values[i])) sample.push(values[i]);
-  if (sample.length < 8) return { low: least, high: most, outliers: 0 };
+  if (sample.length < 8) return { low: least, high: most, outliers: 0, below: 0 };
   sample.sort((a, b) => a - b);
   const [first, third] = [sample[sample.length >> 2], sample[(3 * sample.length) >> 2]];
   const room = FENCE * (third - first) || 0.05 * (Math.abs(first) || 1);
   const low = keep === "low" ? least : Math.max(least, first - room);
   const high = keep === "high" ? most : Math.min(most, third + room);
-  let outliers = 0;
-  for (let i = 0; i < values.length; i++) if (values[i] < low || values[i] > high) outliers++;
-  return { low, high, outliers };
+  let [below, above] = [0, 0];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < low) below++;
+    else if (values[i] > high) above++;
+  }
+  return { low, high, outliers: below + above, below };
 }
+
+/** The marks of what lies beyond an axis: ▲ above it, ▼ below. */
+export const sides = ({ outliers = 0, below = 0 }: Axis): string =>
+  [below < outliers && "▲", below > 0 && "▼"].filter(Boolean).join(" ");
 
 /** A bit of room at both ends, so that no mark touches the frame. */
 export function padded(axis: Axis, share = 0.04): Axis {
