@@ -1,6 +1,7 @@
 """Importance: shares of variance that are known, what does not matter, and histories that tell nothing."""
 
 import importlib.util
+import itertools
 import json
 import math
 import warnings
@@ -188,9 +189,44 @@ def test_what_was_stopped_is_worse_than_what_was_not():
     history = history_of(CUBE, lambda b, **_: b, 200)
     for trial in history:
         trial.state = PRUNED if trial.params["a"] > 0.3 else COMPLETE
-    assert importance(history, method="surrogate").shares[0].parameter == "b"
+    assert importance(history).shares[0].parameter == "a"
     found = shares(importance(history, method="pedanova", quantile=0.1))
     assert min(found["a"], found["b"]) > 0.1
+
+
+def test_a_few_diverged_trials_do_not_rule():
+    quiet = history_of(CUBE, added, 200)
+    wild = history_of(CUBE, added, 200)
+    for trial in (wild[3], wild[90]):
+        trial.metrics["loss"] = 1e7
+        wild.settle(trial)
+    found = importance(wild)
+    assert found.explained > 0.8
+    assert shares(found) == pytest.approx(shares(importance(quiet)), abs=0.06)
+
+
+def test_the_rest_is_told_and_an_interval_holds_what_later_trials_say():
+    stream = np.random.default_rng(3)
+    noisy = history_of(CUBE, lambda **values: added(**values) + 1.08 * stream.standard_normal(), 240)
+    told = []
+    for trials in (60, 90, 120, 240):
+        part = History(noisy.problem)
+        for trial in list(noisy)[:trials]:
+            part.add(trial)
+            part.settle(trial)
+        found = importance(part)
+        told.append({share.parameter: share for share in found.shares})
+        sums = sum(share.share for share in found.shares) + sum(pair.share for pair in found.pairs)
+        assert found.rest == pytest.approx(1.0 - sums)
+        assert found.shares[0].parameter == "a"
+        assert found.method == "surrogate and fanova"
+    assert found.rest > 0.3
+    held = [
+        early[name].low <= later[name].share <= early[name].high
+        for early, later in itertools.pairwise(told)
+        for name in CUBE
+    ]
+    assert np.mean(held) >= 0.75
 
 
 def test_of_several_objectives_one_or_the_front():

@@ -13,6 +13,8 @@ from kilter.models.results import LEAST
 
 TINY = 1e-12
 HALVINGS = 50
+SURE = 0.01
+"""Of the variance: no method is trusted to leave less than this unpredicted."""
 LIKELY = 1.2816
 """A normal variable is within so many standard deviations of its mean with probability 0.8."""
 
@@ -60,7 +62,15 @@ class Explanation:
     def around(
         cls, method: str, observed: Observed, share: np.ndarray, deviation: np.ndarray, **more: Any
     ) -> Explanation:
-        """Shares with their standard errors; nothing below 0, and all together at most 1."""
+        """Shares with their standard errors; nothing below 0, and all together at most 1.
+
+        What is not predicted is noise to a share, and by chance others of it come in another sample of trials: the
+        error of an R² (Wishart 1931) goes to that of the method, as far as there is such noise.
+        """
+        noise, n = np.clip(1.0 - (more.get("fit") or 0.0), 0.0, 1.0) if "fit" in more else 0.0, len(observed.losses)
+        known = np.clip(share, 0.0, 1.0)
+        noise = np.where((share != 0) | (deviation > 0), noise, 0.0)  # what did not vary explains nothing for sure
+        deviation = np.sqrt(deviation**2 + 4.0 * known * (1.0 - known) ** 2 * noise / n + 2.0 * (noise / n) ** 2)
         share = _at_most_all(np.maximum(share, 0.0), deviation)
         low, high = (np.clip(share + side * LIKELY * deviation, 0.0, 1.0) for side in (-1.0, 1.0))
         return cls(method, len(observed.losses), observed.active, share, low, high, **more)
@@ -70,6 +80,32 @@ class Explanation:
         """What equal values, or too few of them, tell: no share of anything; while they are few it may be any."""
         n, nothing = len(observed.losses), np.zeros(len(observed.is_option))
         return cls(method, n, observed.active, nothing, nothing, nothing + (n < LEAST))
+
+
+def mixed(method: str, found: Sequence[Explanation]) -> Explanation:
+    """The mean of what several methods say, each by the inverse square of what it does not predict.
+
+    Where they differ that is uncertainty, too: an interval is of the mixture's deviation.
+    """
+    trust = np.array([max(1.0 - (one.fit or 0.0), SURE) ** -2 for one in found])
+    trust /= trust.sum()
+    share, low, high = _mixed(trust, np.array([(one.share, one.low, one.high) for one in found]))
+    nothing = (0.0, 0.0, 0.0)
+    names = dict.fromkeys(pair for one in found for pair in one.pairs)
+    pairs = {
+        pair: tuple(_mixed(trust, np.array([one.pairs.get(pair, nothing) for one in found])).tolist()) for pair in names
+    }
+    first = max(found, key=lambda one: one.sampled)
+    fit = float(trust @ [one.fit or 0.0 for one in found])
+    return Explanation(method, first.sampled, first.active, share, low, high, pairs, fit)
+
+
+def _mixed(trust: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Share, low and high, (3, ...), of what each says of it, (methods, 3, ...)."""
+    share = np.tensordot(trust, told[:, 0], 1)
+    ends = [(told[:, end] - told[:, 0]) ** 2 + LIKELY**2 * (told[:, 0] - share) ** 2 for end in (1, 2)]
+    below, above = (np.sqrt(np.tensordot(trust, end, 1)) for end in ends)
+    return np.array([share, np.maximum(share - below, 0.0), np.minimum(share + above, 1.0)])
 
 
 def together(

@@ -6,6 +6,10 @@
     V         the variance of f, and of what no method can tell from noise
     share     V_j / V
 
+Values far worse than most, as of trainings that diverged, count as the limit beyond which the sampler draws values in
+(`models/transforms.py`), so that no few of them rule. A trial that was pruned counts as the worst of those values: that
+it was stopped is what most of a study's trials say of a bad parameter.
+
 So shares sum to at most 1: what is missing is interactions, and noise. A parameter that is active in a part of the
 trials explains what it explains there, times that part; that there is such a part is counted to its parent.
 """
@@ -13,13 +17,13 @@ trials explains what it explains there, times that part; that there is such a pa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kilter.analysis import fanova, pedanova, sensitivity
 from kilter.analysis.beliefs import believed, believed_of
-from kilter.analysis.explanation import Explanation, Observed
+from kilter.analysis.explanation import Explanation, Observed, mixed
 from kilter.analysis.objectives import place
 from kilter.core.declared import expanded
 from kilter.core.errors import InvalidInput, UnknownName
@@ -29,6 +33,7 @@ from kilter.core.seeds import rng
 from kilter.core.space import Space
 from kilter.models.pareto import non_dominated_ranks
 from kilter.models.results import LEAST, Results
+from kilter.models.transforms import far_limit
 
 MOST = 10_000
 """Trials that are looked at, at most."""
@@ -39,7 +44,9 @@ METHODS = {
     "pedanova": "no model: how trials of each rank are spread (Watanabe, Bansal and Hutter 2023); of ranks alone",
 }
 AUTO = "auto"
-"""Whichever of surrogate and forest says better what trials return that it has not seen."""
+"""Surrogate and forest, each by how well it says what trials return that it has not seen: no one trial turns it over."""
+BOTH = "surrogate and fanova"
+"""What `Importance.method` is then."""
 
 Target = Callable[[Record], float]
 
@@ -77,7 +84,7 @@ class Importance:
     objective: str | None
     """None where another target was given, or with the front of several objectives."""
     method: str
-    """"surrogate", "fanova" or "pedanova"."""
+    """"surrogate", "fanova", "pedanova", or "surrogate and fanova" for both, which is the default."""
     trials: int
     """How many trials there are to learn from."""
     sampled: int
@@ -87,6 +94,8 @@ class Importance:
     shares: tuple[Share, ...]
     pairs: tuple[Pair, ...]
     """Of the parameters that matter most, the strongest pair first; none by the method "pedanova"."""
+    rest: float
+    """What no parameter and no pair explains: noise, and what more of them do together. 1 while nothing is known."""
 
 
 def importance(
@@ -101,9 +110,9 @@ def importance(
     """The importance of each declared parameter for an objective, or for a `target`, a number for each complete trial.
 
     With `objective=None` and several objectives it is for coming near the front, by "pedanova". Trials that were pruned
-    count for "pedanova" alone, as worse than all that are complete; it asks for a trial's rank, or for its being among
-    the best `quantile` of all where that is given. Before three trials have different values nothing
-    is known, and the intervals say so. Raises UnknownName for another method or objective.
+    count as the worst, and values far worse than most no more than that; for a target, those that are complete count
+    alone. "pedanova" asks for a trial's rank, or for its being among the best `quantile` of all where that is given.
+    Before three trials have different values nothing is known, and the intervals say so. Raises UnknownName for another method or objective.
 
     >>> from kilter import Float, create_study
     >>> study = create_study(space={"x": Float(0, 1), "y": Float(0, 1)}, seed=0, sampler="random")
@@ -118,8 +127,10 @@ def importance(
             raise InvalidInput(f"method={method!r} is about one number: say which objective, or give a target")
         method = "pedanova"
     sample = _wanted(history, objective, target, method == "pedanova")
+    if method != "pedanova":
+        sample = sample.bounded
     if len(sample.numbers) < LEAST or not sample.varies:
-        found = Explanation.of_nothing(method if method != AUTO else "surrogate", sample.observed(history, seed))
+        found = Explanation.of_nothing(method if method != AUTO else BOTH, sample.observed(history, seed))
     else:
         found = _explained(history, sample, method, seed, quantile)
     return _gathered(found, sample, history.problem.space)
@@ -131,7 +142,7 @@ class _Sample:
 
     objective: str | None
     column: int | None
-    """The objective's place; None for another target."""
+    """The objective's place; None for other numbers than its own."""
     numbers: np.ndarray
     losses: np.ndarray
     """Smaller is better; inf for what was stopped."""
@@ -139,6 +150,16 @@ class _Sample:
     @property
     def varies(self) -> bool:
         return bool((self.losses != self.losses[0]).any())
+
+    @property
+    def bounded(self) -> _Sample:
+        """The same with no loss beyond the limit, and what was stopped as bad as the worst."""
+        known = np.isfinite(self.losses)
+        if not known.any():
+            return replace(self, numbers=self.numbers[:0], losses=self.losses[:0])
+        losses = np.minimum(self.losses, far_limit(self.losses[known]))
+        losses = np.where(known, losses, losses[known].max())
+        return self if np.array_equal(losses, self.losses) else replace(self, losses=losses, column=None)
 
     def observed(self, history: History, seed: int) -> Observed:
         """The trials as points, MOST at most."""
@@ -163,8 +184,8 @@ def _wanted(history: History, objective: int | str | None, target: Target | None
         return _Sample(None, None, complete, non_dominated_ranks(history.values[complete], violations).astype(float))
     column = place(history.problem, objective)
     losses = history.values[complete, column]
-    if with_pruned:
-        pruned = np.flatnonzero(states == TrialState.PRUNED)
+    pruned = np.flatnonzero(states == TrialState.PRUNED)
+    if with_pruned or len(complete) >= LEAST:
         complete, losses = np.append(complete, pruned), np.append(losses, np.full(len(pruned), np.inf))
     return _Sample(history.problem.objectives[column].name, column, complete, losses)
 
@@ -181,7 +202,7 @@ def _explained(history: History, sample: _Sample, method: str, seed: int, quanti
         found.append(sensitivity.explained(model, seed))
     if method in (AUTO, "fanova"):
         found.append(fanova.explained(sample.observed(history, seed), seed))
-    return max(found, key=lambda explanation: explanation.fit or 0.0)
+    return found[0] if len(found) == 1 else mixed(BOTH, found)
 
 
 def _gathered(found: Explanation, sample: _Sample, space: Space) -> Importance:
@@ -198,10 +219,12 @@ def _gathered(found: Explanation, sample: _Sample, space: Space) -> Importance:
         terms += [one for (j, _), one in inner.items() if owner[j] == name]
         active = int(max((found.active[j] for j in parts), default=0))
         shares.append(Share(name, *_sum(terms), active, active < found.sampled or bool(space[name].conditions)))
-    pairs: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    grouped: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     for (j, k), one in found.pairs.items():
         if (j, k) not in inner:
-            pairs.setdefault((owner[j], owner[k]), []).append(one)
+            grouped.setdefault((owner[j], owner[k]), []).append(one)
+    pairs = sorted((Pair(pair, *_sum(ones)) for pair, ones in grouped.items()), key=lambda pair: -pair.share)
+    told = sum(share.share for share in shares) + sum(pair.share for pair in pairs)
     return Importance(
         objective=sample.objective,
         method=found.method,
@@ -209,7 +232,8 @@ def _gathered(found: Explanation, sample: _Sample, space: Space) -> Importance:
         sampled=found.sampled,
         explained=found.fit,
         shares=tuple(sorted(shares, key=lambda share: -share.share)),
-        pairs=tuple(sorted((Pair(pair, *_sum(ones)) for pair, ones in pairs.items()), key=lambda pair: -pair.share)),
+        pairs=tuple(pairs),
+        rest=max(1.0 - told, 0.0),
     )
 
 

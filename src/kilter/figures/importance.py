@@ -15,6 +15,7 @@ from kilter.figures.axes import name_of
 from kilter.figures.figure import NONE, Axis, Bars, Figure, Mark, Panel
 from kilter.figures.ticks import number
 from kilter.figures.trials import Target, note
+from kilter.models.results import LEAST
 
 MOST = 25
 """Parameters shown."""
@@ -55,7 +56,9 @@ def importances(found: Sequence[Weights], trials: int) -> Figure:
         default=1.0,
     )
     left = f"the first {MOST} of {len(totals)}" if len(totals) > MOST else ""
-    told = note([found[0].told if len(found) == 1 else "", left]) if trials > 1 else "too few complete trials to tell"
+    told = (
+        note([found[0].told if len(found) == 1 else "", left]) if trials >= LEAST else "too few complete trials to tell"
+    )
     panel = Panel(
         Axis("share of the variance explained", low=0.0, high=1.12 * reach or 1.0), y, tuple(marks), note=told
     )
@@ -64,7 +67,8 @@ def importances(found: Sequence[Weights], trials: int) -> Figure:
 
 
 def _weights(history: History, target: Target, params: Sequence[str] | None, method: str, seed: int) -> Weights:
-    found = importance_of(history, None, method=method, target=target.of, seed=seed)
+    of = None if target.objective is not None else target.of
+    found = importance_of(history, target.objective, method=method, target=of, seed=seed)
     shares = {share.parameter: share for share in found.shares}
     for name in params or ():
         if name not in shares:
@@ -82,7 +86,8 @@ def _told(found: Importance) -> str:
     """How it was found, and how far that is to be trusted."""
     some = f"{found.sampled:,} of {found.trials:,}" if found.sampled < found.trials else f"{found.trials:,}"
     sure = "" if found.explained is None else f", which predicts {max(found.explained, 0.0):.0%} of the variance"
-    return f"{found.method} of {some} trials{sure}"
+    rest = f" · noise and the rest: {found.rest:.0%}" if found.trials >= LEAST else ""
+    return f"{found.method} of {some} trials{sure}{rest}"
 
 
 def _bars(place: int, one: Weights, names: Sequence[str], of: int) -> Bars:

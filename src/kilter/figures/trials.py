@@ -32,6 +32,8 @@ class Target:
     """Shape (n,), by trial number."""
     good: str | None
     """Which end is the better one, low or high; None where nobody said."""
+    objective: int | None = None
+    """The place of the objective that it is; None for anything else."""
 
     def of(self, trial: Record) -> float:
         """What a trial is drawn by, smaller is better: the same, for an analysis that asks trial by trial."""
@@ -59,7 +61,7 @@ def objective(history: History, index: int = 0) -> Target:
     """The values of an objective; of trials that ended without one NaN."""
     chosen = history.problem.objectives[index]
     good = "low" if chosen.direction == "minimize" else "high"
-    return Target(name_of(chosen.name), chosen.sign * history.values[:, index], good)
+    return Target(name_of(chosen.name), chosen.sign * history.values[:, index], good, index)
 
 
 def parameters(history: History, names: Sequence[str] | None) -> dict[str, Parameter]:
@@ -138,5 +140,6 @@ def foremost(history: History, target: Target, most: int = 4) -> dict[str, Param
         return every
     from kilter.analysis.importance import importance  # loads SciPy
 
-    shares = importance(history, None, target=target.of).shares
+    of = None if target.objective is not None else target.of
+    shares = importance(history, target.objective, target=of).shares
     return dict(list(parameters(history, [share.parameter for share in shares]).items())[:most])

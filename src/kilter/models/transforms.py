@@ -75,6 +75,11 @@ def standard(y: np.ndarray) -> Output:
     return Output(limit, spread, low + width * float(unit.mean()), scale if scale > 0 else width)
 
 
+def far_limit(y: np.ndarray) -> float:
+    """Beyond which value those of finite y (n,) are far worse than most."""
+    return _limit(y)[0]
+
+
 def bent(y: np.ndarray, power: float | None = None) -> tuple[Output, float]:
     """The Yeo-Johnson transform of standardised values, its power by profile likelihood, and its log Jacobian J.
 

@@ -257,10 +257,9 @@ class Status:
 
         if len(self.history.finished) < ENOUGH:
             return ""
-        # Ranks alone, "pedanova", would cost nothing and blame idle parameters: a search narrows all of them at once.
-        method = "surrogate" if self.is_single else "pedanova"
+        # The same as everywhere else. Ranks alone, "pedanova", would cost nothing and blame idle parameters.
         with single_threaded():
-            shares = importance(self.history, 0 if self.is_single else None, method=method).shares
+            shares = importance(self.history, 0 if self.is_single else None, seed=self.replica.seed).shares
         told = [share for share in shares[:MATTER] if share.share >= SHARE]
         return "  ".join(f"{one_line(share.parameter, NAME)} {share.share:.0%}" for share in told)
 
