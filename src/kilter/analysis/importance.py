@@ -44,7 +44,7 @@ METHODS = {
     "pedanova": "no model: how trials of each rank are spread (Watanabe, Bansal and Hutter 2023); of ranks alone",
 }
 AUTO = "auto"
-"""Surrogate and forest, each by how well it says what trials return that it has not seen: no one trial turns it over."""
+"""Surrogate and forest, each by how well it says what trials return that it has not seen. No trial turns it over."""
 BOTH = "surrogate and fanova"
 """What `Importance.method` is then."""
 
@@ -112,7 +112,8 @@ def importance(
     With `objective=None` and several objectives it is for coming near the front, by "pedanova". Trials that were pruned
     count as the worst, and values far worse than most no more than that; for a target, those that are complete count
     alone. "pedanova" asks for a trial's rank, or for its being among the best `quantile` of all where that is given.
-    Before three trials have different values nothing is known, and the intervals say so. Raises UnknownName for another method or objective.
+    Before three trials have different values nothing is known, and the intervals say so. Raises UnknownName for another
+    method or objective.
 
     >>> from kilter import Float, create_study
     >>> study = create_study(space={"x": Float(0, 1), "y": Float(0, 1)}, seed=0, sampler="random")
