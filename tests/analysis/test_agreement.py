@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,12 @@ def test_noise_about_a_rising_relation_is_no_alarm():
         draws = random.Random(seed)
         values = [draws.random() for _ in range(30)]
         assert told_after([(value + draws.gauss(0, 0.5), value) for value in values]) is None
+
+
+def test_values_at_the_end_of_floats_have_an_order():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert told_after([((-1) ** i * 1e308, (-1) ** i * 1e308) for i in range(12)]) is None
 
 
 FALLING = [(report, 9.0 - 2.0 * report) for report in range(1, 20)]

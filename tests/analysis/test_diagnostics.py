@@ -181,6 +181,11 @@ def test_rare_failures_are_not_told_and_several_sorts_are_told_apart():
     assert [finding.numbers["failed"] for finding in told] == [3, 2]
 
 
+def test_one_failure_of_three_is_worth_a_look():
+    one = history_of([{"value": 1.0}, {"state": FAIL, "failure": Failure("E", "x")}, {"value": 2.0}])
+    assert only(one, "failures").severity == "look"
+
+
 def test_failures_that_are_forgiven_are_not_told():
     assert not found(history_of([*[{"state": FAIL, "forgiven": True}] * 9, {"value": 1.0}]), "failures")
 

@@ -76,6 +76,7 @@ ODD = {
     "some infinite": lambda: history_of(CUBE, lambda a, **_: math.inf if a < 0.5 else a, 20),
     "huge": lambda: history_of(CUBE, lambda a, **_: 1e308 if a < 0.5 else -1e308, 20),
     "no parameters": lambda: history_of({}, lambda: 1.0, 5),
+    "no parameters, and noise": lambda: history_of({}, lambda: 1.0, 12, noise=1.0),
     "one value": lambda: history_of({"a": Float(0, 1), "b": Choice(["only"])}, lambda a, b: a, 20),
 }
 

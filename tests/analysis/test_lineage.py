@@ -8,6 +8,7 @@ from tests.analysis.histories import COMPLETE, FAIL, RUNNING, histories, history
 from kilter import Float
 from kilter.analysis.lineage import lineage
 from kilter.core.events import RETRIES
+from kilter.core.history import History, Record
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
 
@@ -44,6 +45,15 @@ def test_a_family_with_forks():
 def test_before_any_is_complete_the_best_is_by_its_latest_report():
     trials = [trained(1, 2, 0.5, 0.1, state=RUNNING), trained(3, 3, 0.4, 0.1, parent=0, state=RUNNING)]
     assert lineage(history_of(trials, ACCURACY)).best == 0
+
+
+def test_of_equal_ones_the_best_is_the_first_that_ended():
+    history = History(ACCURACY)
+    for number, parent in enumerate([None, 0, 0]):
+        history.add(Record(number, COMPLETE, {"lr": 0.1}, parent=parent, metrics={"acc": 0.5}))
+    for number in (2, 0, 1):
+        history.settle(history[number])
+    assert lineage(history).best == 2
 
 
 def test_a_retry_is_told_from_a_fork():

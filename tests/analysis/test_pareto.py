@@ -118,6 +118,12 @@ def test_four_objectives_are_estimated():
     assert found.volume[-1] == pytest.approx(exactly(losses, np.array([1, 0, 1, 0])), abs=4 * 0.008 * box)
 
 
+def test_the_corner_is_that_of_feasible_trials():
+    problem = Problem(objectives=(Objective("a"), Objective("b")), constraints=(Constraint("c", "<=", 0.0),))
+    rows = [{"values": (a, b), "metrics": {"c": c}} for a, b, c in ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1e4, 1e4, 1.0))]
+    assert hypervolume(history_of(rows, problem)).reference.tolist() == [1.1, 1.1]
+
+
 def test_many_trials_are_told_at_some_counts_and_a_corner_is_checked():
     history = of(*([float(i), float(i)] for i in range(1000)))
     found = hypervolume(history)

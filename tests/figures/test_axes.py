@@ -75,6 +75,16 @@ def test_ticks_lie_on_the_axis_are_few_and_differ(axis, most):
         assert all(place == round(place) for place in places)
 
 
+def test_a_sixth_of_the_trials_gone_wrong_does_not_squash_the_rest():
+    accuracy = np.concatenate([np.linspace(0.9, 0.96, 50), np.linspace(0.05, 0.3, 10)])
+    assert robust(accuracy) == (0.9, 0.96)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.5e-323), (-1e308, 1e308), (5e-324, 5e-324), (1e308, 1.0000001e308)])
+def test_any_two_floats_have_ticks(low, high):
+    assert len(ticks(Axis(low=low, high=high))) <= 12
+
+
 def test_the_axis_of_a_parameter_is_as_it_was_declared():
     rate = of_parameter("lr", Float(1e-5, 1e-1, log=True))
     assert rate.scale == "log" and rate.low < 1e-5 and rate.high > 1e-1

@@ -47,8 +47,14 @@ class Agreement:
         if n < FEWEST:
             return 0.0
         reports, values = np.array(self._pairs).T
-        orders = np.sign(reports[:, None] - reports) * np.sign(values[:, None] - values)
+        orders = _order(reports) * _order(values)
         return float(orders.sum()) / (n * (n - 1))
+
+
+def _order(values: np.ndarray) -> np.ndarray:
+    """The sign of each difference, (n, n); differences themselves may be beyond all floats."""
+    order: np.ndarray = (values[:, None] > values).astype(int) - (values[:, None] < values)
+    return order
 
 
 def _pair(trial: Record, history: History) -> tuple[float, float] | None:

@@ -130,7 +130,7 @@ def importance(
     sample = _wanted(history, objective, target, method == "pedanova")
     if method != "pedanova":
         sample = sample.bounded
-    if len(sample.numbers) < LEAST or not sample.varies:
+    if len(sample.numbers) < LEAST or not (sample.varies and history.problem.space.names):
         found = Explanation.of_nothing(method if method != AUTO else BOTH, sample.observed(history, seed))
     else:
         found = _explained(history, sample, method, seed, quantile)

@@ -55,7 +55,7 @@ class Lineage:
     roots: tuple[int, ...]
     """Those without a parent."""
     best: int | None
-    """The best of them: complete, feasible and finite, else by its latest report."""
+    """The best of them: complete, feasible and finite, of equal ones the first; else by its latest report."""
     path: tuple[int, ...]
     """From its oldest ancestor to the best."""
     schedule: tuple[Segment, ...]
@@ -134,9 +134,11 @@ def _value(history: History, number: int, metric: str) -> float | None:
 
 def _best(history: History, members: list[int], values: Mapping[int, float | None]) -> int | None:
     sign = history.problem.objectives[0].sign
-    ended = {number: float(history.values[number, 0]) for number in members if history.is_candidate(number)}
+    own = set(members)
+    order = [number for number in history.finished if number in own]
+    ended = {number: float(history.values[number, 0]) for number in order if history.is_candidate(number)}
     known = ended or {n: sign * v for n in members if (v := values[n]) is not None and np.isfinite(v)}
-    return min(known, key=lambda number: (known[number], number)) if known else None
+    return min(known, key=lambda number: known[number]) if known else None
 
 
 def _node(

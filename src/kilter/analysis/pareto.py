@@ -136,7 +136,8 @@ def hypervolume(history: History, reference: Sequence[float] | None = None, *, s
     """The volume that the front dominated as trials finished; at 200 counts at most, 50 in over three objectives.
 
     `reference` is a corner in the user's own unit and direction; where it is not given, it lies a tenth of the range
-    beyond the worst finite value of each objective. Raises InvalidInput where it has not one number per objective.
+    beyond the worst value of each objective in feasible trials, or in all where none is. Raises InvalidInput
+    where it has not one number per objective.
     """
     sign = signs(history)
     known = np.flatnonzero(candidates(history))
@@ -174,9 +175,8 @@ def _given(history: History, reference: Sequence[float]) -> np.ndarray:
 
 
 def _corner(history: History) -> np.ndarray:
-    """A tenth of the range beyond the worst of the complete trials' values; in losses."""
-    values = history.values[history.states == TrialState.COMPLETE]
-    values = values[np.isfinite(values).all(axis=1)]
+    """A tenth of the range beyond the worst of the values that count; in losses."""
+    values = _counting(history)
     if not len(values):
         return np.zeros(history.values.shape[1])
     low = values.min(axis=0)
@@ -184,6 +184,14 @@ def _corner(history: History) -> np.ndarray:
         span = np.ptp(values, axis=0)
         corner: np.ndarray = low + ROOM * np.where(span > 0, span, 1.0)
     return corner
+
+
+def _counting(history: History) -> np.ndarray:
+    """The values of feasible trials, and where none is those of all complete ones, (k, m); finite."""
+    counts = candidates(history)
+    if not counts.any():
+        counts = (history.states == TrialState.COMPLETE) & np.isfinite(history.values).all(axis=1)
+    return history.values[counts]
 
 
 def _fronts(losses: np.ndarray, stops: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -223,14 +231,13 @@ def _estimated(
 def front_text(history: History) -> str | None:
     """Size and hypervolume of the Pareto front in a few words; None where nothing is complete and feasible.
 
-    The volume is the share that the front dominates of the box from the best to the worst of all finite values.
+    The volume is the share that the front dominates of the box from the best to the worst values of feasible trials.
     """
     numbers = front(history).numbers
     if not len(numbers):
         return None
     text = f"front of {len(numbers)}" if len(numbers) > 1 else f"trial {numbers[0]} alone"
-    values = history.values[history.states == TrialState.COMPLETE]
-    values = values[np.isfinite(values).all(axis=1)]
+    values = _counting(history)
     if values.shape[1] > EXACT or len(values) < 2:
         return text
     corner, low = _corner(history), values.min(axis=0)

@@ -126,7 +126,9 @@ def summary(history: History, now: float, *, ledger: Ledger | None = None) -> Su
         params={} if best is None else problem.space.whole(history[best].params),
         front=front,
         baseline=baseline,
-        gain=None if best is None or baseline is None else float(history.values[baseline, 0] - history.values[best, 0]),
+        gain=None
+        if best is None or baseline is None
+        else float(history.values[baseline, 0]) - float(history.values[best, 0]),
         rate=HOUR * pace(history, history.finished) if history.finished else 0.0,
         seconds=_seconds(history) if ledger is None else ledger.cost,
         saved_share=saved.share,

@@ -13,14 +13,16 @@ from kilter.core.parameter import Parameter, Plain, typed
 from kilter.core.text import one_line
 from kilter.figures.figure import Axis
 
-BULK = (0.1, 0.9)
-"""The quantiles between which most values lie, ..."""
+MOST = (0.1, 0.9)
+"""The quantiles between which most values lie."""
+BULK = 0.8
+"""The narrowest range that holds this share of the values is where most lie, whichever side the others are on, ..."""
 REACH = 3.0
 """... and how many widths of that beyond them an axis reaches at most: further values are marked at its edge."""
 FEWEST = 5
 """Of fewer values none is an outlier."""
 DECADES = 3.0
-"""Positive values of which the bulk spans so many decades are drawn on a log axis."""
+"""Positive values of which most span so many decades are drawn on a log axis."""
 MARGIN = 0.04
 """Of the range, left free on either side."""
 NARROW = 1e-9
@@ -39,7 +41,7 @@ def name_of(text: object) -> str:
 def robust(values: np.ndarray, keep: Iterable[float] = ()) -> tuple[float, float]:
     """The range of values (n,) without outliers, but with those to keep; (0, 1) where none is finite.
 
-    An outlier is further from the 80 % in the middle than three times their width; where these are all one value
+    An outlier is further from the narrowest range of 80 % than three times its width; where these are all one value
     there is none.
 
     >>> robust(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 1e9]))
@@ -51,7 +53,9 @@ def robust(values: np.ndarray, keep: Iterable[float] = ()) -> tuple[float, float
     kept = [float(value) for value in keep if math.isfinite(value)]
     if not len(finite):
         return (min(kept), max(kept)) if kept else (0.0, 1.0)
-    low, high = (finite[round(share * (len(finite) - 1))] for share in BULK)
+    reach = math.ceil(BULK * len(finite)) - 1
+    start = int((finite[reach:] / 2 - finite[: len(finite) - reach] / 2).argmin())  # halves: wholes may be no floats
+    low, high = finite[start], finite[start + reach]
     if high > low and len(finite) >= FEWEST:
         near = finite[(finite >= low - REACH * (high - low)) & (finite <= high + REACH * (high - low))]
         finite = near
@@ -63,7 +67,7 @@ def of_values(title: str, values: np.ndarray, keep: Sequence[float] = (), whole:
     finite = values[np.isfinite(values)]
     if len(finite) > 2 and finite.min() > 0 and all(value > 0 for value in keep):
         logs = np.clip(np.log10(finite), -LARGEST, LARGEST)
-        if np.quantile(logs, BULK[1]) - np.quantile(logs, BULK[0]) >= DECADES:
+        if np.quantile(logs, MOST[1]) - np.quantile(logs, MOST[0]) >= DECADES:
             return _padded(title, "log", *(10.0**end for end in robust(logs, [math.log10(value) for value in keep])))
     return _padded(title, "linear", *robust(values, keep), whole=whole)
 

@@ -40,7 +40,9 @@ def contour(history: History, params: Sequence[str] | None = None, target: Targe
     with a width of n^(-1/6) / 4 of the range. Without names the four parameters that matter most are paired.
     """
     target = target or objective(history)
-    return _paired("Contours", history, params, target, target.scale, target.values, _surface)
+    return _paired(
+        "Contours", history, params, target, target.scale_of(complete(history, target)), target.values, _surface
+    )
 
 
 def ranks(history: History, params: Sequence[str] | None = None, target: Target | None = None) -> Figure:

@@ -53,7 +53,7 @@ def parallel(history: History, params: Sequence[str] | None = None, targets: Seq
     upright = Axis.of_options("", strands.titles)
     panel = Panel(upright, Axis(scale="none", low=INACTIVE - 0.05, high=1.05), (strands,), note=told)
     summary = f"{len(numbers)} trials as lines over {len(chosen)} parameters, coloured by {targets[0].name}."
-    return Figure("Parallel coordinates", (panel,), 1, targets[0].scale, summary)
+    return Figure("Parallel coordinates", (panel,), 1, targets[0].scale_of(known), summary)
 
 
 def _ends(parameter: Parameter) -> tuple[float, ...]:

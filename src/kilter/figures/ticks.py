@@ -13,6 +13,8 @@ MOST = 6
 """Ticks of an axis, about."""
 OPTIONS = 12
 """Options of an axis that are all named; of more about as many as ticks are asked for."""
+LEAST = 1e-300
+"""Between two ticks, at least: smaller powers of ten are none."""
 LETTERS = 40
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800, 2592000)
@@ -66,7 +68,7 @@ def number(value: float, digits: int = 4) -> str:
 def _even(low: float, high: float, most: int, whole: bool) -> list[float]:
     """Round numbers between low and high, evenly spaced."""
     rough = (high / most - low / most) or 1.0
-    power = 10.0 ** math.floor(math.log10(rough))
+    power = 10.0 ** math.floor(math.log10(max(rough, LEAST)))
     step = next((power * s for s in STEPS if power * s >= rough * (1 - 1e-9)), 10 * power)
     if whole:
         step = max(1.0, math.ceil(step))

@@ -44,16 +44,16 @@ class Target:
         """The values, smaller is better, shape (n,); where nobody said as they are."""
         return -self.values if self.good == "high" else self.values
 
-    @property
-    def scale(self) -> Scale:
-        """Colours for the values."""
-        axis = of_values(self.name, self.values)
-        low, high = self.values_within(axis)
+    def scale_of(self, numbers: np.ndarray) -> Scale:
+        """Colours for the values of these trials: those that are far off have the colour of the end."""
+        axis = of_values(self.name, self.values[numbers])
+        low, high = self.values_within(axis, numbers)
         return Scale(self.name, low, high, self.good or "low", axis.scale == "log")
 
-    def values_within(self, axis: Axis) -> tuple[float, float]:
-        """The smallest and largest value on an axis; the ends of the axis where there is none."""
-        inside = self.values[(self.values >= axis.low) & (self.values <= axis.high)]
+    def values_within(self, axis: Axis, numbers: np.ndarray) -> tuple[float, float]:
+        """The smallest and largest value of these trials on an axis; the ends of the axis where there is none."""
+        values = self.values[numbers]
+        inside = values[(values >= axis.low) & (values <= axis.high)]
         return (float(inside.min()), float(inside.max())) if len(inside) else (axis.low, axis.high)
 
 

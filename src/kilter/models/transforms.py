@@ -57,8 +57,8 @@ class Output:
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
         """The values that are transformed to z, shape of z."""
-        y = self.straight(z) * self.scale + self.centre
         with np.errstate(over="ignore"):
+            y = np.clip(self.straight(z) * self.scale + self.centre, -LARGEST, LARGEST)
             beyond = self.limit + self.spread * np.expm1((y - self.limit) / self.spread)
         return np.where(y > self.limit, np.minimum(beyond, LARGEST), y)
 

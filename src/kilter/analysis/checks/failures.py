@@ -19,7 +19,9 @@ from kilter.core.text import one_line
 FEW = 0.02
 """Of all trials: failures of a sort that are rarer are not told, ..."""
 LEAST = 2
-"""... nor are so few that they are fewer than this."""
+"""... nor are so few that they are fewer than this, ..."""
+MUCH = 0.2
+"""... unless that is so much of all."""
 MANY = 0.1
 """From this share on something should be done."""
 SORTS = 5
@@ -64,7 +66,7 @@ def sorts(subject: Subject) -> Iterator[Finding]:
         groups.setdefault(trial.failure.sort if trial.failure else "unknown", []).append(trial)
     ended = len(subject.ended)
     for trials in sorted(groups.values(), key=len, reverse=True)[:SORTS]:
-        if (len(trials) >= LEAST and len(trials) >= FEW * ended) or len(trials) == ended:
+        if (len(trials) >= LEAST and len(trials) >= FEW * ended) or len(trials) >= MUCH * ended:
             yield _sort(subject, trials)
 
 
@@ -84,7 +86,7 @@ def _sort(subject: Subject, trials: list[Record]) -> Finding:
         numbers |= {"region": region.text, "region_trials": region.trials, "chance": region.chance}
     return Finding(
         "failures",
-        ACT if part >= MANY or len(trials) == ended else LOOK,
+        ACT if (part >= MANY and len(trials) >= LEAST) or len(trials) == ended else LOOK,
         f"{who} failed{same}: {failure.line.rstrip('.')}.{where}",
         f"{action} kilter trial {latest.number} has the whole message.",
         numbers,

@@ -81,12 +81,14 @@ def irrelevant(subject: Subject) -> Iterator[Finding]:
     shown = ", ".join(one_line(name, NAME) for name in names[:NAMED])
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     them = "it" if len(names) == 1 else "them"
+    best = space.whole(subject.history[int(subject.best[0])].params)
+    where = " at the best trial's" if all(name in best for name in names) else ""  # not all are active there
     yield Finding(
         "irrelevant",
         NOTE,
         f"{shown}{more} {'does' if len(names) == 1 else 'do'} not matter: "
         f"{'it explains' if len(names) == 1 else 'each explains'} less than {share(NOTHING)} of what trials return.",
-        f"Fix {them} at the best trial's, and spend the trials on the others.",
+        f"Fix {them}{where}, and spend the trials on the others.",
         {"below": NOTHING, "shares": {name: most[name] for name in names}},
         tuple(names),
     )
