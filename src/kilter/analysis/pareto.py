@@ -191,7 +191,8 @@ def _counting(history: History) -> np.ndarray:
     counts = candidates(history)
     if not counts.any():
         counts = (history.states == TrialState.COMPLETE) & np.isfinite(history.values).all(axis=1)
-    return history.values[counts]
+    values: np.ndarray = history.values[counts]
+    return values
 
 
 def _fronts(losses: np.ndarray, stops: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
