@@ -109,7 +109,7 @@ def test_the_bar_completes_and_says_what_is_wrong(browse: Any, dashboard: Served
     page.keyboard.press("Tab")
     until(page, "window.__kilter.selected < window.__kilter.trials")
     page.keyboard.type("and lrr < 1")
-    page.get_by_text('There is no "lrr" in this study.').wait_for()
+    page.get_by_text('There is no "lrr" in this study. Did you mean lr?').wait_for()
     selects(page, state(page, "trials"))  # a wrong query restricts nothing
 
 
@@ -117,9 +117,9 @@ def test_escape_closes_the_help_and_only_that(browse: Any, dashboard: Served) ->
     page = explored(browse, dashboard.address("two-hundred", "explore", "q=number+%3C+20"))
     selects(page, 20)
     page.keyboard.press("?")
-    page.get_by_role("dialog", name="Keys").wait_for()
+    page.get_by_role("dialog", name="Keys and queries").wait_for()
     page.keyboard.press("Escape")
-    page.get_by_role("dialog", name="Keys").wait_for(state="detached")
+    page.get_by_role("dialog", name="Keys and queries").wait_for(state="detached")
     selects(page, 20)
     page.keyboard.press("Escape")
     selects(page, state(page, "trials"))
@@ -145,7 +145,7 @@ def test_the_keyboard_finds_the_best_trial(browse: Any, dashboard: Served, known
     page.keyboard.press("l")
     until(page, "location.hash.includes('log=1')")
     page.keyboard.press("?")
-    page.get_by_role("dialog", name="Keys").wait_for()
+    page.get_by_role("dialog", name="Keys and queries").wait_for()
     page.keyboard.press("Escape")
     page.keyboard.press("Control+k")
     page.get_by_role("dialog", name="Go to").wait_for()

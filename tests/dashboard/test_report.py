@@ -103,6 +103,10 @@ def test_what_is_nobodys_business_is_left_out_where_that_is_wanted(
     assert "left out" in page if redact else str(tmp_path) in page
     failed = [a for path, a in answers.items() if "/trials/" in path and a["failure"]]
     assert failed and all(answer["failure"]["kind"] for answer in failed)
+    assert len(failed) == answers["api/v1/studies/1"]["summary"]["states"]["FAIL"]
+    raised = [answer["failure"] for answer in failed if not answer["invalid"]]
+    assert all(bool(failure[part]) is not redact for failure in raised for part in ("message", "traceback"))
+    assert all(("secret_place.py" in failure["call"]) is not redact for failure in raised)
 
 
 def test_where_it_comes_from_is_said(storage: SQLiteStorage):

@@ -12,10 +12,22 @@ import { columns, loadStudies, studies, study } from "./store.js";
 export const helpOpen = signal(false);
 export const paletteOpen = signal(false);
 
+/** The language of queries, by examples. */
+const LANGUAGE = [
+  ["value > 0.9 and lr < 1e-2", "comparisons: < <= > >= = !=, joined by and, or, not ( )"],
+  ['model = "svm"', "an option, and != for all others"],
+  ['model in ["svm", "forest"]', "one of several"],
+  ['failure ~ "memory"', "contains the text"],
+  ["state = failed", "running, complete, pruned, failed, waiting or paused"],
+  ["lr = none", "not active, or not known; != none, or the name alone, where it is"],
+  ["1e-4 <= lr < 0.1", "a range"],
+  ["`weight decay` > 0", "a name with blanks, in backticks"],
+] as const;
+
 export function Help() {
   const keys = new Map(keymaps.value.flat().map((k) => [k.key, k.does]));
   return (
-    <Dialog title="Keys" onClose={() => (helpOpen.value = false)}>
+    <Dialog title="Keys and queries" onClose={() => (helpOpen.value = false)}>
       <dl class="keys">
         {[...keys].map(([key, does]) => (
           <div key={key}>
@@ -37,6 +49,17 @@ export function Help() {
           </dt>
           <dd>zoom in a plot; a double click shows all</dd>
         </div>
+      </dl>
+      <h3>Which trials</h3>
+      <dl class="keys language">
+        {LANGUAGE.map(([query, does]) => (
+          <div key={query}>
+            <dt>
+              <code>{query}</code>
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
       </dl>
     </Dialog>
   );

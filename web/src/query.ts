@@ -5,7 +5,9 @@
 //   chain    = operand (op operand)+        op    = "<" "<=" ">" ">=" "=" "==" "!=" "~" (contains)
 //   name     = word | `any text`            value = number | "text" | 'text' | word
 //
-// A name alone asks whether it is known: whether the parameter was active, the value told.
+// A name alone asks whether it is known: whether the parameter was active, the value told; so does `name != none`.
+
+import { nearest } from "./nearest.js";
 
 /** What a query can ask of: one value per trial, NaN where unknown, and the texts that codes stand for. */
 export interface Field {
@@ -27,7 +29,7 @@ export class QueryError extends Error {
 
 export type Mask = Uint8Array;
 type Claim = (fields: Fields, count: number) => Mask;
-type Fields = (name: string) => Field | undefined;
+type Fields = ReadonlyMap<string, Field>;
 
 interface Token {
   kind: "word" | "name" | "text" | "number" | "op" | "mark" | "end";
@@ -162,9 +164,18 @@ const isName = (token: Token): boolean => token.kind === "word" || token.kind ==
 const TURNED: Record<string, string> = { "<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!=" };
 
 function need(fields: Fields, token: Token): Field {
-  const field = fields(token.text);
-  if (!field) throw new QueryError(`There is no "${token.text}" in this study.`, token.at);
+  const field = fields.get(token.text);
+  if (!field) throw new QueryError(`There is no "${token.text}" in this study.${meant(fields, token.text)}`, token.at);
   return field;
+}
+
+/** What may have been meant by a name that there is not: one spelled nearly so, or an option of that name. */
+function meant(fields: Fields, text: string): string {
+  const plain = text.toLowerCase();
+  const by = [...fields.values()].find((f) => f.options?.some((option) => option.toLowerCase() === plain));
+  if (by) return ` Did you mean ${spelled(by.name)} = ${JSON.stringify(text)}?`;
+  const near = nearest(text, fields.keys());
+  return near === null ? "" : ` Did you mean ${spelled(near)}?`;
 }
 
 function known(name: Token): Claim {
@@ -182,10 +193,20 @@ function compare(left: Token, op: string, right: Token): Claim {
   }
   return (fields, n) => {
     const field = need(fields, left);
-    const other = isName(right) ? fields(right.text) : undefined;
+    const other = isName(right) ? fields.get(right.text) : undefined;
+    if (!other && isNone(right, field)) return onNone(field, op, right, n);
     if (other && !field.options) return between(field, op, other, n, right);
     return field.options ? onTexts(field, op, right, n) : onNumbers(field, op, right, n);
   };
+}
+
+/** Whether the word stands for "not active, or not known": it does unless there is an option of that name. */
+const isNone = ({ kind, text }: Token, { options }: Field): boolean =>
+  kind === "word" && /^none$/i.test(text) && !options?.some((option) => /^none$/i.test(option));
+
+function onNone({ name, values }: Field, op: string, right: Token, n: number): Mask {
+  if (op !== "=" && op !== "!=") throw new QueryError(`"${name}" can be = none or != none, not ${op} none.`, right.at);
+  return mask(n, (i) => (values[i] !== values[i]) === (op === "="));
 }
 
 function between(a: Field, op: string, b: Field, n: number, token: Token): Mask {
@@ -208,8 +229,21 @@ function onNumbers(field: Field, op: string, right: Token, n: number): Mask {
 function onTexts(field: Field, op: string, right: Token, n: number): Mask {
   const options = field.options as readonly string[];
   const test = textual(op, right);
+  if ((op === "=" || op === "!=") && !options.some(textual("=", right))) throw unheardOf(field, right);
   const wanted = Uint8Array.from(options, (option) => (test(option) ? 1 : 0));
   return mask(n, (i) => wanted[field.values[i]] === 1);
+}
+
+const TOLD = 8;
+
+function unheardOf({ name, options = [] }: Field, { text, at }: Token): QueryError {
+  const near = nearest(text, options);
+  const others = options.length > TOLD ? ` and ${options.length - TOLD} more` : "";
+  const known = options.length > 0 ? ` There is ${options.slice(0, TOLD).join(", ")}${others}.` : "";
+  return new QueryError(
+    `"${name}" has no "${text}".${near === null ? known : ` Did you mean ${JSON.stringify(near)}?`}`,
+    at,
+  );
 }
 
 function textual(op: string, { text, at }: Token): (option: string) => boolean {
@@ -302,7 +336,9 @@ export function complete(text: string, cursor: number, fields: readonly Field[])
   const field = (token?: Token) => (token && isName(token) ? fields.find((f) => f.name === token.text) : undefined);
   if (last?.kind === "op" || last?.text === "[" || last?.text === ",") {
     const about = [...earlier].reverse().map(field).find(Boolean);
-    return offer((about?.options ?? []).map((option) => [JSON.stringify(option), option, "option"] as const));
+    const options = (about?.options ?? []).map((option) => [JSON.stringify(option), option, "option"] as const);
+    const hasNone = last.kind === "op" && about !== undefined && Array.from(about.values).some(Number.isNaN);
+    return offer(hasNone ? [...options, ["none", "none", "not active, or not known"]] : options);
   }
   if (field(last)) return offer(OPS.map(([op, hint]) => [op, op, hint] as const));
   const starts = !last || last.text === "(" || (last.kind === "word" && /^(and|or|not)$/i.test(last.text));

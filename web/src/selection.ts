@@ -138,7 +138,7 @@ export const asked = computed<Asked>(() => {
   if (text === "" || columns.value === null) return { mask: null, error: null };
   const by = new Map(fields.value.map((field) => [field.name, field]));
   try {
-    return { mask: parseQuery(text)((name) => by.get(name), columns.value.count), error: null };
+    return { mask: parseQuery(text)(by, columns.value.count), error: null };
   } catch (error) {
     return { mask: null, error: error as Error };
   }

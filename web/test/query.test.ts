@@ -7,10 +7,11 @@ const fields: Field[] = [
   { name: "lr", values: Float32Array.from([0.1, 1e-3, 1e-4, NaN]) },
   { name: "model", values: [0, 1, 1, NaN], options: ["svm", "forest"] },
   { name: "batch", values: [0, 1, 2, 0], options: ["16", "32", "64"] },
+  { name: "optimizer", values: [0, 1, NaN, 0], options: ["adam", "None"] },
   { name: "weight decay", values: [1, 2, 3, 4] },
 ];
 const ask = (text: string): number[] => {
-  const mask = parseQuery(text)((name) => fields.find((f) => f.name === name), 4);
+  const mask = parseQuery(text)(new Map(fields.map((f) => [f.name, f])), 4);
   return [...mask.keys()].filter((i) => mask[i] === 1);
 };
 
@@ -31,6 +32,11 @@ describe("a query", () => {
     ["lr = 0.1", [0]],
     ["lr", [0, 1, 2]],
     ["not lr", [3]],
+    ["lr = none", [3]],
+    ["lr != NONE", [0, 1, 2]],
+    ["model = none or model = svm", [0, 3]],
+    ["model in [svm, none]", [0, 3]],
+    ["optimizer = none", [1]],
     ["`weight decay` > 2", [2, 3]],
     ["(value > .9 or number = 2) and not (model = svm)", [1, 2, 3]],
     ["NUMBER in [0, 3]".toLowerCase(), [0, 3]],
@@ -40,6 +46,14 @@ describe("a query", () => {
 
   it.each([
     ["valu > 1", /no "valu"/, 0],
+    ["lrr < 3", /There is no "lrr" in this study\. Did you mean lr\?/, 0],
+    ["wieght < 3 or mdoel = svm", /no "wieght" in this study\.$/, 0],
+    ["mdoel = svm", /Did you mean model\?/, 0],
+    ["svm", /Did you mean model = "svm"\?/, 0],
+    ["`weight dekay` > 1", /Did you mean `weight decay`\?/, 0],
+    ['model = "rmsprop"', /"model" has no "rmsprop"\. There is svm, forest\./, 8],
+    ["model != forrest", /"model" has no "forrest"\. Did you mean "forest"\?/, 9],
+    ["lr < none", /not < none/, 5],
     ["value >", /missing at the end/, 7],
     ["value > 1 lr < 2", /"and" or "or"/, 10],
     ["(value > 1", /"\)" is missing/, 10],
@@ -62,7 +76,7 @@ describe("a query", () => {
 
   it("asks for every name as it is spelled", () => {
     for (const name of ["lr", "weight decay", "and", "ünï", "<b>", "a.b"]) {
-      const mask = parseQuery(`${spelled(name)} > 0`)((n) => (n === name ? { name, values: [1] } : undefined), 1);
+      const mask = parseQuery(`${spelled(name)} > 0`)(new Map([[name, { name, values: [1] }]]), 1);
       expect([...mask]).toEqual([1]);
     }
   });
@@ -74,7 +88,9 @@ describe("completion", () => {
     expect(labels("")).toContain("value");
     expect(labels("mo")).toEqual(["model"]);
     expect(labels("model ")).toContain("=");
-    expect(labels("model = ")).toEqual(["svm", "forest"]);
+    expect(labels("model = ")).toEqual(["svm", "forest", "none"]);
+    expect(labels("batch = ")).toEqual(["16", "32", "64"]);
+    expect(labels("lr = ")).toEqual(["none"]);
     expect(labels('model in ["svm", ')).toEqual(["svm", "forest"]);
     expect(labels("lr < 1 ")).toEqual(["and", "or"]);
     expect(labels("lr < 1 and wei")).toEqual(["weight decay"]);

@@ -1,7 +1,7 @@
 // What pages make of the server's answers, without a browser.
 import { describe, expect, it } from "vitest";
 import { type Curves, picture, timed } from "../src/pages/curves.js";
-import { unlike } from "../src/pages/compare.js";
+import { type Duel, sentences, unlike, usualGroup } from "../src/pages/compare.js";
 import { spans, type Node } from "../src/pages/lineage.js";
 import { gridAxis, judged, near, nearBoth, transposed } from "../src/pages/model.js";
 import { busy, failures, short, type Timeline } from "../src/pages/timeline.js";
@@ -51,6 +51,24 @@ describe("compare", () => {
     expect(unlike([{ name: "c\u202e", summary: null, error: "locked" } as unknown as StudyRow])).toBe(
       "c\\u{202e} cannot be read: locked",
     );
+  });
+
+  it("groups by name where that makes groups", () => {
+    expect(usualGroup(["tpe-1", "tpe-2", "random-1", "random-2"])).toBe("name");
+    expect(usualGroup(["tpe seed 1", "tpe seed 2", "mlp"])).toBe("name");
+    expect(usualGroup(["tpe-1", "tpe-2"])).toBe("study"); // of one group there is nothing to compare
+    expect(usualGroup(["a", "b", "7", "8"])).toBe("study");
+  });
+
+  it("says once that single runs say nothing", () => {
+    const duel = (test: string, verdict: string) => ({ test, verdict }) as Duel;
+    const lone = [duel("none", "a and b"), duel("none", "a and c")];
+    expect(sentences(lone)).toEqual([expect.stringMatching(/^In all of 2 pairs there is one run of each/)]);
+    expect(sentences([...lone, duel("wilcoxon", "c is better")])).toEqual([
+      "c is better",
+      expect.stringMatching(/^In 2 of 3 pairs/),
+    ]);
+    expect(sentences(lone.slice(1))).toEqual(["a and c"]);
   });
 });
 

@@ -98,9 +98,23 @@ class Failure:
     @property
     def place(self) -> str | None:
         """File and line of the last call in the traceback that is the user's: in no library, and not in kilter."""
-        calls = re.findall(r'File "([^"\n]+)", line (\d+)', self.traceback.rpartition("Traceback (most recent")[2])
-        mine = [f"{re.split(SLASH, path)[-1]}:{line}" for path, line in calls if not _is_of_a_library(path)]
-        return one_line(mine[-1]) if mine else None
+        call = self._last_call
+        return one_line(f"{re.split(SLASH, call[1])[-1]}:{call[2]}") if call else None
+
+    @property
+    def call(self) -> str:
+        r"""That call as the traceback has it, with its line of code; "" where there is none.
+
+        >>> told = 'File "train.py", line 12, in fit\n    check(lr)\nFile "/lib/python3.11/x.py", line 3'
+        >>> Failure("ValueError", "", told).call
+        'File "train.py", line 12, in fit\n    check(lr)'
+        """
+        return call[0] if (call := self._last_call) else ""
+
+    @property
+    def _last_call(self) -> re.Match[str] | None:
+        calls = CALL.finditer(self.traceback.rpartition("Traceback (most recent")[2])
+        return next((call for call in reversed([*calls]) if not _is_of_a_library(call[1])), None)
 
     @property
     def sort(self) -> str:
@@ -115,6 +129,8 @@ class Failure:
 LONG = 1_000
 """Characters of a message by which failures are told apart."""
 SLASH = r"[/\\]"
+CALL = re.compile(r'File "([^"\n]+)", line (\d+)[^\n]*(?:\n {4}[^\n]*)*')
+"""A call in a traceback: file, line and, indented, the code."""
 NUMBER = r"[-+]?(0x[0-9a-fA-F]+|\d+(\.\d*)?([eE][-+]?\d+)?|\b(nan|inf)\b)"
 LIBRARIES = re.compile(
     r"<frozen |[/\\](site|dist)-packages[/\\]|[/\\]lib[/\\]python3\.\d+[/\\]|\\Python3\d+\\Lib\\", re.IGNORECASE

@@ -226,7 +226,13 @@ def _best(study: Study) -> dict[str, Any] | None:
 def _failure(failure: Failure | None) -> dict[str, Any] | None:
     if failure is None:
         return None
-    return {"kind": failure.kind, "line": failure.line, "message": failure.message, "traceback": failure.traceback}
+    return {
+        "kind": failure.kind,
+        "line": failure.line,
+        "message": failure.message,
+        "call": failure.call,
+        "traceback": failure.traceback,
+    }
 
 
 def curves_json(history: History, number: int) -> dict[str, Any]:

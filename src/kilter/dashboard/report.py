@@ -30,8 +30,10 @@ from kilter.dashboard.files import files
 from kilter.dashboard.questions import QUESTIONS, STUDY
 from kilter.dashboard.reading import Reading, Study
 
-MOST_TRIALS = 40
-"""So many trials can be opened in a report: the best, those of the front, some of each kind of failure."""
+MOST_TRIALS = 30
+"""So many trials can be opened in a report because they are good: the best, those of the front."""
+MOST_FAILED = 50
+"""So many because they failed: one of each sort, then the first."""
 DIGITS = 7
 """Significant ones of numbers; those of columns have as many."""
 VARIANTS: Mapping[str, tuple[str, ...]] = {f"{STUDY}/convergence": ("against=time", "against=cost")}
@@ -110,14 +112,19 @@ class _Recorded(Ask):
 
 def _told_trials(study: Study) -> list[int]:
     history = study.log.replica.history
-    front = [trial.number for trial in history.front()][: MOST_TRIALS // 2]
+    front = [trial.number for trial in history.front()][: MOST_TRIALS * 2 // 3]
     losses = history.values[:, 0]
-    best = [number for number in losses.argsort().tolist() if history.is_candidate(number)][: MOST_TRIALS // 4]
+    best = [number for number in losses.argsort().tolist() if history.is_candidate(number)][: MOST_TRIALS // 3]
+    return sorted({*front, *best, *_told_failures(history)})
+
+
+def _told_failures(history: History) -> list[int]:
     failed: dict[str, int] = {}
     for trial in history:
         if trial.failure is not None:
             failed.setdefault(trial.failure.sort, trial.number)
-    return sorted({*front, *best, *[*failed.values()][: MOST_TRIALS // 4]})
+    every = [trial.number for trial in history if trial.failure is not None]
+    return [*dict.fromkeys([*failed.values(), *every])][:MOST_FAILED]
 
 
 def _recorded(answer: Any) -> Any:

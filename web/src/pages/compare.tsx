@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type Answer, getBytes, useAnswer } from "../api.js";
 import { AnswerPanel, Panel } from "../components/Panel.js";
 import { Chip, Switch } from "../components/parts.js";
-import { duration, number, percent, plural, value as told, visible } from "../format.js";
+import { count, duration, number, percent, plural, value as told, visible } from "../format.js";
 import { distribution } from "../layout/distribution.js";
 import { all, axis, robustAxis, whole } from "../plots/axes.js";
 import { type Bar, Bars } from "../plots/Bars.js";
@@ -72,10 +72,10 @@ export default function ComparePage() {
   const known = studies.value;
   const chosen = (query.get("studies") ?? "").split(",").filter(Boolean).map(Number);
   const against = (query.get("against") ?? "trials") as Comparison["against"];
-  const group = query.get("group") ?? "study";
-  const asked = `compare?studies=${chosen.join(",")}&against=${against}&group=${group}`;
   const revisions = (known ?? []).reduce((sum, s) => sum + (chosen.includes(s.id) ? s.revision : 0), 0);
   const rows = (known ?? []).filter((s) => chosen.includes(s.id));
+  const group = query.get("group") ?? usualGroup(rows.map((s) => s.name));
+  const asked = `compare?studies=${chosen.join(",")}&against=${against}&group=${group}`;
   const unfit = chosen.length < 2 ? "Choose two studies or more." : unlike(rows);
   const answer = useAnswer<Comparison>(known !== null && unfit === null ? asked : null, revisions);
   return (
@@ -102,6 +102,21 @@ export default function ComparePage() {
   );
 }
 
+/** By name where that makes groups, of which there are several; the server takes a number off the end of a name, too. */
+export function usualGroup(names: readonly string[]): "name" | "study" {
+  const groups = new Set(names.map((name) => name.replace(/[\s_.:#/-]*(?:seed|run)?[\s_.:#/-]*\d+$/i, "") || name))
+    .size;
+  return groups > 1 && groups < names.length ? "name" : "study";
+}
+
+/** What is said of pairs; of those with a run each there is nothing to say but that, once. */
+export function sentences(duels: readonly Duel[]): string[] {
+  const lone = duels.filter((d) => d.test === "none");
+  if (lone.length < 2) return duels.map((d) => d.verdict);
+  const said = `In ${lone.length === duels.length ? "all" : count(lone.length)} of ${count(duels.length)} pairs there is one run of each, which says nothing of chance; the table has which was better`;
+  return [...duels.filter((d) => d.test !== "none").map((d) => d.verdict), said];
+}
+
 /** Why studies cannot be compared, by what they are after; null where they can. */
 export function unlike(rows: readonly StudyRow[]): string | null {
   const broken = rows.find((s) => s.summary === null);
@@ -114,6 +129,9 @@ export function unlike(rows: readonly StudyRow[]): string | null {
 }
 
 const MOST = 12;
+
+/** The colour of a group and, where the colours begin again, a dashed line. */
+const apart = (i: number) => ({ ink: i, dashed: i % 16 > 7 });
 
 function Chooser({ known, chosen }: { known: StudyRow[] | null; chosen: readonly number[] }) {
   const [filter, setFilter] = useState("");
@@ -199,25 +217,28 @@ function Verdicts({ answer }: { answer: Answer<Comparison> }) {
         ]),
       })}
     >
-      {(c) => (
-        <>
-          <ul class="sentences">
-            {c.duels.slice(0, MOST).map((d, i) => (
-              <li key={i}>{visible(d.verdict)}.</li>
-            ))}
-          </ul>
-          {c.duels.length > MOST && (
-            <p class="note">
-              The first {MOST} of {c.duels.length} pairs; the table has all.
-            </p>
-          )}
-          <ul class="sentences note">
-            {c.assumptions.map((a, i) => (
-              <li key={i}>{visible(a)}</li>
-            ))}
-          </ul>
-        </>
-      )}
+      {(c) => {
+        const said = sentences(c.duels);
+        return (
+          <>
+            <ul class="sentences">
+              {said.slice(0, MOST).map((sentence, i) => (
+                <li key={i}>{visible(sentence)}.</li>
+              ))}
+            </ul>
+            {said.length > MOST && (
+              <p class="note">
+                The first {MOST} of {said.length} pairs; the table has all.
+              </p>
+            )}
+            <ul class="sentences note">
+              {c.assumptions.map((a, i) => (
+                <li key={i}>{visible(a)}</li>
+              ))}
+            </ul>
+          </>
+        );
+      }}
     </AnswerPanel>
   );
 }
@@ -242,12 +263,7 @@ function BestSoFar({ answer, against, group }: { answer: Answer<Comparison>; aga
         options={Object.keys(AGAINST).map((value) => ({ value, label: value }))}
         onChange={(v) => setQuery({ against: v === "trials" ? null : v })}
       />
-      <Switch
-        label="Group"
-        value={group}
-        options={GROUPS}
-        onChange={(v) => setQuery({ group: v === "study" ? null : v })}
-      />
+      <Switch label="Group" value={group} options={GROUPS} onChange={(v) => setQuery({ group: v })} />
     </>
   );
   return (
@@ -271,7 +287,7 @@ function BestSoFar({ answer, against, group }: { answer: Answer<Comparison>; aga
           label: label(one),
           xs,
           ys: one.band[0].map(num),
-          ink: i,
+          ...apart(i),
           step: true,
           width: 2,
         }));
@@ -325,7 +341,7 @@ function Ranks({ answer }: { answer: Answer<Comparison> }) {
           label: `${one.label}: ${number(num(one.rank), 3)} at the end`,
           xs,
           ys: one.ranks.map(num),
-          ink: i,
+          ...apart(i),
           step: true,
           width: 2,
         }));
@@ -424,7 +440,7 @@ function Spread({
         const curves = chosen.map((id, i): Curve => {
           const { xs, ys } = distribution(values.get(id) ?? [], direction === "maximize");
           const named = groups.indexOf(groups[i]) < i ? null : labels[groups[i]];
-          return { label: name(id), named, xs, ys: ys.map((y) => 100 * y), ink: Math.max(0, groups[i]), width: 2 };
+          return { label: name(id), named, xs, ys: ys.map((y) => 100 * y), ...apart(Math.max(0, groups[i])), width: 2 };
         });
         const shown = all(...curves.map((c) => c.xs));
         return (

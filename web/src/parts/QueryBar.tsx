@@ -1,14 +1,25 @@
 // Where one says which trials are meant: a query with completion, and a chip for each brush. All plots and tables follow.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Chip } from "../components/parts.js";
 import { count, number, visible } from "../format.js";
 import { useKeys } from "../keys.js";
-import { complete, type Completion, QueryError } from "../query.js";
+import { complete, type Completion, type Field, QueryError, spelled } from "../query.js";
 import { setQuery } from "../router.js";
 import { asked, brushes, type Brush, clearSelection, fields, queryText, selection, unbrush } from "../selection.js";
 import { column, columns } from "../store.js";
 
-const EXAMPLE = 'value > .95 and lr < 1e-2 and model = "svm"';
+/** A query that this study can be asked: of a number and an option that its trials have. */
+function example(known: readonly Field[]): string {
+  const numeric = known.find((f) => f.name === "value") ?? known[0];
+  const some = numeric && Array.from(numeric.values).find(Number.isFinite);
+  const choice = known.find((f) => f.options && f.name !== "state") ?? known.find((f) => f.options);
+  const parts = [
+    some !== undefined && `${spelled(numeric.name)} >= ${number(some)}`,
+    choice?.options?.[0] && `${spelled(choice.name)} = ${JSON.stringify(choice.options[0])}`,
+  ];
+  return visible(parts.filter(Boolean).join(" and "));
+}
+
 const TYPED = 250;
 
 export function QueryBar() {
@@ -17,6 +28,7 @@ export function QueryBar() {
   const [offers, setOffers] = useState<Completion[]>([]);
   const [at, setAt] = useState(-1);
   const timer = useRef(0);
+  const hint = useMemo(() => example(fields.value), [fields.value]);
   useKeys([
     { key: "/", does: "say which trials you mean", run: () => input.current.focus() },
     { key: "Escape", does: "clear the selection", run: clearSelection },
@@ -76,7 +88,7 @@ export function QueryBar() {
           aria-invalid={error !== null}
           aria-activedescendant={at >= 0 ? `query-offer-${at}` : undefined}
           aria-describedby={error ? "query-error" : undefined}
-          placeholder={EXAMPLE}
+          placeholder={hint}
           value={text}
           autoComplete="off"
           spellcheck={false}

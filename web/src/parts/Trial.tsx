@@ -29,7 +29,7 @@ export interface TrialDetail {
   folds: Record<string, Record<string, Num>>;
   budget: Record<string, number> | null;
   attrs: Record<string, unknown>;
-  failure: { kind: string; line: string; message: string; traceback: string } | null;
+  failure: { kind: string; line: string; message: string; call: string; traceback: string } | null;
   times: { created: Num; started: Num; ended: Num };
   seconds: Num;
   attempt: number;
@@ -114,16 +114,21 @@ function Brief({ number: n }: { number: number }) {
       .filter(([, value]) => value !== undefined);
   const params = Object.fromEntries(known("param")) as Configuration;
   const metrics = Object.fromEntries([...known("value"), ...known("metric")]) as Record<string, number>;
+  const [, failed] = known("failure")[0] ?? [];
   return (
     <article class="trial">
       <p class="trial-head">
         <StateMark state={column("state")?.data[n] ?? 0} words />
       </p>
+      {failed !== undefined && <p class="refused">{visible(String(failed))}</p>}
       <Metrics metrics={metrics} best={null} />
       <Section title="Configuration">
         <Differences params={params} />
       </Section>
-      <p class="note">More about this trial is in the dashboard: this report has all about the best ones only.</p>
+      <p class="note">
+        More about this trial is in the dashboard: this report has all about the best ones and about the first that
+        failed.
+      </p>
     </article>
   );
 }
@@ -201,6 +206,11 @@ function Failure({ failure }: { failure: NonNullable<TrialDetail["failure"]> }) 
   return (
     <Section title="Why it failed">
       <p class="refused">{visible(failure.line)}</p>
+      {failure.call !== failure.traceback.trim() && failure.call && (
+        <pre class="log" tabIndex={0} aria-label="Where in your code">
+          {printed(failure.call)}
+        </pre>
+      )}
       {failure.traceback && (
         <pre class="log" tabIndex={0} aria-label="Traceback">
           {printed(failure.traceback)}

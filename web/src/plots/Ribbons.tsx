@@ -95,7 +95,7 @@ export function Ribbons(props: RibbonsProps) {
   );
 }
 
-const LISTED = 10;
+const LISTED = 12;
 
 function Names({ curves, ribbons }: { curves: readonly Curve[]; ribbons: readonly Ribbon[] }) {
   const named = [
