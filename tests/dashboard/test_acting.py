@@ -21,6 +21,8 @@ from kilter.core.events import TAG, Noted
 from kilter.dashboard import create_app
 from kilter.dashboard.acting import ACTIONS
 from kilter.dashboard.app import API, MOST_WAITING
+from kilter.dashboard.routes import ROUTES
+from kilter.importance import get_param_importances
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -205,3 +207,18 @@ def test_there_is_a_route_for_each_action(client: TestClient):
     for name, (_, _, fields) in ACTIONS.items():
         schema = said[f"/studies/{{id}}/actions/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         assert set(schema["properties"]) == {field.name for field in fields}
+
+
+def test_an_objective_that_suggests_nothing_has_pages_and_a_report(tmp_path: Path):
+    with create_study(storage=f"sqlite:///{tmp_path / 's.db'}", study_name="s", seed=0) as study:
+        study.optimize(lambda trial: float(trial.number), n_trials=12, progress="none")
+        assert get_param_importances(study) == {}
+    with client_of(create_app(tmp_path / "s.db")) as client:
+        for route in ROUTES:
+            if route.method == "GET" and "compare" not in route.path:
+                address = API + route.path.replace("{id:int}", "1").replace("{number:int}", "3")
+                answer = client.get(address)
+                assert answer.status_code in (200, 400, 409), (address, answer.text)
+        for method in ("auto", "fanova", "pedanova"):
+            assert client.get(f"{API}/studies/1/importance?method={method}").json()["shares"] == []
+        assert client.get(f"{API}/studies/1/export?format=report").status_code == 200
