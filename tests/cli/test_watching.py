@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from kilter import Choice, Float, Study, create_study
+from kilter import Choice, Float, Limits, Study, create_study
 from kilter.cli import group, main
 from kilter.cli.watching import Watch, picture
 from kilter.plugins import open_storage
@@ -207,3 +208,56 @@ def test_hostile_names_are_shown_as_text() -> None:
         for extra in ([], ["--json"]):
             text = ok(*words, *extra)
             assert all(c.isprintable() or c == "\n" for c in text), words
+
+
+def test_a_run_that_was_given_a_total_says_how_many_are_left_and_when_it_is_done():
+    study = create_study(study_name="digits", storage=URL, space={"x": Float(0, 1)}, sampler="random", seed=0)
+    study.optimize(lambda x: x, limits=Limits(trials=6), progress="none")
+    assert "6/6" in seen(_looked()) and "done" in seen(_looked())
+    assert "digits, done" in ok("status") and "6 of 6" in ok("status") and "done" in ok("ls")
+    ok("budget", "digits", "-n", "4")
+    assert "6/10" in seen(_looked()) and "6 of 10" in ok("status") and "done" not in ok("ls")
+    assert (document("status")["goal"], document("status")["standing"]) == (10, "idle")
+    assert document("top")[0]["goal"] == 10
+
+
+def _looked() -> Watch:
+    watch = Watch(open_storage(URL))
+    watch.look()
+    return watch
+
+
+def test_a_narrow_block_has_all_counts():
+    study = create_study(study_name="n", storage=URL, space={"x": Float(0, 1)}, sampler="random", seed=0)
+
+    def fails(x: float) -> float:
+        if x > 0.5:
+            raise FloatingPointError("x")
+        return x
+
+    study.optimize(fails, limits=Limits(trials=12), progress="none")
+    study.ask()
+    lines = seen(_looked(), width=60).splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert max(map(len, lines)) <= 60
+    assert (
+        "(FloatingPointError ×" in text
+        and "failed in one way: FloatingPointError: x" in text
+        and "1 running" in text
+        and "/min" in text
+    )
+    assert any(line.startswith("pace") for line in lines)
+
+
+def test_the_best_as_arguments_is_exact_in_a_pipe_and_visible_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    from kilter.cli.verbs import best
+
+    monkeypatch.setattr(best.sys.stdout, "isatty", lambda: False, raising=False)
+    assert best._rendered("args", {"a": EVIL}) == f"--a {shlex.quote(EVIL)}\n"
+    monkeypatch.setattr(best.sys.stdout, "isatty", lambda: True, raising=False)
+    assert best._rendered("args", {"a": "it's"}) == """--a 'it'"'"'s'\n"""
+    shown = best._rendered("args", {"a": f"it's \\ {EVIL}"})
+    assert shown[:-1].isprintable()
+    echo, utf8 = f"printf %s {shown.split(' ', 1)[1]}", {"LC_ALL": "C.UTF-8"}
+    read = subprocess.run(["bash", "-c", echo], capture_output=True, check=True, env=utf8)
+    assert read.stdout.decode() == f"it's \\ {EVIL}"

@@ -16,7 +16,7 @@ from tests.browser.studies import HOSTILE
 from tests.dashboard.conftest import client_of
 from tests.dashboard.decoding import decoded
 
-from kilter import Choice, Float, create_study, load_study
+from kilter import Choice, Float, Limits, create_study, load_study
 from kilter.core.events import TAG, Noted
 from kilter.dashboard import create_app
 from kilter.dashboard.acting import ACTIONS
@@ -77,6 +77,17 @@ def test_a_study_is_paused_goes_on_and_is_stopped(client: TestClient, path: Path
 def test_a_budget_grows(client: TestClient):
     done(client, "budget", {"trials": 5, "seconds": None})
     assert told(client)["budget"]["added"] == {"trials": 5, "seconds": 0.0}
+
+
+def test_what_a_run_asked_for_is_told_with_what_is_left(client: TestClient, path: Path):
+    assert (told(client)["budget"], told(client)["standing"]) == (None, "idle")
+    with load_study(study_name="s", storage=f"sqlite:///{path}") as study:
+        study.optimize(objective, limits=Limits(trials=10), progress="none")
+    row = client.get(f"{API}/studies").json()[0]
+    assert (row["budget"]["trials"], row["budget"]["used"], row["standing"], row["eta"]) == (10, 10, "done", None)
+    done(client, "budget", {"trials": 5, "seconds": None})
+    row = client.get(f"{API}/studies").json()[0]
+    assert (row["budget"]["trials"], row["standing"]) == (15, "idle") and row["eta"] > 0
 
 
 def test_a_variant_is_tried_next(client: TestClient, path: Path):

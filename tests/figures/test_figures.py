@@ -174,7 +174,7 @@ def test_every_curve_of_few_trials_is_a_line_and_of_many_there_are_bands() -> No
     assert not [mark for mark in curves(many).panels[0].marks if getattr(mark, "label", "") == "trials"]
 
 
-def test_rungs_tell_those_that_went_on_from_those_that_did_not() -> None:
+def with_rungs() -> History:
     study = History(Problem(SQUARE))
     for number in range(9):
         study.add(Record(number, TrialState.RUNNING, {}, attempt=1))
@@ -184,7 +184,20 @@ def test_rungs_tell_those_that_went_on_from_those_that_did_not() -> None:
         study[number].metrics = {"value": float(number)}
         study.move(study[number], TrialState.COMPLETE if goes_on else TrialState.PRUNED)
         study.settle(study[number])
-    figure = rungs(study)
+    return study
+
+
+def test_rungs_are_each_one_entry_of_a_legend() -> None:
+    pytest.importorskip("matplotlib")
+    from kilter.figures import matplotlib
+
+    drawn = matplotlib.draw(rungs(with_rungs()))
+    labels = [entry.get_text() for legend in drawn.legends for entry in legend.get_texts()]
+    assert sorted(set(labels)) == sorted(labels) and {"ended here", "went on"} <= set(labels)
+
+
+def test_rungs_tell_those_that_went_on_from_those_that_did_not() -> None:
+    figure = rungs(with_rungs())
     assert figure.panels[0].x.options == ("1: 3 of 9", "3: 3 of 3")
     went = np.concatenate([mark.numbers for mark in points(figure) if mark.label == "went on"])
     assert sorted(went.tolist()) == [0, 0, 1, 1, 2, 2]

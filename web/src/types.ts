@@ -15,6 +15,9 @@ export interface Objective {
 
 export type Control = "running" | "paused" | "stopped";
 
+/** How a study stands, in one word. */
+export type Standing = "running" | "paused" | "stopped" | "done" | "stalled" | "idle" | "unreadable";
+
 export interface Budget {
   trials: number | null;
   used: number;
@@ -68,6 +71,7 @@ export interface StudyRow {
   name: string;
   summary: Summary | null;
   control: Control;
+  standing: Standing;
   workers: number;
   tags: string[];
   revision: number;
@@ -113,6 +117,7 @@ export interface Study {
   problem: Problem;
   summary: Summary;
   control: Control;
+  standing: Standing;
   budget: Budget | null;
   eta: Num;
   /** Failures that count no more: tried again, of before a change of the objective, or invalidated. */

@@ -57,6 +57,7 @@ class Runner:
         self.check_definition(definition, if_changed)
         identity.define(session, definition)
         steering.begin(session, session.clock())
+        steering.note_asked(session, session.clock(), limits, calls)
         self._has_run, self.is_stopped = True, False
         shown = display(progress, session, self._name, limits, calls)
         quiet = isinstance(shown, Silent) and not on_end

@@ -15,11 +15,13 @@ from kilter.core.history import History
 from kilter.core.interfaces import OnDisk
 from kilter.core.problem import Problem, StudyDirection
 from kilter.core.space import Space
+from kilter.engine.asked import goal, standing
 from kilter.engine.replica import Replica
 from kilter.frozen import BestTrials, FrozenTrial
 from kilter.objective.trial import Trial
 from kilter.runtime.checkpoints import Checkpoints
 from kilter.runtime.log import Log
+from kilter.runtime.presence import at_work
 
 if TYPE_CHECKING:
     import pandas
@@ -149,6 +151,21 @@ class StudyView:
         """Whether trials may begin: "running", "paused", or "stopped" until the next run begins."""
         self._log.sync()
         return self._log.replica.control
+
+    @property
+    def standing(self) -> str:
+        """In one word how it stands: "running", "paused", "stopped", "stalled", "done" or "idle".
+
+        "stalled" says that trials run and no worker is there, "done" that it has what its latest run was asked for.
+        """
+        self._log.sync()
+        return standing(self._log.replica, len(at_work(self._log)))
+
+    @property
+    def goal(self) -> int | None:
+        """How many trials it is to have, those that were added included; None where its latest run gave no total."""
+        self._log.sync()
+        return goal(self._log.replica)
 
     @property
     def notes(self) -> dict[int | None, str]:

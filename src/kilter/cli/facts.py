@@ -59,6 +59,8 @@ def facts(study: StudyView) -> dict[str, Any]:
     return {
         "study": study.study_name,
         "control": study.control,
+        "standing": study.standing,
+        "goal": study.goal,
         "tags": study.tags,
         "note": study.notes.get(None, ""),
         "objectives": {objective.name: objective.direction for objective in study.problem.objectives},

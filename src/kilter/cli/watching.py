@@ -15,14 +15,14 @@ from kilter import replay
 from kilter.analysis.pace import pace
 from kilter.analysis.plain import plain
 from kilter.analysis.summary import summary
-from kilter.cli.specification import with_long_words
 from kilter.core.errors import KilterError
 from kilter.core.interfaces import Storage
-from kilter.core.limits import Limits
 from kilter.core.text import one_line
+from kilter.engine.asked import goal, standing
 from kilter.engine.replica import Replica
 from kilter.runtime import steering
 from kilter.runtime.log import Log
+from kilter.runtime.presence import at_work
 from kilter.runtime.status import Status, rate, span
 
 LOOK = 1.0
@@ -42,18 +42,24 @@ class Watched(Status):
     """The figures of a study that runs elsewhere: its pace is that of its latest trials."""
 
     def __init__(self, log: Log[Replica]) -> None:
-        run = log.replica.attrs.get("run")
-        budget = with_long_words(run).get("budget", {}) if isinstance(run, dict) else {}
-        wanted = budget.get("n_trials")
-        super().__init__(log, log.name, time.monotonic, Limits(trials=wanted if isinstance(wanted, int) else None))
+        super().__init__(log, log.name, time.monotonic)
         self.workers = 0
         self.insight(len(self.history.finished), at_once=True)
 
     def look(self) -> None:
         """Read what others wrote, and who is at work."""
         self.log.sync()
-        leases = self.log.storage.leases(self.log.study)
-        self.workers = sum(seconds > 0 for _, seconds in leases) if self.log.storage.is_durable else 0
+        self.workers = len(at_work(self.log))
+
+    @property
+    def goal(self) -> int | None:
+        """How many trials the study is to have, as its latest run said."""
+        return goal(self.replica)
+
+    @property
+    def standing(self) -> str:
+        """How it stands, in a word."""
+        return standing(self.replica, self.workers)
 
     @property
     def moves(self) -> bool:
@@ -63,9 +69,9 @@ class Watched(Status):
 
     def state_text(self) -> str:
         """How the study stands, and how many are at work."""
-        control = self.replica.control
+        word = self.standing if self.standing in ("paused", "stopped", "done") else ""
         at_work = f"{self.workers} worker{'s' if self.workers != 1 else ''}" if self.workers else ""
-        return ", ".join(filter(None, ["" if control == "running" else control, at_work])) or "nobody is at work"
+        return ", ".join(filter(None, [word, at_work])) or "nobody is at work"
 
     def rate_text(self, over: bool = False) -> str:
         """Trials a minute lately, and how long what is left takes at that rate."""
@@ -82,6 +88,7 @@ class Watched(Status):
         return {
             "study": self.log.name,
             "control": self.replica.control,
+            "standing": self.standing,
             "workers": self.workers,
             "goal": self.goal,
             "summary": plain(found),

@@ -57,6 +57,10 @@ NOTE = f"{SYSTEM}note"
 """The attribute of a study or trial that is what somebody noted on it."""
 
 
+ASKED = f"{SYSTEM}asked"
+"""The attribute of a study that holds the bounds which its latest run was asked for."""
+
+
 TAG = f"{SYSTEM}tag "
 """In front of the name of an attribute of a study that is a tag: true where the study has it."""
 

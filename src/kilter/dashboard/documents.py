@@ -19,7 +19,9 @@ from kilter.core.interfaces import OnDisk, StudyRow
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
 from kilter.dashboard.reading import Reading, Study
+from kilter.engine.asked import asked, goal, noted, standing, used
 from kilter.runtime.checkpoints import Checkpoints, store_of
+from kilter.runtime.presence import at_work
 
 VERSION: str = sys.modules["kilter"].__version__  # no import, since the package itself stands above all its parts
 
@@ -48,19 +50,20 @@ def row_json(reading: Reading, row: StudyRow, now: float) -> dict[str, Any]:
         empty: dict[str, Any] = {
             "summary": None,
             "control": "running",
+            "standing": "unreadable",
             "workers": 0,
             "tags": [],
             "revision": 0,
             "budget": None,
         }
         return {"id": row.id, "name": row.name, **empty, "eta": None, "error": reading.said(error)}
-    budget = budget_of(study)
+    budget, workers = budget_of(study), _workers(study)
     return {
         "id": study.id,
         "name": study.name,
         "summary": said,
-        **_state(study),
-        "workers": len(_workers(study)),
+        **_state(study, len(workers)),
+        "workers": len(workers),
         "revision": study.revision,
         "budget": budget,
         "eta": _eta(budget, said),
@@ -71,17 +74,17 @@ def study_json(study: Study, now: float) -> dict[str, Any]:
     """All about a study but its trials."""
     replica, born = study.log.replica, study.created
     said = summarized(study, now)
-    budget = budget_of(study)
+    budget, workers = budget_of(study), _workers(study)
     return {
         "id": study.id,
         "name": study.name,
         "problem": problem_json(replica.problem),
         "summary": said,
-        **_state(study),
+        **_state(study, len(workers)),
         "budget": budget,
         "eta": _eta(budget, said),
         "forgiven": [trial.number for trial in replica.history if trial.forgiven] if said.forgiven else [],
-        "workers": _workers(study),
+        "workers": workers,
         "attrs": {name: value for name, value in replica.attrs.items() if not name.startswith(SYSTEM)},
         "seed": replica.seed,
         "sampler": born.sampler.get("name"),
@@ -105,42 +108,46 @@ def versions() -> dict[str, str]:
     return {"kilter": VERSION, "python": platform.python_version(), "numpy": np.__version__}
 
 
-def _state(study: Study) -> dict[str, Any]:
+def _state(study: Study, workers: int) -> dict[str, Any]:
     replica = study.log.replica
-    return {"control": replica.control, "tags": replica.tags, "note": replica.attrs.get(NOTE, "")}
+    return {
+        "control": replica.control,
+        "standing": standing(replica, workers),
+        "tags": replica.tags,
+        "note": replica.attrs.get(NOTE, ""),
+    }
 
 
 def budget_of(study: Study) -> dict[str, Any] | None:
-    """How many trials the study is to have, and how much of that is used; None where nobody said so."""
+    """What the study is to have, and how much of that is used; None where nobody said so.
+
+    `trials` are the trials in all and `seconds` how long a run may last, both with what was added; either may be None.
+    """
     replica = study.log.replica
-    run, added = replica.attrs.get("run"), replica.steering
-    given = run.get("budget", {}) if isinstance(run, Mapping) else {}
-    asked = given.get("n_trials", given.get("trials")) if isinstance(given, Mapping) else None
-    trials = asked + added.trials if isinstance(asked, int) else None
-    if trials is None and not added.trials and not added.seconds:
+    limits, added = asked(replica), replica.steering
+    if not (limits.are_given or added.trials or added.seconds):
         return None
-    used = len(replica.history.finished) - replica.history.forgiven
     return {
-        "trials": trials,
-        "used": used,
-        "seconds": None,
+        "trials": goal(replica),
+        "used": used(replica),
+        "seconds": None if limits.seconds is None else limits.seconds + added.seconds,
+        "asked": noted(limits),
         "added": {"trials": added.trials, "seconds": added.seconds},
     }
 
 
 def _eta(budget: Mapping[str, Any] | None, said: Summary) -> float | None:
-    """Seconds until the budget is used up, at the pace of late."""
+    """Seconds until the budget is used up, at the pace of late; None where that is not known, or it is used up."""
     pace = said.rate
     if budget is None or budget["trials"] is None or not pace or not math.isfinite(pace):
         return None
-    left: int = max(budget["trials"] - budget["used"], 0)
-    return left / pace * 3600.0
+    left: int = budget["trials"] - budget["used"]
+    return left / pace * 3600.0 if left > 0 else None
 
 
 def _workers(study: Study) -> list[dict[str, Any]]:
     """Who holds a lease that has not run out."""
-    leases = study.storage.leases(study.id)
-    return [{"id": worker.id, "host": worker.host, "pid": worker.pid} for worker, left in leases if left > 0]
+    return [{"id": worker.id, "host": worker.host, "pid": worker.pid} for worker in at_work(study.log)]
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:

@@ -246,7 +246,9 @@ def _behind(theme: Theme) -> dict[str, Any]:
 
 def _legend(made: Any, ax: Any) -> None:
     handles, labels = ax.get_legend_handles_labels()
-    if len(labels) > 1:
+    named = dict(zip(reversed(labels), reversed(handles), strict=True))  # marks of one label are one entry, the first
+    if len(named) > 1:
+        labels, handles = list(reversed(named)), list(reversed(named.values()))
         made.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), frameon=False, fontsize=8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,17 +74,24 @@ def _rows(status: Status, room: int, is_over: bool) -> list[tuple[str, str, str]
     goal = f"/{status.goal}" if status.goal is not None else ""
     counts, rate = f"{status.counted}{goal}   {status.counts_text()}", status.rate_text(over=is_over)
     is_short = len(counts) + 3 + len(rate) <= room
-    rows += [("trials", f"{counts}   {rate}", "")] if is_short else [("trials", counts, ""), ("time", rate, "")]
+    rows += _wrapped("trials", f"{counts}   {rate}" if is_short else counts, room)
+    rows += [] if is_short else [("pace", rate, "")]
     gain, saved, found = None if is_over else status.gain_text(), status.saved_text(), status.finding()
     rows += [("expect", gain, "")] if gain else []
     rows += [("saved", saved, "")] if saved else []
     running = list(status.history.running.values())[:RUNNING]
     if running and not is_over:
-        rows.append(("running", "   ".join(f"#{trial.number} {_latest(status, trial)}" for trial in running), ""))
+        rows += _wrapped("running", "   ".join(f"#{trial.number} {_latest(status, trial)}" for trial in running), room)
     matters = status.matters_text()
     rows += [("matters", matters, "")] if matters else []
-    rows += [(found.severity, found.sentence, "yellow")] if found is not None else []
+    rows += [] if found is None else _wrapped(found.severity, found.sentence, room, "yellow")
     return rows
+
+
+def _wrapped(label: str, text: str, room: int, style: str = "") -> list[tuple[str, str, str]]:
+    """A text in as many rows as it needs."""
+    lines = textwrap.wrap(printable(text, keep=""), room, break_on_hyphens=False) or [""]
+    return [(label if line is lines[0] else "", line, style) for line in lines]
 
 
 def _best(status: Status, room: int, is_over: bool) -> str:

@@ -7,13 +7,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kilter.core.interfaces import Storage
+from kilter.core.interfaces import Storage, Worker
 from kilter.engine.next import ends_of_lost
 from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, this_worker
 from kilter.runtime.log import Log
 
 RECOVERY_SECONDS = 5.0
 """Seconds between looks for vanished workers."""
+
+
+def at_work(log: Log[Any]) -> list[Worker]:
+    """Who holds a lease on a study that has not run out; nobody where it lives in one process alone."""
+    if not log.storage.is_durable:
+        return []
+    return [worker for worker, left in log.storage.leases(log.study) if left > 0]
 
 
 class Presence:

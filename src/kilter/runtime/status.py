@@ -14,6 +14,7 @@ from kilter.core.events import Failure, TrialState
 from kilter.core.history import History, Record
 from kilter.core.limits import Limits
 from kilter.core.text import one_line
+from kilter.engine.asked import used
 from kilter.engine.replica import Replica
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.log import Log
@@ -145,7 +146,7 @@ class Status:
     @property
     def counted(self) -> int:
         """How many finished trials use up the budget: all but the failures that are forgiven."""
-        return len(self.history.finished) - self.history.forgiven
+        return used(self.replica)
 
     @property
     def is_single(self) -> bool:

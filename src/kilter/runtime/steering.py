@@ -13,6 +13,7 @@ from typing import Any
 from kilter.core.border import LAST_SECOND, MAX_BODY, TRIALS
 from kilter.core.errors import NAME, InvalidInput, TrialNotFound
 from kilter.core.events import (
+    ASKED,
     NOTE,
     RETRIES,
     TAG,
@@ -24,10 +25,12 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.history import Record
+from kilter.core.limits import Limits
 from kilter.core.options import Choice
 from kilter.core.problem import Problem
 from kilter.core.space import Config
 from kilter.core.text import is_unicode, one_line, shown
+from kilter.engine.asked import noted
 from kilter.engine.replica import Replica
 from kilter.runtime.log import Log
 from kilter.runtime.notices import notice
@@ -61,6 +64,16 @@ def begin(log: AnyLog, now: float) -> None:
     """A run begins: a study that was stopped goes on, one that is paused stays so."""
     if log.replica.control == "stopped":
         log.write(Controlled("running", now))
+
+
+def note_asked(log: AnyLog, now: float, limits: Limits, calls: int | None) -> None:
+    """Note what a run is asked for, unless that is known, for who looks at the study from elsewhere.
+
+    A run that counts its own trials, `calls`, asks for no total.
+    """
+    wanted = noted(limits)
+    if (calls is None or limits.trials is not None) and wanted != log.replica.attrs.get(ASKED, {}):
+        log.write(Noted(None, {ASKED: wanted}, now))
 
 
 def paused_text(log: AnyLog) -> str:

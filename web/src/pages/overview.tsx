@@ -18,7 +18,7 @@ import { type Axis, extent, padded, robust } from "../plots/scale.js";
 import { num, type Num } from "../protocol.js";
 import { go, href } from "../router.js";
 import type { Declared } from "../space.js";
-import { MEANING, standing } from "../standing.js";
+import { MEANING } from "../standing.js";
 import { countsOf } from "../states.js";
 import { column, columns, columnsOf, revision, study } from "../store.js";
 import type { RunningTrial, Study, Summary } from "../types.js";
@@ -45,13 +45,12 @@ export default function Overview() {
   );
 }
 
-function Head({ study: { id, control, workers, budget, summary, tags } }: { study: Study }) {
-  const state = standing({ control, workers: workers.length, running: summary.running.length, budget });
+function Head({ study: { id, control, standing, workers, tags } }: { study: Study }) {
   return (
     <div class="toolbar wide">
-      <Standing of={state} />
+      <Standing of={standing} />
       <span class="note">
-        {workers.length > 0 ? <a href={href("timeline", id)}>{plural(workers.length, "worker")}</a> : MEANING[state]}
+        {workers.length > 0 ? <a href={href("timeline", id)}>{plural(workers.length, "worker")}</a> : MEANING[standing]}
       </span>
       <Tags study={id} tags={tags} />
       <span class="spring" />

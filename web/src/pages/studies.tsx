@@ -12,7 +12,7 @@ import { orderAsText, orderOfText } from "../order.js";
 import { num } from "../protocol.js";
 import { go, href, route, setQuery } from "../router.js";
 import { Standing } from "../parts/Standing.js";
-import { MEANING, standing, usedShare } from "../standing.js";
+import { MEANING, usedShare } from "../standing.js";
 import { countsOf } from "../states.js";
 import { loadStudies, studies, trouble } from "../store.js";
 import type { StudyRow } from "../types.js";
@@ -129,15 +129,11 @@ function compare(): void {
 }
 
 function matches(row: StudyRow, filter: string): boolean {
-  const texts = [row.name, standingOf(row), ...row.tags].map((text) => text.toLowerCase());
+  const texts = [row.name, row.standing, ...row.tags].map((text) => text.toLowerCase());
   return filter
     .toLowerCase()
     .split(/\s+/)
     .every((word) => texts.some((text) => text.includes(word)));
-}
-
-function standingOf({ control, workers, budget, summary }: StudyRow) {
-  return standing({ control, workers, budget, running: summary?.running.length ?? 0, isReadable: summary !== null });
 }
 
 function columnsOf(all: readonly StudyRow[]): TableColumn[] {
@@ -158,7 +154,13 @@ function columnsOf(all: readonly StudyRow[]): TableColumn[] {
       (row) => <Name row={row} />,
       ({ name }) => name.toLowerCase(),
     ),
-    column("state", "state", 96, (row) => <State row={row} />, standingOf),
+    column(
+      "state",
+      "state",
+      96,
+      (row) => <State row={row} />,
+      ({ standing }) => standing,
+    ),
     column(
       "objectives",
       "objective",
@@ -248,11 +250,11 @@ function Name({ row }: { row: StudyRow }) {
 }
 
 function State({ row }: { row: StudyRow }) {
-  const state = standingOf(row);
-  const why = row.error ? visible(row.error) : state === "running" ? plural(row.workers, "worker") : MEANING[state];
+  const { error, standing, workers } = row;
+  const why = error ? visible(error) : standing === "running" ? plural(workers, "worker") : MEANING[standing];
   return (
     <span title={why}>
-      <Standing of={state} />
+      <Standing of={standing} />
     </span>
   );
 }

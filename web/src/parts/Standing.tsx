@@ -1,6 +1,6 @@
 // Where a study stands, in one word.
 import { Chip, type Tone } from "../components/parts.js";
-import type { Standing as Word } from "../standing.js";
+import type { Standing as Word } from "../types.js";
 
 const TONES: Record<Word, Tone> = {
   running: "good",

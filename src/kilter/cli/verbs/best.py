@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -87,4 +88,24 @@ def _rendered(form: str, params: Mapping[str, Any]) -> str:
         elif value is not None and value is not False:
             text = plain_text(value)
             words += [f"--{key}", text] if text else [f"--{key}="]  # quotes in $(…) would be part of the value
-    return shlex.join(words) + "\n"
+    line = shlex.join(words)
+    if not line.isprintable() and sys.stdout.isatty():
+        line = " ".join(map(_visible, words))
+    return line + "\n"
+
+
+def _visible(word: str) -> str:
+    r"""The word as bash and zsh read it, with an escape for what is no character to print.
+
+    >>> print(_visible("red \x1b[31m"), _visible("it's"))
+    $'red \x1b[31m' 'it'"'"'s'
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = word.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + "".join(c if c.isprintable() else _escape(ord(c)) for c in plain) + "'"
+
+
+def _escape(code: int) -> str:
+    """A character by its number; \\x would be a byte, which beyond ASCII is only part of one."""
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -50,7 +50,7 @@ def command(storage: str | None, as_json: bool, wide: bool) -> None:
         ),
         show.Column("last activity", [show.ago(row.get("last"), now) for row in rows], 3),
     ]
-    stands = ["" if row.get("control", "running") == "running" else row["control"] for row in rows]
+    stands = ["" if row.get("standing", "idle") in ("running", "idle") else row["standing"] for row in rows]
     tags = [shortened(", ".join(map(show.text, row.get("tags", ()))), 60) for row in rows]
     columns += [show.Column("", stands, 2)] if any(stands) else []
     columns += [show.Column("tags", tags, 6)] if any(tags) else []

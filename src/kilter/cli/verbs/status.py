@@ -7,7 +7,6 @@ import time
 import click
 
 from kilter.cli import options, show
-from kilter.cli.specification import with_long_words
 
 
 @click.command("status")
@@ -28,10 +27,10 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     if as_json:
         show.echo_json(known)
         return
-    control = "" if known["control"] == "running" else f", {known['control']}"
+    word = known["standing"]
     counts = [f"{count} {show.state(state)}" for state, count in known["states"].items() if count]
     pairs = {
-        "study": show.text(known["study"]) + control,
+        "study": show.text(known["study"]) + ("" if word in ("running", "idle") else f", {word}"),
         "objective": ", ".join(f"{way} {metric}" for metric, way in known["objectives"].items()),
     }
     if known["tags"]:
@@ -40,9 +39,8 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
         pairs["note"] = one_line(known["note"])
     if known["constraints"]:
         pairs["subject to"] = ", ".join(known["constraints"])
-    budget = with_long_words(study.user_attrs.get("run") or {}).get("budget", {}).get("n_trials")
-    begun = known["trials"] - known["states"]["WAITING"]
-    total = f"{begun} of {budget}" if budget and begun <= budget else str(known["trials"])
+    begun, goal = known["trials"] - known["states"]["WAITING"], known["goal"]
+    total = f"{begun} of {goal}" if goal and begun <= goal else str(known["trials"])
     pairs["trials"] = total + (f": {', '.join(counts)}" if counts else "")
     if known["states"]["PAUSED"]:
         pairs["paused"] = "better trials went on; these wait"
