@@ -288,6 +288,7 @@ interface Importance {
   method: string;
   trials: number;
   sampled: number;
+  rest: Num;
   shares: { parameter: string; share: Num; low: Num; high: Num; active: number; is_conditional: boolean }[];
 }
 
@@ -330,8 +331,9 @@ const bar = ({ parameter, share, low, high, active, is_conditional }: Importance
   note: is_conditional ? `where active, ${plural(active, "trial")}` : undefined,
 });
 
-const said = ({ method, trials, sampled }: Importance): string =>
-  `${method}, ${sampled < trials ? `${count(sampled)} of ${plural(trials, "trial")}` : plural(trials, "trial")}`;
+const said = ({ method, trials, sampled, rest }: Importance): string =>
+  `${method}, ${sampled < trials ? `${count(sampled)} of ${plural(trials, "trial")}` : plural(trials, "trial")}; ` +
+  `noise and the rest ${percent(num(rest))}`;
 
 function shares({ shares: all }: Importance): PlainTable {
   return {
