@@ -11,7 +11,8 @@ from kilter.core.history import History, Record
 from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
-from kilter.models.controls import CONTROL, CONTROLLED, is_control
+from kilter.models.controls import CONTROL, CONTROLLED, Controls, is_control
+from kilter.models.evidence import evidence_of
 from kilter.models.readings import Readings
 from kilter.models.results import Results, level_of
 from kilter.models.surrogate import Surrogate
@@ -181,6 +182,24 @@ def test_controls_do_not_see_low_levels():
         for s in (filled(misleads=False), filled(misleads=True))
     )
     assert one.keys() == other.keys()
+
+
+def test_controls_that_are_stopped_like_any_other_see_what_stopped_them():
+    for are_spared in (True, False):
+        study = Study()
+        for i in range(30):
+            is_whole = are_spared if is_control(i) else i % 3 == 0
+            study.run(i / 30, [3.0, 2.0] if is_whole else [3.0], TrialState.COMPLETE if is_whole else TrialState.PRUNED)
+        assert evidence_of(study.history, 1, 34).is_blind is are_spared
+        assert not evidence_of(study.history, 1, 35).is_blind
+
+
+def test_what_was_stopped_comes_again_by_its_returning_alone():
+    study = Study()
+    study.run(0.1, [3.0], TrialState.PRUNED)
+    study.run(0.2, [3.0, 2.0, 1.0])
+    evidence = evidence_of(study.history, 1, 2)
+    assert sorted(set(evidence.evaluated[:, 0].tolist())) == [0.1, 0.2]
 
 
 def test_controls_are_spread_evenly_until_some_trials_are_whole():

@@ -167,6 +167,12 @@ class LosesItsState(Half):
         return Stop("enough") if getattr(state, "extra", 0) % 7 == 3 else None
 
 
+class ForgetsBeyondTheState(Half):
+    def forget(self, state, trial, history):
+        object.__setattr__(self, "forgotten", getattr(self, "forgotten", 0) + 1)
+        state.told.append(self.forgotten)
+
+
 class StateIsNoData(Half):
     def ended(self, state, trial, history):
         state.told.append({trial.number}.union)
@@ -347,6 +353,7 @@ BROKEN = [
     (LearnsFromQuestions, "test_replay"),
     (FirstComeFirstServed, "test_order_of_reports"),
     (LooksAtTheLast, "test_reports_in_batches"),
+    (ForgetsBeyondTheState, "test_what_is_invalidated_is_forgotten"),
     (WaitsForEver, "test_new_trials_go_on"),
     (DropsWhatEnded, "test_new_trials_go_on"),
     (ResumesWhatEnded, "test_new_trials_go_on"),

@@ -25,7 +25,7 @@ from kilter.dashboard.documents import VERSION
 from kilter.dashboard.reading import Reading
 from kilter.dashboard.routes import ROUTES
 
-with needed("'mcp>=2'", "kilter.integrations.mcp"):
+with needed("mcp", "kilter.integrations.mcp"):
     from mcp.server import MCPServer
     from mcp.server.mcpserver.exceptions import ToolError
     from mcp.server.mcpserver.tools import Tool

@@ -14,7 +14,7 @@ import numpy as np
 
 from kilter.core.history import History
 from kilter.core.seeds import rng
-from kilter.models.controls import is_control
+from kilter.models.controls import Controls, is_control
 from kilter.models.fits import Belief, Fits, layout_of
 from kilter.models.gp import WholePosterior
 from kilter.models.readings import Readings
@@ -155,9 +155,8 @@ class MultiFidelity(Evidence):
 
     @property
     def evaluated(self) -> np.ndarray:
-        """The points that got to the whole resource, failed or pause, (k, d)."""
-        ended = self.results.points[self.results.failed | (self.results.reach == np.inf)]
-        return np.concatenate([self.readings.points(self._whole_rows), ended, self.paused])
+        """The points that got to the whole resource, ended or pause, (k, d); `returning` says which come again."""
+        return np.concatenate([self.readings.points(self._whole_rows), self.results.points, self.paused])
 
     def objectives(self) -> list[Belief]:
         """Beliefs on the readings, whose resource is one input more."""
@@ -204,4 +203,4 @@ def evidence_of(history: History, seed: int, number: int) -> Evidence:
     if readings is None:
         return SingleFidelity(results, pending, rng(seed, "active set", number))
     paused = results.encoding.whole(history.matrix[list(history.paused)])
-    return MultiFidelity(results, pending, readings, paused, is_control(number))
+    return MultiFidelity(results, pending, readings, paused, is_control(number) and Controls.of(history).are_spared)

@@ -19,7 +19,7 @@ from kilter.core.interfaces import Explanation
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_settings
-from kilter.models.controls import is_control
+from kilter.models.controls import Controls, is_control
 from kilter.models.encoding import encoding_of
 from kilter.models.readings import Readings
 from kilter.models.results import Results
@@ -97,7 +97,7 @@ def _arm(state: State, history: History, number: int) -> tuple[str, str]:
         return "sobol", "too little is known for a model, so the space is covered evenly"
     if len(problem.objectives) > MOST_OBJECTIVES:
         return "nsga2", f"a hypervolume of more than {MOST_OBJECTIVES} objectives is too expensive to model"
-    if is_control(number) and Readings.of(history) is not None:
+    if is_control(number) and Readings.of(history) is not None and Controls.of(history).are_spared:
         return "gp", "every fifth trial rests on whole trainings alone, in case early results mislead"
     is_many = history.sampled_before(number) >= MANY and number % MODELLED > 0
     if is_many and len(problem.objectives) == 1 and _suits_evolution(problem.space):
