@@ -11,7 +11,7 @@ from kilter.core.history import History, Record
 from kilter.core.numbers import Float
 from kilter.core.problem import Fidelity, Objective, Problem
 from kilter.core.space import Space
-from kilter.models.controls import CONTROL, CONTROLLED, Controls, is_control
+from kilter.models.controls import CONTROL, CONTROLLED, is_control
 from kilter.models.evidence import evidence_of
 from kilter.models.readings import Readings
 from kilter.models.results import Results, level_of
