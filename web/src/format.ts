@@ -25,6 +25,9 @@ function scientific(value: number, digits: number): string {
   return sign(`${trim(mantissa)}e${Number(exponent)}`);
 }
 
+/** How much better something is: positive where it is better, whichever way the objective goes. */
+export const gain = (better: number): string => (better > 0 ? `+${number(better)}` : number(better));
+
 /** A count: 12, 5,000, 100,000. */
 export const count = (value: number): string => String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ancestry, forks, members, way, type Stretch } from "../src/layout/family.js";
+import { ancestry, forks, members, ranked, way, type Stretch } from "../src/layout/family.js";
 
 const stretch = (number: number, parent: number | null, start: number, end: number): Stretch => ({
   number,
@@ -52,4 +52,13 @@ it("lets no two members share a row at a step", () => {
       if (row[i] === row[k]) expect(a.start >= b.end || b.start >= a.end).toBe(true);
     }),
   );
+});
+
+it("colours by rank: equal values share one, and the best is the best however many reach it", () => {
+  const best = 0.04;
+  const share = ranked([best, best, 0.23, 0.39, best, NaN], false);
+  expect([best, 0.23, 0.39].map(share)).toEqual([1, 0.5, 0]);
+  expect(ranked([1, 2, 2], true)(2)).toBe(1);
+  expect(ranked([best, best], false)(best)).toBe(1);
+  expect(share(NaN)).toBeNaN();
 });

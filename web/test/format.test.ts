@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, count, duration, logTicks, number, percent, ticks, visible } from "../src/format.js";
+import { ago, count, duration, gain, logTicks, number, percent, ticks, visible } from "../src/format.js";
 import { type Axis, robust, scale, sides } from "../src/plots/scale.js";
 
 describe("numbers", () => {
@@ -73,6 +73,10 @@ describe("ticks", () => {
   });
 });
 
+it("a gain is positive, and a loss negative", () => {
+  expect([0.4659, 0, -2].map(gain)).toEqual(["+0.4659", "0", "−2"]);
+});
+
 describe("scales", () => {
   it.each<Axis>([
     { label: "", kind: "linear", low: -2, high: 7 },
@@ -93,5 +97,17 @@ describe("scales", () => {
     const values = [...Array.from({ length: 100 }, (_, i) => i / 100), 1e9, -50];
     const told = (keep: "low" | "high" | null) => sides({ label: "", kind: "linear", ...robust(values, keep) });
     expect([told("low"), told("high"), told(null)]).toEqual(["▲", "▼", "▲ ▼"]);
+  });
+  it.each(["low", "high", null] as const)("leave few out, keep %s", (keep) => {
+    for (const bad of [0, 3, 10, 34, 90])
+      for (const far of [-1e6, -0.5, 3, 1e6]) {
+        const values = Array.from({ length: 200 }, (_, i) => (i < bad ? far + i * far : 1 + i / 200));
+        expect(robust(values, keep).outliers).toBeLessThanOrEqual(10);
+        expect(robust(values, keep, 1).outliers).toBeGreaterThanOrEqual(robust(values, keep).outliers);
+      }
+  });
+  it("show a corner where a sixth of the trials ended", () => {
+    const values = Array.from({ length: 200 }, (_, i) => (i < 34 ? 0.08 + i / 200 : 0.9 + i / 4000));
+    expect(robust(values, "high")).toMatchObject({ low: 0.08, outliers: 0 });
   });
 });

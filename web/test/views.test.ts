@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { type Curves, picture, timed } from "../src/pages/curves.js";
 import { type Duel, sentences, unlike, usualGroup } from "../src/pages/compare.js";
+import { together } from "../src/pages/explore.js";
 import { spans, type Node } from "../src/pages/lineage.js";
 import { gridAxis, judged, near, nearBoth, transposed } from "../src/pages/model.js";
 import { busy, failures, short, type Timeline } from "../src/pages/timeline.js";
@@ -167,4 +168,12 @@ it("groups failures by what they said, the most frequent first", () => {
     { text: "b", trials: [2, 3] },
     { text: "a", trials: [1] },
   ]);
+});
+
+it("opens a pair that some trial has both of", () => {
+  const column = (name: string, ...values: number[]) =>
+    ({ key: name, kind: "param", name, data: Float32Array.from(values) }) as const;
+  const [beta, momentum, lr] = [column("beta", 1, NaN), column("momentum", NaN, 1), column("lr", 1, 1)];
+  expect(together([beta, momentum, lr])).toEqual([beta, lr]);
+  expect(together([beta, momentum])).toBeUndefined();
 });

@@ -56,3 +56,10 @@ export function forks(stretches: readonly Stretch[]): [parent: number, child: nu
     return parent === undefined ? [] : [[parent, child] as [number, number]];
   });
 }
+
+/** How good a value is among others, from 0 to 1, by rank: a few disasters do not make all others alike, and equal values share a rank. */
+export function ranked(values: readonly number[], isMaximal: boolean): (value: number) => number {
+  const known = [...new Set(values.filter(Number.isFinite))].sort((a, b) => (isMaximal ? a - b : b - a));
+  const place = new Map(known.map((value, i) => [value, known.length > 1 ? i / (known.length - 1) : 1]));
+  return (value) => place.get(value) ?? NaN;
+}

@@ -240,7 +240,7 @@ export function picture(
   const curves: Curve[] = [{ label: "median", xs: c.steps, ys: quantiles[2], ink: "text", width: 1.5, dashed: true }];
   c.top.forEach((t, place) =>
     curves.push({
-      ...one(t, place === 0 ? 0 : 5, place === 0 ? `best: trial ${t.number}` : `trial ${t.number}`),
+      ...one(t, place === 0 ? 0 : 3, place === 0 ? `best: trial ${t.number}` : `trial ${t.number}`),
       named: place === 1 ? `the next ${c.top.length - 1}` : place > 1 ? null : undefined,
     }),
   );
@@ -427,10 +427,11 @@ function RungValues({ ladder }: { ladder: Ladder }) {
       label: "the worst that went on",
       ink: 1,
       dashed: true,
+      dots: "also",
       xs: told.map((_, i) => i),
       ys: told.map((r) => num(r.cut)),
     } as Curve,
-  ];
+  ].filter((c) => all(c.ys).length > 0); // the legend names what is drawn
   const values = all(...curves.map((c) => c.ys));
   return (
     <Ribbons

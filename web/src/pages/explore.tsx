@@ -3,15 +3,16 @@ import { useMemo } from "preact/hooks";
 import { useAnswer } from "../api.js";
 import { Panel } from "../components/Panel.js";
 import { Select, Switch } from "../components/parts.js";
-import { count, plural, visible } from "../format.js";
+import { count, number, plural, visible } from "../format.js";
 import { useKeys } from "../keys.js";
 import { AllTrials } from "../parts/AllTrials.js";
 import { Marks, marked } from "../parts/Marked.js";
-import { axisOf, describe, goodness, label, logged } from "../parts/axes.js";
+import { axisOf, describe, goodness, label, logged, shaded } from "../parts/axes.js";
 import { QueryBar } from "../parts/QueryBar.js";
 import { bestSoFar } from "../parts/course.js";
-import { Parallel } from "../plots/Parallel.js";
+import { Parallel, STROKES } from "../plots/Parallel.js";
 import { type Axis, padded } from "../plots/scale.js";
+import { Ramp } from "../plots/Ramp.js";
 import { Scatter } from "../plots/Scatter.js";
 import { type Column, num, type Num } from "../protocol.js";
 import { go, href, route, setQuery } from "../router.js";
@@ -207,7 +208,25 @@ function Lines({ shown, objective, value }: Shared & { shown: Column[] }) {
         onBrush={(key, range, mode, done) => brushed({ keys: [key], ranges: [range], mode }, done)}
         onReset={(key) => unbrush(key)}
       />
+      {(columns.value?.count ?? 0) <= STROKES ? (
+        <Shades objective={objective} />
+      ) : (
+        <p class="legend">
+          <Ramp from="few trials" to="many; select some to see their values" />
+        </p>
+      )}
     </Panel>
+  );
+}
+
+/** What the colours of lines and points are. */
+function Shades({ objective }: { objective: Column }) {
+  const { low, high, isMaximal } = useMemo(() => shaded(objective, study.peek()), [objective]);
+  const [worst, best] = isMaximal ? [low, high] : [high, low];
+  return (
+    <p class="legend">
+      <Ramp from={`${visible(objective.name)} ${number(worst)} or worse`} to={`${number(best)}, the best`} />
+    </p>
   );
 }
 
@@ -257,7 +276,8 @@ function Pair({ shown, objective }: { shown: Column[]; objective: Column }) {
   const kinds = ["param", "value", "metric", "seconds"] as const;
   const choices = kinds.flatMap((kind) => columnsOf(kind));
   const first = [...shown.filter((c) => !c.options), ...shown.filter((c) => c.options)]; // two of numbers say most
-  const [x, y] = [pick(choices, query.get("x"), first[0]), pick(choices, query.get("y"), first[1] ?? objective)];
+  const ones = together(first) ?? [first[0], objective];
+  const [x, y] = [pick(choices, query.get("x"), ones[0]), pick(choices, query.get("y"), ones[1])];
   const [xAxis, yAxis] = useMemo(() => [x, y].map((c) => c && axisOf(c, study.peek())), [x, y]);
   const shade = useMemo(() => goodness(objective, study.peek()), [objective]);
   if (!x || !y || !xAxis || !yAxis) return null;
@@ -275,6 +295,11 @@ function Pair({ shown, objective }: { shown: Column[]; objective: Column }) {
       actions={actions}
       wide
       picture
+      empty={
+        meet(x, y)
+          ? undefined
+          : `No trial has both ${visible(x.name)} and ${visible(y.name)}${x.kind === "param" && y.kind === "param" ? ": where one is active, the other is not" : ""}. Choose another pair.`
+      }
       table={() => figures([NUMBER, x, y, objective])}
     >
       <Scatter
@@ -291,12 +316,24 @@ function Pair({ shown, objective }: { shown: Column[]; objective: Column }) {
         onBrush={boxed(x.key, y.key)}
         onReset={() => unbrush(x.key, y.key)}
       />
+      <Shades objective={objective} />
     </Panel>
   );
 }
 
 const pick = (all: readonly Column[], key: string | null, otherwise: Column | undefined): Column | undefined =>
   all.find((c) => c.key === key) ?? otherwise;
+
+/** Whether a trial has both. */
+const meet = (x: Column, y: Column): boolean => {
+  const [xs, ys] = [numbers(x), numbers(y)];
+  return xs.some((v, i) => !Number.isNaN(v) && !Number.isNaN(ys[i]));
+};
+
+/** The first two that some trial has both of: parameters of different conditions never meet. */
+export function together(all: readonly Column[]): [Column, Column] | undefined {
+  for (const [i, x] of all.entries()) for (const y of all.slice(i + 1)) if (meet(x, y)) return [x, y];
+}
 
 const hasValues = (objective: Column): boolean => numbers(objective).some((v) => !Number.isNaN(v));
 

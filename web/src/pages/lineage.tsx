@@ -4,11 +4,12 @@ import { useAnswer } from "../api.js";
 import { AnswerPanel } from "../components/Panel.js";
 import { Tile } from "../components/parts.js";
 import { count, number, plural, value as told, visible } from "../format.js";
-import { ancestry, forks, members, type Stretch, way } from "../layout/family.js";
+import { ancestry, forks, members, ranked, type Stretch, way } from "../layout/family.js";
 import { hook } from "../hook.js";
-import { all, axis, whole } from "../plots/axes.js";
+import { axis, whole } from "../plots/axes.js";
 import { rgb, ramp } from "../plots/colours.js";
 import { type Area, Frame } from "../plots/Frame.js";
+import { Ramp } from "../plots/Ramp.js";
 import { type Curve, Ribbons } from "../plots/Ribbons.js";
 import type { Axis } from "../plots/scale.js";
 import { type Num, num } from "../protocol.js";
@@ -121,8 +122,14 @@ function Family({ l, id }: { l: Lineage; id: number }) {
   const joints = useMemo(() => forks(nodes), [nodes]);
   const best = useMemo(() => new Map(way(nodes, l.path).map(([n, from, to]) => [n, [from, to] as const])), [nodes]);
   const values = nodes.map((n) => num(n.value));
-  const known = all(values).sort((a, b) => a - b);
-  const share = (v: number) => known.findLastIndex((k) => k <= v) / Math.max(1, known.length - 1); // by rank: a few disasters do not make all others alike
+  const share = useMemo(
+    () =>
+      ranked(
+        nodes.map((n) => num(n.value)),
+        l.direction === "maximize",
+      ),
+    [nodes, l],
+  );
   const x = whole(label, [0, ...nodes.map((n) => n.end)]);
   const y: Axis = {
     label: "member",
@@ -146,7 +153,7 @@ function Family({ l, id }: { l: Lineage; id: number }) {
     nodes.forEach((n, i) => {
       const b = box(area, i);
       c.fillStyle = Number.isFinite(values[i])
-        ? `rgb(${ramp(l.direction === "maximize" ? share(values[i]) : 1 - share(values[i]), colours.dark).join(" ")})`
+        ? `rgb(${ramp(share(values[i]), colours.dark).join(" ")})`
         : `rgb(${rgb(colours.grid).join(" ")})`;
       c.fillRect(b.left, b.top, b.wide, b.tall);
       const part = best.get(n.number);
@@ -229,20 +236,11 @@ function Family({ l, id }: { l: Lineage; id: number }) {
         />
       </div>
       <p class="legend">
-        <span>worse</span>
-        <Ramp />
-        <span>better {visible(l.objective)}, by rank</span>
+        <Ramp from="worse" to={`better ${visible(l.objective)}, by rank`} />
         <span class="family-best">the best and its ancestors</span>
       </p>
     </>
   );
-}
-
-/** The colour map, from worse to better. */
-function Ramp() {
-  const dark = document.documentElement.dataset.theme === "dark";
-  const stops = [0, 0.25, 0.5, 0.75, 1].map((s) => `rgb(${ramp(s, dark).join(" ")})`).join(", ");
-  return <span class="legend-ramp" aria-hidden="true" style={{ background: `linear-gradient(to right, ${stops})` }} />;
 }
 
 function Schedule({ l, name, id }: { l: Lineage; name: string; id: number }) {

@@ -5,7 +5,7 @@ import { useAnswer } from "../api.js";
 import { AnswerPanel, Panel, type PlainTable } from "../components/Panel.js";
 import { Sparkline, StateBar, StateMark, Switch, Tile } from "../components/parts.js";
 import type { Configuration } from "../configuration.js";
-import { count, duration, exact, number, percent, plural, visible } from "../format.js";
+import { count, duration, exact, gain, number, percent, plural, visible } from "../format.js";
 import { CopyAs, Differences } from "../parts/Configuration.js";
 import { Controls } from "../parts/Controls.js";
 import { Findings, useFindings } from "../parts/Findings.js";
@@ -80,14 +80,14 @@ function Tiles({ study: { id, summary, budget, eta } }: { study: Study }) {
       {others.length === 0 && (
         <Tile
           label="gain over the first"
-          title="How much better the best is than the first trial, which has the defaults where the space has them"
+          title="How much better the best is than the first trial, which has the defaults where the space has them; better is positive, also where less is better"
           note={
             summary.baseline !== null && (
               <a href={href("trials", id, { trial: String(summary.baseline) })}>#{summary.baseline}</a>
             )
           }
         >
-          {gain(summary)}
+          {gain(num(summary.gain))}
         </Tile>
       )}
       <Tile label="trials" note={<StateBar counts={countsOf(summary.states)} />}>
@@ -133,11 +133,6 @@ function Since({ study, summary }: { study: number; summary: Summary }) {
 
 const whyNone = ({ states }: Summary): string =>
   states.COMPLETE ? "No complete trial is feasible and finite." : "No complete trial yet.";
-
-function gain({ gain: by, objectives: [{ direction }] }: Summary): string {
-  const better = num(by);
-  return better > 0 ? `${direction === "maximize" ? "+" : "−"}${number(better)}` : number(better);
-}
 
 // -- the best so far ----------------------------------------------------------------------------------------------------
 
@@ -293,6 +288,9 @@ interface Importance {
 }
 
 const MOST_BARS = 12;
+/** As many trials as a model of the results takes. */
+const FEWEST = 3;
+const TOO_FEW = `Too few results to say: it takes ${FEWEST} complete trials, and some dozens to be sure.`;
 
 function Matters({ study: { id } }: { study: Study }) {
   const answer = useAnswer<Importance>(`studies/${id}/importance`, revision.value);
@@ -302,7 +300,7 @@ function Matters({ study: { id } }: { study: Study }) {
       answer={answer}
       note={answer.value && said(answer.value)}
       table={shares}
-      nothing={({ shares }) => (shares.length === 0 ? "Too few results to say." : null)}
+      nothing={({ shares, trials }) => (shares.length === 0 || trials < FEWEST ? TOO_FEW : null)}
     >
       {({ shares }) => (
         <>

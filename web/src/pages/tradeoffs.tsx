@@ -147,7 +147,7 @@ function kneeTold(front: Front): string {
 
 const MISSED = 4; // the open square: no state here, so it is free for trials that miss a constraint
 
-function Shapes() {
+function Shapes({ bound = false }: { bound?: boolean }) {
   if (!column("violation")) return null;
   return (
     <ul class="names">
@@ -157,6 +157,11 @@ function Shapes() {
       <li>
         <span class="state-waiting">□</span> misses one
       </li>
+      {bound && (
+        <li>
+          <span class="swatch dashed" aria-hidden="true" /> the bound
+        </li>
+      )}
     </ul>
   );
 }
@@ -188,7 +193,7 @@ function Constraints({ id }: { id: number }) {
       <div class={shown.length > 1 ? "pairs" : ""}>
         {shown.map(({ metric, relation, bound }) => {
           const { xs, ys, shapes } = ended(metric.data, objective.data, state?.data, violation?.data);
-          const x = robustAxis(visible(metric.name), [...all(xs), bound]);
+          const x = axis(visible(metric.name), [...all(xs), bound]); // on which side of the bound a trial lies is the point: none is cut off
           const y = robustAxis(visible(objective.name), ys, direction);
           return (
             <Scatter
@@ -211,7 +216,7 @@ function Constraints({ id }: { id: number }) {
           );
         })}
       </div>
-      <Shapes />
+      <Shapes bound />
     </Panel>
   );
 }

@@ -67,14 +67,19 @@ export function logged(axis: Axis, values: ArrayLike<number>, wanted: boolean): 
   return low > 0 ? padded({ ...axis, kind: "log", low, high, outliers: 0 }) : axis;
 }
 
+/** The values between which good trials are told from bad ones by colour: beyond the worst all look alike, however many these are. */
+export function shaded(objective: Column, study: Study | null): { low: number; high: number; isMaximal: boolean } {
+  const isMaximal = study?.problem.objectives.find((o) => o.name === objective.name)?.direction === "maximize";
+  const { low, high } = robust(numbers(objective), isMaximal ? "high" : "low", 1);
+  return { low, high, isMaximal };
+}
+
 /** How good each trial is, from 0 (at or beyond the worst of the robust range) to 1 (the best); NaN unknown. */
 export function goodness(objective: Column, study: Study | null): Float32Array {
-  const goal = study?.problem.objectives.find((o) => o.name === objective.name);
-  const down = goal?.direction !== "maximize";
   const values = numbers(objective);
-  const { low, high } = robust(values, down ? "low" : "high");
+  const { low, high, isMaximal } = shaded(objective, study);
   const width = high - low || 1;
-  return values.map((v) => Math.min(1, Math.max(0, (down ? high - v : v - low) / width)));
+  return values.map((v) => Math.min(1, Math.max(0, (isMaximal ? v - low : high - v) / width)));
 }
 
 /** One sentence about the course of an objective. */

@@ -1,8 +1,9 @@
 // Values over a grid, as colours: what a surrogate believes. Where no data are it is grey, and looks as little sure as it is.
 import { hook } from "../hook.js";
 import { number } from "../format.js";
-import { colours, ramp, rgb } from "./colours.js";
+import { ramp, rgb } from "./colours.js";
 import { type Area, Frame } from "./Frame.js";
+import { Ramp } from "./Ramp.js";
 import { type Axis, extent, scale, told } from "./scale.js";
 
 export interface HeatmapProps {
@@ -82,13 +83,9 @@ function Legend({
   format: (v: number) => string;
   grey: boolean;
 }) {
-  const { dark } = colours();
-  const stops = [0, 0.25, 0.5, 0.75, 1].map((s) => `rgb(${ramp(s, dark).join(" ")})`).join(", ");
   return (
     <p class="legend">
-      <span>{label}</span> <span>{format(low)}</span>
-      <span class="legend-ramp" aria-hidden="true" style={{ background: `linear-gradient(to right, ${stops})` }} />
-      <span>{format(high)}</span>
+      <span>{label}</span> <Ramp from={format(low)} to={format(high)} />
       {grey && <span class="legend-grey">grey: no data near</span>}
     </p>
   );

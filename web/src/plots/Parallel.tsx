@@ -39,7 +39,7 @@ const TOP = 30;
 const BOTTOM = 26;
 const SIDE = 44;
 /** Up to so many lines are strokes in the colour of their value. */
-const STROKES = 1200;
+export const STROKES = 1200;
 const BINS = 72;
 
 interface Layout {

@@ -99,17 +99,21 @@ const LISTED = 12;
 
 function Names({ curves, ribbons }: { curves: readonly Curve[]; ribbons: readonly Ribbon[] }) {
   const named = [
-    ...ribbons.flatMap((r) => (r.label ? [{ label: r.label, ink: r.ink, shape: "area" }] : [])),
+    ...ribbons.flatMap((r) =>
+      r.label ? [{ label: r.label, ink: r.ink, shape: "area", opacity: 2 * (r.opacity ?? 0.2) }] : [],
+    ),
     ...curves.flatMap(({ label, ink, named, dashed, dots }) =>
-      named === null ? [] : [{ label: named ?? label, ink, shape: dots === "alone" ? "dot" : dashed ? "dashed" : "" }],
+      named === null
+        ? []
+        : [{ label: named ?? label, ink, opacity: 1, shape: dots === "alone" ? "dot" : dashed ? "dashed" : "" }],
     ),
   ];
   if (named.length < 2) return null;
   return (
     <ul class="names">
-      {named.slice(0, LISTED).map(({ label, ink, shape }, i) => (
+      {named.slice(0, LISTED).map(({ label, ink, shape, opacity }, i) => (
         <li key={i}>
-          <span class={`swatch ${shape}`} aria-hidden="true" style={{ color: css(ink) }} />
+          <span class={`swatch ${shape}`} aria-hidden="true" style={{ color: css(ink), opacity }} />
           {visible(label)}
         </li>
       ))}

@@ -7,7 +7,7 @@ import { ramp, rgb } from "./colours.js";
 import { type Area, type BrushMode, type Box, Frame } from "./Frame.js";
 import { Grid } from "./grid.js";
 import { Raster, shadeIndex, shades } from "./raster.js";
-import { type Axis, pixels } from "./scale.js";
+import { type Axis, pixels, type Scale } from "./scale.js";
 
 export interface Line {
   xs: ArrayLike<number>;
@@ -21,7 +21,7 @@ export interface Line {
 export interface ScatterProps {
   x: Axis;
   y: Axis;
-  /** One pair per row; NaN is left out. Beyond the ends of y a point stands as ▲ or ▼ at the edge. */
+  /** One pair per row; NaN is left out. Beyond the ends of a robust range a point stands as a triangle at the edge. */
   xs: ArrayLike<number>;
   ys: ArrayLike<number>;
   summary: string;
@@ -122,9 +122,14 @@ function place(
   const key = [px, py, x.from, x.to, y.from, y.to, area.ratio];
   if (before && key.every((part, i) => part === before.key[i])) return before;
   const beyond: number[] = [];
-  if (y.axis.outliers) for (let i = 0; i < py.length; i++) if (py[i] === y.from || py[i] === y.to) beyond.push(i);
+  if (x.axis.outliers || y.axis.outliers)
+    for (let i = 0; i < py.length; i++) if (side(x, px[i]) || side(y, py[i])) beyond.push(i);
   return { key, px, py, beyond, grid: null, raster: before?.raster ?? null, cells: null };
 }
+
+/** Whether a pixel is that of a value beyond the robust range: 1 beyond its end, -1 before its start. */
+const side = ({ axis, from, to }: Scale, pixel: number): number =>
+  !axis.outliers ? 0 : pixel === Math.fround(to) ? 1 : pixel === Math.fround(from) ? -1 : 0;
 
 /** An image of this size; the last one where it fits. */
 function rasterOf(at: Placed, width: number, height: number): Raster {
@@ -143,7 +148,7 @@ function drawPoints(
   shade: ArrayLike<number> | undefined,
   radius: number,
 ): number {
-  const { ratio, colours, left, top, y } = area;
+  const { ratio, colours, left, top, x, y } = area;
   const raster = rasterOf(at, Math.ceil(area.width * ratio) + 2 * MARGIN, Math.ceil(area.height * ratio) + 2 * MARGIN);
   raster.image.data.fill(0);
   const ink = colours.states.map(rgb);
@@ -156,7 +161,7 @@ function drawPoints(
     for (let i = 0; i < at.px.length; i++) {
       if ((mask === null || mask[trial(i)] === 1) !== chosen || !Number.isFinite(at.px[i] + at.py[i])) continue;
       const state = states ? states[i] : 1;
-      if (y.axis.outliers && (at.py[i] === y.from || at.py[i] === y.to)) {
+      if (side(x, at.px[i]) || side(y, at.py[i])) {
         if (chosen) drawn++;
         continue; // it is drawn as an arrow
       }
@@ -169,23 +174,25 @@ function drawPoints(
   draw(true);
   const margin = MARGIN / ratio;
   raster.paste(area.context, left - margin, top - margin, raster.width / ratio, raster.height / ratio);
-  drawEdges(area, at, y.to);
+  drawEdges(area, at);
   return drawn;
 }
 
-/** ▲ and ▼ for what lies beyond the robust range. */
-function drawEdges({ context: c, colours }: Area, at: Placed, top: number): void {
+/** ▲, ▼, ◀ and ▶ for what lies beyond the robust range. */
+function drawEdges({ context: c, colours, x, y }: Area, at: Placed): void {
   c.fillStyle = colours.muted;
-  const taken = new Set<number>();
+  const taken = new Set<string>();
   for (const i of at.beyond) {
-    const way = at.py[i] === top ? 1 : -1;
-    const place = way * (1 + Math.round(at.px[i] / 3));
+    const up = side(y, at.py[i]);
+    const [across, down] = up ? [0, -up] : [side(x, at.px[i]), 0];
+    const place = `${across} ${down} ${Math.round((across ? at.py[i] : at.px[i]) / 3)}`;
     if (taken.has(place)) continue;
     taken.add(place);
+    const [px, py] = [at.px[i] + across, at.py[i] + down];
     c.beginPath();
-    c.moveTo(at.px[i], at.py[i] - way);
-    c.lineTo(at.px[i] - 3.5, at.py[i] + 5 * way);
-    c.lineTo(at.px[i] + 3.5, at.py[i] + 5 * way);
+    c.moveTo(px, py);
+    c.lineTo(px - 6 * across + 3.5 * down, py - 6 * down + 3.5 * across);
+    c.lineTo(px - 6 * across - 3.5 * down, py - 6 * down - 3.5 * across);
     c.fill();
   }
 }
@@ -226,7 +233,7 @@ function drawDensity(
     pixels[c] = chosen[c] ? bright[level(c)] : others[c] ? dim[indexOthers(others[c])] : 0;
   area.context.imageSmoothingEnabled = false;
   raster.paste(area.context, left - CELL / 2, top - CELL / 2, across * CELL, down * CELL);
-  drawEdges(area, at, area.y.to);
+  drawEdges(area, at);
   return drawn;
 }
 

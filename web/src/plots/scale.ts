@@ -160,23 +160,33 @@ export interface Robust {
 }
 
 const FENCE = 3;
+const FEW = 0.05;
 const SAMPLE = 4000;
 
 /**
  * A range that a few disasters do not squash: three interquartile ranges around the middle half, and no wider than the
- * values. The end that users care for is never cut: `keep` "low" where less is better, "high" where more is.
+ * values. Outliers are few: where more than the share `most` would lie beyond, the range grows around all but so many. The
+ * end that users care for is never cut: `keep` "low" where less is better, "high" where more is.
  */
-export function robust(values: ArrayLike<number>, keep: "low" | "high" | null = null): Robust {
-  const [least, most] = extent(values);
+export function robust(values: ArrayLike<number>, keep: "low" | "high" | null = null, most = FEW): Robust {
+  const [least, greatest] = extent(values);
   const every = Math.ceil(values.length / SAMPLE) || 1;
   const sample: number[] = [];
   for (let i = 0; i < values.length; i += every) if (Number.isFinite(values[i])) sample.push(values[i]);
-  if (sample.length < 8) return { low: least, high: most, outliers: 0, below: 0 };
+  if (sample.length < 8) return { low: least, high: greatest, outliers: 0, below: 0 };
   sample.sort((a, b) => a - b);
-  const [first, third] = [sample[sample.length >> 2], sample[(3 * sample.length) >> 2]];
-  const room = FENCE * (third - first) || 0.05 * (Math.abs(first) || 1);
-  const low = keep === "low" ? least : Math.max(least, first - room);
-  const high = keep === "high" ? most : Math.min(most, third + room);
+  /** The range of all but so many values at each end, and so many times as wide again at both sides. */
+  const around = (skipped: number, reach: number): [number, number] => {
+    const [first, last] = [sample[skipped], sample[sample.length - 1 - skipped]];
+    const room = reach * (last - first) || 0.05 * (Math.abs(first) || 1);
+    return [
+      keep === "low" ? least : Math.max(least, first - room),
+      keep === "high" ? greatest : Math.min(greatest, last + room),
+    ];
+  };
+  const middle = around(sample.length >> 2, FENCE);
+  const isFew = sample.filter((v) => v < middle[0] || v > middle[1]).length <= most * sample.length;
+  const [low, high] = isFew ? middle : around(Math.floor((keep ? most : most / 2) * sample.length), 0.5);
   let [below, above] = [0, 0];
   for (let i = 0; i < values.length; i++) {
     if (values[i] < low) below++;
