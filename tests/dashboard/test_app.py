@@ -208,7 +208,9 @@ def test_what_others_write_is_there_at_once(tmp_path: Path):
         load_study(study_name="s", storage=f"sqlite:///{path}").optimize(lambda x: x, n_trials=4, progress="none")
         told = decoded(client.get(f"{API}/studies/1/columns?after={before['revision']}").content)
         assert told.rows is not None and told.rows.tolist() == [0, 1, 2, 3]
-        assert client.get(f"{API}/studies/1/convergence").json()["revision"] > before["revision"]
+        after = client.get(f"{API}/studies/1/convergence").json()
+        assert after["revision"] > before["revision"]
+        assert (before["as_of"], after["as_of"]) == (0, 4)  # so a page can say what a part of it had seen
 
 
 def test_secrets_in_the_address_of_a_storage_are_masked():

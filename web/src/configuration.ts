@@ -1,5 +1,13 @@
 // A configuration as text that can be pasted elsewhere, in the forms that `kilter best --format` prints.
 
+/** Why a sampler chose a configuration, by the share of its promise that is owed to what is not known yet. */
+export const chosenTo = (exploration: number): string =>
+  exploration > 2 / 3
+    ? "It is tried mainly to learn: little is known there."
+    : exploration < 1 / 3
+      ? "It is tried mainly because it is expected to be good."
+      : "It is tried because it is expected to be good, and to learn.";
+
 export type Plain = null | boolean | number | string | Plain[];
 export type Configuration = Record<string, Plain>;
 

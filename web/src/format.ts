@@ -58,6 +58,13 @@ export function duration(seconds: number | null | undefined): string {
   return rest > 0 ? `${whole} ${large} ${rest} ${small}` : `${whole} ${large}`;
 }
 
+/** Trials per hour, minute or second, whichever is easy to picture: 12.3 an hour, 253 a minute. */
+export function pace(perHour: number): string {
+  if (!(perHour > 0)) return number(perHour, 3);
+  const [hours, unit] = perHour < 600 ? [1, "an hour"] : perHour < 36_000 ? [60, "a minute"] : [3600, "a second"];
+  return `${number(perHour / hours, 3)} ${unit}`;
+}
+
 /** How long ago, in one unit: "8 min ago"; a moment of the future is "in 8 min". */
 export function ago(epoch: number | null | undefined, now = Date.now() / 1000): string {
   if (epoch === null || epoch === undefined || !Number.isFinite(epoch)) return "–";

@@ -66,6 +66,9 @@ export function missing(column: Pick<Column, "data" | "kind">): number {
   return column.data instanceof Uint8Array ? 255 : 65535;
 }
 
+/** What pages call columns that no user has named, where that is not their key. */
+export const NAMES: Partial<Record<Column["kind"], string>> = { seconds: "duration" };
+
 /** The answer to a request for columns, laid over what was known before: whole, or only the rows that changed. */
 export function decode(buffer: ArrayBuffer, before: Columns | null = null): Columns {
   const size = new DataView(buffer).getUint32(0, true);
@@ -77,7 +80,7 @@ export function decode(buffer: ArrayBuffer, before: Columns | null = null): Colu
   const read = (c: HeaderColumn): Column => ({
     key: c.key,
     kind: c.kind,
-    name: c.name ?? c.key,
+    name: c.name ?? NAMES[c.kind] ?? c.key,
     options: c.options,
     data: new ARRAYS[c.dtype](buffer, start + c.offset, c.length),
   });

@@ -3,7 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { hook, timed } from "./hook.js";
 import { STATES } from "./plots/colours.js";
 import type { BrushMode } from "./plots/Frame.js";
-import { type Column, missing } from "./protocol.js";
+import { NAMES, type Column, missing } from "./protocol.js";
 import { type Field, type Mask, parseQuery } from "./query.js";
 import { route, setQuery } from "./router.js";
 import { columns } from "./store.js";
@@ -119,7 +119,10 @@ export const fields = computed<Field[]>(() => {
   if (objectives.length > 0) found.push({ name: "value", values: objectives[0].data });
   for (const column of all)
     found.push({
-      name: column.kind === "value" || column.kind === "metric" || column.kind === "param" ? column.name : column.kind,
+      name:
+        column.kind === "value" || column.kind === "metric" || column.kind === "param"
+          ? column.name
+          : (NAMES[column.kind] ?? column.kind),
       values: numbers(column),
       options: column.kind === "state" ? STATES : column.options,
     });
@@ -137,6 +140,8 @@ export const asked = computed<Asked>(() => {
   const text = queryText.value.trim();
   if (text === "" || columns.value === null) return { mask: null, error: null };
   const by = new Map(fields.value.map((field) => [field.name, field]));
+  const duration = by.get("duration");
+  if (duration && !by.has("seconds")) by.set("seconds", duration); // as addresses of old say
   try {
     return { mask: parseQuery(text)(by, columns.value.count), error: null };
   } catch (error) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, count, duration, gain, logTicks, number, percent, ticks, visible } from "../src/format.js";
+import { ago, count, duration, gain, logTicks, number, pace, percent, ticks, visible } from "../src/format.js";
 import { type Axis, robust, scale, sides } from "../src/plots/scale.js";
 
 describe("numbers", () => {
@@ -110,4 +110,14 @@ describe("scales", () => {
     const values = Array.from({ length: 200 }, (_, i) => (i < 34 ? 0.08 + i / 200 : 0.9 + i / 4000));
     expect(robust(values, "high")).toMatchObject({ low: 0.08, outliers: 0 });
   });
+});
+
+it("a pace is told in the unit that is easy to picture", () => {
+  expect([0.5, 12, 15156, 1.86e7, NaN].map(pace)).toEqual([
+    "0.5 an hour",
+    "12 an hour",
+    "253 a minute",
+    "5167 a second",
+    "–",
+  ]);
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { sorted, type TableColumn } from "../src/components/Table.js";
 import { Grid } from "../src/plots/grid.js";
-import { href, parse } from "../src/router.js";
-import { type Brush, parseBrushes, withBrush, writeBrushes } from "../src/selection.js";
-import { latest } from "../src/store.js";
+import { href, parse, route } from "../src/router.js";
+import { asked, type Brush, fields, parseBrushes, withBrush, writeBrushes } from "../src/selection.js";
+import { columns, latest } from "../src/store.js";
 
 describe("addresses", () => {
   it.each([
@@ -99,4 +99,16 @@ it("work that is asked for meanwhile runs once more, not once per request", asyn
   release();
   await new Promise((r) => setTimeout(r));
   expect(runs).toBe(2);
+});
+
+it("how long a trial took is a duration everywhere, and addresses that say seconds go on", () => {
+  const seconds = { key: "seconds", kind: "seconds", name: "duration", data: Float32Array.of(1, 5) } as const;
+  columns.value = { study: 1, revision: 1, count: 2, origin: 0, columns: [seconds] };
+  expect(fields.value.map((f) => f.name)).toContain("duration");
+  for (const name of ["duration", "seconds"]) {
+    route.value = parse(`#/1/explore?q=${name} > 2`);
+    expect(Array.from(asked.value.mask ?? [])).toEqual([0, 1]);
+  }
+  route.value = parse("");
+  columns.value = null;
 });

@@ -104,8 +104,7 @@ class Dashboard(Guard):
         question = _question(route, ask)
         known = self._answers.known(question)
         if known is None:
-            revisions = {"revision": ask.study.revision} if "id" in ask.path else {}
-            known = _content({**revisions, **plain(route.answer(ask))}).body
+            known = _content({**_as_of(ask), **plain(route.answer(ask))}).body
             self._answers.keep(question, known)
         return known
 
@@ -137,6 +136,13 @@ def create_app(
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _as_of(ask: Ask) -> dict[str, int]:
+    """How far in its study's log an answer looked, and how many trials there were."""
+    if "id" not in ask.path:
+        return {}
+    return {"revision": ask.study.revision, "as_of": len(ask.study.log.replica.history)}
 
 
 def _question(route: Route, ask: Ask) -> Hashable:

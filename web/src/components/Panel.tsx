@@ -2,8 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { useErrorBoundary, useId, useRef, useState } from "preact/hooks";
 import { ApiError, type Answer } from "../api.js";
-import { value as told, visible } from "../format.js";
+import { plural, value as told, visible } from "../format.js";
 import { savePicture } from "../plots/picture.js";
+import { columns } from "../store.js";
 
 export interface PlainTable {
   columns: readonly string[];
@@ -83,9 +84,15 @@ export function AnswerPanel<T>({ answer, children, table, nothing, ...shared }: 
     );
   if (value === null) return <Panel {...shared}>{loading ? <Skeleton /> : null}</Panel>;
   const empty = shared.empty ?? nothing?.(value);
+  const { as_of: seen } = value as { as_of?: number };
+  const now = columns.value?.count ?? seen;
   const stale = error ? (
     <span class="note bad" title={error.message}>
       not up to date
+    </span>
+  ) : seen !== undefined && seen !== now ? (
+    <span class="note" title="The study went on meanwhile; news come every few seconds.">
+      as of {plural(seen, "trial")}
     </span>
   ) : null;
   return (
@@ -95,6 +102,7 @@ export function AnswerPanel<T>({ answer, children, table, nothing, ...shared }: 
       note={
         <>
           {shared.note}
+          {shared.note && stale && " · "}
           {stale}
         </>
       }
@@ -148,8 +156,8 @@ export function Figures({ columns, rows }: PlainTable) {
       <table>
         <thead>
           <tr>
-            {columns.map((c) => (
-              <th key={c} scope="col">
+            {columns.map((c, k) => (
+              <th key={c} scope="col" class={rows.some((row) => typeof row[k] === "number") ? "num" : undefined}>
                 {visible(c)}
               </th>
             ))}

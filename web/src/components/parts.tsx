@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { STATES, type State } from "../plots/colours.js";
 import { count, number } from "../format.js";
+import { route } from "../router.js";
 
 const SHAPES: Record<State, ComponentChildren> = {
   running: <circle cx="6" cy="6" r="4" stroke-dasharray="3.2 3" />,
@@ -356,6 +357,8 @@ export function Confirm({
 
 interface Notice {
   id: number;
+  /** The study it is about: the one that was open. */
+  study: number | null;
   text: string;
   tone: Tone;
   undo?: () => void;
@@ -368,14 +371,18 @@ let last = 0;
 export function tell(text: string, tone: Tone = "plain", undo?: () => void): void {
   const id = ++last;
   const drop = () => (notices.value = notices.value.filter((n) => n.id !== id));
-  notices.value = [...notices.value.slice(-2), { id, text, tone, undo: undo && (() => (drop(), undo())) }];
+  notices.value = [
+    ...notices.value.slice(-2),
+    { id, study: route.peek().study, text, tone, undo: undo && (() => (drop(), undo())) },
+  ];
   setTimeout(drop, 10_000);
 }
 
 export function Notices() {
+  const here = notices.value.filter((n) => n.study === route.value.study);
   return (
     <div class="notices" role="status" aria-live="polite">
-      {notices.value.map((n) => (
+      {here.map((n) => (
         <div key={n.id} class={`notice ${n.tone}`}>
           {n.text}
           {n.undo && (

@@ -302,9 +302,11 @@ function BestSchedule({ l, names, id }: { l: Lineage; names: readonly string[]; 
         <thead>
           <tr>
             <th scope="col">steps</th>
-            <th scope="col">trial</th>
+            <th scope="col" class="num">
+              trial
+            </th>
             {names.map((n) => (
-              <th key={n} scope="col">
+              <th key={n} scope="col" class={l.schedule.some((s) => isNumber(s.params[n])) ? "num" : undefined}>
                 {visible(n)}
               </th>
             ))}
@@ -316,11 +318,11 @@ function BestSchedule({ l, names, id }: { l: Lineage; names: readonly string[]; 
               <td>
                 {s.start + 1} to {s.end}
               </td>
-              <td>
+              <td class="num">
                 <a href={href("trials", id, { trial: String(s.trial) })}>{s.trial}</a>
               </td>
               {names.map((n) => (
-                <td key={n} class={typeof s.params[n] === "number" ? "num" : undefined}>
+                <td key={n} class={isNumber(s.params[n]) ? "num" : undefined}>
                   {told(s.params[n])}
                   {changed(l, i, n) && (
                     <span class="changed" title="changed here">
@@ -337,6 +339,8 @@ function BestSchedule({ l, names, id }: { l: Lineage; names: readonly string[]; 
     </div>
   );
 }
+
+const isNumber = (value: unknown): boolean => typeof value === "number";
 
 const changed = ({ schedule }: Lineage, i: number, name: string): boolean =>
   i > 0 && JSON.stringify(schedule[i].params[name]) !== JSON.stringify(schedule[i - 1].params[name]);

@@ -3,6 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { type Answer, ApiError, isStatic, useAnswer, useLasting } from "../api.js";
 import { AnswerPanel } from "../components/Panel.js";
 import { Copy, Select, Tile } from "../components/parts.js";
+import { chosenTo } from "../configuration.js";
 import { number, percent, plural, value as told, visible } from "../format.js";
 import { all, axis, robustAxis } from "../plots/axes.js";
 import { Heatmap } from "../plots/Heatmap.js";
@@ -512,10 +513,5 @@ function outlook({ why }: Next): string {
   const expected = Number.isFinite(mean)
     ? ` Expected: ${number(mean)}${Number.isFinite(sd) ? ` ± ${number(sd, 2)}` : ""}.`
     : "";
-  return (
-    expected +
-    (Number.isFinite(exploration)
-      ? ` ${percent(exploration)} of the hope lies in what is not known yet, ${percent(1 - exploration)} in what is.`
-      : "")
-  );
+  return expected + (Number.isFinite(exploration) ? ` ${chosenTo(exploration)}` : "");
 }

@@ -5,7 +5,7 @@ import { useAnswer } from "../api.js";
 import { AnswerPanel, Panel, type PlainTable } from "../components/Panel.js";
 import { Sparkline, StateBar, StateMark, Switch, Tile } from "../components/parts.js";
 import type { Configuration } from "../configuration.js";
-import { count, duration, exact, gain, number, percent, plural, visible } from "../format.js";
+import { count, duration, exact, gain, number, pace, percent, plural, visible } from "../format.js";
 import { CopyAs, Differences } from "../parts/Configuration.js";
 import { Controls } from "../parts/Controls.js";
 import { Findings, useFindings } from "../parts/Findings.js";
@@ -26,21 +26,28 @@ import type { RunningTrial, Study, Summary } from "../types.js";
 export default function Overview() {
   const now = study.value;
   if (now === null) return null;
+  const hasNote = mayAct.value || now.note !== "";
   const isSingle = now.summary.objectives.length === 1;
   return (
     <div class="page">
       <Head study={now} />
       <Tiles study={now} />
       {isSingle ? <History study={now} /> : <FrontLink study={now} />}
-      {isSingle && <Best study={now} />}
-      <HealthChecks study={now} />
-      <Matters study={now} />
-      {now.summary.running.length > 0 && <RunningTrials study={now} />}
-      {(mayAct.value || now.note !== "") && (
-        <Panel title="Note">
-          <Note key={now.id} study={now.id} note={now.note} />
-        </Panel>
+      {(isSingle || hasNote) && (
+        <div class="stack">
+          {isSingle && <Best study={now} />}
+          {hasNote && (
+            <Panel title="Note">
+              <Note key={now.id} study={now.id} note={now.note} />
+            </Panel>
+          )}
+        </div>
       )}
+      <HealthChecks study={now} />
+      <div class="stack">
+        <Matters study={now} />
+        {now.summary.running.length > 0 && <RunningTrials study={now} />}
+      </div>
     </div>
   );
 }
@@ -106,15 +113,20 @@ function Tiles({ study: { id, summary, budget, eta } }: { study: Study }) {
       </ul>
       <Tile
         label="saved by early stopping"
-        note={saved > 0 ? `${duration(num(summary.saved_seconds))} of trials` : "nothing was stopped"}
+        note={saved > 0 ? `some ${duration(num(summary.saved_seconds))} not spent` : "nothing was stopped"}
       >
         {percent(saved)}
       </Tile>
       <Tile
-        label="trials per hour"
-        note={Number.isFinite(num(eta)) ? `${duration(num(eta))} left` : `${duration(num(summary.seconds))} of trials`}
+        label="pace"
+        title="Trials that ended lately"
+        note={
+          Number.isFinite(num(eta))
+            ? `${duration(num(eta))} left`
+            : `trials took ${duration(num(summary.seconds))} in all`
+        }
       >
-        {number(num(summary.rate), 3)}
+        {pace(num(summary.rate))}
       </Tile>
     </div>
   );

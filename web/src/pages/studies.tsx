@@ -5,7 +5,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Skeleton, Trouble } from "../components/Panel.js";
 import { Chip, Sparkline, StateBar } from "../components/parts.js";
 import { sorted, Table, type TableColumn } from "../components/Table.js";
-import { ago, count, duration, exact, moment, number, percent, plural, visible } from "../format.js";
+import { ago, count, duration, exact, moment, number, percent, plural, visible, pace } from "../format.js";
 import { useKeys } from "../keys.js";
 import { narrow } from "../narrow.js";
 import { orderAsText, orderOfText } from "../order.js";
@@ -190,9 +190,9 @@ function columnsOf(all: readonly StudyRow[]): TableColumn[] {
     column("states", "states", 100, ({ summary }) => summary && <StateBar counts={countsOf(summary.states)} />),
     numeric(
       "rate",
-      "trials/h",
-      76,
-      ({ summary }) => number(num(summary?.rate) || NaN, 3),
+      "pace",
+      104,
+      ({ summary }) => pace(num(summary?.rate) || NaN),
       ({ summary }) => num(summary?.rate),
     ),
     numeric(

@@ -175,7 +175,7 @@ function Gantt({
       note={answer.value ? `${plural(answer.value.numbers.length, "trial")} · drag to look closer` : undefined}
       nothing={nothing}
       table={(t) => ({
-        columns: ["trial", "attempt", "worker", "from (s)", "seconds", "state"],
+        columns: ["trial", "attempt", "worker", "from (s)", "duration (s)", "state"],
         rows: t.numbers.map((n, i) => [
           n,
           t.attempts[i],

@@ -4,8 +4,8 @@ import { useState } from "preact/hooks";
 import { act, mayAct } from "../actions.js";
 import { isStatic, useAnswer } from "../api.js";
 import { Skeleton, Trouble } from "../components/Panel.js";
-import type { Configuration, Plain } from "../configuration.js";
-import { count, duration, exact, moment, number, percent, value as shown, visible } from "../format.js";
+import { chosenTo, type Configuration, type Plain } from "../configuration.js";
+import { count, duration, exact, moment, number, value as shown, visible } from "../format.js";
 import { type Column, missing, num, type Num } from "../protocol.js";
 import { href } from "../router.js";
 import type { Declared } from "../space.js";
@@ -317,9 +317,7 @@ function Why({ study, number: n }: OneTrial) {
           Before it ran the model expected {number(num(value.mean))} ± {number(num(value.sd), 2)}.
         </p>
       )}
-      {typeof value.exploration === "number" && (
-        <p>{percent(value.exploration)} of its promise was owed to uncertainty, the rest to what was known.</p>
-      )}
+      {typeof value.exploration === "number" && <p>{chosenTo(value.exploration)}</p>}
     </>
   );
 }
