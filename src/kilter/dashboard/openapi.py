@@ -41,7 +41,7 @@ def openapi(routes: Iterable[Route], version: str) -> dict[str, Any]:
             "version": version,
             "description": (
                 "Studies, trials and what they say. Answers of JSON are objects with their version, `v`, and those "
-                "about one study with its `revision`; analyses also say `as_of` how many trials. NaN and the infinities "
+                "about one study with its `revision`; analyses say `as_of` how many trials. NaN and the infinities "
                 "are text. A change is sent as application/json; where the dashboard has a token, as "
                 "`Authorization: Bearer`."
             ),
