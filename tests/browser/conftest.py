@@ -195,6 +195,13 @@ def until(page: Any, claim: str, *given: Any) -> None:
         page.wait_for_timeout(20)
 
 
+def find(page: Any, typed: str) -> None:
+    """Open the palette and type, once the keys go there."""
+    page.keyboard.press("Control+k")
+    until(page, "document.activeElement?.getAttribute('role') === 'combobox'")
+    page.keyboard.type(typed)
+
+
 class Meter:
     """What a page costs: seconds of its main thread's processor, however busy the machine is, and bytes."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.browser.conftest import Served, settled, until
+from tests.browser.conftest import Served, find, settled, until
 from tests.dashboard.decoding import decoded
 
 from kilter import replay
@@ -128,8 +128,7 @@ def test_escape_closes_the_help_and_only_that(browse: Any, dashboard: Served) ->
 def test_a_study_is_found_by_name_from_the_page_of_another(browse: Any, dashboard: Served) -> None:
     dashboard.id("folds")
     page = explored(browse, dashboard.address("two-hundred", "explore"))
-    page.keyboard.press("Control+k")
-    page.keyboard.type("fold")
+    find(page, "fold")
     page.get_by_role("option", name="folds").wait_for()
     page.keyboard.type("unheard of")
     page.get_by_text('Nothing is called "foldunheard of".').wait_for()
@@ -147,9 +146,7 @@ def test_the_keyboard_finds_the_best_trial(browse: Any, dashboard: Served, known
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keys and queries").wait_for()
     page.keyboard.press("Escape")
-    page.keyboard.press("Control+k")
-    page.get_by_role("dialog", name="Go to").wait_for()
-    page.keyboard.type("trial")
+    find(page, "trial")
     page.keyboard.press("Enter")
     until(page, "location.hash.includes('/trials')")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.browser.conftest import Served, settled, until
+from tests.browser.conftest import Served, find, settled, until
 
 FOCUSED = "document.activeElement"
 STOPS = 400
@@ -84,7 +84,6 @@ def test_keys_and_places_are_listed(page: Any) -> None:
     page.get_by_role("dialog", name="Keys").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
-    page.keyboard.press("Control+k")
-    page.keyboard.type("model")
+    find(page, "model")
     page.keyboard.press("Enter")
     page.locator("main h1").filter(has_text="Model").wait_for(state="attached")
