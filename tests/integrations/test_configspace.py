@@ -72,8 +72,17 @@ def drawn(space: Space, n: int = 20) -> list[dict[str, Any]]:
 
 
 def sampled(space: Any, n: int = 20) -> list[dict[str, Any]]:
+    """What it draws and calls legal: it may draw a parameter whose parent is not active, which it then refuses."""
     space.seed(0)
-    return [dict(configuration) for configuration in space.sample_configuration(n)]
+    return [dict(drawn) for drawn in space.sample_configuration(n) if is_legal(drawn)]
+
+
+def is_legal(configuration: Any) -> bool:
+    try:
+        configuration.check_valid_configuration()
+    except ConfigSpace.exceptions.InactiveHyperparameterSetError:
+        return False
+    return True
 
 
 def beliefs(space: Space) -> dict[str, Any]:

@@ -249,7 +249,8 @@ from test_transformers import trained, transformers
 
 def objective(trial):
     trainer = trained(trial, trial.checkpoint_dir, per_device_train_batch_size=4)
-    print("trained", torch.distributed.get_rank(), trial.number, trainer.state.global_step, flush=True)
+    said = f"trained {torch.distributed.get_rank()} {trial.number} {trainer.state.global_step}\\n"
+    sys.stdout.write(said)  # at once: ranks write without a buffer, and print would let the other one in between
     return trainer.evaluate()["eval_accuracy"]
 
 torch.set_num_threads(1)

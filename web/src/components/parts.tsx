@@ -1,4 +1,4 @@
-// Small parts that every page uses: states, chips, tabs, choices, copy buttons, drawers, questions, undo.
+// Small parts that every page uses: states, chips, choices, copy buttons, drawers, dialogs, undo.
 import type { ComponentChildren } from "preact";
 import { signal } from "@preact/signals";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
@@ -207,54 +207,6 @@ export function Select({
   );
 }
 
-/** Parts of a page of which one is seen; arrow keys go from one to the next. */
-export function Tabs({
-  label,
-  tabs,
-  value,
-  onChange,
-  children,
-}: {
-  label: string;
-  tabs: readonly { value: string; label: string }[];
-  value: string;
-  onChange: (value: string) => void;
-  children: ComponentChildren;
-}) {
-  const id = useId();
-  const list = useRef<HTMLDivElement>(null as never);
-  const keys = (event: KeyboardEvent) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = (tabs.findIndex((t) => t.value === value) + step + tabs.length) % tabs.length;
-    onChange(tabs[next].value);
-    (list.current.children[next] as HTMLElement).focus();
-  };
-  return (
-    <div class="tabs">
-      <div role="tablist" aria-label={label} onKeyDown={keys} ref={list}>
-        {tabs.map((t) => (
-          <button
-            type="button"
-            role="tab"
-            key={t.value}
-            id={`${id}-${t.value}`}
-            aria-selected={t.value === value}
-            aria-controls={`${id}-panel`}
-            tabIndex={t.value === value ? 0 : -1}
-            onClick={() => onChange(t.value)}
-          >
-            {t.label}
-          </button>
-        ))}
-      </div>
-      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${value}`}>
-        {children}
-      </div>
-    </div>
-  );
-}
-
 /** What slides in from the right; Esc and the cross close it, and the focus goes back to where it was. */
 export function Drawer({
   title,
@@ -323,35 +275,6 @@ export function Dialog({
       </header>
       {children}
     </dialog>
-  );
-}
-
-/** A button whose second click does it, for what cannot be undone; it forgets the first one after four seconds. */
-export function Confirm({
-  children,
-  question,
-  onConfirm,
-  disabled,
-}: {
-  children: ComponentChildren;
-  question: string;
-  onConfirm: () => void;
-  disabled?: boolean;
-}) {
-  const [asked, setAsked] = useState(false);
-  useEffect(() => {
-    if (!asked) return;
-    const timer = setTimeout(() => setAsked(false), 4000);
-    return () => clearTimeout(timer);
-  }, [asked]);
-  const click = () => {
-    setAsked(!asked);
-    if (asked) onConfirm();
-  };
-  return (
-    <button type="button" class={asked ? "danger" : ""} disabled={disabled} onClick={click}>
-      {asked ? question : children}
-    </button>
   );
 }
 
