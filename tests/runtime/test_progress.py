@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -178,6 +179,22 @@ def test_the_live_block_keeps_to_the_width_and_loses_no_reason(study, looks, wid
     shown = stream.getvalue()
     assert "wait to go on: 17, 18" in " ".join(shown.split())
     assert all(len(line) <= width for line in shown.splitlines())
+
+
+def test_no_line_is_shown_while_the_block_is_taken_away(study, monkeypatch):
+    live = Live(status_of(study[0]))
+    live._console.file = io.StringIO()
+    shown = threading.Event()
+    other = threading.Thread(target=lambda: (live._print(["of a thread"]), shown.set()))
+
+    def stop():
+        other.start()
+        assert not shown.wait(0.1)
+
+    monkeypatch.setattr(live._live, "stop", stop)
+    live.finish("over")
+    other.join()
+    assert shown.is_set()
 
 
 def test_the_live_block_shows_how_the_best_came_about_what_matters_and_what_is_worth_a_look(monkeypatch):

@@ -195,7 +195,8 @@ class Live:
         from rich.text import Text
 
         with suppress(OSError):  # a terminal that is gone needs no picture
-            self._live.stop()
+            with self._drawing:  # lines shown while the block is taken away would be taken away with it
+                self._live.stop()
             self._give_back()
             self._console.print(block(self._status, self._console.width, reason))
             if not fits(self._status, reason, self._console.width):
