@@ -35,7 +35,7 @@ from kilter.objective.trial import Trial
 from kilter.plugins import open_storage
 from kilter.storage.memory import MemoryStorage
 
-with needed("'ray[tune]'", "kilter.integrations.ray"):
+with needed("'ray[tune]'", "KilterSearch"):
     from ray import tune
     from ray.tune.result import DEFAULT_METRIC
     from ray.tune.search import Searcher, sample
