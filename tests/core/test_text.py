@@ -2,11 +2,12 @@
 
 import logging
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kilter.core.errors import KilterError, UnknownName
-from kilter.core.text import one_line, printable
+from kilter.core.text import masked, one_line, printable
 
 ANY_TEXT = st.text(st.characters(), max_size=300)
 
@@ -55,3 +56,20 @@ def test_known_names_are_shown_short_and_in_one_line():
 def test_whatever_is_logged_is_one_line_of_characters_to_print(caplog):
     logging.getLogger("kilter").warning("%s: %d", "a\x1b[2J\nb", 3)
     assert [record.getMessage() for record in caplog.records] == ["a\\x1b[2J b: 3"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ada:secret@db:5432/x", "postgresql://ada:***@db:5432/x"),
+        ("postgresql://ada:se/cr@et@db/x", "postgresql://ada:***@db/x"),
+        ("http://:secret@host:8517", "http://:***@host:8517"),
+        ("redis://db/0?password=hush&user=me", "redis://db/0?password=***&user=***"),
+        ("sqlite:////home/me/studies.db", "sqlite:////home/me/studies.db"),
+        ("sqlite:////home/a:b@c/studies.db", "sqlite:////home/a:b@c/studies.db"),
+        ("http://host:8517/kilter", "http://host:8517/kilter"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_secrets_in_the_address_of_a_storage_are_masked(url, shown):
+    assert masked(url) == shown

@@ -23,6 +23,7 @@ KilterError
     ├── LogDamaged                   an event of a study's log cannot be taken in, with its place and the remedy
     ├── StorageGone                  the file was moved, deleted or replaced while it was open
     ├── StorageTooNew                written by a later kilter
+    ├── StorageUnreachable           its server could not be reached, for longer than there is patience
     └── StorageUnsafe                the folder cannot lock files as SQLite needs it
 
 TrialPruned is not an error: an objective raises it to end a trial early.
@@ -195,6 +196,10 @@ class LogDamaged(StorageError):
 
 class StorageGone(StorageError):
     """The file was moved, deleted or replaced while it was open: what is written now would be lost."""
+
+
+class StorageUnreachable(StorageError):
+    """The storage could not be reached, for longer than there is patience; what was written before is there."""
 
 
 class StorageTooNew(StorageError):

@@ -80,3 +80,19 @@ def in_unicode(text: str) -> str:
     '{"file": "caf\\udce9"}'
     """
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def masked(url: str) -> str:
+    """The URL of a storage without its secrets.
+
+    >>> masked("postgresql://ada:secret@db/tuning?sslmode=require&password=x")
+    'postgresql://ada:***@db/tuning?sslmode=***&password=***'
+    """
+    scheme, mark, rest = url.partition("://")
+    address, question, query = rest.partition("#")[0].partition("?")
+    user, at, host = address.rpartition("@")  # the last one: a password may have others, unquoted
+    name, colon, _ = user.partition(":")
+    if not mark or (rest.startswith("/") and not query):  # a path, which may have any of these
+        return url
+    shown = "&".join(f"{item.partition('=')[0]}=***" for item in query.split("&") if item)
+    return f"{scheme}{mark}{name}{':***' if colon else ''}{at}{host}{question}{shown}"

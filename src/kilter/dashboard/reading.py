@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import takewhile
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from kilter import replay
 from kilter.core.errors import StorageError, StudyNotFound
@@ -20,6 +19,7 @@ from kilter.core.events import Created, Entry
 from kilter.core.history import History
 from kilter.core.interfaces import OnDisk, Storage, StudyRow
 from kilter.core.problem import Problem
+from kilter.core.text import masked
 from kilter.dashboard.columns import Columns
 from kilter.engine.replica import Replica
 from kilter.plugins import existing_storage, open_storage
@@ -229,17 +229,3 @@ class Reading:
         except OSError:
             return None
         return there.st_dev, there.st_ino
-
-
-def masked(url: str) -> str:
-    """The URL of a storage without its secrets.
-
-    >>> masked("postgresql://ada:secret@db/tuning?sslmode=require&password=x")
-    'postgresql://ada:***@db/tuning?sslmode=***&password=***'
-    """
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    query = urlencode([(key, "***") for key, _ in parse_qsl(parts.query, keep_blank_values=True)], safe="*")
-    kept = SplitResult(parts.scheme, f"{name}{':***' if colon else ''}{at}{host}", parts.path, query, "")
-    return urlunsplit(kept) if parts.netloc or parts.query else url
