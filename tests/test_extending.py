@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import kilter
@@ -16,6 +17,7 @@ from kilter.models.results import Results
 from kilter.models.surrogate import Surrogate
 from kilter.testing.compound import CompoundSuite
 from kilter.testing.executor import ExecutorSuite
+from kilter.testing.machine import StorageMachine
 from kilter.testing.sampler import SamplerSuite
 from kilter.testing.scheduler import SchedulerSuite
 from kilter.testing.storage import StorageSuite
@@ -68,6 +70,17 @@ class TestStorage(StorageSuite):
 
     def reopen(self, storage):
         return pickle.loads(pickle.dumps(storage))
+
+
+class LinesMachine(StorageMachine):
+    shares = False
+
+    def open(self):
+        return example("storage").JsonLines(self.folder / "studies")
+
+
+TestLines = LinesMachine.TestCase
+TestLines.settings = settings(max_examples=10)
 
 
 def test_a_study_in_a_storage_of_ones_own_goes_on_where_it_was_left_off(tmp_path):

@@ -1,0 +1,110 @@
+"""The stateful law of kilter.testing.machine, on our storages and on some that are broken on purpose."""
+
+import time
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from kilter.core import codec
+from kilter.core.events import is_begun
+from kilter.core.interfaces import Appended
+from kilter.storage.memory import MemoryStorage
+from kilter.storage.sqlite import SQLiteStorage
+from kilter.testing.machine import StorageMachine, die
+
+SHORT = settings(max_examples=20, stateful_step_count=30)
+
+
+class MemoryMachine(StorageMachine):
+    storage = MemoryStorage
+
+    def __init__(self):
+        super().__init__()
+        self.only = self.storage()
+
+    def open(self):
+        return self.only
+
+
+class SQLiteMachine(StorageMachine):
+    storage = SQLiteStorage
+
+    def open(self):
+        return self.storage(self.folder / "studies.db")
+
+    def kill_at(self, storage, step):
+        left = [step]
+
+        def count(statement):
+            left[0] -= 1
+            if left[0] == 0:
+                die()
+
+        storage._live().set_trace_callback(count)
+
+
+TestMemory = MemoryMachine.TestCase
+TestMemory.settings = SHORT
+TestSQLite = SQLiteMachine.TestCase
+TestSQLite.settings = SHORT
+
+
+
+# Broken on purpose, in ways that take several calls to show.
+
+
+class NumbersFromZero(MemoryStorage):
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        self._logs[study].next_number = min(self._logs[study].next_number, 2)
+        return super().append(study, events, after, limit, distinct)
+
+
+class KeepsAnySnapshot(MemoryStorage):
+    def save_snapshot(self, study, position, version, data):
+        self._logs[study].snapshot = (position, version, data)
+
+
+class TellsOfOthersTwice(MemoryStorage):
+    """Reads and writes in two transactions, with what others write between them."""
+
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        read = super().read(study, after)
+        time.sleep(0.001)
+        written = super().append(study, events, after, limit, distinct)
+        own = len(events) - len(written.refused)
+        return Appended(read + (written.entries[-own:] if own else []), written.refused)
+
+
+class Torn(SQLiteStorage):
+    """Writes event by event, once all have been looked at."""
+
+    def append(self, study, events, after=0, limit=None, distinct=False):
+        for event in events:
+            codec.encode(event)
+        new = self.read(study, after)
+        begun = [event for event in events if distinct and is_begun(event, new)]
+        refused = [e for e in events if e in begun or super(Torn, self).append(study, [e], 0, limit).refused]
+        return Appended(self.read(study, after), refused)
+
+
+class Alone(SQLiteMachine):
+    """On one thread, so that what is broken shows by death alone."""
+
+    shares = False
+
+
+@pytest.mark.parametrize(
+    ("broken", "machine"),
+    [
+        (NumbersFromZero, MemoryMachine),
+        (KeepsAnySnapshot, MemoryMachine),
+        (TellsOfOthersTwice, MemoryMachine),
+        (Torn, Alone),
+    ],
+)
+def test_the_machine_catches(broken, machine):
+    found = type("Broken", (machine,), {"storage": broken})
+    many = settings(max_examples=500, stateful_step_count=50, phases=[Phase.generate], database=None, derandomize=True)
+    with pytest.raises((Exception, pytest.fail.Exception)):
+        run_state_machine_as_test(found, settings=many)
