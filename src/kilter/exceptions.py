@@ -1,6 +1,7 @@
 """All errors that kilter raises on purpose, under the module name that Optuna's users import theirs from."""
 
 from kilter.core.errors import (
+    ClusterUnreachable,
     IncapableSampler,
     IncapableScheduler,
     InvalidInput,
@@ -45,6 +46,7 @@ class ExperimentalWarning(Warning):
 
 
 __all__ = [
+    "ClusterUnreachable",
     "DuplicatedStudyError",
     "ExperimentalWarning",
     "IncapableSampler",

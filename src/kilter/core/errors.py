@@ -18,6 +18,7 @@ KilterError
 ├── NotHereImport (also ImportError)   the same, in `from kilter.… import name`
 ├── MissingLibrary (also ImportError)   an optional library is not installed, with the command that installs it
 ├── PluginFailed                     a sampler or scheduler raised, or suggested what is not in the space
+├── ClusterUnreachable               the cluster that trials are to run on opens no slot for them
 ├── StudyAborted                     so many trials in a row failed in the same way, or none of a run succeeded
 └── StorageError                     the storage cannot be read or written
     ├── LogDamaged                   an event of a study's log cannot be taken in, with its place and the remedy
@@ -170,6 +171,10 @@ class PluginFailed(KilterError):
             f"the {kind} {name} failed in {method}(): {shortened(one_line(why), LONGEST // 2)}. Mend it and load the "
             f"study again, or go on with another one: load_study(…, {kind}='auto')"
         )
+
+
+class ClusterUnreachable(KilterError):
+    """The cluster that trials are to run on opens no slot for them."""
 
 
 class StorageError(KilterError):

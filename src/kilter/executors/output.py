@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from kilter.executors import records
 
@@ -239,17 +239,59 @@ def mark(token: str, number: int) -> bytes:
     return f"\0{token}:{number}\0".encode()
 
 
-class Heard:
-    """A thread that reads what a worker prints: each trial's into its log, and its lines onto our stderr."""
+class Printing(Protocol):
+    """Takes what a worker prints, trial by trial."""
 
-    def __init__(self, stream: IO[bytes], token: str) -> None:
-        self.paths: dict[int, str | None] = {}
-        """Where the output of each trial is kept that the worker was given."""
-        self._stream = stream
-        self._mark = re.compile(re.escape(f"\0{token}:".encode()) + rb"(\d+)\0")
+    def expect(self, number: int, path: str | None) -> None:
+        """The worker is given a trial, whose output is to be kept in this file."""
+
+    def turn(self, number: int | None) -> None:
+        """What follows belongs to another trial, or to none."""
+
+    def take(self, data: bytes) -> None:
+        """A piece of it."""
+
+
+class Printer:
+    """Keeps what a worker prints, each trial's in its log, and shows it in lines on our stderr."""
+
+    def __init__(self) -> None:
+        self._paths: dict[int, str | None] = {}
         self._number: int | None = None
         self._log = Log(None)
         self._lines = Lines()
+
+    def expect(self, number: int, path: str | None) -> None:
+        """The worker is given a trial, whose output is to be kept in this file."""
+        self._paths[number] = path
+
+    def turn(self, number: int | None) -> None:
+        """What follows belongs to another trial, or to none."""
+        self._show(self._lines.rest())
+        self._log.close()
+        self._number, self._log = number, Log(None if number is None else self._paths.pop(number, None))
+
+    def take(self, data: bytes) -> None:
+        """A piece of what is printed."""
+        self._log.write(data)
+        self._show(self._lines.feed(data))
+
+    def _show(self, lines: Iterator[str]) -> None:
+        prefix = "" if self._number is None else f"#{self._number} "
+        text = "".join(f"{prefix}{line}\n" for line in lines)
+        if text and sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):  # closed, or its terminal is gone
+                sys.stderr.write(text)
+                sys.stderr.flush()
+
+
+class Heard:
+    """A thread that reads what a worker prints, and tells it apart by the marks in it."""
+
+    def __init__(self, stream: IO[bytes], token: str, printing: Printing) -> None:
+        self._stream = stream
+        self._mark = re.compile(re.escape(f"\0{token}:".encode()) + rb"(\d+)\0")
+        self._printing = printing
         self._thread = threading.Thread(target=self._read, name="kilter-output", daemon=True)
         self._thread.start()
 
@@ -263,27 +305,10 @@ class Heard:
             while data := os.read(self._stream.fileno(), CHUNK):
                 *parts, held = self._mark.split(held + data)
                 for text, number in zip(parts[::2], parts[1::2]):
-                    self._take(text)
-                    self._turn(int(number))
+                    self._printing.take(text)
+                    self._printing.turn(int(number))
                 cut = held.rfind(b"\0", -64)  # maybe the beginning of a mark
                 whole, held = (held, b"") if cut < 0 else (held[:cut], held[cut:])
-                self._take(whole)
-        self._take(held)
-        self._turn(None)
-
-    def _turn(self, number: int | None) -> None:
-        self._show(self._lines.rest())
-        self._log.close()
-        self._number, self._log = number, Log(None if number is None else self.paths.pop(number, None))
-
-    def _take(self, data: bytes) -> None:
-        self._log.write(data)
-        self._show(self._lines.feed(data))
-
-    def _show(self, lines: Iterator[str]) -> None:
-        prefix = "" if self._number is None else f"#{self._number} "
-        text = "".join(f"{prefix}{line}\n" for line in lines)
-        if text and sys.stderr is not None:
-            with contextlib.suppress(OSError, ValueError):  # closed, or its terminal is gone
-                sys.stderr.write(text)
-                sys.stderr.flush()
+                self._printing.take(whole)
+        self._printing.take(held)
+        self._printing.turn(None)

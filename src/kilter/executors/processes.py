@@ -14,10 +14,7 @@ fresh one.
 from __future__ import annotations
 
 import contextlib
-import functools
-import io
 import json
-import operator
 import os
 import pickle
 import queue
@@ -29,24 +26,22 @@ import sys
 import tempfile
 import threading
 import time
-from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import AuthenticationError
 from multiprocessing import connection as connections
-from types import CodeType
 from typing import Any
 
 from kilter.core.actions import Verdict
 from kilter.core.errors import InvalidInput
 from kilter.core.events import LOST, Failure
 from kilter.core.interfaces import STOPPED, Draw, Message, Outcome, Progress, Resources, Task
-from kilter.core.parameter import Parameter
 from kilter.core.space import Space
 from kilter.executors import records
 from kilter.executors.children import kill_tree, own_group, signal_group, tree_memory, was_killed
 from kilter.executors.machine import UNLIMITED, check_slots, environments, out_of_memory, out_of_time
-from kilter.executors.output import Heard
+from kilter.executors.output import Heard, Printer, Printing
+from kilter.executors.payload import packed, recalled
 
 TICK = 0.2
 """Seconds between two looks at the memory of a trial, and at a process whose end the platform does not announce."""
@@ -82,7 +77,22 @@ class Processes:
 
         Raises InvalidInput where it cannot be sent, or where the devices do not suffice.
         """
-        return RunningProcesses(self, _pickled(objective, space))
+        return RunningProcesses(self, packed(objective, space))
+
+
+@dataclass(frozen=True)
+class Home:
+    """What of the process that asked for trials its workers know, and what becomes of all that they tell it."""
+
+    printing: Callable[[], Printing] = Printer
+    """Takes what one worker prints."""
+    recalled: Callable[[Mapping[str, bytes]], Mapping[str, Any]] = recalled
+    """Makes parameters of those that trials met, as they were sent."""
+    logging: Mapping[str, Any] | None = None
+    """How records are shown there; None is as in this process."""
+
+
+HERE = Home()
 
 
 class RunningProcesses:
@@ -92,8 +102,9 @@ class RunningProcesses:
     and, as in `#7 epoch 1`, goes to the stderr of this process.
     """
 
-    def __init__(self, settings: Processes, payload: bytes) -> None:
+    def __init__(self, settings: Processes, payload: bytes, home: Home = HERE) -> None:
         self.slots = settings.slots
+        self._home = home
         self._resources = settings.resources
         self._environments = environments(settings.slots, settings.resources, settings.gpus)
         self._payload = payload
@@ -110,7 +121,7 @@ class RunningProcesses:
         slot = self._free_slot()
         worker = self._workers[slot]
         if worker is None:
-            worker = self._workers[slot] = _Worker(slot, self._environments[slot], self._door)
+            worker = self._workers[slot] = _Worker(slot, self._environments[slot], self._door, self._home)
         self._by_trial[task.number] = worker
         worker.give(task)
 
@@ -203,7 +214,7 @@ class RunningProcesses:
                 self._ready.append(Progress(number, attempt, reports, worker.reply if asks else None))
             else:
                 data, met = content
-                worker.met |= _met(met)
+                worker.met |= self._home.recalled(met)
                 self._finish(worker, replace(pickle.loads(data), met=worker.met))
 
     def _finish(self, worker: _Worker, outcome: Outcome) -> None:
@@ -256,12 +267,12 @@ class RunningProcesses:
 class _Worker:
     """One worker process, the connection to it once it has called, and the task that it works on."""
 
-    def __init__(self, slot: int, environment: dict[str, str], door: _Door) -> None:
+    def __init__(self, slot: int, environment: dict[str, str], door: _Door, home: Home) -> None:
         self.slot = slot
         self.token = secrets.token_hex(8)
         self.task: Task | None = None
         self.running = (0, 0)
-        self.met: dict[str, Parameter] = {}
+        self.met: dict[str, Any] = {}
         """Parameters with objects that its trials met, as far as these could be sent."""
         self.began: float | None = None
         self.is_loaded = False
@@ -275,11 +286,12 @@ class _Worker:
             **own_group(),
         )
         assert self.process.stdout is not None  # it is a pipe
-        self.heard = Heard(self.process.stdout, self.token)
+        self.printing = home.printing()
+        self.heard = Heard(self.process.stdout, self.token, self.printing)
         self.sentinel = _sentinel(self.process)
-        self._introduce(door)
+        self._introduce(door, home.logging)
 
-    def _introduce(self, door: _Door) -> None:
+    def _introduce(self, door: _Door, logging: Mapping[str, Any] | None) -> None:
         setup = {
             "address": door.address,
             "key": door.key.hex(),
@@ -287,7 +299,7 @@ class _Worker:
             "path": sys.path,
             "cwd": os.getcwd(),
             "argv": sys.argv,
-            "logging": records.configured(),
+            "logging": records.configured() if logging is None else logging,
             "parent": os.getpid(),
         }
         stdin = self.process.stdin
@@ -301,7 +313,7 @@ class _Worker:
     def give(self, task: Task) -> None:
         self.task = task
         self.running = (task.number, task.attempt)
-        self.heard.paths[task.number] = task.log
+        self.printing.expect(task.number, task.log)
         if self.is_loaded:
             self.send_task()
 
@@ -443,83 +455,6 @@ def _cause_of_death(code: int | None) -> str:
         hint = ", often because memory ran out" if name == "SIGKILL" else ""
         return f"the worker process was killed by {name}{hint}"
     return f"the worker process ended with exit code {code}"
-
-
-def _pickled(objective: Callable[..., Any], space: Space | None) -> bytes:
-    try:
-        return _dumps((objective, space))
-    except Exception as error:
-        raise InvalidInput(
-            f"the objective cannot be sent to another process ({type(error).__name__}: {error}): open such things "
-            "inside the objective, or use workers=1 or threads"
-        ) from error
-
-
-def _dumps(content: Any) -> bytes:
-    """Pickled by value where needed, and after it by their names the functions and classes of the script in it.
-
-    With the files that code was read from, for tracebacks and warnings to name.
-    """
-    import cloudpickle
-
-    reduce_code = cloudpickle.Pickler.dispatch_table[CodeType]
-    main = sys.modules["__main__"]
-    scripts: dict[str, Any] = {}
-
-    def reduce_placed(code: CodeType) -> tuple[Any, ...]:
-        make, arguments = reduce_code(code)
-        return make, tuple(code.co_filename if one == "<dynamic-code>" else one for one in arguments)
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc, unused-ignore]
-        dispatch_table = ChainMap({CodeType: reduce_placed}, cloudpickle.Pickler.dispatch_table)
-
-        def reducer_override(self, thing: Any) -> Any:
-            name = getattr(thing, "__name__", None)
-            of_script = getattr(thing, "__module__", None) == "__main__"
-            if of_script and isinstance(name, str) and getattr(main, name, None) is thing:
-                scripts[name] = thing
-            if isinstance(thing, _CACHED) and not _is_importable(thing):
-                return _cached, (thing.__wrapped__, thing.cache_parameters())
-            return super().reducer_override(thing)
-
-    with io.BytesIO() as file:
-        pickler = Pickler(file)
-        pickler.dump(content)
-        pickler.dump(scripts)  # what the first had in it is referred to, not sent again
-        return file.getvalue()
-
-
-def _met(sent: Mapping[str, bytes]) -> dict[str, Parameter]:
-    """The parameters that a worker met, where this process has the objects: nothing is imported for them."""
-    met = {}
-    for name, data in sent.items():
-        with contextlib.suppress(Exception):
-            met[name] = _Present(io.BytesIO(data)).load()
-    return met
-
-
-class _Present(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if module not in sys.modules:
-            raise pickle.UnpicklingError(f"{module} is not imported here")
-        return super().find_class(module, name)
-
-
-_CACHED = type(functools.lru_cache(len))
-"""What functools.lru_cache and functools.cache make of a function; pickle knows it by its name alone."""
-
-
-def _cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    return functools.lru_cache(**parameters)(function)
-
-
-def _is_importable(thing: Any) -> bool:
-    """Whether another process finds it under its name."""
-    try:
-        found = operator.attrgetter(thing.__qualname__)(sys.modules[thing.__module__])
-    except (AttributeError, KeyError):
-        return False
-    return found is thing and thing.__module__ != "__main__"
 
 
 def _sentinel(process: subprocess.Popen[bytes]) -> int | None:
