@@ -28,6 +28,8 @@ SCHEDULERS = {name: f"kilter.schedulers.{place}" for name, place in schedulers.B
 STORAGES = {
     "memory": "kilter.storage.urls:memory",
     "sqlite": "kilter.storage.urls:sqlite",
+    "postgresql": "kilter.storage.postgres:postgresql",
+    "postgres": "kilter.storage.postgres:postgresql",
 }
 
 EXECUTORS = {

@@ -283,7 +283,7 @@ def test_urls(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "error", "words"),
     [
-        ("postgresql://host/db", UnknownName, "sqlite:///study.db; a package may bring others"),
+        ("mysql://host/db", UnknownName, "sqlite:///study.db; a package may bring others"),
         ("sqllite:///x.db", UnknownName, "did you mean 'sqlite'"),
         ("study", InvalidInput, "sqlite:///study.db"),
         ("sqlite://x.db", InvalidInput, "three slashes"),

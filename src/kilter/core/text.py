@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import reprlib
 
 WIDTH = 200
@@ -38,6 +39,25 @@ def shortened(text: str, width: int = WIDTH) -> str:
     'learning…'
     """
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+# To the last "@": one that should have been escaped does not end a password.
+_PASSWORD = re.compile(r"(://[^:/@?\[]*):.*@", re.DOTALL)
+_OPTION = re.compile(r"(?<=[?&])([^=&]*)=[^&]*")
+_SETTING = re.compile(r"\b(password|passfile|token|secret)\s*=\s*('[^']*'|[^\s'&*][^\s&]*)", re.IGNORECASE)
+_HARMLESS = ("host", "hostaddr", "port", "user", "dbname", "sslmode")
+
+
+def masked(url: str) -> str:
+    """The URL of a storage without its secrets: the password, and options that do not only say where it is.
+
+    >>> masked("postgresql://ada:secret@db/tuning?sslmode=require&password=x")
+    'postgresql://ada:***@db/tuning?sslmode=require&password=***'
+    """
+    if "://" in url:
+        url = _OPTION.sub(lambda option: option[0] if option[1] in _HARMLESS else f"{option[1]}=***", url)
+        url = _PASSWORD.sub(r"\1:***@", url)
+    return _SETTING.sub(r"\1=***", url)
 
 
 def shown(value: object, width: int = 80) -> str:
@@ -80,19 +100,3 @@ def in_unicode(text: str) -> str:
     '{"file": "caf\\udce9"}'
     """
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def masked(url: str) -> str:
-    """The URL of a storage without its secrets.
-
-    >>> masked("postgresql://ada:secret@db/tuning?sslmode=require&password=x")
-    'postgresql://ada:***@db/tuning?sslmode=***&password=***'
-    """
-    scheme, mark, rest = url.partition("://")
-    address, question, query = rest.partition("#")[0].partition("?")
-    user, at, host = address.rpartition("@")  # the last one: a password may have others, unquoted
-    name, colon, _ = user.partition(":")
-    if not mark or (rest.startswith("/") and not query):  # a path, which may have any of these
-        return url
-    shown = "&".join(f"{item.partition('=')[0]}=***" for item in query.split("&") if item)
-    return f"{scheme}{mark}{name}{':***' if colon else ''}{at}{host}{question}{shown}"

@@ -16,7 +16,6 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from kilter.core import codec
@@ -32,8 +31,8 @@ from kilter.core.errors import (
 )
 from kilter.core.events import Created, Enqueued, Entry, Event, is_begun
 from kilter.core.interfaces import Appended, StudyRow, Worker
-from kilter.core.text import shortened
 from kilter.engine.lifecycle import ATTEMPTS
+from kilter.storage.rows import Columns, beyond_the_end, entries
 
 Answer = TypeVar("Answer")
 
@@ -212,10 +211,10 @@ class SQLiteStorage:
             return Appended(self.read(study, after), [])
         with self._writing() as connection:
             rows = _rows(connection, study, after, ALL)
-            entries = _entries(connection, study, rows, after)
+            log = _entries(connection, study, rows, after)
             end: int = rows[-1][0]
             refused = []
-            unread = tuple(entries) if distinct else ()
+            unread = tuple(log) if distinct else ()
             for event in events:
                 begun = is_begun(event, unread)
                 written = None if begun else _insert(connection, study, end + 1, event, limit)
@@ -223,8 +222,8 @@ class SQLiteStorage:
                     refused.append(event)
                 else:
                     end += 1
-                    entries.append(Entry(end, written))
-            return Appended(entries, refused)
+                    log.append(Entry(end, written))
+            return Appended(log, refused)
 
     def read(self, study: int, after: int = 0, count: int | None = None) -> list[Entry]:
         with self._reading() as connection:
@@ -360,33 +359,8 @@ def _entries(connection: sqlite3.Connection, study: int, rows: list[Any], after:
     """The events of rows that start at the entry `after` itself, without that one."""
     if not rows:
         _check_exists(connection, study)
-        raise StorageError(
-            f"position {after} is beyond the end of the log of study {study}: "
-            "the file was replaced by another one, such as an older copy; load the study again"
-        )
-    known = 1 if after > 0 else 0
-    decode = codec.decode
-    try:
-        return [
-            _make_entry((position, decode(kind, number, attempt, time, body)))
-            for position, kind, number, attempt, time, body in rows[known:]
-        ]
-    except StorageError:
-        _say_where(rows[known:])
-        raise
-
-
-def _say_where(rows: list[Any]) -> None:
-    """Raise LogDamaged for the first row that is no event."""
-    for position, *row in rows:
-        kind, number, *_ = row
-        try:
-            codec.decode(*row)
-        except StorageError as error:
-            raise LogDamaged.at(position, shortened(str(kind), 20), number, str(error)) from error
-
-
-_make_entry: Callable[[Any], Entry] = partial(tuple.__new__, Entry)  # Entry._make without its Python frame
+        beyond_the_end(after, study)
+    return entries(rows[1:] if after > 0 else rows)
 
 
 def _insert(connection: sqlite3.Connection, study: int, position: int, event: Event, limit: int | None) -> Event | None:
@@ -396,15 +370,14 @@ def _insert(connection: sqlite3.Connection, study: int, position: int, event: Ev
     created = event.number if event.creates else None
     if created is not None and limit is not None and created >= limit:
         return None
-    key = event.identity and event.identity[-1]
-    kind, number, attempt, now, body = row = codec.row(event)
+    columns = Columns.of(event)
     try:
-        connection.execute(INSERT, (study, position, kind, number, attempt, key, created, now, body))
+        connection.execute(INSERT, columns.values(study, position))
     except sqlite3.IntegrityError as error:
         if "event.position" in str(error):
             raise  # never a refusal: two events at one position
         return None
-    return codec.stored(event, row)
+    return codec.stored(event, columns.row)
 
 
 def _check_exists(connection: sqlite3.Connection, study: int) -> None:

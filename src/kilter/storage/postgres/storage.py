@@ -1,0 +1,231 @@
+"""Studies in a PostgreSQL database, shared by any number of machines.
+
+Each method is one statement, one transaction and one round trip. An append is a function of the database
+(schema.APPEND): it waits for its turn at the log, reads what others wrote and writes ours at the next positions, all in
+the server, so that no worker can be slow, or go away, while others wait for it. Each append has a token, which is kept
+with its events: where its answer was lost, it is sent again and finds what it wrote. Leases run by the server's clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kilter.core import codec
+from kilter.core.errors import StorageTooNew, StudyExists, StudyNotFound
+from kilter.core.events import Created, Enqueued, Entry, Event
+from kilter.core.interfaces import Appended, StudyRow, Worker
+from kilter.storage.postgres.connection import PATIENCE, Connection
+from kilter.storage.postgres.schema import LOCK, MIGRATIONS
+from kilter.storage.rows import Columns, beyond_the_end, entries
+
+if TYPE_CHECKING:
+    import psycopg
+
+READ_COMMITTED = "SET default_transaction_isolation = 'read committed'"  # which kilter.append() builds upon
+CREATE = """
+WITH made AS (INSERT INTO kilter.study (name, created) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING id),
+first AS (
+    INSERT INTO kilter.event SELECT id, 1, %s, NULL, 0, 0, NULL, %s, %s, %s FROM made RETURNING study
+)
+SELECT study FROM first
+UNION ALL SELECT study.id FROM kilter.study JOIN kilter.event ON event.study = study.id AND position = 1
+WHERE name = %s AND token = %s
+"""
+APPEND = """
+SELECT * FROM kilter.append(
+    %s, %s, %s, %s, %s, %s::TEXT[], %s::BIGINT[], %s::BIGINT[], %s::BIGINT[], %s::BOOLEAN[], %s::FLOAT8[], %s::TEXT[]
+)
+"""
+# `position >= after`, not `>`: the entry we have read last comes along and proves that this is still the same log.
+READ = """
+SELECT position, kind, number, attempt, time, body FROM kilter.event
+WHERE study = %s AND position >= %s ORDER BY position LIMIT %s
+"""
+SAVE = """
+INSERT INTO kilter.snapshot AS kept VALUES (%s, %s, %s, %s) ON CONFLICT (study) DO UPDATE
+SET position = excluded.position, version = excluded.version, data = excluded.data
+WHERE excluded.position >= kept.position OR excluded.version <> kept.version
+RETURNING study
+"""
+LOAD = """
+SELECT position, data FROM kilter.study LEFT JOIN kilter.snapshot ON snapshot.study = id AND version = %s WHERE id = %s
+"""
+RENEW = """
+INSERT INTO kilter.lease VALUES (%s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s))
+ON CONFLICT (study, worker) DO UPDATE
+SET host = excluded.host, pid = excluded.pid, born = excluded.born, expires = excluded.expires
+RETURNING study
+"""
+RELEASE = """
+WITH released AS (DELETE FROM kilter.lease WHERE study = %s AND worker = %s) SELECT id FROM kilter.study WHERE id = %s
+"""
+LEASES = """
+SELECT worker, host, pid, born, extract(epoch FROM expires - clock_timestamp())::FLOAT8
+FROM kilter.study LEFT JOIN kilter.lease ON lease.study = id WHERE id = %s ORDER BY worker
+"""
+
+
+class PostgreSQLStorage:
+    """Studies in the PostgreSQL database of a URL as libpq reads it, in a schema `kilter`, which is made where missing.
+
+    Safe between threads, processes and machines, and over a fork. Can be pickled: the copy opens its own connection.
+    Where the connection is lost it is made again, for `patience` seconds; raises StorageUnreachable after that.
+    """
+
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        self._address, self._patience = url, patience
+        self.is_durable = True
+        self._connection = Connection(url, self._begin, patience)
+        self.url = self._connection.url
+
+    def __repr__(self) -> str:
+        return f"PostgreSQLStorage({self.url!r})"
+
+    def __reduce__(self) -> tuple[type[PostgreSQLStorage], tuple[str, float]]:
+        return PostgreSQLStorage, (self._address, self._patience)
+
+    def create(self, name: str, event: Created) -> int:
+        kind, body = codec.encode(event)
+        token = secrets.randbits(62)
+        values = (name, event.time, kind, event.time, body, token, name, token)
+        made = self._connection.rows(CREATE, values)
+        if not made:
+            raise StudyExists(
+                f"the study {name!r} exists in {self.url}: "
+                "choose another name, or pass load_if_exists=True to go on with it"
+            )
+        return int(made[0][0])
+
+    def studies(self) -> list[StudyRow]:
+        rows = self._connection.rows("SELECT id, name, created FROM kilter.study ORDER BY id")
+        return [StudyRow(*row) for row in rows]
+
+    def delete(self, study: int) -> None:
+        self._check_exists(study)  # before: a second try finds it gone, and that is no error
+        self._connection.rows("DELETE FROM kilter.study WHERE id = %s RETURNING id", (study,))
+
+    def append(
+        self,
+        study: int,
+        events: Sequence[Event],
+        after: int = 0,
+        limit: int | None = None,
+        distinct: bool = False,
+    ) -> Appended:
+        if not events:
+            return Appended(self.read(study, after), [])
+        columns = [Columns.of(event) for event in events]
+        batch = (list(column) for column in zip(*columns))
+        with self._needing(study):
+            rows = self._connection.rows(APPEND, (study, after, limit, distinct, secrets.randbits(62), *batch))
+        known = self._known(study, rows, after)
+        theirs, ours = [], {}
+        for *row, mine in rows[known:]:
+            if mine is None:
+                theirs.append(row)
+            else:
+                ours[mine] = Entry(row[0], _stored(events[mine], columns[mine], row[2]))
+        refused = [event for index, event in enumerate(events) if index not in ours]
+        return Appended([*entries(theirs), *ours.values()], refused)
+
+    def read(self, study: int, after: int = 0, count: int | None = None) -> list[Entry]:
+        rows = self._connection.rows(READ, (study, after, count if count is None else count + 1))
+        return entries(rows[self._known(study, rows, after) :])[:count]
+
+    def save_snapshot(self, study: int, position: int, version: str, data: bytes) -> None:
+        with self._needing(study):
+            self._connection.rows(SAVE, (study, position, version, data))
+
+    def load_snapshot(self, study: int, version: str) -> tuple[int, bytes] | None:
+        [(position, data)] = self._found(study, LOAD, (version, study))
+        return None if position is None else (position, bytes(data))
+
+    def renew(self, study: int, worker: Worker, seconds: float) -> None:
+        with self._needing(study):
+            self._connection.rows(RENEW, (study, worker.id, worker.host, worker.pid, worker.born, seconds))
+
+    def release(self, study: int, worker: str) -> None:
+        self._found(study, RELEASE, (study, worker, study))
+
+    def leases(self, study: int) -> list[tuple[Worker, float]]:
+        rows = self._found(study, LEASES, (study,))
+        return [(Worker(*row[:4]), row[4]) for row in rows if row[0] is not None]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # What there is.
+
+    def _known(self, study: int, rows: list[Any], after: int) -> int:
+        """How many of the rows from the entry `after` on are known: that entry itself; raises where it is not there."""
+        if not rows:
+            self._check_exists(study)
+            beyond_the_end(after, study)
+        return 1 if after > 0 else 0
+
+    def _found(self, study: int, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Rows of which there is one at least where the study exists."""
+        rows = self._connection.rows(statement, values)
+        if not rows:
+            self._not_found(study)
+        return rows
+
+    def _check_exists(self, study: int) -> None:
+        self._found(study, "SELECT 1 FROM kilter.study WHERE id = %s", (study,))
+
+    def _not_found(self, study: int) -> NoReturn:
+        raise StudyNotFound.of("study with the id", study, [str(row.id) for row in self.studies()])
+
+    @contextmanager
+    def _needing(self, study: int) -> Iterator[None]:
+        """StudyNotFound where a row refers to a study that is not there."""
+        from psycopg.errors import ForeignKeyViolation
+
+        try:
+            yield
+        except ForeignKeyViolation:
+            self._check_exists(study)
+            raise
+
+    # The schema.
+
+    def _begin(self, connection: psycopg.Connection) -> None:
+        """Bring the schema up to date; raises StorageTooNew where a later kilter has been here."""
+        connection.execute(READ_COMMITTED)
+        if self._version(connection) == len(MIGRATIONS):
+            return
+        with connection.transaction():
+            # Whoever is second to the lock finds it done.
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            _migrate(connection, self._version(connection))
+
+    def _version(self, connection: psycopg.Connection) -> int:
+        if connection.execute("SELECT to_regclass('kilter.version')").fetchone() == (None,):
+            return 0
+        [(version,)] = connection.execute("SELECT version FROM kilter.version").fetchall()
+        if version > len(MIGRATIONS):
+            raise StorageTooNew(
+                f"{self.url} was written by a later kilter: its format is {version}, this kilter knows up to "
+                f"{len(MIGRATIONS)}: upgrade kilter"
+            )
+        return int(version)
+
+
+def _migrate(connection: psycopg.Connection, version: int) -> None:
+    if connection.execute("SELECT to_regnamespace('kilter')").fetchone() == (None,):
+        connection.execute("CREATE SCHEMA kilter")
+    for script in MIGRATIONS[version:]:
+        connection.execute(script)
+    if version < len(MIGRATIONS):
+        connection.execute("UPDATE kilter.version SET version = %s", (len(MIGRATIONS),))
+
+
+def _stored(event: Event, columns: Columns, number: int | None) -> Event:
+    """An event as a reader of the log will see it, with the number that the database gave it."""
+    if isinstance(event, Enqueued) and event.number is None:
+        event = replace(event, number=number)
+    return codec.stored(event, (columns.kind, number, *columns.row[2:]))
