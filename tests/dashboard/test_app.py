@@ -20,7 +20,6 @@ from tests.dashboard.conftest import NAMES, client_of
 from tests.dashboard.decoding import decoded
 
 from kilter import Float, create_study, load_study
-from kilter.core.text import masked
 from kilter.dashboard import create_app
 from kilter.dashboard.answers import Answers
 from kilter.dashboard.app import API

@@ -50,7 +50,6 @@ TestSQLite = SQLiteMachine.TestCase
 TestSQLite.settings = SHORT
 
 
-
 # Broken on purpose, in ways that take several calls to show.
 
 
