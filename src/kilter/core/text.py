@@ -55,8 +55,8 @@ def masked(url: str) -> str:
     'postgresql://ada:***@db/tuning?sslmode=require&password=***'
     """
     if "://" in url:
-        url = _OPTION.sub(lambda option: option[0] if option[1] in _HARMLESS else f"{option[1]}=***", url)
         url = _PASSWORD.sub(r"\1:***@", url)
+        url = _OPTION.sub(lambda option: option[0] if option[1] in _HARMLESS else f"{option[1]}=***", url)
     return _SETTING.sub(r"\1=***", url)
 
 
