@@ -52,7 +52,7 @@ def test_each_verb_has_a_section_with_its_options(verb: str) -> None:
         if isinstance(parameter, click.Option) and not parameter.hidden
         for word in parameter.opts
     }
-    told = section(verb) + SHARED + (section("run") if verb == "resume" else "")
+    told = section(verb) + SHARED + (section("run") if verb in ("resume", "worker") else "")
     assert {word for word in options if not re.search(rf"`{word}[` ]", told)} == set()
 
 

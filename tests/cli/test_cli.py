@@ -11,13 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner, Result
+from tests.cli.conftest import kilter
 
 from kilter.api import create_study, load_study
-from kilter.cli import VERBS, dimensions, group, main
+from kilter.cli import VERBS, dimensions, group
 from kilter.cli.specification import Specification, named_after
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Outcome
@@ -26,6 +26,9 @@ from kilter.core.numbers import Float
 from kilter.core.options import Boolean, Choice
 from kilter.core.simplex import Simplex
 from kilter.core.subset import Subset
+
+if TYPE_CHECKING:
+    from click.testing import Result
 
 TRAIN = """
 import json, sys
@@ -40,15 +43,8 @@ SPACE = ["-p", "lr=log(1e-5,1e-1)", "-p", "opt={adam,sgd}", "-p", "amp=bool"]
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("KILTER_STORAGE", "KILTER_DEBUG", "COLUMNS", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
+def _program(_folder: None) -> None:
     Path("train.py").write_text(TRAIN)
-
-
-def kilter(*words: str, **extra: Any) -> Result:
-    return CliRunner().invoke(main, list(words), **extra)
 
 
 def run(

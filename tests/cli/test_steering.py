@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
-import pytest
-from click.testing import CliRunner, Result
+from tests.cli.conftest import URL, document, kilter, ok
 
 from kilter import Float, Study, create_study
-from kilter.cli import group, main
+from kilter.cli import group
 from kilter.core.events import TrialState
-
-URL = "sqlite:///kilter.db"
-
-
-@pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KILTER_STORAGE", raising=False)
-
-
-def kilter(*words: str) -> Result:
-    return CliRunner().invoke(main, list(words))
-
-
-def ok(*words: str) -> str:
-    result = kilter(*words)
-    assert result.exit_code == 0, result.stderr
-    return result.stdout + result.stderr
-
-
-def document(*words: str) -> Any:
-    result = kilter(*words, "--json")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)
 
 
 def made(name: str = "digits", trials: int = 4) -> Study:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from kilter.core.events import Enqueued, Started
 from kilter.core.interfaces import Worker
 from kilter.core.limits import Limits
 from kilter.executors.command import Command
+from kilter.runtime.leases import this_host
 
 DB = "studies.db"
 OPTIONS = {"study_name": "f", "storage": f"sqlite:///{DB}"}
@@ -262,7 +262,7 @@ def test_the_leases_of_workers_that_vanished_go():
     storage = study._session.storage
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    gone = Worker("gone", socket.gethostname(), ended.pid, 1.0)
+    gone = Worker("gone", this_host(), ended.pid, 1.0)
     elsewhere = Worker("elsewhere", "another-host", 1, 1.0)
     for worker in (gone, elsewhere):
         storage.renew(1, worker, 60.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ import kilter
 from kilter.core.interfaces import Worker
 from kilter.executors.simulated import VirtualClock
 from kilter.runtime import log
-from kilter.runtime.leases import LEASE_SECONDS, RENEWALS, Lease, Watch, this_worker
+from kilter.runtime.leases import LEASE_SECONDS, RENEWALS, Lease, Watch, forerunners, this_host, this_worker
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.testing.storage import created
@@ -26,11 +25,15 @@ from kilter.testing.storage import created
 APART = LEASE_SECONDS / RENEWALS
 
 
+def born(pid):
+    return psutil.Process(pid).create_time() - (psutil.boot_time() if psutil.LINUX else 0.0)
+
+
 @pytest.fixture
 def other():
     """A process of this host, and the worker that it is."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield process, Worker("w", socket.gethostname(), process.pid, psutil.Process(process.pid).create_time())
+    yield process, Worker("w", this_host(), process.pid, born(process.pid))
     process.kill()
     process.wait()
 
@@ -64,6 +67,44 @@ def test_a_process_that_was_stopped_goes_by_its_lease(other):
     process.send_signal(signal.SIGCONT)
     os.waitid(os.P_PID, process.pid, os.WCONTINUED | os.WNOWAIT)
     assert watch.gone([(worker, -5.0)], 3 * APART) == set()
+
+
+def test_a_clock_that_is_set_makes_nobody_another_process(other, monkeypatch):
+    _, worker = other
+    start = psutil.boot_time()  # which Linux tells by the clock
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: start + 3600)
+    assert Watch().gone([(worker, 50.0), (this_worker(), 50.0)], 0.0) == set()
+
+
+def test_who_had_our_process_id_before_us_is_gone():
+    worker = this_worker()  # as the first process of a container that is started again
+    assert Watch().gone([(replace(worker, id="before", born=worker.born - 100), 50.0)], 0.0) == {"before"}
+
+
+def test_processes_of_another_container_are_not_looked_up_here():
+    there = Worker("w", f"{this_host().partition('/')[0]}/00000000", 1, 0.0)
+    watch = Watch()
+    assert watch.gone([(there, 50.0)], 0.0) == set()
+    assert watch.gone([(there, -1.0)], APART) == set()
+    assert watch.gone([(there, -1.0)], 2 * APART) == {"w"}
+
+
+def test_a_worker_with_a_name_follows_its_forerunner_on_this_machine():
+    machine, _, mark = this_host().partition("/")
+    worker = this_worker("gpu-3")
+    assert (worker.name, worker.machine) == ("gpu-3", machine) and this_worker().name == ""
+    others = [
+        Worker(id, host, 1, 0.0)
+        for id, host in {
+            "gpu-3.0a": f"{machine}/0",  # the container before
+            "gpu-3.0b": f"elsewhere/{mark}",
+            "gpu-3.0c": this_host(),  # where processes tell
+            "gpu-30.0d": f"{machine}/0",
+            "0e": f"{machine}/0",
+        }.items()
+    ]
+    assert forerunners(worker, others) == {"gpu-3.0a"}
+    assert forerunners(this_worker(), others) == set()
 
 
 def test_a_lease_of_another_host_is_found_run_out_twice():

@@ -60,7 +60,7 @@ def _check_idle(storage: Storage, study: int, name: str) -> None:
     for worker, left in leases:
         if left > 0 and worker.id not in gone:
             raise StorageError(
-                f"process {worker.pid} on {worker.host} is at work on {name!r}, or has it open: "
+                f"process {worker.pid} on {worker.machine} is at work on {name!r}, or has it open: "
                 "end that run (Ctrl-C) or call close() of its study, then repair"
             )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
+from kilter import plugins
 from kilter.analysis.failures import explained, kinds
+from kilter.api.arguments import at_once
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyAborted
 from kilter.core.history import Record
-from kilter.core.interfaces import Executor, Holding, Running, Stopper
+from kilter.core.interfaces import Executor, Holding, Resources, Running, Stopper
 from kilter.core.limits import Limits
 from kilter.engine.ending import Ending
 from kilter.engine.limits import Tally
@@ -49,15 +52,22 @@ class Runner:
         stoppers: Sequence[Stopper],
         definition: Definition | None,
         if_changed: str | None,
+        joins: bool = False,
     ) -> Ending:
-        """Run trials on an executor within the limits, at most `calls` of them; how it ended."""
+        """Run trials on an executor within the limits, at most `calls` of them; how it ended.
+
+        One that `joins` lends a hand to the runs that there are: of what users want of the study it changes nothing.
+        """
         session = self._session
         if not session.engine.problem.is_open:  # else the objective brings the objects
             check_objects(session.engine)
         self.check_definition(definition, if_changed)
-        identity.define(session, definition)
-        steering.begin(session, session.clock())
-        steering.note_asked(session, session.clock(), limits, calls)
+        if joins:
+            identity.name(session, definition)
+        else:
+            identity.define(session, definition)
+            steering.begin(session, session.clock())
+            steering.note_asked(session, session.clock(), limits, calls)
         self._has_run, self.is_stopped = True, False
         shown = display(progress, session, self._name, limits, calls)
         quiet = isinstance(shown, Silent) and not on_end
@@ -78,6 +88,7 @@ class Runner:
             lambda: self.is_stopped,
             [*stoppers, *_by_gain(limits)],
             list(holding),
+            steering.stopped_at(session) if joins else None,
         )
         self._tally = loop.tally
         shown.start()
@@ -85,13 +96,13 @@ class Runner:
             ending = loop()
         except BaseException as error:
             shown.finish(loop.ending.reason if loop.ending else _ended_by(error))
-            if isinstance(error, StudyAborted):
+            if isinstance(error, StudyAborted) and not joins:
                 identity.forgive(session)
             raise
         finally:
             session.leave()
             session.save_snapshot()
-        if not loop.begun:
+        if not loop.begun and not joins:
             ending = replace(ending, reason=ending.reason + identity.answered(self._name, session.engine))
         shown.finish(str(ending))
         return ending
@@ -159,6 +170,32 @@ def in_this_process(slots: int) -> Executor:
     from kilter.executors.threads import Threads
 
     return Threads(slots)
+
+
+def executor_of(given: Executor | str | None, workers: int, resources: Resources | None) -> Executor:
+    """Where so many trials run at once: the executor that a user means, else this process, or processes of its own."""
+    slots = at_once("workers", workers)
+    if given is not None:
+        executor: Executor = plugins.find("executor", given, slots)
+        return executor if resources is None else _with_resources(given, executor, resources)
+    if slots == 1 and resources in (None, Resources()):
+        return in_this_process(1)
+    from kilter.executors.processes import Processes
+
+    return Processes(slots, resources or Resources())
+
+
+def _with_resources(given: Executor | str, executor: Any, resources: Resources) -> Executor:
+    """An executor that was given by its name, with resources for each trial."""
+    if not isinstance(given, str):
+        raise InvalidInput(f"executor={given!r} has resources of its own, as in Processes(4, resources)")
+    settings = {field.name for field in fields(executor)} if is_dataclass(executor) else set()
+    if "resources" not in settings:
+        raise InvalidInput(
+            f"executor={given!r} cannot bound what a trial uses: leave out resources=, or give executor='processes'"
+        )
+    bounded: Executor = replace(executor, resources=resources)
+    return bounded
 
 
 def holding(callbacks: Sequence[object]) -> list[Holding]:

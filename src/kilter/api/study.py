@@ -444,19 +444,22 @@ class Study(StudyView):
         stoppers: Sequence[Stopper] = (),
         definition: Definition | None = None,
         if_changed: str | None = None,
+        *,
+        joins: bool = False,
     ) -> Ending:
         """Run trials on an executor that has started, within the limits, at most `calls` of them; how it ended.
 
         `study.run(Threads(4).start(objective, study.space), Limits(trials=20))` runs 20. Where the time was up it says
         which trials were cut: they wait, and the next run goes on with them. `optimize` and `tune` are this with the
         executor started for you. `definition` is what the executor runs: it raises StudyChanged where that is another
-        objective than the study's, and `if_changed` is not "continue".
+        objective than the study's, and `if_changed` is not "continue". A run that `joins` lends a hand, as that of
+        `kilter worker`: it neither lets a study go on that was stopped, nor says what the study is asked for.
         """
         if not hasattr(executor, "submit"):
             raise InvalidInput(f"run({executor!r}): start it, as in {executor!r}.start(objective, study.space)")
         told = [self._told(callback) for callback in callbacks]
         return self._runner.run(
-            executor, limits, calls, catch, told, holding(callbacks), progress, stoppers, definition, if_changed
+            executor, limits, calls, catch, told, holding(callbacks), progress, stoppers, definition, if_changed, joins
         )
 
     def _told(self, callback: Callable[[Study, FrozenTrial], None]) -> Callable[[Record], None]:

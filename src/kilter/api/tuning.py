@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kilter import plugins
 from kilter.api.arguments import (
     DEFAULT_STORAGE,
     SpaceLike,
     StudyOptions,
     as_space,
-    at_once,
     check_functions,
     check_settings,
 )
-from kilter.api.running import in_this_process
+from kilter.api.running import executor_of
 from kilter.api.studies import create_study, open_study
 from kilter.api.study import Study
 from kilter.core.errors import InvalidInput
@@ -108,7 +105,7 @@ def tune(
     if bounds.unusable is None:
         bounds = bounds.with_(unusable=MISTAKEN)
     check_functions(callbacks=callbacks, observers=observers, stoppers=stoppers)
-    runs_on = _executor(executor, workers, resources)
+    runs_on = executor_of(executor, workers, resources)
     directions, declared = _directions(minimize, maximize), as_space(space)
     if space is None and callable(objective):
         declared = _declared_space(objective) or declared
@@ -138,31 +135,6 @@ def tune(
         )
     made._check_success()
     return made
-
-
-def _executor(given: Executor | str | None, workers: int, resources: Resources | None) -> Executor:
-    slots = at_once("workers", workers)
-    if given is not None:
-        executor: Executor = plugins.find("executor", given, slots)
-        return executor if resources is None else _with_resources(given, executor, resources)
-    if slots == 1 and resources in (None, Resources()):
-        return in_this_process(1)
-    from kilter.executors.processes import Processes
-
-    return Processes(slots, resources or Resources())
-
-
-def _with_resources(given: Executor | str, executor: Any, resources: Resources) -> Executor:
-    """An executor that was given by its name, with resources for each trial."""
-    if not isinstance(given, str):
-        raise InvalidInput(f"executor={given!r} has resources of its own, as in Processes(4, resources)")
-    settings = {field.name for field in fields(executor)} if is_dataclass(executor) else set()
-    if "resources" not in settings:
-        raise InvalidInput(
-            f"executor={given!r} cannot bound what a trial uses: leave out resources=, or give executor='processes'"
-        )
-    bounded: Executor = replace(executor, resources=resources)
-    return bounded
 
 
 def _directions(

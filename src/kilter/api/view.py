@@ -13,9 +13,10 @@ from kilter.core.errors import InvalidInput, NotReady, TrialNotFound
 from kilter.core.events import SYSTEM, TrialState
 from kilter.core.history import History
 from kilter.core.interfaces import OnDisk
+from kilter.core.limits import Limits
 from kilter.core.problem import Problem, StudyDirection
 from kilter.core.space import Space
-from kilter.engine.asked import goal, standing
+from kilter.engine.asked import asked, goal, standing
 from kilter.engine.replica import Replica
 from kilter.frozen import BestTrials, FrozenTrial
 from kilter.objective.trial import Trial
@@ -166,6 +167,12 @@ class StudyView:
         """How many trials it is to have, those that were added included; None where its latest run gave no total."""
         self._log.sync()
         return goal(self._log.replica)
+
+    @property
+    def asked(self) -> Limits:
+        """What its latest run was asked for, without what was added since; no limits where nobody said."""
+        self._log.sync()
+        return asked(self._log.replica)
 
     @property
     def notes(self) -> dict[int | None, str]:

@@ -11,6 +11,7 @@ VERBS = {
     "run": "Tune a program: create a study, or go on with it.",
     "retry": "Queue failed trials to be run again.",
     "resume": "Go on with a study that `kilter run` made.",
+    "worker": "Lend a hand to a study: run its trials beside other workers.",
     "pause": "Have no trial begin anywhere; what runs goes on.",
     "unpause": "Have trials begin again.",
     "stop": "End all runs of a study.",

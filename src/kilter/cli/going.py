@@ -54,10 +54,11 @@ def _limit(name: str) -> Callable[[F], F]:
     return click.option(*WRITTEN.get(name, (f"--{name}",)), spoken(name), **kind, help=says)
 
 
-def options_of_a_run(*choices: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def options_of_a_run(*choices: str, joins: bool = False) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Has a verb take the options that say how long to run, and how, as `asked`; without a limit it runs until Ctrl-C.
 
-    `choices` are what may happen where the program is another one than the study's.
+    `choices` are what may happen where the program is another one than the study's. Of a run that `joins` others nobody
+    asks whether the study reached its target.
     """
     at_once = "How many trials run at once; -1: one per core."
     jobs = click.option("-j", "--workers", "--jobs", "workers", type=int, help=at_once)
@@ -75,11 +76,12 @@ def options_of_a_run(*choices: str) -> Callable[[Callable[..., int]], Callable[.
         @wraps(function)
         def asked(**given: Any) -> int:
             limits = {key: value for key in budget if (value := given.pop(key)) is not None}
-            own = {field.name: given.pop(field.name) for field in fields(Asked) if field.name != "budget"}
+            own = {field.name: given.pop(field.name, False) for field in fields(Asked) if field.name != "budget"}
             return function(asked=Asked(limits, **own), **given)
 
         shared = (options.progress, options.as_json, options.storage, options.debug)
-        for add in reversed([changed, *map(_limit, BOUNDS), jobs, strict, change, *shared]):
+        whole = [] if joins else [strict]
+        for add in reversed([changed, *map(_limit, BOUNDS), jobs, *whole, change, *shared]):
             asked = add(asked)
         return asked
 

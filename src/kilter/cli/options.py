@@ -73,11 +73,11 @@ def existing(url: str | None) -> Storage:
     return open_storage(url)
 
 
-def load(name: str | None, url: str | None) -> Study:
-    """The study of that name; without one, the only one there is."""
+def load(name: str | None, url: str | None, worker: str | None = None) -> Study:
+    """The study of that name; without one, the only one there is. `worker` is what this process is called there."""
     from kilter.api import load_study
 
-    return load_study(study_name=name, storage=existing(url))
+    return load_study(study_name=name, storage=existing(url), worker=worker)
 
 
 def look(name: str | None, url: str | None) -> StudyView:

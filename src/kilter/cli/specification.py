@@ -22,6 +22,7 @@ from kilter.core.vocabulary import answer, ours
 
 if TYPE_CHECKING:
     from kilter.core.definition import Definition
+    from kilter.core.interfaces import Resources
     from kilter.core.problem import Fidelity, Problem
     from kilter.core.space import Space
     from kilter.executors.command import Command, Program
@@ -310,16 +311,21 @@ class Specification:
     @property
     def executor(self) -> Command:
         """What runs the program."""
-        from kilter.core.interfaces import Resources
         from kilter.executors.command import Command
 
+        return Command(self.workers, self.resources)
+
+    @property
+    def resources(self) -> Resources:
+        """What one trial may use."""
+        from kilter.core.interfaces import Resources
+
         given, timeout = self._table("command"), self._table("budget").get("trial_timeout")
-        resources = Resources(
+        return Resources(
             cpus=_number("cpus_per_trial", given.get("cpus_per_trial", 1)) or 1,
             gpus=_number("gpus_per_trial", given.get("gpus_per_trial", 0)) or 0,
             seconds=None if timeout is None else duration(timeout),
         )
-        return Command(self.workers, resources)
 
     @property
     def program(self) -> Program:
@@ -374,6 +380,7 @@ class Specification:
     def check(self, problem: Problem) -> None:
         """Raise for whatever a run on this problem would refuse, so that nothing is done before."""
         self.program.check(problem.space, problem.full_budget)
+        self._check_folder()
         self._check_program()
         self._check_report()
         _ = self.executor, self.limits
@@ -385,6 +392,15 @@ class Specification:
             near = difflib.get_close_matches(name, [key for key in report if key not in needed], n=1, cutoff=0.8)
             if name not in report and near:
                 raise InvalidInput(f"[report] has {near[0]!r}, and nothing for the metric {name!r}: is it the same?")
+
+    def _check_folder(self) -> None:
+        """Raise where the folder that programs run in is not on this machine."""
+        home = self.document.get("directory")
+        if home is not None and not os.path.isdir(str(home)):
+            raise InvalidInput(
+                f"the programs of {self.study!r} run in {home}, which is not here: make that folder, or name another "
+                "one that has what they need, --set directory=FOLDER"
+            )
 
     def _check_program(self) -> None:
         """Raise where the program is plainly not there."""

@@ -176,12 +176,29 @@ class StudyRow:
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that runs trials; `born` is its start time, since process ids are used again."""
+    """A process that runs trials; `born` is its start time, since process ids are used again.
+
+    >>> worker = Worker("gpu-3.5f0c19d2", "node7/9a3e01bc", 812, 1450.0)
+    >>> worker.name, worker.machine
+    ('gpu-3', 'node7')
+    """
 
     id: str
+    """Of this process alone; it begins with the name that the user gave the worker, if any."""
     host: str
+    """Where its process can be looked up: the name of the machine and, after a slash, of which start or container."""
     pid: int
     born: float
+
+    @property
+    def name(self) -> str:
+        """What the user calls it; "" where it has no name."""
+        return self.id.rpartition(".")[0]
+
+    @property
+    def machine(self) -> str:
+        """The name of its machine."""
+        return self.host.partition("/")[0]
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _eta(budget: Mapping[str, Any] | None, said: Summary) -> float | None:
 
 def _workers(study: Study) -> list[dict[str, Any]]:
     """Who holds a lease that has not run out."""
-    return [{"id": worker.id, "host": worker.host, "pid": worker.pid} for worker in at_work(study.log)]
+    return [{"id": worker.id, "host": worker.machine, "pid": worker.pid} for worker in at_work(study.log)]
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:

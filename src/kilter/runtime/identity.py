@@ -93,6 +93,12 @@ def define(session: Session, definition: Definition | None) -> None:
         session.write(Defined(definition.to_json(), session.clock(), forgives))
 
 
+def name(session: Session, definition: Definition | None) -> None:
+    """Have the study remember its objective where it knows of none; what is told of it otherwise stays."""
+    if definition is not None and session.engine.defined is None:
+        session.write(Defined(definition.to_json(), session.clock()))
+
+
 def forgive(session: Session) -> None:
     """Have no failure so far count: the objective, or what it needs, is broken, and will be mended."""
     engine = session.engine

@@ -7,7 +7,8 @@ taken up again before. Time is the storage's, so that hosts need not agree on th
 A worker is gone at once when its process is no longer on this host. A process that lives here is never gone, whatever
 its lease says: it may be in C code that holds the interpreter lock, so that no thread renews, and a clock that jumps
 (a suspended laptop, NTP) lets all leases run out at once. Where we cannot look, and where the process was stopped
-(SIGSTOP), its lease decides: it has to be found run out twice, a renewal apart.
+(SIGSTOP), its lease decides: it has to be found run out twice, a renewal apart. A worker with a name that starts again
+does not wait for that. Why so: docs/decisions/0040-workers.md
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ import atexit
 import logging
 import os
 import queue
+import re
 import socket
 import threading
 import time
 import uuid
 import weakref
+from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
+from hashlib import blake2b
 
-from kilter.core.errors import KilterError, StorageError, StorageGone, StudyNotFound
+from kilter.core.errors import InvalidInput, KilterError, StorageError, StorageGone, StudyNotFound
 from kilter.core.interfaces import Storage, Worker
+from kilter.core.text import shown
 
 log = logging.getLogger("kilter")
 
@@ -33,21 +39,51 @@ RENEWALS = 4
 """Renewals per lease, so that three may fail before it runs out."""
 
 
-def this_worker() -> Worker:
-    """A fresh identity for this process."""
-    pid = os.getpid()
+NAME = re.compile(r"[\w.:@+-]{1,64}")
+"""What a worker may be called."""
+
+
+def this_worker(name: str | None = None) -> Worker:
+    """A fresh identity for this process; raises InvalidInput for what is no name."""
+    if name is not None and not NAME.fullmatch(name):
+        raise InvalidInput(f"the worker's name {shown(name)}: give 1 to 64 letters, digits and any of . : @ + - _")
+    pid, own = os.getpid(), uuid.uuid4().hex
     born, _ = _process(pid)
-    return Worker(uuid.uuid4().hex[:12], socket.gethostname(), pid, born or 0.0)
+    return Worker(f"{name}.{own[:8]}" if name else own[:12], this_host(), pid, born or 0.0)
+
+
+def this_host() -> str:
+    """Where ids of processes mean what they mean here.
+
+    Containers and machines may share a name: their processes are not to be taken for one another's.
+    """
+    return f"{socket.gethostname()}/{_mark(os.getpid())}"
+
+
+@lru_cache(maxsize=1)
+def _mark(pid: int) -> str:
+    """Which start of which machine this is, and which of the namespaces of processes that it has."""
+    told = [str(uuid.getnode())]
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        told = [file.read()]
+    with suppress(OSError, AttributeError):
+        told.append(os.readlink("/proc/self/ns/pid"))
+    return blake2b(repr(told).encode(), digest_size=4).hexdigest()
 
 
 def _process(pid: int) -> tuple[float | None, bool]:
-    """When a process of this host was born, None where it is dead, and whether it was stopped."""
+    """When a process of this host was born, None where it is dead, and whether it was stopped.
+
+    On Linux in seconds since the machine started: what psutil says moves with the clock, when that is set.
+    """
     import psutil
 
     try:
+        start = psutil.boot_time() if psutil.LINUX else 0.0  # in this order: older ones remember what they said
         process = psutil.Process(pid)
         status = process.status()
-        return (None if status == psutil.STATUS_ZOMBIE else process.create_time()), status == psutil.STATUS_STOPPED
+        is_dead = status == psutil.STATUS_ZOMBIE
+        return None if is_dead else process.create_time() - start, status == psutil.STATUS_STOPPED
     except psutil.Error:
         return None, False
 
@@ -69,14 +105,24 @@ class Watch:
 
 
 def _is_gone(worker: Worker, given_up: bool) -> bool:
-    if worker.host != socket.gethostname():
+    if worker.host != this_host():
         return given_up
-    if worker.pid == os.getpid():
-        return False
     born, stopped = _process(worker.pid)
     if born is None or abs(born - worker.born) > 1.0:
         return True
     return stopped and given_up
+
+
+def forerunners(worker: Worker, others: Iterable[Worker]) -> set[str]:
+    """The ids of those whose place a worker takes: they have its name and its machine's, and ran before a restart.
+
+    A container that is started again is such a machine: nobody can look for the process that it had.
+    """
+    return {
+        other.id
+        for other in others
+        if worker.name and (other.name, other.machine) == (worker.name, worker.machine) and other.host != worker.host
+    }
 
 
 class Lease:

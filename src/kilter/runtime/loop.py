@@ -61,6 +61,8 @@ class Loop:
     wants_stop: Callable[[], bool] = lambda: False
     stoppers: Sequence[Stopper] = ()
     holding: Sequence[Holding] = ()
+    heeds_from: int | None = None
+    """The place in the log from which on what users say is meant for this run; where it stands now, with None."""
 
     def __post_init__(self) -> None:
         self.ending: Ending | None = None
@@ -77,8 +79,7 @@ class Loop:
         """Whether there was nothing to do, and a look around for trials of the dead."""
         self._error: BaseException | None = None
         self._since = self._heard = self.session.stopwatch()
-        self._begins_at = self.session.engine.position
-        """The place in the log from which on what users say is meant for this run."""
+        self._begins_at = self.session.engine.position if self.heeds_from is None else self.heeds_from
         self._lent = self.session.engine.steering.seconds
         """The seconds that had been added to earlier runs."""
         self._is_paused = False

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kilter.core.interfaces import Storage, Worker
 from kilter.engine.next import ends_of_lost
-from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, this_worker
+from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, forerunners, this_worker
 from kilter.runtime.log import Log
+
+log = logging.getLogger("kilter")
 
 RECOVERY_SECONDS = 5.0
 """Seconds between looks for vanished workers."""
@@ -26,12 +29,15 @@ def at_work(log: Log[Any]) -> list[Worker]:
 class Presence:
     """A worker on a study. It holds a lease while it has trials there, where the study outlives the process.
 
-    With `seconds` None it holds none.
+    With `seconds` None it holds none. One with a `name` takes the place of whoever had it here before a
+    restart.
     """
 
-    def __init__(self, storage: Storage, study: int, seconds: float | None = LEASE_SECONDS) -> None:
-        self._storage, self._study, self.seconds = storage, study, seconds
-        self.worker = this_worker()
+    def __init__(
+        self, storage: Storage, study: int, seconds: float | None = LEASE_SECONDS, name: str | None = None
+    ) -> None:
+        self._storage, self._study, self.seconds, self.name = storage, study, seconds, name
+        self.worker = this_worker(name)
         self._lease: Lease | None = None
         self._watch = Watch(LEASE_SECONDS if seconds is None else seconds)
         self._looked = float("-inf")
@@ -70,17 +76,32 @@ class Presence:
         if not self._storage.is_durable or (now - self._looked < RECOVERY_SECONDS and not at_once):
             return []
         with log.lock:
-            self._looked = now
             log.sync()  # first: whoever has begun a trial held a lease before
-            ends = ends_of_lost(log.replica.history, self._alive(now) | {self.worker.id}, clock())
+            alive = self._alive(now, is_first=self._looked == float("-inf"))
+            self._looked = now
+            ends = ends_of_lost(log.replica.history, alive | {self.worker.id}, clock())
             if ends:
                 log.write(*ends)
             return [end.number for end in ends]
 
-    def _alive(self, now: float) -> set[str]:
+    def _alive(self, now: float, is_first: bool) -> set[str]:
         """The workers that are not dead; leases that the dead have left are given back for them."""
         leases = self._storage.leases(self._study)
         gone = self._watch.gone(leases, now)
+        if is_first:
+            others = [worker for worker, _ in leases if worker.id not in gone | {self.worker.id}]
+            gone |= forerunners(self.worker, others)
+            _tell_of_namesakes(self.worker, [worker for worker in others if worker.id not in gone])
         for worker in gone:
             self._storage.release(self._study, worker)
         return {worker.id for worker, _ in leases} - gone
+
+
+def _tell_of_namesakes(worker: Worker, others: Iterable[Worker]) -> None:
+    """Say that the worker's name is another's too, where that one may live."""
+    for other in others:
+        if worker.name and other.name == worker.name:
+            log.warning(
+                "a worker of the name %s is at work already: process %d on %s; this one works beside it",
+                *(worker.name, other.pid, other.machine),
+            )

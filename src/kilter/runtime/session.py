@@ -59,9 +59,10 @@ class Session(Log[Engine]):
         lease: float | None = LEASE_SECONDS,
         keep_checkpoints: int = KEPT,
         checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
+        worker: str | None = None,
     ) -> None:
         super().__init__(storage, study, engine)
-        self.presence = Presence(storage, study, lease)
+        self.presence = Presence(storage, study, lease, worker)
         self.clock = clock
         self.stopwatch = time.monotonic if clock is time.time else clock
         """The seconds between two looks at this are those that passed, also where the time of day jumps."""
@@ -88,6 +89,7 @@ class Session(Log[Engine]):
             "keep_checkpoints": self._keep_checkpoints,
             "checkpoints": self._kept_in,
             "clock": self.clock,
+            "worker": self.presence.name,
         }
 
     def rest(self) -> None:
@@ -109,7 +111,7 @@ class Session(Log[Engine]):
 
     def _be_another(self) -> None:
         """Begin anew as a worker without trials."""
-        self.presence = Presence(self.storage, self.study, self.presence.seconds)
+        self.presence = Presence(self.storage, self.study, self.presence.seconds, self.presence.name)
         self._open = {}
 
     # -- beginning ------------------------------------------------------------------------------------------------

@@ -66,6 +66,11 @@ def begin(log: AnyLog, now: float) -> None:
         log.write(Controlled("running", now))
 
 
+def stopped_at(log: AnyLog) -> int | None:
+    """A place in the log before the stop by which a study is stopped; None for one that is not."""
+    return log.replica.steering.stopped - 1 if log.replica.control == "stopped" else None
+
+
 def note_asked(log: AnyLog, now: float, limits: Limits, calls: int | None) -> None:
     """Note what a run is asked for, unless that is known, for who looks at the study from elsewhere.
 

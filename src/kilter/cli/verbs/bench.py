@@ -48,7 +48,9 @@ def command() -> None:
 @click.option("--samplers", default="auto,random", show_default=True, metavar="NAMES", help="Which to race.")
 @click.option("--problems", metavar="NAMES", help="Names or patterns, as `kilter bench list` shows them.")
 @click.option(
-    "--objective", metavar="MODULE:NAME", help="A Python function of your own; its annotations or -p declare it."
+    "--objective",
+    metavar="PLACE:NAME",
+    help="A Python function, as in train.py:loss; its annotations or -p declare it.",
 )
 @click.option("-s", "--study", metavar="NAME", help="A study: race on a forest that is grown on its trials.")
 @click.option(
@@ -210,12 +212,13 @@ def _of_function(path: str, params: Sequence[str], minimize: Sequence[str], maxi
     """A Python function, its space declared by -p or by its annotations."""
     from kilter.bench.problem import own
     from kilter.cli import dimensions
+    from kilter.cli.objectives import imported
     from kilter.cli.specification import Specification
     from kilter.core.errors import InvalidInput
     from kilter.core.problem import Problem
     from kilter.core.space import Space
 
-    function = _imported(path)
+    function = imported(path)
     document = {
         "space": dict(map(dimensions.parse, params)),
         "objective": {"minimize": list(minimize), "maximize": list(maximize)},
@@ -227,30 +230,6 @@ def _of_function(path: str, params: Sequence[str], minimize: Sequence[str], maxi
         raise InvalidInput(f"{error}; or declare them with --param") from None
     directions = wanted.directions if minimize or maximize else None
     return own(path, Problem.of(space, directions=directions), function)
-
-
-def _imported(path: str) -> Callable[..., Any]:
-    from importlib import import_module
-
-    from kilter.core.errors import InvalidInput, UnknownName
-
-    module_name, colon, name = path.partition(":")
-    if not colon or not module_name or not name:
-        raise InvalidInput(f"--objective {path!r} must read MODULE:NAME, as in train:loss")
-    sys.path.insert(0, os.getcwd())
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name.partition(".")[0]:
-            raise
-        raise InvalidInput(
-            f"there is no module {module_name!r} here: name it as an import would, without .py"
-        ) from None
-    if not callable(found := getattr(module, name, None)):
-        raise UnknownName.of(
-            "function", name, [n for n in vars(module) if callable(getattr(module, n))], f"(in {module_name})"
-        )
-    return found  # type: ignore[no-any-return]
 
 
 def _of_file(path: str) -> BenchProblem:
