@@ -10,7 +10,7 @@ import pytest
 
 import kilter
 from kilter.api.arguments import StudyOptions
-from kilter.api.tuning import _executor
+from kilter.api.running import executor_of
 from kilter.cli.specification import TABLES, Specification
 from kilter.core.errors import InvalidInput, UnknownArgument
 from kilter.core.vocabulary import SAME, ours
@@ -169,8 +169,8 @@ def test_an_executor_has_resources_of_its_own_or_none(executor: Any, says: str) 
 
 def test_an_executor_by_its_name_takes_resources() -> None:
     resources = kilter.Resources(seconds=3)
-    assert _executor("processes", 2, resources) == kilter.executors.Processes(2, resources)
-    assert _executor("processes", 2, None) == kilter.executors.Processes(2)
+    assert executor_of("processes", 2, resources) == kilter.executors.Processes(2, resources)
+    assert executor_of("processes", 2, None) == kilter.executors.Processes(2)
 
 
 def test_help_shows_what_is_passed_on_with_its_defaults() -> None:

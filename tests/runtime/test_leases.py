@@ -94,8 +94,8 @@ def test_a_worker_with_a_name_follows_its_forerunner_on_this_machine():
     worker = this_worker("gpu-3")
     assert (worker.name, worker.machine) == ("gpu-3", machine) and this_worker().name == ""
     others = [
-        Worker(id, host, 1, 0.0)
-        for id, host in {
+        Worker(given, host, 1, 0.0)
+        for given, host in {
             "gpu-3.0a": f"{machine}/0",  # the container before
             "gpu-3.0b": f"elsewhere/{mark}",
             "gpu-3.0c": this_host(),  # where processes tell

@@ -33,7 +33,6 @@ class StudyOptions(TypedDict, total=False):
     keep_checkpoints: int
     checkpoints: str | os.PathLike[str] | CheckpointStore | None
     lease: float | None
-    worker: str | None
     clock: Callable[[], float]
 
 

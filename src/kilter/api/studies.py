@@ -59,7 +59,6 @@ def create_study(
     keep_checkpoints: int = KEPT,
     checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
     lease: float | None = LEASE_SECONDS,
-    worker: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Study:
     """A new study, in memory where no storage is given.
@@ -69,9 +68,7 @@ def create_study(
     argument of that name and the scheduler says how much of it a trial is worth. Of the finished trials the best
     `keep_checkpoints` keep what they left in their checkpoint: in the folder `checkpoints`, which is to be this study's
     alone, or in a CheckpointStore; by default in one beside the file of the storage, or a temporary one. Workers on
-    one study are told the same. `worker` is a name for this process among them: what one of that name ran on
-    this machine before goes on at once, also where nobody can look for it, as in a container that was started again.
-    Without a `space` the objective suggests its parameters.
+    one study are told the same. Without a `space` the objective suggests its parameters.
     `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where
     the new one allows; its seed, and its sampler and scheduler unless they are given, are those it was made with.
     Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in which nothing ever
@@ -96,13 +93,7 @@ def create_study(
         sampler,
         scheduler,
         seed,
-        {
-            "keep_checkpoints": keep_checkpoints,
-            "checkpoints": checkpoints,
-            "lease": lease,
-            "worker": worker,
-            "clock": clock,
-        },
+        {"keep_checkpoints": keep_checkpoints, "checkpoints": checkpoints, "lease": lease, "clock": clock},
     )
     session.owns_storage = opened is not storage
     return Study(name, session)
@@ -188,7 +179,9 @@ def load_study(
 
     `space` is needed only where options are objects that no log can keep, or to widen the space. Sampler and
     scheduler are those that the study was made with, unless others are given. `checkpoints` says where they are, if it
-    was said to create_study; `worker` is a name for this process, as there. Raises StudyNotFound with the nearest name.
+    was said to create_study. `worker` is a name for this process among the workers: what one of that name ran on this
+    machine before goes on at once, also where nobody can look for it, as in a container that was started again. Raises
+    StudyNotFound with the nearest name.
     """
     scheduler = one_of(scheduler, pruner)
     check_checkpoints(keep_checkpoints, checkpoints)
