@@ -30,6 +30,8 @@ STORAGES = {
     "sqlite": "kilter.storage.urls:sqlite",
     "postgresql": "kilter.storage.postgres:postgresql",
     "postgres": "kilter.storage.postgres:postgresql",
+    "http": "kilter.storage.http:http",
+    "https": "kilter.storage.http:http",
 }
 
 EXECUTORS = {

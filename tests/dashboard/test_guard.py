@@ -13,8 +13,9 @@ from tests.dashboard.conftest import client_of
 
 from kilter.dashboard import create_app
 from kilter.dashboard.app import API
-from kilter.dashboard.guard import HEADERS, LOOPBACK, MOST_BYTES, Allowance, Tickets
-from kilter.dashboard.routes import ROUTES
+from kilter.dashboard.guard import HEADERS, LOOPBACK, MOST_BYTES, MOST_BYTES_OF_WORKERS, Allowance, Tickets
+from kilter.dashboard.routes import routes
+from kilter.dashboard.storing import STORAGE
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -23,11 +24,12 @@ TOKEN = "a-token-for-tests"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 JSON = {"content-type": "application/json"}
 MINE = {"authorization": f"Bearer {TOKEN}"}
+ROUTES = routes(workers=True)
 
 
 def addresses() -> list[str]:
     """One address for each route that the application has, whoever put it there."""
-    found: list[Any] = create_app("sqlite:///:memory:")._app.routes  # type: ignore[attr-defined]
+    found: list[Any] = create_app("sqlite:///:memory:", workers=True)._app.routes  # type: ignore[attr-defined]
     assert all(isinstance(route, Address) for route in found), "a mounted application has routes that this does not see"
     filled = {"{id:int}": "1", "{number:int}": "0", "{name:path}": "index.html"}
     paths = []
@@ -43,16 +45,24 @@ def addresses() -> list[str]:
 ADDRESSES = addresses()
 
 
-def test_the_table_has_all_routes():
-    table = {API + route.path for route in ROUTES} | {f"{API}/events", "/{name:path}"}
-    app = create_app("sqlite:///:memory:")
+@pytest.mark.parametrize("workers", [False, True])
+def test_the_table_has_all_routes(workers: bool):
+    table = {API + route.path for route in routes(workers)} | {f"{API}/events", "/{name:path}"}
+    app = create_app("sqlite:///:memory:", workers=workers)
     assert {route.path for route in app._app.routes} == table  # type: ignore[attr-defined]
+
+
+def test_a_dashboard_has_no_route_for_workers(client: TestClient):
+    ours = {route.path for route in ROUTES if route.is_for_workers}
+    assert ours == {route.path for route in ROUTES} - {route.path for route in routes()} != set()
+    for path in ours:
+        assert client.get(API + path.replace("{id:int}", "1")).status_code == 404
 
 
 @pytest.fixture
 def asked(studies_file: Path) -> Iterator[Any]:
     """Ask a dashboard that has a token, with whatever is wrong; it has not been asked before."""
-    app = create_app(studies_file, token=TOKEN)
+    app = create_app(studies_file, token=TOKEN, workers=True)
     with client_of(app) as client:
 
         def ask(method: str, address: str, **wrong: Any) -> int:
@@ -99,7 +109,7 @@ def test_no_change_is_taken_that_a_form_could_send(asked: Any, method: str, kind
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_changes_where_it_is_read_only(studies_file: Path, method: str):
-    with client_of(create_app(studies_file, read_only=True)) as client:
+    with client_of(create_app(studies_file, read_only=True, workers=True)) as client:
         for address in ADDRESSES:
             if method in ("GET", "HEAD") and not address.endswith("/events"):
                 assert client.request(method, address).status_code != 403
@@ -160,6 +170,15 @@ def test_large_and_deep_bodies_are_refused(asked: Any):
     address = ADDRESSES[0]
     assert asked("POST", address, content=b" " * (MOST_BYTES + 1)) == 413
     assert asked("POST", address, content=json.dumps({"a": 1})) == 405
+    work = f"{API}{STORAGE}/create"
+    assert asked("POST", work, content=b" " * (MOST_BYTES + 1)) == 400
+    assert asked("POST", work, content=b" " * (MOST_BYTES_OF_WORKERS + 1)) == 413
+
+
+def test_workers_may_tell_as_often_as_they_like_and_nobody_else(asked: Any):
+    statuses = {asked("POST", f"{API}{STORAGE}/studies/1/release", json={"id": "w"}) for _ in range(150)}
+    assert statuses == {200}
+    assert {asked("POST", f"{API}/studies/1/actions/pause?{i}", json={"x": 1}) for i in range(150)} == {400, 429}
 
 
 def test_an_allowance_is_used_up_and_grows_again():

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kilter.core.errors import InvalidInput, UnknownName
-from kilter.core.text import shown
 from kilter.dashboard.asking import Ask, Field, Route
 from kilter.engine.replica import Replica
 from kilter.runtime import steering
@@ -96,29 +94,15 @@ ACTIONS: Mapping[str, tuple[str, Act, tuple[Field, ...]]] = {
 def routes(study: str) -> tuple[Route, ...]:
     """A route for each action on the study at this path."""
     return tuple(
-        Route(f"{study}/actions/{name}", says, _answer(act, fields), method="POST", body=fields)
+        Route(f"{study}/actions/{name}", says, _answer(act), method="POST", body=fields)
         for name, (says, act, fields) in ACTIONS.items()
     )
 
 
-def _answer(act: Act, fields: tuple[Field, ...]) -> Callable[[Ask], Any]:
+def _answer(act: Act) -> Callable[[Ask], Any]:
     def answer(ask: Ask) -> Any:
-        _check(ask.body, fields)
         log = ask.study.changing
         found = act(log, ask.body, ask.now)
         return {"ok": True, **(found or {}), "revision": log.replica.position}
 
     return answer
-
-
-def _check(said: Mapping[str, Any], fields: tuple[Field, ...]) -> None:
-    """Raise InvalidInput or UnknownName where a body does not say what the action takes."""
-    known = {field.name: field for field in fields}
-    for name, value in said.items():
-        if name not in known:
-            raise UnknownName.of("field", name, known)
-        if value is not None and not known[name].takes(value):
-            raise InvalidInput(f"{name}={shown(value)}: give {known[name].kind_in_words}")
-    for field in fields:
-        if field.needed and said.get(field.name) is None:
-            raise InvalidInput(f"{field.name!r} is missing: {field.says}")

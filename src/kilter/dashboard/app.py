@@ -28,8 +28,10 @@ from kilter.dashboard.documents import LASTS
 from kilter.dashboard.files import files
 from kilter.dashboard.guard import Guard, Refused, document
 from kilter.dashboard.news import News, Stream
+from kilter.dashboard.once import Once
 from kilter.dashboard.reading import Reading
-from kilter.dashboard.routes import ROUTES
+from kilter.dashboard.routes import routes
+from kilter.dashboard.storing import STORAGE
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,6 +43,8 @@ SMALL = 1_400
 """Bytes that are not worth compressing: they fit one packet."""
 MOST_WAITING = 16
 """Changes that wait for the one before them, which may wait for another process."""
+WORKERS = 32
+"""Workers that are served at once; the others wait for a moment."""
 LARGE = 262_144
 """Bytes from which on speed counts more than the last tenth."""
 
@@ -56,24 +60,34 @@ STATUS: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
 class Dashboard(Guard):
     """The application; `news` and `tickets` are for who serves it."""
 
-    def __init__(self, reading: Reading, read_only: bool, token: str | None, hosts: Iterable[str]) -> None:
+    def __init__(
+        self, reading: Reading, read_only: bool, token: str | None, hosts: Iterable[str], workers: bool = False
+    ) -> None:
         self.reading, self.news = reading, News(reading)
         self._answers, self._turn, self._change = Answers(), CapacityLimiter(1), CapacityLimiter(1)
         self._changes_asked = 0
-        routes = [Address(API + route.path, self._endpoint(route), methods=[route.method]) for route in ROUTES]
-        routes.append(Address(f"{API}/events", self._events))
-        routes.append(Address("/{name:path}", _file))
+        self._at_once, self._done = CapacityLimiter(WORKERS), Once()
+        table = [Address(API + r.path, self._endpoint(r), methods=[r.method]) for r in routes(workers)]
+        table.append(Address(f"{API}/events", self._events))
+        table.append(Address("/{name:path}", _file))
         refusals: Any = {KilterError: self._explained, Refused: _refused, HTTPException: _unknown, Exception: _broken}
-        super().__init__(Starlette(routes=routes, exception_handlers=refusals), hosts, token, read_only)
+        app = Starlette(routes=table, exception_handlers=refusals)
+        super().__init__(app, hosts, token, read_only, API + STORAGE if workers else None)
 
     def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            body = {} if route.method == "GET" else document(await request.body())
+            raw = b"" if route.method == "GET" else await request.body()
             query = route.read(request.query_params)
 
             def ask() -> Ask:
-                return Ask(self.reading, time.time(), request.path_params, query, body, self._read_only)
+                body = document(raw)
+                route.check(body)
+                return Ask(self.reading, time.time(), request.path_params, query, body, self._read_only, self._done)
 
+            if route.is_for_workers:
+                return await to_thread.run_sync(
+                    lambda: _response(_content(route.answer(ask())), request), limiter=self._at_once
+                )
             if route.method != "GET":
                 return await self._changed(lambda: _response(_content(route.answer(ask())), request))
             if not route.takes_time:
@@ -111,7 +125,7 @@ class Dashboard(Guard):
     async def _explained(self, request: Request, error: Exception) -> Response:
         status = next(status for kinds, status in STATUS if isinstance(error, kinds))
         action = "Try again in a moment." if status == 503 else ""
-        return Refused(status, self.reading.said(error), action).response()
+        return Refused(status, self.reading.said(error), action, type(error).__name__).response()
 
     async def _events(self, request: Request) -> Response | Stream:
         stream = Stream(self.news, request.headers.get("last-event-id"))
@@ -124,15 +138,16 @@ def create_app(
     read_only: bool = False,
     token: str | None = None,
     hosts: Iterable[str] = (),
+    workers: bool = False,
 ) -> Dashboard:
     """The dashboard of a storage as an ASGI application, to be served by itself or mounted under a prefix.
 
     With `read_only` nothing can be changed through it. With a `token` it is for those alone who have it. `hosts` are
     the names by which it may be asked, beside those of this machine's loopback: where it is mounted in an application
-    that is open to others, name that application's host here, and have it ask who they are, or give a token.
-    Raises StudyNotFound where there is no such storage.
+    that is open to others, name that application's host here, and have it ask who they are, or give a token. With
+    `workers` it serves the storage as well, to workers elsewhere. Raises StudyNotFound where there is no such storage.
     """
-    return Dashboard(Reading(storage), read_only, token, hosts)
+    return Dashboard(Reading(storage), read_only, token, hosts, workers)
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------

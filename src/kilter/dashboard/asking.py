@@ -6,15 +6,18 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.history import History
 from kilter.core.text import shown
+from kilter.dashboard.once import Once
 from kilter.dashboard.reading import Reading, Study
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
+
+Result = TypeVar("Result")
 
 LONGEST = 500
 """Characters of a text in an address, and numbers in a list."""
@@ -98,6 +101,8 @@ KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "text": ("a text", lambda v: isinstance(v, str)),
     "texts": ("texts", lambda v: isinstance(v, list) and len(v) <= LONGEST and all(isinstance(t, str) for t in v)),
     "object": ("an object", lambda v: isinstance(v, dict)),
+    "row": ("an event as kind, number, attempt, time and body", lambda v: isinstance(v, list)),
+    "rows": ("events, each as a list", lambda v: isinstance(v, list) and all(isinstance(row, list) for row in v)),
 }
 """What bodies hold: in words, and how it is told."""
 
@@ -112,6 +117,12 @@ class Ask:
     query: Mapping[str, Any]
     body: Mapping[str, Any] = field(default_factory=dict)
     read_only: bool = False
+    done: Once = field(default_factory=Once)
+    """What has been done of late, for those who ask twice."""
+
+    def once(self, act: Callable[[], Result]) -> Result:
+        """What comes of a change that has a token, and may have come before."""
+        return self.done(self.body["token"], act)
 
     @cached_property
     def study(self) -> Study:
@@ -160,6 +171,20 @@ class Route:
     """Whether it is computed apart, one at a time, and remembered for its revision."""
     ages: bool = False
     """Whether it depends on the clock, too, while trials run."""
+    is_for_workers: bool = False
+    """Whether it is there for workers, of whom many ask at once."""
+
+    def check(self, said: Mapping[str, Any]) -> None:
+        """Raise InvalidInput or UnknownName where a body does not say what the change takes."""
+        known = {field.name: field for field in self.body}
+        for name, value in said.items():
+            if name not in known:
+                raise UnknownName.of("field", name, known)
+            if value is not None and not known[name].takes(value):
+                raise InvalidInput(f"{name}={shown(value)}: give {known[name].kind_in_words}")
+        for name, wanted in known.items():
+            if wanted.needed and said.get(name) is None:
+                raise InvalidInput(f"{name!r} is missing: {wanted.says}")
 
     def read(self, given: QueryParams) -> dict[str, Any]:
         """What an address says after its question mark; raises UnknownName or InvalidInput."""

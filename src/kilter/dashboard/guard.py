@@ -4,7 +4,7 @@
     Origin    the page's own, where a browser sends one: no other page may read or change anything
     token     where there is one, in the cookie that the one-time link left, or as "Authorization: Bearer …"
     changes   anything but GET and HEAD: JSON alone, which no form of another page can send, small, not too many, and
-              none at all where the dashboard is read-only
+              none at all where the dashboard is read-only; those of workers may be large and as many as they like
 
 Why, and against what: docs/decisions/0032-dashboard.md
 """
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MOST_BYTES = 65_536
 """Of the body of a change."""
+MOST_BYTES_OF_WORKERS = 2**26
+"""Of what a worker sends, such as a batch of events or a snapshot."""
 MOST_DEEP = 16
 """Containers of JSON within one another."""
 
@@ -113,13 +115,15 @@ def _digest(text: str) -> str:
 class Refused(Exception):
     """A request that is not answered: a status, why, and what to do about it."""
 
-    def __init__(self, status: int, message: str, action: str = "") -> None:
+    def __init__(self, status: int, message: str, action: str = "", kind: str = "") -> None:
         super().__init__(message)
         self.status, self.message, self.action = status, message, action
+        self.kind = kind
+        """The class of the error of kilter's that it is, if any."""
 
     def response(self) -> Response:
         """What is sent."""
-        said = {"error": {"message": self.message, "action": self.action}}
+        said = {"error": {"kind": self.kind, "message": self.message, "action": self.action}}
         headers = {"Cache-Control": "no-store"}
         if self.status == 429:
             headers["Retry-After"] = "1"
@@ -129,8 +133,16 @@ class Refused(Exception):
 class Guard:
     """An ASGI application around another one."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), token: str | None = None, read_only: bool = False):
-        self._app = app
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str] = (),
+        token: str | None = None,
+        read_only: bool = False,
+        workers: str | None = None,
+    ) -> None:
+        """Around `app`, of which what is below the path `workers` is for workers."""
+        self._app, self._workers = app, workers
         self._origins = frozenset(host.lower() for host in hosts)
         self._hosts = frozenset(map(_name, self._origins)).union(LOOPBACK)
         self._read_only = read_only
@@ -193,9 +205,15 @@ class Guard:
             raise Refused(415, "a change is sent as JSON", "Send it with 'Content-Type: application/json'.")
         if self._read_only:
             raise Refused(403, "this dashboard is read-only", "Start it without --read-only to change something.")
+        if self._is_of_worker(scope):
+            return await _body(receive, MOST_BYTES_OF_WORKERS)
         if not self._changes.take():
             raise Refused(429, "too many changes at once", "Wait a second.")
-        return await _body(receive)
+        return await _body(receive, MOST_BYTES)
+
+    def _is_of_worker(self, scope: Scope) -> bool:
+        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+        return self._workers is not None and path.startswith(f"{self._workers}/")
 
 
 HOST = re.compile(r"(?:\[([\w:.%]+)\]|([^\s/\\@:?#\[\]]+))(?::\d*)?")
@@ -224,15 +242,15 @@ def _welcome(scope: Scope, cookie: str, value: str) -> Response:
     return answer
 
 
-async def _body(receive: Receive) -> bytes:
-    body: bytes = b""
+async def _body(receive: Receive, most: int) -> bytes:
+    body = bytearray()
     while True:
         message: dict[str, Any] = dict(await receive())
         body += message.get("body", b"")
-        if len(body) > MOST_BYTES:
-            raise Refused(413, f"a change has at most {MOST_BYTES} bytes")
+        if len(body) > most:
+            raise Refused(413, f"a change has at most {most} bytes")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _again(body: bytes) -> Receive:

@@ -16,13 +16,15 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
     "texts": {"type": "array", "items": {"type": "string"}},
     "object": {"type": "object"},
+    "row": {"type": "array"},
+    "rows": {"type": "array", "items": {"type": "array"}},
 }
 ERROR = {
     "type": "object",
     "properties": {
         "error": {
             "type": "object",
-            "properties": {"message": {"type": "string"}, "action": {"type": "string"}},
+            "properties": {name: {"type": "string"} for name in ("kind", "message", "action")},
         }
     },
 }

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kilter.core.interfaces import OnDisk
-from kilter.dashboard import acting, documents
+from kilter.dashboard import acting, documents, storing
 from kilter.dashboard.asking import Ask, Content, Query, Route
 from kilter.dashboard.export import csv_text, file_name, json_lines
 from kilter.dashboard.openapi import openapi
@@ -65,12 +65,7 @@ def _exported(ask: Ask) -> Content:
     return Content(json_lines(trials).encode(), "application/jsonl", f"{name}.jsonl")
 
 
-def _openapi(ask: Ask) -> Content:
-    return Content(json.dumps(openapi(ROUTES, documents.VERSION)).encode(), "application/json")
-
-
 ROUTES: tuple[Route, ...] = (
-    Route("/openapi.json", "This description.", _openapi),
     Route("/server", "What is served here.", _server),
     Route("/studies", "All studies, with what there is to say about each in a line.", _studies),
     Route(STUDY, "All about a study but its trials.", _study),
@@ -101,3 +96,14 @@ ROUTES: tuple[Route, ...] = (
     *QUESTIONS,
     *acting.routes(STUDY),
 )
+
+
+def routes(workers: bool = False) -> tuple[Route, ...]:
+    """All routes, with those that are there for workers alone where they are asked for, and their description."""
+    table = (*ROUTES, *storing.ROUTES) if workers else ROUTES
+
+    def described(ask: Ask) -> Content:
+        return Content(json.dumps(openapi(whole, documents.VERSION)).encode(), "application/json")
+
+    whole = (Route("/openapi.json", "This description.", described), *table)
+    return whole

@@ -40,6 +40,7 @@ class _Server(uvicorn.Server):
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=1,
+            timeout_keep_alive=60,
         )
         super().__init__(config)
         self.app = app
@@ -120,17 +121,19 @@ def served(
     token: str | None = None,
     hosts: Iterable[str] = (),
     page: str = "",
+    workers: bool = False,
 ) -> Serving:
     """The dashboard of a storage at an address of this machine, where the next free port is taken if `port` is not.
 
     On any other `host` than the loopback it has a token in any case, a fresh one where none is given. `hosts` are
-    further names that it may be asked by, `page` is where in it the address leads. Raises InvalidInput where it cannot
-    be at that host.
+    further names that it may be asked by, `page` is where in it the address leads. With `workers` it
+    serves the storage to workers elsewhere as well. Raises InvalidInput where it cannot be at that host.
     """
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(32)
     names = [*hosts, *([] if is_loopback(host) else _names(host))]
-    return Serving(create_app(storage, read_only=read_only, token=token, hosts=names), host, port, page)
+    app = create_app(storage, read_only=read_only, token=token, hosts=names, workers=workers)
+    return Serving(app, host, port, page)
 
 
 def is_loopback(host: str) -> bool:
@@ -175,7 +178,7 @@ def _bound(host: str, port: int) -> socket.socket:
         raise InvalidInput(f"host={host!r} is no address of this machine: {error.strerror}") from None
     tried = [*range(port, min(port + TRIES, 65_536)), 0] if port else [0]
     for each in tried:
-        found = socket.socket(family, socket.SOCK_STREAM)
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # said, or asyncio delays small answers
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind((address[0], each, *address[2:]))
