@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import kilter
+from kilter.core.errors import StorageError
 from kilter.core.interfaces import Worker
 from kilter.executors.simulated import VirtualClock
 from kilter.runtime import log
@@ -42,7 +43,11 @@ def test_a_process_that_lives_here_outlives_its_lease(other):
     _, worker = other
     watch = Watch()
     assert not any(watch.gone([(worker, -3600.0)], now) for now in (0.0, APART, 100 * APART))
-    assert not any(Watch().gone([(this_worker(), -3600.0)], now) for now in (0.0, 100 * APART))
+    storage, me, holder = MemoryStorage(), this_worker(), Holder()
+    lease = Lease(holder, storage, storage.create("s", created()), me)
+    assert not any(Watch().gone([(me, -3600.0)], now) for now in (0.0, 100 * APART))
+    lease.release()
+    assert Watch().gone([(me, 50.0)], 0.0) == {me.id}
 
 
 def test_a_process_that_died_is_gone_at_once(other):
@@ -71,9 +76,12 @@ def test_a_process_that_was_stopped_goes_by_its_lease(other):
 
 def test_a_clock_that_is_set_makes_nobody_another_process(other, monkeypatch):
     _, worker = other
+    storage, me, holder = MemoryStorage(), this_worker(), Holder()
+    lease = Lease(holder, storage, storage.create("s", created()), me)
     start = psutil.boot_time()  # which Linux tells by the clock
     monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: start + 3600)
-    assert Watch().gone([(worker, 50.0), (this_worker(), 50.0)], 0.0) == set()
+    assert Watch().gone([(worker, 50.0), (me, 50.0)], 0.0) == set()
+    lease.release()
 
 
 def test_who_had_our_process_id_before_us_is_gone():
@@ -283,3 +291,35 @@ def test_a_lease_is_not_paid_for_each_trial(tmp_path):
         for _ in range(20):
             study.tell(study.ask(), 1.0)
     assert len(counted) <= 2  # one, and a renewal where the machine is very slow
+
+
+class Failing(SQLiteStorage):
+    """Fails while it is told to, as on a disk that is full for a while."""
+
+    fails = False
+
+    def _writing(self):
+        if self.fails:
+            raise StorageError("there is no space left")
+        return super()._writing()
+
+
+def test_a_trial_whose_end_could_not_be_written_goes_on_in_the_same_process(tmp_path):
+    """Its worker could not give its lease back either, and the process lives on, as a notebook does."""
+    storage = Failing(tmp_path / "s.db")
+
+    def objective(x):
+        storage.fails = True
+        return x
+
+    study = kilter.create_study(storage=storage, study_name="s", space={"x": kilter.Float(0, 1)}, seed=0)
+    with pytest.raises(StorageError, match="no space left"):
+        study.optimize(objective, n_trials=1, progress="none")
+    study.close()
+    storage.fails = False
+    again = kilter.load_study(storage=str(storage.path), study_name="s")
+    again.optimize(lambda x: x, n_trials=1, if_changed="continue", progress="none")
+    assert [(t.state, t.attempt) for t in again.trials] == [(kilter.TrialState.COMPLETE, 2)]
+    again.close()
+    assert storage.leases(1) == []
+    storage.close()

@@ -8,7 +8,8 @@ A worker is gone at once when its process is no longer on this host. A process t
 its lease says: it may be in C code that holds the interpreter lock, so that no thread renews, and a clock that jumps
 (a suspended laptop, NTP) lets all leases run out at once. Where we cannot look, and where the process was stopped
 (SIGSTOP), its lease decides: it has to be found run out twice, a renewal apart. A worker with a name that starts again
-does not wait for that. Why so: docs/decisions/0040-workers.md
+does not wait for that. Of its own leases a process knows which it holds: one that it could not give back, since the
+storage did not answer, is nobody's. Why so: docs/decisions/0040-workers.md
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ def _is_gone(worker: Worker, given_up: bool) -> bool:
     born, stopped = _process(worker.pid)
     if born is None or abs(born - worker.born) > 1.0:
         return True
+    if worker.pid == os.getpid():
+        return not _RENEWALS.holds(worker)
     return stopped and given_up
 
 
@@ -131,15 +134,19 @@ class Lease:
     def __init__(
         self, holder: object, storage: Storage, study: int, worker: Worker, seconds: float = LEASE_SECONDS
     ) -> None:
-        self._storage, self._study, self._worker, self._seconds = storage, study, worker, seconds
+        self._storage, self._study, self.worker, self._seconds = storage, study, worker, seconds
         self._lock = threading.Lock()
         self._is_held = True
         self.is_resting = False
         self.gone: KilterError | None = None
         """Why the study cannot be written any more, once that was noticed."""
-        storage.renew(study, worker, seconds)
         self.due = self._next_due()
-        _RENEWALS.add(self)
+        _RENEWALS.add(self)  # first: whoever looks in the meantime must not find it to be nobody's
+        try:
+            storage.renew(study, worker, seconds)
+        except BaseException:
+            _RENEWALS.remove(self)
+            raise
         self._watched = weakref.finalize(holder, _RENEWALS.dropped.put, self)
         self._watched.atexit = False
 
@@ -164,7 +171,7 @@ class Lease:
                 if self.is_resting:
                     self._give_back()
                 elif self._is_held:
-                    self._storage.renew(self._study, self._worker, self._seconds)
+                    self._storage.renew(self._study, self.worker, self._seconds)
             if not self._is_held:
                 self._is_over()
         except (StorageGone, StudyNotFound) as error:
@@ -185,9 +192,9 @@ class Lease:
 
     def _give_back(self) -> None:
         was_held, self._is_held = self._is_held, False
-        if was_held and self._worker.pid == os.getpid():
+        if was_held and self.worker.pid == os.getpid():
             with suppress(StorageError):  # then it runs out
-                self._storage.release(self._study, self._worker.id)
+                self._storage.release(self._study, self.worker.id)
 
 
 class _Renewals:
@@ -216,6 +223,11 @@ class _Renewals:
         self.dropped.put(None)
         if thread is not None and thread is not threading.current_thread():
             thread.join(1.0)
+
+    def holds(self, worker: Worker) -> bool:
+        """Whether this process holds the worker's lease."""
+        with self._lock:
+            return any(lease.worker == worker for lease in self._leases)
 
     def _work(self) -> None:
         while self._is_needed():

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
@@ -281,13 +281,13 @@ class SQLiteStorage:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         connection = self._live()
         with self._lock, explained(self.path):
+            _roll_back(connection)  # where an interrupt broke into a rollback
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all or nothing, and no commit where there is nothing to commit."""
-        connection = self._live()
-        with self._lock, explained(self.path):
+        with self._reading() as connection:
             self._check_in_place(connection)
             with _transaction(connection):
                 yield connection
@@ -528,16 +528,21 @@ def _patiently(act: Callable[[], Answer]) -> Answer:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    connection.execute(f"BEGIN {kind}")
     before = connection.total_changes
     try:
+        connection.execute(f"BEGIN {kind}")
         yield
         wrote = kind == "EXCLUSIVE" or connection.total_changes != before
         connection.execute("COMMIT" if wrote else "ROLLBACK")
     except BaseException:
-        if connection.in_transaction:  # some errors, as of a full disk, roll back on their own
-            connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # what went wrong first is what is to be told
+            _roll_back(connection)
         raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:  # some errors, as of a full disk, roll back on their own
+        connection.execute("ROLLBACK")
 
 
 # Errors in words.
