@@ -123,6 +123,9 @@ def test_what_was_refused_takes_the_next_number_unless_somebody_began_it_or_it_i
     assert under_next_number(refused, engine(Wait(), start(0))) is None
     assert under_next_number(replace(refused, parent=0), engine(Start(), start(0))) is None
     assert under_next_number(replace(refused, fresh=False), engine(Start(), start(0))) is None
+    queued = engine(Start(), QUEUED)
+    assert under_next_number(refused, queued) is None
+    assert under_next_number(refused, queued, busy={0: 1}) == replace(refused, number=1)
 
 
 def test_attempts_of_workers_that_are_gone_are_lost():

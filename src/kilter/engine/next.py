@@ -110,8 +110,15 @@ def is_drawn(start: Started, history: History) -> bool:
     return history[start.number].params != start.params
 
 
-def under_next_number(start: Started, engine: Engine, limit: int | None = None) -> Started | None:
-    """The start of a new trial that was refused, under the next free number; None where it would not do for that."""
+def under_next_number(
+    start: Started, engine: Engine, limit: int | None = None, busy: Container[int] = ()
+) -> Started | None:
+    """The start of a new trial, which was refused or was made ahead, under the number that is next now.
+
+    None where it would not do for that: another trial goes first, or has just this configuration.
+    """
+    if engine.claimable(busy) is not None:
+        return None
     history, plan = engine.history, engine.plan()
     if engine.steering.is_paused or _claim(engine, None, limit, not start.granted, start.granted) is not start.granted:
         return None

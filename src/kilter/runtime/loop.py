@@ -20,6 +20,7 @@ from kilter.core.text import one_line
 from kilter.engine.ending import Ending, EndKind
 from kilter.engine.limits import Tally
 from kilter.objective.failures import Interruption, release
+from kilter.runtime.pace import Lasting, slots_would_wait
 from kilter.runtime.session import Session
 from kilter.runtime.signals import Alarm, Interrupts
 from kilter.runtime.steering import paused_text
@@ -68,7 +69,10 @@ class Loop:
         self.ending: Ending | None = None
         """Why no more trials are started, once there is a reason."""
         self.tally = Tally()
-        self._running: set[int] = set()
+        self._running: dict[int, float] = {}
+        """The trials that run here, and since when."""
+        self._lasting = Lasting()
+        """How long they run."""
         self.begun = 0
         """How many trials were begun here."""
         self._met: set[int] = set()
@@ -109,6 +113,7 @@ class Loop:
             finally:
                 if self._here is not None:  # else the session would live until the garbage collector comes by
                     self._here.on_progress = None
+                self.session.drop_ahead()
                 self.session.obeys_from = self.session.engine.position
             self._finish()
         if self._error is not None:
@@ -153,7 +158,19 @@ class Loop:
         if self._here is not None and left < math.inf:
             with Alarm(self._left, self._stop_all):
                 return self._here.wait(None)
+        if self._asks_ahead:
+            messages = self.executor.wait(0)
+            if messages:  # a result comes first, and then whoever waits for a verdict
+                return messages
+            self.session.ask_ahead(self._most, self._may_begin, self._may_add)
+            left = self._left()
         return self.executor.wait(max(min(TICK, left), SHORT) if left > 0 else TICK)
+
+    @property
+    def _asks_ahead(self) -> bool:
+        """Whether the sampler is asked before a slot is free."""
+        is_open = self.ending is None and self._running
+        return bool(is_open and slots_would_wait(self.executor.slots, self.session.thinking, self._lasting))
 
     def _attend(self, progress: Progress) -> None:
         """Take a report or a question out of the middle of an objective that runs in this thread."""
@@ -189,7 +206,7 @@ class Loop:
                 if not self._running:
                     self.ending = Ending(EndKind.LIMIT, held)
                 return
-            is_new = self.calls is None or self.begun < self.calls
+            is_new = self._may_begin
             trial = self.session.begin(self._most, is_new, self._may_add)
             if trial is None:
                 if self._running:  # one that runs may pause, and go on
@@ -207,7 +224,7 @@ class Loop:
             self._has_looked = False
             self.begun += trial.number not in self._met
             self._met.add(trial.number)
-            self._running.add(trial.number)
+            self._running[trial.number] = self.session.stopwatch()
             self.executor.submit(self.session.task(trial))
 
     def _tell_of_pause(self) -> None:
@@ -264,6 +281,11 @@ class Loop:
         return None if total is None else total + self.session.engine.history.forgiven
 
     @property
+    def _may_begin(self) -> bool:
+        """Whether this run may begin another trial of its own."""
+        return self.calls is None or self.begun < self.calls
+
+    @property
     def _may_add(self) -> bool:
         """Whether trials that users added are meant for this run: one that counts its own is asked anew each time."""
         return self.calls is None or self.session.engine.steering.granted > self._begins_at
@@ -272,14 +294,15 @@ class Loop:
         if outcome.failure is not None and self._stops and self._is_owed_to_stop(outcome.failure.kind):
             release(outcome.error)
             self._put_back(outcome)
-            self._running.discard(outcome.number)
+            self._running.pop(outcome.number, None)
             return
         is_misuse = outcome.failure is not None and outcome.failure.kind == MISUSE
         is_caught = outcome.error is None or (isinstance(outcome.error, self.catch) and not is_misuse)
         if is_caught:
             release(outcome.error)
         counts = self.session.end(outcome)
-        self._running.discard(outcome.number)  # now: where its end could not be written it is to be put back
+        self._lasting.take(self.session.stopwatch() - self._running[outcome.number])
+        del self._running[outcome.number]  # now: where its end could not be written it is to be put back
         trial = self.session.engine.history[outcome.number]
         if counts and trial.state is TrialState.WAITING:
             log.warning("trial %d is tried again: %s", trial.number, trial.failure.message if trial.failure else "")

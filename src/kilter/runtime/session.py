@@ -28,7 +28,7 @@ from kilter.core.events import (
 )
 from kilter.core.history import Record
 from kilter.core.interfaces import CheckpointStore, Outcome, Progress, Storage, Task
-from kilter.core.problem import SET
+from kilter.core.problem import SET, Problem
 from kilter.engine.engine import Engine
 from kilter.engine.next import is_drawn, next_event, under_next_number
 from kilter.runtime.blas import single_threaded
@@ -36,6 +36,7 @@ from kilter.runtime.checkpoints import Checkpoints, store_of
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.log import Log
 from kilter.runtime.notices import notice
+from kilter.runtime.pace import Lasting
 from kilter.runtime.presence import Presence
 
 log = logging.getLogger("kilter")
@@ -73,6 +74,10 @@ class Session(Log[Engine]):
         """The attempts that were begun here and have not ended here, by trial."""
         self.obeys_from = engine.position
         """The place in the log from which on a stop is meant for who asks here for a trial, outside of a run."""
+        self._ahead: tuple[Problem, Started] | None = None
+        """The start of a trial that the sampler was asked for ahead, and the problem as it was then."""
+        self.thinking = Lasting()
+        """For how long it is asked what to do next."""
         self.finishing: Callable[[Outcome], Outcome] = lambda outcome: outcome
         """What is still to be done for a trial that has ended, before that is written."""
 
@@ -112,7 +117,7 @@ class Session(Log[Engine]):
     def _be_another(self) -> None:
         """Begin anew as a worker without trials."""
         self.presence = Presence(self.storage, self.study, self.presence.seconds, self.presence.name)
-        self._open = {}
+        self._open, self._ahead = {}, None
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
@@ -132,9 +137,9 @@ class Session(Log[Engine]):
         with self.lock:
             self.presence.hold()
             self.recover()
-            refusals, kept = 0, None
+            refusals, kept = 0, self._taken_ahead(is_new)
             while True:
-                again = kept and under_next_number(kept, self.engine, limit)
+                again = kept and under_next_number(kept, self.engine, limit, self._open)
                 event = again or self._next_event(limit, is_new, may_add)
                 if not isinstance(event, (Started, Dropped)):
                     return event
@@ -145,6 +150,29 @@ class Session(Log[Engine]):
                     kept = event if refusals >= ROUNDS and isinstance(event, Started) else None
                 refusals += 1
 
+    def ask_ahead(self, limit: int | None = None, is_new: bool = True, may_add: bool = False) -> None:
+        """Have the sampler choose for a new trial that `begin` is to start later, within the same bounds.
+
+        There is one such choice at a time. It rests on the log up to here, as the trial will tell by `seen`; where it
+        no longer fits when a slot is free, the sampler is asked again.
+        """
+        with self.lock:
+            if self._ahead is None and self.engine.claimable() is None:
+                event = self._next_event(limit, is_new, may_add)
+                if isinstance(event, Started) and event.fresh and is_drawn(event, self.engine.history):
+                    self._ahead = self.engine.problem, event
+
+    def drop_ahead(self) -> None:
+        """Forget what was chosen ahead: nobody begins it."""
+        self._ahead = None
+
+    def _taken_ahead(self, is_new: bool) -> Started | None:
+        """The start that was made ahead, as of now, unless the problem is another one since."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or not is_new or ahead[0] is not self.engine.problem:
+            return None
+        return replace(ahead[1], time=self.clock())
+
     def _most(self, event: Started | Dropped, limit: int | None) -> int | None:
         """How many trials there may be for this one to begin."""
         if limit is None or (isinstance(event, Started) and event.granted):
@@ -152,9 +180,11 @@ class Session(Log[Engine]):
         return limit + self.engine.steering.begun
 
     def _next_event(self, limit: int | None, is_new: bool, may_add: bool) -> Started | Dropped | Wait | None:
-        worker, now = self.presence.worker.id, self.clock()
+        worker, now, begun = self.presence.worker.id, self.clock(), self.stopwatch()
         with single_threaded():
-            return next_event(self.engine, worker, now, busy=self._open, limit=limit, is_new=is_new, may_add=may_add)
+            event = next_event(self.engine, worker, now, busy=self._open, limit=limit, is_new=is_new, may_add=may_add)
+        self.thinking.take(self.stopwatch() - begun)
+        return event
 
     def add(self, params: Mapping[str, Any], now: float) -> int:
         """Start a trial that was run elsewhere, so that its end can be told; its number."""
