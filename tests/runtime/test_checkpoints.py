@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 import kilter
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
+from kilter.core.interfaces import Task
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.objective.checkpoint import FILE, load, save
+from kilter.objective.place import Place, left
 from kilter.runtime.checkpoints import Checkpoints, Folders
 
 RUNNING, COMPLETE, PRUNED, FAIL, WAITING, PAUSED = (
@@ -45,9 +47,15 @@ class Study:
         history.running[number] = trial
         return self.work(number) if write else trial
 
+    def prepare(self, trial, checkpoints=None):
+        """The directory that an attempt begins with, on its machine."""
+        checkpoints = checkpoints or self.checkpoints
+        found = {"store": checkpoints.store, "sources": checkpoints.prepare(trial, self.history)}
+        return Place(Task(trial.number, trial.attempt, {}, Problem(), 0, None, True, **found)).directory
+
     def work(self, number):
         trial = self.history[number]
-        directory = self.checkpoints.prepare(trial, self.history)
+        directory = self.prepare(trial)
         os.makedirs(directory, exist_ok=True)
         save(directory, [*(load(directory) or []), (number, trial.attempt)])
         return trial
@@ -127,7 +135,7 @@ def study(tmp_path):
 
 def test_a_first_attempt_has_nothing_to_begin_with(study, tmp_path):
     trial = study.start(write=False)
-    directory = study.checkpoints.prepare(trial, study.history)
+    directory = study.prepare(trial)
     assert directory == str(tmp_path / "0" / "1")
     assert os.listdir(tmp_path) == []
 
@@ -151,7 +159,7 @@ def test_a_repeated_prepare_changes_nothing(study):
     study.start()
     study.end(0, PAUSED)
     trial = study.start(0)
-    study.checkpoints.prepare(trial, study.history)
+    study.prepare(trial)
     assert study.content(0, 2) == [(0, 1), (0, 2)]
 
 
@@ -193,7 +201,7 @@ def test_where_copying_fails_a_warning_says_so_and_the_trial_starts_over(study, 
         patch.setattr(shutil, "copytree", fail)
         study.start(0)
     assert study.content(0, 2) == [(0, 2)]
-    assert "No space left" in caplog.text and "it starts over" in caplog.text
+    assert "No space left" in caplog.text and "it goes on without that" in caplog.text
     assert study.on_disk() == {0: [1, 2]}
 
 
@@ -243,7 +251,7 @@ def test_workers_that_prepare_one_attempt_at_once_agree(study, tmp_path, caplog)
 
     def work():
         ready.wait()
-        Checkpoints(Folders(tmp_path)).prepare(trial, study.history)
+        study.prepare(trial, Checkpoints(Folders(tmp_path)))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -260,19 +268,19 @@ def test_a_file_in_place_of_an_attempt_is_passed_over(study, tmp_path):
     (tmp_path / "0" / "1").write_text("of an older layout")
     trial = study.start(write=False)
     trial.attempt = 2
-    assert study.checkpoints.prepare(trial, study.history) == str(tmp_path / "0" / "2")
+    assert study.prepare(trial) == str(tmp_path / "0" / "2")
 
 
 def test_a_store_that_is_far_away_does_the_same(tmp_path):
     study = Study(tmp_path)
     study.checkpoints = Checkpoints(Archives(tmp_path / "near", tmp_path / "far"))
     study.start()
-    study.checkpoints.keep(0, 1)
+    left(study.checkpoints.store, 0, 1)
     study.end(0, PAUSED)
     study.start(0)
     study.start(parent=0)
     for number, attempt in ((0, 2), (1, 1)):
-        study.checkpoints.keep(number, attempt)
+        left(study.checkpoints.store, number, attempt)
         study.end(number, COMPLETE, float(number))
         study.checkpoints.retain(study.history, 1)
     assert load(study.checkpoints.latest(study.history[0])) == [(0, 1), (0, 2)]

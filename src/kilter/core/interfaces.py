@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Union, runtime_checkable
 
 from kilter.core.actions import Budget, Judgement, Plan, Start, Verdict
 from kilter.core.errors import InvalidInput
@@ -272,12 +272,28 @@ class OnDisk(Protocol):
     path: str
 
 
+class Seal(NamedTuple):
+    """What the log has of something that is kept elsewhere: its bytes, and the SHA-256 of them."""
+
+    size: int
+    sha256: str
+
+
+class Source(NamedTuple):
+    """What an attempt at a trial has left, for another one to begin with; without a seal where it was lost."""
+
+    number: int
+    attempt: int
+    seal: Seal | None = None
+
+
 @runtime_checkable
 class CheckpointStore(Protocol):
     """Keeps what the trials of one study save, attempt by attempt; safe between threads and processes.
 
     An attempt writes to a local directory of its own. What one that ended has left is *sealed*: it is copied, kept for
-    the user and dropped, and changes no more. Which trials keep theirs is not for the store to decide.
+    the user and dropped, and changes no more. Which trials keep theirs is not for the store to decide. A store is sent
+    to wherever trials run, so it can be pickled.
     """
 
     def is_empty(self) -> bool:
@@ -297,7 +313,10 @@ class CheckpointStore(Protocol):
         """Where what an attempt has left can be read."""
 
     def keep(self, number: int, attempt: int) -> None:
-        """An attempt has ended here: what its directory holds is to be there for every worker."""
+        """What the directory of an attempt holds on this machine is whole now, and is to be there for every worker.
+
+        Told when an attempt ends, and now and then while it runs. Raises OSError where it cannot be.
+        """
 
     def drop(self, number: int, attempt: int | None = None) -> bool:
         """Give up what an attempt, or with None a trial, has left; False where it is gone already or cannot go."""
@@ -339,7 +358,7 @@ class Task:
     problem: Problem
     seed: int
     directory: str | None
-    """Where the attempt may keep checkpoints; it begins with what the attempt or the parent before it left."""
+    """Where the attempt may keep checkpoints, where there is no `store` of them."""
     may_be_stopped: bool
     """Whether the scheduler may end or pause it: should_prune asks, then."""
     attrs: dict[str, Any] = field(default_factory=dict)
@@ -353,6 +372,10 @@ class Task:
     """The file for what the trial prints."""
     chosen: tuple[str, ...] = ()
     """The names of the values that a user enqueued."""
+    store: CheckpointStore | None = None
+    """Keeps what the attempt saves, on whatever machine it runs."""
+    sources: tuple[Source, ...] = ()
+    """What its checkpoint may begin with a copy of: the first that is still there."""
 
     @property
     def arguments(self) -> dict[str, Any]:

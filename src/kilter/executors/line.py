@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from kilter.core.actions import Verdict
@@ -73,5 +74,5 @@ class Stoppable:
         """What the outcome counts as, now that the objective is over."""
         if self.is_broken or (self.was_told and outcome.state not in (TrialState.COMPLETE, TrialState.PAUSED)):
             release(outcome.error)
-            return Outcome.stopped(self.task, outcome.reports)
+            return replace(Outcome.stopped(self.task, outcome.reports), attrs=outcome.attrs)
         return outcome

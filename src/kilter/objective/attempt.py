@@ -24,6 +24,7 @@ from kilter.core.options import copied, has_objects
 from kilter.core.parameter import UNSET, Parameter, Plain, same
 from kilter.core.seeds import rng
 from kilter.core.text import shown
+from kilter.objective.place import Place
 
 FLUSH_SECONDS = 1.0
 """Reports wait at most this long before they are shipped, so that others see a running trial's curve."""
@@ -35,6 +36,7 @@ class Attempt:
     def __init__(self, task: Task, line: Line, draw: Draw | None = None) -> None:
         self.task = task
         self.problem = problem = task.problem
+        self.place = Place(task)
         self.values: dict[str, Any] = {} if problem.is_open else problem.space.values(task.params)
         """The Python values of the configuration, as far as it is known."""
         self._config: dict[str, Plain] = {} if problem.is_open else dict(task.params)
@@ -152,6 +154,7 @@ class Attempt:
             what = f"trial {self.task.number} reported step {report.step}{of} twice; the second is ignored"
             warnings.warn(what, stacklevel=3)
             return
+        self.place.keep()  # what was saved after the report before
         may_ask = self.task.may_be_stopped and self._flush_after > 0
         if may_ask:  # so this one waits for the question that may follow it, and the two are one message
             self._flush_when_due()
@@ -239,6 +242,7 @@ class Attempt:
         if state is TrialState.COMPLETE:
             state, last = self.task.meaning_of(metrics, self._reported)
             reports += last
+        left = {} if state is TrialState.FAIL else self.place.left()  # one that failed does not go on
         return Outcome(
             self.task.number,
             self.task.attempt,
@@ -247,7 +251,7 @@ class Attempt:
             reports,
             changed,
             self._extensions,
-            self._attrs,
+            {**self._attrs, **left},
             failure,
             self.constraints,
             error,

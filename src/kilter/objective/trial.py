@@ -89,13 +89,15 @@ class Trial:
 
         An attempt after a pause, a retry or a fork finds in it a copy of what was left in the one before. What has been
         reported is in the log before the path is handed out: report a step before you save it, and a trial that is
-        killed in between does the step again, as if nothing had happened.
+        killed in between does the step again, as if nothing had happened. Where the study keeps its checkpoints at a
+        URL, what is in the directory when the next report comes has to be whole: it may be sent there then.
         """
         self._attempt.settle_reports()
-        if self._attempt.task.directory is None:
+        directory = self._attempt.place.directory
+        if directory is None:
             raise InvalidInput("this trial has no checkpoint directory: the study was asked without one")
-        os.makedirs(self._attempt.task.directory, exist_ok=True)
-        return self._attempt.task.directory
+        os.makedirs(directory, exist_ok=True)
+        return directory
 
     @property
     def budget(self) -> dict[str, float]:
@@ -119,6 +121,7 @@ class Trial:
         file in `checkpoint_dir`.
         """
         checkpoint.save(self.checkpoint_dir, state)
+        self._attempt.place.keep()
 
     def load(self) -> Any:
         """What `save` kept last, in this attempt, an earlier one, or in the trial that this one was forked from.
@@ -126,7 +129,8 @@ class Trial:
         None where there is nothing, or where it is damaged, which is warned of: the training then starts anew. A trial
         that was paused after its last step may be resumed with nothing left to do: keep the result in the state too.
         """
-        return None if self._attempt.task.directory is None else checkpoint.load(self._attempt.task.directory)
+        directory = self._attempt.place.directory
+        return None if directory is None else checkpoint.load(directory)
 
     # -- suggesting -----------------------------------------------------------------------------------------------
 

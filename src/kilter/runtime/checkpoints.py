@@ -19,12 +19,15 @@ import shutil
 import tempfile
 import threading
 import weakref
+from collections.abc import Iterator
 
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
-from kilter.core.interfaces import CheckpointStore, OnDisk, Storage
+from kilter.core.interfaces import CheckpointStore, OnDisk, Source, Storage
 from kilter.core.pareto import non_dominated
 from kilter.objective.checkpoint import UNFINISHED
+from kilter.objective.contents import copied
+from kilter.objective.place import seal_noted
 
 log = logging.getLogger("kilter")
 
@@ -65,25 +68,14 @@ class Checkpoints:
 
     # -- beginning an attempt -------------------------------------------------------------------------------------
 
-    def prepare(self, trial: Record, history: History) -> str:
-        """The directory of the trial's present attempt, which exists only if there was something to begin with.
+    def prepare(self, trial: Record, history: History) -> tuple[Source, ...]:
+        """What the trial's present attempt may begin with a copy of, the best first: it takes what is still there.
 
-        It begins with a copy of the latest earlier attempt of the trial or, where there is none, of its parent; of a
-        parent that runs, the attempt that runs is left out. Nothing is moved: other forks may want the same attempt.
-        To be told twice changes nothing. Where copying fails, a warning says so and the trial starts from the
-        beginning. Large checkpoints take their time, so call it without holding a lock.
+        These are its earlier attempts, the latest first, and then those of its parent; of a parent that runs, the
+        attempt that runs is left out. Nothing is copied yet, and nothing ever moved: other forks may want the same.
         """
-        while True:
-            source = self._source(trial, history)
-            try:
-                directory = self.store.begin(trial.number, trial.attempt, source)
-            except OSError as error:
-                why = str(error)[:200]
-                log.warning("trial %d: its checkpoint could not be copied (%s): it starts over", trial.number, why)
-                directory = self.store.begin(trial.number, trial.attempt)
-            if directory is not None:  # else another worker deleted the source, and a later one may be there
-                break
-        if source is None and not self._is_missed and self._was_expected(trial, history):
+        sources = tuple(self._sources(trial, history))
+        if not sources and not self._is_missed and self._was_expected(trial, history):
             self._is_missed = True
             log.warning(
                 "trial %d goes on without a checkpoint, from the beginning: none was kept, or it is gone "
@@ -92,7 +84,7 @@ class Checkpoints:
             )
         if trial.attempt > 1:
             self._resumed.append(trial.number)
-        return directory
+        return sources
 
     def _was_expected(self, trial: Record, history: History) -> bool:
         """Whether a trial would have a checkpoint to go on from, had all gone as its objective means it to go.
@@ -109,27 +101,21 @@ class Checkpoints:
             return True
         return not history.problem.fidelities and (trial.parent is not None or bool(reports))
 
-    def keep(self, number: int, attempt: int) -> None:
-        """Have what an attempt has left kept, before its end is told."""
-        try:
-            self.store.keep(number, attempt)
-        except OSError as error:
-            log.warning("trial %d: its checkpoint could not be kept (%s)", number, error)
-
     def latest(self, trial: Record) -> str | None:
         """What the latest attempt of a trial that kept anything has left; None where there is nothing."""
         attempts = self._attempts(trial.number, trial.attempt)
         return self.store.directory(trial.number, attempts[-1]) if attempts else None
 
-    def _source(self, trial: Record, history: History) -> tuple[int, int] | None:
-        """The trial and the attempt that an attempt begins with a copy of."""
-        if trial.attempt > 1 and (earlier := self._attempts(trial.number, trial.attempt - 1)):
-            return trial.number, earlier[-1]
+    def _sources(self, trial: Record, history: History) -> Iterator[Source]:
+        yield from self._left(trial, trial.attempt - 1)
         if trial.parent is not None and 0 <= trial.parent < len(history):
             parent = history[trial.parent]
-            if sealed := self._attempts(parent.number, parent.attempt - (parent.state is TrialState.RUNNING)):
-                return parent.number, sealed[-1]
-        return None
+            yield from self._left(parent, parent.attempt - (parent.state is TrialState.RUNNING))
+
+    def _left(self, trial: Record, last: int) -> Iterator[Source]:
+        """What the attempts of a trial up to the last have left, the latest first."""
+        for attempt in reversed(self._attempts(trial.number, last)):
+            yield Source(trial.number, attempt, seal_noted(trial.attrs, attempt))
 
     def _attempts(self, number: int, last: int) -> list[int]:
         return [attempt for attempt in self.store.attempts(number) if attempt <= last]
@@ -256,7 +242,8 @@ class Folders:
             return target
         origin, unfinished = self.directory(*source), _aside(target)
         try:
-            shutil.copytree(origin, unfinished, symlinks=True, ignore=shutil.ignore_patterns(UNFINISHED))
+            ignore = shutil.ignore_patterns(UNFINISHED)
+            shutil.copytree(origin, unfinished, symlinks=True, ignore=ignore, copy_function=copied)
             os.rename(unfinished, target)
         except OSError:
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -328,10 +328,10 @@ class Loop:
         if outcome.reports:
             self.session.progress(Progress(outcome.number, outcome.attempt, outcome.reports))
         if self._interrupts.stopping:
-            self.session.interrupt(outcome.number, STOPPED)
+            self.session.interrupt(outcome.number, STOPPED, outcome=outcome)
             return
         over = ENDED if self._is_cut else f"the time of the run was up ({self._seconds:g} s)"
-        self.session.interrupt(outcome.number, over)
+        self.session.interrupt(outcome.number, over, outcome=outcome)
         self._cut.append(outcome.number)
 
     @property

@@ -15,6 +15,7 @@ from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     ELSEWHERE,
     INTERRUPTED,
+    LOST,
     Constrained,
     Dropped,
     Ended,
@@ -31,6 +32,7 @@ from kilter.core.interfaces import CheckpointStore, Outcome, Progress, Storage, 
 from kilter.core.problem import SET, Problem
 from kilter.engine.engine import Engine
 from kilter.engine.next import is_drawn, next_event, under_next_number
+from kilter.objective.place import CHECKPOINT, left
 from kilter.runtime.blas import single_threaded
 from kilter.runtime.checkpoints import Checkpoints, store_of
 from kilter.runtime.leases import LEASE_SECONDS
@@ -223,14 +225,16 @@ class Session(Log[Engine]):
             params=trial.params,
             problem=engine.problem,
             seed=engine.seed,
-            directory=self.checkpoints.prepare(trial, engine.history),
+            directory=None,
             may_be_stopped=engine.scheduler.judges and trial.judged,
-            attrs=dict(trial.attrs),
+            attrs={name: value for name, value in trial.attrs.items() if not name.startswith(CHECKPOINT)},
             budget=trial.budget,
             parent=trial.parent,
             started=trial.started,
             log=self.checkpoints.store.log(trial.number),
             chosen=tuple(trial.chosen),
+            store=self.checkpoints.store,
+            sources=self.checkpoints.prepare(trial, engine.history),
         )
 
     @property
@@ -275,8 +279,7 @@ class Session(Log[Engine]):
         """Write how an attempt ended; False where the trial had been given to another worker who was faster."""
         for message in outcome.notices:
             notice(message)
-        outcome = self.finishing(outcome)
-        self.checkpoints.keep(outcome.number, outcome.attempt)
+        outcome = self._with_what_is_left(self.finishing(outcome))
         now, told = self.clock(), {f"{SET}{name}": value for name, value in outcome.constraints.items()}
         self.constrain(told)
         ended = Ended(
@@ -298,6 +301,13 @@ class Session(Log[Engine]):
             self._retain()
             return counts
 
+    def _with_what_is_left(self, outcome: Outcome) -> Outcome:
+        """With the seal of what the attempt has left, where it ended before it could keep that itself."""
+        failure, place = outcome.failure, (outcome.number, outcome.attempt)
+        if f"{CHECKPOINT}{outcome.attempt}" in outcome.attrs or (failure is not None and failure.kind != LOST):
+            return outcome
+        return replace(outcome, attrs={**outcome.attrs, **left(self.checkpoints.store, *place)})
+
     def _counts(self, ended: Ended, is_in_time: bool) -> bool:
         """Whether an end is that of its trial; one of an attempt that had been given up is written as a late one."""
         trial = self.engine.history[ended.number]
@@ -317,12 +327,13 @@ class Session(Log[Engine]):
         if new:
             self.write(Constrained(new, self.clock()))
 
-    def interrupt(self, number: int, reason: str, kind: str = INTERRUPTED) -> None:
-        """Break off a trial of ours and put it back in the queue; as LOST, only so often."""
+    def interrupt(self, number: int, reason: str, kind: str = INTERRUPTED, outcome: Outcome | None = None) -> None:
+        """Break off a trial of ours and put it back in the queue, with what it has noted; as LOST, only so often."""
         attempt = self._open.pop(number, self.engine.history[number].attempt)
-        failure = Failure(kind, reason)
-        self.checkpoints.keep(number, attempt)
-        self.write(Ended(number, attempt, TrialState.FAIL, {}, self.clock(), failure=failure))
+        broken = Outcome(number, attempt, TrialState.FAIL, {}, attrs=outcome.attrs if outcome else {})
+        broken, now = self._with_what_is_left(broken), self.clock()
+        ended = Ended(number, attempt, TrialState.FAIL, {}, now, failure=Failure(kind, reason))
+        self.write(*_met(broken, now), ended)
 
     def _retain(self) -> None:
         with self.lock:

@@ -28,6 +28,7 @@ from kilter.executors.machine import UNLIMITED, check_slots, environments, out_o
 from kilter.executors.output import Log
 from kilter.executors.threads import arrived
 from kilter.objective.failures import MESSAGE, TRACEBACK, clipped, failure_of
+from kilter.objective.place import Place
 
 KEPT = 40
 """Lines of stderr that a failure keeps."""
@@ -134,6 +135,7 @@ class _Run:
         self.thread = threading.Thread(target=self._run, name=f"kilter-trial-{task.number}", daemon=True)
         self._program = program
         self._task = task
+        self._place = Place(task)
         self._environment = environment
         self._settings = settings
         self._post = post
@@ -150,11 +152,14 @@ class _Run:
 
     def _run(self) -> None:
         task = self._task
-        temporary = None if task.directory is not None else tempfile.mkdtemp(prefix="kilter-trial-")
-        directory = os.path.abspath(task.directory or temporary or "")
+        given = self._place.directory
+        temporary = None if given is not None else tempfile.mkdtemp(prefix="kilter-trial-")
+        directory = os.path.abspath(given or temporary or "")
         try:
             os.makedirs(directory, exist_ok=True)
             outcome = self._outcome(directory)
+            if outcome.failure is None:
+                outcome = replace(outcome, attrs=self._place.left())
         except BaseException as error:
             outcome = Outcome.failed(task, failure_of(error), error)
         if temporary is not None:
@@ -259,6 +264,7 @@ class _Run:
     def _ship(self) -> None:
         reports = self._findings.take_unsent()
         if reports:
+            self._place.keep()
             task = self._task
             reply = self._reply if task.may_be_stopped else None
             self._post(Progress(task.number, task.attempt, reports, reply))

@@ -1,0 +1,99 @@
+"""What a directory holds, as the log knows it: bytes and a SHA-256; and how files get from one place to another.
+
+The SHA-256 of a directory is that of its files' paths, sizes and SHA-256 as JSON, sorted by path. What a killed process
+left of a state that it was saving does not count, and neither do empty directories, dates and modes.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+
+from kilter.core.interfaces import Seal
+from kilter.objective.checkpoint import FILE, UNFINISHED
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+CHUNK = 1 << 20
+"""Bytes that are read at a time."""
+
+FICLONE = 0x40049409
+"""Linux's request to have one file share the blocks of another, until one of them is written to."""
+
+Contents = dict[str, Seal]
+"""Files by their path in the directory, with slashes."""
+
+
+def files_in(directory: str) -> Iterator[str]:
+    """The paths of the files in a directory and below, relative to it and with slashes."""
+    for place, _, names in os.walk(directory):
+        for name in names:
+            if not fnmatch.fnmatch(name, UNFINISHED):
+                yield os.path.relpath(os.path.join(place, name), directory).replace(os.sep, "/")
+
+
+def contents_of(directory: str) -> Contents:
+    """All files of a directory; raises OSError where one cannot be read."""
+    return {path: seal_of_file(os.path.join(directory, path)) for path in sorted(files_in(directory))}
+
+
+def seal_of_file(path: str) -> Seal:
+    """Bytes and SHA-256 of a file."""
+    digest, size = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return Seal(size, digest.hexdigest())
+
+
+def seal_of(contents: Contents) -> Seal:
+    """Bytes and SHA-256 of a directory of these files.
+
+    >>> seal_of({"b": Seal(2, "ef"), "a": Seal(1, "cd")}) == seal_of({"a": Seal(1, "cd"), "b": Seal(2, "ef")})
+    True
+    """
+    text = json.dumps({path: [*contents[path]] for path in sorted(contents)}, separators=(",", ":"))
+    return Seal(sum(seal.size for seal in contents.values()), hashlib.sha256(text.encode()).hexdigest())
+
+
+def copied(source: str, target: str) -> str:
+    """Have a file be in a second place too; large ones without copying, where the file system can.
+
+    The state that `trial.save` keeps is only ever replaced as a whole, so both places may have the same file. Other
+    files may be written to: they share blocks, where the file system keeps these apart once one is.
+    """
+    if os.path.basename(source) == FILE:
+        return linked(source, target)
+    if not _is_cloned(source, target):
+        shutil.copyfile(source, target)
+    shutil.copystat(source, target)
+    return target
+
+
+def linked(source: str, target: str) -> str:
+    """Have a file that nobody writes to any more be in a second place too: as the same file, or else as a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target
+
+
+def _is_cloned(source: str, target: str) -> bool:
+    """Whether a file now shares the blocks of another."""
+    if fcntl is None:
+        return False
+    with open(source, "rb") as origin, open(target, "wb") as clone:
+        try:
+            fcntl.ioctl(clone.fileno(), FICLONE, origin.fileno())
+        except OSError:
+            return False
+    return True

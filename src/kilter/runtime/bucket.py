@@ -1,0 +1,262 @@
+"""Checkpoints at a URL that fsspec opens, as on S3: worked on in a folder of each machine, and sent there whole.
+
+    url/kilter.json                     a name for what is kept here, drawn by whoever came first
+    url/<number>/<attempt>-<k>.json     the files that an attempt had when it was kept for the k-th time
+    url/<number>/<attempt>/<sha256>     one of them, by what is in it
+
+No name is ever written again with other bytes, and a list comes after the files that it names. So nothing depends on
+what the service makes of half a file, or of two writers: a list that is not whole is passed over, and an older one goes
+when a newer one is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+from kilter.core.errors import InvalidInput, KilterError, needed
+from kilter.core.interfaces import Seal
+from kilter.core.text import masked, one_line
+from kilter.objective.contents import Contents, contents_of, copied, seal_of, seal_of_file
+from kilter.runtime.checkpoints import Folders, log
+
+T = TypeVar("T")
+
+NAME = "kilter.json"
+LIST = re.compile(r"(\d{1,12})-(\d{1,12})\.json")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+WAITS = (0.5, 2.0)
+"""Seconds before what failed is tried again."""
+
+LEFT_OVER = 7 * 86_400.0
+"""Seconds after which a folder here whose trial has nothing at the URL is left over from one that was given up."""
+
+
+class Bucket:
+    """Checkpoints of one study at a URL, such as s3://team/digits: any that fsspec opens, with its own extras.
+
+    An attempt works in a folder below `cache`, by default the user's folder for caches; what it has left is copied from
+    there as long as it is there, and else from the URL. Credentials are looked for where fsspec's file systems do, in
+    the environment for instance, on each machine. Raises MissingLibrary where one is not installed.
+
+    >>> Bucket("memory://digits", cache="/tmp/cache")
+    Bucket('memory://digits', cache='/tmp/cache')
+    """
+
+    def __init__(self, url: str, cache: str | os.PathLike[str] | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._cache = None if cache is None else os.fspath(cache)
+        self._is_used = False
+        self._kept: dict[tuple[int, int], Contents] = {}
+        """What attempts had when they were last kept or begun by this process."""
+        with self._told():
+            self._files()
+
+    def __repr__(self) -> str:
+        return f"Bucket({masked(self._url)!r}" + (f", cache={self._cache!r})" if self._cache else ")")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To another process, or machine, goes what it is called here, so that it does not have to ask."""
+        return {"_url": self._url, "_cache": self._cache, "_is_used": False, "_kept": {}, "_name": self._name}
+
+    # -- the store ------------------------------------------------------------------------------------------------
+
+    def is_empty(self) -> bool:
+        if not self._is_used:
+            self._is_used = any(name != NAME for name in self._names())
+        return not self._is_used
+
+    def attempts(self, number: int) -> list[int]:
+        return sorted({attempt for attempt, _ in self._lists(number)})
+
+    def begin(self, number: int, attempt: int, source: tuple[int, int] | None = None) -> str | None:
+        target = self._near.directory(number, attempt)
+        if source is None or os.path.isdir(target):
+            return target
+        contents = self._contents(*source)
+        if contents is None:
+            return None
+        self._kept[number, attempt] = contents
+        if _has(self._near.directory(*source), contents):
+            return self._near.begin(number, attempt, source)
+        return self._fetched(*source, contents, target)
+
+    def directory(self, number: int, attempt: int) -> str:
+        """Where what an attempt has left can be read; raises OSError where it cannot be had."""
+        contents, here = self._contents(number, attempt), self._near.directory(number, attempt)
+        if contents is None or _has(here, contents):
+            return here
+        read = os.path.join(self._near.root, "read", str(number), f"{attempt}-{seal_of(contents).sha256[:16]}")
+        return read if os.path.isdir(read) else self._fetched(number, attempt, contents, read)
+
+    def keep(self, number: int, attempt: int) -> None:
+        directory = self._near.directory(number, attempt)
+        contents = contents_of(directory) if os.path.isdir(directory) else {}
+        if not contents or self._kept.get((number, attempt)) == contents:
+            return
+        place = f"{number}/{attempt}"
+        there = self._sizes(place)
+        for seal, path in {seal: path for path, seal in contents.items()}.items():
+            if there.get(seal.sha256) != seal.size:
+                self._send(os.path.join(directory, path), f"{place}/{seal.sha256}")
+        older = [k for each, k in self._lists(number) if each == attempt]
+        self._write(f"{place}-{max(older, default=0) + 1}.json", _listed(contents))
+        self._kept[number, attempt] = contents
+        wanted = {seal.sha256 for seal in contents.values()}
+        self._remove(*(f"{place}-{k}.json" for k in older), *(f"{place}/{name}" for name in there.keys() - wanted))
+
+    def drop(self, number: int, attempt: int | None = None) -> bool:
+        lists = [(each, k) for each, k in self._lists(number) if attempt in (None, each)]
+        try:
+            self._remove(*(f"{number}/{each}-{k}.json" for each, k in lists))  # first: who copies misses it as a whole
+            self._remove_all(str(number) if attempt is None else f"{number}/{attempt}")
+        except OSError as error:
+            log.warning("the checkpoint of trial %d could not be deleted (%s) and stays", number, error)
+            return False
+        self._near.drop(number, attempt)
+        if attempt is None:
+            shutil.rmtree(os.path.join(self._near.root, "read", str(number)), ignore_errors=True)
+        return bool(lists)
+
+    def sweep(self) -> None:
+        self._near.sweep()
+        there, long_ago = set(self._names()), time.time() - LEFT_OVER
+        for number in self._near.trials():
+            if str(number) not in there and self._near.changed(number) < long_ago:
+                self._near.drop(number)
+
+    def log(self, number: int) -> str:
+        return self._near.log(number)
+
+    # -- here -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _near(self) -> Folders:
+        """The folders of this machine: by the name, since those of a study that was deleted would look the same."""
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        return Folders(os.path.join(self._cache or os.path.join(home, "kilter"), self._name))
+
+    @cached_property
+    def _name(self) -> str:
+        """What is kept at the URL goes by this name, as long as nobody deletes it there."""
+        for _ in range(2):
+            try:
+                return str(SHA256.pattern and json.loads(self._read(NAME))["name"])
+            except FileNotFoundError:
+                self._write(NAME, json.dumps({"name": secrets.token_hex(8)}))
+        raise OSError(f"what was just written to {masked(self._url)} is not there")
+
+    def _fetched(self, number: int, attempt: int, contents: Contents, target: str) -> str:
+        """A directory with these files of an attempt, whole or not at all."""
+        unfinished = f"{target}.{secrets.token_hex(4)}.tmp"
+        try:
+            os.makedirs(unfinished, mode=0o700)
+            first: dict[str, str] = {}
+            for path, seal in contents.items():
+                place = os.path.join(unfinished, path)
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                if seal.sha256 in first:
+                    copied(first[seal.sha256], place)
+                    continue
+                self._receive(f"{number}/{attempt}/{seal.sha256}", place)
+                if seal_of_file(place) != seal:
+                    raise OSError(f"{path!r} came damaged from {masked(self._url)}")
+                first[seal.sha256] = place
+            os.rename(unfinished, target)
+        except OSError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if os.path.isdir(target):  # another process made the same
+                return target
+            raise
+        return target
+
+    # -- there ----------------------------------------------------------------------------------------------------
+
+    def _lists(self, number: int) -> list[tuple[int, int]]:
+        """The lists of a trial: attempt and how often that was kept by then."""
+        found = (LIST.fullmatch(name) for name in self._names(str(number)))
+        return sorted((int(match[1]), int(match[2])) for match in found if match)
+
+    def _contents(self, number: int, attempt: int) -> Contents | None:
+        """The files that an attempt has left, by the latest list that is whole; None where it has none."""
+        for _, k in reversed([each for each in self._lists(number) if each[0] == attempt]):
+            try:
+                return _read_list(self._read(f"{number}/{attempt}-{k}.json"))
+            except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+                continue  # it is gone by now, or who wrote it was killed
+        return None
+
+    def _names(self, place: str = "") -> list[str]:
+        """The names in a folder there; what cannot be reached is warned of, and has none."""
+        try:
+            return list(self._sizes(place))
+        except OSError as error:
+            log.warning("what is kept at %s cannot be looked at (%s)", masked(self._url), error)
+            return []
+
+    def _sizes(self, place: str) -> dict[str, int]:
+        """Names in a folder there, with the bytes of each."""
+
+        def listed(files: Any, path: str) -> dict[str, int]:
+            files.invalidate_cache(path)
+            found = files.ls(path, detail=True)
+            return {each["name"].rstrip("/").rpartition("/")[2]: each.get("size") or 0 for each in found}
+
+        try:
+            return self._try(listed, place)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
+    def _read(self, place: str) -> bytes:
+        read: bytes = self._try(lambda files, path: files.cat_file(path), place)
+        return read
+
+    def _write(self, place: str, text: str) -> None:
+        self._try(lambda files, path: _into(files, path, lambda: files.pipe_file(path, text.encode())), place)
+
+    def _send(self, source: str, place: str) -> None:
+        self._try(lambda files, path: _into(files, path, lambda: files.put_file(source, path)), place)
+
+    def _receive(self, place: str, target: str) -> None:
+        self._try(lambda files, path: files.get_file(path, target), place)
+
+    def _remove(self, *places: str) -> None:
+        for place in places:
+            try:
+                self._try(lambda files, path: files.rm_file(path), place)
+            except FileNotFoundError:
+                continue
+
+    def _remove_all(self, place: str) -> None:
+        if self._sizes(place):
+            self._try(lambda files, path: files.rm(path, recursive=True), place)
+
+    def _try(self, call: Callable[[Any, str], T], place: str) -> T:
+        """Do something there; what may pass is tried again, and what does not is an OSError, whatever it was."""
+        for wait in (*WAITS, None):
+            try:
+                files, root = self._files()
+                return call(files, f"{root}/{place}" if place else root)
+            except (FileNotFoundError, NotADirectoryError, PermissionError, KilterError):
+                raise
+            except Exception as error:
+                if wait is None:
+                    why = one_line(f"{type(error).__name__}: {error}")
+                    raise OSError(f"{masked(self._url)}: {why}") from error
+                time.sleep(wait)
+        raise AssertionError
+
+    def _files(self) -> tuple[Any, str]:
+        """The file system and the path of the URL there; fsspec keeps one for each process."""
+        with needed("'kilter[fsspec]'", f"checkpoints at {masked(self._url)}"):
+            import fsspec
+        files, root = fsspec.core.url_to_fs(self._url)
+        return files, root.rstrip("/")
