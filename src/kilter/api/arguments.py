@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, Union
@@ -13,6 +14,7 @@ from kilter.core.parameter import Parameter
 from kilter.core.problem import Fidelity
 from kilter.core.space import Space
 from kilter.core.text import is_unicode, shown
+from kilter.runtime.bucket import URL, Bucket
 
 DEFAULT_STORAGE = "sqlite:///kilter.db"
 
@@ -72,7 +74,9 @@ def check_checkpoints(kept: Any, store: Any) -> None:
     if isinstance(kept, bool) or not hasattr(kept, "__index__") or int(kept) < 0:
         raise InvalidInput(f"keep_checkpoints={kept!r}: give a whole number from 0 on")
     if store is not None and not isinstance(store, (str, os.PathLike, CheckpointStore)):
-        raise InvalidInput(f"checkpoints={store!r}: give a folder, or a kilter.core.interfaces.CheckpointStore")
+        raise InvalidInput(f"checkpoints={store!r}: give a folder, a URL, or a kilter.core.interfaces.CheckpointStore")
+    if isinstance(store, str) and re.match(URL, store):
+        Bucket(store)  # which is refused where it could not be used
 
 
 def check_parameters(given: Mapping[str, Parameter]) -> None:

@@ -1,7 +1,7 @@
 """Where an attempt keeps its checkpoint, on whatever machine it runs: what it begins with, and what it leaves.
 
-What it has left is noted on its trial, under a name of the attempt's own, with bytes and SHA-256: who begins with a copy
-of it looks whether that is what it got.
+What it has left is noted on its trial, under a name of the attempt's own, with bytes and SHA-256: who begins with a
+copy of it looks whether that is what it got.
 """
 
 from __future__ import annotations

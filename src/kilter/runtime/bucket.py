@@ -12,6 +12,7 @@ when a newer one is there.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -21,20 +22,26 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
 
-from kilter.core.errors import InvalidInput, KilterError, needed
+from kilter.core.errors import InvalidInput, MissingLibrary, needed
 from kilter.core.interfaces import Seal
 from kilter.core.text import masked, one_line
 from kilter.objective.contents import Contents, contents_of, copied, seal_of, seal_of_file
-from kilter.runtime.checkpoints import Folders, log
+from kilter.runtime.folders import Folders
+from kilter.storage.patience import tries
 
 T = TypeVar("T")
+
+log = logging.getLogger("kilter")
+
+URL = r"[A-Za-z][A-Za-z0-9+.-]+://"
+"""What a URL begins with; one letter is a drive of Windows."""
 
 NAME = "kilter.json"
 LIST = re.compile(r"(\d{1,12})-(\d{1,12})\.json")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
-WAITS = (0.5, 2.0)
-"""Seconds before what failed is tried again."""
+PATIENCE = 10.0
+"""Seconds for which is tried again what failed, beyond the tries of the file systems themselves."""
 
 LEFT_OVER = 7 * 86_400.0
 """Seconds after which a folder here whose trial has nothing at the URL is left over from one that was given up."""
@@ -57,8 +64,12 @@ class Bucket:
         self._is_used = False
         self._kept: dict[tuple[int, int], Contents] = {}
         """What attempts had when they were last kept or begun by this process."""
-        with self._told():
+        try:
             self._files()
+        except ImportError as error:  # of the library for this scheme, which fsspec names
+            raise MissingLibrary(f"checkpoints at {masked(self._url)}: {error}") from None
+        except ValueError as error:
+            raise InvalidInput(f"checkpoints at {masked(self._url)}: {error}") from None
 
     def __repr__(self) -> str:
         return f"Bucket({masked(self._url)!r}" + (f", cache={self._cache!r})" if self._cache else ")")
@@ -130,7 +141,7 @@ class Bucket:
         self._near.sweep()
         there, long_ago = set(self._names()), time.time() - LEFT_OVER
         for number in self._near.trials():
-            if str(number) not in there and self._near.changed(number) < long_ago:
+            if str(number) not in there and os.stat(os.path.join(self._near.root, str(number))).st_mtime < long_ago:
                 self._near.drop(number)
 
     def log(self, number: int) -> str:
@@ -149,7 +160,7 @@ class Bucket:
         """What is kept at the URL goes by this name, as long as nobody deletes it there."""
         for _ in range(2):
             try:
-                return str(SHA256.pattern and json.loads(self._read(NAME))["name"])
+                return _name_in(self._read(NAME))
             except FileNotFoundError:
                 self._write(NAME, json.dumps({"name": secrets.token_hex(8)}))
         raise OSError(f"what was just written to {masked(self._url)} is not there")
@@ -241,18 +252,16 @@ class Bucket:
 
     def _try(self, call: Callable[[Any, str], T], place: str) -> T:
         """Do something there; what may pass is tried again, and what does not is an OSError, whatever it was."""
-        for wait in (*WAITS, None):
+        files, root = self._files()
+        why = ""
+        for _ in tries(PATIENCE):
             try:
-                files, root = self._files()
                 return call(files, f"{root}/{place}" if place else root)
-            except (FileNotFoundError, NotADirectoryError, PermissionError, KilterError):
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
                 raise
-            except Exception as error:
-                if wait is None:
-                    why = one_line(f"{type(error).__name__}: {error}")
-                    raise OSError(f"{masked(self._url)}: {why}") from error
-                time.sleep(wait)
-        raise AssertionError
+            except Exception as error:  # noqa: BLE001 - file systems raise what their libraries do
+                why = one_line(f"{type(error).__name__}: {error}")
+        raise OSError(f"{masked(self._url)}: {why}")
 
     def _files(self) -> tuple[Any, str]:
         """The file system and the path of the URL there; fsspec keeps one for each process."""
@@ -260,3 +269,46 @@ class Bucket:
             import fsspec
         files, root = fsspec.core.url_to_fs(self._url)
         return files, root.rstrip("/")
+
+
+def _into(files: Any, path: str, write: Callable[[], Any]) -> None:
+    """Write, into a new folder where the file system has folders and this one is missing."""
+    try:
+        write()
+    except FileNotFoundError:
+        files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        write()
+
+
+def _has(directory: str, contents: Contents) -> bool:
+    """Whether a directory has just these files."""
+    return os.path.isdir(directory) and contents_of(directory) == contents
+
+
+def _name_in(text: bytes) -> str:
+    """The name of what is kept; it becomes that of a folder, so it has to be one of ours."""
+    name = str(json.loads(text)["name"])
+    if not re.fullmatch(r"[0-9a-f]{1,64}", name):
+        raise OSError(f"{NAME} there has a name that kilter does not give: {one_line(name, 40)}")
+    return name
+
+
+def _listed(contents: Contents) -> str:
+    return json.dumps({"files": contents, "sha256": seal_of(contents).sha256})
+
+
+def _read_list(text: bytes) -> Contents:
+    """The files in a list; raises ValueError where it is not whole, or names files outside of a directory."""
+    data = json.loads(text)
+    contents = {path: Seal(int(size), str(sha256)) for path, (size, sha256) in data["files"].items()}
+    if seal_of(contents).sha256 != data["sha256"] or not all(map(_is_sound, contents.items())):
+        raise ValueError("it is not what kilter writes")
+    return contents
+
+
+def _is_sound(file: tuple[str, Seal]) -> bool:
+    """Whether a path stays in its directory, and its file has a name there."""
+    path, seal = file
+    parts = re.split(r"[/\\]", path)
+    is_inside = not {"", ".", ".."} & set(parts) and ":" not in parts[0] and "\0" not in path
+    return is_inside and SHA256.fullmatch(seal.sha256) is not None

@@ -1,0 +1,133 @@
+"""Checkpoints in folders of this machine, or of a disk that several machines share.
+
+    root/<number>/<attempt>/    what an attempt wrote, state.kilter and files of the user's
+    root/<number>.log           what the attempts printed, which is kept of all trials
+    ….<token>.tmp               a copy that is not whole yet, or a directory on its way out; nobody reads these
+
+An attempt writes to its own directory only, so all earlier ones are *sealed*: a fork may copy them while their trial
+has long gone on. Directories appear and vanish by a rename, so any number of workers can share one root: who copies
+sees a whole directory, or misses it and looks for the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+import weakref
+
+from kilter.objective.checkpoint import UNFINISHED
+from kilter.objective.contents import copied
+
+log = logging.getLogger("kilter")
+
+
+class Folders:
+    """Checkpoints in folders below `root`, the folder of one study, which is made where the first trial saves.
+
+    >>> Folders("runs/digits").log(7)
+    'runs/digits/7.log'
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.fspath(root)
+
+    def __repr__(self) -> str:
+        return f"Folders({self.root!r})"
+
+    def is_empty(self) -> bool:
+        return not os.path.isdir(self.root)
+
+    def attempts(self, number: int) -> list[int]:
+        found = sorted(int(name) for name in _names(self._path(number)) if name.isdecimal())
+        return [attempt for attempt in found if os.path.isdir(self.directory(number, attempt))]
+
+    def begin(self, number: int, attempt: int, source: tuple[int, int] | None = None) -> str | None:
+        target = self.directory(number, attempt)
+        if source is None or os.path.isdir(target):
+            return target
+        origin, unfinished = self.directory(*source), _aside(target)
+        try:
+            ignore = shutil.ignore_patterns(UNFINISHED)
+            shutil.copytree(origin, unfinished, symlinks=True, ignore=ignore, copy_function=copied)
+            os.rename(unfinished, target)
+        except OSError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if os.path.isdir(target):  # another worker made the same copy
+                return target
+            if os.path.isdir(origin):
+                raise
+            return None
+        for name in _names(self._path(number)):
+            towards = name.partition(".")[0]
+            if name.endswith(".tmp") and towards.isdecimal() and int(towards) <= attempt:  # who made it was killed
+                shutil.rmtree(os.path.join(self._path(number), name), ignore_errors=True)
+        return target
+
+    def directory(self, number: int, attempt: int) -> str:
+        return f"{self.root}{os.sep}{number}{os.sep}{attempt}"
+
+    def keep(self, number: int, attempt: int) -> None:
+        """It is where it stays."""
+
+    def drop(self, number: int, attempt: int | None = None) -> bool:
+        return _delete(self._path(number) if attempt is None else self.directory(number, attempt))
+
+    def sweep(self) -> None:
+        for name in _names(self.root):
+            if name.endswith(".tmp"):
+                shutil.rmtree(os.path.join(self.root, name), ignore_errors=True)
+
+    def log(self, number: int) -> str:
+        return f"{self._path(number)}.log"
+
+    def trials(self) -> list[int]:
+        """The trials that have a folder here."""
+        return [int(name) for name in _names(self.root) if name.isdecimal()]
+
+    def _path(self, number: int) -> str:
+        return f"{self.root}{os.sep}{number}"
+
+
+def temporary() -> Folders:
+    """Folders that go with this object, or with the process: nothing of a study in memory outlives it."""
+    folders = Folders(os.path.join(tempfile.gettempdir(), f"kilter-{secrets.token_hex(6)}"))
+    weakref.finalize(folders, _remove, folders.root, os.getpid())
+    return folders
+
+
+def _remove(root: str, pid: int) -> None:
+    """Remove a folder where this is not a fork of the process that made it."""
+    if os.getpid() == pid:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:  # never made, deleted by another worker, or out of reach: nothing to be had there
+        return []
+
+
+def _aside(path: str) -> str:
+    """A name next to a path, on the same disk, that nobody else has."""
+    return f"{path}.{secrets.token_hex(4)}.tmp"
+
+
+def _delete(path: str) -> bool:
+    """Delete a directory; False where another worker did, or where it cannot be.
+
+    The rename comes first, so that a copy in progress fails as a whole instead of missing a few files.
+    """
+    aside = _aside(path)
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.warning("the checkpoint %s could not be deleted (%s) and stays", path, error)
+        return False
+    shutil.rmtree(aside, ignore_errors=True)
+    return True
