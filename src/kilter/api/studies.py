@@ -69,10 +69,10 @@ def create_study(
     `keep_checkpoints` keep what they left in their checkpoint: in `checkpoints`, a folder or a URL such as
     s3://team/digits, which is to be this study's alone, or in a CheckpointStore; by default in a folder beside the file
     of the storage, or a temporary one. Workers on one study are told the same. Without a `space` the objective suggests
-    its parameters. `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where
-    the new one allows; its seed, and its sampler and scheduler unless they are given, are those it was made with.
-    Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in which nothing ever
-    succeeded, begins anew.
+    its parameters. `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its
+    space widened where the new one allows; its seed, and its sampler and scheduler unless they are given, are those it
+    was made with. Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in
+    which nothing ever succeeded, begins anew.
     Raises StudyExists, StudyChanged where objectives or constraints differ, SpaceChanged, UnknownName for an unknown
     sampler, InvalidInput for anything that cannot be.
     """
