@@ -188,21 +188,23 @@ class _Prints:
 class RunningRemote(Generic[Handle]):
     """Runs trials on the slots of a cluster, which open as the cluster has room for them.
 
-    `slots` counts those that are open, and is at least 1: a task waits until there is one. What the workers print
+    With `grows` one more is always being opened, so that there are as many as the cluster has room for. `slots` counts
+    those that are open, and is at least 1: a task waits until there is one. What the workers print
     arrives with what they tell; it is kept with the trial here and, as in `#7 epoch 1`, goes to the stderr of this
     process.
     """
 
-    def __init__(self, cluster: Cluster[Handle], slots: int) -> None:
+    def __init__(self, cluster: Cluster[Handle], slots: int, grows: bool = False) -> None:
         self._cluster = cluster
-        self._seats: list[_Seat[Handle]] = [_Seat(index) for index in range(slots)]
+        self._grows = grows
+        self._seats: list[_Seat[Handle]] = []
         self._arrived: SimpleQueue[tuple[_Seat[Handle], Future[Any]]] = SimpleQueue()
         self._waiting: deque[Task] = deque()
         self._ready: list[Message] = []
         self._failures = 0
         """How often in a row a slot could not be opened."""
-        for seat in self._seats:
-            self._open(seat)
+        for _ in range(slots):
+            self._add()
 
     @property
     def slots(self) -> int:
@@ -262,6 +264,10 @@ class RunningRemote(Generic[Handle]):
     def _is_busy(self) -> bool:
         return bool(self._waiting) or any(seat.task is not None for seat in self._seats)
 
+    def _add(self) -> None:
+        self._seats.append(_Seat(len(self._seats)))
+        self._open(self._seats[-1])
+
     def _open(self, seat: _Seat[Handle]) -> None:
         seat.deadline = None
         self._expect(seat, self._cluster.open(seat.index))
@@ -320,6 +326,8 @@ class RunningRemote(Generic[Handle]):
         elif seat.slot is None:
             seat.slot, self._failures = call.result(), 0
             self._hand_out()
+            if self._grows and all(seat.slot is not None for seat in self._seats):
+                self._add()
         elif seat.task is not None:
             self._hear(seat, call.result())
 
