@@ -39,7 +39,7 @@ EXECUTORS = {
     "threads": "kilter.executors.threads:Threads",
     "processes": "kilter.executors.processes:Processes",
     "command": "kilter.executors.command:Command",
-    "dask": "kilter.integrations.dask:dask",
+    "dask": "kilter.integrations.dask:DaskExecutor",
 }
 
 TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "storage": STORAGES, "executor": EXECUTORS}

@@ -187,11 +187,10 @@ def test_without_a_cluster_its_name_is_enough(tmp_path: Path) -> None:
 
 def test_it_is_found_among_the_executors() -> None:
     assert executors.DaskExecutor is DaskExecutor
-    assert isinstance(plugins.find("executor", "dask", 3), DaskExecutor)
+    assert plugins.find("executor", "dask", 3) == DaskExecutor(slots=3)
 
 
-def test_what_is_no_client_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="slots="):
-        DaskExecutor(4)
-    with pytest.raises(InvalidInput, match="whole number"):
-        DaskExecutor(None, 0)
+@pytest.mark.parametrize("arguments", [(3.5,), (0,), (None, 0), ({"a": 1},)])
+def test_what_is_no_client_and_no_number_is_refused(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(InvalidInput, match=r"a whole number from 1 on|give a distributed\.Client"):
+        DaskExecutor(*arguments)

@@ -44,12 +44,12 @@ class DaskExecutor:
 
     `client` is a distributed.Client or the address of a scheduler; None is the client that is current, or else a
     scheduler within this process, for trying things out. `slots` is how many trials run at a time at most; None is as
-    many as the workers have threads, also those that join later. Each trial is kept within `resources`, on its machine.
-    `worker_resources` are what Dask calls resources, and what each slot takes of those that a worker was started with:
-    {"GPU": 1} makes one slot for each GPU of it.
+    many as the workers have threads, also those that join later. A number in the first place is that of slots, as in
+    other executors. Each trial is kept within `resources`, on its machine. `worker_resources` are what Dask calls
+    resources, and what each slot takes of those that a worker was started with: {"GPU": 1} makes one slot for each GPU.
 
-    >>> DaskExecutor("tcp://scheduler:8786", slots=20).slots
-    20
+    >>> DaskExecutor("tcp://scheduler:8786", 20).slots, DaskExecutor(4).slots
+    (20, 4)
     """
 
     client: Any = None
@@ -58,12 +58,15 @@ class DaskExecutor:
     worker_resources: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.client, int) and self.slots is None:
+            object.__setattr__(self, "slots", self.client)
+            object.__setattr__(self, "client", None)
         if self.slots is not None:
             check_slots(self.slots, "DaskExecutor")
         if not (self.client is None or isinstance(self.client, (str, distributed.Client))):
             raise InvalidInput(
                 f"client={self.client!r:.80} of DaskExecutor: give a distributed.Client, the address of a scheduler as "
-                "'tcp://host:8786', or None; the number of trials at a time is slots="
+                "'tcp://host:8786', or None"
             )
 
     def start(
@@ -96,11 +99,6 @@ class DaskExecutor:
                 dashboard_address="127.0.0.1:0",
                 set_as_default=False,
             ), True
-
-
-def dask(slots: int | None = None) -> DaskExecutor:
-    """The executor for so many trials at a time, where it is given by its name."""
-    return DaskExecutor(slots=slots)
 
 
 class SlotActor:
