@@ -13,6 +13,7 @@ from kilter.core.events import Noted, Report
 from kilter.core.interfaces import Worker
 from kilter.core.limits import Limits
 from kilter.storage import sqlite
+from kilter.storage.postgres import PostgreSQLStorage
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.testing.storage import created, ended, started, waiting
 
@@ -53,7 +54,7 @@ def begun(storage, name):
 
 def seen(storage, study):
     """All that a storage has of a study and of the one beside it."""
-    rows = {row.id: row.name for row in storage.studies() if row.name.split()[-1] == str(study) or row.id == study}
+    rows = {row.id: row.name for row in storage.studies() if row.id == study or row.name == f"beside {study}"}
     return {
         name: (storage.read(row), storage.load_snapshot(row, "v"), {worker for worker, _ in storage.leases(row)})
         for row, name in rows.items()
@@ -165,3 +166,50 @@ def test_each_statement_of_a_run_fails(tmp_path, error, until):
         storage.close()
         if faulty.calls < at:
             break
+
+
+# PostgreSQL.
+
+COMPARED = ("append", "read", "load_snapshot")
+"""What the same is answered of two studies that are the same."""
+
+
+@pytest.mark.parametrize("does", [False, True], ids=["before", "after"])
+def test_each_statement_of_postgresql_loses_its_connection(postgresql_url, does):
+    """Before it was sent, or in place of its answer: it is done once, and answered as if nothing had been."""
+    psycopg = pytest.importorskip("psycopg")
+    storage, other = PostgreSQLStorage(postgresql_url), PostgreSQLStorage(postgresql_url)
+    for name, act in OPERATIONS.items():
+        for at in count(1):
+            study, undisturbed = (begun(other, f"study {len(other.studies())}") for _ in range(2))
+            storage.studies()  # has a connection
+            away = psycopg.OperationalError("server closed the connection unexpectedly")
+            faulty = storage._connection._open = Faulty(storage._connection._open, away, at, at, does)
+            answer, expected = act(storage, study), act(other, undisturbed)
+            assert answer == expected or name not in COMPARED
+            assert [*seen(other, study).values()] == [*seen(other, undisturbed).values()]
+            if faulty.calls < at:
+                break
+            assert storage._connection._open is not faulty
+        storage._connection._open = faulty.connection
+    storage.close()
+    other.close()
+
+
+@pytest.mark.parametrize("error", ["DiskFull", "ReadOnlySqlTransaction", "QueryCanceled", "InsufficientPrivilege"])
+def test_each_statement_of_postgresql_is_refused(postgresql_url, error):
+    """Nothing has happened, the storage says why, and goes on where it is asked again."""
+    psycopg = pytest.importorskip("psycopg")
+    storage, other = PostgreSQLStorage(postgresql_url), PostgreSQLStorage(postgresql_url)
+    for name, act in OPERATIONS.items():
+        study = begun(other, name)
+        before = seen(other, study)
+        whole = storage._connection._open
+        storage._connection._open = Faulty(whole, getattr(psycopg.errors, error)("so it is"), 1, 1)
+        with pytest.raises(StorageError, match="so it is"):
+            act(storage, study)
+        assert seen(other, study) == before
+        storage._connection._open = whole
+        act(storage, study)
+    storage.close()
+    other.close()

@@ -9,11 +9,15 @@ from hypothesis.stateful import run_state_machine_as_test
 from kilter.core import codec
 from kilter.core.events import is_begun
 from kilter.core.interfaces import Appended
+from kilter.dashboard.serving import served
+from kilter.storage.http import HTTPStorage
 from kilter.storage.memory import MemoryStorage
+from kilter.storage.postgres import PostgreSQLStorage
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.testing.machine import StorageMachine, die
 
 SHORT = settings(max_examples=20, stateful_step_count=30)
+FEW = settings(max_examples=7, stateful_step_count=30)
 
 
 class MemoryMachine(StorageMachine):
@@ -44,6 +48,57 @@ class SQLiteMachine(StorageMachine):
         storage._live().set_trace_callback(count)
 
 
+class PostgreSQLMachine(StorageMachine):
+    server = None
+
+    def __init__(self):
+        super().__init__()
+        self.name = self.server.create()
+
+    def open(self):
+        return PostgreSQLStorage(self.server.url(self.name))
+
+    def kill_at(self, storage, step):
+        import psycopg
+
+        wait, left = psycopg.Connection.wait, [step]
+
+        def counted(connection, asked, *arguments):
+            left[0] -= 1
+            if left[0] == 0 and step % 2:
+                die()
+            answer = wait(connection, asked, *arguments)
+            if left[0] == 0:
+                die()
+            return answer
+
+        psycopg.Connection.wait = counted
+
+    def teardown(self):
+        super().teardown()
+        self.server.drop(self.name)
+
+
+class HTTPMachine(StorageMachine):
+    def __init__(self):
+        super().__init__()
+        self.server = served(SQLiteStorage(self.folder / "studies.db"), port=0, token="t", workers=True).start()
+
+    def open(self):
+        return HTTPStorage(f"http://:t@127.0.0.1:{self.server.port}")
+
+    def teardown(self):
+        self.server.close()
+        super().teardown()
+
+
+def test_postgresql(postgresql_server):
+    ours = type("Ours", (PostgreSQLMachine,), {"server": postgresql_server})
+    run_state_machine_as_test(ours, settings=FEW)
+
+
+TestHTTP = HTTPMachine.TestCase
+TestHTTP.settings = FEW
 TestMemory = MemoryMachine.TestCase
 TestMemory.settings = SHORT
 TestSQLite = SQLiteMachine.TestCase
