@@ -73,17 +73,16 @@ APPEND = f"""
 -- One call is one transaction. Whoever calls it a second time, with the same token, gets what the first call wrote and
 -- no more than that; it may still have been under way then, on a connection that its caller had given up.
 CREATE OR REPLACE FUNCTION kilter.append(
-    _study BIGINT, _after BIGINT, _below BIGINT, _distinct BOOLEAN, _token BIGINT, _kinds TEXT[], _numbers BIGINT[],
-    _attempts BIGINT[], _keys BIGINT[], _creates BOOLEAN[], _times DOUBLE PRECISION[], _bodies TEXT[]
+    _study BIGINT, _after BIGINT, _below BIGINT, _distinct BOOLEAN, _token BIGINT, _count INTEGER, _events JSON
 ) RETURNS TABLE (
     "position" BIGINT, kind TEXT, number BIGINT, attempt BIGINT, "time" DOUBLE PRECISION, body TEXT, mine BIGINT
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    _count CONSTANT BIGINT := array_length(_kinds, 1);
     _done BIGINT;
     _last BIGINT;
     _end BIGINT;
-    _number BIGINT;
+    _mine BIGINT := -1;
+    _row RECORD;
 BEGIN
     PERFORM pg_advisory_xact_lock({LOCK}, _study::INTEGER);
     SELECT max(e.position) INTO _done FROM kilter.event e
@@ -99,26 +98,27 @@ BEGIN
     END IF;
     SELECT max(e.position) INTO _last FROM kilter.event e WHERE e.study = _study;
     _end := _last;
-    FOR i IN 1 .. _count LOOP
-        _number := _numbers[i];
-        IF _creates[i] AND _number IS NULL THEN
-            SELECT coalesce(max(e.created_number), -1) + 1 INTO _number
+    FOR _row IN SELECT * FROM json_to_recordset(_events) AS event (
+        kind TEXT, number BIGINT, attempt BIGINT, key BIGINT, creates BOOLEAN, time DOUBLE PRECISION, body TEXT
+    ) LOOP
+        _mine := _mine + 1;
+        IF _row.creates AND _row.number IS NULL THEN
+            SELECT coalesce(max(e.created_number), -1) + 1 INTO _row.number
             FROM kilter.event e WHERE e.study = _study AND e.created_number IS NOT NULL;
         END IF;
-        CONTINUE WHEN _creates[i] AND _number >= _below;
-        CONTINUE WHEN _distinct AND _kinds[i] = 'started' AND EXISTS (
+        CONTINUE WHEN _row.creates AND _row.number >= _below;
+        CONTINUE WHEN _distinct AND _row.kind = 'started' AND EXISTS (
             SELECT FROM kilter.event e
             WHERE e.study = _study AND e.position > _after AND e.position <= _last AND e.kind = 'started'
-              AND kilter.readable(e.body) -> 'params' = nullif(kilter.readable(_bodies[i]) -> 'params', '{{}}')
+              AND kilter.readable(e.body) -> 'params' = nullif(kilter.readable(_row.body) -> 'params', '{{}}')
         );
         INSERT INTO kilter.event VALUES (
-            _study, _end + 1, _kinds[i], _number, _attempts[i], _keys[i], CASE WHEN _creates[i] THEN _number END,
-            _times[i], _bodies[i], _token + i - 1
+            _study, _end + 1, _row.kind, _row.number, _row.attempt, _row.key,
+            CASE WHEN _row.creates THEN _row.number END, _row.time, _row.body, _token + _mine
         ) ON CONFLICT DO NOTHING;
         CONTINUE WHEN NOT FOUND;
         _end := _end + 1;
-        position := _end; kind := _kinds[i]; number := _number; attempt := _attempts[i]; time := _times[i];
-        body := NULL; mine := i - 1;
+        position := _end; number := _row.number; mine := _mine;
         RETURN NEXT;
     END LOOP;
 END

@@ -8,6 +8,7 @@ with its events: where its answer was lost, it is sent again and finds what it w
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,11 +36,7 @@ SELECT study FROM first
 UNION ALL SELECT study.id FROM kilter.study JOIN kilter.event ON event.study = study.id AND position = 1
 WHERE name = %s AND token = %s
 """
-APPEND = """
-SELECT * FROM kilter.append(
-    %s, %s, %s, %s, %s, %s::TEXT[], %s::BIGINT[], %s::BIGINT[], %s::BIGINT[], %s::BOOLEAN[], %s::FLOAT8[], %s::TEXT[]
-)
-"""
+APPEND = "SELECT * FROM kilter.append(%s, %s, %s, %s, %s, %s, %s::JSON)"
 # `position >= after`, not `>`: the entry we have read last comes along and proves that this is still the same log.
 READ = """
 SELECT position, kind, number, attempt, time, body FROM kilter.event
@@ -119,9 +116,10 @@ class PostgreSQLStorage:
         if not events:
             return Appended(self.read(study, after), [])
         columns = [Columns.of(event) for event in events]
-        batch = (list(column) for column in zip(*columns))
+        batch = json.dumps([each._asdict() for each in columns])
+        values = (study, after, limit, distinct, secrets.randbits(62), len(events), batch)
         with self._needing(study):
-            rows = self._connection.rows(APPEND, (study, after, limit, distinct, secrets.randbits(62), *batch))
+            rows = self._connection.rows(APPEND, values)
         known = self._known(study, rows, after)
         theirs, ours = [], {}
         for *row, mine in rows[known:]:
