@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kilter.core.errors import InvalidInput, KilterError, StorageError, StorageUnreachable, needed
@@ -203,14 +203,13 @@ def _conninfo(address: str) -> str:
     errors = _psycopg().errors
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-    try:
+    with suppress(errors.ProgrammingError):  # whose message may quote the password
         given = conninfo_to_dict(address)
         return make_conninfo(address, **{**SETTINGS, **given, "client_encoding": "UTF8"})
-    except errors.ProgrammingError:  # its message may quote the password
-        raise InvalidInput(
-            f"storage={masked(address)!r} cannot be read: write postgresql://user:password@host:5432/database, with "
-            "%40 for an @ in the password, %2F for a / and so on, and options of libpq alone after the '?'"
-        ) from None
+    raise InvalidInput(
+        f"storage={masked(address)!r} cannot be read: write postgresql://user:password@host:5432/database, with "
+        "%40 for an @ in the password, %2F for a / and so on, and options of libpq alone after the '?'"
+    )
 
 
 def _dropped(connection: psycopg.Connection, pid: int) -> None:

@@ -19,6 +19,7 @@ from kilter.core import codec
 from kilter.core.errors import StorageTooNew, StudyExists, StudyNotFound
 from kilter.core.events import Created, Enqueued, Entry, Event
 from kilter.core.interfaces import Appended, StudyRow, Worker
+from kilter.core.text import masked
 from kilter.storage.postgres.connection import PATIENCE, Connection
 from kilter.storage.postgres.schema import LOCK, MIGRATIONS
 from kilter.storage.rows import Columns, beyond_the_end, entries
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import psycopg
 
 READ_COMMITTED = "SET default_transaction_isolation = 'read committed'"  # which kilter.append() builds upon
+# A look at the catalogue itself: to_regclass() may remember that there was none before we had the lock.
+IS_THERE = "SELECT FROM pg_tables WHERE schemaname = 'kilter' AND tablename = 'version'"
 CREATE = """
 WITH made AS (INSERT INTO kilter.study (name, created) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING id),
 first AS (
@@ -75,9 +78,9 @@ class PostgreSQLStorage:
 
     def __init__(self, url: str, patience: float = PATIENCE) -> None:
         self._address, self._patience = url, patience
+        self.url = masked(url)
         self.is_durable = True
         self._connection = Connection(url, self._begin, patience)
-        self.url = self._connection.url
 
     def __repr__(self) -> str:
         return f"PostgreSQLStorage({self.url!r})"
@@ -194,15 +197,13 @@ class PostgreSQLStorage:
     def _begin(self, connection: psycopg.Connection) -> None:
         """Bring the schema up to date; raises StorageTooNew where a later kilter has been here."""
         connection.execute(READ_COMMITTED)
-        if self._version(connection) == len(MIGRATIONS):
-            return
-        with connection.transaction():
-            # Whoever is second to the lock finds it done.
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-            _migrate(connection, self._version(connection))
+        if self._version(connection) < len(MIGRATIONS):
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+                _migrate(connection, self._version(connection))  # whoever is second to the lock finds it done
 
     def _version(self, connection: psycopg.Connection) -> int:
-        if connection.execute("SELECT to_regclass('kilter.version')").fetchone() == (None,):
+        if not connection.execute(IS_THERE).fetchall():
             return 0
         [(version,)] = connection.execute("SELECT version FROM kilter.version").fetchall()
         if version > len(MIGRATIONS):
@@ -214,8 +215,8 @@ class PostgreSQLStorage:
 
 
 def _migrate(connection: psycopg.Connection, version: int) -> None:
-    if connection.execute("SELECT to_regnamespace('kilter')").fetchone() == (None,):
-        connection.execute("CREATE SCHEMA kilter")
+    if not connection.execute("SELECT FROM pg_namespace WHERE nspname = 'kilter'").fetchall():
+        connection.execute("CREATE SCHEMA kilter")  # which "IF NOT EXISTS" takes a right for, also where it is there
     for script in MIGRATIONS[version:]:
         connection.execute(script)
     if version < len(MIGRATIONS):
