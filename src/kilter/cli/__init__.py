@@ -17,6 +17,7 @@ VERBS = {
     "stop": "End all runs of a study.",
     "budget": "Add trials or time to a study's budget.",
     "check": "Check a study file, show the command of one trial, or try it.",
+    "doctor": "Say what is wrong with a storage and its workers, and what to do.",
     "ls": "List the studies.",
     "status": "Say where a study stands.",
     "top": "Show the studies that run, and keep up with them.",

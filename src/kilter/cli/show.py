@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import click
 from kilter.core.text import printable
 
 if TYPE_CHECKING:
+    from kilter.analysis.finding import Finding
     from kilter.frozen import FrozenTrial
 
 
@@ -145,6 +146,18 @@ def echo_table(columns: Sequence[Column], limit: int | None) -> list[str]:
 def bar(share: float) -> str:
     """A share as a bar of up to twenty characters."""
     return "█" * round(20 * min(max(share, 0.0), 1.0))
+
+
+COLORS = {"act": "red", "look": "yellow", "note": "blue"}
+
+
+def echo_findings(findings: Iterable[Finding]) -> None:
+    """Print what was found, and what to do about it."""
+    for finding in findings:
+        click.echo(click.style(f"{finding.severity:<6}", fg=COLORS[finding.severity]), nl=False)
+        echo(finding.sentence)
+        if finding.action:
+            echo(f"      → {finding.action}")
 
 
 def echo_pairs(pairs: Mapping[str, str]) -> None:

@@ -178,15 +178,15 @@ class StudyRow:
 class Worker:
     """A process that runs trials; `born` is its start time, since process ids are used again.
 
-    >>> worker = Worker("gpu-3.5f0c19d2", "node7/9a3e01bc", 812, 1450.0)
-    >>> worker.name, worker.machine
-    ('gpu-3', 'node7')
+    >>> worker = Worker("gpu-3.5f0c19d2", "node7/9a3e01bc-77d0", 812, 1450.0)
+    >>> worker.name, worker.machine, worker.kernel
+    ('gpu-3', 'node7', '9a3e01bc')
     """
 
     id: str
     """Of this process alone; it begins with the name that the user gave the worker, if any."""
     host: str
-    """Where its process can be looked up: the name of the machine and, after a slash, of which start or container."""
+    """Where its process can be looked up: machine/kernel-container. Only the name of the machine is for people."""
     pid: int
     born: float
 
@@ -199,6 +199,11 @@ class Worker:
     def machine(self) -> str:
         """The name of its machine."""
         return self.host.partition("/")[0]
+
+    @property
+    def kernel(self) -> str:
+        """Of which start of a system it is, whatever containers there are called; "" where nobody told."""
+        return self.host.partition("/")[2].partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -285,6 +290,14 @@ class Source(NamedTuple):
     number: int
     attempt: int
     seal: Seal | None = None
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A storage that says of itself what `kilter doctor` shows."""
+
+    def describe(self) -> dict[str, str | float]:
+        """What keeps the studies, by words such as "server"; under "clock" the seconds since the epoch by its clock."""
 
 
 @runtime_checkable

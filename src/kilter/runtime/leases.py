@@ -20,6 +20,7 @@ import os
 import queue
 import re
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -64,27 +65,45 @@ def this_host() -> str:
 @lru_cache(maxsize=1)
 def _mark(pid: int) -> str:
     """Which start of which machine this is, and which of the namespaces of processes that it has."""
-    told = [str(uuid.getnode())]
+    kernel, space = str(uuid.getnode()), ""
     with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        told = [file.read()]
+        kernel = file.read()
     with suppress(OSError, AttributeError):
-        told.append(os.readlink("/proc/self/ns/pid"))
-    return blake2b(repr(told).encode(), digest_size=4).hexdigest()
+        space = os.readlink("/proc/self/ns/pid")
+    return f"{_digest(kernel, 4)}-{_digest(space, 2)}"
+
+
+def _digest(text: str, size: int) -> str:
+    return blake2b(text.encode(), digest_size=size).hexdigest()
 
 
 def _process(pid: int) -> tuple[float | None, bool]:
     """When a process of this host was born, None where it is dead, and whether it was stopped.
 
-    On Linux in seconds since the machine started: what psutil says moves with the clock, when that is set.
+    On Linux in seconds since the machine started, as the kernel has it: no clock that is set moves that.
     """
+    if sys.platform != "linux":
+        return _process_elsewhere(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state, *fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None, False
+    return None if state in b"ZX" else int(fields[STARTED]) / os.sysconf("SC_CLK_TCK"), state == b"T"
+
+
+STARTED = 18
+"""Where a process's start stands in its stat, after the state."""
+
+
+def _process_elsewhere(pid: int) -> tuple[float | None, bool]:
     import psutil
 
     try:
-        start = psutil.boot_time() if psutil.LINUX else 0.0  # in this order: older ones remember what they said
         process = psutil.Process(pid)
         status = process.status()
         is_dead = status == psutil.STATUS_ZOMBIE
-        return None if is_dead else process.create_time() - start, status == psutil.STATUS_STOPPED
+        return None if is_dead else process.create_time(), status == psutil.STATUS_STOPPED
     except psutil.Error:
         return None, False
 
@@ -114,6 +133,11 @@ def _is_gone(worker: Worker, given_up: bool) -> bool:
     if worker.pid == os.getpid():
         return not _RENEWALS.holds(worker)
     return stopped and given_up
+
+
+def is_stopped(worker: Worker) -> bool:
+    """Whether a worker's process is one of this host that was stopped (SIGSTOP)."""
+    return worker.host == this_host() and _process(worker.pid)[1]
 
 
 def forerunners(worker: Worker, others: Iterable[Worker]) -> set[str]:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kilter.core.interfaces import Storage, Worker
+from kilter.core.errors import NAME, StorageUnsafe
+from kilter.core.interfaces import OnDisk, Storage, Worker
+from kilter.core.text import one_line
 from kilter.engine.next import ends_of_lost
 from kilter.runtime.leases import LEASE_SECONDS, Lease, Watch, forerunners, this_worker
 from kilter.runtime.log import Log
@@ -89,12 +91,27 @@ class Presence:
         leases = self._storage.leases(self._study)
         gone = self._watch.gone(leases, now)
         if is_first:
+            _check_shared(self._storage, [worker for worker, left in leases if left > 0])
             others = [worker for worker, _ in leases if worker.id not in gone | {self.worker.id}]
             gone |= forerunners(self.worker, others)
             _tell_of_namesakes(self.worker, [worker for worker in others if worker.id not in gone])
         for worker in gone:
             self._storage.release(self._study, worker)
         return {worker.id for worker, _ in leases} - gone
+
+
+def _check_shared(storage: Storage, others: Iterable[Worker]) -> None:
+    """Raise StorageUnsafe where workers of another machine have a file open that only those of one can share."""
+    if not isinstance(storage, OnDisk):
+        return
+    own = this_worker().kernel
+    for other in others:
+        if other.kernel not in ("", own):
+            raise StorageUnsafe(
+                f"{storage.path} is in use on {one_line(other.machine, NAME)}, which is another machine: the locks and "
+                "the shared memory that SQLite works with are of one machine, so one would undo what the other writes. "
+                "Use a PostgreSQL database, or kilter serve where the file is"
+            )
 
 
 def _tell_of_namesakes(worker: Worker, others: Iterable[Worker]) -> None:

@@ -275,6 +275,15 @@ class SQLiteStorage:
                 self._connection.close()
             self._connection = None
 
+    def describe(self) -> dict[str, str | float]:
+        """The library, the format of the file, and its size, with that of what is not merged into it yet."""
+        return {
+            "library": f"SQLite {sqlite3.sqlite_version}",
+            "format": len(MIGRATIONS),
+            "bytes": _size(self.path),
+            "unmerged_bytes": _size(f"{self.path}-wal"),
+        }
+
     # How statements reach the file.
 
     @contextmanager
@@ -401,6 +410,13 @@ def _needing(connection: sqlite3.Connection, study: int) -> Iterator[None]:
 
 
 # Opening.
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def _files(path: str, which: Iterable[str] = ("", "-wal")) -> dict[str, tuple[int, int]]:

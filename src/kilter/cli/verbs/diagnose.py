@@ -8,8 +8,6 @@ import click
 
 from kilter.cli import options, show
 
-COLORS = {"act": "red", "look": "yellow", "note": "blue"}
-
 
 @click.command("diagnose")
 @options.study
@@ -31,10 +29,6 @@ def command(name: str | None, option: str | None, storage: str | None, budget: i
     if as_json:
         show.echo_json({"study": study.study_name, "findings": plain(findings)})
         return
-    for finding in findings:
-        click.echo(click.style(f"{finding.severity:<6}", fg=COLORS[finding.severity]), nl=False)
-        show.echo(finding.sentence)
-        if finding.action:
-            show.echo(f"      → {finding.action}")
+    show.echo_findings(findings)
     if not findings:
         show.note(f"nothing to say of {len(study.history)} trials")

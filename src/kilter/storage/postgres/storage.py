@@ -68,6 +68,8 @@ SELECT worker, host, pid, born, extract(epoch FROM expires - clock_timestamp()):
 FROM kilter.study LEFT JOIN kilter.lease ON lease.study = id WHERE id = %s ORDER BY worker
 """
 
+DESCRIBE = "SELECT current_setting('server_version'), extract(epoch FROM clock_timestamp())::FLOAT8"
+
 
 class PostgreSQLStorage:
     """Studies in the PostgreSQL database of a URL as libpq reads it, in a schema `kilter`, which is made where missing.
@@ -155,6 +157,11 @@ class PostgreSQLStorage:
     def leases(self, study: int) -> list[tuple[Worker, float]]:
         rows = self._found(study, LEASES, (study,))
         return [(Worker(*row[:4]), row[4]) for row in rows if row[0] is not None]
+
+    def describe(self) -> dict[str, str | float]:
+        """The server, the format of its tables, and its clock."""
+        [(server, clock)] = self._connection.rows(DESCRIBE, ())
+        return {"server": f"PostgreSQL {server}", "format": len(MIGRATIONS), "clock": clock}
 
     def close(self) -> None:
         self._connection.close()
