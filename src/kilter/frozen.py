@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Choice
 from kilter.core.parameter import Parameter
 from kilter.core.problem import SET
+from kilter.objective.place import Artifact, artifacts_noted
 from kilter.objective.trial import Trial
 
 
@@ -64,6 +66,9 @@ class _Answering:
         """Nothing: the study stays as it is."""
 
     def set_constraint(self, key: str, value: float) -> None:
+        """Nothing: the study stays as it is."""
+
+    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         """Nothing: the study stays as it is."""
 
     def should_prune(self) -> bool:
@@ -231,6 +236,11 @@ class FrozenTrial(_Answering):
     def system_attrs(self) -> dict[str, Any]:
         """What set_system_attr keeps with it."""
         return {name[len(SYSTEM) :]: v for name, v in self._record.attrs.items() if name.startswith(SYSTEM)}
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """The files that its objective has kept with `trial.log_artifact`; `study.fetch_artifact` has them."""
+        return artifacts_noted(self.number, self._record.attrs)
 
     @property
     def note(self) -> str:

@@ -109,6 +109,12 @@ class Archives:
             shutil.make_archive(str(self.far / f"{number}-{attempt}"), "zip", path)
             shutil.rmtree(path)
 
+    def add(self, number, name, seal, path):
+        self.near.add(number, name, seal, path)
+
+    def artifact(self, number, name, seal):
+        return self.near.artifact(number, name, seal)
+
     def drop(self, number, attempt=None):
         attempts = self.attempts(number) if attempt is None else [attempt]
         for each in attempts:

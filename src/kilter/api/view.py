@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kilter.analysis.failures import why_no_best
 from kilter.api.log import StudyLog
-from kilter.core.errors import InvalidInput, NotReady, TrialNotFound
+from kilter.core.errors import InvalidInput, NotReady, TrialNotFound, UnknownName
 from kilter.core.events import SYSTEM, TrialState
 from kilter.core.history import History
 from kilter.core.interfaces import OnDisk
@@ -19,6 +20,7 @@ from kilter.core.space import Space
 from kilter.engine.asked import asked, goal, standing
 from kilter.engine.replica import Replica
 from kilter.frozen import BestTrials, FrozenTrial
+from kilter.objective.place import Artifact, artifacts_noted
 from kilter.objective.trial import Trial
 from kilter.runtime.checkpoints import Checkpoints
 from kilter.runtime.log import Log
@@ -277,6 +279,32 @@ class StudyView:
         self._log.sync()
         return self._checkpoints().latest(self.history[self._number(trial)])
 
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """The files that trials have kept with `trial.log_artifact`, in the order of the trials.
+
+        Those of trials that are not among the best `keep_checkpoints` are in the log, and may be gone.
+        """
+        return [artifact for trial in self.trials for artifact in trial.artifacts]
+
+    def fetch_artifact(
+        self, trial: FrozenTrial | Trial | int, name: str, to: str | os.PathLike[str] | None = None
+    ) -> str:
+        """The path of a copy on this machine of a file that a trial has kept with `trial.log_artifact`.
+
+        It is copied to `to`, a new file or an existing folder, or else is the study's own, to be read and left as it
+        is. It has the bytes that the log has the SHA-256 of. Raises TrialNotFound, UnknownName with the nearest name,
+        NotReady where the file was deleted since, StorageError where it is damaged, and InvalidInput where a file would
+        be written over.
+        """
+        self._log.sync()
+        number = self._number(trial)
+        known = {artifact.name: artifact for artifact in artifacts_noted(number, self.history[number].attrs)}
+        if name not in known:
+            raise UnknownName.of("artifact", name, known, f"(of trial {number})")
+        path = self._checkpoints().artifact(known[name])
+        return path if to is None else _copied_to(path, to)
+
     def printed(self, trial: FrozenTrial | Trial | int) -> str:
         r"""What a trial printed, in all its attempts; of very much the beginning and the end. Raises TrialNotFound.
 
@@ -389,3 +417,14 @@ def _states(given: Iterable[TrialState]) -> set[TrialState]:
         if not isinstance(each, TrialState):
             raise InvalidInput(f"states={given!r}: give a list, as in states=[kilter.TrialState.COMPLETE]")
     return set(wanted)
+
+
+def _copied_to(path: str, to: str | os.PathLike[str]) -> str:
+    """A new copy of a file, in a folder or as a file."""
+    target = os.path.join(to, os.path.basename(path)) if os.path.isdir(to) else os.fspath(to)
+    try:
+        with open(path, "rb") as source, open(target, "xb") as copy:
+            shutil.copyfileobj(source, copy)
+    except FileExistsError:
+        raise InvalidInput(f"to={target!r} is there already: give another path, or remove it") from None
+    return target

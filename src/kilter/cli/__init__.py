@@ -24,6 +24,7 @@ VERBS = {
     "best": "Print the best configuration.",
     "trials": "List the trials of a study.",
     "trial": "Show one trial with its reports and its failure.",
+    "fetch": "Copy the artifacts and the checkpoint of a trial into a folder.",
     "dashboard": "Look at studies in a browser, and steer them.",
     "report": "Write a study as one HTML file.",
     "importance": "Say which parameters matter, and how much.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from kilter.api import Study, StudyView
     from kilter.core.interfaces import Storage
     from kilter.engine.replica import Replica
+    from kilter.frozen import FrozenTrial
     from kilter.runtime.log import Log
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,11 +82,11 @@ def load(name: str | None, url: str | None, worker: str | None = None) -> Study:
     return load_study(study_name=name, storage=existing(url), worker=worker)
 
 
-def look(name: str | None, url: str | None) -> StudyView:
+def look(name: str | None, url: str | None, checkpoints: str | None = None) -> StudyView:
     """The same to look at: its sampler and its scheduler need not be installed."""
     from kilter.api import read_study
 
-    return read_study(study_name=name, storage=existing(url))
+    return read_study(study_name=name, storage=existing(url), checkpoints=checkpoints)
 
 
 def steered(name: str | None, url: str | None) -> Log[Replica]:
@@ -104,3 +106,23 @@ def trials(words: tuple[str, ...], option: str | None) -> tuple[str | None, list
     if wrong:
         raise click.UsageError(f"{wrong[0]!r} is not the number of a trial")
     return chosen(name, option), list(map(int, numbers))
+
+
+def one_trial(words: tuple[str, ...], option: str | None) -> tuple[str | None, str]:
+    """The study and the trial, a number or best, that words are, as STUDY 31; the study's name may be left out."""
+    if len(words) > 2 or not (words[-1].isdecimal() or words[-1] == "best"):
+        raise click.UsageError(f"{' '.join(words)!r} is not a trial: give a number or best, as in kilter trial 31")
+    return chosen(words[0] if len(words) == 2 else None, option), words[-1]
+
+
+def picked(study: StudyView, word: str) -> FrozenTrial:
+    """The trial of a study that is meant by a number, or by best."""
+    from kilter.core.errors import TrialNotFound
+
+    trials = study.trials
+    number = study.best_trial.number if word == "best" else int(word)
+    if number >= len(trials):
+        known = f"the last one is trial {len(trials) - 1}" if trials else "it has none yet"
+        way = f"kilter trials {shlex.quote(study.study_name)}"
+        raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} ({way})")
+    return trials[number]

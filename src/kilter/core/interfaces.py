@@ -331,8 +331,17 @@ class CheckpointStore(Protocol):
         Told when an attempt ends, and now and then while it runs. Raises OSError where it cannot be.
         """
 
+    def add(self, number: int, name: str, seal: Seal, path: str) -> None:
+        """Keep a copy of a file of this machine with a trial, whatever its attempt, under its name and seal.
+
+        The name may have slashes, and is sound: it leads nowhere else. Raises OSError where it cannot be kept.
+        """
+
+    def artifact(self, number: int, name: str, seal: Seal) -> str:
+        """Where a file that was added can be read on this machine; raises OSError where it cannot be had."""
+
     def drop(self, number: int, attempt: int | None = None) -> bool:
-        """Give up what an attempt, or with None a trial, has left; False where it is gone already or cannot go."""
+        """Give up what an attempt has left, or with None all of a trial; False where it is gone or cannot go."""
 
     def sweep(self) -> None:
         """Remove what workers that were killed have left half done; called once."""

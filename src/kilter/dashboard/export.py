@@ -34,6 +34,7 @@ def document(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
         "ended": when(trial.datetime_complete),
         "seconds": _seconds(trial),
         "attrs": trial.user_attrs,
+        "artifacts": [artifact._asdict() for artifact in trial.artifacts],
         "note": trial.note,
         "invalid": trial.invalid,
         "failure": None if failure is None else {"kind": failure.kind, "message": failure.message},

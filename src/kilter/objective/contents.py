@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -52,6 +53,16 @@ def seal_of_file(path: str) -> Seal:
             digest.update(chunk)
             size += len(chunk)
     return Seal(size, digest.hexdigest())
+
+
+def is_sound(path: str) -> bool:
+    r"""Whether a path with slashes names a file inside of a directory, on any system.
+
+    >>> [is_sound(path) for path in ("plots/roc.png", "../../etc/passwd", "/etc/passwd", r"..\passwd", "")]
+    [True, False, False, False, False]
+    """
+    parts = re.split(r"[/\\]", path)
+    return not {"", ".", ".."} & set(parts) and ":" not in parts[0] and "\0" not in path and "\\" not in path
 
 
 def seal_of(contents: Contents) -> Seal:

@@ -11,16 +11,20 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple, TypeGuard
 
+from kilter.core.errors import InvalidInput
 from kilter.core.events import SYSTEM
 from kilter.core.interfaces import CheckpointStore, Seal, Source, Task
-from kilter.objective.contents import contents_of, seal_of
+from kilter.objective.contents import contents_of, files_in, is_sound, seal_of, seal_of_file
 
 log = logging.getLogger("kilter")
 
 CHECKPOINT = f"{SYSTEM}checkpoint "
 """In front of the number of an attempt, the attribute of a trial with the seal of what that attempt has left."""
+
+ARTIFACT = f"{SYSTEM}artifact "
+"""In front of the name of a file that a trial has added, the attribute with the seal of that."""
 
 OFTEN = 1.0
 """Seconds between two times that what a running attempt has saved is kept, at least."""
@@ -54,6 +58,29 @@ class Place:
         now = time.monotonic()
         self._next = now + max(OFTEN, SHARE * (now - began))
 
+    def add(self, path: str, name: str) -> dict[str, Any]:
+        """Keep a copy of a file with the trial, or of all files of a folder, whatever the attempt; what is to be noted.
+
+        Raises InvalidInput for what is not there or no name, and OSError where it cannot be kept.
+        """
+        store, number = self._task.store, self._task.number
+        if store is None:
+            raise InvalidInput(f"log_artifact({path!r}): the study was asked without a place for checkpoints")
+        if os.path.isdir(path):
+            files = {f"{name}/{inside}": os.path.join(path, inside) for inside in sorted(files_in(path))}
+        elif os.path.isfile(path):
+            files = {name: path}
+        else:
+            raise InvalidInput(f"log_artifact({path!r}): there is no such file; write it first")
+        noted = {}
+        for each, file in files.items():
+            if not is_sound(each):
+                raise InvalidInput(f"log_artifact: {each!r} is no name: give one as in 'plots/roc.png'")
+            seal = seal_of_file(file)
+            store.add(number, each, seal, file)
+            noted[f"{ARTIFACT}{each}"] = seal._asdict()
+        return noted
+
     def left(self) -> dict[str, Any]:
         """Have all that the attempt has left kept, now that it is over; what is to be noted of it."""
         task = self._task
@@ -74,10 +101,29 @@ def left(store: CheckpointStore, number: int, attempt: int) -> dict[str, Any]:
         return {}
 
 
+class Artifact(NamedTuple):
+    """A file that a trial has added: of which trial, under which name, with how many bytes, and their SHA-256."""
+
+    trial: int
+    name: str
+    size: int
+    sha256: str
+
+
+def artifacts_noted(number: int, attrs: Mapping[str, Any]) -> list[Artifact]:
+    """The files that a trial with these attributes has added, in the order in which their names first came."""
+    noted = ((name[len(ARTIFACT) :], seal) for name, seal in attrs.items() if name.startswith(ARTIFACT))
+    return [Artifact(number, name, **seal) for name, seal in noted if _is_seal(seal)]
+
+
+def _is_seal(noted: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(noted, Mapping) and noted.keys() == set(Seal._fields)
+
+
 def seal_noted(attrs: Mapping[str, Any], attempt: int) -> Seal | None:
     """The seal of what an attempt has left; None where nobody has noted it, as of one that was lost."""
     noted = attrs.get(f"{CHECKPOINT}{attempt}")
-    return Seal(**noted) if isinstance(noted, Mapping) and noted.keys() == set(Seal._fields) else None
+    return Seal(**noted) if _is_seal(noted) else None
 
 
 def _begun(task: Task, store: CheckpointStore) -> str | None:

@@ -132,6 +132,35 @@ class Trial:
         directory = self._attempt.place.directory
         return None if directory is None else checkpoint.load(directory)
 
+    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Keep a copy of a file with the trial, or of each file of a folder, such as a model, a plot or a table.
+
+        It is there as soon as this returns, and lies where the checkpoints of the study are, for as long as the trial
+        keeps its own: see `keep_checkpoints` of create_study. Bytes and SHA-256 are in the log. `name` is by default
+        that of the file, and may have slashes; of two of one name the later counts. Raises InvalidInput for what is
+        not there, and OSError where it cannot be kept.
+
+        >>> import os, tempfile
+        >>> from kilter import create_study
+        >>> def objective(trial):
+        ...     with tempfile.TemporaryDirectory() as folder:
+        ...         path = os.path.join(folder, "predictions.csv")
+        ...         with open(path, "w") as file:
+        ...             _ = file.write("0.1, 0.9")
+        ...         trial.log_artifact(path, "test/predictions.csv")
+        ...     return trial.suggest_float("x", 0, 1)
+        >>> study = create_study(seed=0)
+        >>> study.optimize(objective, n_trials=3, progress="none")
+        >>> [artifact.name for artifact in study.best_trial.artifacts]
+        ['test/predictions.csv']
+        >>> open(study.fetch_artifact(study.best_trial, "test/predictions.csv")).read()
+        '0.1, 0.9'
+        """
+        given = os.fspath(path)
+        name = os.path.basename(os.path.normpath(given)) if name is None else name
+        for attribute, seal in self._attempt.place.add(given, name).items():
+            self._attempt.note(attribute, seal)
+
     # -- suggesting -----------------------------------------------------------------------------------------------
 
     def suggest_float(

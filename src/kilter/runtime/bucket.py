@@ -3,6 +3,7 @@
     url/kilter.json                     a name for what is kept here, drawn by whoever came first
     url/<number>/<attempt>-<k>.json     the files that an attempt had when it was kept for the k-th time
     url/<number>/<attempt>/<sha256>     one of them, by what is in it
+    url/<number>/artifacts/…            files that the trial has added
 
 No name is ever written again with other bytes, and a list comes after the files that it names. So nothing depends on
 what the service makes of half a file, or of two writers: a list that is not whole is passed over, and an older one goes
@@ -25,8 +26,8 @@ from typing import Any, TypeVar
 from kilter.core.errors import InvalidInput, MissingLibrary, needed
 from kilter.core.interfaces import Seal
 from kilter.core.text import masked, one_line
-from kilter.objective.contents import Contents, contents_of, copied, seal_of, seal_of_file
-from kilter.runtime.folders import Folders
+from kilter.objective.contents import Contents, contents_of, copied, is_sound, seal_of, seal_of_file
+from kilter.runtime.folders import Folders, place_of
 from kilter.storage.patience import tries
 
 T = TypeVar("T")
@@ -124,8 +125,25 @@ class Bucket:
         wanted = {seal.sha256 for seal in contents.values()}
         self._remove(*(f"{place}-{k}.json" for k in older), *(f"{place}/{name}" for name in there.keys() - wanted))
 
+    def add(self, number: int, name: str, seal: Seal, path: str) -> None:
+        self._near.add(number, name, seal, path)
+        place = f"{number}/{place_of(name, seal)}"
+        folder, _, file = place.rpartition("/")
+        if self._sizes(folder).get(file) != seal.size:
+            self._send(path, place)
+
+    def artifact(self, number: int, name: str, seal: Seal) -> str:
+        here = self._near.artifact(number, name, seal)
+        if not os.path.isfile(here):
+            unfinished = f"{here}.{secrets.token_hex(4)}.tmp"
+            os.makedirs(os.path.dirname(here), exist_ok=True)
+            self._receive(f"{number}/{place_of(name, seal)}", unfinished)
+            os.replace(unfinished, here)
+        return here
+
     def drop(self, number: int, attempt: int | None = None) -> bool:
         lists = [(each, k) for each, k in self._lists(number) if attempt in (None, each)]
+        is_there = bool(lists) if attempt is not None else bool(self._names(str(number)))
         try:
             self._remove(*(f"{number}/{each}-{k}.json" for each, k in lists))  # first: who copies misses it as a whole
             self._remove_all(str(number) if attempt is None else f"{number}/{attempt}")
@@ -135,7 +153,7 @@ class Bucket:
         self._near.drop(number, attempt)
         if attempt is None:
             shutil.rmtree(os.path.join(self._near.root, "read", str(number)), ignore_errors=True)
-        return bool(lists)
+        return is_there
 
     def sweep(self) -> None:
         self._near.sweep()
@@ -301,14 +319,7 @@ def _read_list(text: bytes) -> Contents:
     """The files in a list; raises ValueError where it is not whole, or names files outside of a directory."""
     data = json.loads(text)
     contents = {path: Seal(int(size), str(sha256)) for path, (size, sha256) in data["files"].items()}
-    if seal_of(contents).sha256 != data["sha256"] or not all(map(_is_sound, contents.items())):
+    is_ours = all(is_sound(path) and SHA256.fullmatch(seal.sha256) for path, seal in contents.items())
+    if not is_ours or seal_of(contents).sha256 != data["sha256"]:
         raise ValueError("it is not what kilter writes")
     return contents
-
-
-def _is_sound(file: tuple[str, Seal]) -> bool:
-    """Whether a path stays in its directory, and its file has a name there."""
-    path, seal = file
-    parts = re.split(r"[/\\]", path)
-    is_inside = not {"", ".", ".."} & set(parts) and ":" not in parts[0] and "\0" not in path
-    return is_inside and SHA256.fullmatch(seal.sha256) is not None

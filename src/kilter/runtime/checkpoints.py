@@ -9,11 +9,13 @@ import re
 import threading
 from collections.abc import Iterator
 
+from kilter.core.errors import NotReady, StorageError
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
-from kilter.core.interfaces import CheckpointStore, OnDisk, Source, Storage
+from kilter.core.interfaces import CheckpointStore, OnDisk, Seal, Source, Storage
 from kilter.core.pareto import non_dominated
-from kilter.objective.place import seal_noted
+from kilter.objective.contents import is_sound, seal_of_file
+from kilter.objective.place import Artifact, artifacts_noted, seal_noted
 from kilter.runtime.bucket import URL, Bucket
 from kilter.runtime.folders import Folders, temporary
 
@@ -96,6 +98,25 @@ class Checkpoints:
         attempts = self._attempts(trial.number, trial.attempt)
         return self.store.directory(trial.number, attempts[-1]) if attempts else None
 
+    def artifact(self, artifact: Artifact) -> str:
+        """Where a file that a trial has added can be read here; raises NotReady or StorageError where it cannot."""
+        seal, what = Seal(artifact.size, artifact.sha256), f"the artifact {artifact.name!r} of trial {artifact.trial}"
+        if not is_sound(artifact.name):
+            raise StorageError(f"{what} has no name that a file can have: its log is damaged")
+        try:
+            path = self.store.artifact(artifact.trial, artifact.name, seal)
+            found = seal_of_file(path)
+        except FileNotFoundError:
+            raise NotReady(
+                f"{what} is not here: only the best trials keep theirs (keep_checkpoints=), where the study was told "
+                "to (checkpoints=, or --checkpoints)"
+            ) from None
+        except OSError as error:
+            raise StorageError(f"{what} cannot be read: {error}") from error
+        if found != seal:
+            raise StorageError(f"{what} is damaged: {path} does not have the SHA-256 that the log has")
+        return path
+
     def _sources(self, trial: Record, history: History) -> Iterator[Source]:
         yield from self._left(trial, trial.attempt - 1)
         if trial.parent is not None and 0 <= trial.parent < len(history):
@@ -150,11 +171,14 @@ class Checkpoints:
             self._leaving += self._invalidated(history)
             for number in history.finished[self._ended :]:
                 self._trim(number, 1, history[number].attempt)
-                self._leaving += [lost for lost in self._rank(number, history, keep) if self.store.attempts(lost)]
+                self._leaving += [lost for lost in self._rank(number, history, keep) if self._has_left(lost, history)]
             self._ended = len(history.finished)
         if gone:
             log.info("deleted the checkpoints of %s, not among the best %d", _named(gone), keep)
         return gone
+
+    def _has_left(self, number: int, history: History) -> bool:
+        return bool(self.store.attempts(number) or artifacts_noted(number, history[number].attrs))
 
     def _learn_forks(self, history: History) -> None:
         for trial in history.trials[self._known :]:

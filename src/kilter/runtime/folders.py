@@ -1,6 +1,7 @@
 """Checkpoints in folders of this machine, or of a disk that several machines share.
 
     root/<number>/<attempt>/    what an attempt wrote, state.kilter and files of the user's
+    root/<number>/artifacts/<sha256>/<name>     a file that the trial has added, beneath the beginning of its SHA-256
     root/<number>.log           what the attempts printed, which is kept of all trials
     ….<token>.tmp               a copy that is not whole yet, or a directory on its way out; nobody reads these
 
@@ -17,7 +18,9 @@ import secrets
 import shutil
 import tempfile
 import weakref
+from contextlib import suppress
 
+from kilter.core.interfaces import Seal
 from kilter.objective.checkpoint import UNFINISHED
 from kilter.objective.contents import copied
 
@@ -72,6 +75,21 @@ class Folders:
     def keep(self, number: int, attempt: int) -> None:
         """It is where it stays."""
 
+    def add(self, number: int, name: str, seal: Seal, path: str) -> None:
+        target = self.artifact(number, name, seal)
+        unfinished = _aside(target)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            copied(path, unfinished)
+            os.replace(unfinished, target)
+        except OSError:
+            with suppress(OSError):
+                os.remove(unfinished)
+            raise
+
+    def artifact(self, number: int, name: str, seal: Seal) -> str:
+        return os.path.join(self._path(number), *place_of(name, seal).split("/"))
+
     def drop(self, number: int, attempt: int | None = None) -> bool:
         return _delete(self._path(number) if attempt is None else self.directory(number, attempt))
 
@@ -89,6 +107,15 @@ class Folders:
 
     def _path(self, number: int) -> str:
         return f"{self.root}{os.sep}{number}"
+
+
+def place_of(name: str, seal: Seal) -> str:
+    """Where a file that a trial has added lies below that trial: what one attempt adds never replaces what others did.
+
+    >>> place_of("plots/roc.png", Seal(4, "0123456789abcdef0123"))
+    'artifacts/0123456789abcdef/plots/roc.png'
+    """
+    return f"artifacts/{seal.sha256[:16]}/{name}"
 
 
 def temporary() -> Folders:

@@ -31,20 +31,12 @@ def command(
     kilter trial digits 31
     kilter trial best --log
     """
-    from kilter.core.errors import TrialNotFound
     from kilter.executors.output import whole_lines
 
-    if len(words) > 2 or not (words[-1].isdecimal() or words[-1] == "best"):
-        raise click.UsageError(f"{' '.join(words)!r} is not a trial: give a number or best, as in kilter trial 31")
-    name = options.chosen(words[0] if len(words) == 2 else None, option)
+    name, word = options.one_trial(words, option)
     study = options.look(name, storage)
-    trials = study.trials
-    number = study.best_trial.number if words[-1] == "best" else int(words[-1])
-    if number >= len(trials):
-        known = f"the last one is trial {len(trials) - 1}" if trials else "it has none yet"
-        way = f"kilter trials {show.quoted(study.study_name)}"
-        raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} ({way})")
-    trial = trials[number]
+    trial = options.picked(study, word)
+    number = trial.number
     if why:
         show.echo(str(options.load(name, storage).explain(number)))
         return
@@ -85,6 +77,9 @@ def _show(study: StudyView, trial: FrozenTrial) -> None:
         if entries:
             show.echo(f"\n{title}")
             show.echo_pairs({f"  {show.text(key)}": show.text(value) for key, value in entries.items()})
+    if trial.artifacts:
+        show.echo("\nartifacts (kilter fetch copies them)")
+        show.echo_pairs({f"  {show.text(a.name)}": f"{a.size:,} bytes" for a in trial.artifacts})
     if trial.reports:
         _show_reports(study.problem.objective_names, trial.reports)
     ahead = study.forecast(trial) if trial.reports and not trial.state.is_finished() else None

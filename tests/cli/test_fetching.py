@@ -1,0 +1,58 @@
+"""What trials have kept, fetched as a user fetches it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import kilter
+
+from kilter.api import create_study
+
+pytestmark = pytest.mark.usefixtures("_folder")
+
+
+def made(checkpoints: str | None = None, name: str = "digits") -> None:
+    Path("model.txt").write_text("weights")
+
+    def objective(trial):
+        trial.save({"step": 3})
+        if trial.number == 0:
+            trial.log_artifact("model.txt", "models/best.txt")
+        return trial.suggest_float("x", 0, 1) + trial.number
+
+    with create_study(storage="sqlite:///kilter.db", study_name=name, seed=0, checkpoints=checkpoints) as study:
+        study.optimize(objective, n_trials=2, progress="none")
+
+
+def test_a_trial_shows_its_artifacts_and_they_are_fetched_with_its_checkpoint():
+    made()
+    shown = kilter("trial", "best")
+    assert "models/best.txt" in shown.stdout and "7 bytes" in shown.stdout
+    fetched = kilter("fetch", "best", "--to", "here")
+    assert fetched.exit_code == 0, fetched.stderr
+    assert Path("here/artifacts/models/best.txt").read_text() == "weights"
+    assert os.listdir("here/checkpoint") == ["state.kilter"]
+    again = kilter("fetch", "best", "--to", "here")
+    assert again.exit_code == 2 and "there already" in again.stderr
+    other = json.loads(kilter("fetch", "digits", "1", "--json").stdout)
+    assert other["folder"] == "trial-1" and [*other["files"]] == ["checkpoint/state.kilter"]
+
+
+def test_what_is_kept_elsewhere_needs_its_place():
+    made(checkpoints="kept")
+    lost = kilter("fetch", "0")
+    assert lost.exit_code == 4 and "--checkpoints" in lost.stderr
+    assert not Path("trial-0").exists()
+    fetched = kilter("fetch", "0", "--checkpoints", "kept")
+    assert fetched.exit_code == 0, fetched.stderr
+    assert Path("trial-0/artifacts/models/best.txt").read_text() == "weights"
+
+
+def test_a_trial_that_is_not_there_is_said_to_be_so():
+    made()
+    missing = kilter("fetch", "7")
+    assert missing.exit_code == 3 and "the last one is trial 1" in missing.stderr
+    assert kilter("fetch", "x", "y").exit_code == 2
