@@ -38,7 +38,7 @@ def test_a_trial_offers_what_an_objective_may_use() -> None:
     study = kilter.create_study(seed=0)
     assert {name for name in dir(study.ask()) if not name.startswith("_")} == {
         *("attempt", "budget", "checkpoint_dir", "datetime_start", "distributions", "last_report", "leaves", "load"),
-        *("flush", "has_left"),
+        *("flush", "has_left", "log_artifact"),
         *("number", "objectives", "params", "parent", "report", "save", "set_user_attr", "should_prune", "suggest"),
         *("suggest_categorical", "suggest_discrete_uniform", "suggest_float", "suggest_int", "suggest_loguniform"),
         *("constraints", "set_constraint", "set_system_attr", "suggest_uniform", "system_attrs", "user_attrs"),

@@ -186,6 +186,10 @@ class DistributedTrial:
         """The directory of this attempt on the machine of rank 0, or of all where they share a file system."""
         return self.on_rank_zero(lambda: self._mine.checkpoint_dir)
 
+    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Keep a copy of a file of rank 0's machine with the trial; see Trial.log_artifact."""
+        self._ask("log_artifact", os.fspath(path), name)
+
     def save(self, state: Any) -> None:
         """Keep the state of rank 0; see Trial.save."""
         self._ask("save", state)
