@@ -20,39 +20,25 @@ class Once:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._done: OrderedDict[str, Any] = OrderedDict()
-        self._going: dict[str, Future[Any]] = {}
+        self._outcomes: OrderedDict[str, Future[Any]] = OrderedDict()
 
     def __call__(self, token: str, act: Callable[[], Result]) -> Result:
-        """What came of the request with this token, which is done now where it was not: who comes meanwhile waits.
+        """What came of the request with this token, also where that was an error; it is done now where it was not.
 
-        What raised has done nothing, and is tried again.
+        Who asks again while it is being done waits for it.
 
         >>> once, done = Once(), []
         >>> once("a", lambda: done.append(1)), once("a", lambda: done.append(2)), done
         (None, None, [1])
         """
         with self._lock:
-            if token in self._done:
-                known: Result = self._done[token]
-                return known
-            going = self._going.get(token)
-            if going is None:
-                mine = self._going[token] = Future()
-        return self._act(token, mine, act) if going is None else going.result()
-
-    def _act(self, token: str, future: Future[Any], act: Callable[[], Result]) -> Result:
-        try:
-            result = act()
-        except BaseException as error:
-            future.set_exception(error)
-            with self._lock:
-                del self._going[token]
-            raise
-        future.set_result(result)
-        with self._lock:
-            del self._going[token]
-            self._done[token] = result
-            if len(self._done) > self._most:
-                self._done.popitem(last=False)
-        return result
+            known = self._outcomes.get(token)
+            outcome: Future[Result] = known or self._outcomes.setdefault(token, Future())
+            if len(self._outcomes) > self._most:
+                self._outcomes.popitem(last=False)
+        if known is None:
+            try:
+                outcome.set_result(act())
+            except BaseException as error:  # noqa: BLE001 - it is kept for who asks again, and raised below
+                outcome.set_exception(error)
+        return outcome.result()

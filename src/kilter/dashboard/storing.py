@@ -16,7 +16,7 @@ from typing import Any
 from kilter.core import codec
 from kilter.core.errors import InvalidInput, StudyExists, StudyNotFound
 from kilter.core.events import Created, Enqueued, Entry, Event
-from kilter.core.interfaces import Storage, Worker
+from kilter.core.interfaces import Appended, Storage, Worker
 from kilter.dashboard.asking import Ask, Content, Field, Query, Route
 from kilter.storage.wire import event_of, rows_of
 
@@ -85,37 +85,38 @@ def _events(ask: Ask) -> Content:
 def _append(ask: Ask) -> Content:
     storage, study, said = ask.reading.storage, ask.path["id"], ask.body
     events, after = [*map(event_of, said["events"])], said.get("after") or 0
-    entries: list[Entry] | None = None
+    fresh: Appended | None = None
 
-    def append() -> list[int]:
-        nonlocal entries
+    def append() -> tuple[list[int], int]:
+        """Which were refused, and where the answer ends: behind what was written."""
+        nonlocal fresh
         if said.get("again"):
-            entries = storage.read(study, after)
-            if (refused := refused_before(events, entries)) is not None:
-                return refused
-        appended = storage.append(study, events, after, said.get("limit"), bool(said.get("distinct")))
-        entries = appended.entries
-        return [index for index, event in enumerate(events) if any(event is each for each in appended.refused)]
+            fresh = written_before(events, storage.read(study, after))
+        if fresh is None:
+            fresh = storage.append(study, events, after, said.get("limit"), bool(said.get("distinct")))
+        refused = [index for index, event in enumerate(events) if any(event is each for each in fresh.refused)]
+        return refused, fresh.entries[-1].position if fresh.entries else after
 
-    refused = ask.once(append)
-    return _json(entries=rows_of(storage.read(study, after) if entries is None else entries), refused=refused)
+    refused, end = ask.once(append)
+    entries = storage.read(study, after, end - after) if fresh is None else fresh.entries
+    return _json(entries=rows_of(entries), refused=refused)
 
 
-def refused_before(events: Sequence[Event], entries: Sequence[Entry]) -> list[int] | None:
-    """Which events were refused when they were written, as these entries show it; None where none of them is there.
+def written_before(events: Sequence[Event], entries: Sequence[Entry]) -> Appended | None:
+    """What came of events when they were written, as the entries of the log show it; None where they were not.
 
     What one transaction wrote stands side by side.
     """
     rows = [codec.row(event) for _, event in entries]
     for start in range(len(rows)):
         end, refused = start, []
-        for index, event in enumerate(events):
+        for event in events:
             if end < len(rows) and rows[end] == _as_stored(event, entries[end].event):
                 end += 1
             else:
-                refused.append(index)
+                refused.append(event)
         if end > start:
-            return refused
+            return Appended([*entries[:end]], refused)
     return None
 
 

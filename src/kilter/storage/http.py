@@ -44,6 +44,8 @@ PAGE = 5_000
 """Entries that are read at once."""
 PASSING = (429, 502, 503, 504)
 """Statuses that a moment later may be others: of a server that has too much to do, or of a proxy before it."""
+UNANSWERED, NOWHERE = 0, -1
+"""In the place of a status: no answer came; and nothing was sent, so that nothing can have come of it."""
 TOLD = 3
 """The try at which it is said that somebody waits."""
 
@@ -142,15 +144,18 @@ class HTTPStorage:
 
     def _answered(self, method: str, path: str, said: Mapping[str, Any] | None) -> Any:
         """What the server answers; raises what it raised, and StorageUnreachable where it is not to be had."""
-        trouble = ""
+        trouble, has_arrived = "", False
         for number in tries(self._patience):
             if number == TOLD:
                 log.warning("%s cannot be reached, trying again for %g s: %s", self.url, self._patience, trouble)
-            content = None if said is None else json.dumps({**said, "again": True} if number > 1 else said)
+            if has_arrived and said and "token" in said:
+                said = {**said, "again": True}
+            content = None if said is None else json.dumps(said)
             status, answer, trouble = self._sent(method, path, content)
+            has_arrived = has_arrived or status != NOWHERE
             if status == 200:
                 return answer
-            if status and not _is_passing(status, answer):
+            if status > 0 and not _is_passing(status, answer):
                 raise _error(self.url, status, answer)
         raise StorageUnreachable(
             f"{self.url} could not be reached for {self._patience:g} s ({trouble}): is `kilter serve` running there? "
@@ -158,17 +163,19 @@ class HTTPStorage:
         )
 
     def _sent(self, method: str, path: str, content: str | None) -> tuple[int, Any, str]:
-        """The status and the document of an answer, and what was wrong; the status 0 where none came."""
+        """The status and the document of an answer, and what was wrong: where none came UNANSWERED, or NOWHERE."""
         import httpx
 
         try:
             response = self._live().request(method, self._address + path, content=content)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            return NOWHERE, None, str(error) or type(error).__name__
         except httpx.RequestError as error:
-            return 0, None, str(error) or type(error).__name__
+            return UNANSWERED, None, str(error) or type(error).__name__
         try:
             return response.status_code, response.json(), f"it answers {response.status_code}"
         except ValueError:
-            return response.status_code or 0, None, f"it answers {response.status_code}, and no JSON"
+            return response.status_code, None, f"it answers {response.status_code}, and no JSON"
 
     def _live(self) -> httpx.Client:
         if self._client is None:
