@@ -73,7 +73,8 @@ class OnMachines:
         self.slots, self.machines, self.resources = slots, machines, resources or Resources()
 
     def start(self, objective, space=None, draw=None):
-        return RunningRemote(Machines(self.machines, packed(objective, space), self.resources), self.slots)
+        self.cluster = Machines(self.machines, packed(objective, space), self.resources)
+        return RunningRemote(self.cluster, self.slots)
 
 
 @pytest.fixture(scope="module")
@@ -185,11 +186,30 @@ def test_limits_hold_there(machine):
 
 def test_where_no_slot_opens_the_run_ends_with_the_reason(monkeypatch, caplog, machine):
     monkeypatch.setattr(remote, "TRIES", 2)
-    executor = RunningRemote(Machines([machine], "not", "what", "a", "slot", "takes"), 1)
+    monkeypatch.setattr(remote, "PAUSES", (0.01, 0.01))
+    executor = RunningRemote(Machines([machine], "not", "what", "a", "slot", "takes"), 3)
     executor.submit(task())
     with pytest.raises(ClusterUnreachable, match="no slot could be opened on test, 2 times in a row"):
         suite.until_end(executor)
     executor.close()
+
+
+def test_no_trial_is_given_to_a_slot_that_was_lost_with_another(machine):
+    machines = [new_machine()]
+    executor = OnMachines(3, machines).start(hang)
+    while executor.slots < 3:
+        executor.wait(0.1)
+    executor.submit(task(may_be_stopped=True))
+    next(suite.messages(executor))
+    lost = pid(machines[0])
+    machines[0] = machine
+    os.kill(lost, signal.SIGKILL)
+    assert suite.until_end(executor)[1].failure.kind == LOST
+    for number in range(1, 4):
+        executor.submit(task(number))
+    outcomes = [suite.until_end(executor)[1] for _ in range(3)]
+    executor.close()
+    assert [outcome.state for outcome in outcomes] == [TrialState.COMPLETE] * 3
 
 
 def test_a_task_waits_for_a_slot_and_can_be_stopped_before(machine):
@@ -200,6 +220,18 @@ def test_a_task_waits_for_a_slot_and_can_be_stopped_before(machine):
     executor.submit(task(6))
     assert suite.until_end(executor)[1].state is TrialState.COMPLETE
     executor.close()
+
+
+def test_a_stop_kills_the_worker_and_keeps_the_slot(machine):
+    settings = OnMachines(1, [machine])
+    executor = settings.start(hang)
+    executor.submit(task(may_be_stopped=True))
+    worker = int(next(suite.messages(executor)).reports[0].metrics["loss"])
+    executor.stop(0)
+    assert suite.until_end(executor)[1].failure.kind == "stopped"
+    executor.close()
+    assert has_ended(worker)
+    assert not settings.cluster.dropped
 
 
 def test_a_slot_that_nobody_refers_to_closes_itself():

@@ -523,7 +523,9 @@ class Executor(Protocol):
 class Running(Protocol):
     """Runs an objective on the tasks that it is given, and enforces the limits of a trial. Decides nothing."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many trials can run at a time, at least one; on a cluster this changes as machines come and go."""
 
     def submit(self, task: Task) -> None:
         """Run a task; called only while fewer than `slots` are running."""

@@ -15,6 +15,7 @@ loses its trial, which goes on elsewhere from its checkpoint, and is opened anew
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import weakref
@@ -51,7 +52,13 @@ GRACE = 10.0
 """Seconds in which a slot has to stop a trial, or to close, before it is given up."""
 
 TRIES = 6
-"""How often slots are opened in vain, one try after the other, before the cluster counts as out of reach."""
+"""How often a slot is opened in vain, where there is no other, before the cluster counts as out of reach."""
+
+PAUSES = 0.25, 30.0
+"""Seconds between two such tries: twice the first figure, then twice as many each time, up to the second figure."""
+
+NOTICE = 20.0
+"""Seconds that tasks wait for a first slot before the user is told what for."""
 
 LEFT_OUT = b"\n[... left out ...]\n"
 
@@ -109,13 +116,17 @@ class Slot:
         self._running = RunningProcesses(Processes(1, resources, gpus), payload, home)
         self._stepping = threading.Lock()
         self._reply: Callable[[Verdict], None] | None = None
-        self._at = self._to_stop = (0, 0)
-        """The attempt that runs, or ran last, and the one that is to be stopped."""
+        self._at: tuple[int, int] | None = None
+        self._to_stop: tuple[int, int] | None = None
+        """The attempt that runs, and the one that is to be stopped."""
         self._is_closed = False
         self._end = weakref.finalize(self, self._running.close)
 
     def step(self, given: Task | Verdict | None = None) -> News:
-        """Begin a trial, answer its question, or just go on; what happens next, or nothing within PATIENCE seconds."""
+        """Begin a trial, answer its question, or just go on; what happens next, or nothing within PATIENCE seconds.
+
+        Where nothing runs the answer comes at once, and says that the slot is there.
+        """
         deadline = time.monotonic() + PATIENCE
         with self._stepping:
             if isinstance(given, Task):
@@ -124,7 +135,7 @@ class Slot:
             elif given is not None and self._reply is not None:
                 self._reply(given)
             messages: list[Message] = []
-            while not messages and not self._is_closed and time.monotonic() < deadline:
+            while self._at is not None and not messages and not self._is_closed and time.monotonic() < deadline:
                 if self._to_stop == self._at:
                     self._running.stop(self._at[0])
                 messages = self._running.wait(LOOK)
@@ -145,7 +156,10 @@ class Slot:
         return News([self._sendable(message) for message in messages], self._prints.fetch())
 
     def _sendable(self, message: Message) -> Message:
-        if isinstance(message, Outcome) or message.reply is None:
+        if isinstance(message, Outcome):
+            self._at = None
+            return message
+        if message.reply is None:
             return message
         self._reply = message.reply
         return replace(message, reply=_on_its_way)
@@ -201,8 +215,8 @@ class RunningRemote(Generic[Handle]):
         self._arrived: SimpleQueue[tuple[_Seat[Handle], Future[Any]]] = SimpleQueue()
         self._waiting: deque[Task] = deque()
         self._ready: list[Message] = []
-        self._failures = 0
-        """How often in a row a slot could not be opened."""
+        self._told_at: float | None = None
+        """When it is to be told that there is no slot, by the monotonic clock; None while there is one."""
         for _ in range(slots):
             self._add()
 
@@ -285,7 +299,7 @@ class RunningRemote(Generic[Handle]):
     def _hand_out(self) -> None:
         """Give tasks that wait to slots that do."""
         for seat in self._seats:
-            if self._waiting and seat.slot is not None and seat.task is None:
+            if self._waiting and seat.slot is not None and seat.task is None and seat.call is None:
                 seat.task, seat.is_stopped = self._waiting.popleft(), False
                 seat.printer.expect(seat.task.number, seat.task.log)
                 self._step(seat, seat.task)
@@ -299,6 +313,10 @@ class RunningRemote(Generic[Handle]):
             lost = Outcome.failed(task, Failure(LOST, f"the {self._cluster.name} worker was lost: {why}"))
             self._ready.append(Outcome.stopped(task) if seat.is_stopped else lost)
         self._open(seat)
+        for other in self._seats:  # what took this one may have taken others: no trial is to find that out
+            if other.slot is not None and other.task is None and other.call is None:
+                other.is_stopped = False
+                self._step(other)
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
@@ -324,16 +342,16 @@ class RunningRemote(Generic[Handle]):
             else:
                 self._try_later(seat, why)
         elif seat.slot is None:
-            seat.slot, self._failures = call.result(), 0
+            seat.slot, seat.failures, seat.deadline = call.result(), 0, None
             self._hand_out()
             if self._grows and all(seat.slot is not None for seat in self._seats):
                 self._add()
-        elif seat.task is not None:
+        else:
             self._hear(seat, call.result())
 
     def _hear(self, seat: _Seat[Handle], news: News) -> None:
         seat.show(news.printed)
-        goes_on = True
+        goes_on = seat.task is not None
         for message in news.messages:
             if isinstance(message, Outcome):
                 message = replace(message, met=recalled(message.met))  # type: ignore[arg-type]
@@ -352,15 +370,18 @@ class RunningRemote(Generic[Handle]):
             self._step(seat, verdict)
 
     def _try_later(self, seat: _Seat[Handle], why: str) -> None:
-        """Open a slot again in a while, where that failed."""
-        self._failures += 1
-        if self._failures >= TRIES:
+        """Open a slot again in a while, where that failed; raises ClusterUnreachable where it is of no use."""
+        seat.failures += 1
+        name = self._cluster.name
+        if seat.failures >= TRIES and all(other.slot is None for other in self._seats):
             raise ClusterUnreachable(
-                f"no slot could be opened on {self._cluster.name}, {self._failures} times in a row; the last time "
-                f"{why}. Look whether its workers run, and have the same Python and kilter; the script goes on then"
+                f"no slot could be opened on {name}, {seat.failures} times in a row; the last time {why}. Look whether "
+                "its workers run, and have the same Python and kilter, and run the script again: it goes on"
             )
-        log.warning("%s: a slot could not be opened (%s), and is tried again", self._cluster.name, why)
-        seat.deadline = time.monotonic() + 0.25 * 2**self._failures
+        if seat.failures == 1:
+            log.warning("%s: a slot could not be opened (%s), and is tried again", name, why)
+        first, most = PAUSES
+        seat.deadline = time.monotonic() + min(most, first * 2**seat.failures)
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()
@@ -371,6 +392,17 @@ class RunningRemote(Generic[Handle]):
                 self._open(seat)
             else:
                 self._lose(seat, f"it did not answer for {GRACE if seat.is_stopped else SILENCE:g} seconds")
+        self._tell_of_wait(now)
+
+    def _tell_of_wait(self, now: float) -> None:
+        """Say what is waited for where trials find no slot for a while, once."""
+        if not self._waiting or any(seat.slot is not None for seat in self._seats):
+            self._told_at = None
+        elif self._told_at is None:
+            self._told_at = now + NOTICE
+        elif now >= self._told_at:
+            self._told_at = math.inf
+            log.warning("%s has no room for a slot yet: trials begin once it has", self._cluster.name)
 
 
 class _Seat(Generic[Handle]):
@@ -382,8 +414,10 @@ class _Seat(Generic[Handle]):
         self.task: Task | None = None
         self.is_stopped = False
         """Whether the task is to be stopped."""
+        self.failures = 0
+        """How often in a row the slot could not be opened."""
         self.call: Future[Any] | None = None
-        """What is being waited for: the slot to be opened, or the end of a step. None of a slot that asks or rests."""
+        """What is being waited for: the slot to be opened, or a step to end. None of a slot that asks or is free."""
         self.deadline: float | None = None
         """When the call counts as lost, or the slot is to be opened again, by the monotonic clock."""
         self.printer = Printer()

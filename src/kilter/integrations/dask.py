@@ -245,5 +245,7 @@ class DaskCluster:
         return int(min(told["resources"].get(name, 0) / need for name, need in self._needs.items()) + 1e-9)
 
     async def _workers(self) -> Mapping[str, Any]:
+        if self._client.scheduler is None:
+            raise ConnectionError("the client has lost its scheduler, and was closed")
         workers: Mapping[str, Any] = (await self._client.scheduler.identity())["workers"]
         return {address: told for address, told in workers.items() if told.get("status", "running") == "running"}
