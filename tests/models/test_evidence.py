@@ -35,10 +35,6 @@ class OnTop(Posterior):
     def fitted(self) -> np.ndarray:
         return super().fitted + self.earlier.predict(self.features)[0]
 
-    def joined(self, features: np.ndarray, y: np.ndarray) -> Posterior:
-        y = np.concatenate([self.y + self.earlier.predict(self.features)[0], y])
-        return OnTop(self.earlier, self.layout, self.theta, np.concatenate([self.features, features]), y)
-
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean, variance = super().predict(features)
         return mean + self.earlier.predict(features)[0], variance

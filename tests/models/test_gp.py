@@ -69,11 +69,14 @@ def test_the_value_is_the_log_density_of_a_normal(kind, seed):
 
 @FEW
 @given(kinds, seeds, st.integers(1, 4))
-def test_joining_is_conditioning_on_all(kind, seed, more):
+def test_imagining_is_conditioning_on_what_is_expected(kind, seed, more):
     layout, X, y, theta = drawn(kind, seed)
     theta[layout.d + 1] = max(theta[layout.d + 1], np.log(1e-4))
-    whole = Posterior(layout, theta, X, y)
-    grown = Posterior(layout, theta, X[:-more], y[:-more]).joined(X[-more:], y[-more:])
+    before = Posterior(layout, theta, X[:-more], y[:-more])
+    expected = before.predict(X[-more:])[0]
+    whole = Posterior(layout, theta, X, np.append(y[:-more], expected))
+    grown = before.imagining(X[-more:])
+    assert grown.fitted[-more:] == pytest.approx(expected)
     others = drawn(kind, seed + 1)[1]
     for a, b in zip(whole.predict(others), grown.predict(others)):
         assert a == pytest.approx(b, rel=1e-4, abs=1e-5)
@@ -142,7 +145,7 @@ def test_kernels_of_any_condition(kind, seed, how, corner):
         value, gradient = negative_log_posterior(theta, layout, X, y, *layout.prior())
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
-        posterior = Posterior(layout, theta, X, y).joined(X[:1], np.zeros(1))
+        posterior = Posterior(layout, theta, X, y).imagining(np.concatenate([X[:1], X[:1]]))
         for array in (*posterior.predict_with_gradients(X), posterior.fitted):
             assert np.isfinite(array).all()
         assert (posterior.predict(X)[1] >= LEAST_VARIANCE).all()

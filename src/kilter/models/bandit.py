@@ -85,7 +85,7 @@ class Bandit:
         """
         if len(points):
             features = self._features(points, self._context(np.full(len(points), self._now), loss))
-            self.posterior = self.posterior.joined(features, self.posterior.predict(features)[0])
+            self.posterior = self.posterior.imagining(features)
 
     def chosen(self, stream: np.random.Generator) -> np.ndarray | None:
         """The allowed point (d,) with the highest upper bound that could be found; None where none was allowed."""

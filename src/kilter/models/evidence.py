@@ -123,8 +123,8 @@ class SingleFidelity(Evidence):
 
     def reached(self, objectives: list[Belief]) -> np.ndarray:
         """The means at the feasible ones among these trials, at all of them while none is."""
-        means = np.stack([belief.posterior.fitted for belief in objectives], axis=1)
         feasible = self.results.feasible[self.rows[self.results.usable[self.rows]]]
+        means = np.stack([belief.posterior.fitted[: len(feasible)] for belief in objectives], axis=1)
         return means[feasible] if feasible.any() else means
 
 

@@ -13,11 +13,13 @@ most problems are from afar; it matters from some ten dimensions on.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
 
 from kilter.models.ascent import ascended
 from kilter.models.transforms import kumaraswamy
@@ -185,32 +187,47 @@ class Posterior:
         W = layout.warped(X, theta)[0]
         self.Z, self.Z0 = W * self.inverse_length, (W - 0.5) * self.inverse_length
         self.squares = np.einsum("ij,ij->i", self.Z, self.Z)
-        K = self._kernel(self.Z, self.Z0)
-        jitter = 0.0
-        while True:
-            shifted = K.copy()
-            shifted.flat[:: len(y) + 1] += self.noise + jitter
-            L, failed = dpotrf(shifted, lower=1, clean=1)
-            if not failed:
-                break
-            jitter = max(10.0 * jitter, JITTER)
-        self.inverse = _inverse(L)
-        self.alpha = self.inverse @ y
+        self._factor, self._jitter = _factor(self._kernel(self.Z, self.Z0), self.noise)
+
+    @cached_property
+    def inverse(self) -> np.ndarray:
+        """K⁻¹, (n, n)."""
+        return _inverse(self._factor)
+
+    @cached_property
+    def alpha(self) -> np.ndarray:
+        """K⁻¹ y, (n,)."""
+        return cast(np.ndarray, self.inverse @ self.y)
 
     @property
     def fitted(self) -> np.ndarray:
         """The posterior mean at the points themselves, (n,): K K⁻¹ y = y - noise · α."""
         return cast(np.ndarray, self.y - self.noise * self.alpha)
 
-    def joined(self, features: np.ndarray, y: np.ndarray) -> Posterior:
-        """The same process conditioned on more points, (q, p) and (q,).
+    def imagining(self, features: np.ndarray) -> Posterior:
+        """The same process conditioned on its own means at more points (q, p) (the Kriging believer).
 
-        Factorised anew: growing the inverse by the Schur complement costs less, but running trials lie close together,
-        and where noise is 1e-8 what is left of the complement is rounding error.
+        That leaves all means as they are: the new points have α = 0, and only the factor grows, by rows below it. The
+        inverse is made of it anew: to grow that too costs less, but running trials lie close together, and where noise
+        is 1e-8 what is left of its complement is rounding error.
         """
-        return Posterior(
-            self.layout, self.theta, np.concatenate([self.features, features]), np.concatenate([self.y, y])
-        )
+        W = self.layout.warped(features, self.theta)[0]
+        Z, Z0 = W * self.inverse_length, (W - 0.5) * self.inverse_length
+        cross, own = self._kernel(Z, Z0), self.covariance(features, features)
+        alpha = dpotrs(self._factor, self.y, lower=1)[0]
+        other = copy(self)
+        vars(other).pop("inverse", None)
+        other.features, other.y = np.concatenate([self.features, features]), np.append(self.y, cross @ alpha)
+        other.Z, other.Z0 = np.concatenate([self.Z, Z]), np.concatenate([self.Z0, Z0])
+        other.squares = np.append(self.squares, np.einsum("ij,ij->i", Z, Z))
+        other.alpha = np.append(alpha, np.zeros(len(Z)))
+        own.flat[:: len(Z) + 1] += self.noise + self._jitter
+        grown = _grown(self._factor, cross, own)
+        if grown is None:
+            other._factor, other._jitter = _factor(other._kernel(other.Z, other.Z0), self.noise)
+        else:
+            other._factor = grown
+        return other
 
     def _prior_variance(self, Z0: np.ndarray) -> np.ndarray:
         g = 1.0 + np.einsum("ij,ij->i", Z0, Z0) / self.layout.active
@@ -315,10 +332,9 @@ class Posterior:
 class WholePosterior(Posterior):
     """A process over configurations and, as its last feature, resource; asked at the whole resource, which is 1."""
 
-    def joined(self, features: np.ndarray, y: np.ndarray) -> WholePosterior:
-        """The same process conditioned on more points at the whole resource."""
-        features, y = np.concatenate([self.features, _whole(features)]), np.concatenate([self.y, y])
-        return WholePosterior(self.layout, self.theta, features, y)
+    def imagining(self, features: np.ndarray) -> Posterior:
+        """The same process conditioned on its own means at more points at the whole resource."""
+        return super().imagining(_whole(features))
 
     def predict(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, without the noise, at configurations with features X (q, p)."""
@@ -332,6 +348,30 @@ class WholePosterior(Posterior):
 
 def _whole(features: np.ndarray) -> np.ndarray:
     return np.concatenate([features, np.ones((len(features), 1))], axis=1)
+
+
+def _factor(K: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
+    """The lower Cholesky factor of K + noise, with as much jitter as that takes; and the jitter."""
+    jitter = 0.0
+    while True:
+        shifted = K.copy()
+        shifted.flat[:: len(K) + 1] += noise + jitter
+        L, failed = dpotrf(shifted, lower=1, clean=1)
+        if not failed:
+            return L, jitter
+        jitter = max(10.0 * jitter, JITTER)
+
+
+def _grown(L: np.ndarray, cross: np.ndarray, own: np.ndarray) -> np.ndarray | None:
+    """The factor with rows for more points, of covariances `cross` (q, n) and `own` (q, q); None where that fails."""
+    n, q = len(L), len(own)
+    below = dtrtrs(L, cross.T, lower=1)[0].T
+    corner, failed = dpotrf(own - below @ below.T, lower=1, clean=1)
+    if failed:
+        return None
+    grown = np.zeros((n + q, n + q), order="F")
+    grown[:n, :n], grown[n:, :n], grown[n:, n:] = L, below, corner
+    return grown
 
 
 def _inverse(L: np.ndarray) -> np.ndarray:

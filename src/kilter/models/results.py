@@ -62,7 +62,7 @@ class Results:
             "features": np.empty((64, self.encoding.width)),
         }
         """The columns, with room for more rows."""
-        self._order = (0, 0), np.empty(0, dtype=int)
+        self._orders: tuple[int, dict[int, np.ndarray]] = 0, {}
         self.show(0)
 
     @classmethod
@@ -130,11 +130,12 @@ class Results:
         By violation, then by how far they got, then by value or, of several objectives, by front and the least
         crowded first: what was stopped stands behind all that went on, as in BOHB (Falkner et al. 2018).
         """
-        known, order = self._order
-        if known != (self.count, count):
-            order = self._sorted(count)
-            self._order = (self.count, count), order
-        return order
+        rows, orders = self._orders
+        if rows != self.count:
+            rows, orders = self._orders = self.count, {}
+        if count not in orders:
+            orders[count] = self._sorted(count)
+        return orders[count]
 
     def _sorted(self, count: int) -> np.ndarray:
         usable, violation = self.usable, self.violation

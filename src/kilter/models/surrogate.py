@@ -46,7 +46,8 @@ class Surrogate:
         self.has_feasible = bool(self.results.feasible.any())
         self.seen = np.concatenate([evidence.evaluated, evidence.pending])
         """All points that were or will be evaluated, (k, d)."""
-        reached = np.concatenate([evidence.reached(self.objectives), self._imagine(evidence.pending)])
+        imagined = self._imagine(evidence.pending)
+        reached = np.concatenate([evidence.reached(self.objectives), imagined])
         self.best = reached.min(axis=0)
         """The least posterior mean of each objective at a feasible point, those that run included."""
         self._prior_weight = PRIOR_WEIGHT / self.results.count if self.encoding.has_priors else 0.0
@@ -84,14 +85,13 @@ class Surrogate:
         """
         if not len(pending):
             return np.empty((0, len(self.objectives)))
-        features = self.encoding.features(pending)
-        means = {id(belief): belief.posterior.predict(features)[0] for belief in self.beliefs}
-        feasible = np.ones(len(pending), dtype=bool)
-        for _, bound, belief in self._bounds:
-            feasible &= means[id(belief)] <= bound
+        features, q = self.encoding.features(pending), len(pending)
         for belief in self.beliefs:
-            belief.posterior = belief.posterior.joined(features, means[id(belief)])
-        return np.stack([means[id(belief)] for belief in self.objectives], axis=1)[feasible]
+            belief.posterior = belief.posterior.imagining(features)
+        feasible = np.ones(q, dtype=bool)
+        for _, bound, belief in self._bounds:
+            feasible &= belief.posterior.fitted[-q:] <= bound
+        return np.stack([belief.posterior.fitted[-q:] for belief in self.objectives], axis=1)[feasible]
 
     def outlook(self, point: np.ndarray) -> tuple[float, float, float]:
         """Of the first objective at a point (d,): what is expected of it, and how sure that is.
