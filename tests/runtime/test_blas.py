@@ -1,3 +1,7 @@
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401 - a model is in use where it is loaded
@@ -32,3 +36,26 @@ def test_a_suggestion_is_made_within_it():
         study = kilter.create_study(space={"x": kilter.Float(0, 1)}, sampler=Looks(), seed=np.int64(1).item())
         study.ask()
     assert set(seen) <= {1}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have their own ways with free memory")
+def test_large_blocks_are_not_given_back_to_the_system_and_asked_for_again():
+    """In a process of its own: what came before in this one may have had the same effect."""
+    code = """if True:
+        import resource
+        import scipy.linalg
+        import numpy as np
+        from kilter.runtime.blas import single_threaded
+
+        def blocks():
+            return [np.zeros((320, 320)) + i for i in range(6)]
+
+        with single_threaded():
+            blocks()
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(20):
+                blocks()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """
+    faults = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(faults) < 200

@@ -202,7 +202,7 @@ class Posterior:
     @property
     def fitted(self) -> np.ndarray:
         """The posterior mean at the points themselves, (n,): K K⁻¹ y = y - noise · α."""
-        return cast(np.ndarray, self.y - self.noise * self.alpha)
+        return self.y - self.noise * self.alpha
 
     def imagining(self, features: np.ndarray) -> Posterior:
         """The same process conditioned on its own means at more points (q, p) (the Kriging believer).

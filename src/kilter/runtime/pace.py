@@ -8,9 +8,9 @@ LATEST = 32
 """A mean follows about so many of the latest durations."""
 FEW = 4
 """With fewer slots a suggestion that knows one result less costs more than the wait for it."""
-OFTEN = 0.25
-"""A sampler that thinks for a larger share of the time than this is asked ahead: of eight slots, each would stand idle
-for a thirtieth of the time, and much longer where several are free at once."""
+OFTEN = 1 / 3
+"""A sampler that thinks for a larger share of the time than this is asked ahead. Eight slots would stand idle for a
+twentieth of the time there, and for much more beyond; what a suggestion gains by the latest result is worth that."""
 
 
 @dataclass
