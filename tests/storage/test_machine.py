@@ -4,7 +4,9 @@ import time
 
 import pytest
 from hypothesis import Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+from tests.story.chaos.proxy import Proxy
 
 from kilter.core import codec
 from kilter.core.events import is_begun
@@ -48,15 +50,30 @@ class SQLiteMachine(StorageMachine):
         storage._live().set_trace_callback(count)
 
 
-class PostgreSQLMachine(StorageMachine):
+class LosesAnswers(StorageMachine):
+    """Behind a proxy that ends a connection now and then in place of an answer, so that nobody knows what was done."""
+
+    proxy = None
+
+    @rule(number=st.integers(1, 4))
+    def lose(self, number):
+        self.proxy.lose(number)
+
+    def teardown(self):
+        super().teardown()
+        self.proxy.close()
+
+
+class PostgreSQLMachine(LosesAnswers):
     server = None
 
     def __init__(self):
         super().__init__()
         self.name = self.server.create()
+        self.proxy = Proxy("127.0.0.1", self.server.port)
 
     def open(self):
-        return PostgreSQLStorage(self.server.url(self.name))
+        return PostgreSQLStorage(self.server.tcp_url(self.name, self.proxy.port))
 
     def kill_at(self, storage, step):
         import psycopg
@@ -79,17 +96,27 @@ class PostgreSQLMachine(StorageMachine):
         self.server.drop(self.name)
 
 
-class HTTPMachine(StorageMachine):
+class HTTPMachine(LosesAnswers):
     def __init__(self):
         super().__init__()
-        self.server = served(SQLiteStorage(self.folder / "studies.db"), port=0, token="t", workers=True).start()
+        self.serve(0)
+        self.proxy = Proxy("127.0.0.1", self.server.port)
+
+    def serve(self, port):
+        self.server = served(SQLiteStorage(self.folder / "studies.db"), port=port, token="t", workers=True).start()
 
     def open(self):
-        return HTTPStorage(f"http://:t@127.0.0.1:{self.server.port}")
+        return HTTPStorage(f"http://:t@127.0.0.1:{self.proxy.port}")
+
+    @rule()
+    def restart(self):
+        """With nothing in its memory."""
+        self.server.close()
+        self.serve(self.server.port)
 
     def teardown(self):
-        self.server.close()
         super().teardown()
+        self.server.close()
 
 
 def test_postgresql(postgresql_server):

@@ -1,0 +1,272 @@
+"""Rounds of chaos: workers on one study, and faults at moments and of kinds that follow from a seed.
+
+A moment is a number of lines in the workers' diary; what runs then is as it is. After each fault the log is looked
+over, and at the end of a round everything is.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.story.chaos import checker
+from tests.story.chaos.proxy import Proxy
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+LEASE = 2.0
+LAST = 180.0
+"""Seconds within which workers that are left alone have to end."""
+Fault = Callable[[], None]
+
+
+class Arena:
+    """Where a round takes place: the address for workers, the one for the checker, and what can be done to it."""
+
+    def __init__(self, url: str, direct: str, faults: dict[str, Fault] | None = None) -> None:
+        self.url, self.direct, self.faults = url, direct, faults or {}
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[Arena]:
+    """A file, to which nothing happens."""
+    url = f"sqlite:///{folder / 'k.db'}"
+    yield Arena(url, url)
+
+
+@contextmanager
+def postgresql(folder: Path, server: Server, chance: random.Random) -> Iterator[Arena]:
+    """A database behind a proxy; its server is killed, stopped and started again, and its connections break."""
+    name = server.create()
+    with Proxy("127.0.0.1", server.port) as proxy:
+
+        def crash() -> None:
+            server.kill()
+            server.start()
+
+        def stall() -> None:
+            server.pause()
+            time.sleep(chance.uniform(0.1, LEASE))
+            server.resume()
+
+        def away() -> None:
+            with proxy.refusing():
+                time.sleep(chance.uniform(0.1, LEASE))
+
+        faults: dict[str, Fault] = {
+            "connections dropped": lambda: proxy.drop() and None,
+            "answer lost": lambda: proxy.lose(chance.randint(1, 20)),
+            "connections ended by the server": lambda: server.end_connections(name),
+            "server restarted": server.restart,
+            "server stopped at once": lambda: server.restart(signal.SIGQUIT),
+            "server killed": crash,
+            "server stalled": stall,
+            "server out of reach": away,
+        }
+        yield Arena(server.tcp_url(name, proxy.port), server.url(name), faults)
+    server.drop(name)
+
+
+SERVE = """
+import sys
+from kilter.dashboard.serving import served
+from kilter.storage.sqlite import SQLiteStorage
+served(SQLiteStorage(sys.argv[1]), port=int(sys.argv[2]), token="t", workers=True).run()
+"""
+
+
+class Service:
+    """`kilter serve` on a file, in a process of its own and always at the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._said = folder / "k.db", folder / "served"
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with open(self._said, "ab") as said:
+            command = [sys.executable, "-c", SERVE, self._path, str(self.port)]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        while self.process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.02)
+        raise AssertionError(self._said.read_text())
+
+    def end(self, number: int) -> None:
+        """Have it end by a signal."""
+        self.process.send_signal(number)
+        self.process.wait(LAST)
+
+    def restart(self, number: int) -> None:
+        """End it by a signal and start it again, with nothing in its memory."""
+        self.end(number)
+        self.start()
+
+
+@contextmanager
+def http(folder: Path, chance: random.Random) -> Iterator[Arena]:
+    """A file behind a server behind a proxy."""
+    service = Service(folder)
+    with Proxy("127.0.0.1", service.port) as proxy:
+
+        def stall() -> None:
+            service.process.send_signal(signal.SIGSTOP)
+            time.sleep(chance.uniform(0.1, LEASE))
+            service.process.send_signal(signal.SIGCONT)
+
+        faults: dict[str, Fault] = {
+            "connections dropped": lambda: proxy.drop() and None,
+            "answer lost": lambda: proxy.lose(chance.randint(1, 20)),
+            "server restarted": lambda: service.restart(signal.SIGTERM),
+            "server killed": lambda: service.restart(signal.SIGKILL),
+            "server stalled": stall,
+        }
+        yield Arena(f"http://:t@127.0.0.1:{proxy.port}", f"sqlite:///{folder / 'k.db'}", faults)
+    service.end(signal.SIGKILL)
+
+
+class Round:
+    """One study with so many workers, which are replaced when they die."""
+
+    def __init__(
+        self, arena: Arena, folder: Path, chance: random.Random, trials: int, workers: int = 3,
+        executor: str = "inline", slots: int = 1,
+    ) -> None:  # fmt: skip
+        self.arena, self.folder, self.chance, self.trials, self.count = arena, folder, chance, trials, workers
+        self._program = [executor, slots, LEASE]
+        self.token = uuid.uuid4().hex
+        self.diary = checker.Diary(folder / "diary")
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.struck: set[int] = set()
+        """The processes that were told to end, and may do so with any code."""
+        self.done: Counter[str] = Counter()
+        """How often each kind of fault has struck."""
+
+    def start(self) -> None:
+        """One worker more."""
+        words = [self.arena.url, self.folder, self.trials, *self._program]
+        environment = {**os.environ, "DIARY": str(self.diary.path), "CHAOS": self.token, "PYTHONPATH": _path()}
+        with open(self.folder / "said", "ab") as said:
+            command = [sys.executable, str(HERE / "worker.py"), *map(str, words)]
+            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment)
+        self.workers.append(worker)
+
+    def run(self, faults: int) -> Counter[str]:
+        """Let so many faults happen, or fewer where the study ends before; then let it end, and check all."""
+        try:
+            for _ in range(self.count):
+                self.start()
+            for _ in range(faults):
+                self._go_on(self.chance.randint(1, 12))
+                if not self._living():
+                    break
+                self._strike()
+                self._tidy()
+            self._end()
+        finally:
+            for process in checker.processes(self.token):
+                process.kill()
+            for worker in self.workers:
+                worker.wait()
+        return self.done
+
+    # What happens.
+
+    def _strike(self) -> None:
+        every = {
+            "worker killed": lambda: self._end_by(signal.SIGKILL),
+            "worker terminated": lambda: self._end_by(signal.SIGTERM),
+            "worker interrupted": lambda: self._end_by(signal.SIGINT),
+            "worker stopped": self._stop,
+            **self.arena.faults,
+        }
+        if self._program[0] != "inline":
+            every["process of an executor killed"] = self._kill_child
+        name = self.chance.choice(sorted(every))
+        every[name]()
+        self.done[name] += 1
+
+    def _victim(self) -> subprocess.Popen[bytes]:
+        return self.chance.choice(self._living())
+
+    def _end_by(self, number: int) -> None:
+        victim = self._victim()
+        self.struck.add(victim.pid)
+        victim.send_signal(number)
+
+    def _stop(self) -> None:
+        """For a moment, or for so long that its lease is over and others take its trials."""
+        victim = self._victim()
+        victim.send_signal(signal.SIGSTOP)
+        self._go_on(self.chance.choice([2, 1000]), self.chance.uniform(0.1, 2.5 * LEASE))
+        victim.send_signal(signal.SIGCONT)
+
+    def _kill_child(self) -> None:
+        """A process in which the executor of a worker runs trials."""
+        import psutil
+
+        children = psutil.Process(self._victim().pid).children(recursive=True)
+        if children:
+            self.chance.choice(children).kill()
+
+    # What is checked.
+
+    def _living(self) -> list[subprocess.Popen[bytes]]:
+        return [worker for worker in self.workers if worker.poll() is None]
+
+    def _go_on(self, lines: int, at_most: float = 60.0) -> None:
+        """Wait until the diary has so many lines more, or nobody writes it any more."""
+        end, goal = time.monotonic() + at_most, self.diary.look() + lines
+        while self.diary.look() < goal and self._living() and time.monotonic() < end:
+            time.sleep(0.005)
+
+    def _tidy(self) -> None:
+        """Look over what there is, and start a worker for each that is gone."""
+        left = [worker for worker in self.workers if worker.poll() is not None and worker.pid not in self.struck]
+        bad = [(worker.pid, worker.returncode) for worker in left if worker.returncode]
+        assert not bad, f"workers ended that nobody had struck: {bad}\n{self._said()}"
+        if self.diary.lines:
+            checker.check_log(self.arena.direct, self.diary)
+        if not left:  # else the study is done
+            for _ in range(self.count - len(self._living())):
+                self.start()
+
+    def _end(self) -> None:
+        """Wait until the workers have brought the study to its end, and look at all of it."""
+        end = time.monotonic() + LAST
+        while self._living():
+            assert time.monotonic() < end, f"workers do not end: {self._said()}"
+            time.sleep(0.02)
+        self._tidy_up()
+        checker.check_no_orphans(self.token, [])
+        checker.check_not_locked(self.arena.direct)
+        checker.check_end(self.arena.direct, self.trials, self.diary, self.folder)
+
+    def _tidy_up(self) -> None:
+        """Where the last one was struck, one more brings the study to its end, and gives back what the dead hold."""
+        self.start()
+        assert self.workers[-1].wait(LAST) == 0, self._said()
+
+    def _said(self) -> str:
+        return (self.folder / "said").read_text(errors="replace")[-5000:]
+
+
+def _path() -> str:
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])

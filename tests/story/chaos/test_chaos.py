@@ -1,0 +1,36 @@
+"""A short version of `make chaos`; docs/explanation/reliability.md says what the long one has survived."""
+
+import random
+
+import pytest
+from tests.story.chaos import rounds
+
+pytestmark = pytest.mark.story
+
+
+def test_workers_on_a_file(tmp_path):
+    chance = random.Random(1)
+    with rounds.sqlite(tmp_path) as arena:
+        done = rounds.Round(arena, tmp_path, chance, trials=24).run(6)
+    assert done
+
+
+def test_a_driver_with_processes(tmp_path):
+    chance = random.Random(2)
+    with rounds.sqlite(tmp_path) as arena:
+        done = rounds.Round(arena, tmp_path, chance, trials=30, workers=1, executor="processes", slots=2).run(6)
+    assert done
+
+
+def test_workers_on_postgresql(tmp_path, postgresql_server):
+    chance = random.Random(3)
+    with rounds.postgresql(tmp_path, postgresql_server, chance) as arena:
+        done = rounds.Round(arena, tmp_path, chance, trials=24).run(6)
+    assert done
+
+
+def test_workers_over_http(tmp_path):
+    chance = random.Random(4)
+    with rounds.http(tmp_path, chance) as arena:
+        done = rounds.Round(arena, tmp_path, chance, trials=24).run(6)
+    assert done
