@@ -31,26 +31,31 @@ Play = Callable[[Path, random.Random, Server], Counter[str]]
 def on_file(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
     """Independent workers on an SQLite file."""
     with rounds.sqlite(folder) as arena:
-        return rounds.Round(arena, folder, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
+        return rounds.Round(arena, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
 
 
 def with_processes(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
     """Drivers with processes of their own, on an SQLite file."""
-    with rounds.sqlite(folder) as arena:
-        round_ = rounds.Round(arena, folder, chance, 4 * TRIALS, chance.randint(1, 2), "processes", 3)
-        return round_.run(FAULTS)
+    with rounds.sqlite(folder, "processes", 3) as arena:
+        return rounds.Round(arena, chance, 4 * TRIALS, chance.randint(1, 2)).run(FAULTS)
 
 
 def on_postgresql(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
     """Independent workers on PostgreSQL, to which things happen too."""
     with rounds.postgresql(folder, server, chance) as arena:
-        return rounds.Round(arena, folder, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
+        return rounds.Round(arena, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
 
 
 def over_http(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
     """Independent workers on a server, which dies too."""
     with rounds.http(folder, chance) as arena:
-        return rounds.Round(arena, folder, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
+        return rounds.Round(arena, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
+
+
+def on_dask(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
+    """A driver on a Dask cluster, whose workers die too."""
+    with rounds.dask(folder, chance) as arena:
+        return rounds.Round(arena, chance, 2 * TRIALS, 1).run(FAULTS)
 
 
 ARENAS: dict[str, Play] = {
@@ -58,6 +63,7 @@ ARENAS: dict[str, Play] = {
     "processes": with_processes,
     "postgresql": on_postgresql,
     "http": over_http,
+    "dask": on_dask,
 }
 
 

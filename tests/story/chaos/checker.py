@@ -153,26 +153,21 @@ def processes(token: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("CHAOS") == token and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get("CHAOS") != token or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if not any("resource_tracker" in word for word in process.cmdline()):  # Python's own, of a library's
                 found.append(process)
         except (psutil.Error, OSError):
             continue
     return found
 
 
-def check_no_orphans(token: str, workers: Iterable[int], patience: float = 30.0) -> None:
-    """Whatever a worker had started goes with it, within a while."""
+def check_no_orphans(token: str, stays: Iterable[int], patience: float = 30.0) -> None:
+    """Whatever a worker had started goes with it, within a while, wherever it was; only these stay."""
     end = time.monotonic() + patience
-    while left := [process for process in processes(token) if not _is_of(process, set(workers))]:
+    while left := [process for process in processes(token) if process.pid not in stays]:
         assert time.monotonic() < end, f"orphans: {[(each.pid, each.cmdline()) for each in left]}"
         time.sleep(0.05)
-
-
-def _is_of(process: psutil.Process, workers: set[int]) -> bool:
-    try:
-        return process.pid in workers or any(parent.pid in workers for parent in process.parents())
-    except psutil.Error:
-        return True  # it has ended meanwhile
 
 
 def check_not_locked(url: str) -> None:

@@ -17,6 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,18 +35,65 @@ LAST = 180.0
 Fault = Callable[[], None]
 
 
+@dataclass
 class Arena:
-    """Where a round takes place: the address for workers, the one for the checker, and what can be done to it."""
+    """Where a round takes place."""
 
-    def __init__(self, url: str, direct: str, faults: dict[str, Fault] | None = None) -> None:
-        self.url, self.direct, self.faults = url, direct, faults or {}
+    folder: Path
+    url: str
+    """The storage, as workers get there."""
+    direct: str
+    """The same for the checker, to whom nothing happens."""
+    faults: dict[str, Fault] = field(default_factory=dict)
+    """What can be done to it."""
+    executor: str = "inline"
+    slots: int = 1
+    stays: Callable[[], list[int]] = list
+    """The processes that are to be there at the end, such as those of a cluster."""
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """In the environment of all processes that are of the round."""
+
+    @property
+    def diary(self) -> Path:
+        """Where workers write what they do."""
+        return self.folder / "diary"
+
+    def popen(self, *words: object) -> subprocess.Popen[bytes]:
+        """Start a process of the round with this Python."""
+        environment = {**os.environ, "DIARY": str(self.diary), "CHAOS": self.token, "PYTHONPATH": _path()}
+        with open(self.folder / "said", "ab") as said:
+            command = [sys.executable, *map(str, words)]
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment)
+
+    def said(self) -> str:
+        """The end of what all of them have printed."""
+        return (self.folder / "said").read_text(errors="replace")[-5000:]
+
+
+def _path() -> str:
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _until_answered(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process takes connections at a port, which is waited for; False where it has ended."""
+    while process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @contextmanager
-def sqlite(folder: Path) -> Iterator[Arena]:
+def sqlite(folder: Path, executor: str = "inline", slots: int = 1) -> Iterator[Arena]:
     """A file, to which nothing happens."""
     url = f"sqlite:///{folder / 'k.db'}"
-    yield Arena(url, url)
+    yield Arena(folder, url, url, executor=executor, slots=slots)
 
 
 @contextmanager
@@ -77,7 +125,7 @@ def postgresql(folder: Path, server: Server, chance: random.Random) -> Iterator[
             "server stalled": stall,
             "server out of reach": away,
         }
-        yield Arena(server.tcp_url(name, proxy.port), server.url(name), faults)
+        yield Arena(folder, server.tcp_url(name, proxy.port), server.url(name), faults)
     server.drop(name)
 
 
@@ -89,70 +137,91 @@ served(SQLiteStorage(sys.argv[1]), port=int(sys.argv[2]), token="t", workers=Tru
 """
 
 
-class Service:
-    """`kilter serve` on a file, in a process of its own and always at the same port."""
+@contextmanager
+def http(folder: Path, chance: random.Random) -> Iterator[Arena]:
+    """A file behind a server, always at the same port, behind a proxy."""
+    port, path = _free_port(), folder / "k.db"
+    with Proxy("127.0.0.1", port) as proxy:
+        arena = Arena(folder, f"http://:t@127.0.0.1:{proxy.port}", f"sqlite:///{path}")
+        servers: list[subprocess.Popen[bytes]] = []
 
-    def __init__(self, folder: Path) -> None:
-        self._path, self._said = folder / "k.db", folder / "served"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self.start()
+        def start() -> None:
+            servers.append(arena.popen("-c", SERVE, path, port))
+            assert _until_answered(port, servers[-1]), arena.said()
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        with open(self._said, "ab") as said:
-            command = [sys.executable, "-c", SERVE, self._path, str(self.port)]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        while self.process.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            time.sleep(0.02)
-        raise AssertionError(self._said.read_text())
+        def restart(number: int) -> None:
+            servers[-1].send_signal(number)
+            servers[-1].wait(LAST)
+            start()
 
-    def end(self, number: int) -> None:
-        """Have it end by a signal."""
-        self.process.send_signal(number)
-        self.process.wait(LAST)
+        def stall() -> None:
+            servers[-1].send_signal(signal.SIGSTOP)
+            time.sleep(chance.uniform(0.1, LEASE))
+            servers[-1].send_signal(signal.SIGCONT)
 
-    def restart(self, number: int) -> None:
-        """End it by a signal and start it again, with nothing in its memory."""
-        self.end(number)
-        self.start()
+        arena.faults = {
+            "connections dropped": lambda: proxy.drop() and None,
+            "answer lost": lambda: proxy.lose(chance.randint(1, 20)),
+            "server restarted": lambda: restart(signal.SIGTERM),
+            "server killed": lambda: restart(signal.SIGKILL),
+            "server stalled": stall,
+        }
+        arena.stays = lambda: [servers[-1].pid]
+        start()
+        try:
+            yield arena
+        finally:
+            servers[-1].kill()
+            servers[-1].wait()
 
 
 @contextmanager
-def http(folder: Path, chance: random.Random) -> Iterator[Arena]:
-    """A file behind a server behind a proxy."""
-    service = Service(folder)
-    with Proxy("127.0.0.1", service.port) as proxy:
+def dask(folder: Path, chance: random.Random) -> Iterator[Arena]:
+    """A file for the driver, and a Dask cluster whose workers die."""
+    port, url = _free_port(), f"sqlite:///{folder / 'k.db'}"
+    arena = Arena(folder, url, url, executor=f"dask@tcp://127.0.0.1:{port}", slots=3)
+    scheduler = arena.popen("-m", "distributed.cli.dask_scheduler", "--port", port, "--no-dashboard", "--no-show")
+    machines: list[subprocess.Popen[bytes]] = []
 
-        def stall() -> None:
-            service.process.send_signal(signal.SIGSTOP)
-            time.sleep(chance.uniform(0.1, LEASE))
-            service.process.send_signal(signal.SIGCONT)
+    def join() -> None:
+        words = ["--no-nanny", "--nthreads", 2, "--no-dashboard", "--memory-limit", 0, "--local-directory", folder]
+        machines.append(arena.popen("-m", "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}", *words))
 
-        faults: dict[str, Fault] = {
-            "connections dropped": lambda: proxy.drop() and None,
-            "answer lost": lambda: proxy.lose(chance.randint(1, 20)),
-            "server restarted": lambda: service.restart(signal.SIGTERM),
-            "server killed": lambda: service.restart(signal.SIGKILL),
-            "server stalled": stall,
-        }
-        yield Arena(f"http://:t@127.0.0.1:{proxy.port}", f"sqlite:///{folder / 'k.db'}", faults)
-    service.end(signal.SIGKILL)
+    def lose(number: int) -> None:
+        machine = machines.pop(chance.randrange(len(machines)))
+        machine.send_signal(number)
+        machine.wait(LAST)
+        join()
+
+    def stall() -> None:
+        machine = chance.choice(machines)
+        machine.send_signal(signal.SIGSTOP)
+        time.sleep(chance.uniform(0.1, LEASE))
+        machine.send_signal(signal.SIGCONT)
+
+    arena.faults = {
+        "worker of Dask killed": lambda: lose(signal.SIGKILL),
+        "worker of Dask terminated": lambda: lose(signal.SIGTERM),
+        "worker of Dask stalled": stall,
+    }
+    arena.stays = lambda: [scheduler.pid, *(machine.pid for machine in machines)]
+    try:
+        assert _until_answered(port, scheduler), arena.said()
+        join()
+        join()
+        yield arena
+    finally:
+        for process in [*machines, scheduler]:
+            process.kill()
+            process.wait()
 
 
 class Round:
     """One study with so many workers, which are replaced when they die."""
 
-    def __init__(
-        self, arena: Arena, folder: Path, chance: random.Random, trials: int, workers: int = 3,
-        executor: str = "inline", slots: int = 1,
-    ) -> None:  # fmt: skip
-        self.arena, self.folder, self.chance, self.trials, self.count = arena, folder, chance, trials, workers
-        self._program = [executor, slots, LEASE]
-        self.token = uuid.uuid4().hex
-        self.diary = checker.Diary(folder / "diary")
+    def __init__(self, arena: Arena, chance: random.Random, trials: int, workers: int = 3) -> None:
+        self.arena, self.chance, self.trials, self.count = arena, chance, trials, workers
+        self.diary = checker.Diary(arena.diary)
         self.workers: list[subprocess.Popen[bytes]] = []
         self.struck: set[int] = set()
         """The processes that were told to end, and may do so with any code."""
@@ -161,12 +230,9 @@ class Round:
 
     def start(self) -> None:
         """One worker more."""
-        words = [self.arena.url, self.folder, self.trials, *self._program]
-        environment = {**os.environ, "DIARY": str(self.diary.path), "CHAOS": self.token, "PYTHONPATH": _path()}
-        with open(self.folder / "said", "ab") as said:
-            command = [sys.executable, str(HERE / "worker.py"), *map(str, words)]
-            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment)
-        self.workers.append(worker)
+        arena = self.arena
+        words = [arena.url, arena.folder, self.trials, arena.executor, arena.slots, LEASE]
+        self.workers.append(arena.popen(HERE / "worker.py", *words))
 
     def run(self, faults: int) -> Counter[str]:
         """Let so many faults happen, or fewer where the study ends before; then let it end, and check all."""
@@ -181,8 +247,8 @@ class Round:
                 self._tidy()
             self._end()
         finally:
-            for process in checker.processes(self.token):
-                process.kill()
+            for worker in self._living():
+                worker.kill()
             for worker in self.workers:
                 worker.wait()
         return self.done
@@ -197,7 +263,7 @@ class Round:
             "worker stopped": self._stop,
             **self.arena.faults,
         }
-        if self._program[0] != "inline":
+        if self.arena.executor == "processes":
             every["process of an executor killed"] = self._kill_child
         name = self.chance.choice(sorted(every))
         every[name]()
@@ -241,7 +307,7 @@ class Round:
         """Look over what there is, and start a worker for each that is gone."""
         left = [worker for worker in self.workers if worker.poll() is not None and worker.pid not in self.struck]
         bad = [(worker.pid, worker.returncode) for worker in left if worker.returncode]
-        assert not bad, f"workers ended that nobody had struck: {bad}\n{self._said()}"
+        assert not bad, f"workers ended that nobody had struck: {bad}\n{self.arena.said()}"
         if self.diary.lines:
             checker.check_log(self.arena.direct, self.diary)
         if not left:  # else the study is done
@@ -252,21 +318,14 @@ class Round:
         """Wait until the workers have brought the study to its end, and look at all of it."""
         end = time.monotonic() + LAST
         while self._living():
-            assert time.monotonic() < end, f"workers do not end: {self._said()}"
+            assert time.monotonic() < end, f"workers do not end: {self.arena.said()}"
             time.sleep(0.02)
         self._tidy_up()
-        checker.check_no_orphans(self.token, [])
+        checker.check_no_orphans(self.arena.token, self.arena.stays())
         checker.check_not_locked(self.arena.direct)
-        checker.check_end(self.arena.direct, self.trials, self.diary, self.folder)
+        checker.check_end(self.arena.direct, self.trials, self.diary, self.arena.folder)
 
     def _tidy_up(self) -> None:
         """Where the last one was struck, one more brings the study to its end, and gives back what the dead hold."""
         self.start()
-        assert self.workers[-1].wait(LAST) == 0, self._said()
-
-    def _said(self) -> str:
-        return (self.folder / "said").read_text(errors="replace")[-5000:]
-
-
-def _path() -> str:
-    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        assert self.workers[-1].wait(LAST) == 0, self.arena.said()
