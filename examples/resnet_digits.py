@@ -69,7 +69,7 @@ class Effort:
     """Trainings of each of the two settings in the end."""
 
 
-SHORT = Effort(trials=24, epochs=18, images=250, seeds=3)
+SHORT = Effort(trials=16, epochs=12, images=250, seeds=2)
 FULL = Effort(trials=60, epochs=27, images=450, seeds=5)
 
 

@@ -47,9 +47,13 @@ def test_every_page_and_all_that_is_on_it_is_reached(page: Any) -> None:
         settled(page)
         assert page.evaluate(f"{FOCUSED}.textContent") == title  # who went there can go on from there
         page.evaluate(REMEMBER)
-        tab_to(page, ".skip")
-        tab_to(page, "nav [aria-current=page]")
-        assert page.evaluate(MISSED) == [], title
+        for _ in range(2):  # a second time for what came while it was under way, on a slow machine
+            tab_to(page, ".skip")
+            tab_to(page, "nav [aria-current=page]")
+            missed = page.evaluate(MISSED)
+            if not missed:
+                break
+        assert missed == [], title
 
 
 def test_a_trial_is_opened_in_the_table_and_gives_the_focus_back(page: Any) -> None:

@@ -357,7 +357,7 @@ def test_a_tuner_runs_and_is_restored(tmp_path: Path) -> None:
     go = tmp_path / "go"
     param_space = {"x": tune.uniform(0, 1), "net": {"width": tune.randint(1, 4)}, "centre": 0.5, "go": str(go)}
     searcher = KilterSearch(sampler="tpe", seed=0, points_to_evaluate=[{"x": 0.5, "net": {"width": 1}}])
-    ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     try:
         tuner = tune.Tuner(
             train,
