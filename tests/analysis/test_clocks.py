@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilter.analysis.clocks import Skew, skews
@@ -25,6 +25,7 @@ def log(written, offsets):
     return [Entry(position, event) for position, event in enumerate(events, 1)]
 
 
+@settings(max_examples=40)
 @given(WRITTEN, st.lists(st.floats(-1e5, 1e5), min_size=3, max_size=3))
 def test_what_is_said_is_true(written, offsets):
     for skew in skews(log(written, offsets)):
@@ -32,6 +33,7 @@ def test_what_is_said_is_true(written, offsets):
         assert skew.seconds <= truth + 1.001  # an event may have waited for a second before it was written
 
 
+@settings(max_examples=40)
 @given(WRITTEN)
 def test_clocks_that_agree_are_not_accused(written):
     assert skews(log(written, [5.0, 5.0, 5.0])) == []

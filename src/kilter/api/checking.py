@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kilter.api.arguments import DEFAULT_STORAGE
 from kilter.api.studies import only_study
-from kilter.core.errors import InvalidInput, PluginFailed, StorageError
+from kilter.core.errors import InvalidInput, LogDamaged, PluginFailed, StorageError
 from kilter.core.events import Created, Entry
 from kilter.core.interfaces import Storage
 from kilter.engine.repair import Repair, repaired
@@ -23,7 +23,8 @@ def check_study(
 
     Without a name it is that of the only study in the storage. With `repair` a damaged log is replaced by what is whole
     of it, after a copy of the whole file. Raises StudyNotFound, StorageError where somebody is at work on the study or
-    where nothing can be saved, and InvalidInput where the storage is no SQLite file.
+    where nothing can be saved, StorageDamaged where the file itself is torn, for which there is check_file, and
+    InvalidInput where the storage is no SQLite file.
     """
     from kilter.storage import repair as mending
     from kilter.storage.sqlite import SQLiteStorage
@@ -31,6 +32,7 @@ def check_study(
     opened = existing_storage(storage)
     if not isinstance(opened, SQLiteStorage):
         raise InvalidInput(f"{opened.url} is no SQLite file: there is nothing in it to check")
+    mending.check_pages(opened)
     name = only_study(opened) if study_name is None else study_name
     study = id_of(opened, name)
     with named(opened, study):
@@ -65,6 +67,34 @@ def _check_idle(storage: Storage, study: int, name: str) -> None:
             )
 
 
+def check_file(*, storage: str | Storage = DEFAULT_STORAGE, repair: bool = False) -> CheckedFile:
+    """What of a torn, truncated or garbled SQLite file is whole: every event that is complete, of all studies in it.
+
+    With `repair` that is put into a new file beside it, and the file stays as it is. Nobody may be at work on it.
+    Raises InvalidInput where the storage is no file, and StorageError where it cannot be read.
+    """
+    from kilter.storage import repair as mending
+    from kilter.storage.salvage import salvage
+    from kilter.storage.urls import file_of
+
+    path = file_of(storage)
+    if path is None:
+        raise InvalidInput(f"{storage!r:.80} is no SQLite file: there is nothing in it to check")
+    left = salvage(path)
+    logs, lost, saved = [], [], []
+    for study, rows in sorted(left.logs.items()):
+        name, created = left.names.get(study, (f"recovered-{study}", rows[min(rows)].time))
+        try:
+            found = repaired([rows[position] for position in sorted(rows)], without_plugins)
+        except LogDamaged as error:
+            lost.append(f"{name}: {len(rows)} events, of which none tells what the study is: {error}")
+            continue
+        logs.append(CheckedLog(name, len(found.kept), found.lost, found.waiting, None, None))
+        saved.append(mending.Saved(study, name, created, found))
+    new = mending.write_anew(path, saved) if repair and saved else None
+    return CheckedFile(path, logs, lost, left.bad, new)
+
+
 @dataclass(frozen=True)
 class CheckedLog:
     """What check_study found."""
@@ -81,3 +111,19 @@ class CheckedLog:
     """The file as it was before it was repaired; None where it was not."""
     failing: str | None
     """How the sampler or scheduler of the study fails on what is whole, which is no damage of the log."""
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """What check_file found."""
+
+    path: str
+    """The file, which was not changed."""
+    studies: list[CheckedLog]
+    """What is whole of each study."""
+    lost: list[str]
+    """The studies of which nothing can be saved, a line each."""
+    bad_pages: int
+    """How many pages of the file could not be read, or not all of them."""
+    new: str | None
+    """The file in which all that is whole was saved; None where nothing was."""

@@ -22,6 +22,7 @@ KilterError
 ├── StudyAborted                     so many trials in a row failed in the same way, or none of a run succeeded
 └── StorageError                     the storage cannot be read or written
     ├── LogDamaged                   an event of a study's log cannot be taken in, with its place and the remedy
+    ├── StorageDamaged               the file itself is torn or garbled; kilter check saves what is whole
     ├── StorageGone                  the file was moved, deleted or replaced while it was open
     ├── StorageTooNew                written by a later kilter
     ├── StorageUnreachable           its server could not be reached, for longer than there is patience
@@ -197,6 +198,10 @@ class LogDamaged(StorageError):
             return self
         remedy = f"`kilter check {shlex.quote(study)} --storage {shlex.quote(url)} --repair` saves all that is whole"
         return LogDamaged(f"the log of {study!r}{message[len('the log') :]}. {remedy}")
+
+
+class StorageDamaged(StorageError):
+    """The file itself is torn or garbled, so that not all of it can be read; kilter check saves what is whole."""
 
 
 class StorageGone(StorageError):

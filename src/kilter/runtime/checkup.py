@@ -91,9 +91,7 @@ def vanished(scene: Scene) -> Iterator[Finding]:
     if not lost:
         return
     known = {worker.id: (worker, left) for worker, left in scene.leases}
-    why = next(
-        (_absence(*known[trial.worker]) for trial in lost if trial.worker in known), "nobody holds a lease"
-    )
+    why = next((_absence(*known[trial.worker]) for trial in lost if trial.worker in known), "nobody holds a lease")
     goes_on = (
         f"{'Its workers see' if len(scene.alive) > 1 else 'Its worker sees'} to that within a minute or so."
         if scene.alive

@@ -1,18 +1,20 @@
-"""The log of a study in an SQLite file as rows that may be damaged, and its repair in place."""
+"""The log of a study in an SQLite file as rows that may be damaged, and its repair, in place or in a new file."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from kilter.core import codec
 from kilter.core.events import Event
 from kilter.engine.repair import Repair, Row
-from kilter.storage.sqlite import INSERT, PATIENCE, SQLiteStorage, explained
+from kilter.storage.remedies import explained
+from kilter.storage.sqlite import INSERT, PATIENCE, SQLiteStorage
 
 ROWS = "SELECT position, kind, number, attempt, time, body FROM event WHERE study = ? ORDER BY position"
 
@@ -25,6 +27,39 @@ def rows(storage: SQLiteStorage, study: int) -> list[Row]:
             Row(position, _text(kind), number, attempt, time, _text(body))
             for position, kind, number, attempt, time, body in connection.execute(ROWS, (study,))
         ]
+
+
+def check_pages(storage: SQLiteStorage) -> None:
+    """Raise StorageDamaged where the file itself is not whole, whatever its rows say."""
+    with _opened(storage.path) as connection:
+        [said] = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if said != "ok":
+            raise sqlite3.DatabaseError(f"malformed: {said}")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A study as it comes into a new file."""
+
+    id: int
+    name: str
+    created: float
+    repair: Repair
+
+
+def write_anew(path: str, studies: Iterable[Saved]) -> str:
+    """Put studies into a new file beside the one at a path, which stays as it is; the path of the new one."""
+    stem, ending = os.path.splitext(path)
+    new = _unused(f"{stem}.repaired-{datetime.now():%Y%m%d-%H%M%S}", ending)
+    SQLiteStorage(new).close()  # with all its tables
+    with _opened(new) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for study in studies:
+            connection.execute("INSERT INTO study VALUES (?, ?, ?)", (study.id, study.name, study.created))
+            for position, (event, row) in enumerate(study.repair.kept, 1):
+                connection.execute(INSERT, _values(study.id, position, event, row))
+        connection.execute("COMMIT")
+    return new
 
 
 def write(storage: SQLiteStorage, study: int, repair: Repair) -> str:
@@ -52,12 +87,14 @@ def _values(study: int, position: int, event: Event, row: Row | None) -> tuple[A
 
 def _copied(path: str) -> str:
     """A copy of the file as it is, beside it."""
-    copy = f"{path}.bak-{datetime.now():%Y%m%d-%H%M%S}"
-    if os.path.exists(copy):
-        copy += f"-{os.getpid()}"
+    copy = _unused(f"{path}.bak-{datetime.now():%Y%m%d-%H%M%S}")
     with _opened(path) as connection, closing(sqlite3.connect(copy)) as to:
         connection.backup(to)
     return copy
+
+
+def _unused(path: str, ending: str = "") -> str:
+    return f"{path}-{os.getpid()}{ending}" if os.path.exists(path + ending) else path + ending
 
 
 def _text(value: Any) -> str | None:

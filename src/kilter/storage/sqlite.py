@@ -20,8 +20,8 @@ from typing import Any, NoReturn, TypeVar
 
 from kilter.core import codec
 from kilter.core.errors import (
-    KilterError,
     LogDamaged,
+    StorageDamaged,
     StorageError,
     StorageGone,
     StorageTooNew,
@@ -32,6 +32,7 @@ from kilter.core.errors import (
 from kilter.core.events import Created, Enqueued, Entry, Event, is_begun
 from kilter.core.interfaces import Appended, StudyRow, Worker
 from kilter.engine.lifecycle import ATTEMPTS
+from kilter.storage.remedies import explained
 from kilter.storage.rows import Columns, beyond_the_end, entries
 
 Answer = TypeVar("Answer")
@@ -415,7 +416,7 @@ def _needing(connection: sqlite3.Connection, study: int) -> Iterator[None]:
 def _size(path: str) -> int:
     try:
         return os.path.getsize(path)
-    except OSError:
+    except (OSError, ValueError):
         return 0
 
 
@@ -444,7 +445,10 @@ def _rescued(connection: sqlite3.Connection, path: str) -> str:
 
 def _check_whole(path: str) -> None:
     """Raise where a database was moved or deleted without its log of changes, which a new one could not live beside."""
-    if os.path.exists(f"{path}-wal") and not os.path.exists(path):  # in this order: a new one begins with the database
+    is_there = _size(f"{path}-wal") > 0  # first: a new one begins with the database
+    if is_there and os.path.exists(path) and not _size(path):  # SQLite would begin anew, and remove it
+        raise StorageDamaged(f"{path} is empty, but {path}-wal is not: restore {path}, or a copy of both")
+    if os.path.exists(f"{path}-wal") and not os.path.exists(path):
         raise StorageError(
             f"{path} is not there, but {path}-wal, which has what was stored in it last: put the two beside each other "
             f"again, or remove {path}-wal and {path}-shm to begin with an empty file"
@@ -559,34 +563,3 @@ def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Ite
 def _roll_back(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:  # some errors, as of a full disk, roll back on their own
         connection.execute("ROLLBACK")
-
-
-# Errors in words.
-
-REMEDIES = (
-    ("is full", "there is no space left for {path}: free some, then go on; nothing that was stored is lost"),
-    ("readonly", "{path} cannot be written: make the file and its folder writable for this user, or copy it"),
-    ("unable to open", "{path} cannot be opened: make its folder, or check its permissions"),
-    ("not a database", "{path} is not an SQLite file: choose another file name"),
-    ("malformed", "{path} is damaged: restore it from a copy, or try `sqlite3 FILE .recover`"),
-    ("locked", "{path} was locked by another process for a minute: find the one that holds it and end it"),
-    ("disk I/O", "{path} cannot be read or written by the disk: check the disk, and that the file is on a local one"),
-)
-"""What SQLite's message contains, and what we say."""
-
-
-@contextmanager
-def explained(path: str) -> Iterator[None]:
-    """StorageError with cause and remedy in place of SQLite's errors."""
-    try:
-        yield
-    except KilterError:
-        raise
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is damaged: its bytes are not text; restore it from a copy") from error
-    except ValueError as error:
-        raise StorageError(f"{path!r} cannot be a file: {error}") from error
-    except sqlite3.Error as error:
-        message = str(error)
-        advice = next((text for trace, text in REMEDIES if trace in message), "{path} cannot be used")
-        raise StorageError(f"{advice.format(path=path)} (SQLite: {message})") from error

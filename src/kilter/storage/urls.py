@@ -59,6 +59,17 @@ def missing_file(given: object) -> str | None:
     >>> missing_file("sqlite:///not-there.db"), missing_file(None)
     ('not-there.db', None)
     """
-    url = as_url(given) if isinstance(given, (str, os.PathLike)) else MEMORY
-    path = url[len(SQLITE) :] if url.startswith(SQLITE) else None
+    path = file_of(given)
     return path if path and not os.path.exists(path) else None
+
+
+def file_of(given: object) -> str | None:
+    """The path of the SQLite file that a URL, a path or a storage stands for; None for any other.
+
+    >>> file_of("runs/studies.db"), file_of("memory://")
+    ('runs/studies.db', None)
+    """
+    if isinstance(given, SQLiteStorage):
+        return given.path
+    url = as_url(given) if isinstance(given, (str, os.PathLike)) else MEMORY
+    return url[len(SQLITE) :] if url.startswith(SQLITE) else None

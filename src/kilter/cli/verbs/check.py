@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     "--dry-run-trial", "dry", is_flag=True, help="Run the program once and show what it yields; nothing is stored."
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file.")
-@click.option("--repair", is_flag=True, help="Of a study: put what is whole in its place, after a copy of the file.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Put what is whole in its place, after a copy of the file; or, of a torn file, in a new one.",
+)
 @options.storage
 @options.as_json
 @options.debug
@@ -105,8 +109,13 @@ def _described(wanted: Specification, config: Config, argv: list[str], outcome: 
 
 def _checked_log(name: str | None, storage: str | None, repair: bool, as_json: bool) -> int:
     from kilter.api import check_study
+    from kilter.core.errors import StorageDamaged
 
-    found = check_study(study_name=name, storage=options.existing(storage), repair=repair)
+    try:
+        found = check_study(study_name=name, storage=options.existing(storage), repair=repair)
+    except StorageDamaged as error:
+        show.note(f"error: {error}")
+        return _checked_file(storage, repair, as_json)
     study = found.study
     if as_json:
         show.echo_json(vars(found))
@@ -127,6 +136,27 @@ def _checked_log(name: str | None, storage: str | None, repair: bool, as_json: b
         show.note(f"error: {found.failing}")
         return group.INTERNAL
     return 0 if found.copy is not None or not found.lost else group.STORAGE
+
+
+def _checked_file(storage: str | None, repair: bool, as_json: bool) -> int:
+    """Say, and with `repair` save, what is whole of a file that SQLite cannot read."""
+    from kilter.analysis.plain import plain
+    from kilter.api import check_file
+
+    found = check_file(storage=storage or options.DEFAULT_STORAGE, repair=repair)
+    if as_json:
+        show.echo_json(plain(found))
+    else:
+        show.echo(f"{found.path}: {found.bad_pages} of its pages are damaged, and these events can be saved:")
+        for study in found.studies:
+            show.echo(f"  {study.whole:,} of {study.study}")
+            for line in study.lost:
+                show.echo(f"    lost: {line}")
+        for line in found.lost or ([] if found.studies else ["there is no event of a study in it"]):
+            show.echo(f"  lost: {line}")
+        if found.new is not None:
+            show.echo(f"saved in {found.new}; the file is as it was. Put the new one in its place to go on.")
+    return 0 if found.new is not None else group.STORAGE
 
 
 def _tried(running: Running, task: Task) -> Outcome:
