@@ -185,6 +185,21 @@ def test_without_a_cluster_its_name_is_enough(tmp_path: Path) -> None:
     assert len(study.trials) == 5
 
 
+def test_each_slot_of_a_worker_has_devices_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def device(trial: Any) -> float:
+        return float(os.environ["CUDA_VISIBLE_DEVICES"])
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")  # which a worker in this process sees
+    for _ in range(2):  # those of the first are free again
+        executor = DaskExecutor(2, resources=Resources(gpus=1)).start(device)
+        while executor.slots < 2:
+            executor.wait(0.1)
+        for number in range(2):
+            executor.submit(task(number))
+        assert {suite.until_end(executor)[1].metrics["loss"] for _ in range(2)} == {4, 7}
+        executor.close()
+
+
 def test_it_is_found_among_the_executors() -> None:
     assert executors.DaskExecutor is DaskExecutor
     assert plugins.find("executor", "dask", 3) == DaskExecutor(slots=3)

@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +30,7 @@ from kilter.core.errors import InvalidInput, needed
 from kilter.core.interfaces import Draw, Resources, Task
 from kilter.core.space import Space
 from kilter.executors import records
-from kilter.executors.machine import UNLIMITED, check_slots
+from kilter.executors.machine import UNLIMITED, check_slots, shared_out, visible_gpus
 from kilter.executors.payload import packed
 from kilter.executors.remote import News, RunningRemote, Slot
 
@@ -105,7 +108,10 @@ class SlotActor:
     """A slot as an actor: what waits does so in a thread, since all actors of a worker share one, and its loop."""
 
     def __init__(self, payload: bytes, resources: Resources, logging: Mapping[str, Any]) -> None:
-        self._slot = Slot(payload, resources, logging=logging)
+        place = _new_place()
+        self._leave = weakref.finalize(self, _places.discard, place)
+        gpus = shared_out(place + 1, resources.gpus, visible_gpus())[place] if resources.gpus else None
+        self._slot = Slot(payload, resources, gpus, logging)
         self._threads = ThreadPoolExecutor(2, "kilter-slot")
 
     async def step(self, given: Task | Verdict | None = None) -> News:
@@ -118,10 +124,24 @@ class SlotActor:
 
     async def close(self) -> News:
         """See Slot.close."""
-        return await self._in_thread(self._slot.close)
+        news = await self._in_thread(self._slot.close)
+        self._leave()
+        return news
 
     async def _in_thread(self, method: Callable[..., News], *arguments: Any) -> News:
         return await asyncio.get_running_loop().run_in_executor(self._threads, method, *arguments)
+
+
+_places: set[int] = set()
+"""Those that the slots of this process have taken; each has its share of the devices."""
+_choosing = threading.Lock()
+
+
+def _new_place() -> int:
+    with _choosing:
+        place = next(number for number in itertools.count() if number not in _places)
+        _places.add(place)
+        return place
 
 
 @dataclass(frozen=True, eq=False)
