@@ -26,6 +26,9 @@ CHUNK = 65_536
 UP = b"\x1b[A"
 """What moves the cursor up: at the end of a line it says that the line will be drawn over, as bars below others are."""
 
+PAUSE = 0.05
+"""Seconds between two looks at what a worker has printed, where it is little: trials may come faster."""
+
 FAREWELL = 1.0
 """Seconds to wait for the rest of a pipe that some grandchild may still hold open."""
 
@@ -292,11 +295,13 @@ class Heard:
         self._stream = stream
         self._mark = re.compile(re.escape(f"\0{token}:".encode()) + rb"(\d+)\0")
         self._printing = printing
+        self._ends = threading.Event()
         self._thread = threading.Thread(target=self._read, name="kilter-output", daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
         """Wait for the last of it, once the worker has ended."""
+        self._ends.set()
         self._thread.join(FAREWELL)
 
     def _read(self) -> None:
@@ -310,5 +315,7 @@ class Heard:
                 cut = held.rfind(b"\0", -64)  # maybe the beginning of a mark
                 whole, held = (held, b"") if cut < 0 else (held[:cut], held[cut:])
                 self._printing.take(whole)
+                if len(data) < CHUNK:
+                    self._ends.wait(PAUSE)
         self._printing.take(held)
         self._printing.turn(None)
