@@ -15,7 +15,7 @@ from kilter.dashboard import create_app
 from kilter.dashboard.app import API
 from kilter.dashboard.guard import HEADERS, LOOPBACK, MOST_BYTES, MOST_BYTES_OF_WORKERS, Allowance, Tickets
 from kilter.dashboard.routes import routes
-from kilter.dashboard.storing import STORAGE
+from kilter.dashboard.working import WORK
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -56,7 +56,7 @@ def test_a_dashboard_has_no_route_for_workers(client: TestClient):
     ours = {route.path for route in ROUTES if route.is_for_workers}
     assert ours == {route.path for route in ROUTES} - {route.path for route in routes()} != set()
     for path in ours:
-        assert client.get(API + path.replace("{id:int}", "1")).status_code == 404
+        assert client.get(API + path.replace("{id:int}", "1").replace("{number:int}", "0")).status_code == 404
 
 
 @pytest.fixture
@@ -170,13 +170,13 @@ def test_large_and_deep_bodies_are_refused(asked: Any):
     address = ADDRESSES[0]
     assert asked("POST", address, content=b" " * (MOST_BYTES + 1)) == 413
     assert asked("POST", address, content=json.dumps({"a": 1})) == 405
-    work = f"{API}{STORAGE}/create"
+    work = f"{API}{WORK}/create"
     assert asked("POST", work, content=b" " * (MOST_BYTES + 1)) == 400
     assert asked("POST", work, content=b" " * (MOST_BYTES_OF_WORKERS + 1)) == 413
 
 
 def test_workers_may_tell_as_often_as_they_like_and_nobody_else(asked: Any):
-    statuses = {asked("POST", f"{API}{STORAGE}/studies/1/release", json={"id": "w"}) for _ in range(150)}
+    statuses = {asked("POST", f"{API}{WORK}/storage/studies/1/release", json={"id": "w"}) for _ in range(150)}
     assert statuses == {200}
     assert {asked("POST", f"{API}/studies/1/actions/pause?{i}", json={"x": 1}) for i in range(150)} == {400, 429}
 

@@ -110,7 +110,7 @@ WAYS = [["request"], ["answer"], ["proxy"], ["answer", "answer"], ["request", "a
 def test_what_is_sent_again_is_done_once(server: Serving, storage: HTTPStorage, ways: list[str], is_anew: bool):
     def meanwhile() -> None:
         if is_anew:
-            server._app._done = Once()
+            server._app.work.once = Once()
 
     losing(storage, ways, meanwhile)
     study = storage.create("a", created())

@@ -13,13 +13,9 @@ from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Fidelity
 from kilter.core.space import Space
-from kilter.core.text import is_unicode, shown
 from kilter.runtime.bucket import URL, Bucket
 
 DEFAULT_STORAGE = "sqlite:///kilter.db"
-
-LONGEST_NAME = 1_000
-"""Characters of a study's name; it is shown in lists, messages and names of folders."""
 
 
 class StudyOptions(TypedDict, total=False):
@@ -100,15 +96,6 @@ def one_of(scheduler: Any, pruner: Any) -> Any:
     if scheduler is not None and pruner is not None:
         raise InvalidInput("give scheduler= or pruner=, which mean the same, not both")
     return pruner if scheduler is None else scheduler
-
-
-def checked_name(name: str) -> str:
-    """The name of a new study; raises InvalidInput where it could not be stored."""
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name or not is_unicode(name):
-        raise InvalidInput(
-            f"study_name={shown(name)}: give text of 1 to {LONGEST_NAME} characters, without zeros and lone surrogates"
-        )
-    return name
 
 
 def checked_seed(seed: int | None) -> int:

@@ -16,13 +16,13 @@ from kilter.api.arguments import (
     SpaceLike,
     as_space,
     check_checkpoints,
-    checked_name,
     checked_seed,
     one_of,
 )
 from kilter.api.study import Study
 from kilter.api.view import StudyView
 from kilter.api.wanted import Wanted, check_same, grow
+from kilter.core.border import check_study_name
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyChanged, StudyExists, StudyNotFound
 from kilter.core.events import Created
@@ -84,7 +84,7 @@ def create_study(
         fidelity is not None,
         space is not None,
     )
-    name = f"study-{secrets.token_hex(4)}" if study_name is None else checked_name(study_name)
+    name = f"study-{secrets.token_hex(4)}" if study_name is None else check_study_name(study_name)
     session = _made(
         name,
         opened,
@@ -265,7 +265,7 @@ def open_study(
     identity.check_choice(if_changed)
     wanted = Wanted(definition=definition, if_changed=if_changed, can_begin=True, trials=n_trials)
     opened = open_storage(storage)
-    for name in chain([checked_name(study_name)], (f"{study_name}-{k}" for k in count(2))):
+    for name in chain([check_study_name(study_name)], (f"{study_name}-{k}" for k in count(2))):
         try:
             session = _made(name, opened, problem, wanted, sampler, scheduler, seed, settings)
         except StudyChanged:

@@ -12,7 +12,6 @@ from kilter import plugins, replay
 from kilter.api import adding
 from kilter.api.arguments import at_once, check_functions, check_parameters, check_settings
 from kilter.api.running import Runner, holding, in_this_process
-from kilter.api.telling import begun, outcome_of
 from kilter.api.view import METRIC_NAMES, StudyView
 from kilter.core.actions import Verdict
 from kilter.core.definition import Definition
@@ -33,6 +32,7 @@ from kilter.objective.signature import check_objective
 from kilter.objective.trial import Trial, attempt_of
 from kilter.runtime import steering
 from kilter.runtime.session import Session
+from kilter.runtime.telling import begun, outcome_of
 
 if TYPE_CHECKING:
     from kilter.evaluation.confirmation import Confirmation

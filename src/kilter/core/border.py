@@ -37,7 +37,7 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.kinds import parameter_from_json
-from kilter.core.text import shown
+from kilter.core.text import is_unicode, shown
 
 STEPS = 2**63
 """Steps are below this: columns of reports are 64 bits wide, and so are SQLite's integers."""
@@ -59,6 +59,9 @@ MAX_BODY = 2**24
 
 MAX_REPORTS = 2**28
 """Characters of an event with reports, of which a trial may have millions; SQLite itself stops at 10⁹."""
+
+LONGEST_NAME = 1_000
+"""Characters of a study's name; it is shown in lists, messages and names of folders."""
 
 LAST_SECOND = 6.2e10
 """Seconds since the epoch that calendars know; milliseconds and nanoseconds are beyond it."""
@@ -102,6 +105,15 @@ def is_step(value: Any) -> bool:
         return not isinstance(value, (bool, str)) and int(value) == value and 0 <= value < STEPS
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def check_study_name(name: Any) -> str:
+    """The name of a new study; raises InvalidInput where it could not be stored."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name or not is_unicode(name):
+        raise InvalidInput(
+            f"study_name={shown(name)}: give text of 1 to {LONGEST_NAME} characters, without zeros and lone surrogates"
+        )
+    return name
 
 
 def as_step(value: Any) -> int:

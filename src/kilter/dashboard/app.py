@@ -28,10 +28,10 @@ from kilter.dashboard.documents import LASTS
 from kilter.dashboard.files import files
 from kilter.dashboard.guard import Guard, Refused, document
 from kilter.dashboard.news import News, Stream
-from kilter.dashboard.once import Once
 from kilter.dashboard.reading import Reading
 from kilter.dashboard.routes import routes
-from kilter.dashboard.storing import STORAGE
+from kilter.dashboard.work import Work
+from kilter.dashboard.working import WORK
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -66,13 +66,13 @@ class Dashboard(Guard):
         self.reading, self.news = reading, News(reading)
         self._answers, self._turn, self._change = Answers(), CapacityLimiter(1), CapacityLimiter(1)
         self._changes_asked = 0
-        self._at_once, self._done = CapacityLimiter(WORKERS), Once()
+        self.work, self._at_once, self._thinking = Work(reading), CapacityLimiter(WORKERS), CapacityLimiter(WORKERS)
         table = [Address(API + r.path, self._endpoint(r), methods=[r.method]) for r in routes(workers)]
         table.append(Address(f"{API}/events", self._events))
         table.append(Address("/{name:path}", _file))
         refusals: Any = {KilterError: self._explained, Refused: _refused, HTTPException: _unknown, Exception: _broken}
         app = Starlette(routes=table, exception_handlers=refusals)
-        super().__init__(app, hosts, token, read_only, API + STORAGE if workers else None)
+        super().__init__(app, hosts, token, read_only, API + WORK if workers else None)
 
     def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -81,17 +81,17 @@ class Dashboard(Guard):
 
             def ask() -> Ask:
                 body = document(raw)
-                route.check(body)
-                return Ask(self.reading, time.time(), request.path_params, query, body, self._read_only, self._done)
+                return Ask(self.reading, time.time(), request.path_params, query, body, self._read_only, self.work)
 
             if route.is_for_workers:
+                limiter = self._thinking if route.takes_time else self._at_once
                 return await to_thread.run_sync(
-                    lambda: _response(_content(route.answer(ask())), request), limiter=self._at_once
+                    lambda: _response(_content(route(ask())), request), limiter=limiter
                 )
             if route.method != "GET":
-                return await self._changed(lambda: _response(_content(route.answer(ask())), request))
+                return await self._changed(lambda: _response(_content(route(ask())), request))
             if not route.takes_time:
-                return await run_in_threadpool(lambda: _response(_content(route.answer(ask())), request))
+                return await run_in_threadpool(lambda: _response(_content(route(ask())), request))
             known = await run_in_threadpool(lambda: self._known(route, ask()))
             if known is None:
                 known = await to_thread.run_sync(lambda: self._worked_out(route, ask()), limiter=self._turn)
@@ -118,7 +118,7 @@ class Dashboard(Guard):
         question = _question(route, ask)
         known = self._answers.known(question)
         if known is None:
-            known = _content({**_as_of(ask), **plain(route.answer(ask))}).body
+            known = _content({**_as_of(ask), **plain(route(ask))}).body
             self._answers.keep(question, known)
         return known
 

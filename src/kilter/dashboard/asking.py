@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.history import History
 from kilter.core.text import shown
-from kilter.dashboard.once import Once
 from kilter.dashboard.reading import Reading, Study
+from kilter.dashboard.work import Work
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
@@ -101,6 +101,7 @@ KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "text": ("a text", lambda v: isinstance(v, str)),
     "texts": ("texts", lambda v: isinstance(v, list) and len(v) <= LONGEST and all(isinstance(t, str) for t in v)),
     "object": ("an object", lambda v: isinstance(v, dict)),
+    "values": ("a number, a list of numbers, or an object of metrics", lambda v: not isinstance(v, bool)),
     "row": ("an event as kind, number, attempt, time and body", lambda v: isinstance(v, list)),
     "rows": ("events, each as a list", lambda v: isinstance(v, list) and all(isinstance(row, list) for row in v)),
 }
@@ -117,12 +118,18 @@ class Ask:
     query: Mapping[str, Any]
     body: Mapping[str, Any] = field(default_factory=dict)
     read_only: bool = False
-    done: Once = field(default_factory=Once)
-    """What has been done of late, for those who ask twice."""
+    working: Work | None = None
+    """What is known of workers, where there are routes for them."""
+
+    @property
+    def work(self) -> Work:
+        """What is known of workers, for a route that is there for them."""
+        assert self.working is not None
+        return self.working
 
     def once(self, act: Callable[[], Result]) -> Result:
         """What comes of a change that has a token, and may have come before."""
-        return self.done(self.body["token"], act)
+        return self.work.once(self.body["token"], act)
 
     @cached_property
     def study(self) -> Study:
@@ -174,8 +181,12 @@ class Route:
     is_for_workers: bool = False
     """Whether it is there for workers, of whom many ask at once."""
 
-    def check(self, said: Mapping[str, Any]) -> None:
-        """Raise InvalidInput or UnknownName where a body does not say what the change takes."""
+    def __call__(self, ask: Ask) -> Any:
+        """The answer; raises InvalidInput or UnknownName where the body does not say what a change takes."""
+        self._check(ask.body)
+        return self.answer(ask)
+
+    def _check(self, said: Mapping[str, Any]) -> None:
         known = {field.name: field for field in self.body}
         for name, value in said.items():
             if name not in known:

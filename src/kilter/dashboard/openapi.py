@@ -16,6 +16,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
     "texts": {"type": "array", "items": {"type": "string"}},
     "object": {"type": "object"},
+    "values": {"type": ["number", "string", "array", "object"]},
     "row": {"type": "array"},
     "rows": {"type": "array", "items": {"type": "array"}},
 }

@@ -70,7 +70,7 @@ class Study:
     @cached_property
     def changing(self) -> Log[Replica]:
         """The log to change it by: whoever writes may wait for other processes, with the locks of all that it holds."""
-        return replay.followed(self.id, _apart(self.storage), replay.without_plugins)
+        return replay.followed(self.id, apart(self.storage), replay.without_plugins)
 
     @property
     def revision(self) -> int:
@@ -118,7 +118,7 @@ class Study:
             return answer
 
 
-def _apart(storage: Storage) -> Storage:
+def apart(storage: Storage) -> Storage:
     """Another connection to the same studies; the storage itself where it is no file, and nobody waits for it."""
     return open_storage(storage.url) if isinstance(storage, OnDisk) else storage
 
@@ -135,7 +135,7 @@ class Reading:
 
     def __init__(self, given: str | os.PathLike[str] | Storage) -> None:
         there = existing_storage(given)
-        self._storage = _apart(there) if there is given else there  # a run of this process may wait with that lock
+        self._storage = apart(there) if there is given else there  # a run of this process may wait with that lock
         self._is_ours = self._storage is not given
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._studies: dict[int, Study] = {}

@@ -92,7 +92,7 @@ def _analysis(route: Route, reading: Reading, study: Study, now: float) -> Itera
         said = dict(item.split("=") for item in variant.split("&") if item)
         ask = _Recorded(reading, now, {"id": study.id}, {**route.defaults, **said}, recorded=study)
         try:
-            answer = {"v": 1, "revision": study.revision, **plain(route.answer(ask))}
+            answer = {"v": 1, "revision": study.revision, **plain(route(ask))}
         except KilterError:  # nothing is known yet, or never will be: the page says so itself
             continue
         yield path + (f"?{variant}" if variant else ""), answer

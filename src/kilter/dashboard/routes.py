@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kilter.core.interfaces import OnDisk
-from kilter.dashboard import acting, documents, storing
+from kilter.dashboard import acting, documents, storing, working
 from kilter.dashboard.asking import Ask, Content, Query, Route
 from kilter.dashboard.export import csv_text, file_name, json_lines
 from kilter.dashboard.openapi import openapi
@@ -100,7 +100,7 @@ ROUTES: tuple[Route, ...] = (
 
 def routes(workers: bool = False) -> tuple[Route, ...]:
     """All routes, with those that are there for workers alone where they are asked for, and their description."""
-    table = (*ROUTES, *storing.ROUTES) if workers else ROUTES
+    table = (*ROUTES, *storing.ROUTES, *working.ROUTES) if workers else ROUTES
 
     def described(ask: Ask) -> Content:
         return Content(json.dumps(openapi(whole, documents.VERSION)).encode(), "application/json")

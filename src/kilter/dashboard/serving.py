@@ -101,6 +101,7 @@ class Serving:
         if self._thread is not None:
             self._thread.join(PATIENCE)
         self._socket.close()
+        self._app.work.close()
         self._app.reading.close()
 
     def __enter__(self) -> Serving:

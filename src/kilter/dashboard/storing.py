@@ -14,13 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 from kilter.core import codec
+from kilter.core.border import check_study_name
 from kilter.core.errors import InvalidInput, StudyExists, StudyNotFound
 from kilter.core.events import Created, Enqueued, Entry, Event
 from kilter.core.interfaces import Appended, Storage, Worker
 from kilter.dashboard.asking import Ask, Content, Field, Query, Route
 from kilter.storage.wire import event_of, rows_of
 
-STORAGE = "/storage"
+STORAGE = "/work/storage"
 STUDY = f"{STORAGE}/studies/{{id:int}}"
 
 AGAIN = (
@@ -43,7 +44,7 @@ def _studies(ask: Ask) -> Content:
 
 
 def _create(ask: Ask) -> Any:
-    name, event, storage = ask.body["name"], event_of(ask.body["event"]), ask.reading.storage
+    name, event, storage = check_study_name(ask.body["name"]), event_of(ask.body["event"]), ask.reading.storage
     if not isinstance(event, Created):
         raise InvalidInput(f"a log begins with how its study was created, not with {event!r}")
 

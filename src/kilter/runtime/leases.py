@@ -47,11 +47,17 @@ NAME = re.compile(r"[\w.:@+-]{1,64}")
 
 def this_worker(name: str | None = None) -> Worker:
     """A fresh identity for this process; raises InvalidInput for what is no name."""
-    if name is not None and not NAME.fullmatch(name):
-        raise InvalidInput(f"the worker's name {shown(name)}: give 1 to 64 letters, digits and any of . : @ + - _")
     pid, own = os.getpid(), uuid.uuid4().hex
     born, _ = _process(pid)
-    return Worker(f"{name}.{own[:8]}" if name else own[:12], this_host(), pid, born or 0.0)
+    known_as = own[:12] if name is None else f"{check_name(name)}.{own[:8]}"
+    return Worker(known_as, this_host(), pid, born or 0.0)
+
+
+def check_name(name: str) -> str:
+    """What a worker is called; raises InvalidInput for what is no name."""
+    if not NAME.fullmatch(name):
+        raise InvalidInput(f"the worker's name {shown(name)}: give 1 to 64 letters, digits and any of . : @ + - _")
+    return name
 
 
 def this_host() -> str:

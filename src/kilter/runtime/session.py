@@ -123,8 +123,12 @@ class Session(Log[Engine]):
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
-    def begin(self, limit: int | None = None, is_new: bool = True, may_add: bool = False) -> Record | Wait | None:
+    def begin(
+        self, limit: int | None = None, is_new: bool = True, may_add: bool = False, worker: str | None = None
+    ) -> Record | Wait | None:
         """Start an attempt: at a trial that lost its worker, else at what the scheduler plans.
+
+        It is for this worker, or for another one, elsewhere, which holds a lease of its own.
 
         None where there is nothing to do, for `limit` bounds the number of trials, and with `is_new` False only those
         go on that have begun; with `may_add` those that a user has added begin beyond that. Wait where something that
@@ -145,8 +149,11 @@ class Session(Log[Engine]):
                 event = again or self._next_event(limit, is_new, may_add)
                 if not isinstance(event, (Started, Dropped)):
                     return event
+                if worker is not None and isinstance(event, Started):
+                    event = replace(event, worker=worker)
                 if trial := self._begun(event, self._most(event, limit)):
-                    self._open[trial.number] = trial.attempt
+                    if worker is None:
+                        self._open[trial.number] = trial.attempt
                     return trial
                 if again is None:
                     kept = event if refusals >= ROUNDS and isinstance(event, Started) else None
@@ -202,7 +209,7 @@ class Session(Log[Engine]):
         if not self._is_written(event, limit, distinct) or isinstance(event, Dropped):
             return None
         trial = self.engine.history[event.number]
-        return trial if (trial.attempt, trial.worker) == (event.attempt, self.presence.worker.id) else None
+        return trial if (trial.attempt, trial.worker) == (event.attempt, event.worker) else None
 
     def _is_written(self, event: Started | Dropped, limit: int | None = None, distinct: bool = False) -> bool:
         """Whether an event was written that another worker may have been faster with."""

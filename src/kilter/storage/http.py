@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kilter")
 
-AT = "/api/v1/storage"
+AT = "/api/v1/work/storage"
 """Where a server has its storage."""
 TOKEN = "KILTER_TOKEN"
 """The variable with the token of the server, where the URL has none."""

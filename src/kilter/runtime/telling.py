@@ -49,7 +49,7 @@ def outcome_of(
         state, values = TrialState.PRUNED, None
     if attempt is not None and state is TrialState.PRUNED and values is None:
         return attempt.left(_last_reported(history, record))
-    metrics, state, failure = _read(history, record, values, state)
+    metrics, state, failure = meaning(history, record, values, state)
     if attempt is not None:  # also one that was given up
         return attempt.outcome(state, metrics, failure)
     if record.is_finished:
@@ -61,7 +61,8 @@ def outcome_of(
     return Outcome(record.number, record.attempt, state, metrics, failure=failure)
 
 
-def _read(history: History, record: Record, values: Any, state: TrialState | None) -> Told:
+def meaning(history: History, record: Record, values: Any, state: TrialState | None) -> Told:
+    """What is told of a trial: its metrics, its state and why it failed; raises InvalidInput."""
     if state is TrialState.FAIL:
         return {}, state, Failure("told", "told as failed")
     if state is TrialState.PRUNED and values is None:

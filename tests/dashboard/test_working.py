@@ -1,0 +1,221 @@
+"""Ask, report, judge and tell over HTTP: as a program in any language would, and as one does that vanishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.dashboard.conftest import client_of
+
+from kilter import Float, TrialState, create_study, load_study
+from kilter.core.interfaces import Worker
+from kilter.dashboard import create_app
+from kilter.dashboard.app import API
+from kilter.runtime import presence
+from kilter.schedulers import MedianScheduler
+from kilter.storage.sqlite import SQLiteStorage
+
+SPACE = {
+    "x": {"kind": "float", "low": 1e-3, "high": 1, "log": True},
+    "layers": {"kind": "int", "low": 1, "high": 4},
+    "kernel": {"kind": "choice", "options": ["rbf", "poly"]},
+    "degree": {"kind": "int", "low": 2, "high": 5, "when": [["kernel", ["poly"]]]},
+}
+
+Post = Callable[..., Any]
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    SQLiteStorage(tmp_path / "studies.db").close()
+    return url
+
+
+def posting(url: str) -> Iterator[Post]:
+    app = create_app(url, workers=True)
+    with client_of(app) as client:
+
+        def post(path: str, status: int = 200, **said: Any) -> Any:
+            answer = client.post(f"{API}/work/{path}", json=said)
+            assert answer.status_code == status, answer.text
+            return answer.json() if status == 200 else answer.json()["error"]["message"]
+
+        yield post
+    app.work.close()
+
+
+@pytest.fixture
+def post(url: str) -> Iterator[Post]:
+    yield from posting(url)
+
+
+def test_a_study_from_the_first_request_to_the_last(post: Post, url: str):
+    made = post("create", name="digits", space=SPACE, direction="maximize", sampler="random", seed=1, n_trials=3)
+    assert made["is_new"] and post("create", name="digits", space=SPACE, direction="maximize") == {
+        **made,
+        "is_new": False,
+    }
+    for _ in range(3):
+        trial = post(f"studies/{made['id']}/ask", worker="gpu-0")
+        assert trial["next"] == "run" and 1e-3 <= trial["params"]["x"] <= 1
+        assert ("degree" in trial["params"]) == (trial["params"]["kernel"] == "poly")
+        at = f"studies/{made['id']}/trials/{trial['number']}"
+        assert post(f"{at}/report", step=1, value=0.5)["verdict"] == "continue"
+        assert post(f"{at}/tell", values=trial["params"]["x"])["counts"]
+    assert post(f"studies/{made['id']}/ask", worker="gpu-0")["next"] == "stop"
+    study = load_study(study_name="digits", storage=url)
+    assert [trial.value for trial in study.trials] == [trial.params["x"] for trial in study.trials]
+    assert [trial.intermediate_values for trial in study.trials] == [{1: 0.5}] * 3
+
+
+def test_whatever_is_asked_twice_is_done_once(post: Post, url: str):
+    study = create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    first = post("studies/1/ask", worker="a")
+    assert post("studies/1/ask", worker="a") == first
+    assert post("studies/1/ask", worker="b")["number"] == 1
+    told = [post("studies/1/trials/0/tell", values=[0.25]) for _ in range(2)]
+    assert told == [{"v": 1, "number": 0, "state": "complete", "counts": True}] * 2
+    for _ in range(2):
+        post("studies/1/trials/1/report", value={"value": 2}, step=0)
+    assert "has ended already" in post("studies/1/trials/0/tell", 400, values=0.5)
+    assert study.trials[0].value == 0.25 and study.trials[1].intermediate_values == {0: 2.0}
+
+
+def test_a_server_that_is_started_anew_goes_on(post: Post, url: str):
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    trial = post("studies/1/ask", worker="a")
+    for again in posting(url):
+        assert again("studies/1/ask", worker="a") == trial
+        assert again("studies/1/trials/0/tell", values=1, attempt=1)["counts"]
+
+
+def test_who_vanishes_loses_its_trial_to_another_and_may_still_come_in_time(
+    post: Post, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    now = 0.0
+    monkeypatch.setattr(presence.time, "monotonic", lambda: now)
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    lost = post("studies/1/ask", worker="a", lease=30)
+    for _ in range(3):
+        now += 100
+        SQLiteStorage(url[len("sqlite:///") :]).renew(1, Worker("a.http", "http", 0, 0.0), -1)
+        other = post("studies/1/ask", worker="b")
+    assert (other["number"], other["attempt"]) == (1, 1)  # which it had since the first time
+    post("studies/1/trials/1/tell", values=1)
+    again = post("studies/1/ask", worker="b")
+    assert (again["number"], again["attempt"], again["params"]) == (0, 2, lost["params"])
+    assert post("studies/1/trials/0/judge", attempt=1)["verdict"] == "stop"
+    late = post("studies/1/trials/0/tell", values=3, attempt=1)
+    assert late["counts"] and load_study(storage=url).trials[0].value == 3.0
+    assert post("studies/1/trials/0/judge", attempt=2)["verdict"] == "stop"
+
+
+def test_a_trial_that_falls_behind_is_stopped(post: Post, url: str):
+    pruner = MedianScheduler(startup=2, grace=0)
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, pruner=pruner, sampler="random", seed=0)
+    for value in (0.0, 0.1, 9.0):
+        trial = post("studies/1/ask", worker="a")
+        assert trial["may_be_stopped"]
+        verdicts = [post(f"studies/1/trials/{trial['number']}/report", step=step, value=value) for step in range(3)]
+        state = "pruned" if verdicts[-1]["should_prune"] else None
+        post(f"studies/1/trials/{trial['number']}/tell", values=None if state else value, state=state)
+    assert [trial.state for trial in load_study(storage=url).trials] == [
+        TrialState.COMPLETE,
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+    ]
+
+
+def test_a_budget_is_spent_as_far_as_was_asked(post: Post, url: str):
+    made = post("create", name="s", space=SPACE, fidelity={"epochs": [1, 9]}, scheduler="hyperband", seed=0)
+    budgets = []
+    for _ in range(12):
+        trial = post(f"studies/{made['id']}/ask", worker="a")
+        budgets.append(trial["budget"]["epochs"])
+        told = post(f"studies/{made['id']}/trials/{trial['number']}/tell", values=trial["params"]["x"])
+        assert told["state"] == ("complete" if budgets[-1] == 9 else "paused")
+    assert len(set(budgets)) > 1
+
+
+def test_what_is_paused_waits_and_what_is_stopped_stops(post: Post, url: str):
+    study = create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    study.pause()
+    assert post("studies/1/ask")["next"] == "wait"
+    study.unpause()
+    assert post("studies/1/ask")["next"] == "run"
+    study.stop_workers()
+    assert post("studies/1/ask")["next"] == "stop"
+
+
+def test_a_trial_may_fail(post: Post, url: str):
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    post("studies/1/ask")
+    assert post("studies/1/trials/0/tell", state="failed", message="CUDA out of memory")["state"] == "fail"
+    post("studies/1/ask")
+    assert post("studies/1/trials/1/tell", values="nan")["state"] == "fail"
+    failures = [trial.failure.message for trial in load_study(storage=url).trials if trial.failure]
+    assert failures[0] == "CUDA out of memory" and "is nan" in failures[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "why"),
+    [
+        ("studies/1/trials/7/tell", {"values": 1}, "no trial 7"),
+        ("studies/9/ask", {}, "no study"),
+        ("studies/1/ask", {"worker": "a b"}, "worker's name"),
+        ("studies/1/ask", {"lease": 0}, "lease=0"),
+        ("studies/1/ask", {"wroker": "a"}, "did you mean 'worker'"),
+        ("studies/1/trials/0/tell", {"values": [1, 2]}, "2 values"),
+        ("studies/1/trials/0/tell", {"state": "complte"}, "did you mean 'complete'"),
+        ("studies/1/trials/0/tell", {}, "needs values"),
+        ("studies/1/trials/0/tell", {"values": 1, "attempt": 2}, "no attempt 2"),
+        ("studies/1/trials/0/report", {"step": 1, "value": "x"}, "no number"),
+        ("create", {"name": "t", "space": {}}, "at least one parameter"),
+        ("create", {"name": "\0", "space": SPACE}, "study_name"),
+        ("create", {"name": "t", "space": {"x": {"kind": "flaot"}}}, "kind 'flaot'"),
+        ("create", {"name": "t", "space": {"x": {**SPACE["x"], "lgo": True}}}, "'lgo': did you mean"),
+        ("create", {"name": "t", "space": {"x": 3}}, "'x' is 3"),
+        ("create", {"name": "t", "space": SPACE, "sampler": "radnom"}, "did you mean 'random'"),
+        ("create", {"name": "s", "space": SPACE}, "of another space"),
+        ("create", {"name": "open", "space": SPACE}, "of another space"),
+        ("studies/2/ask", {}, "no space"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(post: Post, url: str, path: str, said: dict[str, Any], why: str):
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    create_study(study_name="open", storage=url)
+    post("studies/1/ask")
+    assert why in post(path, 404 if why.startswith("no trial") or why == "no study" else 400, **said)
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(["kind", "low", "x"]), each, max_size=3),
+    max_leaves=5,
+)
+PATHS = {"create": ("name", "space", "fidelity", "directions", "seed"), "studies/1/ask": ("worker", "lease")}
+PATHS |= {
+    f"studies/1/trials/0/{act}": ("values", "value", "step", "state", "attempt", "fold") for act in ("tell", "report")
+}
+SAID = st.sampled_from(sorted(PATHS)).flatmap(
+    lambda path: st.tuples(st.just(path), st.dictionaries(st.sampled_from(PATHS[path]), ANY, max_size=3))
+)
+
+
+def test_whatever_arrives_is_answered_or_refused(url: str):
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, sampler="random", seed=0)
+    with client_of(create_app(url, workers=True)) as client:
+
+        @settings(max_examples=150)
+        @given(SAID)
+        def law(asked: tuple[str, dict[str, Any]]) -> None:
+            answer = client.post(f"{API}/work/{asked[0]}", json=asked[1])
+            assert answer.status_code in (200, 400, 404), answer.text
+
+        law()
+    assert load_study(study_name="s", storage=url).trials is not None  # the log can be read
