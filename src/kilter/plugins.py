@@ -40,6 +40,7 @@ EXECUTORS = {
     "processes": "kilter.executors.processes:Processes",
     "command": "kilter.executors.command:Command",
     "dask": "kilter.integrations.dask:DaskExecutor",
+    "ray": "kilter.integrations.ray.executor:RayExecutor",
 }
 
 TABLES = {"sampler": SAMPLERS, "scheduler": SCHEDULERS, "storage": STORAGES, "executor": EXECUTORS}

@@ -15,6 +15,7 @@ _HOME = {
     "Inline": "kilter.executors.inline",
     "Processes": "kilter.executors.processes",
     "Program": "kilter.executors.command",
+    "RayExecutor": "kilter.integrations.ray",
     "Threads": "kilter.executors.threads",
 }
 """The module of each name, loaded when it is first used."""

@@ -55,6 +55,10 @@ class ExecutorSuite:
         """The executor under test; it may have fewer slots than asked for."""
         raise NotImplementedError("override executor(slots)")
 
+    def processes(self) -> set[int]:
+        """Those of which none may be left by an executor that was closed: by default all that this process has."""
+        return {child.pid for child in psutil.Process().children(recursive=True)}
+
     # -- driving --------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -322,7 +326,7 @@ class ExecutorSuite:
                 trial.report(0.0, trial.last_report.step + 1)
             raise TrialPruned
 
-        before = {child.pid for child in psutil.Process().children(recursive=True)}
+        before = self.processes()
         with self.running(endless, 2) as executor:
             executor.submit(task(0, may_be_stopped=True))
             executor.submit(task(1, may_be_stopped=True))
@@ -331,5 +335,5 @@ class ExecutorSuite:
                 met.add(message.number)
                 if met == {0, 1}:
                     break
-        after = {child.pid for child in psutil.Process().children(recursive=True)}
+        after = self.processes()
         assert after <= before, f"processes {sorted(after - before)} are left"
