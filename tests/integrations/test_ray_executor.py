@@ -26,6 +26,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from kilter.integrations.ray import RayExecutor  # noqa: E402
 
 pytestmark = pytest.mark.story
+SPACE = {"x": kilter.Float(0, 1)}
 suite = ExecutorSuite()
 suite.patience = 120.0
 
@@ -66,7 +67,7 @@ class TestRay(ExecutorSuite):
 
 def optimized(executor: RayExecutor, objective: Any, n_trials: int = 1, **arguments: Any) -> kilter.Study:
     """A study of x in [0, 1] after so many trials on the executor."""
-    study = kilter.create_study(space={"x": kilter.Float(0, 1)}, sampler="random", seed=0)
+    study = kilter.create_study(space=SPACE, sampler="random", seed=0)
     study.optimize(objective, n_trials=n_trials, executor=executor, progress="none", **arguments)
     return study
 
@@ -76,10 +77,10 @@ def told(study: kilter.Study, name: str) -> list[Any]:
 
 
 def test_a_study_takes_it_by_name():
-    study = kilter.create_study(space={"x": kilter.Float(0, 1)}, seed=0)
+    study = kilter.create_study(space=SPACE, seed=0)
     study.optimize(lambda x: x, n_trials=6, executor="ray", n_jobs=2, progress="none")
     assert [trial.value for trial in study.trials] == [trial.params["x"] for trial in study.trials]
-    kilter.tune(lambda x: x, {"x": kilter.Float(0, 1)}, n_trials=2, executor="ray", resources=Resources(seconds=60), storage=None, progress="none")
+    kilter.tune(lambda x: x, SPACE, n_trials=2, executor="ray", resources=Resources(seconds=60), storage=None)
     assert ray.is_initialized()  # it was before, so it is left alone
 
 
@@ -212,9 +213,8 @@ def test_a_trial_whose_node_is_lost_goes_on_from_its_checkpoint_elsewhere(cluste
             os.kill(int(event.reports[0].metrics["value"]), signal.SIGKILL)
 
     executor = RayExecutor(1, custom_resources={"spot": 1})
-    study = kilter.tune(
-        train, {"x": kilter.Float(0, 1)}, n_trials=1, executor=executor, storage=tmp_path / "study.db", observers=[lose]
-    )
+    storage = tmp_path / "study.db"
+    study = kilter.tune(train, SPACE, n_trials=1, executor=executor, storage=storage, observers=[lose])
     assert study.trials[0].value == 3.0
 
 
@@ -238,7 +238,7 @@ def train(trial):
 
 
 executor = RayExecutor(1, address=ADDRESS)
-study = kilter.tune(train, {"x": kilter.Float(0, 1)}, n_trials=3, executor=executor, storage="study.db", progress="none")
+study = kilter.tune(train, {"x": kilter.Float(0, 1)}, n_trials=3, executor=executor, storage="study.db")
 print([trial.value for trial in study.trials])
 """
 

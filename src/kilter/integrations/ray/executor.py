@@ -73,8 +73,9 @@ class RayExecutor:
             check_slots(self.slots, "RayExecutor")
         if self.strategy not in STRATEGIES:
             raise InvalidInput(f"strategy={self.strategy!r} of RayExecutor: give one of {', '.join(STRATEGIES)}")
-        given = {name: value for name, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
-        object.__setattr__(self, "resources", replace(self.resources, **given))
+        known = self.resources
+        cpus, gpus = known.cpus if cpus is None else cpus, known.gpus if gpus is None else gpus
+        object.__setattr__(self, "resources", replace(known, cpus=cpus, gpus=gpus))
         if self.slots is None and not any(self.demands):
             raise InvalidInput("a slot of RayExecutor takes no resources, so there is no telling how many: give slots=")
 
@@ -106,7 +107,7 @@ class _Place:
 
 
 class _Actor(Slot):
-    """A slot in a process of Ray, where the objective finds the cluster, and its placement group, by the environment."""
+    """A slot in a process of Ray, whose environment tells the objective where the cluster is, and its group."""
 
     def __init__(self, payload: bytes, resources: Resources, logging: Mapping[str, Any], group: str | None) -> None:
         os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
@@ -131,9 +132,8 @@ class _RayCluster:
     @property
     def room(self) -> int:
         """How many slots the cluster has room for, were it empty; at least one."""
-        there = ray.cluster_resources()
-        needs = sum(map(Counter, self._demands), Counter())
-        return max(1, min(int(there.get(name, 0.0) / need + 1e-9) for name, need in needs.items()))
+        there, needs = (sum(map(Counter, each), Counter()) for each in (_machines(), self._demands))
+        return max(1, min(int(there[name] / need + 1e-9) for name, need in needs.items()))
 
     def open(self, index: int) -> Future[_Place]:
         """Make an actor, as soon as Ray has room for it."""
@@ -177,7 +177,7 @@ class _RayCluster:
     def _placed(self) -> _Place:
         settings, own = self._settings, self._demands[0]
         group = placement_group(self._demands, settings.strategy) if settings.bundles else None
-        options = {
+        options: dict[str, Any] = {
             "num_cpus": own.get("CPU", 0),
             "num_gpus": own.get("GPU", 0),
             "memory": own.get("memory", 0),
@@ -190,15 +190,15 @@ class _RayCluster:
             options["runtime_env"] = dict(settings.runtime_env)
         if group is not None:
             options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
-        made = ray.remote(**options)(_Actor)
+        actor = (ray.remote)(**options)(_Actor)
         limits = replace(settings.resources, gpus=0)  # the devices are those that Ray shows the actor
         name = None if group is None else group.id.hex()
-        return _Place(made.remote(self._payload, limits, records.configured(), name), group)
+        return _Place(actor.remote(self._payload, limits, records.configured(), name), group)
 
     def _warn_of_what_is_nowhere(self) -> None:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        machines = _machines()
         for demand in self._demands:
-            if not any(all(node.get(name, 0) >= amount for name, amount in demand.items()) for node in nodes):
+            if not any(all(has.get(name, 0) >= amount for name, amount in demand.items()) for has in machines):
                 log.warning("no machine of the Ray cluster has %s, which a slot takes: waiting for one", demand)
 
 
@@ -212,6 +212,12 @@ def current_group() -> PlacementGroup | None:
     """
     name = os.environ.get(GROUP)
     return None if name is None else PlacementGroup(ray.PlacementGroupID.from_hex(name))
+
+
+def _machines() -> list[dict[str, float]]:
+    """What each machine of the cluster has, by Ray's names."""
+    nodes: Any = ray.nodes
+    return [node["Resources"] for node in nodes() if node["Alive"]]
 
 
 def _connect(settings: RayExecutor) -> bool:
