@@ -20,6 +20,7 @@ from kilter.core.interfaces import Described, OnDisk, Storage
 from kilter.executors.machine import visible_gpus
 from kilter.runtime.leases import this_worker
 from kilter.runtime.status import span
+from kilter.storage.sharing import is_network
 
 LIBRARIES = ("numpy", "scipy", "psycopg", "httpx", "fsspec", "distributed", "ray", "torch")
 """Of which it matters what is installed, where workers differ."""
@@ -108,6 +109,8 @@ def keeping(storage: Storage) -> tuple[dict[str, Any], list[Finding]]:
     if isinstance(storage, OnDisk):
         facts["free_bytes"] = _free(os.path.dirname(storage.path))
         found += of_disk(facts["free_bytes"], os.path.dirname(storage.path))
+    if is_network(facts.get("file_system")):
+        found.append(_on_a_network(facts["file_system"]))
     if facts.get("unmerged_bytes", 0) > max(UNMERGED, facts.get("bytes", 0)):
         found.append(_unmerged(facts))
     try:
@@ -117,6 +120,16 @@ def keeping(storage: Storage) -> tuple[dict[str, Any], list[Finding]]:
     except StorageError as error:
         found.append(Finding("writing", ACT, f"Nothing can be written: {error}", "No worker can go on before it can."))
     return facts, found
+
+
+def _on_a_network(kind: str) -> Finding:
+    return Finding(
+        "network folder",
+        LOOK,
+        f"The file is on a network ({kind}), where its locks hold among the processes of this machine: that was tried.",
+        "Let no other machine use it: for several there are PostgreSQL databases, and kilter serve.",
+        {"file_system": kind},
+    )
 
 
 def _of_clock(ahead: float) -> Iterator[Finding]:

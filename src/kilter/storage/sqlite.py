@@ -34,6 +34,7 @@ from kilter.core.interfaces import Appended, StudyRow, Worker
 from kilter.engine.lifecycle import ATTEMPTS
 from kilter.storage.remedies import explained
 from kilter.storage.rows import Columns, beyond_the_end, entries
+from kilter.storage.sharing import check_folder, file_system
 
 Answer = TypeVar("Answer")
 
@@ -283,6 +284,7 @@ class SQLiteStorage:
             "format": len(MIGRATIONS),
             "bytes": _size(self.path),
             "unmerged_bytes": _size(f"{self.path}-wal"),
+            "file_system": file_system(self.path) or "unknown",
         }
 
     # How statements reach the file.
@@ -457,6 +459,7 @@ def _check_whole(path: str) -> None:
 
 def _opened(path: str) -> sqlite3.Connection:
     _check_whole(path)
+    check_folder(path)
     with explained(path):
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
