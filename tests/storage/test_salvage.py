@@ -206,7 +206,7 @@ def test_an_empty_file_beside_what_is_to_go_into_it_is_not_begun_anew(tmp_path: 
     path = tmp_path / "k.db"
     written(path, merged=False)
     path.write_bytes(b"")
-    with pytest.raises(StorageDamaged, match="is empty, but"):
+    with pytest.raises(StorageDamaged, match="is cut off, but"):
         SQLiteStorage(path)
     assert path.with_name("k.db-wal").exists()
     assert "two" in {log.study for log in check_file(storage=str(path)).studies}

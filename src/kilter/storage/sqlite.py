@@ -41,6 +41,9 @@ Answer = TypeVar("Answer")
 PATIENCE = 60.0
 """Seconds to wait for a lock that another process holds."""
 
+PAGE = 512
+"""Bytes of a database at least; with less SQLite takes it for a new one."""
+
 APPLICATION = 0x4B494C54  # "KILT", SQLite's application_id of our files
 
 NOW = "(julianday('now') - 2440587.5) * 86400.0"  # unixepoch('subsec') needs SQLite 3.42
@@ -448,8 +451,8 @@ def _rescued(connection: sqlite3.Connection, path: str) -> str:
 def _check_whole(path: str) -> None:
     """Raise where a database was moved or deleted without its log of changes, which a new one could not live beside."""
     is_there = _size(f"{path}-wal") > 0  # first: a new one begins with the database
-    if is_there and os.path.exists(path) and not _size(path):  # SQLite would begin anew, and remove it
-        raise StorageDamaged(f"{path} is empty, but {path}-wal is not: restore {path}, or a copy of both")
+    if is_there and os.path.exists(path) and _size(path) < PAGE:  # SQLite would begin anew, and remove it
+        raise StorageDamaged(f"{path} is cut off, but {path}-wal is not: restore {path}, or a copy of both")
     if os.path.exists(f"{path}-wal") and not os.path.exists(path):
         raise StorageError(
             f"{path} is not there, but {path}-wal, which has what was stored in it last: put the two beside each other "
