@@ -38,7 +38,7 @@ def other():
 def test_a_process_that_lives_here_outlives_its_lease(other):
     _, worker = other
     watch = Watch()
-    assert not any(watch.gone([(worker, -3600.0)], now) for now in (0.0, APART, 100 * APART))
+    assert not any(watch.gone([(worker, -3600.0)], now) or watch.doubted for now in (0.0, APART, 100 * APART))
     storage, me, holder = MemoryStorage(), this_worker(), Holder()
     lease = Lease(holder, storage, storage.create("s", created()), me)
     assert not any(Watch().gone([(me, -3600.0)], now) for now in (0.0, 100 * APART))
@@ -111,11 +111,12 @@ def test_a_worker_with_a_name_follows_its_forerunner_on_this_machine():
 
 def test_a_lease_of_another_host_is_found_run_out_twice():
     far, watch = Worker("w", "elsewhere", 1, 0.0), Watch()
-    assert watch.gone([(far, -1.0)], 0.0) == set()
+    assert watch.gone([(far, -1.0)], 0.0) == set() and watch.doubted == {"w"}
     assert watch.gone([(far, 60.0)], APART) == set()  # the clock had jumped, and it has renewed since
+    assert watch.doubted == set()
     assert watch.gone([(far, -1.0)], 2 * APART) == set()
-    assert watch.gone([(far, -1.0)], 2.9 * APART) == set()
-    assert watch.gone([(far, -1.0)], 3 * APART) == {"w"}
+    assert watch.gone([(far, -1.0)], 2.9 * APART) == set() and watch.doubted == {"w"}
+    assert watch.gone([(far, -1.0)], 3 * APART) == {"w"} and watch.doubted == set()
 
 
 def test_how_long_a_run_lasts_does_not_hang_on_the_time_of_day():

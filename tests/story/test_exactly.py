@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,21 @@ def test_who_ends_leaves_the_last_trial_to_a_shell_that_lives(tmp_path: Path) ->
     go.touch()
     ended(living)
     assert [trial.attempt for trial in study.trials] == [1, 1]
+
+
+def test_a_run_does_not_end_before_it_knows_whether_a_worker_elsewhere_has_vanished(tmp_path: Path) -> None:
+    """Its lease has run out, and has to be found so twice; there is nothing else to do meanwhile."""
+    url = f"sqlite:///{tmp_path / 'k.db'}"
+    study = kilter.create_study(storage=url, study_name="s", space={"x": kilter.Float(0, 1)}, seed=0)
+    worker = study.ask() and study._session.presence.worker
+    study._session.presence.leave()
+    storage = plugins.open_storage(url)
+    storage.renew(1, replace(worker, host="elsewhere"), -3600.0)
+    other = kilter.load_study(storage=url, study_name="s", lease=0.4)
+    other.optimize(lambda x: x, limits=Limits(trials=1), progress="none")
+    assert [(trial.state, trial.attempt) for trial in other.trials] == [(COMPLETE, 2)]
+    other.close()
+    assert storage.leases(1) == []
 
 
 # -- given up too early -------------------------------------------------------------------------------------------

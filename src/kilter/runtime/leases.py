@@ -121,13 +121,18 @@ class Watch:
         self._apart = seconds / RENEWALS
         self._overdue: dict[str, float] = {}
         """When each lease that has run out was first found so."""
+        self.doubted: set[str] = set()
+        """The ids of those who may be dead, which a later look will tell."""
 
     def gone(self, leases: list[tuple[Worker, float]], now: float) -> set[str]:
         """The ids of the dead ones among the holders of leases; `now` is a clock that never jumps."""
         overdue = {worker.id: self._overdue.get(worker.id, now) for worker, left in leases if left < 0}
         self._overdue = overdue
         given_up = {worker for worker, since in overdue.items() if now - since >= self._apart}
-        return {worker.id for worker, _ in leases if _is_gone(worker, worker.id in given_up)}
+        gone = {worker.id for worker, _ in leases if _is_gone(worker, worker.id in given_up)}
+        early = [worker for worker, _ in leases if worker.id in overdue.keys() - given_up - gone]
+        self.doubted = {worker.id for worker in early if _is_gone(worker, True)}
+        return gone
 
 
 def _is_gone(worker: Worker, given_up: bool) -> bool:

@@ -215,6 +215,9 @@ class Loop:
                     self._has_looked = True
                     self.session.recover(at_once=True)
                     continue
+                if is_new and self.session.is_in_doubt:
+                    self._has_looked, self._waits = False, True
+                    return
                 done = "1 trial is done" if self.calls == 1 else f"{self.calls} trials are done"
                 self.ending = self._nothing_left() if is_new else Ending(EndKind.LIMIT, done)
                 return

@@ -66,6 +66,11 @@ class Presence:
             self._lease.release()
             self._lease = None
 
+    @property
+    def doubted(self) -> set[str]:
+        """The workers that may have vanished, as of the latest look: a later one will tell."""
+        return self._watch.doubted
+
     def recover(self, log: Log[Any], clock: Callable[[], float], at_once: bool = False) -> list[int]:
         """End the attempts of workers that vanished; the numbers of their trials.
 

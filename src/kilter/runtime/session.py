@@ -255,6 +255,12 @@ class Session(Log[Engine]):
         """End the attempts of workers that vanished; the numbers of their trials. See Presence.recover."""
         return self.presence.recover(self, self.clock, at_once)
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether something runs on a worker that may have vanished, which a later look will tell."""
+        doubted = self.presence.doubted
+        return bool(doubted) and any(trial.worker in doubted for trial in self.engine.history.running.values())
+
     # -- going on and ending --------------------------------------------------------------------------------------
 
     def progress(self, progress: Progress) -> None:
