@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 LEASE = 2.0
+ELSEWHERE = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"']
+"""Runs a command, after a name, on a host of that name; for root, on Linux."""
+CAN_BE_APART = os.name == "posix" and os.geteuid() == 0 and shutil.which("unshare") is not None
 LAST = 180.0
 """Seconds within which workers that are left alone have to end."""
 Fault = Callable[[], None]
@@ -48,6 +52,8 @@ class Arena:
     """What can be done to it."""
     executor: str = "inline"
     slots: int = 1
+    apart: bool = False
+    """Whether each worker has a host name of its own, so that only its lease tells others that it is gone."""
     stays: Callable[[], list[int]] = list
     """The processes that are to be there at the end, such as those of a cluster."""
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -58,11 +64,11 @@ class Arena:
         """Where workers write what they do."""
         return self.folder / "diary"
 
-    def popen(self, *words: object) -> subprocess.Popen[bytes]:
-        """Start a process of the round with this Python."""
+    def popen(self, *words: object, host: str | None = None) -> subprocess.Popen[bytes]:
+        """Start a process of the round with this Python, on a host of that name where it has one of its own."""
         environment = {**os.environ, "DIARY": str(self.diary), "CHAOS": self.token, "PYTHONPATH": _path()}
         with open(self.folder / "said", "ab") as said:
-            command = [sys.executable, *map(str, words)]
+            command = [*([] if host is None else [*ELSEWHERE, host]), sys.executable, *map(str, words)]
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment)
 
     def said(self) -> str:
@@ -232,7 +238,8 @@ class Round:
         """One worker more."""
         arena = self.arena
         words = [arena.url, arena.folder, self.trials, arena.executor, arena.slots, LEASE]
-        self.workers.append(arena.popen(HERE / "worker.py", *words))
+        host = f"host-{len(self.workers)}" if arena.apart and CAN_BE_APART else None
+        self.workers.append(arena.popen(HERE / "worker.py", *words, host=host))
 
     def run(self, faults: int) -> Counter[str]:
         """Let so many faults happen, or fewer where the study ends before; then let it end, and check all."""
@@ -327,5 +334,7 @@ class Round:
 
     def _tidy_up(self) -> None:
         """Where the last one was struck, one more brings the study to its end, and gives back what the dead hold."""
+        if self.arena.apart:
+            time.sleep(LEASE)  # before that nobody can know
         self.start()
         assert self.workers[-1].wait(LAST) == 0, self.arena.said()

@@ -25,6 +25,7 @@ def test_a_driver_with_processes(tmp_path):
 def test_workers_on_postgresql(tmp_path, postgresql_server):
     chance = random.Random(3)
     with rounds.postgresql(tmp_path, postgresql_server, chance) as arena:
+        arena.apart = True  # where that can be had
         done = rounds.Round(arena, chance, trials=24).run(6)
     assert done
 
