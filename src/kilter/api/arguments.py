@@ -31,6 +31,7 @@ class StudyOptions(TypedDict, total=False):
     keep_checkpoints: int
     checkpoints: str | os.PathLike[str] | CheckpointStore | None
     lease: float | None
+    notice: float
     clock: Callable[[], float]
 
 
@@ -73,6 +74,13 @@ def check_checkpoints(kept: Any, store: Any) -> None:
         raise InvalidInput(f"checkpoints={store!r}: give a folder, a URL, or a kilter.core.interfaces.CheckpointStore")
     if isinstance(store, str) and re.match(URL, store):
         Bucket(store)  # which is refused where it could not be used
+
+
+def check_notice(seconds: Any) -> None:
+    """Raise InvalidInput for what cannot be the seconds that trials get to leave."""
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds < float("inf"):
+        raise InvalidInput(f"notice={seconds!r}: give seconds from 0 on")
 
 
 def check_parameters(given: Mapping[str, Parameter]) -> None:

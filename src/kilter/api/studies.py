@@ -16,6 +16,7 @@ from kilter.api.arguments import (
     SpaceLike,
     as_space,
     check_checkpoints,
+    check_notice,
     checked_seed,
     one_of,
 )
@@ -59,6 +60,7 @@ def create_study(
     keep_checkpoints: int = KEPT,
     checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
     lease: float | None = LEASE_SECONDS,
+    notice: float = 0.0,
     clock: Callable[[], float] = time.time,
 ) -> Study:
     """A new study, in memory where no storage is given.
@@ -73,6 +75,8 @@ def create_study(
     space widened where the new one allows; its seed, and its sampler and scheduler unless they are given, are those it
     was made with. Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in
     which nothing ever succeeded, begins anew.
+    `notice` is for machines that may be taken away: once SIGTERM comes, trials get so many seconds to save and leave,
+    and are handed back. They leave as those do that are pruned: `should_prune` says True.
     Raises StudyExists, StudyChanged where objectives or constraints differ, SpaceChanged, UnknownName for an unknown
     sampler, InvalidInput for anything that cannot be.
     """
@@ -93,7 +97,13 @@ def create_study(
         sampler,
         scheduler,
         seed,
-        {"keep_checkpoints": keep_checkpoints, "checkpoints": checkpoints, "lease": lease, "clock": clock},
+        {
+            "keep_checkpoints": keep_checkpoints,
+            "checkpoints": checkpoints,
+            "lease": lease,
+            "notice": notice,
+            "clock": clock,
+        },
     )
     session.owns_storage = opened is not storage
     return Study(name, session)
@@ -112,6 +122,7 @@ def _made(
     """On a new study, or on the one of this name where that is `wanted` and has what is."""
     settings = {"clock": time.time, **settings}
     check_checkpoints(settings.get("keep_checkpoints", KEPT), settings.get("checkpoints"))
+    check_notice(settings.get("notice", 0.0))
     chosen = plugins.find("sampler", "auto" if sampler is None else sampler)
     planner = plugins.find("scheduler", "auto" if scheduler is None else scheduler)
     begun = checked_seed(getattr(chosen, "seed", None) if seed is None else seed)
@@ -173,6 +184,7 @@ def load_study(
     checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
     lease: float | None = LEASE_SECONDS,
     worker: str | None = None,
+    notice: float = 0.0,
     clock: Callable[[], float] = time.time,
 ) -> Study:
     """A study that exists; without a name, the only one in the storage.
@@ -185,6 +197,7 @@ def load_study(
     """
     scheduler = one_of(scheduler, pruner)
     check_checkpoints(keep_checkpoints, checkpoints)
+    check_notice(notice)
     opened = existing_storage(storage)
     name = only_study(opened) if study_name is None else study_name
     session = replay.opened(
@@ -196,6 +209,7 @@ def load_study(
         checkpoints=checkpoints,
         lease=lease,
         worker=worker,
+        notice=notice,
         clock=clock,
     )
     session.owns_storage = opened is not storage

@@ -34,6 +34,8 @@ class Asked:
     progress: str
     as_json: bool
     storage: str | None
+    checkpoints: str | None
+    notice: float
 
     def overlay(self, document: dict[str, Any]) -> None:
         """Write them over those of the document."""
@@ -70,6 +72,18 @@ def options_of_a_run(*choices: str, joins: bool = False) -> Callable[[Callable[.
     )
     strict = click.option("--strict", is_flag=True, help="Exit with 6 where the target was not reached.")
     change = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file.")
+    checkpoints = click.option(
+        "--checkpoints",
+        metavar="PLACE",
+        help="Where trials keep what they save: a folder or URL of this study alone, the same for all workers.",
+    )
+    notice = click.option(
+        "--notice",
+        type=click.FloatRange(0),
+        default=0.0,
+        metavar="SECONDS",
+        help="How long trials get to save and leave, once SIGTERM comes; 0.",
+    )
     budget = (*map(spoken, BOUNDS), "workers")
 
     def taking(function: Callable[..., int]) -> Callable[..., int]:
@@ -81,7 +95,7 @@ def options_of_a_run(*choices: str, joins: bool = False) -> Callable[[Callable[.
 
         shared = (options.progress, options.as_json, options.storage, options.debug)
         whole = [] if joins else [strict]
-        for add in reversed([changed, *map(_limit, BOUNDS), jobs, *whole, change, *shared]):
+        for add in reversed([changed, *map(_limit, BOUNDS), jobs, *whole, change, checkpoints, notice, *shared]):
             asked = add(asked)
         return asked
 

@@ -75,11 +75,11 @@ def existing(url: str | None) -> Storage:
     return open_storage(url)
 
 
-def load(name: str | None, url: str | None, worker: str | None = None) -> Study:
-    """The study of that name; without one, the only one there is. `worker` is what this process is called there."""
+def load(name: str | None, url: str | None, **settings: Any) -> Study:
+    """The study of that name; without one, the only one there is. `settings` are those of load_study."""
     from kilter.api import load_study
 
-    return load_study(study_name=name, storage=existing(url), worker=worker)
+    return load_study(study_name=name, storage=existing(url), **settings)
 
 
 def look(name: str | None, url: str | None, checkpoints: str | None = None) -> StudyView:

@@ -20,11 +20,13 @@ class Verdict(IntEnum):
     CONTINUE = 0
     STOP = 1
     PAUSE = 2
+    LEAVE = 3
+    """Its machine is going away: it goes on elsewhere, from its checkpoint."""
 
     @property
     def ends_as(self) -> TrialState:
         """The state of a trial that leaves with this answer."""
-        return TrialState.PAUSED if self is Verdict.PAUSE else TrialState.PRUNED
+        return {Verdict.PAUSE: TrialState.PAUSED, Verdict.LEAVE: TrialState.WAITING}.get(self, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)

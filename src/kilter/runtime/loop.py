@@ -36,6 +36,9 @@ HEARING = 1.0
 SHORT = 1e-3
 """Seconds that are waited at least, lest a clock stand still for the rounding of what is left."""
 
+KILLED = (LOST, "died", "exit")
+"""How processes of trials end where whoever ends this one, as a batch system, tells all of them at once."""
+
 STOPPED = "stopped by the user"
 ENDED = "the study was stopped"
 USED_WRONGLY = "used kilter wrongly"
@@ -96,7 +99,8 @@ class Loop:
         """Run until there is a reason to stop; how it ended."""
         if self._here is not None:
             self._here.on_progress = self._attend
-        with Interrupts(self._here is not None) as self._interrupts:
+        with Interrupts(self._here is not None, self.session.notice) as self._interrupts:
+            self.session.hands_back = lambda: self._interrupts.hands_back
             try:
                 self._turn()
             except (KeyboardInterrupt, Interruption) as error:
@@ -113,6 +117,7 @@ class Loop:
             finally:
                 if self._here is not None:  # else the session would live until the garbage collector comes by
                     self._here.on_progress = None
+                self.session.hands_back = lambda: False
                 self.session.drop_ahead()
                 self.session.obeys_from = self.session.engine.position
             self._finish()
@@ -155,8 +160,9 @@ class Loop:
     def _wait(self) -> list[Message]:
         """What has happened since; not beyond the time that is left, and an objective in this thread is broken off."""
         left = self._left()
-        if self._here is not None and left < math.inf:
-            with Alarm(self._left, self._stop_all):
+        if self._here is not None and (left < math.inf or self.session.notice > 0):
+            with Alarm(self._left, self._stop_all) as alarm:
+                self._interrupts.on_notice = alarm.wind
                 return self._here.wait(None)
         if self._asks_ahead:
             messages = self.executor.wait(0)
@@ -183,9 +189,10 @@ class Loop:
         self._obey()
 
     def _left(self) -> float:
-        """Seconds until the time is up; infinite where there is no such limit."""
+        """Seconds until the time is up, or until trials have had theirs to leave; infinite without such a limit."""
         seconds = self._seconds
-        return math.inf if seconds is None else self._since + seconds - self.session.stopwatch()
+        left = math.inf if seconds is None else self._since + seconds - self.session.stopwatch()
+        return min(left, self._interrupts.left)
 
     @property
     def _seconds(self) -> float | None:
@@ -294,7 +301,7 @@ class Loop:
         return self.calls is None or self.session.engine.steering.granted > self._begins_at
 
     def _end(self, outcome: Outcome) -> None:
-        if outcome.failure is not None and self._stops and self._is_owed_to_stop(outcome.failure.kind):
+        if self._goes_on_elsewhere(outcome):
             release(outcome.error)
             self._put_back(outcome)
             self._running.pop(outcome.number, None)
@@ -319,6 +326,14 @@ class Loop:
             self.tally.count(trial)
             self._give_up_where_hopeless(trial)
 
+    def _goes_on_elsewhere(self, outcome: Outcome) -> bool:
+        """Whether a trial left since this process is to end, or was stopped, or killed by what ends the process too."""
+        kind = None if outcome.failure is None else outcome.failure.kind
+        is_killed = kind in KILLED and self._interrupts.terminated is not None
+        if outcome.state is TrialState.WAITING or is_killed:
+            return True
+        return kind is not None and self._stops and self._is_owed_to_stop(kind)
+
     def _is_owed_to_stop(self, kind: str) -> bool:
         """Whether a failure of this kind says only that the trial was stopped.
 
@@ -330,7 +345,7 @@ class Loop:
         """Have a trial that was stopped wait to go on, with what it reported."""
         if outcome.reports:
             self.session.progress(Progress(outcome.number, outcome.attempt, outcome.reports))
-        if self._interrupts.stopping:
+        if self._interrupts.stopping or self._interrupts.terminated is not None:
             self.session.interrupt(outcome.number, STOPPED, outcome=outcome)
             return
         over = ENDED if self._is_cut else f"the time of the run was up ({self._seconds:g} s)"

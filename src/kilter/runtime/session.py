@@ -63,9 +63,14 @@ class Session(Log[Engine]):
         keep_checkpoints: int = KEPT,
         checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
         worker: str | None = None,
+        notice: float = 0.0,
     ) -> None:
         super().__init__(storage, study, engine)
         self.presence = Presence(storage, study, lease, worker)
+        self.notice = notice
+        """Seconds that trials get to save and leave, once this process is to end."""
+        self.hands_back: Callable[[], bool] = lambda: False
+        """Whether that time has come: trials that ask are told to leave."""
         self.clock = clock
         self.stopwatch = time.monotonic if clock is time.time else clock
         """The seconds between two looks at this are those that passed, also where the time of day jumps."""
@@ -97,6 +102,7 @@ class Session(Log[Engine]):
             "checkpoints": self._kept_in,
             "clock": self.clock,
             "worker": self.presence.name,
+            "notice": self.notice,
         }
 
     def rest(self) -> None:
@@ -233,7 +239,7 @@ class Session(Log[Engine]):
             problem=engine.problem,
             seed=engine.seed,
             directory=None,
-            may_be_stopped=engine.scheduler.judges and trial.judged,
+            may_be_stopped=self._is_judged(trial) or self.notice > 0,
             attrs={name: value for name, value in trial.attrs.items() if not name.startswith(CHECKPOINT)},
             budget=trial.budget,
             parent=trial.parent,
@@ -243,6 +249,9 @@ class Session(Log[Engine]):
             store=self.checkpoints.store,
             sources=self.checkpoints.prepare(trial, engine.history),
         )
+
+    def _is_judged(self, trial: Record) -> bool:
+        return self.engine.scheduler.judges and trial.judged
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -283,9 +292,10 @@ class Session(Log[Engine]):
     def _judged(self, number: int, attempt: int) -> Verdict:
         if not self.engine.runs(number, attempt):  # no scheduler knows of it
             return Verdict.STOP
-        judgement = self.engine.judge(number)
+        is_judged = self._is_judged(self.engine.history[number])
+        judgement = self.engine.judge(number) if is_judged else None
         if judgement is None:
-            return Verdict.CONTINUE
+            return Verdict.LEAVE if self.hands_back() else Verdict.CONTINUE
         return Verdict.PAUSE if isinstance(judgement, Pause) else Verdict.STOP
 
     def end(self, outcome: Outcome) -> bool:

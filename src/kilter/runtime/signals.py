@@ -1,5 +1,7 @@
 """Ctrl-C once: finish what runs. Twice, SIGTERM, or a terminal that closes: stop it at once. All is saved either way.
 
+Where a run gives notice, SIGTERM first has trials save and leave, for so many seconds; a second one stops them at once.
+
 And an alarm, which breaks into an objective that runs in this thread when its time is up.
 """
 
@@ -37,11 +39,16 @@ class Terminated(Interruption, SystemExit):
 class Interrupts:
     """Handlers for the time of a run; `draining` and `stopping` say what the user wants."""
 
-    def __init__(self, interruptible: bool) -> None:
+    def __init__(self, interruptible: bool, notice: float = 0.0) -> None:
         self.draining = False
-        self.stopping = False
+        self._stopping = False
         self.terminated: Terminated | None = None
         """What to raise in the end, where a signal said so."""
+        self._notice = notice
+        self._ends = math.inf
+        """When trials have had the time that they get to leave, by time.monotonic."""
+        self.on_notice: Callable[[], None] = lambda: None
+        """Told as soon as that time begins."""
         self._interruptible = interruptible
         """Whether to break into the running objective: where it runs in this thread nobody else can stop it."""
         self._previous: dict[int, Any] = {}
@@ -66,9 +73,24 @@ class Interrupts:
         for number, handler in self._previous.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether what runs is to be stopped at once."""
+        return self._stopping or self.left <= 0
+
+    @property
+    def left(self) -> float:
+        """The seconds that trials still get to leave; infinite where they need not."""
+        return self._ends - time.monotonic()
+
+    @property
+    def hands_back(self) -> bool:
+        """Whether trials are to leave."""
+        return self._ends < math.inf
+
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.draining:
-            self.stopping = True
+            self._stopping = True
             if self._interruptible:
                 raise KeyboardInterrupt
             return
@@ -76,8 +98,12 @@ class Interrupts:
         print("\nfinishing the running trials; Ctrl-C again stops them", file=sys.stderr)
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
-        self.draining = self.stopping = True
-        self.terminated = Terminated(number)
+        is_first, self.draining, self.terminated = self.terminated is None, True, Terminated(number)
+        if is_first and self._notice > 0:
+            self._ends = time.monotonic() + self._notice
+            self.on_notice()
+            return
+        self._stopping = True
         if self._interruptible:
             raise self.terminated
 
@@ -142,7 +168,7 @@ class Alarm:
             remaining, self._previous_interval = signal.getitimer(signal.ITIMER_REAL)
             self._previous_due = time.monotonic() + remaining if remaining else None
             self._previous = signal.signal(signal.SIGALRM, self._on_alarm)
-            self._wind()
+            self.wind()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -154,7 +180,7 @@ class Alarm:
             left = max(self._previous_due - time.monotonic(), SOON)
             signal.setitimer(signal.ITIMER_REAL, left, self._previous_interval)
 
-    def _wind(self) -> None:
+    def wind(self) -> None:
         """Set the timer to our time or the user's, whichever is first."""
         now = time.monotonic()
         ours = self._again - now if self._again > now else self._left()
@@ -168,7 +194,7 @@ class Alarm:
         is_theirs = self._previous_due is not None and now >= self._previous_due
         if is_theirs:
             self._previous_due = now + self._previous_interval if self._previous_interval else None
-        self._wind()
+        self.wind()
         if is_theirs and callable(self._previous):
             self._previous(number, frame)
         elif is_theirs and self._previous == signal.SIG_DFL:

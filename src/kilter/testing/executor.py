@@ -207,7 +207,7 @@ class ExecutorSuite:
                     raise TrialPruned
             return 0.0
 
-        for verdict, state in ((Verdict.STOP, TrialState.PRUNED), (Verdict.PAUSE, TrialState.PAUSED)):
+        for verdict in (Verdict.STOP, Verdict.PAUSE, Verdict.LEAVE):
             seen: list[int] = []
 
             def answer(progress: Progress, seen: list[int] = seen, verdict: Verdict = verdict) -> Verdict:
@@ -218,7 +218,7 @@ class ExecutorSuite:
                 executor.submit(task(may_be_stopped=True))
                 progress, outcome = self.until_end(executor, answer)
             assert seen == [0, 1, 2, 3] == [r.step for p in progress for r in p.reports]
-            assert outcome.state is state
+            assert outcome.state is verdict.ends_as
             assert outcome.metrics == {"loss": 3.0}
 
     def test_a_budget_reaches_the_objective_and_its_result_is_a_report(self) -> None:

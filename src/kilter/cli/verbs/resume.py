@@ -21,7 +21,7 @@ def command(name: str | None, asked: going.Asked) -> int:
     from kilter.cli import specification
     from kilter.core.errors import InvalidInput
 
-    study = options.load(name, asked.storage)
+    study = options.load(name, asked.storage, checkpoints=asked.checkpoints, notice=asked.notice)
     remembered = study.user_attrs.get("run")
     if not isinstance(remembered, dict):
         raise InvalidInput(

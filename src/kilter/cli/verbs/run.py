@@ -140,6 +140,8 @@ def command(
         scheduler=wanted.plugin("scheduler"),
         study_name=wanted.study,
         seed=wanted.seed,
+        checkpoints=asked.checkpoints,
+        notice=asked.notice,
     )
     return going.go(made, wanted, asked, "continue")
 

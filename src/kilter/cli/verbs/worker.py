@@ -47,7 +47,7 @@ def command(name: str | None, objective: str | None, worker: str | None, asked: 
     """
     from kilter.engine.ending import EndKind
 
-    study = options.load(name, asked.storage, worker)
+    study = options.load(name, asked.storage, worker=worker, checkpoints=asked.checkpoints, notice=asked.notice)
     wanted = _wanted(study, asked)
     running, definition = _program(study, wanted) if objective is None else _function(study, wanted, objective)
     if not wanted.limits.are_given:
