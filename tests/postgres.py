@@ -153,6 +153,12 @@ class Server:
         """End all connections to a database, as an administrator does."""
         self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
 
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used, with the processes that have ended."""
+        used = self._everybody()[0].cpu_times()
+        own = sum(sum(process.cpu_times()[:2]) for process in self._everybody())
+        return own + used.children_user + used.children_system
+
     def close(self) -> None:
         """Stop it and remove its folder."""
         if self._process.poll() is None:
