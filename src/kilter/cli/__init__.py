@@ -26,6 +26,7 @@ VERBS = {
     "trial": "Show one trial with its reports and its failure.",
     "fetch": "Copy the artifacts and the checkpoint of a trial into a folder.",
     "dashboard": "Look at studies in a browser, and steer them.",
+    "serve": "Serve studies to workers elsewhere, in any language.",
     "report": "Write a study as one HTML file.",
     "importance": "Say which parameters matter, and how much.",
     "diagnose": "Say what is wrong with a study, or worth a look, and what to do.",

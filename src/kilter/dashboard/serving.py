@@ -71,8 +71,10 @@ class Serving:
         self._socket = _bound(host, port)
         self.port: int = self._socket.getsockname()[1]
         """Where it is: the port that was asked for, where that was free."""
+        self.address = f"http://{_shown(host)}:{self.port}"
+        """Where it is asked; with routes for workers, the URL of the storage."""
         code = "" if app.tickets is None else f"?code={app.tickets.link()}"
-        self.url = f"http://{_shown(host)}:{self.port}/{code}{page}"
+        self.url = f"{self.address}/{code}{page}"
         """The address of the page; where there is a token, a link that works once."""
         self._app, self._server = app, _Server(app)
         self._thread: threading.Thread | None = None

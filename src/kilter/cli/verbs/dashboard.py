@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from kilter.cli import options, show
+
+if TYPE_CHECKING:
+    from kilter.dashboard.serving import Serving
 
 
 @click.command("dashboard")
@@ -37,7 +42,7 @@ def command(
     On this machine's own address nobody else gets there. On any other one the address that is printed works once, and
     leaves a cookie in its place; scripts send the token as "Authorization: Bearer …".
     """
-    from kilter.dashboard.serving import PORT, is_loopback, served
+    from kilter.dashboard.serving import PORT, served
     from kilter.runtime.log import id_of
 
     url, study = _meant(what, storage)
@@ -47,12 +52,19 @@ def command(
     serving = served(opened, port=PORT if port is None else port, **settings)  # type: ignore[arg-type]
     if port not in (None, 0, serving.port):
         show.note(f"port {port} is busy: this is {serving.port}")
+    if opens:
+        click.launch(serving.url)
+    shown_until_interrupted(serving, host)
+
+
+def shown_until_interrupted(serving: Serving, host: str) -> None:
+    """Say where it is, and serve."""
+    from kilter.dashboard.serving import is_loopback
+
     if not is_loopback(host):
         show.note("what goes over the network is not encrypted; put it behind a proxy with TLS where that matters")
     show.echo(serving.url)
     show.note("Ctrl-C ends it")
-    if opens:
-        click.launch(serving.url)
     try:
         serving.run()
     except KeyboardInterrupt:
