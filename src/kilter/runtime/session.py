@@ -153,9 +153,8 @@ class Session(Log[Engine]):
         with self.lock:
             self.presence.hold()
             self.recover()
-            refusals, kept = 0, self._taken_ahead(is_new)
+            refusals, kept, again = 0, None, self._taken_ahead(limit, is_new)
             while True:
-                again = kept and under_next_number(kept, self.engine, limit, self._open)
                 event = again or self._next_event(limit, is_new, may_add)
                 if not isinstance(event, (Started, Dropped)):
                     return event
@@ -170,15 +169,17 @@ class Session(Log[Engine]):
                     kept = event if refusals >= ROUNDS and isinstance(event, Started) else None
                 refusals += 1
                 _give_way(refusals, time.perf_counter() - asked)
+                again = kept and under_next_number(kept, self.engine, limit, self._open)
 
     def ask_ahead(self, limit: int | None = None, is_new: bool = True, may_add: bool = False) -> None:
         """Have the sampler choose for a new trial that `begin` is to start later, within the same bounds.
 
         There is one such choice at a time. It rests on the log up to here, as the trial will tell by `seen`; where it
-        no longer fits when a slot is free, the sampler is asked again.
+        no longer fits when a slot is free, the sampler is asked again. So it would be where others work on the study:
+        they begin trials in between, or choose nearly the same, ahead as well. Then nothing is chosen.
         """
         with self.lock:
-            if self._ahead is None and self.engine.claimable() is None:
+            if self._ahead is None and self.engine.claimable() is None and self._is_alone:
                 event = self._next_event(limit, is_new, may_add)
                 if isinstance(event, Started) and event.fresh and is_drawn(event, self.engine.history):
                     self._ahead = self.engine.problem, event
@@ -187,12 +188,21 @@ class Session(Log[Engine]):
         """Forget what was chosen ahead: nobody begins it."""
         self._ahead = None
 
-    def _taken_ahead(self, is_new: bool) -> Started | None:
-        """The start that was made ahead, as of now, unless the problem is another one since."""
+    @property
+    def _is_alone(self) -> bool:
+        """Whether all trials that run do so here."""
+        return all(trial.worker == self.presence.worker.id for trial in self.engine.history.running.values())
+
+    def _taken_ahead(self, limit: int | None, is_new: bool) -> Started | None:
+        """The start that was made ahead, as of now, where it would still be next."""
         ahead, self._ahead = self._ahead, None
-        if ahead is None or not is_new or ahead[0] is not self.engine.problem:
+        if ahead is None or not is_new:
             return None
-        return replace(ahead[1], time=self.clock())
+        problem, start = ahead
+        if problem is not self.engine.problem or start.number != len(self.engine.history):
+            return None
+        start_now = under_next_number(start, self.engine, limit, self._open)
+        return start_now and replace(start_now, time=self.clock())
 
     def _most(self, event: Started | Dropped, limit: int | None) -> int | None:
         """How many trials there may be for this one to begin."""
