@@ -57,6 +57,18 @@ def test_what_cannot_be_loaded_fails_the_trial_with_the_reason():
     assert failure.kind == "ZeroDivisionError"
 
 
+def test_a_module_that_is_not_there_is_named_with_the_remedy():
+    class Elsewhere:
+        def __reduce__(self):
+            return __import__, ("a_module_of_the_other_machine",)
+
+    thing = Elsewhere()
+    failure = outcome_of(lambda x: thing and x).failure
+    assert failure.kind == "ModuleNotFoundError"
+    assert "No module named 'a_module_of_the_other_machine', which the objective needs" in failure.message
+    assert "register_pickle_by_value" in failure.message
+
+
 def test_a_trial_that_ends_its_process_fails_and_the_next_gets_a_fresh_one():
     def leave(trial):
         if trial.number == 0:

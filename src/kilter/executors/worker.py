@@ -38,6 +38,8 @@ LINES = 1
 
 ADVICE = "move it to a module, or use workers=1"
 
+SENT = "have it installed where trials run, or send it along by cloudpickle.register_pickle_by_value(module)"
+
 WATCH = 1.0
 """Seconds between two looks at who our parent is; a hung up connection is noticed at once."""
 
@@ -100,6 +102,8 @@ def _loaded(payload: bytes) -> tuple[Callable[..., Any], Space | None]:
         objective, space = unpickler.load()
         _settle_in(unpickler.load())
         return objective, space
+    except ModuleNotFoundError as error:
+        reason: BaseException = ModuleNotFoundError(f"{error}, which the objective needs: {SENT}", name=error.name)
     except BaseException as error:
         reason = error
 
