@@ -6,6 +6,7 @@ import shutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.s3 import served
 
 import kilter
 from kilter.core.errors import InvalidInput, MissingLibrary
@@ -289,3 +290,28 @@ def test_a_study_keeps_its_checkpoints_at_a_url(tmp_path, monkeypatch):
     assert seal["sha256"] == seal_of(contents_of(study.checkpoint_dir(best))).sha256
     lists = [name for name in os.listdir(tmp_path / "there" / str(best.number)) if name.endswith(".json")]
     assert json.loads((tmp_path / "there" / str(best.number) / lists[-1]).read_text())["sha256"] == seal["sha256"]
+
+
+def test_on_s3(tmp_path, monkeypatch):
+    pytest.importorskip("s3fs")
+    with served() as server:
+        for name, value in {"ENDPOINT_URL": server.url, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        one, other = (Bucket("s3://team/digits", tmp_path / name) for name in ("one", "other"))
+        assert one.is_empty()
+        files = {"weights é": b"w" * 1000, "log/0+1 %41": b"", "log/1": b""}
+        write(one, 0, 1, files)
+        one.keep(0, 1)
+        assert other.attempts(0) == [1] and not other.is_empty()
+        assert files_of(other.begin(1, 1, (0, 1))) == files
+        server.fails = 2  # a while later it is there again
+        monkeypatch.setattr(bucket, "PATIENCE", 30.0)
+        write(one, 0, 1, {"weights é": b"v"})
+        one.keep(0, 1)
+        assert files_of(other.directory(0, 1)) == {"weights é": b"v"}
+        assert [name for name in server.objects if name.startswith("team/digits/0/1")] == [
+            f"team/digits/0/1/{contents_of(one.begin(0, 1))['weights é'].sha256}",
+            "team/digits/0/1-2.json",
+        ]
+        assert one.drop(0) and [*server.objects] == ["team/digits/kilter.json"]
+        assert other.begin(2, 1, (0, 1)) is None
