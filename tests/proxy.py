@@ -23,11 +23,11 @@ DONE = b"Z"
 
 
 class Proxy:
-    """Takes connections on a port of loopback, and makes each go on to `target`, another port there."""
+    """Takes connections on a port of an address, and makes each go on to `target`, a port of loopback."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, address: str = "127.0.0.1") -> None:
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((address, 0))
         self.port: int = self._listener.getsockname()[1]
         self.requests = 0
         """How many came by."""

@@ -179,5 +179,3 @@ def check_not_locked(url: str) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
         connection.close()
-
-

@@ -1,10 +1,10 @@
 """A TCP proxy of our own that breaks connections on purpose: before a question arrives, or before its answer does.
 
-    with Proxy("127.0.0.1", server.port) as proxy:
-        proxy.drop()            # ends all connections that there are
-        proxy.lose(3)           # the third answer from now on is lost, and its connection with it
-        with proxy.refusing():  # nobody gets through
-            ...
+with Proxy("127.0.0.1", server.port) as proxy:
+    proxy.drop()            # ends all connections that there are
+    proxy.lose(3)           # the third answer from now on is lost, and its connection with it
+    with proxy.refusing():  # nobody gets through
+        ...
 """
 
 from __future__ import annotations

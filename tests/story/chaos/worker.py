@@ -1,11 +1,11 @@
 """A worker that lives dangerously: it keeps a diary, line by line, of what it has done and of what it was told.
 
-    python worker.py URL FOLDER TRIALS EXECUTOR SLOTS LEASE
+python worker.py URL FOLDER TRIALS EXECUTOR SLOTS LEASE
 
-    ran      trial attempt step      it is about to do a step
-    saved    trial attempt step      the checkpoint has the step
-    wrong    trial attempt what      the checkpoint that it found is not that of its trial
-    told     trial attempt value     the study has told it that the trial has ended so
+ran      trial attempt step      it is about to do a step
+saved    trial attempt step      the checkpoint has the step
+wrong    trial attempt what      the checkpoint that it found is not that of its trial
+told     trial attempt value     the study has told it that the trial has ended so
 """
 
 import os
