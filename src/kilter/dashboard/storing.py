@@ -19,6 +19,7 @@ from kilter.core.errors import InvalidInput, StudyExists, StudyNotFound
 from kilter.core.events import Created, Enqueued, Entry, Event
 from kilter.core.interfaces import Appended, Storage, Worker
 from kilter.dashboard.asking import Ask, Content, Field, Query, Route
+from kilter.dashboard.together import Wish
 from kilter.storage.wire import event_of, rows_of
 
 STORAGE = "/work/storage"
@@ -94,7 +95,8 @@ def _append(ask: Ask) -> Content:
         if said.get("again"):
             fresh = written_before(events, storage.read(study, after))
         if fresh is None:
-            fresh = storage.append(study, events, after, said.get("limit"), bool(said.get("distinct")))
+            wish = Wish(events, after, said.get("limit"), bool(said.get("distinct")))
+            fresh = ask.work.together.append(storage, study, wish)
         refused = [index for index, event in enumerate(events) if any(event is each for each in fresh.refused)]
         return refused, fresh.entries[-1].position if fresh.entries else after
 

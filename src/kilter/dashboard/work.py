@@ -13,6 +13,7 @@ from kilter.core.errors import InvalidInput, StorageError, StudyNotFound
 from kilter.core.interfaces import Storage, Worker
 from kilter.dashboard.once import Once
 from kilter.dashboard.reading import Reading, apart
+from kilter.dashboard.together import Together
 from kilter.runtime.leases import LEASE_SECONDS, RENEWALS, check_name
 from kilter.runtime.log import name_of
 from kilter.runtime.session import Session
@@ -47,7 +48,7 @@ class Work:
     """The studies that workers ask for trials of."""
 
     def __init__(self, reading: Reading) -> None:
-        self.once = Once()
+        self.once, self.together = Once(), Together()
         self._reading = reading
         self._lock = threading.Lock()
         self._sessions: dict[int, tuple[Storage, Session]] = {}
