@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kilter
-from kilter.core.events import SpaceExtended, Started
+from kilter.core.events import ELSEWHERE, Enqueued, SpaceExtended, Started, TrialState
+from kilter.core.history import Record
+from kilter.core.interfaces import Outcome
 from kilter.core.limits import Limits
 from kilter.core.numbers import Float
 from kilter.executors.simulated import Simulated, VirtualClock
@@ -15,6 +19,7 @@ from kilter.replay import engine_at, opened
 from kilter.samplers.gp import GPSampler
 from kilter.samplers.random import RandomSampler
 from kilter.samplers.seeded import Seeded
+from kilter.samplers.tpe import TPESampler
 from kilter.storage.memory import MemoryStorage
 
 SPACE = {"x": kilter.Float(0, 1), "kind": kilter.Choice(["a", "b"])}
@@ -74,13 +79,47 @@ def test_slots_need_not_wait_for_a_sampler_that_thinks_while_they_are_busy(slots
 
 
 def test_what_was_chosen_ahead_follows_from_the_log_up_to_where_the_sampler_had_read():
-    storage, study, _ = run(0.5 * SECONDS / 8, 8)
+    storage, study, _ = run(0.5 * SECONDS / 8, 8, 26)
     ahead = made_ahead(storage)
-    assert len(ahead) > 20
+    assert len(ahead) > 10
     for trial in study.trials:
         started = next(e for _, e in storage.read(1) if isinstance(e, Started) and e.number == trial.number)
         engine = engine_at(1, storage, started.seen, GP)
         assert engine.propose(trial.number) == started.params
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(
+        st.sampled_from([*3 * ["ask ahead", "begin", "end"], "enqueue", "grow", "other"]), min_size=10, max_size=40
+    )
+)
+def test_every_choice_follows_from_the_log_whatever_happens_in_between(steps):
+    storage = MemoryStorage()
+    study = kilter.create_study(space=SPACE, storage=storage, study_name="s", sampler=TPESampler(2), seed=3)
+    session, running = study._session, []
+    for step in [*steps, "begin"]:
+        match step:
+            case "ask ahead":
+                session.ask_ahead(limit=20)
+            case "begin":
+                if isinstance(trial := session.begin(limit=20), Record):
+                    running.append(trial.number)
+            case "end" if running:
+                number = running.pop(0)
+                session.end(
+                    Outcome(number, 1, TrialState.COMPLETE, {"value": session.engine.history[number].params["x"]})
+                )
+            case "enqueue":
+                session.write(Enqueued(None, {"x": 0.5, "kind": "b"}, 1.0))
+            case "grow":
+                session.write(SpaceExtended({f"y{session.engine.position}": Float(0, 1).to_json()}, 1.0))
+            case "other":
+                session.add({"x": len(session.engine.history) / 100, "kind": "a"}, 1.0)
+    for position, event in storage.read(1):
+        if isinstance(event, Started) and event.fresh and event.seen != ELSEWHERE:
+            assert event.seen < position
+            assert engine_at(1, storage, event.seen).propose(event.number) == event.params
 
 
 @pytest.mark.parametrize(("thinking", "slots"), [(0.1, 1), (0.1, 3), (0.0, 8), (0.001, 8)])
@@ -115,7 +154,7 @@ def test_a_trial_that_was_asked_for_ahead_begins_now_with_what_was_chosen_then(s
 
 def test_what_a_user_enqueued_since_goes_first(session):
     session.ask_ahead()
-    session.write(kilter.core.events.Enqueued(None, {"x": 0.5, "kind": "a"}, 1.0))
+    session.write(Enqueued(None, {"x": 0.5, "kind": "a"}, 1.0))
     assert session.begin().params == {"x": 0.5, "kind": "a"}
     assert session.begin().seen == session.engine.position - 1
 

@@ -24,7 +24,7 @@ from kilter.core.history import History, Record
 from kilter.core.memo import Memo
 from kilter.core.pareto import non_dominated
 from kilter.models.encoding import encoding_of
-from kilter.models.pareto import crowded_order
+from kilter.models.pareto import crowding_distance
 
 LEAST = 3
 """With fewer values there is nothing to fit a model to."""
@@ -146,11 +146,10 @@ class Results:
         found = [np.empty(0, dtype=int)]
         for reach in np.unique(self.reach[feasible])[::-1]:
             left = np.flatnonzero(feasible & (self.reach == reach))
-            taken = left[:0]
-            while len(left) and sum(map(len, found)) + len(taken) < count:
-                front = non_dominated(self.values[left])
-                taken, left = np.concatenate([taken, left[front]]), left[~front]
-            found.append(taken[crowded_order(self.values[taken], violation[taken])])
+            while len(left) and sum(map(len, found)) < count:
+                is_front = non_dominated(self.values[left])
+                front, left = left[is_front], left[~is_front]
+                found.append(front[np.argsort(-crowding_distance(self.values[front]), kind="stable")])
         broken = np.flatnonzero(usable & (violation > 0))
         return np.concatenate([*found, broken[np.argsort(violation[broken], kind="stable")]])
 
