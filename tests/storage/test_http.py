@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -190,6 +191,23 @@ def test_a_study_goes_on_while_its_server_is_started_anew(tmp_path: Path):
         study.optimize(objective, n_trials=5, progress="none")
         assert [trial.number for trial in study.trials] == [*range(5)]
     again[0].close()
+
+
+def test_a_fork_has_a_connection_of_its_own(storage: HTTPStorage):
+    study = storage.create("a", created())
+    children = []
+    for number in (0, 1):
+        if (child := os.fork()) == 0:
+            try:
+                storage.append(study, [started(2 * n + number) for n in range(10)], 1)
+            finally:
+                os._exit(0)
+        children.append(child)
+    for number in range(20, 30):
+        assert storage.append(study, [started(number)], 1).entries[-1].event == started(number)
+    for child in children:
+        os.waitpid(child, 0)
+    assert sorted(entry.event.number or 0 for entry in storage.read(study, 1)) == [*range(30)]
 
 
 def test_who_is_not_there_is_said_after_a_while(monkeypatch: pytest.MonkeyPatch, server: Serving):
