@@ -61,12 +61,19 @@ def on_dask(folder: Path, chance: random.Random, server: Server) -> Counter[str]
         return rounds.Round(arena, chance, 2 * TRIALS, 1).run(FAULTS)
 
 
+def on_ray(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
+    """A driver on a Ray cluster, whose nodes are lost too."""
+    with rounds.ray(folder, chance) as arena:
+        return rounds.Round(arena, chance, TRIALS, 1).run(FAULTS // 2)
+
+
 ARENAS: dict[str, Play] = {
     "file": on_file,
     "processes": with_processes,
     "postgresql": on_postgresql,
     "http": over_http,
     "dask": on_dask,
+    "ray": on_ray,
 }
 
 

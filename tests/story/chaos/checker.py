@@ -162,6 +162,14 @@ def processes(token: str) -> list[psutil.Process]:
     return found
 
 
+def is_ours(process: psutil.Process) -> bool:
+    """Whether it is of kilter, and not of the cluster that it uses."""
+    try:
+        return any("kilter.executors" in word or word.endswith("worker.py") for word in process.cmdline()[1:3])
+    except psutil.Error:
+        return False
+
+
 def check_no_orphans(token: str, stays: Iterable[int], patience: float = 30.0) -> None:
     """Whatever a worker had started goes with it, within a while, wherever it was; only these stay."""
     end = time.monotonic() + patience

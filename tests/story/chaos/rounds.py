@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections import Counter
@@ -220,6 +221,41 @@ def dask(folder: Path, chance: random.Random) -> Iterator[Arena]:
         for process in [*machines, scheduler]:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def ray(folder: Path, chance: random.Random) -> Iterator[Arena]:
+    """A file for the driver, and a Ray cluster of several nodes on this machine, which are lost."""
+    from ray.cluster_utils import Cluster
+
+    url = f"sqlite:///{folder / 'k.db'}"
+    arena = Arena(folder, url, url, slots=3)
+    os.environ.update({"DIARY": str(arena.diary), "CHAOS": arena.token, "PYTHONPATH": _path()})
+    place = tempfile.mkdtemp(prefix="kilter-ray-", dir="/tmp")  # the paths of sockets are to be short
+    room = {"object_store_memory": 150 * 2**20, "include_dashboard": False}
+    health = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}  # lost after 5 s
+    cluster = Cluster(True, head_node_args={"num_cpus": 0, "_system_config": health, "temp_dir": place, **room})
+    arena.executor = f"ray@{cluster.address}"
+    nodes = [cluster.add_node(num_cpus=2, object_store_memory=150 * 2**20) for _ in range(2)]
+
+    def lose() -> None:
+        cluster.remove_node(nodes.pop(chance.randrange(2)), allow_graceful=False)
+        nodes.append(cluster.add_node(num_cpus=2, object_store_memory=150 * 2**20))
+
+    def kill_actor() -> None:
+        actors = [each for each in checker.processes(arena.token) if "ray::" in "".join(each.cmdline())]
+        if actors:
+            chance.choice(actors).kill()
+
+    arena.faults = {"node of Ray killed": lose, "process of Ray killed": kill_actor}
+    arena.stays = lambda: [each.pid for each in checker.processes(arena.token) if not checker.is_ours(each)]
+    try:
+        yield arena
+    finally:
+        cluster.shutdown()
+        shutil.rmtree(place, ignore_errors=True)
+        for name in ("DIARY", "CHAOS"):
+            del os.environ[name]
 
 
 class Round:

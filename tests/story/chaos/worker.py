@@ -54,7 +54,7 @@ def chosen(name, slots):
     if kind == "dask":
         return executors.DaskExecutor(address, slots=slots)
     if kind == "ray":
-        return executors.RayExecutor(address, slots=slots)
+        return executors.RayExecutor(slots, address=address)
     return {"inline": executors.Inline, "threads": executors.Threads, "processes": executors.Processes}[kind](slots)
 
 
