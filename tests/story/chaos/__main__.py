@@ -31,7 +31,7 @@ Play = Callable[[Path, random.Random, Server], Counter[str]]
 def on_file(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
     """Independent workers on an SQLite file."""
     with rounds.sqlite(folder) as arena:
-        arena.apart = chance.random() < 0.5
+        arena.apart, arena.at_url = chance.random() < 0.5, chance.random() < 0.3
         return rounds.Round(arena, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
 
 
@@ -44,14 +44,14 @@ def with_processes(folder: Path, chance: random.Random, server: Server) -> Count
 def on_postgresql(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
     """Independent workers on PostgreSQL, to which things happen too."""
     with rounds.postgresql(folder, server, chance) as arena:
-        arena.apart = chance.random() < 0.5
+        arena.apart, arena.at_url = chance.random() < 0.5, chance.random() < 0.3
         return rounds.Round(arena, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
 
 
 def over_http(folder: Path, chance: random.Random, server: Server) -> Counter[str]:
     """Independent workers on a server, which dies too."""
     with rounds.http(folder, chance) as arena:
-        arena.apart = chance.random() < 0.5
+        arena.apart, arena.at_url = chance.random() < 0.5, chance.random() < 0.3
         return rounds.Round(arena, chance, TRIALS, chance.randint(2, 4)).run(FAULTS)
 
 

@@ -53,6 +53,8 @@ class Arena:
     """What can be done to it."""
     executor: str = "inline"
     slots: int = 1
+    at_url: bool = False
+    """Whether checkpoints are kept at a URL, from which workers bring them to folders of their own."""
     apart: bool = False
     """Whether each worker has a host name of its own, so that only its lease tells others that it is gone."""
     stays: Callable[[], list[int]] = list
@@ -64,6 +66,11 @@ class Arena:
     def diary(self) -> Path:
         """Where workers write what they do."""
         return self.folder / "diary"
+
+    @property
+    def checkpoints(self) -> str:
+        """Where trials keep theirs."""
+        return f"{'file://' if self.at_url else ''}{self.folder / 'trials'}"
 
     def popen(self, *words: object, host: str | None = None) -> subprocess.Popen[bytes]:
         """Start a process of the round with this Python, on a host of that name where it has one of its own."""
@@ -273,7 +280,7 @@ class Round:
     def start(self) -> None:
         """One worker more."""
         arena = self.arena
-        words = [arena.url, arena.folder, self.trials, arena.executor, arena.slots, LEASE]
+        words = [arena.url, arena.checkpoints, self.trials, arena.executor, arena.slots, LEASE]
         host = f"host-{len(self.workers)}" if arena.apart and CAN_BE_APART else None
         self.workers.append(arena.popen(HERE / "worker.py", *words, host=host))
 
@@ -366,7 +373,9 @@ class Round:
         self._tidy_up()
         checker.check_no_orphans(self.arena.token, self.arena.stays())
         checker.check_not_locked(self.arena.direct)
-        checker.check_end(self.arena.direct, self.trials, self.diary, self.arena.folder)
+        slept = any("stopped" in name or "stalled" in name for name in self.done)
+        exact = not (slept or self.arena.at_url)
+        checker.check_end(self.arena.direct, self.trials, self.diary, self.arena.checkpoints, exact)
 
     def _tidy_up(self) -> None:
         """Where the last one was struck, one more brings the study to its end, and gives back what the dead hold."""

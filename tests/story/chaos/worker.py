@@ -1,6 +1,6 @@
 """A worker that lives dangerously: it keeps a diary, line by line, of what it has done and of what it was told.
 
-python worker.py URL FOLDER TRIALS EXECUTOR SLOTS LEASE
+python worker.py URL CHECKPOINTS TRIALS EXECUTOR SLOTS LEASE
 
 ran      trial attempt step      it is about to do a step
 saved    trial attempt step      the checkpoint has the step
@@ -58,10 +58,10 @@ def chosen(name, slots):
     return {"inline": executors.Inline, "threads": executors.Threads, "processes": executors.Processes}[kind](slots)
 
 
-def main(url, folder, trials, executor, slots, lease):
+def main(url, checkpoints, trials, executor, slots, lease):
     study = kilter.create_study(
         storage=url, study_name=NAME, space=SPACE, sampler="random", seed=3, load_if_exists=True,
-        lease=float(lease), checkpoints=os.path.join(folder, "trials"),
+        lease=float(lease), checkpoints=checkpoints,
     )  # fmt: skip
     study.optimize(
         objective, limits=Limits(trials=int(trials)), callbacks=[told], progress="none",
