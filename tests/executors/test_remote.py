@@ -1,4 +1,7 @@
-"""Slots on other machines, without a cluster's library: here a machine is a plain process that serves them."""
+"""Slots on other machines, without a cluster's library: here a machine is a plain process that serves them.
+
+The public suite of executors runs with the libraries, see tests.integrations.
+"""
 
 import os
 import signal
@@ -82,15 +85,6 @@ def machine():
     machine = new_machine()
     yield machine
     machine.shutdown()
-
-
-class TestRemote(ExecutorSuite):
-    @pytest.fixture(autouse=True)
-    def on_machine(self, machine):
-        self.machine = machine
-
-    def executor(self, slots):
-        return OnMachines(slots, [self.machine])
 
 
 def hang(trial):

@@ -18,12 +18,14 @@ from tests.executors.test_processes import has_ended
 
 import kilter
 from kilter import executors, plugins
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import ClusterUnreachable, InvalidInput
 from kilter.core.events import LOST
 from kilter.core.interfaces import Executor, Progress, Resources
 from kilter.testing.executor import ExecutorSuite, task
 
 distributed = pytest.importorskip("distributed", reason="distributed is missing: pip install '.[dask]'")
+
+from dask import config  # noqa: E402
 
 from kilter.integrations.dask import LOOK, DaskExecutor  # noqa: E402
 
@@ -140,7 +142,10 @@ def test_limits_hold_there(client: Any) -> None:
 SCRIPT = """
     import sys, threading
     import kilter
+    from kilter.executors import remote
     from kilter.integrations.dask import DaskExecutor
+
+    remote.PATIENCE = 1.0
 
     def objective(x, trial):
         if trial.number == 3 and trial.attempt == 1:
@@ -177,6 +182,23 @@ def test_the_script_goes_on_where_it_was_killed_and_its_slots_are_gone(client: A
     assert {trial.state for trial in study.trials} == {kilter.TrialState.COMPLETE}
     assert study.trials[3].attempt == 2
     assert all(has_ended(worker.pid) for worker in workers)
+
+
+def test_a_scheduler_that_does_not_answer_is_told() -> None:
+    with (
+        config.set({"distributed.comm.timeouts.connect": "0.1s"}),
+        pytest.raises(ClusterUnreachable, match="no Dask scheduler answers at tcp://127"),
+    ):
+        DaskExecutor("tcp://127.0.0.1:1").start(hang)
+
+
+def test_the_address_in_the_settings_of_dask_is_taken(client: Any) -> None:
+    with config.set({"scheduler-address": client.scheduler.address}):
+        executor = DaskExecutor(slots=1).start(hang)
+        executor.submit(task(1))
+        assert suite.until_end(executor)[1].failure is None
+        assert _slots(client)
+        executor.close()
 
 
 def test_without_a_cluster_its_name_is_enough(tmp_path: Path) -> None:

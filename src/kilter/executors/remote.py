@@ -122,12 +122,12 @@ class Slot:
         self._is_closed = False
         self._end = weakref.finalize(self, self._running.close)
 
-    def step(self, given: Task | Verdict | None = None) -> News:
-        """Begin a trial, answer its question, or just go on; what happens next, or nothing within PATIENCE seconds.
+    def step(self, given: Task | Verdict | None = None, patience: float = PATIENCE) -> News:
+        """Begin a trial, answer its question, or just go on; what happens next, or nothing within `patience` seconds.
 
         Where nothing runs the answer comes at once, and says that the slot is there.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         with self._stepping:
             if isinstance(given, Task):
                 self._at = given.number, given.attempt
@@ -294,7 +294,7 @@ class RunningRemote(Generic[Handle]):
         assert seat.slot is not None  # only an open slot is stepped
         if not seat.is_stopped:
             seat.deadline = time.monotonic() + PATIENCE + SILENCE
-        self._expect(seat, self._cluster.call(seat.slot, "step", given))
+        self._expect(seat, self._cluster.call(seat.slot, "step", given, PATIENCE))
 
     def _hand_out(self) -> None:
         """Give tasks that wait to slots that do."""

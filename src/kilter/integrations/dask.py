@@ -26,7 +26,7 @@ from functools import partial
 from typing import Any
 
 from kilter.core.actions import Verdict
-from kilter.core.errors import InvalidInput, needed
+from kilter.core.errors import ClusterUnreachable, InvalidInput, needed
 from kilter.core.interfaces import Draw, Resources, Task
 from kilter.core.space import Space
 from kilter.executors import records
@@ -36,6 +36,7 @@ from kilter.executors.remote import News, RunningRemote, Slot
 
 with needed("distributed", "kilter.integrations.dask"):
     import distributed
+    from dask import config
 
 LOOK = 1.0
 """Seconds between two looks at whether a worker has room for a slot, or is still there while one is made."""
@@ -45,11 +46,12 @@ LOOK = 1.0
 class DaskExecutor:
     """Runs trials on the workers of a Dask cluster.
 
-    `client` is a distributed.Client or the address of a scheduler; None is the client that is current, or else a
-    scheduler within this process, for trying things out. `slots` is how many trials run at a time at most; None is as
-    many as the workers have threads, also those that join later. A number in the first place is that of slots, as in
-    other executors. Each trial is kept within `resources`, on its machine. `worker_resources` are what Dask calls
-    resources, and what each slot takes of those that a worker was started with: {"GPU": 1} makes one slot for each GPU.
+    `client` is a distributed.Client or the address of a scheduler. None is the client that is current, else the address
+    in Dask's own settings (DASK_SCHEDULER_ADDRESS), else a scheduler within this process, for trying things out. At
+    most `slots` trials run at a time; None is as many as the workers have threads, also those that join later. A number
+    in the first place is that of slots, as in other executors. Each trial is kept within `resources`, on its machine.
+    `worker_resources` are what Dask calls resources, and what each slot takes of those that a worker was started with:
+    {"GPU": 1} makes one slot for each GPU.
 
     >>> DaskExecutor("tcp://scheduler:8786", 20).slots, DaskExecutor(4).slots
     (20, 4)
@@ -77,7 +79,7 @@ class DaskExecutor:
     ) -> RunningRemote[_Placed]:
         """Have an objective run on the cluster, to whose workers it is sent.
 
-        Raises InvalidInput where it cannot be sent, and OSError where the scheduler cannot be reached.
+        Raises InvalidInput where it cannot be sent, and ClusterUnreachable where no scheduler answers.
         """
         payload = packed(objective, space)
         client, is_ours = self._connected()
@@ -90,18 +92,17 @@ class DaskExecutor:
         connect: Any = distributed.Client
         if isinstance(self.client, connect):
             return self.client, False
-        if self.client is not None:
-            return connect(self.client, set_as_default=False), True
+        if self.client is None:
+            with contextlib.suppress(ValueError):  # there is none
+                return distributed.get_client(), False
+        address = self.client or config.get("scheduler-address", None)
+        if address is None:  # the objective has a process of its own, so that the worker needs none
+            here = {"n_workers": 1, "threads_per_worker": self.slots, "dashboard_address": "127.0.0.1:0"}
+            return connect(processes=False, set_as_default=False, **here), True
         try:
-            return distributed.get_client(), False
-        except ValueError:  # there is none
-            return connect(
-                processes=False,  # the objective has a process of its own
-                n_workers=1,
-                threads_per_worker=self.slots,
-                dashboard_address="127.0.0.1:0",
-                set_as_default=False,
-            ), True
+            return connect(address, set_as_default=False), True
+        except OSError as error:
+            raise ClusterUnreachable(f"no Dask scheduler answers at {address}: {error}") from error
 
 
 class SlotActor:
@@ -114,9 +115,9 @@ class SlotActor:
         self._slot = Slot(payload, resources, gpus, logging)
         self._threads = ThreadPoolExecutor(2, "kilter-slot")
 
-    async def step(self, given: Task | Verdict | None = None) -> News:
+    async def step(self, given: Task | Verdict | None, patience: float) -> News:
         """See Slot.step."""
-        return await self._in_thread(self._slot.step, given)
+        return await self._in_thread(self._slot.step, given, patience)
 
     async def stop(self, number: int, attempt: int) -> None:
         """See Slot.stop."""
