@@ -353,5 +353,5 @@ def test_the_verb_says_what_is_lost_in_plain_words():
         unchanged == f"nothing was changed: kilter check f --storage {OPTIONS['storage']} --repair saves what is whole"
     )
     code, said = kilter_check("--repair")
-    assert code == 0 and re.search(r"repaired; the file as it was is .*studies\.db\.bak-\d{8}-\d{6}$", said)
+    assert code == 0 and re.search(r"repaired; what was there is kept in .*studies\.db\.bak-\d{8}-\d{6}$", said)
     assert kilter_check()[0] == 0

@@ -16,12 +16,22 @@ import pytest
 from tests.postgres import PASSWORD
 from tests.proxy import Proxy
 
-from kilter import Float, create_study
-from kilter.core.errors import InvalidInput, StorageError, StorageTooNew, StorageUnreachable, StudyExists, StudyNotFound
+from kilter import Float, create_study, load_study
+from kilter.api import check_study
+from kilter.core.errors import (
+    InvalidInput,
+    LogDamaged,
+    StorageError,
+    StorageTooNew,
+    StorageUnreachable,
+    StudyExists,
+    StudyNotFound,
+)
 from kilter.core.events import Dropped, Ended, Failure, Invalidated, Noted, Report, Started, TrialState
 from kilter.core.interfaces import Worker
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
+from kilter.dashboard.reading import Reading
 from kilter.engine.engine import Engine
 from kilter.plugins import open_storage
 from kilter.samplers.random import RandomSampler
@@ -30,6 +40,7 @@ from kilter.storage.postgres import PostgreSQLStorage
 from kilter.storage.postgres import storage as code
 from kilter.storage.rows import Columns
 from kilter.storage.sqlite import SQLiteStorage
+from kilter.study import copy_study
 from kilter.testing.storage import StorageSuite, created, ended, every_kind, started, waiting
 
 
@@ -447,6 +458,46 @@ def test_32_processes_create_the_schema_at_once(postgresql_url):
     [row] = storage.studies()
     assert sorted(entry.event.number for entry in storage.read(row.id, 1)) == list(range(32))
     storage.close()
+
+
+# Around a storage.
+
+
+def test_a_damaged_log_is_mended_and_kept(storage):
+    study = create_study(study_name="a", storage=storage, sampler="random", scheduler="fifo", seed=0)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3, progress="none")
+    study.close()
+    assert check_study(study_name="a", storage=storage).lost == []
+    torn = "UPDATE kilter.event SET body = '{\"half\": ' WHERE kind = 'ended' AND number = 1 RETURNING 1"
+    assert len(select(storage, torn)) == 1
+    with pytest.raises(LogDamaged, match=r"trial 1, ended"):
+        storage.read(storage.studies()[0].id)
+    found = check_study(study_name="a", storage=storage, repair=True)
+    assert len(found.lost) == 1 and found.copy.startswith("kilter.event_")
+    assert select(storage, f"SELECT count(*) FROM {found.copy} WHERE position(%s IN body) > 0", "half") == [(1,)]
+    again = load_study(study_name="a", storage=storage, sampler="random", scheduler="fifo")
+    again.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2, progress="none")
+    assert check_study(study_name="a", storage=storage).lost == []
+    again.close()
+
+
+def test_a_study_moves_from_a_file_to_the_database(storage, tmp_path):
+    path = f"sqlite:///{tmp_path}/s.db"
+    study = create_study(study_name="a", storage=path, sampler="random", scheduler="fifo", seed=0)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=20, progress="none")
+    copy_study(from_study_name="a", from_storage=path, to_storage=storage)
+    moved = load_study(study_name="a", storage=storage)
+    assert [(t.params, t.values) for t in moved.trials] == [(t.params, t.values) for t in study.trials]
+    moved.close()
+    study.close()
+
+
+def test_a_dashboard_has_a_connection_of_its_own(storage):
+    reading = Reading(storage)
+    assert reading.storage is not storage and reading.rows() == storage.studies()
+    assert "s3cret" not in reading.address
+    reading.close()
+    assert storage.studies() == []
 
 
 # Versions of the schema.

@@ -9,7 +9,7 @@ from kilter.api.studies import only_study
 from kilter.core.errors import InvalidInput, LogDamaged, PluginFailed, StorageError
 from kilter.core.events import Created, Entry
 from kilter.core.interfaces import Storage
-from kilter.engine.repair import Repair, repaired
+from kilter.engine.repair import Mendable, Repair, repaired
 from kilter.plugins import existing_storage
 from kilter.replay import fresh, without_plugins
 from kilter.runtime.leases import Watch
@@ -22,26 +22,34 @@ def check_study(
     """Whether the log of a study can be read to its end, and what of it is whole where it cannot.
 
     Without a name it is that of the only study in the storage. With `repair` a damaged log is replaced by what is whole
-    of it, after a copy of the whole file. Raises StudyNotFound, StorageError where somebody is at work on the study or
+    of it, after a copy of what was there. Raises StudyNotFound, StorageError where somebody is at work on the study or
     where nothing can be saved, StorageDamaged where the file itself is torn, for which there is check_file, and
-    InvalidInput where the storage is no SQLite file.
+    InvalidInput where the storage is neither a file nor a database.
     """
-    from kilter.storage import repair as mending
-    from kilter.storage.sqlite import SQLiteStorage
-
     opened = existing_storage(storage)
-    if not isinstance(opened, SQLiteStorage):
-        raise InvalidInput(f"{opened.url} is no SQLite file: there is nothing in it to check")
-    mending.check_pages(opened)
+    mendable = _mendable(opened)
     name = only_study(opened) if study_name is None else study_name
     study = id_of(opened, name)
     with named(opened, study):
-        found = repaired(mending.rows(opened, study), without_plugins)
+        found = repaired(mendable.rows(study), without_plugins)
     copy = None
     if repair and found.lost:
         _check_idle(opened, study, name)
-        copy = mending.write(opened, study, found)
+        copy = mendable.mend(study, found)
     return CheckedLog(name, len(found.kept), found.lost, found.waiting, copy, _failing(found))
+
+
+def _mendable(storage: Storage) -> Mendable:
+    """The storage as one whose logs can be mended; raises InvalidInput where it is none."""
+    from kilter.storage.repair import MendableFile, check_pages
+    from kilter.storage.sqlite import SQLiteStorage
+
+    if isinstance(storage, SQLiteStorage):
+        check_pages(storage)
+        return MendableFile(storage)
+    if not isinstance(storage, Mendable):
+        raise InvalidInput(f"{storage.url} is neither a file nor a database: there is nothing to check from here")
+    return storage
 
 
 def _failing(found: Repair) -> str | None:
@@ -108,7 +116,7 @@ class CheckedLog:
     waiting: list[int]
     """The trials that have to run again, since their start is lost."""
     copy: str | None
-    """The file as it was before it was repaired; None where it was not."""
+    """Where the log is as it was before it was repaired, a file or a table; None where it was not."""
     failing: str | None
     """How the sampler or scheduler of the study fails on what is whole, which is no damage of the log."""
 

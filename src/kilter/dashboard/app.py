@@ -85,9 +85,7 @@ class Dashboard(Guard):
 
             if route.is_for_workers:
                 limiter = self._thinking if route.takes_time else self._at_once
-                return await to_thread.run_sync(
-                    lambda: _response(_content(route(ask())), request), limiter=limiter
-                )
+                return await to_thread.run_sync(lambda: _response(_content(route(ask())), request), limiter=limiter)
             if route.method != "GET":
                 return await self._changed(lambda: _response(_content(route(ask())), request))
             if not route.takes_time:

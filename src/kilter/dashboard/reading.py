@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import takewhile
 from typing import Any, TypeVar
@@ -119,8 +120,8 @@ class Study:
 
 
 def apart(storage: Storage) -> Storage:
-    """Another connection to the same studies; the storage itself where it is no file, and nobody waits for it."""
-    return open_storage(storage.url) if isinstance(storage, OnDisk) else storage
+    """Another connection to the same studies; the storage itself where they live in this process alone."""
+    return copy(storage) if storage.is_durable else storage
 
 
 def _followed(created: Created) -> Followed:

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 from kilter.core import codec
 from kilter.core.errors import LogDamaged, StorageError
@@ -65,6 +66,17 @@ class Repair:
     """What is lost, a line each: its position, its trial, and why."""
     waiting: list[int] = field(default_factory=list)
     """Trials whose start is lost: they wait to be run again."""
+
+
+@runtime_checkable
+class Mendable(Protocol):
+    """A storage whose logs can be seen as rows, whatever became of them, and put in order."""
+
+    def rows(self, study: int) -> list[Row]:
+        """All rows of a study's log, in order."""
+
+    def mend(self, study: int, repair: Repair) -> str:
+        """Put a repaired log in the place of the damaged one; the place where that is kept."""
 
 
 def repaired(rows: Iterable[Row], fresh: Callable[[Created], Replica]) -> Repair:

@@ -177,9 +177,7 @@ class _Tools:
         known = {query.name: query for query in route.query}
         read = {name: known[name].read(text) for name, text in (said or {}).items()}
         where = {} if study is None else {"id": self._id(study)}
-        return route(
-            Ask(self.reading, self._clock(), {**where, **place}, {**route.defaults, **read}, body=body or {})
-        )
+        return route(Ask(self.reading, self._clock(), {**where, **place}, {**route.defaults, **read}, body=body or {}))
 
     def _ask(self, study: str) -> Ask:
         return Ask(self.reading, self._clock(), {"id": self._id(study)}, {})

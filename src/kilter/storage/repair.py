@@ -29,6 +29,21 @@ def rows(storage: SQLiteStorage, study: int) -> list[Row]:
         ]
 
 
+@dataclass(frozen=True)
+class MendableFile:
+    """An SQLite file whose logs can be looked at and mended."""
+
+    storage: SQLiteStorage
+
+    def rows(self, study: int) -> list[Row]:
+        """All rows of a study's log, in order."""
+        return rows(self.storage, study)
+
+    def mend(self, study: int, repair: Repair) -> str:
+        """Put the repaired log in its place; the path of a copy of the whole file as it was."""
+        return write(self.storage, study, repair)
+
+
 def check_pages(storage: SQLiteStorage) -> None:
     """Raise StorageDamaged where the file itself is not whole, whatever its rows say."""
     with _opened(storage.path) as connection:

@@ -12,6 +12,7 @@ import click
 
 from kilter.cli import group, options, show
 from kilter.core.limits import BOUNDS, spoken
+from kilter.core.text import masked
 
 if TYPE_CHECKING:
     from kilter.cli.specification import Specification
@@ -128,9 +129,9 @@ def _checked_log(name: str | None, storage: str | None, repair: bool, as_json: b
         if found.waiting:
             show.echo(f"to be run again, since nobody knows what they were: trial {', '.join(map(str, found.waiting))}")
         if found.copy is not None:
-            show.echo(f"repaired; the file as it was is {found.copy}")
+            show.echo(f"repaired; what was there is kept in {found.copy}")
         else:
-            where = f" --storage {shlex.quote(storage)}" if storage else ""
+            where = f" --storage {shlex.quote(masked(storage))}" if storage else ""
             show.echo(f"nothing was changed: kilter check {shlex.quote(study)}{where} --repair saves what is whole")
     if found.failing is not None:
         show.note(f"error: {found.failing}")

@@ -20,6 +20,7 @@ from kilter.core.errors import StorageTooNew, StudyExists, StudyNotFound
 from kilter.core.events import Created, Enqueued, Entry, Event
 from kilter.core.interfaces import Appended, StudyRow, Worker
 from kilter.core.text import masked
+from kilter.engine.repair import Repair, Row
 from kilter.storage.postgres.connection import PATIENCE, Connection
 from kilter.storage.postgres.schema import LOCK, MIGRATIONS
 from kilter.storage.rows import Columns, beyond_the_end, entries
@@ -45,6 +46,7 @@ READ = """
 SELECT position, kind, number, attempt, time, body FROM kilter.event
 WHERE study = %s AND position >= %s ORDER BY position LIMIT %s
 """
+INSERT = "INSERT INTO kilter.event VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 SAVE = """
 INSERT INTO kilter.snapshot AS kept VALUES (%s, %s, %s, %s) ON CONFLICT (study) DO UPDATE
 SET position = excluded.position, version = excluded.version, data = excluded.data
@@ -166,6 +168,17 @@ class PostgreSQLStorage:
     def close(self) -> None:
         self._connection.close()
 
+    # Mending.
+
+    def rows(self, study: int) -> list[Row]:
+        """All rows of a study's log, in order, whatever became of them."""
+        return [Row(*row) for row in self._connection.rows(READ, (study, 0, None))]
+
+    def mend(self, study: int, repair: Repair) -> str:
+        """Put the repaired log in the place of the damaged one; the name of a table with what was there."""
+        log = [_columns(event, row).values(study, position) for position, (event, row) in enumerate(repair.kept, 1)]
+        return self._connection(lambda connection: _replace(connection, study, log))
+
     # What there is.
 
     def _known(self, study: int, rows: list[Any], after: int) -> int:
@@ -219,6 +232,28 @@ class PostgreSQLStorage:
                 f"{len(MIGRATIONS)}: upgrade kilter"
             )
         return int(version)
+
+
+def _columns(event: Event, row: Row | None) -> Columns:
+    """Those of an event, with the body that its row has where there is one."""
+    columns = Columns.of(event)
+    return columns if row is None or row.body is None else columns._replace(body=row.body)
+
+
+def _replace(connection: psycopg.Connection, study: int, log: list[tuple[Any, ...]]) -> str:
+    """Write a whole log anew, after a copy of the old one into a table whose name this returns."""
+    from psycopg import sql
+
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s::INTEGER)", (LOCK, study))
+        [(now,)] = cursor.execute("SELECT to_char(clock_timestamp(), 'YYYYMMDD_HH24MISS_US')").fetchall()
+        name = f"event_{study}_before_{now}"
+        copy = sql.SQL("CREATE TABLE {} AS SELECT * FROM kilter.event WHERE study = {}")
+        cursor.execute(copy.format(sql.Identifier("kilter", name), study))
+        cursor.execute("DELETE FROM kilter.event WHERE study = %s", (study,))
+        cursor.execute("DELETE FROM kilter.snapshot WHERE study = %s", (study,))
+        cursor.executemany(INSERT, log)
+    return f"kilter.{name}"
 
 
 def _migrate(connection: psycopg.Connection, version: int) -> None:
