@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.s3 import served
 
 import kilter
-from kilter.core.errors import InvalidInput, MissingLibrary
+from kilter.core.errors import InvalidInput, MissingLibrary, StorageUnreachable
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Source, Task
 from kilter.core.problem import Problem
@@ -266,6 +266,50 @@ def test_urls_that_cannot_be_are_refused_before_there_is_a_study(monkeypatch, tm
     monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
     with pytest.raises(MissingLibrary, match="fsspec"):
         kilter.create_study(checkpoints=f"file://{tmp_path}")
+
+
+def test_a_url_that_cannot_be_reached_is_said_before_anything_begins(tmp_path):
+    (tmp_path / "there").write_text("a file in the place of a folder")
+    study = kilter.create_study(checkpoints=f"file://{tmp_path}/there", seed=0)
+    with pytest.raises(StorageUnreachable, match="there"):
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1, progress="none")
+    assert study.trials == []
+
+
+def test_what_an_objective_left_running_may_write_on_and_is_taken_as_it_is(machines, caplog):
+    here = machines("here")
+    write(here, 0, 1, {"events": b"1", "state": b"good"})
+    seal = seal_of(contents_of(here.begin(0, 1)))
+    write(here, 0, 1, {"events": b"12", "state": b"good"})
+    here.keep(0, 1)
+    assert files_of(begun(here, 2, Source(0, 1, seal)))["events"] == b"12"
+    assert "has grown" in caplog.text
+
+
+def test_folders_of_trials_that_others_have_dropped_go(machines, monkeypatch):
+    here, other = machines("here"), machines("other")
+    for number in (0, 1, 2):
+        write(here, number, 1, {"state": b"1"})
+        here.keep(number, 1)
+    other.drop(0)
+    other.drop(1)
+    assert not here.drop(0) or not os.path.isdir(here.begin(0, 1))
+    os.utime(os.path.dirname(here.begin(1, 1)), (0, 0))
+    os.utime(os.path.dirname(here.begin(2, 1)), (0, 0))
+    monkeypatch.setattr(bucket, "_SWEPT", set())
+    machines("here").begin(9, 1)
+    assert not os.path.isdir(here.begin(1, 1)) and os.path.isdir(here.begin(2, 1))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as POSIX has them")
+def test_pipes_and_links_to_nothing_are_left_out(machines):
+    here = machines("here")
+    write(here, 0, 1, {"state": b"1"})
+    os.mkfifo(os.path.join(here.begin(0, 1), "pipe"))
+    os.symlink("nothing", os.path.join(here.begin(0, 1), "link"))
+    here.keep(0, 1)
+    for machine in ("other", "here"):
+        assert files_of(machines(machine).begin(0, 2, (0, 1))) == {"state": b"1"}
 
 
 def test_a_study_keeps_its_checkpoints_at_a_url(tmp_path, monkeypatch):

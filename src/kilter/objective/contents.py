@@ -35,9 +35,9 @@ Contents = dict[str, Seal]
 def files_in(directory: str) -> Iterator[str]:
     """The paths of the files in a directory and below, relative to it and with slashes."""
     for place, _, names in os.walk(directory):
-        for name in names:
-            if not fnmatch.fnmatch(name, UNFINISHED):
-                yield os.path.relpath(os.path.join(place, name), directory).replace(os.sep, "/")
+        for path in (os.path.join(place, name) for name in names if not fnmatch.fnmatch(name, UNFINISHED)):
+            if os.path.isfile(path):  # and no pipe, nor a link to what is gone
+                yield os.path.relpath(path, directory).replace(os.sep, "/")
 
 
 def contents_of(directory: str) -> Contents:

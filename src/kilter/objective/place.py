@@ -137,7 +137,7 @@ def _begun(task: Task, store: CheckpointStore) -> str | None:
             begun = store.begin(task.number, task.attempt, (source.number, source.attempt))
             if begun is None:  # another worker has deleted it since
                 continue
-            if source.seal is None or seal_of(contents_of(begun)) == source.seal:
+            if _is_whole(begun, source, task.number):
                 return begun
             shutil.rmtree(begun)
         except OSError as error:
@@ -148,6 +148,19 @@ def _begun(task: Task, store: CheckpointStore) -> str | None:
             *(task.number, source.attempt, source.number, is_left),
         )
     return directory
+
+
+def _is_whole(directory: str, source: Source, number: int) -> bool:
+    """Whether a copy has what the log says, or more: what an objective has left running may write on after its end."""
+    if source.seal is None or (found := seal_of(contents_of(directory))) == source.seal:
+        return True
+    if found.size <= source.seal.size:
+        return False
+    log.warning(
+        "trial %d: what attempt %d of trial %d has left has grown since that ended: it is taken as it is now",
+        *(number, source.attempt, source.number),
+    )
+    return True
 
 
 def _candidates(task: Task, store: CheckpointStore) -> Iterator[Source]:

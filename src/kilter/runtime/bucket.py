@@ -20,10 +20,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, TypeVar
 
-from kilter.core.errors import InvalidInput, MissingLibrary, needed
+from kilter.core.errors import InvalidInput, MissingLibrary, StorageUnreachable, needed
 from kilter.core.interfaces import Seal
 from kilter.core.text import masked, one_line
 from kilter.objective.contents import Contents, contents_of, copied, is_sound, seal_of, seal_of_file
@@ -44,6 +45,9 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 PATIENCE = 10.0
 """Seconds for which is tried again what failed, beyond the tries of the file systems themselves."""
 
+_SWEPT: set[str] = set()
+"""The folders that this process has swept."""
+
 LEFT_OVER = 7 * 86_400.0
 """Seconds after which a folder here whose trial has nothing at the URL is left over from one that was given up."""
 
@@ -53,7 +57,8 @@ class Bucket:
 
     An attempt works in a folder below `cache`, by default the user's folder for caches; what it has left is copied from
     there as long as it is there, and else from the URL. Credentials are looked for where fsspec's file systems do, in
-    the environment for instance, on each machine. Raises MissingLibrary where one is not installed.
+    the environment for instance, on each machine. Raises MissingLibrary where one is not installed, and
+    StorageUnreachable from whatever needs it first where the URL cannot be reached.
 
     >>> Bucket("memory://digits", cache="/tmp/cache")
     Bucket('memory://digits', cache='/tmp/cache')
@@ -79,11 +84,16 @@ class Bucket:
         """To another process, or machine, goes what it is called here, so that it does not have to ask."""
         return {"_url": self._url, "_cache": self._cache, "_is_used": False, "_kept": {}, "_name": self._name}
 
+    def reach(self) -> None:
+        """Raise StorageUnreachable where the URL cannot be reached."""
+        log.debug("what is kept at %s goes by the name %s", masked(self._url), self._name)
+
     # -- the store ------------------------------------------------------------------------------------------------
 
     def is_empty(self) -> bool:
         if not self._is_used:
-            self._is_used = any(name != NAME for name in self._names())
+            names = self._names()
+            self._is_used = names is None or any(name != NAME for name in names)
         return not self._is_used
 
     def attempts(self, number: int) -> list[int]:
@@ -91,6 +101,9 @@ class Bucket:
 
     def begin(self, number: int, attempt: int, source: tuple[int, int] | None = None) -> str | None:
         target = self._near.directory(number, attempt)
+        if self._near.root not in _SWEPT:  # also where no study is, but trials run for one that is elsewhere
+            _SWEPT.add(self._near.root)
+            self.sweep()
         if source is None or os.path.isdir(target):
             return target
         contents = self._contents(*source)
@@ -142,24 +155,26 @@ class Bucket:
         return here
 
     def drop(self, number: int, attempt: int | None = None) -> bool:
+        place = str(number) if attempt is None else f"{number}/{attempt}"
+        is_here = self._near.drop(number, attempt)
+        if attempt is None:
+            shutil.rmtree(os.path.join(self._near.root, "read", place), ignore_errors=True)
         lists = [(each, k) for each, k in self._lists(number) if attempt in (None, each)]
-        is_there = bool(lists) if attempt is not None else bool(self._names(str(number)))
         try:
             self._remove(*(f"{number}/{each}-{k}.json" for each, k in lists))  # first: who copies misses it as a whole
-            self._remove_all(str(number) if attempt is None else f"{number}/{attempt}")
+            is_there = self._remove_all(place)
         except OSError as error:
             log.warning("the checkpoint of trial %d could not be deleted (%s) and stays", number, error)
             return False
-        self._near.drop(number, attempt)
-        if attempt is None:
-            shutil.rmtree(os.path.join(self._near.root, "read", str(number)), ignore_errors=True)
-        return is_there
+        return is_here or is_there or bool(lists)
 
     def sweep(self) -> None:
+        """Also of folders here of trials that others have dropped."""
         self._near.sweep()
-        there, long_ago = set(self._names()), time.time() - LEFT_OVER
+        there, long_ago = self._names(), time.time() - LEFT_OVER
         for number in self._near.trials():
-            if str(number) not in there and os.stat(os.path.join(self._near.root, str(number))).st_mtime < long_ago:
+            is_old = os.stat(os.path.join(self._near.root, str(number))).st_mtime < long_ago
+            if there is not None and str(number) not in there and is_old:
                 self._near.drop(number)
 
     def log(self, number: int) -> str:
@@ -176,12 +191,14 @@ class Bucket:
     @cached_property
     def _name(self) -> str:
         """What is kept at the URL goes by this name, as long as nobody deletes it there."""
-        for _ in range(2):
-            try:
-                return _name_in(self._read(NAME))
-            except FileNotFoundError:
+        try:
+            for _ in range(2):
+                with suppress(FileNotFoundError):
+                    return _name_in(self._read(NAME))
                 self._write(NAME, json.dumps({"name": secrets.token_hex(8)}))
-        raise OSError(f"what was just written to {masked(self._url)} is not there")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageUnreachable(f"checkpoints at {masked(self._url)}: {one_line(error)}") from error
+        raise StorageUnreachable(f"what was just written to {masked(self._url)} is not there")
 
     def _fetched(self, number: int, attempt: int, contents: Contents, target: str) -> str:
         """A directory with these files of an attempt, whole or not at all."""
@@ -211,7 +228,7 @@ class Bucket:
 
     def _lists(self, number: int) -> list[tuple[int, int]]:
         """The lists of a trial: attempt and how often that was kept by then."""
-        found = (LIST.fullmatch(name) for name in self._names(str(number)))
+        found = (LIST.fullmatch(name) for name in self._names(str(number)) or ())
         return sorted((int(match[1]), int(match[2])) for match in found if match)
 
     def _contents(self, number: int, attempt: int) -> Contents | None:
@@ -223,13 +240,13 @@ class Bucket:
                 continue  # it is gone by now, or who wrote it was killed
         return None
 
-    def _names(self, place: str = "") -> list[str]:
-        """The names in a folder there; what cannot be reached is warned of, and has none."""
+    def _names(self, place: str = "") -> list[str] | None:
+        """The names in a folder there; None where it cannot be reached, which is warned of."""
         try:
             return list(self._sizes(place))
         except OSError as error:
             log.warning("what is kept at %s cannot be looked at (%s)", masked(self._url), error)
-            return []
+            return None
 
     def _sizes(self, place: str) -> dict[str, int]:
         """Names in a folder there, with the bytes of each."""
@@ -264,9 +281,12 @@ class Bucket:
             except FileNotFoundError:
                 continue
 
-    def _remove_all(self, place: str) -> None:
-        if self._sizes(place):
-            self._try(lambda files, path: files.rm(path, recursive=True), place)
+    def _remove_all(self, place: str) -> bool:
+        """Remove a folder; whether there was one."""
+        if not self._sizes(place):
+            return False
+        self._try(lambda files, path: files.rm(path, recursive=True), place)
+        return True
 
     def _try(self, call: Callable[[Any, str], T], place: str) -> T:
         """Do something there; what may pass is tried again, and what does not is an OSError, whatever it was."""
@@ -307,7 +327,7 @@ def _name_in(text: bytes) -> str:
     """The name of what is kept; it becomes that of a folder, so it has to be one of ours."""
     name = str(json.loads(text)["name"])
     if not re.fullmatch(r"[0-9a-f]{1,64}", name):
-        raise OSError(f"{NAME} there has a name that kilter does not give: {one_line(name, 40)}")
+        raise ValueError(f"{NAME} has a name that kilter does not give: {one_line(name, 40)}")
     return name
 
 

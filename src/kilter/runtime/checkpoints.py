@@ -15,7 +15,7 @@ from kilter.core.history import History, Record
 from kilter.core.interfaces import CheckpointStore, OnDisk, Seal, Source, Storage
 from kilter.core.pareto import non_dominated
 from kilter.objective.contents import is_sound, seal_of_file
-from kilter.objective.place import Artifact, artifacts_noted, seal_noted
+from kilter.objective.place import Artifact, seal_noted
 from kilter.runtime.bucket import URL, Bucket
 from kilter.runtime.folders import Folders, temporary
 
@@ -23,9 +23,14 @@ log = logging.getLogger("kilter")
 
 
 def store_of(given: str | os.PathLike[str] | CheckpointStore | None, storage: Storage, study: int) -> CheckpointStore:
-    """The store that a user means: at a URL, in a folder, or by default beside the storage or in a temporary one."""
+    """The store that a user means: at a URL, in a folder, or by default beside the storage or in a temporary one.
+
+    Raises StorageUnreachable where the URL cannot be reached.
+    """
     if isinstance(given, str) and re.match(URL, given):
-        return Bucket(given)
+        bucket = Bucket(given)
+        bucket.reach()
+        return bucket
     if isinstance(given, (str, os.PathLike)):
         return Folders(given)
     if given is not None:
@@ -125,7 +130,8 @@ class Checkpoints:
 
     def _left(self, trial: Record, last: int) -> Iterator[Source]:
         """What the attempts of a trial up to the last have left, the latest first."""
-        for attempt in reversed(self._attempts(trial.number, last)):
+        attempts = self._attempts(trial.number, last) if last > 0 else []
+        for attempt in reversed(attempts):
             yield Source(trial.number, attempt, seal_noted(trial.attrs, attempt))
 
     def _attempts(self, number: int, last: int) -> list[int]:
@@ -171,14 +177,11 @@ class Checkpoints:
             self._leaving += self._invalidated(history)
             for number in history.finished[self._ended :]:
                 self._trim(number, 1, history[number].attempt)
-                self._leaving += [lost for lost in self._rank(number, history, keep) if self._has_left(lost, history)]
+                self._leaving += self._rank(number, history, keep)
             self._ended = len(history.finished)
         if gone:
             log.info("deleted the checkpoints of %s, not among the best %d", _named(gone), keep)
         return gone
-
-    def _has_left(self, number: int, history: History) -> bool:
-        return bool(self.store.attempts(number) or artifacts_noted(number, history[number].attrs))
 
     def _learn_forks(self, history: History) -> None:
         for trial in history.trials[self._known :]:

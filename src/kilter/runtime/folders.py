@@ -12,6 +12,7 @@ sees a whole directory, or misses it and looks for the next one.
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 import os
 import secrets
@@ -53,8 +54,7 @@ class Folders:
             return target
         origin, unfinished = self.directory(*source), _aside(target)
         try:
-            ignore = shutil.ignore_patterns(UNFINISHED)
-            shutil.copytree(origin, unfinished, symlinks=True, ignore=ignore, copy_function=copied)
+            shutil.copytree(origin, unfinished, symlinks=True, ignore=_passing, copy_function=copied)
             os.rename(unfinished, target)
         except OSError:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -129,6 +129,13 @@ def _remove(root: str, pid: int) -> None:
     """Remove a folder where this is not a fork of the process that made it."""
     if os.getpid() == pid:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _passing(directory: str, names: list[str]) -> set[str]:
+    """What of these is not kept: a state that was being saved, and pipes and the like."""
+    kinds = (os.path.isfile, os.path.isdir, os.path.islink)
+    special = {name for name in names if not any(is_kind(os.path.join(directory, name)) for is_kind in kinds)}
+    return special | {name for name in names if fnmatch.fnmatch(name, UNFINISHED)}
 
 
 def _names(directory: str) -> list[str]:

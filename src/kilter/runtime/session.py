@@ -151,6 +151,7 @@ class Session(Log[Engine]):
         if self.presence.is_of_a_parent:  # whose trials are its own
             self._be_another()
         with self.lock:
+            _ = self.checkpoints  # raises where their URL cannot be reached: better before anything has begun
             self.presence.hold()
             self.recover()
             refusals, kept, again = 0, None, self._taken_ahead(limit, is_new)
