@@ -247,6 +247,7 @@ def test_what_is_saved_is_kept_while_the_trial_runs_but_not_at_each_step(machine
     clock = [100.0]
     monkeypatch.setattr("kilter.objective.place.time.monotonic", lambda: clock[0])
     place = Place(Task(0, 1, {}, Problem(), 0, None, True, store=here))
+    place.keep()  # at a report, before anything is saved
     os.makedirs(place.directory)
     found = []
     for step, seconds in enumerate((100.0, 100.5, 101.5)):

@@ -48,7 +48,7 @@ class Place:
         What is in the directory has to be whole now. Where keeping fails a warning says so, and it is tried again.
         """
         store, task = self._task.store, self._task
-        if store is None or time.monotonic() < self._next:
+        if store is None or time.monotonic() < self._next or not os.path.isdir(self.directory or ""):
             return
         began = time.monotonic()
         try:
