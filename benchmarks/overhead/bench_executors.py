@@ -1,6 +1,6 @@
 """What a trial that does nothing costs where it runs, beside a bare call of an actor on the same cluster.
 
-    python benchmarks/overhead/bench_executors.py [--trials 500] [--rounds 5] [--executors processes,dask]
+    python benchmarks/overhead/bench_executors.py [--trials 500] [--rounds 5] [--executors dask,ray] [--peer 5]
 
 CPU time of all processes that take part, and time on the clock, of one trial after another: a task is handed out and
 its outcome waited for, without study and storage. A bare call hands an actor the same task and gets it back. Both are
@@ -14,9 +14,11 @@ import contextlib
 import importlib.util
 import logging
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -37,6 +39,8 @@ class Place:
 
     executor: Executor
     call: Callable[[Task], Any] | None = None
+    peer: tuple[str, Callable[[int], None]] | None = None
+    """Another tuner that runs so many trials there, and its name."""
 
 
 @contextlib.contextmanager
@@ -67,8 +71,37 @@ def dask() -> Iterator[Place]:
         yield Place(DaskExecutor(client, 1), lambda one: echo.back(one).result())
 
 
-PLACES = {"processes": processes, "dask": dask}
-NEEDED = {"dask": "distributed"}
+@contextlib.contextmanager
+def ray() -> Iterator[Place]:
+    """A cluster of one node, on this machine."""
+    import ray
+
+    from kilter.integrations.ray import RayExecutor
+
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    echo = ray.remote(num_cpus=0)(Echo).remote()
+    yield Place(RayExecutor(1), lambda one: ray.get(echo.back.remote(one)), ("Ray Tune", by_ray_tune))
+    ray.shutdown()
+
+
+def by_ray_tune(trials: int) -> None:
+    """As it is by default, one trial after another."""
+    from ray import tune
+
+    def train(config: dict[str, float]) -> None:
+        tune.report({"loss": config["x"]})
+
+    with tempfile.TemporaryDirectory() as place:
+        tune.Tuner(
+            train,
+            param_space={"x": tune.uniform(0, 1)},
+            tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=trials, max_concurrent_trials=1),
+            run_config=tune.RunConfig(storage_path=place, verbose=0),
+        ).fit()
+
+
+PLACES = {"processes": processes, "dask": dask, "ray": ray}
+NEEDED = {"dask": "distributed", "ray": "ray"}
 """The library of a cluster."""
 
 
@@ -100,8 +133,11 @@ def cost(work: Callable[[Task], Any], trials: int) -> Cost:
 
 
 def _seconds(process: psutil.Process) -> float:
+    """Of CPU, by the scheduler's own books where it shows them: those of psutil are kept in ticks."""
+    books = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+    nanoseconds = [int(book.read_text().split()[0]) for book in books]
     times = process.cpu_times()
-    return float(times.user + times.system)
+    return sum(nanoseconds) / 1e9 if nanoseconds else float(times.user + times.system)
 
 
 def run(running: Running, one: Task) -> None:
@@ -134,6 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer", type=int, default=0, help="so many trials of Ray Tune beside, which take seconds")
     parser.add_argument("--executors", default=",".join(PLACES))
     arguments = parser.parse_args()
     print("| executor | CPU ms a trial | ms a trial | bare calls, CPU | bare calls, clock |\n|---|--:|--:|--:|--:|")
@@ -143,9 +180,19 @@ def main() -> None:
             continue
         with PLACES[name]() as place:
             one, ratio = measured(place, arguments.trials, arguments.rounds)
-        over = " (over)" if ratio is None and one.cpu > CPU else ""
-        beside = " | |" if ratio is None else f" {_marked(ratio.cpu)} | {_marked(ratio.wall)} |"
-        print(f"| {name} | {one.cpu:.2f}{over} | {one.wall:.2f} |{beside}", flush=True)
+            over = " (over)" if ratio is None and one.cpu > CPU else ""
+            beside = " | |" if ratio is None else f" {_marked(ratio.cpu)} | {_marked(ratio.wall)} |"
+            print(f"| {name} | {one.cpu:.2f}{over} | {one.wall:.2f} |{beside}", flush=True)
+            if place.peer is not None and arguments.peer:
+                print(f"| {place.peer[0]} | | {_each(place.peer[1], arguments.peer):.0f} | | |", flush=True)
+
+
+def _each(work: Callable[[int], None], trials: int) -> float:
+    """Milliseconds on the clock of one of so many trials, after a first one."""
+    work(1)
+    began = time.perf_counter()
+    work(trials)
+    return (time.perf_counter() - began) / trials * 1e3
 
 
 def _marked(ratio: float) -> str:

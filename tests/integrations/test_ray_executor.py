@@ -187,7 +187,7 @@ def test_no_actor_is_left():
     for number in range(4):
         running.submit(task(number))
         suite.until_end(running)
-    actors = [each for each in psutil.Process().children(recursive=True) if each.name().startswith("ray::_Actor")]
+    actors = [each for each in psutil.Process().children(recursive=True) if each.name().startswith("ray::SlotActor")]
     running.close()
     gone, living = psutil.wait_procs(actors, 30)
     assert gone

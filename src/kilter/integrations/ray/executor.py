@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import InitVar, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
@@ -30,6 +31,9 @@ from kilter.executors.payload import packed
 from kilter.executors.remote import RunningRemote, Slot
 
 log = logging.getLogger("kilter")
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 GROUP = "KILTER_PLACEMENT_GROUP"
 """The variable that tells an objective the placement group of its slot."""
@@ -106,14 +110,21 @@ class _Place:
     group: PlacementGroup | None
 
 
-class _Actor(Slot):
-    """A slot in a process of Ray, whose environment tells the objective where the cluster is, and its group."""
+class SlotActor:
+    """A slot in a process of Ray, whose environment tells the objective where the cluster is, and its group.
+
+    What is called and answered goes as bytes, which Ray carries as they are: objects cost a sixth of a call.
+    """
 
     def __init__(self, payload: bytes, resources: Resources, logging: Mapping[str, Any], group: str | None) -> None:
         os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
         if group is not None:
             os.environ[GROUP] = group
-        super().__init__(payload, resources, logging=logging)
+        self._slot = Slot(payload, resources, logging=logging)
+
+    def call(self, method: str, arguments: bytes) -> bytes:
+        """Call a method of the slot."""
+        return pickle.dumps(getattr(self._slot, method)(*pickle.loads(arguments)))  # noqa: S301 - our own
 
 
 class _RayCluster:
@@ -140,25 +151,12 @@ class _RayCluster:
         if index in self._places:
             self.drop(self._places[index])
         place = self._places[index] = self._placed()
-        opened: Future[_Place] = Future()
-
-        def tell(ready: Future[Any]) -> None:  # in a thread of Ray's, where nothing may ask Ray
-            error = ready.exception()
-            if error is None:
-                opened.set_result(place)
-            else:
-                opened.set_exception(error)
-
-        place.actor.__ray_ready__.remote().future().add_done_callback(tell)
-        return opened
+        return _translated(place.actor.__ray_ready__.remote().future(), lambda ready: place)
 
     def call(self, slot: _Place, method: str, *arguments: Any) -> Future[Any]:
-        """Call a method of an actor; all but its steps in a thread beside that of the step."""
-        bound = getattr(slot.actor, method)
-        if method != "step":
-            bound = bound.options(concurrency_group="beside")
-        called: Future[Any] = bound.remote(*arguments).future()
-        return called
+        """Call a method of a slot; all but its steps in a thread beside that of the step."""
+        call = slot.actor.call if method == "step" else slot.actor.call.options(concurrency_group="beside")
+        return _translated(call.remote(method, pickle.dumps(arguments)).future(), pickle.loads)
 
     def drop(self, slot: _Place) -> None:
         """Kill an actor, whose worker process ends with it."""
@@ -185,12 +183,13 @@ class _RayCluster:
             "concurrency_groups": {"beside": 1},
             "max_restarts": 0,
             "max_task_retries": 0,
+            "enable_task_events": False,  # a step is no news to Ray's dashboard, and telling of it costs
         }
         if settings.runtime_env and not self._is_ours:  # else it is the whole job's, which may bring local files
             options["runtime_env"] = dict(settings.runtime_env)
         if group is not None:
             options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
-        actor = (ray.remote)(**options)(_Actor)
+        actor = (ray.remote)(**options)(SlotActor)
         limits = replace(settings.resources, gpus=0)  # the devices are those that Ray shows the actor
         name = None if group is None else group.id.hex()
         return _Place(actor.remote(self._payload, limits, records.configured(), name), group)
@@ -212,6 +211,21 @@ def current_group() -> PlacementGroup | None:
     """
     name = os.environ.get(GROUP)
     return None if name is None else PlacementGroup(ray.PlacementGroupID.from_hex(name))
+
+
+def _translated(future: Future[S], meaning: Callable[[S], T]) -> Future[T]:
+    """A future of what the result of another one means."""
+    translated: Future[T] = Future()
+
+    def translate(done: Future[S]) -> None:  # in a thread of Ray's, where nothing may ask Ray
+        error = done.exception()
+        if error is None:
+            translated.set_result(meaning(done.result()))
+        else:
+            translated.set_exception(error)
+
+    future.add_done_callback(translate)
+    return translated
 
 
 def _machines() -> list[dict[str, float]]:
