@@ -35,8 +35,9 @@ suite.patience = 120.0
 def cluster():
     place = tempfile.mkdtemp(prefix="kilter-ray-", dir="/tmp")  # the paths of sockets are to be short
     settings = {"include_dashboard": False, "object_store_memory": 150 * 2**20, "temp_dir": place}
-    health = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}  # a node counts as lost after 5 s
-    made = Cluster(True, head_node_args={"num_cpus": 4, "num_gpus": 2, "_system_config": health, **settings})
+    quick = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}  # a node counts as lost after 5 s
+    quick |= {"prestart_worker_first_driver": False}
+    made = Cluster(True, head_node_args={"num_cpus": 4, "num_gpus": 2, "_system_config": quick, **settings})
     ray.init(made.address, log_to_driver=False, logging_level="ERROR")
     yield made
     ray.shutdown()
