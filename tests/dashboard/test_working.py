@@ -86,11 +86,24 @@ def test_whatever_is_asked_twice_is_done_once(post: Post, url: str):
     assert study.trials[0].value == 0.25 and study.trials[1].intermediate_values == {0: 2.0}
 
 
+def test_no_more_begin_than_the_study_is_to_have(post: Post):
+    study = post("create", name="s", space=SPACE, n_trials=2)["id"]
+    assert [post(f"studies/{study}/ask", worker=name)["next"] for name in "abc"] == ["run", "run", "wait"]
+    post(f"studies/{study}/trials/0/tell", values=1)
+    assert (
+        post(f"studies/{study}/ask", worker="a")["next"] == "wait"
+    )  # the other one may be lost, and is to be run then
+    post(f"studies/{study}/trials/1/tell", values=1)
+    assert post(f"studies/{study}/ask", worker="a")["next"] == "stop"
+
+
 def test_a_server_that_is_started_anew_goes_on(post: Post, url: str):
     create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
-    trial = post("studies/1/ask", worker="a")
+    trial = post("studies/1/ask", worker="a", lease=1000)
     for again in posting(url):
-        assert again("studies/1/ask", worker="a") == trial
+        again("studies/1/trials/0/judge")
+        assert [left > 900 for _, left in SQLiteStorage(url[len("sqlite:///") :]).leases(1)] == [True]
+        assert again("studies/1/ask", worker="a", lease=1000) == trial
         assert again("studies/1/trials/0/tell", values=1, attempt=1)["counts"]
 
 
@@ -113,6 +126,21 @@ def test_who_vanishes_loses_its_trial_to_another_and_may_still_come_in_time(
     late = post("studies/1/trials/0/tell", values=3, attempt=1)
     assert late["counts"] and load_study(storage=url).trials[0].value == 3.0
     assert post("studies/1/trials/0/judge", attempt=2)["verdict"] == "stop"
+
+
+def test_requests_renew_the_lease_where_a_part_of_it_has_passed(post: Post, url: str, monkeypatch: pytest.MonkeyPatch):
+    now, asked = 0.0, SQLiteStorage(url[len("sqlite:///") :])
+    monkeypatch.setattr(presence.time, "monotonic", lambda: now)
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    post("studies/1/ask", worker="a", lease=40)
+    for act, said in (("judge", {}), ("report", {"step": 1, "value": 1}), ("judge", {"attempt": 1})):
+        asked.renew(1, Worker("a.http", "http", 0, 0.0), 5)
+        now += 9
+        post(f"studies/1/trials/0/{act}", **said)
+        assert [left < 6 for _, left in asked.leases(1)] == [True]
+        now += 2
+        post(f"studies/1/trials/0/{act}", **said)
+        assert [left > 30 for _, left in asked.leases(1)] == [True]
 
 
 def test_a_trial_that_falls_behind_is_stopped(post: Post, url: str):

@@ -103,5 +103,8 @@ class Work:
             self._held(session, Worker(worker, HOST, 0, 0.0)).renew(time.monotonic())
 
     def _held(self, session: Session, worker: Worker) -> Held:
-        fresh = Held(session, worker, LEASE_SECONDS)
-        return self._leases.setdefault((session.study, worker.id), fresh)
+        known = self._leases.get((session.study, worker.id))
+        if known is None or known.session is not session:  # a server before this one may have given a longer one
+            left = dict(session.storage.leases(session.study)).get(worker, 0.0)
+            known = self._leases[session.study, worker.id] = Held(session, worker, max(LEASE_SECONDS, left))
+        return known

@@ -174,11 +174,11 @@ def _tell(ask: Ask) -> Any:
             ends_as, reports = _task(session, trial).meaning_of(metrics, told)
         elif ends_as is TrialState.PRUNED and session.verdict(trial.number, attempt) is Verdict.PAUSE:
             ends_as = TrialState.PAUSED
-        is_again = trial.is_finished and trial.attempt == attempt
-        if is_again and (trial.state, trial.metrics) != (ends_as, metrics):
+        has_ended = trial.is_finished and trial.attempt == attempt
+        if has_ended and (trial.state, trial.metrics) != (ends_as, metrics):
             raise InvalidInput(f"trial {trial.number} has ended already, as {trial.state.name}: ask for a new one")
         outcome = Outcome(trial.number, attempt, ends_as, metrics, reports, failure=failure)
-        counts = is_again or session.end(outcome)
+        counts = session.end(outcome)
         return {"number": trial.number, "state": trial.state.name.lower(), "counts": counts}
 
 
