@@ -78,6 +78,14 @@ def told(study: kilter.Study, name: str) -> list[Any]:
     return [trial.user_attrs[name] for trial in study.trials]
 
 
+def test_settings_never_change_and_can_be_pasted_back():
+    settings = RayExecutor(2, Resources(seconds=60), gpus=0.5, bundles=[{"CPU": 1}], strategy="SPREAD")
+    assert settings.resources == Resources(gpus=0.5, seconds=60)
+    assert eval(repr(settings)) == settings
+    with pytest.raises(InvalidInput, match="STRICT_PACK"):
+        RayExecutor(2, strategy="spread")
+
+
 def test_a_study_takes_it_by_name():
     study = kilter.create_study(space=SPACE, seed=0)
     study.optimize(lambda x: x, n_trials=6, executor="ray", n_jobs=2, progress="none")

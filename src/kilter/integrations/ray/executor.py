@@ -58,8 +58,8 @@ class RayExecutor:
     objective starts by Ray (see `kilter.integrations.ray.current_group`). The `strategy` says where they are to be,
     as "STRICT_PACK" for all on one machine.
 
-    >>> RayExecutor(4, gpus=0.5)
-    RayExecutor(slots=4, resources=Resources(cpus=1, gpus=0.5, memory=None, seconds=None))
+    >>> RayExecutor(4, gpus=0.5).resources, RayExecutor(4, gpus=0.5).demands
+    (Resources(cpus=1, gpus=0.5, memory=None, seconds=None), [{'CPU': 1, 'GPU': 0.5}])
     """
 
     slots: int | None = None
