@@ -73,13 +73,13 @@ def busy(spans, slots):
 
 @pytest.mark.parametrize("slots", [4, 8])
 def test_slots_need_not_wait_for_a_sampler_that_thinks_while_they_are_busy(slots):
-    thinking = 0.5 * SECONDS / slots
+    thinking = 0.6 * SECONDS / slots
     _, _, spans = run(thinking, slots, 200, RandomSampler())
-    assert busy(spans, slots) > 0.95
+    assert busy(spans, slots) > 0.93  # without, it is 0.86 and 0.89
 
 
 def test_what_was_chosen_ahead_follows_from_the_log_up_to_where_the_sampler_had_read():
-    storage, study, _ = run(0.5 * SECONDS / 8, 8, 26)
+    storage, study, _ = run(0.6 * SECONDS / 8, 8, 26)
     ahead = made_ahead(storage)
     assert len(ahead) > 10
     for trial in study.trials:
@@ -183,7 +183,7 @@ def test_in_another_space_or_beyond_the_limit_it_is_forgotten(session):
 
 def test_after_a_run_it_is_asked_anew():
     storage, study, _ = run(
-        0.5 * SECONDS / 8, 8, 1000, RandomSampler(), [lambda history, now: len(history.finished) == 30]
+        0.6 * SECONDS / 8, 8, 1000, RandomSampler(), [lambda history, now: len(history.finished) == 30]
     )
     assert study._session.engine.history[len(study.trials) - 1].is_finished
     trial = study.ask()

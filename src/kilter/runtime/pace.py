@@ -8,9 +8,10 @@ LATEST = 32
 """A mean follows about so many of the latest durations."""
 FEW = 4
 """With fewer slots a suggestion that knows one result less costs more than the wait for it."""
-OFTEN = 1 / 3
-"""A sampler that thinks for a larger share of the time than this is asked ahead. Eight slots would stand idle for a
-twentieth of the time there, and for much more beyond; what a suggestion gains by the latest result is worth that."""
+OFTEN = 0.5
+"""A sampler that thinks for a larger share of the time than this is asked ahead. From here on s slots would stand idle
+for three quarters of 1/s of the time and soon for all of it, and a suggestion made ahead costs a search as much as one
+slot more, of which each follows from fewer results: at most 1/s of its way."""
 
 
 @dataclass
