@@ -118,7 +118,7 @@ def get_all_artifact_meta(study_or_trial: Any, *, storage: Any = None) -> list[A
     return [ArtifactMeta(**noted) for name, noted in attrs if name.startswith(PREFIX)]
 
 
-_FOLDER = "use FileSystemArtifactStore on a mounted folder, or write to the bucket in the objective"
+_FOLDER = "use trial.log_artifact with checkpoints='s3://…' or the like, or FileSystemArtifactStore on a mounted folder"
 __getattr__ = refusing(__name__, {"Boto3ArtifactStore": _FOLDER, "GCSArtifactStore": _FOLDER})
 
 
