@@ -209,6 +209,16 @@ def test_a_list_that_names_files_outside_of_the_directory_is_none(machines, path
     assert not (machines.root / "evil").exists()
 
 
+def test_a_list_that_was_damaged_is_none(machines):
+    one, other = machines("one"), machines("other")
+    for files in ({"state": b"1"}, {"state": b"2"}):
+        write(one, 0, 1, files)
+        one.keep(0, 1)
+    place = machines.there["0/1-2.json"]
+    place.write_bytes(place.read_bytes().replace(b"state", b"stale"))
+    assert other.begin(0, 2, (0, 1)) is None
+
+
 def test_a_folder_here_of_a_study_that_was_deleted_is_not_that_of_the_next(machines):
     here = machines("here")
     write(here, 0, 1, {"state": b"old"})
