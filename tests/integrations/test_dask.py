@@ -21,6 +21,7 @@ from kilter import executors, plugins
 from kilter.core.errors import ClusterUnreachable, InvalidInput
 from kilter.core.events import LOST
 from kilter.core.interfaces import Executor, Progress, Resources
+from kilter.executors import remote
 from kilter.testing.executor import ExecutorSuite, task
 
 distributed = pytest.importorskip("distributed", reason="distributed is missing: pip install '.[dask]'")
@@ -182,6 +183,25 @@ def test_the_script_goes_on_where_it_was_killed_and_its_slots_are_gone(client: A
     assert {trial.state for trial in study.trials} == {kilter.TrialState.COMPLETE}
     assert study.trials[3].attempt == 2
     assert all(has_ended(worker.pid) for worker in workers)
+
+
+def test_a_client_that_was_closed_ends_the_run_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAUSES", (0.01, 0.01))
+    client = distributed.Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", set_as_default=False
+    )
+    executor = DaskExecutor(client, 1).start(hang)
+    executor.submit(task(1))
+    assert suite.until_end(executor)[1].failure is None
+    client.close()
+    executor.submit(task(2))
+    outcome = suite.until_end(executor)[1]
+    assert outcome.failure is not None
+    assert outcome.failure.kind == LOST
+    executor.submit(task(2, attempt=2))
+    with pytest.raises(ClusterUnreachable, match="the client was closed"):
+        suite.until_end(executor)
+    executor.close()
 
 
 def test_a_scheduler_that_does_not_answer_is_told() -> None:

@@ -207,7 +207,13 @@ class DaskCluster:
             self._client.close()
 
     def _soon(self, coroutine: Any) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._client.loop.asyncio_loop)
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._client.loop.asyncio_loop)
+        except RuntimeError as error:
+            coroutine.close()
+            failed: Future[Any] = Future()
+            failed.set_exception(ConnectionError(f"the client was closed ({error})"))
+            return failed
 
     # -- in the client's loop -------------------------------------------------------------------------------------
 
