@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.dashboard.conftest import client_of
+from tests.postgres import PASSWORD
 
 from kilter import Float, TrialState, create_study, load_study
 from kilter.core.interfaces import Worker
@@ -95,6 +96,15 @@ def test_no_more_begin_than_the_study_is_to_have(post: Post):
     )  # the other one may be lost, and is to be run then
     post(f"studies/{study}/trials/1/tell", values=1)
     assert post(f"studies/{study}/ask", worker="a")["next"] == "stop"
+
+
+def test_who_gives_no_name_leaves_no_lease(post: Post, url: str):
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    names = {post("studies/1/ask")["worker"] for _ in range(3)}
+    assert len(names) == len(SQLiteStorage(url[len("sqlite:///") :]).leases(1)) == 3
+    for number in range(3):
+        post(f"studies/1/trials/{number}/tell", values=1)
+    assert SQLiteStorage(url[len("sqlite:///") :]).leases(1) == []
 
 
 def test_a_server_that_is_started_anew_goes_on(post: Post, url: str):
@@ -247,3 +257,16 @@ def test_whatever_arrives_is_answered_or_refused(url: str):
 
         law()
     assert load_study(study_name="s", storage=url).trials is not None  # the log can be read
+
+
+def test_over_a_database_it_goes_on_through_a_restart_of_that_and_shows_no_password(postgresql_server: Any):
+    url = postgresql_server.tcp_url(postgresql_server.create())
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0).close()
+    app = create_app(url, workers=True)
+    with client_of(app) as client:
+        trial = client.post(f"{API}/work/studies/1/ask", json={"worker": "a"}).json()
+        postgresql_server.restart()
+        told = client.post(f"{API}/work/studies/1/trials/{trial['number']}/tell", json={"values": 0.5})
+        assert told.json()["counts"] and PASSWORD not in client.get(f"{API}/server").text
+    app.work.close()
+    assert load_study(storage=url).trials[0].value == 0.5

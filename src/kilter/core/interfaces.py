@@ -208,7 +208,10 @@ class Worker:
 
 @dataclass(frozen=True)
 class Appended:
-    """What an append brought: all entries after the position asked for, ours among them, and our refused events."""
+    """What an append brought: all entries after the position asked for, ours at the end, and those of ours refused.
+
+    Of what was refused it has the very events that were given.
+    """
 
     entries: list[Entry]
     refused: list[Event]

@@ -21,6 +21,8 @@ from kilter.runtime.session import Session
 HOST = "http"
 """Where workers are who are known by their names alone: no process is looked for there, their lease decides."""
 LONGEST_LEASE = 30 * 86_400.0
+MOST_LEASES = 10_000
+"""Leases of which is known when they are due."""
 
 
 @dataclass
@@ -58,8 +60,10 @@ class Work:
     def close(self) -> None:
         """Let go of the studies."""
         with self._lock:
-            for _, session in self._sessions.values():
+            for storage, session in self._sessions.values():
                 session.close()
+                if session.storage is not storage:
+                    session.storage.close()
             self._sessions = {}
 
     @contextmanager
@@ -97,6 +101,11 @@ class Work:
         held.renew(time.monotonic())
         return held
 
+    def leave(self, session: Session, worker: str) -> None:
+        """Give the lease of a worker of ours back, which is not heard of again."""
+        self._held(session, Worker(worker, HOST, 0, 0.0)).release()
+        del self._leases[session.study, worker]
+
     def renew(self, session: Session, worker: str) -> None:
         """Renew the lease of a worker, where it is one of ours."""
         if worker.endswith(f".{HOST}"):
@@ -104,6 +113,8 @@ class Work:
 
     def _held(self, session: Session, worker: Worker) -> Held:
         known = self._leases.get((session.study, worker.id))
+        if len(self._leases) >= MOST_LEASES:
+            self._leases.clear()  # what is still needed is found in the storage
         if known is None or known.session is not session:  # a server before this one may have given a longer one
             left = dict(session.storage.leases(session.study)).get(worker, 0.0)
             known = self._leases[session.study, worker.id] = Held(session, worker, max(LEASE_SECONDS, left))

@@ -37,6 +37,8 @@ STUDY = f"{WORK}/studies/{{id:int}}"
 TRIAL = f"{STUDY}/trials/{{number:int}}"
 
 EXAMPLE = '{"lr": {"kind": "float", "low": 1e-5, "high": 0.1, "log": true}}'
+NAMELESS = "nameless-"
+"""How the names begin that are made up: such a worker is never heard of again once it has told."""
 NEXT = 2.0
 """Seconds after which a worker that has to wait may ask again."""
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -99,7 +101,7 @@ def _parameter(name: str, data: Any) -> Parameter:
 def _ask(ask: Ask) -> Any:
     """A trial to run; or that there is none yet, or none any more."""
     said = ask.body
-    name = said.get("worker") or secrets.token_hex(4)
+    name = said.get("worker") or f"{NAMELESS}{secrets.token_hex(4)}"
     with ask.work.at(ask.path["id"]) as session:
         if session.engine.problem.is_open:
             raise InvalidInput(f"{session.name!r} has no space: its objective suggests it, which needs Python")
@@ -178,7 +180,10 @@ def _tell(ask: Ask) -> Any:
         if has_ended and (trial.state, trial.metrics) != (ends_as, metrics):
             raise InvalidInput(f"trial {trial.number} has ended already, as {trial.state.name}: ask for a new one")
         outcome = Outcome(trial.number, attempt, ends_as, metrics, reports, failure=failure)
+        worker = trial.worker or ""
         counts = session.end(outcome)
+        if worker.startswith(NAMELESS):
+            ask.work.leave(session, worker)
         return {"number": trial.number, "state": trial.state.name.lower(), "counts": counts}
 
 

@@ -344,8 +344,9 @@ class StorageSuite:
         with pytest.raises(StudyExists):
             other.create("a", created())
         storage.append(study, [started(0)], 1)
-        answer = other.append(study, [started(0, worker="w2")], 1)
-        assert answer.refused == [started(0, worker="w2")]
+        late = started(0, worker="w2")
+        answer = other.append(study, [late], 1)
+        assert answer.refused == [late] and answer.refused[0] is late
         assert answer.entries == [(2, started(0))]
         other.close()
 
