@@ -125,7 +125,7 @@ def test_postgresql(postgresql_server):
 
 
 TestHTTP = HTTPMachine.TestCase
-TestHTTP.settings = FEW
+TestHTTP.settings = settings(FEW, max_examples=4)  # more of them, and without restarts, are in test_http.py
 TestMemory = MemoryMachine.TestCase
 TestMemory.settings = SHORT
 TestSQLite = SQLiteMachine.TestCase

@@ -134,8 +134,9 @@ def _check_checkpoint(study: kilter.Study, trial: kilter.FrozenTrial) -> None:
 def _check_resumptions(diary: Diary, is_exact: bool) -> None:
     """An attempt goes on where those before it had saved, or a step later where the diary did not get to say so.
 
-    Where workers sleep, one may wake up and save more while another goes on from what it had saved before; and at a URL
-    what was saved last may not have been sent. Then it may go on from less.
+    Where workers sleep, one may wake up and save more while another goes on from what it had saved before; a process of
+    a driver that was killed may save once more; and at a URL what was saved last may not have been sent. Then it may go
+    on from less.
     """
     saved: dict[int, int] = {}
     begun: set[tuple[int, int]] = set()
