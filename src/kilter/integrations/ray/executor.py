@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -37,6 +38,9 @@ T = TypeVar("T")
 
 GROUP = "KILTER_PLACEMENT_GROUP"
 """The variable that tells an objective the placement group of its slot."""
+
+PATIENCE = 10.0
+"""Seconds in which a cluster has to answer."""
 
 STRATEGIES = ("PACK", "STRICT_PACK", "SPREAD", "STRICT_SPREAD")
 
@@ -245,8 +249,16 @@ def _connect(settings: RayExecutor) -> bool:
             )
         return False
     try:
+        _knock(settings.address or "")
         ray.init(address=settings.address, runtime_env=dict(settings.runtime_env or {}))
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = "" if settings.address is None else f" at {settings.address}"
         raise ClusterUnreachable(f"there is no Ray cluster to run on{where}: {error}") from error
     return True
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at an address, host and port: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in address:
+        socket.create_connection((host, int(port)), PATIENCE).close()
