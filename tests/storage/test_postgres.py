@@ -210,6 +210,19 @@ def test_each_body_is_readable(storage):
     assert len(bodies) == 1 + len(events) and all(isinstance(body, dict) for (body,) in bodies)
 
 
+def test_the_view_of_a_database_so_large_that_it_is_read_in_parallel(storage):
+    study = storage.create("a", created())
+    storage.append(study, [started(0), ended(0)], 1)
+
+    def count(connection):
+        with connection.transaction():
+            for setting in ("min_parallel_table_scan_size", "parallel_setup_cost", "parallel_tuple_cost"):
+                connection.execute(f"SET LOCAL {setting} = 0")
+            return connection.execute("SELECT count(*) FROM kilter.trials").fetchall()
+
+    assert storage._connection(count) == [(1,)]
+
+
 def test_other_tables_of_the_same_names_are_left_alone(postgresql_url):
     with psycopg.connect(postgresql_url) as other:
         for table in ("trials", "study", "studies", "event", "version"):
@@ -285,18 +298,17 @@ def story(handle):
 
 
 @pytest.mark.parametrize("part", ["question", "answer"])
-def test_whatever_is_lost_on_the_way_nothing_is_lost_or_doubled(postgresql_server, proxy, part):
+def test_whatever_is_lost_on_the_way_nothing_is_lost_or_doubled(postgresql_server, postgresql_url, proxy, part):
     """For each request of a story, the making of the schema included: the connection ends before it, or after it."""
+    name = postgresql_url.partition("@/")[2].partition("?")[0]
     whole, request = None, 0
     while whole is None or proxy.requests >= request:
-        name = postgresql_server.create()
-        url = f"{postgresql_server.tcp_url(name, proxy.port)}?sslmode=disable"
+        postgresql_server.execute("DROP SCHEMA IF EXISTS kilter CASCADE", name)
         proxy.requests = 0
         proxy.lose(request, part)
-        storage = PostgreSQLStorage(url)
+        storage = PostgreSQLStorage(f"{postgresql_server.tcp_url(name, proxy.port)}?sslmode=disable")
         came = story(storage)
         storage.close()
-        postgresql_server.drop(name)
         whole = whole or came
         assert came == whole, f"where the {part} of request {request} was lost"
         request += 1

@@ -58,7 +58,8 @@ CREATE TABLE kilter.lease (
 
 READABLE = r"""
 -- JSON may name characters that jsonb refuses, NUL and halves of surrogate pairs; they become replacement characters.
-CREATE OR REPLACE FUNCTION kilter.readable(body TEXT) RETURNS JSONB LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+-- Not PARALLEL SAFE: whoever catches an error begins a transaction within the transaction.
+CREATE OR REPLACE FUNCTION kilter.readable(body TEXT) RETURNS JSONB LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN body::JSONB;
 EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
