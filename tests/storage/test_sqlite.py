@@ -131,6 +131,41 @@ def test_it_survives_a_fork(storage):
     assert len(storage.read(study)) == 2
 
 
+def test_who_was_forked_keeps_the_file_from_who_leaves_it(storage):
+    """A parent that closes the file is not the last one where a child has it open, and takes nothing from it."""
+    study = storage.create("a", created())
+    began, left = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            own = SQLiteStorage(storage.path)
+            own.append(study, [started(0)], 1)
+            os.write(began[1], b".")
+            os.read(left[0], 1)
+            own.append(study, [started(1)], 2)
+            os._exit(0)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+        finally:
+            os._exit(1)
+    os.read(began[0], 1)
+    storage.studies()
+    storage.close()
+    os.write(left[1], b".")
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(SQLiteStorage(storage.path).read(study)) == 3
+
+
+def test_a_file_that_goes_while_a_process_is_forked(storage):
+    study = storage.create("a", created())
+    storage.let_go()
+    os.rename(storage.path, f"{storage.path}.elsewhere")
+    storage.take_up()
+    with pytest.raises(StorageGone, match="while a process was forked"):
+        storage.read(study)
+    assert not os.path.exists(storage.path)
+
+
 def test_it_can_be_pickled(storage):
     study = storage.create("a", created())
     assert pickle.loads(pickle.dumps(storage)).read(study) == storage.read(study)

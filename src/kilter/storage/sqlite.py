@@ -32,6 +32,7 @@ from kilter.core.errors import (
 from kilter.core.events import Created, Enqueued, Entry, Event, is_begun
 from kilter.core.interfaces import Appended, StudyRow, Worker
 from kilter.engine.lifecycle import ATTEMPTS
+from kilter.storage import forks
 from kilter.storage.remedies import explained
 from kilter.storage.rows import Columns, beyond_the_end, entries
 from kilter.storage.sharing import check_folder, file_system
@@ -155,6 +156,9 @@ BYTES = (
 INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 NEXT_NUMBER = "SELECT coalesce(max(created_number), -1) + 1 FROM event WHERE study = ? AND created_number IS NOT NULL"
 
+FORK_PATIENCE = 1.0
+"""Seconds that a fork waits for who is at work on a file."""
+
 _ABANDONED: list[sqlite3.Connection] = []
 """Connections that came through a fork. To close one, even by losing it, would break the locks of the parent."""
 
@@ -170,10 +174,12 @@ class SQLiteStorage:
         self.url = f"sqlite:///{self.path}"
         self.is_durable = True
         self._lock = threading.RLock()
+        self._is_closed = False
         self._connection: sqlite3.Connection | None = self._connected()
         self._files = _files(self.path)
         self._gone: str | None = None
         """What became of the file, where it is not at its path any more."""
+        forks.watch(self)
 
     def __repr__(self) -> str:
         return f"SQLiteStorage({self.path!r})"
@@ -276,9 +282,9 @@ class SQLiteStorage:
 
     def close(self) -> None:
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
+            self._is_closed = True
             self._connection = None
+            self._drop()
 
     def describe(self) -> dict[str, str | float]:
         """The library, the format of the file, and its size, with that of what is not merged into it yet."""
@@ -294,8 +300,8 @@ class SQLiteStorage:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        connection = self._live()
         with self._lock, explained(self.path):
+            connection = self._live()
             _roll_back(connection)  # where an interrupt broke into a rollback
             yield connection
 
@@ -318,26 +324,43 @@ class SQLiteStorage:
             raise StorageGone(self._gone)
 
     def _live(self) -> sqlite3.Connection:
-        if self._pid != os.getpid():
-            self._reopen_after_fork()
-        if self._connection is None:
+        if self._is_closed:
             raise StorageError(f"the storage {self.path} is closed: open it again")
+        if self._connection is None:
+            if _files(self.path, ("",)).get("") != self._files[""]:
+                raise StorageGone(f"the file {self.path} was moved, deleted or replaced while a process was forked")
+            self._connection = self._connected()
+            self._files = _files(self.path)
         return self._connection
 
     def _connected(self) -> sqlite3.Connection:
-        self._pid = os.getpid()
         connection = _opened(self.path)
         # A connection is part of a cycle, so that one that is only dropped keeps its files until a collector comes by.
-        weakref.finalize(self, _dropped, connection, self._pid).atexit = False
+        self._drop = weakref.finalize(self, _dropped, connection, os.getpid())
+        self._drop.atexit = False
         return connection
 
-    def _reopen_after_fork(self) -> None:
-        if self._connection is not None:
-            _ABANDONED.append(self._connection)
-            self._connection = self._connected()
-            self._files = _files(self.path)
-        self._lock = threading.RLock()  # a thread that the child does not have may hold the old one
-        self._pid = os.getpid()
+    # A fork. SQLite knows the locks of a process by file, and a new process inherits that knowledge without the locks:
+    # its connections would think themselves safe, and whoever closes the last one elsewhere would take the log of
+    # changes from under them. So there is no connection while a process is forked.
+
+    def let_go(self) -> bool:
+        """Close the file for a fork; False where somebody is at work on it."""
+        if not self._lock.acquire(timeout=FORK_PATIENCE):
+            return False
+        self._connection = None
+        self._drop()
+        return True
+
+    def take_up(self) -> None:
+        """Open it again when it is needed."""
+        self._lock.release()
+
+    def forsake(self) -> None:
+        """In the new process: leave alone what somebody was at, with the lock that nobody here holds."""
+        self._lock = threading.RLock()
+        self._connection = None
+        self._drop()
 
 
 def _dropped(connection: sqlite3.Connection, pid: int) -> None:
