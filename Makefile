@@ -2,6 +2,7 @@
 # make test           the whole test suite
 # make test-numerics  the numerical part of it as on two other processors
 # make test-long      its random choices twenty times over, each time others
+# make chaos          workers, drivers, servers and connections killed at random, 500 times and more; about an hour
 # make lint           ruff, mypy, import contracts
 # make web            the dashboard's bundle, from web/ (Node 20.19 or later; users need none, the bundle is committed)
 # make web-check      its types and tests, and that the committed bundle is what web/ makes
@@ -19,7 +20,7 @@ export KILTER_BENCH
 # Small matrices are slower on several threads, and the tests run side by side.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-numerics test-long lint web web-check bench race clean
+.PHONY: demo test test-numerics test-long chaos lint web web-check bench race clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -39,6 +40,9 @@ test-numerics: $(VENV)/dev.stamp
 
 test-long: $(VENV)/dev.stamp
 	for seed in $$(seq 20); do $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-seed=$$seed || exit 1; done
+
+chaos: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.story.chaos $(CHAOS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
