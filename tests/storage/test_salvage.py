@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.cli.conftest import kilter
 
@@ -88,6 +88,7 @@ def test_of_a_file_that_is_whole_it_finds_what_sqlite_finds(tmp_path: Path, merg
 
 
 @given(end=st.integers(0, 200 * PAGE))
+@example(end=16)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_of_a_file_that_was_cut_it_finds_what_lies_before_the_cut(
     whole: tuple[Path, Rows], tmp_path: Path, end: int

@@ -91,7 +91,7 @@ class _Pages:
         self._size = said if said in SIZES else 65536 if said == 1 else USUAL_SIZE
         self._data, self._newer = data, dict(_frames(wal, self._size))
         first = self[1]
-        self._usable = self._size - (first[20] if first[: len(MAGIC)] == MAGIC else 0)
+        self._usable = self._size - (int.from_bytes(first[20:21], "big") if first.startswith(MAGIC) else 0)
 
     def __getitem__(self, number: int) -> bytes:
         if number in self._newer:
