@@ -40,6 +40,10 @@ START, STOP = 60, 60
 """Seconds that the server has to start and to stop, on a machine that is busy."""
 
 
+OLD = 3600
+"""Seconds after which a folder without a server is one that was left behind."""
+
+
 class NoServer(Exception):
     """There are no binaries of PostgreSQL on this machine."""
 
@@ -215,6 +219,9 @@ def _sweep(where: Path) -> None:
                 continue
             server.send_signal(signal.SIGQUIT)
             server.wait(STOP)
+        except FileNotFoundError:  # it runs no more, or not yet
+            if folder.stat().st_mtime > time.time() - OLD:
+                continue
         except (OSError, ValueError, IndexError, psutil.Error):
             continue
         shutil.rmtree(folder, ignore_errors=True)
