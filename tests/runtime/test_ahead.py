@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 
 import pytest
@@ -169,6 +170,14 @@ def test_where_others_are_faster_or_work_too_the_sampler_is_asked_when_a_slot_is
     session.note(None, {"a": 1})
     assert session.begin().seen == session.engine.position - 1
     assert session.engine.history[0].params == taken.params
+
+
+def test_who_is_refused_and_waits_leaves_the_chance_of_the_program_alone(session):
+    opened("s", session.storage, clock=session.clock).begin()
+    random.seed(7)  # as an objective may, for its own draws
+    before = random.getstate()
+    assert session.begin().number == 1  # without having read that number 0 is taken
+    assert random.getstate() == before
 
 
 def test_in_another_space_or_beyond_the_limit_it_is_forgotten(session):

@@ -5,8 +5,6 @@ import logging
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -15,6 +13,7 @@ import psycopg
 import pytest
 from tests.postgres import PASSWORD
 from tests.proxy import Proxy
+from tests.storage.crowd import check_made_once, create_at_once
 
 from kilter import Float, create_study, load_study
 from kilter.api import check_study
@@ -432,43 +431,10 @@ def test_it_can_be_pickled(storage):
     copy.close()
 
 
-CREATOR = """
-import os, sys, time
-from kilter.core.errors import StudyExists
-from kilter.storage.postgres import PostgreSQLStorage
-from kilter.testing.storage import created, waiting
-url, start = sys.argv[1], float(sys.argv[2])
-import psycopg
-time.sleep(max(0.0, start - time.time()))
-for _ in range(8):
-    child = os.fork()
-    if child == 0:
-        break
-else:
-    sys.exit(max(os.waitpid(-1, 0)[1] for _ in range(8)) != 0)
-try:
-    storage = PostgreSQLStorage(url)
-    try:
-        study = storage.create("a", created())
-    except StudyExists:
-        [study] = [row.id for row in storage.studies()]
-    storage.append(study, [waiting()], 1)
-except BaseException as error:
-    print(repr(error), file=sys.stderr)
-    os._exit(1)
-os._exit(0)
-"""
-
-
 def test_32_processes_create_the_schema_at_once(postgresql_url):
-    start = str(time.time() + 2.0)  # four interpreters have come up by then; each forks eight
-    command = [sys.executable, "-c", CREATOR, postgresql_url, start]
-    crowd = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    outcomes = [(process.communicate()[1], process.returncode) for process in crowd]
-    assert outcomes == [("", 0)] * 4
+    assert create_at_once(postgresql_url, "kilter.storage.postgres", "psycopg") == [("", 0)] * 4
     storage = PostgreSQLStorage(postgresql_url)
-    [row] = storage.studies()
-    assert sorted(entry.event.number for entry in storage.read(row.id, 1)) == list(range(32))
+    check_made_once(storage)
     storage.close()
 
 

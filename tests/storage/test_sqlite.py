@@ -4,12 +4,11 @@ import json
 import os
 import pickle
 import sqlite3
-import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
+from tests.storage.crowd import check_made_once, create_at_once
 
 from kilter.core.errors import InvalidInput, StorageError, StorageGone, StorageTooNew, StorageUnsafe
 from kilter.core.events import Dropped, Ended, Failure, Invalidated, Noted, Report, Started, TrialState
@@ -171,44 +170,10 @@ def test_it_can_be_pickled(storage):
     assert pickle.loads(pickle.dumps(storage)).read(study) == storage.read(study)
 
 
-CREATOR = """
-import sys, time
-from kilter.core.errors import StudyExists
-from kilter.storage.sqlite import SQLiteStorage
-from kilter.testing.storage import created, waiting
-import os
-path, start = sys.argv[1], float(sys.argv[2])
-time.sleep(max(0.0, start - time.time()))
-for _ in range(8):
-    child = os.fork()
-    if child == 0:
-        break
-else:
-    sys.exit(max(os.waitpid(-1, 0)[1] for _ in range(8)) != 0)
-try:
-    storage = SQLiteStorage(path)
-    try:
-        study = storage.create("a", created())
-    except StudyExists:
-        [study] = [row.id for row in storage.studies()]
-    storage.append(study, [waiting()], 1)
-except BaseException as error:
-    print(repr(error), file=sys.stderr)
-    os._exit(1)
-os._exit(0)
-"""
-
-
 def test_32_processes_create_the_file_at_once(tmp_path):
     path = str(tmp_path / "new.db")
-    start = str(time.time() + 2.5)  # four interpreters have come up by then; each forks eight
-    command = [sys.executable, "-c", CREATOR, path, start]
-    crowd = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    outcomes = [(process.communicate()[1], process.returncode) for process in crowd]
-    assert outcomes == [("", 0)] * 4
-    storage = SQLiteStorage(path)
-    [row] = storage.studies()
-    assert sorted(entry.event.number for entry in storage.read(row.id, 1)) == list(range(32))
+    assert create_at_once(f"sqlite:///{path}", "kilter.storage.sqlite") == [("", 0)] * 4
+    check_made_once(SQLiteStorage(path))
 
 
 # What can be wrong with a file.

@@ -122,6 +122,13 @@ class TrialNotFound(UnknownName):
 class StudyExists(KilterError, ValueError):
     """create_study met a study of that name and load_if_exists was not set."""
 
+    @classmethod
+    def of(cls, name: str, where: str = "") -> StudyExists:
+        """The error for a name that a study has already, in the storage at a path or a URL without secrets."""
+        place = f" in {where}" if where else ""
+        advice = "choose another name, or pass load_if_exists=True to go on with it"
+        return cls(f"the study {name!r} exists{place}: {advice}")
+
 
 class NotReady(KilterError, ValueError):
     """A question that needs at least one finished trial, or a running one."""

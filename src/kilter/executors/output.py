@@ -20,6 +20,9 @@ from kilter.executors import records
 LIMIT = 256 * 1024
 """Bytes that are kept of a trial's output: where there is more, its beginning and its end."""
 
+LEFT_OUT = b"\n[... left out ...]\n"
+"""What stands in the place of the rest."""
+
 CHUNK = 65_536
 """Bytes read at once, and of a line without an end."""
 
@@ -71,7 +74,7 @@ class Log:
         data = file.read()
         head, tail = data[: LIMIT // 4], data[-LIMIT // 4 :]
         file.truncate(len(head))
-        file.write(b"\n[... left out ...]\n" + tail)
+        file.write(LEFT_OUT + tail)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -33,7 +33,7 @@ from kilter.core.errors import ClusterUnreachable
 from kilter.core.events import LOST, Failure
 from kilter.core.interfaces import Message, Outcome, Resources, Task
 from kilter.executors.machine import UNLIMITED
-from kilter.executors.output import LIMIT, Printer
+from kilter.executors.output import LEFT_OUT, LIMIT, Printer
 from kilter.executors.payload import recalled
 from kilter.executors.processes import Home, Processes, RunningProcesses
 
@@ -59,8 +59,6 @@ PAUSES = 0.25, 30.0
 
 NOTICE = 20.0
 """Seconds that tasks wait for a first slot before the user is told what for."""
-
-LEFT_OUT = b"\n[... left out ...]\n"
 
 Handle = TypeVar("Handle")
 Printed = Union[int, bytes, None]
@@ -203,9 +201,8 @@ class RunningRemote(Generic[Handle]):
     """Runs trials on the slots of a cluster, which open as the cluster has room for them.
 
     With `grows` one more is always being opened, so that there are as many as the cluster has room for. `slots` counts
-    those that are open, and is at least 1: a task waits until there is one. What the workers print
-    arrives with what they tell; it is kept with the trial here and, as in `#7 epoch 1`, goes to the stderr of this
-    process.
+    those that are open, and is at least 1: a task waits until there is one. What the workers print arrives with what
+    they tell; it is kept with the trial here and, as in `#7 epoch 1`, goes to the stderr of this process.
     """
 
     def __init__(self, cluster: Cluster[Handle], slots: int, grows: bool = False) -> None:

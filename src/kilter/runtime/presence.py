@@ -31,8 +31,7 @@ def at_work(log: Log[Any]) -> list[Worker]:
 class Presence:
     """A worker on a study. It holds a lease while it has trials there, where the study outlives the process.
 
-    With `seconds` None it holds none. One with a `name` takes the place of whoever had it here before a
-    restart.
+    With `seconds` None it holds none. One with a `name` takes the place of whoever had it here before a restart.
     """
 
     def __init__(

@@ -47,6 +47,9 @@ log = logging.getLogger("kilter")
 LONGEST_WAY = 0.1
 """Seconds that a worker waits at most for others who take numbers of trials."""
 
+_chance = random.SystemRandom()
+"""For waits alone: neither the study's nor that of the program, which an objective may have seeded for its own use."""
+
 ROUNDS = 3
 """How often a worker asks its sampler for one trial, where others begin theirs meanwhile."""
 
@@ -389,7 +392,7 @@ def _give_way(refusals: int, took: float) -> None:
 
     With eight workers who do nothing else, a start in a database is written at the second try and not at the fourth.
     """
-    time.sleep(min(random.uniform(0, refusals) * took, LONGEST_WAY))
+    time.sleep(min(_chance.uniform(0, refusals) * took, LONGEST_WAY))
 
 
 def _met(outcome: Outcome, now: float) -> Iterator[Event]:

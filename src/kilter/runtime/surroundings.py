@@ -27,7 +27,7 @@ LIBRARIES = ("numpy", "scipy", "psycopg", "httpx", "fsspec", "distributed", "ray
 
 ROUNDS = 20
 """How often a read and a write are timed; the median counts."""
-LEAST_SPENT = 2.0
+MOST_SPENT = 2.0
 """Seconds after which there is no further round."""
 
 SLOW = 0.05
@@ -40,7 +40,7 @@ FULL, NEARLY = 100e6, 1e9
 UNMERGED = 64e6
 """Bytes beside an SQLite file, and more than are in it, from which on something keeps them from being merged."""
 
-SHOWN_LEASE = 1.0
+SHORT_LEASE = 1.0
 """Seconds for which the lease by which a write is timed would hold, were it not given back at once."""
 
 
@@ -81,7 +81,7 @@ def latency(storage: Storage) -> Latency:
         return Latency(read, None)
     study, worker = studies[0].id, this_worker("doctor")
     try:
-        return Latency(read, _timed(lambda: storage.renew(study, worker, SHOWN_LEASE)))
+        return Latency(read, _timed(lambda: storage.renew(study, worker, SHORT_LEASE)))
     finally:
         with suppress(StudyNotFound):
             storage.release(study, worker.id)
@@ -89,7 +89,7 @@ def latency(storage: Storage) -> Latency:
 
 def _timed(act: Callable[[], object]) -> float:
     taken: list[float] = []
-    while len(taken) < ROUNDS and sum(taken) < LEAST_SPENT:
+    while len(taken) < ROUNDS and sum(taken) < MOST_SPENT:
         began = time.perf_counter()
         act()
         taken.append(time.perf_counter() - began)

@@ -92,9 +92,7 @@ class MemoryStorage:
     def create(self, name: str, event: Created) -> int:
         with self._lock:
             if any(log.row.name == name for log in self._logs.values()):
-                raise StudyExists(
-                    f"the study {name!r} exists: choose another name, or pass load_if_exists=True to go on with it"
-                )
+                raise StudyExists.of(name)
             first = Entry(1, codec.stored(event))
             self._created += 1
             row = StudyRow(self._created, name, event.time)

@@ -10,23 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kilter.core import codec
-from kilter.core.events import Event
 from kilter.engine.repair import Repair, Row
 from kilter.storage.remedies import explained
+from kilter.storage.rows import repaired_rows
 from kilter.storage.sqlite import INSERT, PATIENCE, SQLiteStorage
 
 ROWS = "SELECT position, kind, number, attempt, time, body FROM event WHERE study = ? ORDER BY position"
-
-
-def rows(storage: SQLiteStorage, study: int) -> list[Row]:
-    """All rows of a study's log, in order."""
-    with _opened(storage.path) as connection:
-        connection.text_factory = bytes  # what is no UTF-8 must not keep us from the rest
-        return [
-            Row(position, _text(kind), number, attempt, time, _text(body))
-            for position, kind, number, attempt, time, body in connection.execute(ROWS, (study,))
-        ]
 
 
 @dataclass(frozen=True)
@@ -37,11 +26,27 @@ class MendableFile:
 
     def rows(self, study: int) -> list[Row]:
         """All rows of a study's log, in order."""
-        return rows(self.storage, study)
+        with _opened(self.storage.path) as connection:
+            connection.text_factory = bytes  # what is no UTF-8 must not keep us from the rest
+            return [
+                Row(position, _text(kind), number, attempt, time, _text(body))
+                for position, kind, number, attempt, time, body in connection.execute(ROWS, (study,))
+            ]
 
     def mend(self, study: int, repair: Repair) -> str:
         """Put the repaired log in its place; the path of a copy of the whole file as it was."""
-        return write(self.storage, study, repair)
+        copy = _copied(self.storage.path)
+        with _opened(self.storage.path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("DELETE FROM event WHERE study = ?", (study,))
+                connection.execute("DELETE FROM snapshot WHERE study = ?", (study,))
+                connection.executemany(INSERT, repaired_rows(study, repair))
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        return copy
 
 
 def check_pages(storage: SQLiteStorage) -> None:
@@ -71,33 +76,9 @@ def write_anew(path: str, studies: Iterable[Saved]) -> str:
         connection.execute("BEGIN IMMEDIATE")
         for study in studies:
             connection.execute("INSERT INTO study VALUES (?, ?, ?)", (study.id, study.name, study.created))
-            for position, (event, row) in enumerate(study.repair.kept, 1):
-                connection.execute(INSERT, _values(study.id, position, event, row))
+            connection.executemany(INSERT, repaired_rows(study.id, study.repair))
         connection.execute("COMMIT")
     return new
-
-
-def write(storage: SQLiteStorage, study: int, repair: Repair) -> str:
-    """Put the repaired log in the place of the damaged one, after a copy of the whole file; the path of the copy."""
-    copy = _copied(storage.path)
-    with _opened(storage.path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute("DELETE FROM event WHERE study = ?", (study,))
-            connection.execute("DELETE FROM snapshot WHERE study = ?", (study,))
-            for position, (event, row) in enumerate(repair.kept, 1):
-                connection.execute(INSERT, _values(study, position, event, row))
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-    return copy
-
-
-def _values(study: int, position: int, event: Event, row: Row | None) -> tuple[Any, ...]:
-    _, attempt, _, key = event.identity or (None, 0, "", None)
-    kind, body = codec.encode(event) if row is None else (row.kind, row.body)
-    return study, position, kind, event.number, attempt, key, event.number if event.creates else None, event.time, body
 
 
 def _copied(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
@@ -10,6 +10,7 @@ from kilter.core import codec
 from kilter.core.errors import LogDamaged, StorageError
 from kilter.core.events import Entry, Event
 from kilter.core.text import shortened
+from kilter.engine.repair import Repair
 
 
 class Columns(NamedTuple):
@@ -67,6 +68,14 @@ def _say_where(rows: Iterable[Any]) -> None:
             codec.decode(*row)
         except StorageError as error:
             raise LogDamaged.at(position, shortened(str(kind), 20), number, str(error)) from error
+
+
+def repaired_rows(study: int, repair: Repair) -> Iterator[tuple[Any, ...]]:
+    """The whole rows of a repaired log; what was whole stays as it was written."""
+    for position, (event, row) in enumerate(repair.kept, 1):
+        kind, body = (row.kind, row.body) if row and row.kind and row.body else codec.encode(event)
+        _, attempt, _, key = event.identity or (None, 0, "", None)
+        yield Columns(kind, event.number, attempt, key, event.creates, event.time, body).values(study, position)
 
 
 def beyond_the_end(after: int, study: int) -> NoReturn:

@@ -1,8 +1,8 @@
 """Studies in an SQLite file, shared by the threads and processes of one machine.
 
 Each append is one immediate transaction: it reads what others wrote since, then writes ours at the next positions.
-Unique indices do what locks would do (rule 5 of the design): a second claim of a trial, and a second trial of one
-number, fail on their own, and only that event is refused. The file is in WAL mode, so that readers and the one
+Unique indices do what locks would do: a second claim of a trial, and a second trial of one number, fail on their own,
+and only that event is refused. The file is in WAL mode, so that readers and the one
 writer do not wait for each other; synchronous=NORMAL can lose the last commits when the power fails, never more.
 """
 
@@ -193,10 +193,7 @@ class SQLiteStorage:
             try:
                 row = connection.execute("INSERT INTO study (name, created) VALUES (?, ?)", (name, event.time))
             except sqlite3.IntegrityError:
-                raise StudyExists(
-                    f"the study {name!r} exists in {self.path}: "
-                    "choose another name, or pass load_if_exists=True to go on with it"
-                ) from None
+                raise StudyExists.of(name, self.path) from None
             assert row.lastrowid is not None
             connection.execute(INSERT, (row.lastrowid, 1, kind, None, 0, 0, None, event.time, body))
             return row.lastrowid

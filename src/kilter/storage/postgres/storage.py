@@ -1,9 +1,10 @@
 """Studies in a PostgreSQL database, shared by any number of machines.
 
-Each method is one statement, one transaction and one round trip. An append is a function of the database
-(schema.APPEND): it waits for its turn at the log, reads what others wrote and writes ours at the next positions, all in
-the server, so that no worker can be slow, or go away, while others wait for it. Each append has a token, which is kept
-with its events: where its answer was lost, it is sent again and finds what it wrote. Leases run by the server's clock.
+Each method is one statement, one transaction and one round trip; a delete alone looks first whether the study is there.
+An append is a function of the database (schema.APPEND): it waits for its turn at the log, reads what others wrote and
+writes ours at the next positions, all in the server, so that no worker can be slow, or go away, while others wait for
+it. Each append has a token, which is kept with its events: where its answer was lost, it is sent again and finds what
+it wrote. Leases run by the server's clock.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from kilter.core.text import masked
 from kilter.engine.repair import Repair, Row
 from kilter.storage.postgres.connection import PATIENCE, Connection
 from kilter.storage.postgres.schema import LOCK, MIGRATIONS
-from kilter.storage.rows import Columns, beyond_the_end, entries
+from kilter.storage.rows import Columns, beyond_the_end, entries, repaired_rows
 
 if TYPE_CHECKING:
     import psycopg
@@ -98,10 +99,7 @@ class PostgreSQLStorage:
         values = (name, event.time, kind, event.time, body, token, name, token)
         made = self._connection.rows(CREATE, values)
         if not made:
-            raise StudyExists(
-                f"the study {name!r} exists in {self.url}: "
-                "choose another name, or pass load_if_exists=True to go on with it"
-            )
+            raise StudyExists.of(name, self.url)
         return int(made[0][0])
 
     def studies(self) -> list[StudyRow]:
@@ -162,7 +160,7 @@ class PostgreSQLStorage:
 
     def describe(self) -> dict[str, str | float]:
         """The server, the format of its tables, and its clock."""
-        [(server, clock)] = self._connection.rows(DESCRIBE, ())
+        [(server, clock)] = self._connection.rows(DESCRIBE)
         return {"server": f"PostgreSQL {server}", "format": len(MIGRATIONS), "clock": clock}
 
     def close(self) -> None:
@@ -176,7 +174,7 @@ class PostgreSQLStorage:
 
     def mend(self, study: int, repair: Repair) -> str:
         """Put the repaired log in the place of the damaged one; the name of a table with what was there."""
-        log = [_columns(event, row).values(study, position) for position, (event, row) in enumerate(repair.kept, 1)]
+        log = [*repaired_rows(study, repair)]
         return self._connection(lambda connection: _replace(connection, study, log))
 
     # What there is.
@@ -232,12 +230,6 @@ class PostgreSQLStorage:
                 f"{len(MIGRATIONS)}: upgrade kilter"
             )
         return int(version)
-
-
-def _columns(event: Event, row: Row | None) -> Columns:
-    """Those of an event, with the body that its row has where there is one."""
-    columns = Columns.of(event)
-    return columns if row is None or row.body is None else columns._replace(body=row.body)
 
 
 def _replace(connection: psycopg.Connection, study: int, log: list[tuple[Any, ...]]) -> str:
