@@ -220,7 +220,7 @@ def test_who_is_not_there_is_said_after_a_while(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(
-    "url", ["http://", "http:///x", "http://secret@host", "http://host:port", "https://h/?a=secret"]
+    "url", ["http://", "http:///x", "http://secret@host", "http://host:port", "http://:secret", "https://h/?a=secret"]
 )
 def test_addresses_that_lead_nowhere_are_refused_without_their_secrets(url: str):
     with pytest.raises(InvalidInput, match="TOKEN@host") as refused:

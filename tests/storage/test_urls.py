@@ -45,6 +45,30 @@ def test_a_file_with_a_question_mark_opens():
     assert load_study(study_name="a", storage="sqlite:///q?timeout=5").study_name == "a"
 
 
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "host=db password=s3cret user=kilter",
+        "host=db password=a://s3cret",
+        "kilter:s3cret@db/test",
+        "kilter@corp:s3cret@db/test",
+        "postgresql:/kilter:s3cret@db/x",
+        "postgresql//kilter:s3cret@h/x",
+    ],
+)
+def test_what_may_be_an_address_with_a_password_is_not_quoted_with_it(storage):
+    with pytest.raises(InvalidInput, match=r"write 'postgresql://user:password@host") as raised:
+        load_study(study_name="a", storage=storage)
+    assert "s3cret" not in str(raised.value) and "***" in str(raised.value)
+
+
+@pytest.mark.parametrize("storage", ["sqlite://ada:s3cret@db", "sqlite:///a.db?key=s3cret", "memory://ada:s3cret@db"])
+def test_a_password_where_none_belongs_is_masked(storage):
+    with pytest.raises(InvalidInput, match=r"\*\*\*") as raised:
+        create_study(storage=storage, space=SPACE)
+    assert "s3cret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("path", ["a\0.db", "a\ud800.db"])
 def test_a_path_that_cannot_be(path):
     with pytest.raises(StorageError, match="cannot be a file"):

@@ -41,10 +41,15 @@ def shortened(text: str, width: int = WIDTH) -> str:
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
-# To the last "@": one that should have been escaped does not end a password.
-_PASSWORD = re.compile(r"(://[^:/@?\[]*):.*@", re.DOTALL)
+# To the last "@": one that should have been escaped does not end a password, and may stand in the name before it.
+_PASSWORD = re.compile(r"(://(?![/\[])[^:@]*)[:@].*@", re.DOTALL)
+_NO_PORT = re.compile(r"(://(?!\[)[^:@/?]*):(?!\*\*\*@|\d*(?:[,/?]|$)).*", re.DOTALL)
+"""What stands where a port would, and is none: a password whose host was forgotten."""
 _OPTION = re.compile(r"(?<=[?&])([^=&]*)=[^&]*")
-_SETTING = re.compile(r"\b(password|passfile|token|secret)\s*=\s*('[^']*'|[^\s'&*][^\s&]*)", re.IGNORECASE)
+_SETTING = re.compile(
+    r"(\w*(?:password|passfile|token|secret))\s*=\s*(?:'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)+)", re.IGNORECASE | re.DOTALL
+)
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
 _HARMLESS = ("host", "hostaddr", "port", "user", "dbname", "sslmode")
 
 
@@ -54,10 +59,15 @@ def masked(url: str) -> str:
     >>> masked("postgresql://ada:secret@db/tuning?sslmode=require&password=x")
     'postgresql://ada:***@db/tuning?sslmode=require&password=***'
     """
-    if "://" in url:
-        url = _PASSWORD.sub(r"\1:***@", url)
-        url = _OPTION.sub(lambda option: option[0] if option[1] in _HARMLESS else f"{option[1]}=***", url)
-    return _SETTING.sub(r"\1=***", url)
+    if not is_url(url):
+        return _SETTING.sub(r"\1=***", url)
+    url = _NO_PORT.sub(r"\1:***", _PASSWORD.sub(r"\1:***@", url))
+    return _OPTION.sub(lambda option: option[0] if option[1] in _HARMLESS else f"{option[1]}=***", url)
+
+
+def is_url(text: str) -> bool:
+    """Whether a text begins like a URL, as in `http://`."""
+    return _SCHEME.match(text) is not None
 
 
 def shown(value: object, width: int = 80) -> str:

@@ -207,8 +207,8 @@ def _parsed(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise InvalidInput(f"storage={masked(url)!r}: {error}; {example}") from None
+    except ValueError:  # which may quote a password
+        raise InvalidInput(f"storage={masked(url)!r} has a port or a host that is none: {example}") from None
     if not parts.hostname or parts.query or parts.fragment:
         raise InvalidInput(f"storage={masked(url)!r} is not the address of a server: {example}")
     if parts.username:

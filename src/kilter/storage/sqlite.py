@@ -482,8 +482,8 @@ def _check_whole(path: str) -> None:
 
 def _opened(path: str) -> sqlite3.Connection:
     _check_whole(path)
-    check_folder(path)
     with explained(path):
+        check_folder(path)
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             _patiently(lambda: _prepare(connection, path))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 
 from kilter.core.errors import InvalidInput
+from kilter.core.text import is_url, masked
 from kilter.storage.memory import MemoryStorage
 from kilter.storage.sqlite import SQLiteStorage
 
@@ -24,30 +26,36 @@ def as_url(given: str | os.PathLike[str] | None) -> str:
     text = MEMORY if given is None else os.fspath(given)
     if text in (":memory:", "sqlite://", f"{SQLITE}:memory:"):
         return MEMORY
-    if "://" in text:
+    if is_url(text):
         return text
     if text.endswith(ENDINGS):
         return f"{SQLITE}{text}"
-    raise InvalidInput(f"storage={given!r} is neither a URL nor a path ending in .db: write '{SQLITE}{text}.db'")
+    shown = re.sub(r"[:@].*@", ":***@", masked(text), count=1, flags=re.DOTALL)
+    advice = f"'{SQLITE}{text}.db'"
+    if "@" in text or "=" in text:
+        advice = "'postgresql://user:password@host:5432/database' for one in PostgreSQL"
+    raise InvalidInput(f"storage={shown!r} is neither a URL nor a path ending in .db: write {advice}")
 
 
 def memory(url: str) -> MemoryStorage:
     """A new storage in memory, for `memory://`."""
     if url != MEMORY:
-        raise InvalidInput(f"storage={url!r} names something in memory: write '{MEMORY}', or pass a MemoryStorage")
+        raise InvalidInput(
+            f"storage={masked(url)!r} names something in memory: write '{MEMORY}', or pass a MemoryStorage"
+        )
     return MemoryStorage()
 
 
 def sqlite(url: str) -> SQLiteStorage:
     """The SQLite file of a URL, of which the third slash is no part: `sqlite:////data/studies.db` is absolute."""
     if not url.startswith(SQLITE):
-        path = url.partition("://")[2]
-        raise InvalidInput(f"storage={url!r} needs three slashes before the path: '{SQLITE}{path}'")
+        path = masked(url).partition("://")[2]
+        raise InvalidInput(f"storage={masked(url)!r} needs three slashes before the path: '{SQLITE}{path}'")
     whole = url[len(SQLITE) :]
     path, query, _ = whole.partition("?")
     if query and not os.path.exists(whole):
         raise InvalidInput(
-            f"storage={url!r} has options after the '?', and kilter knows none: write '{SQLITE}{path}'. "
+            f"storage={masked(url)!r} has options after the '?', and kilter knows none: write '{SQLITE}{path}'. "
             "It waits a minute for a file that is locked"
         )
     return SQLiteStorage(whole)

@@ -24,6 +24,7 @@ def command(source: str, names: tuple[str, ...], every: bool, storage: str | Non
     there are several, they are listed.
     """
     from kilter.core.errors import StudyExists
+    from kilter.core.text import masked
     from kilter.integrations.optuna import import_study, study_names
 
     if every and names:
@@ -35,6 +36,6 @@ def command(source: str, names: tuple[str, ...], every: bool, storage: str | Non
         except StudyExists:
             if not every:
                 raise
-            show.note(f"{name!r} is in {url} already")
+            show.note(f"{name!r} is in {masked(url)} already")
         else:
-            show.note(f"{len(study.trials)} trials of {study.study_name!r} are in {url} now")
+            show.note(f"{len(study.trials)} trials of {study.study_name!r} are in {masked(url)} now")

@@ -30,11 +30,12 @@ def command(
     To those who have the token, http://… is a storage like any other. Programs that are not in Python ask for trials
     and tell results in JSON: docs/how-to/serve.md. The dashboard is there as well.
     """
+    from kilter.core.text import masked
     from kilter.dashboard.serving import PORT, served
     from kilter.plugins import open_storage
 
-    if what is not None and storage not in (None, what):
-        raise click.UsageError(f"two storages are named, {what!r} and {storage!r}: name one")
+    if what is not None and storage is not None and storage != what:
+        raise click.UsageError(f"two storages are named, {masked(what)!r} and {masked(storage)!r}: name one")
     opened = open_storage(what or storage or options.DEFAULT_STORAGE)
     known = token or secrets.token_urlsafe(32)
     serving = served(opened, host=host, port=PORT if port is None else port, token=known, hosts=hosts, workers=True)

@@ -27,6 +27,7 @@ from kilter.core.numbers import Float, Int
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
 from kilter.core.space import Space
+from kilter.core.text import masked
 from kilter.frozen import FrozenTrial
 from kilter.integrations.optuna.parameters import CONSTRAINTS, FIXED, from_kilter, is_scalar, metric
 from kilter.integrations.optuna.stores import database, place_of, sqlite_path
@@ -67,7 +68,9 @@ def export_study(source: StudyView | str | Storage, storage: Any, study_name: st
     try:
         theirs = optuna.create_study(storage=target, study_name=ours.study_name, directions=directions)
     except optuna.exceptions.DuplicatedStudyError:
-        raise StudyExists(f"there is a study {ours.study_name!r} in {storage} already: delete it there") from None
+        raise StudyExists(
+            f"there is a study {ours.study_name!r} in {masked(str(storage))} already: delete it there"
+        ) from None
     kept_in, number = place_of(theirs)
     try:
         attrs = ours.user_attrs
@@ -91,7 +94,9 @@ def _target(storage: Any) -> Any:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             [application] = connection.execute("PRAGMA application_id").fetchone()
         if application == APPLICATION:
-            raise StorageError(f"{storage} holds studies of kilter's: choose another file for those of Optuna's")
+            raise StorageError(
+                f"{masked(storage)} holds studies of kilter's: choose another file for those of Optuna's"
+            )
     return database(storage)
 
 

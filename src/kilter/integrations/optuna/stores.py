@@ -10,6 +10,7 @@ import optuna
 from optuna.storages.journal import JournalFileBackend
 
 from kilter.core.errors import InvalidInput, StorageError, StudyNotFound
+from kilter.core.text import masked
 
 
 def place_of(study: Any) -> tuple[Any, int]:
@@ -63,8 +64,8 @@ def database(url: str, **settings: Any) -> Any:
     try:
         return optuna.storages.get_storage(optuna.storages.RDBStorage(url, **settings))
     except Exception as error:  # SQLAlchemy has many kinds, and each database more
-        why = str(error.__cause__ or error).partition("\n")[0]
-        raise StorageError(f"{url} cannot be used as a storage of Optuna's: {why}") from error
+        why = str(error.__cause__ or error).partition("\n")[0].replace(url, masked(url))
+        raise StorageError(f"{masked(url)} cannot be used as a storage of Optuna's: {why}") from error
 
 
 def sqlite_path(url: str) -> Path:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -76,13 +77,13 @@ class Connection:
         if self._pid != os.getpid():
             self._leave_to_the_parent()
         with self._lock:
-            for _ in tries(self._patience):
+            for number in tries(self._patience):
                 try:
                     with self._explained():
                         answer = act(self._connected())
                 except _Away as error:
                     away = error
-                    self._lost(away)
+                    self._lost(away, number)
                 else:
                     self._is_away = False
                     return answer
@@ -123,9 +124,10 @@ class Connection:
                 log.warning("%s is back", self.url)
         return self._open
 
-    def _lost(self, away: _Away) -> None:
+    def _lost(self, away: _Away, number: int) -> None:
+        """Let go of it; a server that ends idle connections is not away, and the next try tells."""
         self._drop()
-        if not self._is_away and self._patience > OPENING:
+        if number > 1 and not self._is_away and self._patience > OPENING:
             self._is_away = True
             log.warning("%s cannot be reached: %s. It is tried again for %.0f s", self.url, away, self._patience)
 
@@ -171,7 +173,15 @@ class _Away(Exception):
     """The server is not there, or has just gone."""
 
 
+PARTLY = (
+    "its schema kilter is not whole, as after half a restore: restore the whole dump into an empty database. Or, to "
+    "begin anew without what is in it, `DROP SCHEMA kilter CASCADE`"
+)
+
 REMEDIES = {
+    "42P01": PARTLY,
+    "42P07": PARTLY,
+    "42883": PARTLY,
     "53100": "there is no space left on the server: free some, then go on; nothing that was stored is lost",
     "25006": "the server takes no writes: give the address of the primary, not of a copy",
     "42501": "this user may not do that: have an administrator GRANT CREATE on the database, or make a SCHEMA kilter "
@@ -205,11 +215,18 @@ def _conninfo(address: str) -> str:
 
     with suppress(errors.ProgrammingError):  # whose message may quote the password
         given = conninfo_to_dict(address)
-        return make_conninfo(address, **{**SETTINGS, **given, "client_encoding": "UTF8"})
+        if not _is_torn(address, given):
+            return make_conninfo(address, **{**SETTINGS, **given, "client_encoding": "UTF8"})
     raise InvalidInput(
         f"storage={masked(address)!r} cannot be read: write postgresql://user:password@host:5432/database, with "
         "%40 for an @ in the password, %2F for a / and so on, and options of libpq alone after the '?'"
     )
+
+
+def _is_torn(address: str, given: Mapping[str, Any]) -> bool:
+    """Whether a password with an @ or a / of its own has become part of the host, which every message then names."""
+    place = re.sub("^[^@/]*@", "", address.partition("://")[2]).partition("?")[0]
+    return "@" in place or re.fullmatch(r"[\d,]*", str(given.get("port", ""))) is None
 
 
 def _dropped(connection: psycopg.Connection, pid: int) -> None:

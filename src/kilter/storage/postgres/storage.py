@@ -17,12 +17,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kilter.core import codec
-from kilter.core.errors import StorageTooNew, StudyExists, StudyNotFound
+from kilter.core.errors import StorageError, StorageTooNew, StudyExists, StudyNotFound
 from kilter.core.events import Created, Enqueued, Entry, Event
 from kilter.core.interfaces import Appended, StudyRow, Worker
 from kilter.core.text import masked
 from kilter.engine.repair import Repair, Row
-from kilter.storage.postgres.connection import PATIENCE, Connection
+from kilter.storage.postgres.connection import PARTLY, PATIENCE, Connection
 from kilter.storage.postgres.schema import LOCK, MIGRATIONS
 from kilter.storage.rows import Columns, beyond_the_end, entries, repaired_rows
 
@@ -223,7 +223,10 @@ class PostgreSQLStorage:
     def _version(self, connection: psycopg.Connection) -> int:
         if not connection.execute(IS_THERE).fetchall():
             return 0
-        [(version,)] = connection.execute("SELECT version FROM kilter.version").fetchall()
+        rows = connection.execute("SELECT version FROM kilter.version").fetchall()
+        if len(rows) != 1 or rows[0][0] < 1:
+            raise StorageError(f"{self.url}: {PARTLY}")
+        [(version,)] = rows
         if version > len(MIGRATIONS):
             raise StorageTooNew(
                 f"{self.url} was written by a later kilter: its format is {version}, this kilter knows up to "
