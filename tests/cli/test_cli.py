@@ -290,6 +290,23 @@ def test_messages_speak_of_options_of_the_shell() -> None:
     assert "kilter best shows the front" in kilter("trial", "two", "best").stderr
 
 
+def test_commands_that_messages_name_are_of_the_storage_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = os.getcwd()
+    ok(run("--storage", "else.db"))
+    Path("train.py").write_text(TRAIN.replace("lr + 1", "lr + 2"))
+    assert f"kilter rm train --storage sqlite:///{here}/else.db" in run("--storage", "else.db").stderr
+    assert (
+        f"kilter trials train --storage sqlite:///{here}/else.db"
+        in kilter("trial", "99", "--storage", "else.db").stderr
+    )
+    paused = kilter("pause", "--storage", "else.db").stderr
+    assert f"kilter unpause train --storage sqlite:///{here}/else.db" in paused
+    monkeypatch.setenv("KILTER_STORAGE", "else.db")
+    assert "kilter unpause train lets" in kilter("pause").stderr
+    monkeypatch.setenv("KILTER_STORAGE", "one.db")
+    assert "kilter unpause train --storage" in kilter("pause", "--storage", "else.db").stderr
+
+
 def test_a_run_without_success_says_where_the_traceback_is() -> None:
     assert "(kilter trial 'bad one' 1)" in run("-s", "bad one", opt="{bad}", n=2).stderr
 

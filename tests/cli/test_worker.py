@@ -76,7 +76,8 @@ def test_the_file_is_the_script_that_made_the_study(train: str) -> None:
     assert work("--objective", train, "-n", "3")["trials"] == [2]
     refused = kilter("worker", "--objective", "train.py:other")
     assert refused.exit_code == group.USAGE and "was made with a different objective" in refused.stderr
-    assert "--if-changed continue goes on with them" in refused.stderr
+    assert "--if-changed continue goes on with them; or join another study, one that was made" in refused.stderr
+    assert "--study" not in refused.stderr and "kilter rm" not in refused.stderr
     assert work("--objective", "train.py:other", "-n", "4", "--if-changed", "continue")["trials"] == [3]
     assert work("--objective", train, "-n", "5")["trials"] == [4]  # the study is still of what it was made with
 

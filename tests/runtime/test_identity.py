@@ -50,9 +50,16 @@ class TestTune:
             run(other, url, 8)
         text = str(caught.value)
         assert "\n" not in text and "the code of other has changed, since 2" in text and "5 results" in text
-        for way in ("if_changed='continue'", "if_changed='new'", "another study_name", "kilter rm s"):
+        for way in ("if_changed='continue'", "if_changed='new'", "another study_name", f"kilter rm s --storage {url}"):
             assert way in text
         assert len(load_study(storage=url, study_name="s").trials) == 5
+
+    def test_where_nothing_is_kept_there_is_nothing_to_remove(self, caplog):
+        study = create_study(space=SPACE, sampler="random", seed=0)
+        study.optimize(works, n_trials=1, progress="none")
+        with pytest.raises(StudyChanged) as caught:
+            study.optimize(other, n_trials=1, progress="none", if_changed="fail")
+        assert "kilter rm" not in str(caught.value)
 
     def test_continue_goes_on_and_remembers_the_new_one(self, url):
         run(works, url)
@@ -197,7 +204,10 @@ class TestTune:
 
         run(objective, url, 6)
         tune(objective, SPACE, n_trials=6, storage=url, study_name="s", seed=0, sampler="random", progress="plain")
-        assert "kilter retry s --failed runs failed trials again" in capsys.readouterr().err.splitlines()[-1]
+        assert (
+            f"kilter retry s --failed --storage {url} runs failed trials again"
+            in capsys.readouterr().err.splitlines()[-1]
+        )
 
 
 class TestOptimize:

@@ -14,8 +14,9 @@ from kilter.core.parameter import Parameter
 from kilter.core.problem import Fidelity
 from kilter.core.space import Space
 from kilter.runtime.bucket import URL, Bucket
+from kilter.storage import commands
 
-DEFAULT_STORAGE = "sqlite:///kilter.db"
+DEFAULT_STORAGE = commands.DEFAULT
 
 
 class StudyOptions(TypedDict, total=False):

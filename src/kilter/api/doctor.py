@@ -16,6 +16,7 @@ from kilter.plugins import existing_storage
 from kilter.runtime.checkup import CHECKS, Scene
 from kilter.runtime.log import id_of
 from kilter.runtime.surroundings import keeping, machine, of_disk
+from kilter.storage.commands import command
 
 MOST = 50
 """Studies that are looked at, the latest ones, unless one is named."""
@@ -68,7 +69,9 @@ def _examined(name: str, storage: Storage, found: list[Finding]) -> dict[str, An
     try:
         scene = Scene.of(replay.read(name, storage))
     except KilterError as error:
-        action = f"kilter check {name!r} says what can be saved." if isinstance(error, LogDamaged) else ""
+        action = (
+            f"{command('check', name, storage.url)} says what can be saved." if isinstance(error, LogDamaged) else ""
+        )
         found.append(Finding("unreadable", ACT, f"{one_line(name, NAME)} cannot be read: {one_line(error)}", action))
         return {"name": name, "standing": "unreadable", "trials": None, "workers": []}
     for check in CHECKS:

@@ -28,6 +28,11 @@ class StudyLog:
     def __repr__(self) -> str:
         return f"<the log of {self._log.name!r}: {self._log.replica.position} events>"
 
+    @property
+    def url(self) -> str:
+        """The URL of the storage that keeps it, without its secrets."""
+        return self._log.storage.url
+
     def read(self, after: int = 0, count: int | None = None) -> list[Entry]:
         """The entries after a position, those of other workers included; at most `count`. Positions start at 1.
 

@@ -61,7 +61,7 @@ class Runner:
         session = self._session
         if not session.engine.problem.is_open:  # else the objective brings the objects
             check_objects(session.engine)
-        self.check_definition(definition, if_changed)
+        self.check_definition(definition, if_changed, joins)
         if joins:
             identity.name(session, definition)
         else:
@@ -103,11 +103,13 @@ class Runner:
             session.leave()
             session.save_snapshot()
         if not loop.begun and not joins:
-            ending = replace(ending, reason=ending.reason + identity.answered(self._name, session.engine))
+            ending = replace(ending, reason=ending.reason + identity.answered(session))
         shown.finish(str(ending))
         return ending
 
-    def check_definition(self, definition: Definition | None, if_changed: str | None = None) -> None:
+    def check_definition(
+        self, definition: Definition | None, if_changed: str | None = None, joins: bool = False
+    ) -> None:
         """Raise StudyChanged where the study has results of another objective than this one.
 
         With if_changed="continue" it does not, and by default not where the study has run here already.
@@ -125,7 +127,7 @@ class Runner:
         found = identity.differences(session.engine, definition)
         if found and identity.has_results(session.engine):
             if choice != "continue":
-                raise identity.changed(self._name, session.engine, found, ["continue"])
+                raise identity.changed(session, found, [identity.CONTINUE, identity.JOIN if joins else identity.RENAME])
             if found != self._continued:
                 log.warning("%s: goes on with the results of another objective: %s", self._name, "; ".join(found))
             self._continued = found

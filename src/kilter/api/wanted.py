@@ -60,8 +60,8 @@ def check_same(session: Session, name: str, problem: Problem, wanted: Wanted) ->
     if grown and wanted.trials is not None and trials >= wanted.trials:
         found.append(f"its space has grown ({', '.join(grown)}) and it has its {wanted.trials} trials already")
     if found and not (can_go_on and (wanted.if_changed == "continue" or not identity.has_results(engine))):
-        ways = (["continue"] if can_go_on else []) + (["new"] if wanted.can_begin else [])
-        raise identity.changed(name, engine, found, ways, kind)
+        ways = [identity.CONTINUE] * can_go_on + [identity.BEGIN] * wanted.can_begin + [identity.RENAME]
+        raise identity.changed(session, found, ways, kind)
 
 
 def _listing(things: Iterable[Objective | Constraint | Fidelity]) -> str:
@@ -82,7 +82,7 @@ def grow(session: Session, name: str, space: Space) -> None:
     try:
         grown = {} if engine.problem.is_open else engine.problem.space.growth(space)
     except SpaceChanged as error:
-        raise identity.changed(name, engine, [str(error)], [], SpaceChanged) from None
+        raise identity.changed(session, [str(error)], [identity.RENAME], SpaceChanged) from None
     if grown:
         if engine.history.finished:
             log.warning("%s: its space has grown since it was made: %s", name, ", ".join(grown))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -131,11 +130,11 @@ def go(study: Study, wanted: Specification, asked: Asked, if_changed: str) -> in
     elif best:
         echo_best(study, best)
     if ending.kind is EndKind.STOPPED:
-        show.note(f"stopped; everything so far is saved: kilter resume {shlex.quote(study.study_name)}")
+        show.note(f"stopped; everything so far is saved: {show.command(study, 'resume')}")
         return group.INTERRUPTED
     if not complete:
         failed = study.get_trials(states=[TrialState.FAIL])
-        look = f"kilter trial {shlex.quote(study.study_name)} {failed[-1].number}" if failed else "kilter trials"
+        look = show.command(study, "trial", str(failed[-1].number)) if failed else show.command(study, "trials")
         show.note(f"error: no trial of {study.study_name!r} succeeded: {why_no_best(study)} ({look})")
         return group.NO_SUCCESS
     if asked.strict and limits.target is not None:

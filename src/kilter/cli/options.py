@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -117,12 +116,12 @@ def one_trial(words: tuple[str, ...], option: str | None) -> tuple[str | None, s
 
 def picked(study: StudyView, word: str) -> FrozenTrial:
     """The trial of a study that is meant by a number, or by best."""
+    from kilter.cli import show
     from kilter.core.errors import TrialNotFound
 
     trials = study.trials
     number = study.best_trial.number if word == "best" else int(word)
     if number >= len(trials):
         known = f"the last one is trial {len(trials) - 1}" if trials else "it has none yet"
-        way = f"kilter trials {shlex.quote(study.study_name)}"
-        raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} ({way})")
+        raise TrialNotFound(f"no trial {number} in {study.study_name!r}: {known} ({show.command(study, 'trials')})")
     return trials[number]

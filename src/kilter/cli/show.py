@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from kilter.core.text import printable
 
 if TYPE_CHECKING:
     from kilter.analysis.finding import Finding
+    from kilter.api import StudyView
     from kilter.frozen import FrozenTrial
 
 
@@ -172,9 +172,11 @@ def echo(line: str) -> None:
     click.echo(printable(line))
 
 
-def quoted(name: str) -> str:
-    """A name as a word of a command."""
-    return shlex.quote(name)
+def command(study: StudyView, verb: str, *words: str) -> str:
+    """What a verb does to a study, for a shell."""
+    from kilter.storage.commands import command as made
+
+    return made(verb, study.study_name, study.log.url, *words)
 
 
 def note(message: str) -> None:

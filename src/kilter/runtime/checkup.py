@@ -6,7 +6,6 @@ is written here.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -61,11 +60,6 @@ class Scene:
         """What messages call the study."""
         return one_line(self.log.name, NAME)
 
-    @property
-    def word(self) -> str:
-        """What a shell calls it."""
-        return shlex.quote(self.log.name)
-
     @cached_property
     def gone(self) -> set[str]:
         """Workers whose processes are no longer there."""
@@ -95,7 +89,7 @@ def vanished(scene: Scene) -> Iterator[Finding]:
     goes_on = (
         f"{'Its workers see' if len(scene.alive) > 1 else 'Its worker sees'} to that within a minute or so."
         if scene.alive
-        else f"Whoever works on it next goes on with that: kilter worker {scene.word}."
+        else f"Whoever works on it next goes on with that: {scene.log.command('worker')}."
     )
     sentence = f"{_listed(lost)} of {scene.name} {_verb(lost, 'runs')} nowhere: {why}."
     yield _finding("vanished", NOTE if scene.alive else ACT, sentence, goes_on, lost)
@@ -139,8 +133,8 @@ def silent(scene: Scene) -> Iterator[Finding]:
                 LOOK,
                 f"Trial {trial.number} of {scene.name} has said nothing for {span(float(round(since)))}, in "
                 f"{described(worker)}; the longest that ended took {span(longest)}.",
-                f"See what it prints: kilter trial {scene.word} {trial.number} --log. A limit of seconds ends such "
-                "trials: trial_timeout in [budget], or Resources(seconds=…).",
+                f"See what it prints: {scene.log.command('trial', str(trial.number), '--log')}. A limit of seconds "
+                "ends such trials: trial_timeout in [budget], or Resources(seconds=…).",
                 [trial],
             )
 
@@ -168,11 +162,11 @@ def waiting(scene: Scene) -> Iterator[Finding]:
     replica = scene.log.replica
     if replica.control == "paused" and scene.alive:
         count = f"{len(scene.alive)} workers wait" if len(scene.alive) > 1 else "a worker waits"
-        yield _finding("paused", NOTE, f"{scene.name} is paused, and {count}.", f"kilter unpause {scene.word}", [])
+        yield _finding("paused", NOTE, f"{scene.name} is paused, and {count}.", scene.log.command("unpause"), [])
     queued = list(replica.history.waiting.values())
     if queued and not scene.alive and not is_done(replica):
         sentence = f"{_listed(queued)} of {scene.name} {_verb(queued, 'waits')}, and nobody is at work."
-        yield _finding("waiting", NOTE, sentence, f"Start a worker: kilter worker {scene.word}", queued)
+        yield _finding("waiting", NOTE, sentence, f"Start a worker: {scene.log.command('worker')}", queued)
 
 
 def clocks(scene: Scene) -> Iterator[Finding]:

@@ -6,7 +6,6 @@ differs never gets the old one's results for its own.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 
@@ -19,10 +18,11 @@ from kilter.runtime.session import Session
 IF_CHANGED = ("fail", "continue", "new")
 """What to do with a study whose objective has changed since: stop, go on with its results, or begin another one."""
 
-WAYS = {
-    "continue": "if_changed='continue' goes on with them",
-    "new": "if_changed='new' begins a new study beside it",
-}
+CONTINUE = "if_changed='continue' goes on with them"
+BEGIN = "if_changed='new' begins a new study beside it"
+RENAME = "choose another study_name"
+JOIN = "or join another study, one that was made with it"
+"""Ways on from there."""
 
 LISTED = 3
 """Differences that a message names."""
@@ -60,22 +60,18 @@ def unlike(engine: Engine, definition: Definition | None) -> list[str]:
 
 
 def changed(
-    name: str,
-    engine: Engine,
-    found: Sequence[str],
-    ways: Sequence[str] = ("continue", "new"),
-    kind: type[StudyChanged] = StudyChanged,
+    session: Session, found: Sequence[str], ways: Sequence[str], kind: type[StudyChanged] = StudyChanged
 ) -> StudyChanged:
     """The error for a study of another objective: what differs, since when, and the ways on that there are."""
+    name, engine = session.name, session.engine
     listed = "; ".join(found[:LISTED]) + (f"; and {len(found) - LISTED} more" if len(found) > LISTED else "")
     count = len(engine.history) - engine.history.forgiven
     since = _date(engine.defined.time if engine.defined else engine.history[0].created) if count else "it was made"
     results = f"Its {count} results may not hold now" if count > 1 else "Its result may not hold now"
-    remedies = [WAYS[way] for way in ways]
-    remedies += ["choose another study_name", f"or remove it: kilter rm {shlex.quote(name)}"]
+    removal = [f"or remove it: {session.command('rm')}"] if RENAME in ways and session.storage.is_durable else []
     what = "space" if kind is SpaceChanged else "objective"
     made = f"the study {name!r} was made with a different {what}: {listed}, since {since}"
-    return kind(f"{made}. {results}: {'; '.join(remedies)}")
+    return kind(f"{made}. {results}: {'; '.join([*ways, *removal])}")
 
 
 def define(session: Session, definition: Definition | None) -> None:
@@ -107,13 +103,14 @@ def forgive(session: Session) -> None:
         session.write(Defined(known, session.clock(), forgives=True))
 
 
-def answered(name: str, engine: Engine) -> str:
+def answered(session: Session) -> str:
     """What to add to the reason of a run that evaluated nothing: of when its results are, and what could be mended."""
+    engine = session.engine
     ended = [trial.ended for trial in engine.history.trials if trial.ended is not None]
     if not ended:
         return ""
     failed = any(trial.state is TrialState.FAIL and not trial.forgiven for trial in engine.history)
-    again = f" (kilter retry {shlex.quote(name)} --failed runs failed trials again)" if failed else ""
+    again = f" ({session.command('retry', '--failed')} runs failed trials again)" if failed else ""
     return f"; nothing was evaluated, the results are from {_date(max(ended))}{again}"
 
 

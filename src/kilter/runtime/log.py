@@ -21,6 +21,7 @@ from kilter.engine import snapshot
 from kilter.engine.engine import Engine
 from kilter.engine.replica import Replica
 from kilter.runtime.notices import notice
+from kilter.storage.commands import command
 
 R_co = TypeVar("R_co", bound=Replica, covariant=True)
 
@@ -133,6 +134,10 @@ class Log(Generic[R_co]):
     def name(self) -> str:
         """The name of the study, for messages."""
         return name_of(self.storage, self.study)
+
+    def command(self, verb: str, *words: str) -> str:
+        """What a verb of the shell does to the study, for messages."""
+        return command(verb, self.name, self.storage.url, *words)
 
     def sync(self) -> None:
         """Read what others wrote."""

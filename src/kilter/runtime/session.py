@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -245,7 +244,7 @@ class Session(Log[Engine]):
             name = self.name
             raise StorageError(
                 f"the start of trial {event.number} of {name!r} was refused, though nobody else has begun it: the log "
-                f"may be damaged: `kilter check {shlex.quote(name)} --storage {self.storage.url}` looks it over"
+                f"may be damaged: `{self.command('check')}` looks it over"
             )
         return not refused
 

@@ -6,7 +6,6 @@ It needs the log alone: no plug-in, no objective, no lease. `now` is the clock's
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -86,7 +85,7 @@ def paused_text(log: AnyLog) -> str:
     name = log.name
     way = "study.unpause()"
     if log.storage.is_durable:
-        way += f", or `kilter unpause {shlex.quote(name)} --storage {log.storage.url}`,"
+        way += f", or `{log.command('unpause')}`,"
     return f"{one_line(name, NAME)} is paused, so no trial begins: {way} lets it go on"
 
 

@@ -88,7 +88,7 @@ def _sort(subject: Subject, trials: list[Record]) -> Finding:
         "failures",
         ACT if (part >= MANY and len(trials) >= LEAST) or len(trials) == ended else LOOK,
         f"{who} failed{same}: {failure.line.rstrip('.')}.{where}",
-        f"{action} kilter trial {latest.number} has the whole message.",
+        f"{action} Trial {latest.number} has the whole message.",
         numbers,
         (region.name,) if region else (),
         tuple(trial.number for trial in trials[-SHOWN:]),

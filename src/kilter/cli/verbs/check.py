@@ -12,7 +12,6 @@ import click
 
 from kilter.cli import group, options, show
 from kilter.core.limits import BOUNDS, spoken
-from kilter.core.text import masked
 
 if TYPE_CHECKING:
     from kilter.cli.specification import Specification
@@ -111,9 +110,11 @@ def _described(wanted: Specification, config: Config, argv: list[str], outcome: 
 def _checked_log(name: str | None, storage: str | None, repair: bool, as_json: bool) -> int:
     from kilter.api import check_study
     from kilter.core.errors import StorageDamaged
+    from kilter.storage.commands import command
 
     try:
-        found = check_study(study_name=name, storage=options.existing(storage), repair=repair)
+        opened = options.existing(storage)
+        found = check_study(study_name=name, storage=opened, repair=repair)
     except StorageDamaged as error:
         show.note(f"error: {error}")
         return _checked_file(storage, repair, as_json)
@@ -131,8 +132,8 @@ def _checked_log(name: str | None, storage: str | None, repair: bool, as_json: b
         if found.copy is not None:
             show.echo(f"repaired; what was there is kept in {found.copy}")
         else:
-            where = f" --storage {shlex.quote(masked(storage))}" if storage else ""
-            show.echo(f"nothing was changed: kilter check {shlex.quote(study)}{where} --repair saves what is whole")
+            way = command("check", study, opened.url, "--repair")
+            show.echo(f"nothing was changed: {way} saves what is whole")
     if found.failing is not None:
         show.note(f"error: {found.failing}")
         return group.INTERNAL

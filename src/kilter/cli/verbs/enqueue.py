@@ -51,7 +51,7 @@ def command(
         show.echo_json(show.trial_json(trial))
     else:
         click.echo(f"trial {number}")
-        show.note(f"run it: kilter resume {study.study_name}, or call tune() or optimize() again")
+        show.note(f"run it: {show.command(study, 'resume')}, or call tune() or optimize() again")
 
 
 def _parsed(key: str, parameter: Parameter, text: str) -> Any:

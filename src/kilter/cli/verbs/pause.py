@@ -27,4 +27,4 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
         return
     running = len(log.replica.history.running)
     show.echo("paused" if is_news else "it was paused already")
-    show.note(f"{running} running; kilter unpause {show.quoted(log.name)} lets it go on")
+    show.note(f"{running} running; {log.command('unpause')} lets it go on")

@@ -40,7 +40,7 @@ def command(words: tuple[str, ...], failed: bool, option: str | None, storage: s
     elif queued:
         click.echo(f"{len(queued)} queued again: {', '.join(f'trial {number}' for number in queued[:10])}")
         by_hand = not isinstance(log.replica.attrs.get("run"), dict)
-        way = "start your script again" if by_hand else f"kilter resume {show.quoted(log.name)}"
+        way = "start your script again" if by_hand else log.command("resume")
         show.note(f"run them: {way}")
     else:
         click.echo("no trial has failed")
