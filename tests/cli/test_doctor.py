@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 
 import pytest
@@ -62,3 +63,16 @@ def test_it_shows_nothing_that_a_terminal_obeys(words: list[str]) -> None:
 def test_there_must_be_a_storage() -> None:
     assert kilter("doctor").exit_code == group.STORAGE
     assert kilter("doctor", "memory://").exit_code == 0
+
+
+def test_a_storage_is_named_once_and_before_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    made("digits")
+    for verb in ("doctor", "serve", "dashboard"):
+        result = kilter(verb, URL, "--storage", "postgresql://ada:s3cret@db/tuning")
+        assert result.exit_code == group.USAGE and "two storages are named" in result.stderr
+        assert "postgresql://ada:***@db/tuning" in result.stderr and "s3cret" not in result.stderr
+    monkeypatch.setenv("KILTER_STORAGE", "sqlite:///other.db")
+    assert "digits (idle)" in ok("doctor", URL)
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = str(busy.getsockname()[1])
+        assert f"port {port} is busy" in kilter("serve", URL, "--port", port).stderr

@@ -61,6 +61,18 @@ def chosen(name: str | None, option: str | None) -> str | None:
     return name if name is not None else option
 
 
+def one_storage(what: str | None, storage: str | None) -> str | None:
+    """The storage, given as an argument or by --storage; $KILTER_STORAGE gives way to an argument."""
+    from kilter.core.text import masked
+
+    if what is None or storage in (None, what):
+        return what if storage is None else storage
+    source = click.get_current_context().get_parameter_source("storage")
+    if source is not click.core.ParameterSource.ENVIRONMENT:
+        raise click.UsageError(f"two storages are named, {masked(what)!r} and {masked(storage)!r}: name one")
+    return what
+
+
 def existing(url: str | None) -> Storage:
     """The storage, which must be there: looking must not leave an empty file behind."""
     from kilter.core.errors import StorageError

@@ -40,7 +40,7 @@ export interface Timeline {
 }
 
 const RUNNING = 0;
-const NONE = "No trial has begun yet. Start a worker: study.optimize(…), kilter run or kilter work.";
+const NONE = "No trial has begun yet. Start a worker: study.optimize(…), kilter run or kilter worker.";
 
 export default function TimelinePage() {
   const open = study.value;

@@ -75,17 +75,9 @@ def shown_until_interrupted(serving: Serving, host: str) -> None:
 
 def _meant(what: str | None, storage: str | None) -> tuple[str | None, str | None]:
     """The storage and the study that a word stands for."""
-    from kilter.core.text import masked
     from kilter.storage.urls import ENDINGS
 
     if what is None:
         return storage, None
     is_storage = "://" in what or what.endswith(ENDINGS)
-    if is_storage and storage and storage != what and not _is_of_the_environment("storage"):
-        raise click.UsageError(f"two storages are named, {masked(what)!r} and {masked(storage)!r}: name one")
-    return (what, None) if is_storage else (storage, what)
-
-
-def _is_of_the_environment(parameter: str) -> bool:
-    source = click.get_current_context().get_parameter_source(parameter)
-    return source is click.core.ParameterSource.ENVIRONMENT
+    return (options.one_storage(what, storage), None) if is_storage else (storage, what)

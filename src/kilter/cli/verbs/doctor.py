@@ -35,7 +35,7 @@ def command(url: str | None, name: str | None, storage: str | None, as_json: boo
     from kilter.analysis.plain import plain
     from kilter.api.doctor import examine
 
-    found = examine(storage=options.existing(url or storage), study_name=name)
+    found = examine(storage=options.existing(options.one_storage(url, storage)), study_name=name)
     if as_json:
         show.echo_json(plain(found))
     else:

@@ -30,13 +30,10 @@ def command(
     To those who have the token, http://… is a storage like any other. Programs that are not in Python ask for trials
     and tell results in JSON: docs/how-to/serve.md. The dashboard is there as well.
     """
-    from kilter.core.text import masked
     from kilter.dashboard.serving import PORT, served
     from kilter.plugins import open_storage
 
-    if what is not None and storage is not None and storage != what:
-        raise click.UsageError(f"two storages are named, {masked(what)!r} and {masked(storage)!r}: name one")
-    opened = open_storage(what or storage or options.DEFAULT_STORAGE)
+    opened = open_storage(options.one_storage(what, storage) or options.DEFAULT_STORAGE)
     known = token or secrets.token_urlsafe(32)
     serving = served(opened, host=host, port=PORT if port is None else port, token=known, hosts=hosts, workers=True)
     if port not in (None, 0, serving.port):
