@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import kilter
 
+from kilter import Float
 from kilter.api import create_study
 
 pytestmark = pytest.mark.usefixtures("_folder")
@@ -49,6 +50,14 @@ def test_what_is_kept_elsewhere_needs_its_place():
     fetched = kilter("fetch", "0", "--checkpoints", "kept")
     assert fetched.exit_code == 0, fetched.stderr
     assert Path("trial-0/artifacts/models/best.txt").read_text() == "weights"
+
+
+def test_where_nothing_is_kept_a_script_can_tell():
+    study = create_study(study_name="bare", storage="sqlite:///kilter.db", space={"x": Float(0, 1)}, seed=0)
+    study.optimize(lambda x: x, n_trials=1, progress="none")
+    found = kilter("fetch", "bare", "0")
+    assert found.exit_code == 3 and "has kept nothing here" in found.stderr
+    assert kilter("fetch", "bare", "0", "--json").exit_code == 3
 
 
 def test_a_trial_that_is_not_there_is_said_to_be_so():

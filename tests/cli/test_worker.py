@@ -70,6 +70,16 @@ def test_it_calls_a_function_of_a_file(train: str) -> None:
     assert work("loss", "--objective", "train:loss", "-n", "5", "-j", "2", "--set", "budget.trial_timeout=60")["trials"]
 
 
+def test_its_total_is_known_to_all_where_nobody_asked_before(train: str) -> None:
+    create_study(study_name="loss", storage=URL, space={"x": Float(0, 1)}, sampler="random", seed=0)
+    work("--objective", train, "-t", "0")
+    assert not load_study(storage=URL).asked.are_given
+    assert work("--objective", train, "-n", "2", "-t", "1h")["trials"] == [0, 1]
+    assert load_study(storage=URL).asked == Limits(trials=2)
+    assert load_study(storage=URL).standing == "done"
+    assert work("--objective", train)["reason"] == "the study has its 2 trials"
+
+
 def test_the_file_is_the_script_that_made_the_study(train: str) -> None:
     subprocess.run([sys.executable, "train.py"], check=True)
     assert work("--objective", train)["reason"] == "the study has its 2 trials"

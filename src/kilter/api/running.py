@@ -15,6 +15,7 @@ from kilter.core.errors import InvalidInput, StudyAborted
 from kilter.core.history import Record
 from kilter.core.interfaces import Executor, Holding, Resources, Running, Stopper
 from kilter.core.limits import Limits
+from kilter.engine.asked import asked
 from kilter.engine.ending import Ending
 from kilter.engine.limits import Tally
 from kilter.runtime import identity, steering
@@ -64,6 +65,8 @@ class Runner:
         self.check_definition(definition, if_changed, joins)
         if joins:
             identity.name(session, definition)
+            if not asked(session.engine).are_given:  # else what the study is asked for stays
+                steering.note_asked(session, session.clock(), replace(limits, seconds=None), calls)
         else:
             identity.define(session, definition)
             steering.begin(session, session.clock())

@@ -181,22 +181,24 @@ class Guard:
                 raise Refused(429, "too many requests without the token", "Wait a second.")
             if "text/html" in headers.get("accept", ""):
                 return PlainTextResponse(NO_TICKET, 401)
-            action = "Open the link that `kilter dashboard` printed, or send the token as 'Authorization: Bearer …'."
-            raise Refused(401, "this dashboard needs its token", action)
+            action = (
+                "Send the token that it printed as 'Authorization: Bearer …'; a browser opens the link that it printed."
+            )
+            raise Refused(401, "this server needs its token", action)
         return None
 
     def _check_host(self, headers: Headers) -> None:
         given = headers.getlist("host")
         name = _name(given[0]) if len(given) == 1 else None
         if not name or name not in self._hosts:
-            action = "Open it by the address that it printed, or allow the name with --allow-host."
-            raise Refused(421, "this dashboard does not answer to that host name", action)
+            action = "Ask it by the address that it printed, or allow the name with --allow-host."
+            raise Refused(421, "this server does not answer to that host name", action)
 
     def _check_origin(self, headers: Headers) -> None:
         for origin in headers.getlist("origin"):
             netloc = _netloc(origin)
             if not netloc or (netloc != headers["host"].lower() and netloc not in self._origins):
-                raise Refused(403, "another page may not ask this dashboard")
+                raise Refused(403, "another page may not ask this server")
 
     async def _checked_body(self, scope: Scope, receive: Receive) -> bytes:
         """The body of a change that may be made; raises Refused."""

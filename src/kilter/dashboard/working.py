@@ -87,7 +87,8 @@ def _parameter(name: str, data: Any) -> Parameter:
     except InvalidInput:
         raise
     except Exception as error:  # data of any shape
-        raise InvalidInput(f"the parameter {name!r} is {shown(data)}: {error}") from error
+        what = f"the parameter {name!r} is {shown(data)}, and lacks something or has it in no usable form"
+        raise InvalidInput(f"{what}: write each as in {EXAMPLE}") from error
     known = {"kind", "when"}.union(each.name for each in fields(parameter)) - {"conditions"}
     for word in data:
         if word not in known:

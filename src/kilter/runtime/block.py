@@ -71,7 +71,7 @@ def _rows(status: Status, room: int, is_over: bool) -> list[tuple[str, str, str]
     rows = [("best", _best(status, room, is_over), "green")]
     if status.best is not None and status.best.params:
         rows.append(("", status.params_text(status.best), ""))
-    goal = f"/{status.goal}" if status.goal is not None else ""
+    goal = f"/{status.goal}" if status.goal is not None and status.counted <= status.goal else ""
     counts, rate = f"{status.counted}{goal}   {status.counts_text()}", status.rate_text(over=is_over)
     is_short = len(counts) + 3 + len(rate) <= room
     rows += _wrapped("trials", f"{counts}   {rate}" if is_short else counts, room)

@@ -40,6 +40,7 @@ KILLED = (LOST, "died", "exit")
 """How processes of trials end where whoever ends this one, as a batch system, tells all of them at once."""
 
 STOPPED = "stopped by the user"
+TOLD_TO_GO = "told to go; what ran goes on elsewhere, or next time"
 ENDED = "the study was stopped"
 USED_WRONGLY = "used kilter wrongly"
 NOT_CAUGHT = "raised an exception that is not to be caught"
@@ -263,7 +264,7 @@ class Loop:
     def _called_off(self) -> Ending | None:
         """What the user or the clock says, whatever the trials do."""
         if self._interrupts.draining or self.wants_stop():
-            return Ending(EndKind.STOPPED, STOPPED)
+            return Ending(EndKind.STOPPED, STOPPED if self._interrupts.terminated is None else TOLD_TO_GO)
         if self.session.engine.steering.stopped > self._begins_at:
             return Ending(EndKind.STOPPED, ENDED)
         if self._left() <= 0:

@@ -28,7 +28,7 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.history import Record
-from kilter.core.interfaces import CheckpointStore, Outcome, Progress, Storage, Task
+from kilter.core.interfaces import CheckpointStore, OnDisk, Outcome, Progress, Storage, Task
 from kilter.core.problem import SET, Problem
 from kilter.engine.engine import Engine
 from kilter.engine.next import is_drawn, next_event, under_next_number
@@ -83,6 +83,8 @@ class Session(Log[Engine]):
         self._keep_checkpoints = keep_checkpoints
         self._kept_in = checkpoints
         self._checkpoints: Checkpoints | None = None
+        self._is_told = False
+        """Whether it was said that what trials save goes with this process."""
         self._open: dict[int, int] = {}
         """The attempts that were begun here and have not ended here, by trial."""
         self.obeys_from = engine.position
@@ -346,9 +348,22 @@ class Session(Log[Engine]):
     def _with_what_is_left(self, outcome: Outcome) -> Outcome:
         """With the seal of what the attempt has left, where it ended before it could keep that itself."""
         failure, place = outcome.failure, (outcome.number, outcome.attempt)
-        if f"{CHECKPOINT}{outcome.attempt}" in outcome.attrs or (failure is not None and failure.kind != LOST):
-            return outcome
-        return replace(outcome, attrs={**outcome.attrs, **left(self.checkpoints.store, *place)})
+        if f"{CHECKPOINT}{outcome.attempt}" not in outcome.attrs and (failure is None or failure.kind == LOST):
+            outcome = replace(outcome, attrs={**outcome.attrs, **left(self.checkpoints.store, *place)})
+        if f"{CHECKPOINT}{outcome.attempt}" in outcome.attrs:
+            self._tell_where_it_is()
+        return outcome
+
+    def _tell_where_it_is(self) -> None:
+        """Say once that a study outlasts what its trials save, where that goes with this process."""
+        outlasts = self.storage.is_durable and not isinstance(self.storage, OnDisk) and self._kept_in is None
+        if outlasts and not self._is_told:
+            self._is_told = True
+            log.warning(
+                "%s: what trials save is in a temporary folder, and goes with this process: give a folder that all "
+                "workers share, or a URL, as checkpoints= (--checkpoints)",
+                self.name,
+            )
 
     def _counts(self, ended: Ended, is_in_time: bool) -> bool:
         """Whether an end is that of its trial; one of an attempt that had been given up is written as a late one."""

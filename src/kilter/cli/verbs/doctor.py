@@ -56,7 +56,7 @@ def _pairs(found: Checkup) -> dict[str, str]:
         "kilter": f"{here['kilter']} on Python {here['python']}, {here['system']}, {here['cores']} cores",
         "storage": ", ".join([show.text(kept["url"]), *known, *size]),
         "latency": ", ".join(_times(kept)),
-        "disk": f"{_bytes(kept.get('free_bytes', here['temporary']['free_bytes']))} free",
+        "disk": _disk(kept, here),
         "GPUs": ", ".join(here["gpus"]) or "none in sight",
         "libraries": ", ".join(f"{library} {version}" for library, version in here["libraries"].items()),
     }
@@ -64,6 +64,12 @@ def _pairs(found: Checkup) -> dict[str, str]:
         pairs["clock"] = f"{-kept['clock_ahead']:+.3f} s against the storage's"
     pairs["studies"] = show.text(", ".join(map(_study, found.studies))) or "none yet"
     return {key: value for key, value in pairs.items() if value}
+
+
+def _disk(kept: dict[str, Any], here: dict[str, Any]) -> str:
+    if "free_bytes" in kept:
+        return f"{_bytes(kept['free_bytes'])} free"
+    return f"{_bytes(here['temporary']['free_bytes'])} free on this machine; that of the storage was not looked at"
 
 
 def _times(kept: dict[str, Any]) -> Iterable[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kilter.cli import options, show
+from kilter.cli import group, options, show
 
 if TYPE_CHECKING:
     from kilter.api import StudyView
@@ -30,7 +30,7 @@ def command(
     option: str | None,
     storage: str | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Copy what a trial has kept into a folder: its artifacts, and what it left in its checkpoint.
 
     \b
@@ -48,7 +48,7 @@ def command(
     fetched = _fetched(study, trial, folder)
     if as_json:
         show.echo_json({"study": study.study_name, "trial": trial.number, "folder": folder, "files": fetched})
-        return
+        return 0 if fetched else group.NOT_FOUND
     for path, size in fetched.items():
         show.echo(f"{show.text(os.path.join(folder, path))}  {size:,} bytes")
     if not fetched:
@@ -56,6 +56,7 @@ def command(
             f"trial {trial.number} has kept nothing here: it saved nothing, is not among the best, or keeps it where "
             "--checkpoints is to say"
         )
+    return 0 if fetched else group.NOT_FOUND
 
 
 def _fetched(study: StudyView, trial: FrozenTrial, folder: str) -> dict[str, int]:
