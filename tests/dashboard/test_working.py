@@ -218,6 +218,7 @@ def test_a_trial_may_fail(post: Post, url: str):
         ("create", {"name": "t", "space": {"x": {"kind": "flaot"}}}, "kind 'flaot'"),
         ("create", {"name": "t", "space": {"x": {**SPACE["x"], "lgo": True}}}, "'lgo': did you mean"),
         ("create", {"name": "t", "space": {"x": 3}}, "'x' is 3"),
+        ("create", {"name": "t", "space": {"x": {"kind": "float", "low": 1}}}, "lacks something"),
         ("create", {"name": "t", "space": SPACE, "sampler": "radnom"}, "did you mean 'random'"),
         ("create", {"name": "s", "space": SPACE}, "of another space"),
         ("create", {"name": "open", "space": SPACE}, "of another space"),
