@@ -42,6 +42,23 @@ def test_a_trial_shows_its_artifacts_and_they_are_fetched_with_its_checkpoint():
     assert other["folder"] == "trial-1" and [*other["files"]] == ["checkpoint/state.kilter"]
 
 
+def test_a_file_that_would_be_a_folder_too_is_told_and_the_others_are_copied():
+    Path("one.txt").write_text("one")
+    Path("two.txt").write_text("two")
+
+    def objective(trial):
+        for name in ("a/b", "c"):
+            trial.log_artifact("one.txt", name)
+        trial.log_artifact("two.txt", "a/b/c.txt")
+        return 1.0
+
+    with create_study(storage="sqlite:///kilter.db", study_name="digits", seed=0) as study:
+        study.optimize(objective, n_trials=1, progress="none")
+    fetched = kilter("fetch", "0", "--to", "here")
+    assert fetched.exit_code == 0 and "study.fetch_artifact(0, 'a/b/c.txt')" in fetched.stderr
+    assert sorted(path.name for path in Path("here/artifacts").rglob("*") if path.is_file()) == ["b", "c"]
+
+
 def test_what_is_kept_elsewhere_needs_its_place():
     made(checkpoints="kept")
     lost = kilter("fetch", "0")

@@ -101,6 +101,47 @@ def test_names_that_lead_elsewhere_are_refused_and_those_in_a_log_are_not_follow
         study.fetch_artifact(0, name)
 
 
+@pytest.mark.parametrize("seal", [{"size": 4, "sha256": "../" * 5}, {"size": "x", "sha256": "0" * 64}, {}, 5])
+def test_what_is_no_seal_in_a_log_is_passed_over(tmp_path, seal):
+    study = study_at(tmp_path)
+    logged(study, __file__, "a")
+    study.log.write(Noted(0, {"system: artifact b": seal, "system: checkpoint 1": seal}, 0.0))
+    assert [artifact.name for artifact in study.artifacts] == ["a"]
+    with pytest.raises(UnknownName, match="'b'"):
+        study.fetch_artifact(0, "b")
+
+
+def test_what_was_damaged_is_had_once_it_is_whole_again(tmp_path):
+    study = study_at(tmp_path)
+    (tmp_path / "model").write_bytes(b"good")
+    logged(study, tmp_path / "model")
+    [kept], [near] = ((tmp_path / place).rglob("artifacts/*/model") for place in ("there", "cache"))
+    near.unlink()
+    kept.write_bytes(b"evil")
+    with pytest.raises(StorageError, match="SHA-256"):
+        study.fetch_artifact(0, "model")
+    assert [*near.parent.iterdir()] == []
+    kept.write_bytes(b"good")
+    for _ in range(2):
+        with open(study.fetch_artifact(0, "model"), "rb") as file:
+            assert file.read() == b"good"
+        near.write_bytes(b"evil")
+
+
+@pytest.mark.parametrize("name", ["é" * 101, f"d/{'n' * 300}", "model/x"])
+def test_a_name_that_no_file_can_have_beside_the_others(tmp_path, name):
+    path = tmp_path / "model"
+    path.write_bytes(b"1")
+    study = study_at(tmp_path, "folder")
+
+    def objective(trial):
+        trial.log_artifact(path)
+        trial.log_artifact(path, name)
+
+    with pytest.raises(InvalidInput, match=r"log_artifact: .* name"):
+        study.optimize(objective, n_trials=1, progress="none")
+
+
 @pytest.mark.parametrize("place", ["there", "folder"])
 def test_what_is_damaged_is_not_handed_out(tmp_path, monkeypatch, place):
     path = tmp_path / "model"

@@ -12,7 +12,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeGuard
 
 from kilter.core.interfaces import Seal
 from kilter.objective.checkpoint import FILE, UNFINISHED
@@ -27,6 +28,11 @@ CHUNK = 1 << 20
 
 FICLONE = 0x40049409
 """Linux's request to have one file share the blocks of another, until one of them is written to."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+LONGEST = 200
+"""Bytes that the name of a file or folder has at most: systems take 255, and there are names with more behind them."""
 
 Contents = dict[str, Seal]
 """Files by their path in the directory, with slashes."""
@@ -63,6 +69,18 @@ def is_sound(path: str) -> bool:
     """
     parts = re.split(r"[/\\]", path)
     return not {"", ".", ".."} & set(parts) and ":" not in parts[0] and "\0" not in path and "\\" not in path
+
+
+def is_seal(noted: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether what a log has noted is a seal, whoever wrote it: what it says becomes the names of files.
+
+    >>> is_seal({"size": 4, "sha256": "../../.."})
+    False
+    """
+    if not isinstance(noted, Mapping) or noted.keys() != set(Seal._fields):
+        return False
+    size, sha256 = noted["size"], noted["sha256"]
+    return type(size) is int and size >= 0 and isinstance(sha256, str) and SHA256.fullmatch(sha256) is not None
 
 
 def seal_of(contents: Contents) -> Seal:

@@ -11,12 +11,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import SYSTEM
 from kilter.core.interfaces import CheckpointStore, Seal, Source, Task
-from kilter.objective.contents import contents_of, files_in, is_sound, seal_of, seal_of_file
+from kilter.core.text import shown
+from kilter.objective.contents import LONGEST, contents_of, files_in, is_seal, is_sound, seal_of, seal_of_file
 
 log = logging.getLogger("kilter")
 
@@ -74,10 +75,16 @@ class Place:
             raise InvalidInput(f"log_artifact({path!r}): there is no such file; write it first")
         noted = {}
         for each, file in files.items():
-            if not is_sound(each):
-                raise InvalidInput(f"log_artifact: {each!r} is no name: give one as in 'plots/roc.png'")
+            is_long = any(len(part.encode("utf-8", "surrogatepass")) > LONGEST for part in each.split("/"))
+            if is_long or not is_sound(each):
+                raise InvalidInput(f"log_artifact: {shown(each)} is no name: give one as in 'plots/roc.png'")
             seal = seal_of_file(file)
-            store.add(number, each, seal, file)
+            try:
+                store.add(number, each, seal, file)
+            except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+                raise InvalidInput(
+                    f"log_artifact: {each!r} would be in a folder of the name of another artifact: give another name"
+                ) from error
             noted[f"{ARTIFACT}{each}"] = seal._asdict()
         return noted
 
@@ -113,17 +120,13 @@ class Artifact(NamedTuple):
 def artifacts_noted(number: int, attrs: Mapping[str, Any]) -> list[Artifact]:
     """The files that a trial with these attributes has added, in the order in which their names first came."""
     noted = ((name[len(ARTIFACT) :], seal) for name, seal in attrs.items() if name.startswith(ARTIFACT))
-    return [Artifact(number, name, **seal) for name, seal in noted if _is_seal(seal)]
-
-
-def _is_seal(noted: Any) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(noted, Mapping) and noted.keys() == set(Seal._fields)
+    return [Artifact(number, name, **seal) for name, seal in noted if is_seal(seal)]
 
 
 def seal_noted(attrs: Mapping[str, Any], attempt: int) -> Seal | None:
     """The seal of what an attempt has left; None where nobody has noted it, as of one that was lost."""
     noted = attrs.get(f"{CHECKPOINT}{attempt}")
-    return Seal(**noted) if _is_seal(noted) else None
+    return Seal(**noted) if is_seal(noted) else None
 
 
 def _begun(task: Task, store: CheckpointStore) -> str | None:

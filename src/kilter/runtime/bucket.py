@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 from kilter.core.errors import InvalidInput, MissingLibrary, StorageUnreachable, needed
 from kilter.core.interfaces import Seal
 from kilter.core.text import masked, one_line
-from kilter.objective.contents import Contents, contents_of, copied, is_sound, seal_of, seal_of_file
+from kilter.objective.contents import SHA256, Contents, contents_of, copied, is_sound, seal_of, seal_of_file
 from kilter.runtime.folders import Folders, place_of
 from kilter.storage.patience import tries
 
@@ -40,7 +40,6 @@ URL = r"[A-Za-z][A-Za-z0-9+.-]+://"
 
 NAME = "kilter.json"
 LIST = re.compile(r"(\d{1,12})-(\d{1,12})\.json")
-SHA256 = re.compile(r"[0-9a-f]{64}")
 
 PATIENCE = 10.0
 """Seconds for which is tried again what failed, beyond the tries of the file systems themselves."""
@@ -147,11 +146,18 @@ class Bucket:
 
     def artifact(self, number: int, name: str, seal: Seal) -> str:
         here = self._near.artifact(number, name, seal)
-        if not os.path.isfile(here):
-            unfinished = f"{here}.{secrets.token_hex(4)}.tmp"
-            os.makedirs(os.path.dirname(here), exist_ok=True)
+        if os.path.isfile(here) and seal_of_file(here) == seal:
+            return here
+        unfinished = f"{here}.{secrets.token_hex(4)}.tmp"
+        os.makedirs(os.path.dirname(here), exist_ok=True)
+        try:
             self._receive(f"{number}/{place_of(name, seal)}", unfinished)
+            if seal_of_file(unfinished) != seal:
+                raise OSError(f"it came from {masked(self._url)} without the SHA-256 that the log has")
             os.replace(unfinished, here)
+        finally:
+            with suppress(FileNotFoundError):
+                os.remove(unfinished)
         return here
 
     def drop(self, number: int, attempt: int | None = None) -> bool:

@@ -67,7 +67,13 @@ def _fetched(study: StudyView, trial: FrozenTrial, folder: str) -> dict[str, int
         shutil.copytree(left, os.path.join(folder, "checkpoint"))
     for name, path in artifacts.items():
         target = os.path.join(folder, "artifacts", name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(path, target)
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(path, target)
+        except (FileExistsError, IsADirectoryError, NotADirectoryError):
+            show.note(
+                f"{name!r} is not copied, since a folder and a file would have one name: "
+                f"study.fetch_artifact({trial.number}, {name!r}) gives it"
+            )
     paths = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
     return {os.path.relpath(path, folder): os.path.getsize(path) for path in sorted(paths)}
