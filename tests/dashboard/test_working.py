@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,9 @@ def posting(url: str) -> Iterator[Post]:
     with client_of(app) as client:
 
         def post(path: str, status: int = 200, **said: Any) -> Any:
-            answer = client.post(f"{API}/work/{path}", json=said)
+            answer = client.post(
+                f"{API}/work/{path}", content=json.dumps(said), headers={"Content-Type": "application/json"}
+            )
             assert answer.status_code == status, answer.text
             return answer.json() if status == 200 else answer.json()["error"]["message"]
 
@@ -213,6 +216,16 @@ def test_a_trial_may_fail(post: Post, url: str):
         ("studies/1/trials/0/tell", {}, "needs values"),
         ("studies/1/trials/0/tell", {"values": 1, "attempt": 2}, "no attempt 2"),
         ("studies/1/trials/0/report", {"step": 1, "value": "x"}, "no number"),
+        ("studies/1/trials/0/report", {"step": 1, "value": 10**400}, "too large for a float"),
+        ("studies/1/trials/0/tell", {"values": [-(10**400)]}, "too large for a float"),
+        ("create", {"name": "t", "space": SPACE, "fidelity": {"epochs": [1, 10**400]}}, "fidelity"),
+        (
+            "storage/studies/1/renew",
+            {"id": "a", "host": "\ud800", "pid": 1, "born": 1, "seconds": 1},
+            "lone surrogates",
+        ),
+        ("storage/studies/1/renew", {"id": "\0", "host": "a", "pid": 1, "born": 1, "seconds": 1}, "lone surrogates"),
+        ("storage/studies/1/release", {"id": "\ud800"}, "lone surrogates"),
         ("create", {"name": "t", "space": {}}, "at least one parameter"),
         ("create", {"name": "\0", "space": SPACE}, "study_name"),
         ("create", {"name": "t", "space": {"x": {"kind": "flaot"}}}, "kind 'flaot'"),
@@ -233,7 +246,12 @@ def test_what_cannot_be_is_refused_with_the_reason(post: Post, url: str, path: s
 
 
 ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(["kind", "low", "x"]), each, max_size=3),
     max_leaves=5,
 )

@@ -500,6 +500,15 @@ def test_a_schema_that_was_restored_in_part_is_told(postgresql_url, damage):
         load_study(study_name="a", storage=postgresql_url)
 
 
+def test_times_are_whole_whatever_the_database_says_of_digits(postgresql_server, storage):
+    [(name,)] = select(storage, "SELECT current_database()")
+    postgresql_server.execute(f"ALTER DATABASE {name} SET extra_float_digits = -10")
+    other = pickle.loads(pickle.dumps(storage))
+    study = other.create("a", created(1796100123.456789))
+    assert other.read(study)[0].event.time == 1796100123.456789
+    other.close()
+
+
 def test_an_older_schema_is_migrated(postgresql_url, monkeypatch):
     storage = PostgreSQLStorage(postgresql_url)
     study = storage.create("a", created())
@@ -535,6 +544,11 @@ def test_reading_takes_no_right_to_write(postgresql_server, postgresql_url):
     assert looker.read(study) == [(1, created())]
     with pytest.raises(StorageError, match="this user may not do that"):
         looker.append(study, [started(0)], 1)
+    with psycopg.connect(postgresql_url) as connection:
+        connection.execute("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA kilter TO looker")
+    assert looker.append(study, [started(0)], 1).refused == []
+    looker.renew(study, Worker("w", "host", 1, 1.0), 60.0)
+    looker.delete(looker.create("b", created()))
     looker.close()
     storage.close()
     postgresql_server.execute(

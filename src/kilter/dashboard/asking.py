@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.history import History
-from kilter.core.text import shown
+from kilter.core.text import is_unicode, shown
 from kilter.dashboard.reading import Reading, Study
 from kilter.dashboard.work import Work
 
@@ -99,6 +99,10 @@ KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "number": ("a number that a float can hold", _is_number),
     "boolean": ("true or false", lambda v: isinstance(v, bool)),
     "text": ("a text", lambda v: isinstance(v, str)),
+    "name": (
+        "a text without zeros and lone surrogates",
+        lambda v: isinstance(v, str) and "\0" not in v and is_unicode(v),
+    ),
     "texts": ("texts", lambda v: isinstance(v, list) and len(v) <= LONGEST and all(isinstance(t, str) for t in v)),
     "object": ("an object", lambda v: isinstance(v, dict)),
     "values": ("a number, a list of numbers, or an object of metrics", lambda v: not isinstance(v, bool)),

@@ -10,6 +10,7 @@ from kilter.dashboard.asking import Query, Route
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
+    "name": {"type": "string"},
     "integer": {"type": "integer", "minimum": 0},
     "integers": {"type": "array", "items": {"type": "integer", "minimum": 0}},
     "number": {"type": "number"},

@@ -162,7 +162,7 @@ def _release(ask: Ask) -> Any:
     return {}
 
 
-WORKER = Field("id", "The worker.", "text", needed=True)
+WORKER = Field("id", "The worker.", "name", needed=True)
 
 _TABLE = (
     Route(STORAGE, "Whether the storage is served.", _storage),
@@ -215,7 +215,7 @@ _TABLE = (
         method="POST",
         body=(
             Field("position", "The position.", "integer", needed=True),
-            Field("version", "The version.", "text", needed=True),
+            Field("version", "The version.", "name", needed=True),
             Field("data", "The bytes as base64.", "text", needed=True),
         ),
     ),
@@ -226,7 +226,7 @@ _TABLE = (
         method="POST",
         body=(
             WORKER,
-            Field("host", "Its host.", "text", needed=True),
+            Field("host", "Its host.", "name", needed=True),
             Field("pid", "Its process.", "integer", needed=True),
             Field("born", "When that began, in seconds.", "number", needed=True),
             Field("seconds", "How long from now.", "number", needed=True),

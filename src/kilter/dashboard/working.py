@@ -76,7 +76,7 @@ def _problem(said: Mapping[str, Any]) -> Problem:
         raise InvalidInput(f"space={{}}: name at least one parameter, such as {EXAMPLE}")
     try:
         levels = [Fidelity(name, *ends) for name, ends in (said.get("fidelity") or {}).items()]
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise InvalidInput("fidelity: give {'epochs': [1, 81]}, from the least to the most") from error
     return Problem.of(space, said.get("direction"), said.get("directions"), said.get("subject_to"), levels)
 
@@ -231,7 +231,10 @@ def _numbers(value: Any) -> Any:
     if isinstance(value, list):
         return [_numbers(each) for each in value]
     if value in ("nan", "inf", "-inf") or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise InvalidInput(f"{shown(value)} is too large for a float: give at most 1.79e308") from None
     if value is None:
         return None
     raise InvalidInput(f'{shown(value)} is no number: give one, or "nan", "inf", "-inf"')
@@ -266,7 +269,7 @@ _TABLE = (
         _ask,
         body=(
             Field(
-                "worker", "Who asks: a name for each that runs one trial at a time. It is made up by default.", "text"
+                "worker", "Who asks: a name for each that runs one trial at a time. It is made up by default.", "name"
             ),
             Field(
                 "lease", "Seconds without a request of its after which it is taken for gone; 60 by default.", "number"

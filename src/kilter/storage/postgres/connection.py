@@ -184,8 +184,9 @@ REMEDIES = {
     "42883": PARTLY,
     "53100": "there is no space left on the server: free some, then go on; nothing that was stored is lost",
     "25006": "the server takes no writes: give the address of the primary, not of a copy",
-    "42501": "this user may not do that: have an administrator GRANT CREATE on the database, or make a SCHEMA kilter "
-    "that this user owns",
+    "42501": "this user may not do that: whoever owns the schema kilter has to GRANT USAGE on it, and SELECT, INSERT, "
+    "UPDATE, DELETE on its tables. Where there is none yet, an administrator GRANTs CREATE on the database, or makes a "
+    "SCHEMA kilter that this user owns",
     "57014": "the server ended a statement that took too long: raise its statement_timeout",
     "authentication failed": "the server refuses the user or the password",
     "no password supplied": "the server asks for a password: put it in the URL, in PGPASSWORD or in ~/.pgpass",

@@ -29,7 +29,10 @@ from kilter.storage.rows import Columns, beyond_the_end, entries, repaired_rows
 if TYPE_CHECKING:
     import psycopg
 
-READ_COMMITTED = "SET default_transaction_isolation = 'read committed'"  # which kilter.append() builds upon
+SETTINGS = (
+    "SET default_transaction_isolation = 'read committed'",  # which kilter.append() builds upon
+    "SET extra_float_digits = 1",  # else times may come rounded
+)
 # A look at the catalogue itself: to_regclass() may remember that there was none before we had the lock.
 IS_THERE = "SELECT FROM pg_tables WHERE schemaname = 'kilter' AND tablename = 'version'"
 CREATE = """
@@ -214,7 +217,7 @@ class PostgreSQLStorage:
 
     def _begin(self, connection: psycopg.Connection) -> None:
         """Bring the schema up to date; raises StorageTooNew where a later kilter has been here."""
-        connection.execute(READ_COMMITTED)
+        connection.execute("; ".join(SETTINGS))
         if self._version(connection) < len(MIGRATIONS):
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
