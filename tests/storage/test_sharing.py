@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +109,19 @@ def test_a_folder_that_is_fine_is_fine(tmp_path: Path, liar: Path, monkeypatch: 
     assert broken(str(tmp_path)) is None and broken(str(tmp_path / "not there")) is None
     monkeypatch.setattr(sharing, "broken", lambda folder: "it must not be tried")
     SQLiteStorage(tmp_path / "local.db").close()  # for that costs time
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such locks")
+def test_another_process_may_look_as_early_as_it_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = subprocess.Popen
+
+    def begun(*arguments: Any, **options: Any) -> Any:
+        process = begin(*arguments, **options)
+        select.select([process.stdout], [], [])  # it has looked before we go on
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", begun)
+    assert broken(str(tmp_path)) is None
 
 
 def test_the_file_system_of_a_path_is_that_of_the_folder_nearest_to_it(tmp_path: Path) -> None:

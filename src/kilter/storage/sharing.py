@@ -93,8 +93,10 @@ def broken(folder: str) -> str | None:
         file.flush()
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
-            with mmap.mmap(file.fileno(), mmap.PAGESIZE) as shared, _Other(file.name) as other:
-                return _disagreement(file.fileno(), shared, other)
+            with mmap.mmap(file.fileno(), mmap.PAGESIZE) as shared:
+                shared[0] = 1  # before there is anybody who may look
+                with _Other(file.name) as other:
+                    return _disagreement(file.fileno(), shared, other)
         except OSError as error:
             return f"to lock or to share a part of a file failed, {error.strerror}"
 
@@ -103,7 +105,6 @@ def _disagreement(file: int, shared: mmap.mmap, other: _Other) -> str | None:
     """What goes wrong while this process holds a lock that the other one wants, and then the other way round."""
     import fcntl
 
-    shared[0] = 1
     if other.says() != "refused 1":
         return f"while a part of a file was locked, another process found it {other.said}"
     fcntl.lockf(file, fcntl.LOCK_UN, 1)
