@@ -34,6 +34,7 @@ SETTINGS = {
     "min_wal_size": "2MB",
     "wal_level": "minimal",
     "max_wal_senders": 0,
+    "dynamic_shared_memory_type": "mmap",  # in the folder, where it goes with it when the server was killed
     "listen_addresses": "127.0.0.1",
 }
 START, STOP = 60, 60
