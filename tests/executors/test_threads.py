@@ -182,8 +182,8 @@ class LeavesAProcess(Broken):
     ("broken", "check"),
     [
         (WrongNumber, "test_it_brings_home_the_result"),
-        (SwallowsTraceback, "test_it_tells_of_an_exception"),
-        (DiesOfAnException, "test_it_goes_on_after_an_exception"),
+        (SwallowsTraceback, "test_it_tells_of_an_exception_and_goes_on"),
+        (DiesOfAnException, "test_it_tells_of_an_exception_and_goes_on"),
         (LosesReports, "test_reports_come_in_order_and_once"),
         (DoublesReports, "test_reports_come_in_order_and_once"),
         (IgnoresTheAnswer, "test_a_question_brings_the_reports_and_takes_the_answer"),
@@ -191,10 +191,10 @@ class LeavesAProcess(Broken):
         (PrunedIsFailed, "test_a_pruned_trial_counts_by_its_last_report"),
         (TakesNan, "test_what_is_no_number_fails"),
         (CallsStopPruned, "test_stop_ends_a_running_trial_and_frees_its_slot"),
-        (StopsLateComers, "test_stopping_what_does_not_run_is_no_harm"),
+        (StopsLateComers, "test_where_nothing_runs_stopping_is_no_harm_and_waiting_returns"),
         (LosesOne, "test_many_tasks_over_few_slots_are_neither_lost_nor_doubled"),
         (DoublesOne, "test_many_tasks_over_few_slots_are_neither_lost_nor_doubled"),
-        (InventsMessages, "test_waiting_without_a_message_returns"),
+        (InventsMessages, "test_where_nothing_runs_stopping_is_no_harm_and_waiting_returns"),
         (LeavesAProcess, "test_close_ends_what_runs_and_leaves_no_process"),
     ],
 )

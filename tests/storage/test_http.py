@@ -151,10 +151,11 @@ class Machine(StorageMachine):
         return storage
 
 
+@pytest.mark.hypothesis
 def test_nothing_is_lost_or_done_twice_in_any_order(server: Serving, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(patience, "FIRST_PAUSE", 0.0)
     Machine.server = server
-    run_state_machine_as_test(Machine, settings=settings(max_examples=6, stateful_step_count=25))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=4, stateful_step_count=25))
 
 
 @given(st.data())

@@ -18,8 +18,8 @@ from kilter.storage.postgres import PostgreSQLStorage
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.testing.machine import StorageMachine, die
 
-SHORT = settings(max_examples=20, stateful_step_count=30)
-FEW = settings(max_examples=7, stateful_step_count=30)
+SHORT = settings(max_examples=12, stateful_step_count=30)
+FEW = settings(max_examples=4, stateful_step_count=30)  # on a real server; `make test-long` has twenty times as many
 
 
 class MemoryMachine(StorageMachine):
@@ -119,13 +119,14 @@ class HTTPMachine(LosesAnswers):
         self.server.close()
 
 
+@pytest.mark.hypothesis
 def test_postgresql(postgresql_server):
     ours = type("Ours", (PostgreSQLMachine,), {"server": postgresql_server})
     run_state_machine_as_test(ours, settings=FEW)
 
 
 TestHTTP = HTTPMachine.TestCase
-TestHTTP.settings = settings(FEW, max_examples=4)  # more of them, and without restarts, are in test_http.py
+TestHTTP.settings = settings(FEW, max_examples=3)  # more of them, and without restarts, are in test_http.py
 TestMemory = MemoryMachine.TestCase
 TestMemory.settings = SHORT
 TestSQLite = SQLiteMachine.TestCase

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import kilter
+from tests.story.test_joining import until
 
 from kilter import Float, create_study, load_study
 from kilter.dashboard.serving import served
@@ -65,8 +66,7 @@ def test_workers_in_shell_lose_nothing_with_the_server(tmp_path: Path):
         HTTPStorage(f"http://:secret@127.0.0.1:{port}").close()
         each = [{**environment(port), "WORKER": name} for name in "abc"]
         workers = [subprocess.Popen(["bash", "worker"], cwd=tmp_path, env=each) for each in each]
-        while len([*tmp_path.glob("run-*")]) < 5:
-            assert workers[0].poll() is None
+        until(lambda: len([*tmp_path.glob("run-*")]) >= 5)
         server.kill()
         server.wait()
         with serving(tmp_path, port):

@@ -107,26 +107,20 @@ class ExecutorSuite:
         assert outcome.metrics == {"loss": 0.5}
         assert outcome.failure is None
 
-    def test_it_tells_of_an_exception(self) -> None:
-        def fail(trial: Any) -> float:
-            raise ArithmeticError("the loss exploded")
-
-        outcome = self.outcome(fail)
-        assert outcome.state is TrialState.FAIL
-        assert outcome.failure is not None
-        assert outcome.failure.kind == "ArithmeticError"
-        assert "the loss exploded" in outcome.failure.message
-        assert "in fail" in outcome.failure.traceback
-
-    def test_it_goes_on_after_an_exception(self) -> None:
+    def test_it_tells_of_an_exception_and_goes_on(self) -> None:
         def fail_first(trial: Any) -> float:
             if trial.number == 0:
-                raise ValueError("first")
+                raise ArithmeticError("the loss exploded")
             return 1.0
 
         with self.running(fail_first) as executor:
             executor.submit(task(0))
-            assert self.until_end(executor)[1].state is TrialState.FAIL
+            outcome = self.until_end(executor)[1]
+            assert outcome.state is TrialState.FAIL
+            assert outcome.failure is not None
+            assert outcome.failure.kind == "ArithmeticError"
+            assert "the loss exploded" in outcome.failure.message
+            assert "in fail" in outcome.failure.traceback
             executor.submit(task(1))
             assert self.until_end(executor)[1].state is TrialState.COMPLETE
 
@@ -192,12 +186,12 @@ class ExecutorSuite:
                 trial.report(step / 2, step)
             return 0.0
 
-        for may_be_stopped in (False, True):
-            with self.running(report) as executor:
-                executor.submit(task(may_be_stopped=may_be_stopped))
+        with self.running(report) as executor:
+            for number, may_be_stopped in enumerate((False, True)):
+                executor.submit(task(number, may_be_stopped=may_be_stopped))
                 progress, outcome = self.until_end(executor)
-            steps = [r.step for p in progress for r in p.reports] + [r.step for r in outcome.reports]
-            assert steps == list(range(20))
+                steps = [r.step for p in progress for r in p.reports] + [r.step for r in outcome.reports]
+                assert steps == list(range(20))
 
     def test_a_question_brings_the_reports_and_takes_the_answer(self) -> None:
         def ask(trial: Any) -> float:
@@ -207,29 +201,31 @@ class ExecutorSuite:
                     raise TrialPruned
             return 0.0
 
-        for verdict in (Verdict.STOP, Verdict.PAUSE, Verdict.LEAVE):
-            seen: list[int] = []
+        with self.running(ask) as executor:
+            for number, verdict in enumerate((Verdict.STOP, Verdict.PAUSE, Verdict.LEAVE)):
+                seen: list[int] = []
 
-            def answer(progress: Progress, seen: list[int] = seen, verdict: Verdict = verdict) -> Verdict:
-                seen.extend(report.step for report in progress.reports)
-                return verdict if seen[-1] == 3 else Verdict.CONTINUE
+                def answer(progress: Progress, seen: list[int] = seen, verdict: Verdict = verdict) -> Verdict:
+                    seen.extend(report.step for report in progress.reports)
+                    return verdict if seen[-1] == 3 else Verdict.CONTINUE
 
-            with self.running(ask) as executor:
-                executor.submit(task(may_be_stopped=True))
+                executor.submit(task(number, may_be_stopped=True))
                 progress, outcome = self.until_end(executor, answer)
-            assert seen == [0, 1, 2, 3] == [r.step for p in progress for r in p.reports]
-            assert outcome.state is verdict.ends_as
-            assert outcome.metrics == {"loss": 3.0}
+                assert seen == [0, 1, 2, 3] == [r.step for p in progress for r in p.reports]
+                assert outcome.state is verdict.ends_as
+                assert outcome.metrics == {"loss": 3.0}
 
     def test_a_budget_reaches_the_objective_and_its_result_is_a_report(self) -> None:
         def train(x: float, epochs: int) -> float:
             return x * epochs
 
-        for epochs, state in ((3, TrialState.PAUSED), (9, TrialState.COMPLETE)):
-            outcome = self.outcome(train, replace(task(x=0.5), problem=UNDER_FIDELITY, budget={"epochs": epochs}))
-            assert outcome.state is state
-            assert outcome.metrics == {"loss": 0.5 * epochs}
-            assert outcome.reports == (Report(epochs, {"loss": 0.5 * epochs}),)
+        with self.running(train) as executor:
+            for number, (epochs, state) in enumerate(((3, TrialState.PAUSED), (9, TrialState.COMPLETE))):
+                executor.submit(replace(task(number), problem=UNDER_FIDELITY, budget={"epochs": epochs}))
+                outcome = self.until_end(executor)[1]
+                assert outcome.state is state
+                assert outcome.metrics == {"loss": 0.5 * epochs}
+                assert outcome.reports == (Report(epochs, {"loss": 0.5 * epochs}),)
 
     def test_an_unjudged_trial_does_not_ask(self) -> None:
         def ask(trial: Any) -> float:
@@ -287,16 +283,18 @@ class ExecutorSuite:
             executor.submit(task(1))
             assert self.until_end(executor)[1].state is TrialState.COMPLETE
 
-    def test_stopping_what_does_not_run_is_no_harm(self) -> None:
+    def test_where_nothing_runs_stopping_is_no_harm_and_waiting_returns(self) -> None:
         with self.running(lambda trial: 1.0) as executor:
+            assert executor.wait(0) == []
             executor.stop(5)
             executor.submit(task(0))
             assert self.until_end(executor)[1].state is TrialState.COMPLETE
             executor.stop(0)
             assert executor.wait(0) == []
+            assert executor.wait(0.01) == []
 
     def test_many_tasks_over_few_slots_are_neither_lost_nor_doubled(self) -> None:
-        with self.running(lambda trial: trial.params["x"], 3) as executor:
+        with self.running(lambda trial: trial.params["x"], 2) as executor:
             waiting = [task(n, x=n / 100) for n in range(60)]
             ended: dict[int, float] = {}
             for one in waiting[: executor.slots]:
@@ -313,11 +311,6 @@ class ExecutorSuite:
                     break
             assert ended == {n: n / 100 for n in range(60)}
             assert executor.wait(0) == []
-
-    def test_waiting_without_a_message_returns(self) -> None:
-        with self.running(lambda trial: 1.0) as executor:
-            assert executor.wait(0) == []
-            assert executor.wait(0.01) == []
 
     def test_close_ends_what_runs_and_leaves_no_process(self) -> None:
         def endless(trial: Any) -> float:
