@@ -14,6 +14,7 @@ import pytest
 from tests.postgres import PASSWORD
 from tests.proxy import Proxy
 from tests.storage.crowd import check_made_once, create_at_once
+from tests.storage.views import VIEWS
 
 from kilter import Float, create_study, load_study
 from kilter.api import check_study
@@ -26,7 +27,7 @@ from kilter.core.errors import (
     StudyExists,
     StudyNotFound,
 )
-from kilter.core.events import Dropped, Ended, Failure, Invalidated, Noted, Report, Started, TrialState
+from kilter.core.events import Ended, Failure, Invalidated, Noted, Report, TrialState
 from kilter.core.interfaces import Worker
 from kilter.core.problem import Objective, Problem
 from kilter.core.space import Space
@@ -161,26 +162,7 @@ def test_the_view_of_trials(storage):
     ]
 
 
-LOSS = Ended(0, 1, TrialState.FAIL, {}, 2.0, failure=Failure("lost"))
-LATE = ended(0, loss=0.1, late=True, counts=True)
-PAUSE = Ended(0, 1, TrialState.PAUSED, {"loss": 1.0}, 2.0)
-AGAIN = Started(0, 2, {}, "w", 0, 3.0, fresh=False, budget={"epochs": 9})
-
-
-@pytest.mark.parametrize(
-    ("events", "shown"),
-    [
-        ([LOSS, LATE], ("complete", 1, 0.1)),
-        ([LOSS, started(0, 2, fresh=False), LATE], ("complete", 1, 0.1)),
-        ([LOSS, started(0, 2, fresh=False), LATE, ended(0, 2, loss=0.2)], ("complete", 1, 0.1)),
-        ([LOSS, started(0, 2, fresh=False), ended(0, 2, loss=0.2), LATE], ("complete", 2, 0.2)),
-        ([LOSS, started(0, 2, fresh=False), replace(LATE, counts=False)], ("running", 2, None)),
-        ([LOSS, replace(LATE, state=TrialState.PRUNED)], ("waiting", 1, None)),
-        ([PAUSE], ("paused", 1, 1.0)),
-        ([PAUSE, AGAIN], ("running", 2, None)),
-        ([PAUSE, AGAIN, replace(PAUSE, attempt=2), Dropped(0, 2, "behind", 5.0)], ("pruned", 2, 1.0)),
-    ],
-)
+@pytest.mark.parametrize(("events", "shown"), VIEWS)
 def test_the_view_is_that_of_sqlite(storage, tmp_path, events, shown):
     """The same columns, and what they say."""
     other = SQLiteStorage(tmp_path / "s.db")

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from tests.storage.crowd import check_made_once, create_at_once
+from tests.storage.views import VIEWS
 
 from kilter.core.errors import InvalidInput, StorageError, StorageGone, StorageTooNew, StorageUnsafe
 from kilter.core.events import Dropped, Ended, Failure, Invalidated, Noted, Report, Started, TrialState
@@ -201,22 +202,8 @@ def test_the_view_of_a_paused_trial(storage):
     assert state() == ("pruned", 2, '{"epochs":9}')
 
 
-LOSS = Ended(0, 1, TrialState.FAIL, {}, 2.0, failure=Failure("lost"))
-LATE = ended(0, loss=0.1, late=True, counts=True)
-
-
-@pytest.mark.parametrize(
-    ("events", "shown"),
-    [
-        ([LOSS, LATE], ("complete", 1, 0.1)),
-        ([LOSS, started(0, 2, fresh=False), LATE], ("complete", 1, 0.1)),
-        ([LOSS, started(0, 2, fresh=False), LATE, ended(0, 2, loss=0.2)], ("complete", 1, 0.1)),
-        ([LOSS, started(0, 2, fresh=False), ended(0, 2, loss=0.2), LATE], ("complete", 2, 0.2)),
-        ([LOSS, started(0, 2, fresh=False), replace(LATE, counts=False)], ("running", 2, None)),
-        ([LOSS, replace(LATE, state=TrialState.PRUNED)], ("waiting", 1, None)),
-    ],
-)
-def test_the_view_of_a_late_result(storage, events, shown):
+@pytest.mark.parametrize(("events", "shown"), VIEWS)
+def test_the_view_of_a_late_or_a_paused_result(storage, events, shown):
     study = storage.create("a", created())
     assert storage.append(study, [started(0), *events]).refused == []
     view = storage._connection.execute("SELECT state, attempt, json_extract(metrics, '$.loss') FROM trials")
@@ -224,7 +211,9 @@ def test_the_view_of_a_late_result(storage, events, shown):
     engine = Engine(Problem(Space({}), (Objective("loss"),)), RandomSampler(), FifoScheduler(), 0)
     engine.handle(storage.read(study))
     (trial,) = engine.history
-    assert (trial.state.name.lower(), trial.attempt, trial.metrics.get("loss")) == shown
+    assert (trial.state.name.lower(), trial.attempt) == shown[:2]
+    if trial.state is not TrialState.RUNNING:  # one that was paused has what it came to by then
+        assert trial.metrics.get("loss") == shown[2]
 
 
 def test_an_older_file_is_migrated(storage, monkeypatch):

@@ -68,9 +68,7 @@ class Runner:
             if not asked(session.engine).are_given:  # else what the study is asked for stays
                 steering.note_asked(session, session.clock(), replace(limits, seconds=None), calls)
         else:
-            identity.define(session, definition)
-            steering.begin(session, session.clock())
-            steering.note_asked(session, session.clock(), limits, calls)
+            self._note_begin(definition, limits, calls)
         self._has_run, self.is_stopped = True, False
         shown = display(progress, session, self._name, limits, calls)
         quiet = isinstance(shown, Silent) and not on_end
@@ -109,6 +107,13 @@ class Runner:
             ending = replace(ending, reason=ending.reason + identity.answered(session))
         shown.finish(str(ending))
         return ending
+
+    def _note_begin(self, definition: Definition | None, limits: Limits, calls: int | None) -> None:
+        """Write what is to be run, and how much of it."""
+        session = self._session
+        identity.define(session, definition)
+        steering.begin(session, session.clock())
+        steering.note_asked(session, session.clock(), limits, calls)
 
     def check_definition(
         self, definition: Definition | None, if_changed: str | None = None, joins: bool = False
