@@ -38,6 +38,7 @@ from kilter.samplers.random import RandomSampler
 from kilter.schedulers.fifo import FifoScheduler
 from kilter.storage.postgres import PostgreSQLStorage
 from kilter.storage.postgres import storage as code
+from kilter.storage.postgres.connection import PATIENCE
 from kilter.storage.rows import Columns
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.study import copy_study
@@ -372,6 +373,29 @@ def test_a_server_that_stays_away(postgresql_server, proxy, storage):
     handle.close()
     with pytest.raises(StorageError, match="is closed: open it again"):
         handle.studies()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_twice_does_not_wait_for_a_server_that_is_away(postgresql_server, proxy, storage, workers):
+    [(name,)] = select(storage, "SELECT current_database()")
+    handle = PostgreSQLStorage(f"{postgresql_server.tcp_url(name, proxy.port)}?sslmode=disable")
+
+    def lost(study, trial):
+        if trial.number == 2:
+            proxy.refuse(True)
+            proxy.drop()
+            for seconds in (0.3, 0.6):
+                threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    study = create_study(storage=handle, study_name="a", sampler="random", seed=0)
+    began = time.monotonic()
+    with pytest.raises((KeyboardInterrupt, StorageUnreachable)):
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_jobs=workers, callbacks=[lost], progress="none")
+    assert time.monotonic() - began < PATIENCE / 5
+    proxy.refuse(False)
+    assert len(study.trials) >= 3
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2, progress="none")
+    handle.close()
 
 
 def test_a_server_that_holds_still_is_waited_for(postgresql_server, storage):

@@ -156,7 +156,7 @@ def test_a_torn_file_goes_on_in_a_new_one(torn: Path, monkeypatch: pytest.Monkey
     looked = kilter("check", "--storage", "k.db")
     assert looked.exit_code == group.STORAGE and "of one" in looked.stdout and "saved in" not in looked.stdout
     mended = kilter("check", "--storage", "k.db", "--repair")
-    assert mended.exit_code == 0 and "saved in" in mended.stdout
+    assert mended.exit_code == 0 and "saved in" in mended.stdout and mended.stderr == ""
     assert torn.read_bytes() == before
     (new,) = torn.parent.glob("k.repaired-*.db")
     study = load_study(study_name="one", storage=str(new))

@@ -22,6 +22,7 @@ from kilter.runtime import identity, steering
 from kilter.runtime.loop import Loop
 from kilter.runtime.progress import Silent, display
 from kilter.runtime.session import Session, check_objects
+from kilter.storage.patience import hurry
 
 log = logging.getLogger("kilter")
 
@@ -103,6 +104,7 @@ class Runner:
         finally:
             session.leave()
             session.save_snapshot()
+            hurry(False)
         if not loop.begun and not joins:
             ending = replace(ending, reason=ending.reason + identity.answered(session))
         shown.finish(str(ending))

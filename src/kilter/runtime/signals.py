@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from kilter.objective.failures import Interruption
+from kilter.storage.patience import hurry
 
 SOON = 0.01
 """Seconds that a timer is set to at least: where it goes off a little before its time, it is set again."""
@@ -54,6 +55,7 @@ class Interrupts:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
+        hurry(False)
         if threading.current_thread() is threading.main_thread():
             handlers = {signal.SIGINT: self._on_interrupt, signal.SIGTERM: self._on_terminate}
             if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
@@ -90,7 +92,7 @@ class Interrupts:
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.draining:
-            self._stopping = True
+            self._stop()
             if self._interruptible:
                 raise KeyboardInterrupt
             return
@@ -103,9 +105,13 @@ class Interrupts:
             self._ends = time.monotonic() + self._notice
             self.on_notice()
             return
-        self._stopping = True
+        self._stop()
         if self._interruptible:
             raise self.terminated
+
+    def _stop(self) -> None:
+        self._stopping = True
+        hurry()  # also where the storage is away: its leases tell the others
 
 
 _ACTIVE: list[Interrupts] = []

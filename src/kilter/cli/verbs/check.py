@@ -116,7 +116,8 @@ def _checked_log(name: str | None, storage: str | None, repair: bool, as_json: b
         opened = options.existing(storage)
         found = check_study(study_name=name, storage=opened, repair=repair)
     except StorageDamaged as error:
-        show.note(f"error: {error}")
+        if not repair:  # else what it advises is being done
+            show.note(f"error: {error}")
         return _checked_file(storage, repair, as_json)
     study = found.study
     if as_json:
