@@ -100,6 +100,14 @@ def test_no_route_answers_a_request_that_may_not_come_in(asked: Any, method: str
         assert asked(method, address, headers=headers) in statuses, address
 
 
+def test_a_program_with_the_token_may_call_the_server_of_workers_by_any_name(asked: Any):
+    elsewhere = {"host": "kilter-serve:8660", "origin": None}
+    assert asked("GET", f"{API}/work/storage", headers=elsewhere) == 200
+    assert asked("GET", f"{API}/work/storage", headers={**elsewhere, "authorization": None}) == 421
+    assert asked("GET", f"{API}/work/storage", headers={**elsewhere, "origin": "http://kilter-serve:8660"}) == 421
+    assert asked("GET", f"{API}/studies", headers=elsewhere) == 421
+
+
 @pytest.mark.parametrize("method", [method for method in METHODS if method not in ("GET", "HEAD")])
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 def test_no_change_is_taken_that_a_form_could_send(asked: Any, method: str, kind: str | None):

@@ -1,6 +1,7 @@
 """Who may ask what: every request of every route comes through here first, and every answer goes out through here.
 
-    Host      a name of this machine's loopback, or one that the user gave: else another site's name may lead here
+    Host      a name of this machine's loopback, or one that the user gave: else another site's name may lead here.
+              A worker's program, which sends the token itself and is no page, may call the server as it likes
     Origin    the page's own, where a browser sends one: no other page may read or change anything
     token     where there is one, in the cookie that the one-time link left, or as "Authorization: Bearer …"
     changes   anything but GET and HEAD: JSON alone, which no form of another page can send, small, not too many, and
@@ -96,10 +97,14 @@ class Tickets:
     def _in_cookie(self) -> str:
         return _digest(f"cookie of {self._token}")
 
+    def are_told(self, headers: Headers) -> bool:
+        """Whether a request has the token itself."""
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode())
+
     def admits(self, headers: Headers) -> bool:
         """Whether a request has the token or the cookie."""
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode()):
+        if self.are_told(headers):
             return True
         try:
             kept = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
@@ -169,7 +174,8 @@ class Guard:
     def _entrance(self, scope: Scope) -> Response | None:
         """Raise Refused where the request may not come in; the answer where it came by a one-time link."""
         headers = Headers(scope=scope)
-        self._check_host(headers)
+        if not self._is_program(scope, headers):
+            self._check_host(headers)
         self._check_origin(headers)
         if self.tickets is None:
             return None
@@ -212,6 +218,11 @@ class Guard:
         if not self._changes.take():
             raise Refused(429, "too many changes at once", "Wait a second.")
         return await _body(receive, MOST_BYTES)
+
+    def _is_program(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a worker asks that is no page, and so cannot have been led here by a name: it knows the token."""
+        is_told = self.tickets is not None and self.tickets.are_told(headers)
+        return is_told and self._is_of_worker(scope) and "origin" not in headers
 
     def _is_of_worker(self, scope: Scope) -> bool:
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from kilter.core.errors import InvalidInput, KilterError, StorageError, StorageUnreachable, needed
 from kilter.core.events import Created, Entry, Event
 from kilter.core.interfaces import Appended, StudyRow, Worker
-from kilter.core.text import masked
+from kilter.core.text import masked, one_line
 from kilter.storage.patience import tries
 from kilter.storage.wire import entries_of, error_of, row_of
 
@@ -238,4 +238,5 @@ def _error(url: str, status: int, answer: Any) -> KilterError:
         return StorageError(f"{url} serves no storage: start `kilter serve` there (a dashboard does not)")
     if status == 401:
         return StorageError(f"{url} asks for its token: give the one that `kilter serve` printed, in {TOKEN}")
-    return StorageError(f"{url} answers {status}: {said.get('message', 'it is no server of kilter')}")
+    why = one_line(f"{said.get('message', 'it is no server of kilter')}. {said.get('action', '')}".rstrip(". "), 400)
+    return StorageError(f"{url} answers {status}: {why}")
