@@ -59,7 +59,20 @@ def test_it_runs_the_program_of_a_study_up_to_what_that_is_asked_for() -> None:
     ok("budget", "-n", "2")
     assert work("echo")["trials"] == [2, 3]
     assert work("-n", "3")["trials"] == [4]  # and the two that were added
-    assert load_study(storage=URL).asked == Limits(trials=2)
+    assert load_study(storage=URL).asked == Limits(trials=3)
+
+
+def test_what_it_is_asked_for_is_asked_of_all(train: str) -> None:
+    create_study(study_name="loss", storage=URL, space={"x": Float(0, 1)}, sampler="random", seed=0)
+    work("--objective", train, "-t", "0")
+    assert not load_study(storage=URL).asked.are_given
+    assert work("--objective", train, "-n", "3", "-t", "600", "--patience", "50")["trials"] == [0, 1, 2]
+    study = load_study(storage=URL)
+    assert study.asked == Limits(trials=3, patience=50) and (study.goal, study.standing) == (3, "done")
+    assert document("ls")[0]["standing"] == "done"
+    assert work("--objective", train)["reason"] == "the study has its 3 trials"
+    assert work("--objective", train, "-n", "2")["trials"] == [] and load_study(storage=URL).goal == 3
+    assert work("--objective", train, "-n", "5")["trials"] == [3, 4] and load_study(storage=URL).goal == 5
 
 
 def test_it_calls_a_function_of_a_file(train: str) -> None:
@@ -68,16 +81,6 @@ def test_it_calls_a_function_of_a_file(train: str) -> None:
     study = load_study(storage=URL)
     assert all(trial.value == 2.0 * trial.params["x"] for trial in study.trials)
     assert work("loss", "--objective", "train:loss", "-n", "5", "-j", "2", "--set", "budget.trial_timeout=60")["trials"]
-
-
-def test_its_total_is_known_to_all_where_nobody_asked_before(train: str) -> None:
-    create_study(study_name="loss", storage=URL, space={"x": Float(0, 1)}, sampler="random", seed=0)
-    work("--objective", train, "-t", "0")
-    assert not load_study(storage=URL).asked.are_given
-    assert work("--objective", train, "-n", "2", "-t", "1h")["trials"] == [0, 1]
-    assert load_study(storage=URL).asked == Limits(trials=2)
-    assert load_study(storage=URL).standing == "done"
-    assert work("--objective", train)["reason"] == "the study has its 2 trials"
 
 
 def test_the_file_is_the_script_that_made_the_study(train: str) -> None:
@@ -97,6 +100,7 @@ def test_it_does_not_let_a_study_go_on_that_was_stopped() -> None:
     ok("stop")
     assert work("-n", "4") == {"study": "echo", "reason": "the study was stopped", "trials": []}
     assert load_study(storage=URL).control == "stopped"
+    assert load_study(storage=URL).goal == 2
     ok("unpause")
     assert work("-n", "3")["trials"] == [2]
 
@@ -114,7 +118,9 @@ def test_without_a_total_it_says_so() -> None:
     program("-n", "1", "--steps", "100")
     load_study(storage=URL).set_system_attr("asked", {})
     said = kilter("worker", "-t", "0", "--progress", "none")
-    assert "nobody said" not in said.stderr  # -t is a limit
+    assert "nobody said how many trials" in said.stderr and "until its time is up" in said.stderr
+    assert "nobody said" not in kilter("worker", "-n", "1", "--progress", "none").stderr
+    load_study(storage=URL).set_system_attr("asked", {})
     assert json.loads(kilter("worker", "-t", "0", "--json", "--progress", "none").stdout)["trials"] == []
 
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from tests.dashboard.conftest import client_of
 from tests.postgres import PASSWORD
 
-from kilter import Float, TrialState, create_study, load_study
+from kilter import Float, Limits, TrialState, create_study, get_all_study_summaries, load_study
 from kilter.core.interfaces import Worker
 from kilter.dashboard import create_app
 from kilter.dashboard.app import API
+from kilter.executors.inline import Inline
 from kilter.runtime import presence
 from kilter.schedulers import MedianScheduler
 from kilter.storage.sqlite import SQLiteStorage
@@ -99,6 +100,22 @@ def test_no_more_begin_than_the_study_is_to_have(post: Post):
     )  # the other one may be lost, and is to be run then
     post(f"studies/{study}/trials/1/tell", values=1)
     assert post(f"studies/{study}/ask", worker="a")["next"] == "stop"
+
+
+def test_who_makes_a_study_that_is_there_may_ask_for_more(post: Post, url: str):
+    study = create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    space = {"x": {"kind": "float", "low": 0, "high": 1}}
+    for wanted, total in ((None, None), (2, 2), (1, 2), (3, 3)):
+        assert not post("create", name="s", space=space, n_trials=wanted)["is_new"]
+        assert study.goal == total
+    post("create", 400, name="new", space=space, n_trials=-1)
+    assert [s.study_name for s in get_all_study_summaries(url)] == ["s"]
+
+
+def test_who_asks_stops_at_what_a_worker_was_asked_for(post: Post, url: str):
+    study = create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0)
+    study.run(Inline().start(lambda x: x, study.space), Limits(trials=2), progress="none", joins=True)
+    assert post("studies/1/ask", worker="a")["next"] == "stop"
 
 
 def test_who_gives_no_name_leaves_no_lease(post: Post, url: str):

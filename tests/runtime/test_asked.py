@@ -64,6 +64,29 @@ def test_a_run_without_limits_takes_the_total_back():
     assert said(log) == [{"trials": 2}, {}] and study.goal is None
 
 
+def test_who_joins_asks_for_what_nobody_asked_for_and_for_a_larger_total():
+    study, log = made()
+    for trials, target, total in ((3, 9.0, 3), (2, None, 3), (4, 5.0, 4)):
+        study.run(
+            Inline().start(square, study.space), Limits(trials, 60, target=target), progress="none", joins=True
+        )
+        assert study.asked == Limits(trials=total, target=9.0)
+    assert len(said(log)) == 2 and len(study.trials) == 4
+
+
+def test_who_joins_without_a_total_ends_at_the_one_that_others_ask_for_meanwhile():
+    study, log = made()
+
+    def objective(x):
+        if len(study.trials) == 2:
+            log.sync()
+            steering.note_total(log, 0.0, Limits(trials=4))
+        return x
+
+    study.run(Inline().start(objective, study.space), Limits(), progress="none", joins=True)
+    assert len(study.trials) == 4 and study.standing == "done"
+
+
 def test_added_trials_come_on_top():
     study, log = made()
     run(study, trials=2)

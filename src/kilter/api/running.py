@@ -15,7 +15,6 @@ from kilter.core.errors import InvalidInput, StudyAborted
 from kilter.core.history import Record
 from kilter.core.interfaces import Executor, Holding, Resources, Running, Stopper
 from kilter.core.limits import Limits
-from kilter.engine.asked import asked
 from kilter.engine.ending import Ending
 from kilter.engine.limits import Tally
 from kilter.runtime import identity, steering
@@ -58,7 +57,8 @@ class Runner:
     ) -> Ending:
         """Run trials on an executor within the limits, at most `calls` of them; how it ended.
 
-        One that `joins` lends a hand to the runs that there are: of what users want of the study it changes nothing.
+        One that `joins` lends a hand to the runs that there are: of what users want of the study it changes nothing but
+        a total that is larger.
         """
         session = self._session
         if not session.engine.problem.is_open:  # else the objective brings the objects
@@ -66,8 +66,7 @@ class Runner:
         self.check_definition(definition, if_changed, joins)
         if joins:
             identity.name(session, definition)
-            if not asked(session.engine).are_given:  # else what the study is asked for stays
-                steering.note_asked(session, session.clock(), replace(limits, seconds=None), calls)
+            steering.note_total(session, session.clock(), limits)
         else:
             self._note_begin(definition, limits, calls)
         self._has_run, self.is_stopped = True, False
@@ -91,6 +90,7 @@ class Runner:
             [*stoppers, *_by_gain(limits)],
             list(holding),
             steering.stopped_at(session) if joins else None,
+            joins,
         )
         self._tally = loop.tally
         shown.start()

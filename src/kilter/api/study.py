@@ -453,7 +453,8 @@ class Study(StudyView):
         which trials were cut: they wait, and the next run goes on with them. `optimize` and `tune` are this with the
         executor started for you. `definition` is what the executor runs: it raises StudyChanged where that is another
         objective than the study's, and `if_changed` is not "continue". A run that `joins` lends a hand, as that of
-        `kilter worker`: it neither lets a study go on that was stopped, nor says what the study is asked for.
+        `kilter worker`: it does not let a study go on that was stopped, and of what the study is asked for it changes
+        no more than a total that is larger; without a total it ends at the one that others ask for.
         """
         if not hasattr(executor, "submit"):
             raise InvalidInput(f"run({executor!r}): start it, as in {executor!r}.start(objective, study.space)")

@@ -16,7 +16,7 @@ from kilter import plugins
 from kilter.core.actions import Verdict, Wait
 from kilter.core.border import as_step, check_study_name
 from kilter.core.errors import InvalidInput, StudyExists, TrialNotFound, UnknownName
-from kilter.core.events import ASKED, Created, Failure, Noted, Report, TrialState
+from kilter.core.events import Created, Failure, Report, TrialState
 from kilter.core.history import Record
 from kilter.core.interfaces import Outcome, Progress, Task
 from kilter.core.kinds import parameter_from_json
@@ -26,10 +26,11 @@ from kilter.core.problem import Fidelity, Problem
 from kilter.core.space import Space
 from kilter.core.text import shown
 from kilter.dashboard.asking import Ask, Field, Route
-from kilter.engine.asked import asked, is_done, noted
+from kilter.engine.asked import asked, is_done
 from kilter.engine.engine import Engine
 from kilter.runtime.log import created, id_of
 from kilter.runtime.session import Session
+from kilter.runtime.steering import note_total
 from kilter.runtime.telling import meaning
 
 WORK = "/work"
@@ -56,18 +57,21 @@ def _create(ask: Ask) -> Any:
     sampler = plugins.find("sampler", said.get("sampler") or "auto")
     scheduler = plugins.find("scheduler", said.get("scheduler") or "auto")
     seed = secrets.randbits(32) if said.get("seed") is None else said["seed"]
+    wanted = Limits(trials=said.get("n_trials"))
     Engine(problem, sampler, scheduler, seed)  # refuses what cannot be
     specs = plugins.spec("sampler", sampler), plugins.spec("scheduler", scheduler)
+    is_new = True
     try:
         study = storage.create(name, Created(problem.to_json(), *specs, seed, ask.now))
     except StudyExists as error:
         study = id_of(storage, name)
         if Problem.from_json(created(storage, study).problem) != problem:
             raise StudyExists(f"there is a study {name!r} already, of another space or objective") from error
-        return {"id": study, "is_new": False}
-    if said.get("n_trials") is not None:
-        storage.append(study, [Noted(None, {ASKED: noted(Limits(trials=said["n_trials"]))}, ask.now)], 1)
-    return {"id": study, "is_new": True}
+        is_new = False
+    if wanted.are_given:
+        with ask.work.at(study) as session:
+            note_total(session, ask.now, wanted)
+    return {"id": study, "is_new": is_new}
 
 
 def _problem(said: Mapping[str, Any]) -> Problem:

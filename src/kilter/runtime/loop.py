@@ -17,6 +17,7 @@ from kilter.core.history import Record
 from kilter.core.interfaces import Holding, Message, Outcome, Progress, Running, RunsHere, Stopper
 from kilter.core.limits import Limits
 from kilter.core.text import one_line
+from kilter.engine.asked import asked
 from kilter.engine.ending import Ending, EndKind
 from kilter.engine.limits import Tally
 from kilter.objective.failures import Interruption, release
@@ -68,6 +69,8 @@ class Loop:
     holding: Sequence[Holding] = ()
     heeds_from: int | None = None
     """The place in the log from which on what users say is meant for this run; where it stands now, with None."""
+    joins: bool = False
+    """Whether a total that others ask for is meant for this run, where it has none itself."""
 
     def __post_init__(self) -> None:
         self.ending: Ending | None = None
@@ -272,7 +275,7 @@ class Loop:
         return None
 
     def _nothing_left(self) -> Ending:
-        total, history, steering = self.limits.trials, self.session.engine.history, self.session.engine.steering
+        total, history, steering = self._total, self.session.engine.history, self.session.engine.steering
         if total == 0:
             return Ending(EndKind.LIMIT, "no trials were asked for")
         if self._most is not None and len(history) - steering.begun > self._most:
@@ -286,9 +289,15 @@ class Loop:
         return Ending(EndKind.EXHAUSTED, reason)
 
     @property
+    def _total(self) -> int | None:
+        """How many trials the study is to have."""
+        is_asked = self.joins and self.limits.trials is None
+        return asked(self.session.engine).trials if is_asked else self.limits.trials
+
+    @property
     def _most(self) -> int | None:
         """How many trials the study may have, those that are forgiven included, and without those that were added."""
-        total = self.limits.trials
+        total = self._total
         return None if total is None else total + self.session.engine.history.forgiven
 
     @property

@@ -29,7 +29,7 @@ from kilter.core.options import Choice
 from kilter.core.problem import Problem
 from kilter.core.space import Config
 from kilter.core.text import is_unicode, one_line, shown
-from kilter.engine.asked import noted
+from kilter.engine.asked import asked, noted
 from kilter.engine.replica import Replica
 from kilter.runtime.log import Log
 from kilter.runtime.notices import notice
@@ -77,6 +77,20 @@ def note_asked(log: AnyLog, now: float, limits: Limits, calls: int | None) -> No
     """
     wanted = noted(limits)
     if (calls is None or limits.trials is not None) and wanted != log.replica.attrs.get(ASKED, {}):
+        log.write(Noted(None, {ASKED: wanted}, now))
+
+
+def note_total(log: AnyLog, now: float, limits: Limits) -> None:
+    """Note what one who lends a hand is asked for: all of it where nobody asked before, else a total that is larger.
+
+    Its limit in seconds is its own, and of a study that was stopped nothing is wanted.
+    """
+    known = asked(log.replica)
+    before = noted(known)
+    wanted = before or {name: value for name, value in noted(limits).items() if name != "seconds"}
+    if limits.trials is not None:
+        wanted = {**wanted, "trials": int(max(limits.trials, known.trials or 0))}
+    if wanted != before and log.replica.control != "stopped":
         log.write(Noted(None, {ASKED: wanted}, now))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -50,8 +51,9 @@ def command(name: str | None, objective: str | None, worker: str | None, asked: 
     study = options.load(name, asked.storage, worker=worker, checkpoints=asked.checkpoints, notice=asked.notice)
     wanted = _wanted(study, asked)
     running, definition = _program(study, wanted) if objective is None else _function(study, wanted, objective)
-    if not wanted.limits.are_given:
-        show.note("nobody said how many trials the study is to have, so this works until Ctrl-C, or `kilter stop`")
+    if not replace(wanted.limits, seconds=None).are_given:
+        ends = "Ctrl-C, or `kilter stop`" if wanted.limits.seconds is None else "its time is up"
+        show.note(f"nobody said how many trials the study is to have (-n does), so this works until {ends}")
     ended: list[int] = []
     ending = study.run(
         running,
