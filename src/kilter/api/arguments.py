@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, Union
@@ -13,7 +12,7 @@ from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Fidelity
 from kilter.core.space import Space
-from kilter.runtime.bucket import URL, Bucket
+from kilter.core.text import is_url
 from kilter.storage import commands
 
 DEFAULT_STORAGE = commands.DEFAULT
@@ -73,7 +72,9 @@ def check_checkpoints(kept: Any, store: Any) -> None:
         raise InvalidInput(f"keep_checkpoints={kept!r}: give a whole number from 0 on")
     if store is not None and not isinstance(store, (str, os.PathLike, CheckpointStore)):
         raise InvalidInput(f"checkpoints={store!r}: give a folder, a URL, or a kilter.core.interfaces.CheckpointStore")
-    if isinstance(store, str) and re.match(URL, store):
+    if isinstance(store, str) and is_url(store):
+        from kilter.runtime.bucket import Bucket
+
         Bucket(store)  # which is refused where it could not be used
 
 

@@ -49,7 +49,7 @@ _OPTION = re.compile(r"(?<=[?&])([^=&]*)=[^&]*")
 _SETTING = re.compile(
     r"(\w*(?:password|passfile|token|secret))\s*=\s*(?:'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)+)", re.IGNORECASE | re.DOTALL
 )
-_SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]+://")  # one letter is a drive of Windows
 _HARMLESS = ("host", "hostaddr", "port", "user", "dbname", "sslmode")
 
 
@@ -66,7 +66,11 @@ def masked(url: str) -> str:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text begins like a URL, as in `http://`."""
+    """Whether a text begins like a URL, as in `http://`.
+
+    >>> is_url("s3://team/digits"), is_url("runs/digits"), is_url("c://digits")
+    (True, False, False)
+    """
     return _SCHEME.match(text) is not None
 
 

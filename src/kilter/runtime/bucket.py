@@ -35,9 +35,6 @@ T = TypeVar("T")
 
 log = logging.getLogger("kilter")
 
-URL = r"[A-Za-z][A-Za-z0-9+.-]+://"
-"""What a URL begins with; one letter is a drive of Windows."""
-
 NAME = "kilter.json"
 LIST = re.compile(r"(\d{1,12})-(\d{1,12})\.json")
 

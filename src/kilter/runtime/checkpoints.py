@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import logging
 import os
-import re
 import threading
 from collections.abc import Iterator
 
@@ -14,9 +13,9 @@ from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.core.interfaces import CheckpointStore, OnDisk, Seal, Source, Storage
 from kilter.core.pareto import non_dominated
+from kilter.core.text import is_url
 from kilter.objective.contents import is_sound, seal_of_file
 from kilter.objective.place import Artifact, seal_noted
-from kilter.runtime.bucket import URL, Bucket
 from kilter.runtime.folders import Folders, temporary
 
 log = logging.getLogger("kilter")
@@ -27,7 +26,9 @@ def store_of(given: str | os.PathLike[str] | CheckpointStore | None, storage: St
 
     Raises StorageUnreachable where the URL cannot be reached.
     """
-    if isinstance(given, str) and re.match(URL, given):
+    if isinstance(given, str) and is_url(given):
+        from kilter.runtime.bucket import Bucket
+
         bucket = Bucket(given)
         bucket.reach()
         return bucket

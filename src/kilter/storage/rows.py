@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from kilter.core import codec
 from kilter.core.errors import LogDamaged, StorageError
 from kilter.core.events import Entry, Event
 from kilter.core.text import shortened
-from kilter.engine.repair import Repair
+
+if TYPE_CHECKING:
+    from kilter.engine.repair import Repair
 
 
 class Columns(NamedTuple):
