@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from kilter.api import DEFAULT_STORAGE, Study, create_study, delete_study, get_all_study_names, load_study
-from kilter.core.errors import InvalidInput, NotReady, StudyNotFound
+from kilter.core.errors import InvalidInput, NotReady, StudyExists, StudyNotFound
 from kilter.core.events import Created, TrialState
 from kilter.core.history import History
 from kilter.core.interfaces import Storage
@@ -149,6 +149,12 @@ def copy_study(
     target = open_storage(to_storage)
     created, *events = [entry.event for entry in source.read(rows[from_study_name])]
     assert isinstance(created, Created)  # it is the first of every log
-    copy = target.create(to_study_name or from_study_name, created)
+    name = to_study_name or from_study_name
+    try:
+        copy = target.create(name, created)
+    except StudyExists:
+        raise StudyExists(
+            f"there is a study {name!r} in {target.url} already: give the copy another name, to_study_name="
+        ) from None
     for start in range(0, len(events), CHUNK):
         target.append(copy, events[start : start + CHUNK], start + 1)

@@ -59,7 +59,7 @@ def test_a_file_that_would_be_a_folder_too_is_told_and_the_others_are_copied():
     assert sorted(path.name for path in Path("here/artifacts").rglob("*") if path.is_file()) == ["b", "c"]
 
 
-def test_what_is_kept_elsewhere_needs_its_place():
+def test_what_is_kept_elsewhere_needs_its_place(monkeypatch):
     made(checkpoints="kept")
     lost = kilter("fetch", "0")
     assert lost.exit_code == 4 and "--checkpoints" in lost.stderr
@@ -67,6 +67,8 @@ def test_what_is_kept_elsewhere_needs_its_place():
     fetched = kilter("fetch", "0", "--checkpoints", "kept")
     assert fetched.exit_code == 0, fetched.stderr
     assert Path("trial-0/artifacts/models/best.txt").read_text() == "weights"
+    monkeypatch.setenv("KILTER_CHECKPOINTS", "kept")
+    assert kilter("fetch", "0", "--to", "again").exit_code == 0
 
 
 def test_where_nothing_is_kept_a_script_can_tell():

@@ -22,8 +22,10 @@ def test_pause_unpause_and_stop() -> None:
     assert "digits, paused" in ok("status")
     assert document("status")["control"] == "paused"
     assert ok("unpause") == "its workers go on\n"
-    assert ok("unpause") == "it was not paused, it is running\n"
+    assert ok("unpause") == "it was neither paused nor stopped\n"
     assert ok("stop") == "stopped; nothing runs\n"
+    assert "stopped no more" in ok("unpause")
+    ok("stop")
     study.ask()
     assert document("stop", "--now") == {"study": "digits", "control": "stopped", "running": 1}
     assert document("pause")["control"] == "paused"

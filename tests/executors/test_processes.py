@@ -43,7 +43,7 @@ def test_a_closure_is_sent():
 
 def test_what_cannot_be_sent_is_refused_before_any_trial():
     lock = threading.Lock()
-    with pytest.raises(InvalidInput, match="workers=1 or threads"):
+    with pytest.raises(InvalidInput, match=r"lock.* object, in lock.*workers=1 or threads"):
         Processes().start(lambda x: lock and x)
 
 

@@ -73,8 +73,10 @@ def options_of_a_run(*choices: str, joins: bool = False) -> Callable[[Callable[.
     change = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the file.")
     checkpoints = click.option(
         "--checkpoints",
+        envvar="KILTER_CHECKPOINTS",
         metavar="PLACE",
-        help="Where trials keep what they save: a folder or URL of this study alone, the same for all workers.",
+        help="Where trials keep what they save: a folder or URL of this study alone, the same for all workers; "
+        "$KILTER_CHECKPOINTS.",
     )
     notice = click.option(
         "--notice",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import io
 import operator
 import pickle
@@ -24,9 +25,26 @@ def packed(objective: Callable[..., Any], space: Space | None) -> bytes:
         return _dumps((objective, space))
     except Exception as error:
         raise InvalidInput(
-            f"the objective cannot be sent to another process ({type(error).__name__}: {error}): open such things "
-            "inside the objective, or use workers=1 or threads"
+            f"the objective cannot be sent to another process ({type(error).__name__}: {error}{_found_in(objective)}): "
+            "open such things inside the objective, or use workers=1 or threads"
         ) from error
+
+
+def _found_in(objective: Callable[..., Any]) -> str:
+    """The variables from outside a function that cannot be sent, for a message; nothing where none is found."""
+    try:
+        outside = inspect.getclosurevars(objective)
+    except (TypeError, ValueError):
+        return ""
+    names = [name for name, value in {**outside.globals, **outside.nonlocals}.items() if not _can_be_sent(value)]
+    return f", in {', '.join(names)}" if names else ""
+
+
+def _can_be_sent(value: Any) -> bool:
+    with contextlib.suppress(Exception):
+        _dumps(value)
+        return True
+    return False
 
 
 def _dumps(content: Any) -> bytes:

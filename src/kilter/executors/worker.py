@@ -38,7 +38,10 @@ LINES = 1
 
 ADVICE = "move it to a module, or use workers=1"
 
-SENT = "have it installed where trials run, or send it along by cloudpickle.register_pickle_by_value(module)"
+SENT = (
+    "have it installed where trials run, or send it along: by cloudpickle.register_pickle_by_value(module), or on Ray "
+    "by RayExecutor(runtime_env={'working_dir': '.'})"
+)
 
 WATCH = 1.0
 """Seconds between two looks at who our parent is; a hung up connection is noticed at once."""

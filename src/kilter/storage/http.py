@@ -237,6 +237,7 @@ def _error(url: str, status: int, answer: Any) -> KilterError:
     if status == 404:
         return StorageError(f"{url} serves no storage: start `kilter serve` there (a dashboard does not)")
     if status == 401:
-        return StorageError(f"{url} asks for its token: give the one that `kilter serve` printed, in {TOKEN}")
+        why = f"give the one that `kilter serve` printed, in {TOKEN}"
+        return StorageError(f"{url} asks for its token, and was given none or another: {why}")
     why = one_line(f"{said.get('message', 'it is no server of kilter')}. {said.get('action', '')}".rstrip(". "), 400)
     return StorageError(f"{url} answers {status}: {why}")

@@ -48,7 +48,7 @@ def RDBStorage(  # noqa: N802
     failed_trial_callback: Callable[..., None] | None = None,
     skip_table_creation: bool = False,
 ) -> BaseStorage:
-    """The SQLite file of a URL, as in "sqlite:///study.db". Raises StorageError for another database.
+    """The SQLite file or the PostgreSQL database of a URL, as in "sqlite:///study.db". Raises StorageError for others.
 
     The trial of a dead worker is tried again without a heartbeat or callback, up to three times in all. A callback
     other than RetryFailedTrialCallback is never called, which is warned of.
@@ -132,7 +132,10 @@ def fail_stale_trials(study: Study) -> None:
     study.recover()
 
 
-FILES = "this version keeps studies in SQLite files: give storage='sqlite:///study.db'"
+FILES = (
+    "studies are kept in SQLite files and PostgreSQL databases: give storage='sqlite:///study.db', or "
+    "'postgresql://host/database' for several machines; to workers without the database `kilter serve` serves either"
+)
 _REFUSED = ("BaseJournalLogStorage", "GrpcStorageProxy", "JournalRedisStorage", "run_grpc_proxy_server")
 
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 @click.command("fetch")
 @click.argument("words", nargs=-1, required=True, metavar="[STUDY] NUMBER|best")
 @click.option("--to", metavar="FOLDER", help="Where to, a new folder; else trial-NUMBER here.")
-@click.option("--checkpoints", metavar="PLACE", help="The folder or URL that the study was given as checkpoints=.")
+@click.option(
+    "--checkpoints",
+    envvar="KILTER_CHECKPOINTS",
+    metavar="PLACE",
+    help="The folder or URL that the study was given as checkpoints=; $KILTER_CHECKPOINTS.",
+)
 @options.named
 @options.storage
 @options.as_json

@@ -40,4 +40,6 @@ def command(
         serving.close()
         raise click.UsageError(f"port {port} is busy: end what listens there, or choose another one")
     show.note(f"workers: --storage {serving.address}" + ("" if token else f" with KILTER_TOKEN={known}"))
+    if not token:
+        show.note("started again it has another token, unless KILTER_TOKEN or --token gives it this one")
     shown_until_interrupted(serving, host)

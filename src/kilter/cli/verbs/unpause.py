@@ -13,7 +13,7 @@ from kilter.cli import options, show
 @options.study
 @options.as_json
 def command(name: str | None, option: str | None, storage: str | None, as_json: bool) -> None:
-    """Have trials begin again in a study that is paused: its workers go on.
+    """Have trials begin again in a study that is paused or stopped.
 
     \b
     kilter unpause digits
@@ -26,4 +26,5 @@ def command(name: str | None, option: str | None, storage: str | None, as_json: 
     if as_json:
         show.echo_json({"study": log.name, "control": log.replica.control})
         return
-    show.echo("its workers go on" if before == "paused" else f"it was not paused, it is {before}")
+    news = {"paused": "its workers go on", "stopped": "it is stopped no more: workers that are started go on"}
+    show.echo(news.get(before, "it was neither paused nor stopped"))
