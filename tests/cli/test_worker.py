@@ -136,6 +136,11 @@ def test_it_says_what_is_missing(train: str) -> None:
     }.items():
         refused = kilter("worker", "--objective", place)
         assert refused.exit_code == group.USAGE and says in refused.stderr
+    for needed in ("kilter.py", "json.py"):
+        Path(needed).write_text("")
+        refused = kilter("worker", "--objective", "train.py:loss", "-j", "2")
+        assert refused.exit_code == group.USAGE and f"{needed} has the name of the module" in refused.stderr
+        Path(needed).unlink()
     assert "needs 'y'" in _of("def loss(y):\n    return y\n")
     assert "train cannot be imported: SyntaxError" in _of("def loss(")
     assert "it needs 'not_there'" in _of("import not_there")

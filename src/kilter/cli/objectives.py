@@ -12,6 +12,9 @@ from typing import Any
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.text import one_line
 
+NEEDED = ("kilter", "numpy", "psutil")
+"""What a process that runs trials imports, beside modules of Python itself."""
+
 
 def imported(place: str) -> Callable[..., Any]:
     """The function at module:name or folder/file.py:name; raises InvalidInput where there is none.
@@ -39,7 +42,19 @@ def _of_file(path: str) -> ModuleType:
     return module
 
 
+def _check_folder(folder: str, but: str) -> None:
+    """Refuse a folder with a file that trials in other processes would import in the place of what they need."""
+    for file in sorted(os.listdir(folder)):
+        name, ending = os.path.splitext(file)
+        if ending != ".py" or name == but or (name not in NEEDED and name not in sys.stdlib_module_names):
+            continue
+        path, taken = os.path.join(folder, file), getattr(sys.modules.get(name), "__file__", None)
+        if taken is not None and os.path.realpath(taken) != os.path.realpath(path):
+            raise InvalidInput(f"{path} has the name of the module {name!r}, which trials need: rename the file")
+
+
 def _of_module(name: str, folder: str) -> ModuleType:
+    _check_folder(folder, name)
     sys.path.insert(0, folder)
     try:
         return import_module(name)
