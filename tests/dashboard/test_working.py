@@ -239,10 +239,10 @@ def test_a_trial_may_fail(post: Post, url: str):
         (
             "storage/studies/1/renew",
             {"id": "a", "host": "\ud800", "pid": 1, "born": 1, "seconds": 1},
-            "lone surrogates",
+            "can be printed",
         ),
-        ("storage/studies/1/renew", {"id": "\0", "host": "a", "pid": 1, "born": 1, "seconds": 1}, "lone surrogates"),
-        ("storage/studies/1/release", {"id": "\ud800"}, "lone surrogates"),
+        ("storage/studies/1/renew", {"id": "\0", "host": "a", "pid": 1, "born": 1, "seconds": 1}, "can be printed"),
+        ("storage/studies/1/release", {"id": "\ud800"}, "can be printed"),
         ("create", {"name": "t", "space": {}}, "at least one parameter"),
         ("create", {"name": "\0", "space": SPACE}, "study_name"),
         ("create", {"name": "t", "space": {"x": {"kind": "flaot"}}}, "kind 'flaot'"),
@@ -293,6 +293,40 @@ def test_whatever_arrives_is_answered_or_refused(url: str):
 
         law()
     assert load_study(study_name="s", storage=url).trials is not None  # the log can be read
+
+
+HELD = {"id": "a", "host": "h", "pid": 1, "born": 1, "seconds": 60}
+KEPT = {"position": 1, "version": "v", "data": ""}
+EVENTS = {"events": [["noted", None, 0, 1.5, '{"attrs":{"a":1}}']], "token": "t"}
+BEYOND = (
+    *(("1/renew", {**HELD, "seconds": seconds}, 400) for seconds in (1e308, -1e308, 2.6e6)),
+    *(("1/renew", {**HELD, name: text}, 400) for name in ("id", "host") for text in ("", "\0", "\x1b[31m", "w" * 1001)),
+    *(("1/release", {"id": text}, 400) for text in ("", "w\0", "\ud800")),
+    *(("1/save-snapshot", {**KEPT, "version": text}, 400) for text in ("", "\0", "\ud800")),
+    *((f"1/snapshot?version={text}", None, 400) for text in ("%00", "%1b", "v" * 1001)),
+    *((f"{study}/append", EVENTS, 404) for study in (2**31, 2**32 + 1, 2**64, 10**30)),
+    *((f"{2**64}/{act}", said, 404) for act, said in (("renew", HELD), ("release", {"id": "a"}))),
+    *((f"{2**64}/{act}", said, 404) for act, said in (("save-snapshot", KEPT), ("delete", {"token": "u"}))),
+    *((f"{2**64}/{what}", None, 404) for what in ("events", "snapshot?version=v", "leases")),
+)
+"""What no storage of a kind can hold: each is refused, and none says that the storage is away."""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_a_storage_cannot_hold_is_not_taken_for_a_storage_that_is_away(
+    url: str, kind: str, request: pytest.FixtureRequest
+):
+    url = url if kind == "sqlite" else request.getfixturevalue("postgresql_url")
+    create_study(study_name="s", storage=url, space={"x": Float(0, 1)}, seed=0).close()
+    app = create_app(url, workers=True)
+    with client_of(app) as client:
+        for path, said, status in BEYOND:
+            method, body = ("GET", None) if said is None else ("POST", json.dumps(said))
+            headers = {"Content-Type": "application/json"}
+            answer = client.request(method, f"{API}/work/storage/studies/{path}", content=body, headers=headers)
+            assert answer.status_code == status, (path, said, answer.text)
+        assert client.post(f"{API}/work/storage/studies/1/renew", json=HELD).status_code == 200
+    app.work.close()
 
 
 def test_over_a_database_it_goes_on_through_a_restart_of_that_and_shows_no_password(postgresql_server: Any):

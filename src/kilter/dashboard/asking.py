@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kilter.core.border import LONGEST_NAME
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.history import History
-from kilter.core.text import is_unicode, shown
+from kilter.core.text import shown
 from kilter.dashboard.reading import Reading, Study
 from kilter.dashboard.work import Work
 
@@ -25,7 +26,7 @@ LONGEST = 500
 
 @dataclass(frozen=True)
 class Query:
-    """One thing that an address may say after its question mark: a whole number, several, or a text."""
+    """One thing that an address may say after its question mark: a whole number, several, a text, or a name."""
 
     name: str
     says: str
@@ -44,15 +45,12 @@ class Query:
                     return tuple(numbers)
         except ValueError:
             pass
+        if self.kind == "name" and _is_name(text):
+            return text
         if self.kind == "text" and len(text) <= LONGEST and (not self.one_of or text in self.one_of):
             return text
-        wanted = (
-            f"one of {', '.join(self.one_of)}"
-            if self.one_of
-            else {"integer": "a whole number from 0 on"}.get(
-                self.kind, "whole numbers, as in 1,2,3" if self.kind == "integers" else "a shorter text"
-            )
-        )
+        here = {"text": "a shorter text", "integers": "whole numbers, as in 1,2,3"}
+        wanted = f"one of {', '.join(self.one_of)}" if self.one_of else here.get(self.kind, KINDS[self.kind][0])
         raise InvalidInput(f"{self.name}={shown(text)}: give {wanted}")
 
 
@@ -86,6 +84,10 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
+
+
 def _is_number(value: Any) -> bool:
     try:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
@@ -99,10 +101,7 @@ KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "number": ("a number that a float can hold", _is_number),
     "boolean": ("true or false", lambda v: isinstance(v, bool)),
     "text": ("a text", lambda v: isinstance(v, str)),
-    "name": (
-        "a text without zeros and lone surrogates",
-        lambda v: isinstance(v, str) and "\0" not in v and is_unicode(v),
-    ),
+    "name": (f"a text of 1 to {LONGEST_NAME:,} characters that can be printed", _is_name),
     "texts": ("texts", lambda v: isinstance(v, list) and len(v) <= LONGEST and all(isinstance(t, str) for t in v)),
     "object": ("an object", lambda v: isinstance(v, dict)),
     "values": ("a number, a list of numbers, or an object of metrics", lambda v: not isinstance(v, bool)),

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from kilter.core.border import LONGEST_NAME
 from kilter.dashboard.asking import Query, Route
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
-    "name": {"type": "string"},
+    "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
     "integer": {"type": "integer", "minimum": 0},
     "integers": {"type": "array", "items": {"type": "integer", "minimum": 0}},
     "number": {"type": "number"},

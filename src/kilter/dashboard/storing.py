@@ -18,12 +18,17 @@ from kilter.core.border import check_study_name
 from kilter.core.errors import InvalidInput, StudyExists, StudyNotFound
 from kilter.core.events import Created, Enqueued, Entry, Event
 from kilter.core.interfaces import Appended, Storage, Worker
+from kilter.core.text import shown
 from kilter.dashboard.asking import Ask, Content, Field, Query, Route
 from kilter.dashboard.together import Wish
+from kilter.dashboard.work import LONGEST_LEASE
 from kilter.storage.wire import event_of, rows_of
 
 STORAGE = "/work/storage"
 STUDY = f"{STORAGE}/studies/{{id:int}}"
+
+IDS = 2**31
+"""Ids of studies are below this: no storage gives a larger one, and not all of them can look for it."""
 
 AGAIN = (
     Field("token", "What tells this change from all others; the same where it is sent again.", "text", needed=True),
@@ -38,6 +43,14 @@ def _json(**answer: Any) -> Content:
 
 def _storage(ask: Ask) -> Any:
     return {}
+
+
+def _study(ask: Ask) -> int:
+    """The id of the study that a request is about; raises StudyNotFound where no study can have it."""
+    study: int = ask.path["id"]
+    if study >= IDS:
+        raise StudyNotFound(f"no study with the id {shown(study, 40)}: ids are below {IDS:,}")
+    return study
 
 
 def _studies(ask: Ask) -> Content:
@@ -68,9 +81,11 @@ def _is_first(storage: Storage, study: int, event: Created) -> bool:
 
 
 def _delete(ask: Ask) -> Any:
+    study = _study(ask)
+
     def delete() -> None:
         try:
-            ask.reading.storage.delete(ask.path["id"])
+            ask.reading.storage.delete(study)
         except StudyNotFound:
             if not ask.body.get("again"):
                 raise
@@ -80,12 +95,12 @@ def _delete(ask: Ask) -> Any:
 
 
 def _events(ask: Ask) -> Content:
-    entries = ask.reading.storage.read(ask.path["id"], ask.query["after"], ask.query["count"])
+    entries = ask.reading.storage.read(_study(ask), ask.query["after"], ask.query["count"])
     return _json(entries=rows_of(entries))
 
 
 def _append(ask: Ask) -> Content:
-    storage, study, said = ask.reading.storage, ask.path["id"], ask.body
+    storage, study, said = ask.reading.storage, _study(ask), ask.body
     events, after = [*map(event_of, said["events"])], said.get("after") or 0
     fresh: Appended | None = None
 
@@ -131,7 +146,7 @@ def _as_stored(event: Event, there: Event) -> codec.Row:
 
 
 def _snapshot(ask: Ask) -> Content:
-    found = ask.reading.storage.load_snapshot(ask.path["id"], ask.query["version"])
+    found = ask.reading.storage.load_snapshot(_study(ask), ask.query["version"])
     return _json(snapshot=found and [found[0], base64.b64encode(found[1]).decode()])
 
 
@@ -141,24 +156,26 @@ def _save_snapshot(ask: Ask) -> Any:
         data = base64.b64decode(said["data"], validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidInput(f"data: {error}: give bytes as base64") from error
-    ask.reading.storage.save_snapshot(ask.path["id"], said["position"], said["version"], data)
+    ask.reading.storage.save_snapshot(_study(ask), said["position"], said["version"], data)
     return {}
 
 
 def _leases(ask: Ask) -> Content:
-    leases = ask.reading.storage.leases(ask.path["id"])
+    leases = ask.reading.storage.leases(_study(ask))
     return _json(leases=[[*vars(worker).values(), left] for worker, left in leases])
 
 
 def _renew(ask: Ask) -> Any:
     said = ask.body
-    worker = Worker(said["id"], said["host"], said["pid"], said["born"])
-    ask.reading.storage.renew(ask.path["id"], worker, said["seconds"])
+    worker, seconds = Worker(said["id"], said["host"], said["pid"], said["born"]), said["seconds"]
+    if abs(seconds) > LONGEST_LEASE:
+        raise InvalidInput(f"seconds={shown(seconds, 40)}: give at most {LONGEST_LEASE:.0f}, which is 30 days")
+    ask.reading.storage.renew(_study(ask), worker, seconds)
     return {}
 
 
 def _release(ask: Ask) -> Any:
-    ask.reading.storage.release(ask.path["id"], ask.body["id"])
+    ask.reading.storage.release(_study(ask), ask.body["id"])
     return {}
 
 
@@ -180,7 +197,7 @@ _TABLE = (
         f"{STUDY}/snapshot",
         "The latest snapshot of a version: its position, and its bytes as base64.",
         _snapshot,
-        (Query("version", "The version.", default=""),),
+        (Query("version", "The version.", "name", default=""),),
     ),
     Route(f"{STUDY}/leases", "All leases: id, host, pid and birth of the worker, and the seconds left.", _leases),
     Route(
