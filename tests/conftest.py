@@ -19,8 +19,11 @@ def postgresql_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: Server) -> Iterator[str]:
-    """The URL of a new database, which is gone after the test."""
+def postgresql_url(
+    postgresql_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The URL of a new database, which is gone after the test, as is what its trials save."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     name = postgresql_server.create()
     yield postgresql_server.url(name)
     postgresql_server.drop(name)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from kilter.api import DEFAULT_STORAGE, Study, create_study, delete_study, get_all_study_names, load_study
 from kilter.core.errors import InvalidInput, NotReady, StudyExists, StudyNotFound
-from kilter.core.events import Created, TrialState
+from kilter.core.events import Created, Event, Noted, TrialState
 from kilter.core.history import History
 from kilter.core.interfaces import Storage
 from kilter.core.problem import StudyDirection
 from kilter.frozen import FrozenTrial
 from kilter.plugins import existing_storage, open_storage
+from kilter.runtime.kept import PLACE
 from kilter.storage.urls import missing_file
 
 __all__ = [
@@ -157,4 +158,9 @@ def copy_study(
             f"there is a study {name!r} in {target.url} already: give the copy another name, to_study_name="
         ) from None
     for start in range(0, len(events), CHUNK):
-        target.append(copy, events[start : start + CHUNK], start + 1)
+        target.append(copy, list(map(_without_place, events[start : start + CHUNK])), start + 1)
+
+
+def _without_place(event: Event) -> Event:
+    """A copy has no part in the checkpoints of its original; each event keeps its position."""
+    return replace(event, attrs={}) if isinstance(event, Noted) and PLACE in event.attrs else event

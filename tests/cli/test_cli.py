@@ -88,6 +88,8 @@ def test_that_nothing_is_kept_of_what_a_trial_printed_is_said(tmp_path: Path) ->
     )
     study.optimize(print_and_return, n_trials=1, progress="none")
     assert study.printed(0) == "0.5\n"
+    assert ok(kilter("trial", "far", "0", "--log")) == "0.5\n"
+    (tmp_path / "far").rename(tmp_path / "away")  # as on a machine that has not mounted it
     result = kilter("trial", "far", "0", "--log")
     assert ok(result) == ""
     assert "a folder that was given as checkpoints=" in result.stderr

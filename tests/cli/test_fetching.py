@@ -59,16 +59,18 @@ def test_a_file_that_would_be_a_folder_too_is_told_and_the_others_are_copied():
     assert sorted(path.name for path in Path("here/artifacts").rglob("*") if path.is_file()) == ["b", "c"]
 
 
-def test_what_is_kept_elsewhere_needs_its_place(monkeypatch):
+def test_what_is_kept_elsewhere_is_found_there_and_said_to_be_missing_where_it_is(monkeypatch):
     made(checkpoints="kept")
-    lost = kilter("fetch", "0")
-    assert lost.exit_code == 4 and "--checkpoints" in lost.stderr
-    assert not Path("trial-0").exists()
-    fetched = kilter("fetch", "0", "--checkpoints", "kept")
+    lost = kilter("fetch", "0", "--checkpoints", "nowhere")
+    assert lost.exit_code == 4 and "not in nowhere" in lost.stderr and "--checkpoints" in lost.stderr
+    assert not Path("trial-0").exists() and not Path("nowhere").exists()
+    empty = kilter("fetch", "1", "--checkpoints", "nowhere")
+    assert empty.exit_code == 3 and "kept nothing here" in empty.stderr
+    fetched = kilter("fetch", "0")
     assert fetched.exit_code == 0, fetched.stderr
     assert Path("trial-0/artifacts/models/best.txt").read_text() == "weights"
-    monkeypatch.setenv("KILTER_CHECKPOINTS", "kept")
-    assert kilter("fetch", "0", "--to", "again").exit_code == 0
+    monkeypatch.setenv("KILTER_CHECKPOINTS", "nowhere")
+    assert kilter("fetch", "0", "--to", "again").exit_code == 4
 
 
 def test_where_nothing_is_kept_a_script_can_tell():

@@ -16,7 +16,8 @@ from kilter.core.interfaces import Task
 from kilter.core.problem import Constraint, Objective, Problem
 from kilter.objective.checkpoint import FILE, load, save
 from kilter.objective.place import Place, left
-from kilter.runtime.checkpoints import Checkpoints, Folders
+from kilter.runtime.checkpoints import Checkpoints
+from kilter.runtime.folders import Folders
 
 RUNNING, COMPLETE, PRUNED, FAIL, WAITING, PAUSED = (
     TrialState.RUNNING,
@@ -517,24 +518,3 @@ def test_a_user_says_where_checkpoints_are(tmp_path, is_folder):
         assert load(seen.checkpoint_dir(seen.best_trial)) == kept
     assert not (tmp_path / "k.db.trials").exists()
     assert pickle.loads(pickle.dumps(study))._session.settings["checkpoints"] is not None
-
-
-def test_what_goes_with_the_process_though_the_study_stays_is_told_once(postgresql_url, tmp_path, caplog):
-    def objective(x, trial):
-        trial.save({"x": x})
-        return x
-
-    def made(**more):
-        caplog.clear()
-        more |= {
-            "storage": postgresql_url,
-            "study_name": f"s{len(more)}",
-            "space": {"x": kilter.Float(0, 1)},
-            "seed": 0,
-        }
-        with kilter.create_study(**more) as study:
-            study.optimize(objective, n_trials=3, progress="none")
-        return caplog.text.count("goes with this process")
-
-    assert made() == 1
-    assert made(checkpoints=tmp_path) == 0

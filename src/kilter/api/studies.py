@@ -33,7 +33,8 @@ from kilter.core.vocabulary import answers_other_words
 from kilter.engine.engine import Engine
 from kilter.plugins import existing_storage, open_storage
 from kilter.runtime import identity
-from kilter.runtime.checkpoints import Checkpoints, store_of
+from kilter.runtime.checkpoints import Checkpoints
+from kilter.runtime.kept import store_of
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.log import created, id_of
 from kilter.runtime.session import KEPT, Session
@@ -70,8 +71,8 @@ def create_study(
     argument of that name and the scheduler says how much of it a trial is worth. Of the finished trials the best
     `keep_checkpoints` keep what they left in their checkpoint: in `checkpoints`, a folder or a URL such as
     s3://team/digits, which is to be this study's alone, or in a CheckpointStore; by default in a folder beside the file
-    of the storage, or a temporary one. Workers on one study are told the same. Without a `space` the objective suggests
-    its parameters. `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its
+    of the storage, or in the user's folder for caches where that is elsewhere. Whoever opens the study without saying
+    finds the folder or URL that was said first. Without a `space` the objective suggests its parameters. `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its
     space widened where the new one allows; its seed, and its sampler and scheduler unless they are given, are those it
     was made with. Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in
     which nothing ever succeeded, begins anew.
@@ -106,6 +107,7 @@ def create_study(
         },
     )
     session.owns_storage = opened is not storage
+    session.note_place()
     return Study(name, session)
 
 
@@ -190,8 +192,8 @@ def load_study(
     """A study that exists; without a name, the only one in the storage.
 
     `space` is needed only where options are objects that no log can keep, or to widen the space. Sampler and
-    scheduler are those that the study was made with, unless others are given. `checkpoints` says where they are, if it
-    was said to create_study. `worker` is a name for this process among the workers: what one of that name ran on this
+    scheduler are those that the study was made with, unless others are given. `checkpoints` says where they are, if that
+    is not where the study says. `worker` is a name for this process among the workers: what one of that name ran on this
     machine before goes on at once, also where nobody can look for it, as in a container that was started again. Raises
     StudyNotFound with the nearest name.
     """
@@ -213,6 +215,7 @@ def load_study(
         clock=clock,
     )
     session.owns_storage = opened is not storage
+    session.note_place()
     if space is not None:
         grow(session, name, as_space(space))
     return Study(name, session)
@@ -244,7 +247,7 @@ def read_study(
     opened = existing_storage(storage)
     log = replay.read(only_study(opened) if study_name is None else study_name, opened)
     log.owns_storage = opened is not storage
-    return StudyView(log.name, log, lambda: Checkpoints(store_of(checkpoints, opened, log.study)))
+    return StudyView(log.name, log, lambda: Checkpoints(store_of(checkpoints, log)))
 
 
 def only_study(storage: Storage) -> str:
@@ -287,6 +290,7 @@ def open_study(
                 raise
         else:
             session.owns_storage = opened is not storage
+            session.note_place()
             return Study(name, session)
     raise InvalidInput(f"no name is left beside {study_name!r}")
 

@@ -15,12 +15,13 @@ from kilter.core.compound import Compound
 from kilter.core.errors import KilterError, TrialNotFound
 from kilter.core.events import NOTE, RETRIES, SYSTEM, Failure
 from kilter.core.history import History, Record
-from kilter.core.interfaces import OnDisk, StudyRow
+from kilter.core.interfaces import StudyRow
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
 from kilter.dashboard.reading import Reading, Study
 from kilter.engine.asked import asked, goal, noted, standing, used
-from kilter.runtime.checkpoints import Checkpoints, store_of
+from kilter.runtime.checkpoints import Checkpoints
+from kilter.runtime.kept import folder_of
 from kilter.runtime.presence import at_work
 
 VERSION: str = sys.modules["kilter"].__version__  # no import, since the package itself stands above all its parts
@@ -266,7 +267,6 @@ def _folds(history: History, number: int) -> dict[str, Any]:
 
 
 def checkpoint_of(study: Study, trial: Record) -> str | None:
-    """The folder of what a trial has left, where studies keep that beside their storage."""
-    if not isinstance(study.storage, OnDisk):
-        return None
-    return Checkpoints(store_of(None, study.storage, study.id)).latest(trial)
+    """The folder of what a trial has left, where the study keeps that on this machine."""
+    folders = folder_of(study.log)
+    return None if folders is None else Checkpoints(folders).latest(trial)

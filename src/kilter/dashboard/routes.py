@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kilter.core.interfaces import OnDisk
 from kilter.dashboard import acting, documents, storing, working
 from kilter.dashboard.asking import Ask, Content, Query, Route
 from kilter.dashboard.export import csv_text, file_name, json_lines
@@ -13,7 +12,7 @@ from kilter.dashboard.openapi import openapi
 from kilter.dashboard.questions import QUESTIONS, STUDY, TRIAL
 from kilter.dashboard.report import report
 from kilter.frozen import FrozenTrial
-from kilter.runtime.checkpoints import store_of
+from kilter.runtime.kept import folder_of
 
 BINARY = "application/octet-stream"
 
@@ -39,12 +38,13 @@ def _trial(ask: Ask) -> Any:
 
 
 def _printed(ask: Ask) -> Any:
-    """The end of what a trial printed, where the study keeps that beside its storage."""
+    """The end of what a trial printed, where the study keeps that on this machine."""
     study, number = ask.study, documents.record_of(ask.study, ask.number).number
-    if not isinstance(study.storage, OnDisk):
+    folders = folder_of(study.log)
+    if folders is None:
         return {"text": "", "bytes": 0}
     try:
-        with open(store_of(None, study.storage, study.id).log(number), "rb") as file:
+        with open(folders.log(number), "rb") as file:
             size = file.seek(0, 2)
             file.seek(max(size - ask.query["tail"], 0))
             return {"text": file.read(ask.query["tail"]).decode(errors="replace"), "bytes": size}

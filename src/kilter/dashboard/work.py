@@ -14,6 +14,7 @@ from kilter.core.interfaces import Storage, Worker
 from kilter.dashboard.once import Once
 from kilter.dashboard.reading import Reading, apart
 from kilter.dashboard.together import Together
+from kilter.runtime.folders import temporary
 from kilter.runtime.leases import LEASE_SECONDS, RENEWALS, check_name
 from kilter.runtime.log import name_of
 from kilter.runtime.session import Session
@@ -86,7 +87,7 @@ class Work:
             if known is not None and known[0] is storage:
                 return known[1]
             name = name_of(storage, study)
-            session = replay.opened(name, apart(storage), lease=None, clock=time.time)
+            session = replay.opened(name, apart(storage), lease=None, clock=time.time, checkpoints=temporary())
             self._sessions[study] = storage, session
             return session
 

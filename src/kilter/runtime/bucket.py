@@ -28,7 +28,7 @@ from kilter.core.errors import InvalidInput, MissingLibrary, StorageUnreachable,
 from kilter.core.interfaces import Seal
 from kilter.core.text import masked, one_line
 from kilter.objective.contents import SHA256, Contents, contents_of, copied, is_sound, seal_of, seal_of_file
-from kilter.runtime.folders import Folders, place_of
+from kilter.runtime.folders import Folders, cache, place_of
 from kilter.storage.patience import tries
 
 T = TypeVar("T")
@@ -76,6 +76,9 @@ class Bucket:
     def __repr__(self) -> str:
         return f"Bucket({masked(self._url)!r}" + (f", cache={self._cache!r})" if self._cache else ")")
 
+    def __str__(self) -> str:
+        return masked(self._url)
+
     def __getstate__(self) -> dict[str, Any]:
         """To another process, or machine, goes what it is called here, so that it does not have to ask."""
         return {"_url": self._url, "_cache": self._cache, "_is_used": False, "_kept": {}, "_name": self._name}
@@ -83,6 +86,11 @@ class Bucket:
     def reach(self) -> None:
         """Raise StorageUnreachable where the URL cannot be reached."""
         log.debug("what is kept at %s goes by the name %s", masked(self._url), self._name)
+
+    def is_of_kilter(self) -> bool:
+        """Whether nothing is there, or what is there was kept by kilter: it writes and deletes nowhere else unasked."""
+        names = self._names()
+        return not names or NAME in names
 
     # -- the store ------------------------------------------------------------------------------------------------
 
@@ -188,8 +196,7 @@ class Bucket:
     @cached_property
     def _near(self) -> Folders:
         """The folders of this machine: by the name, since those of a study that was deleted would look the same."""
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-        return Folders(os.path.join(self._cache or os.path.join(home, "kilter"), self._name))
+        return Folders(os.path.join(self._cache or cache(), self._name))
 
     @cached_property
     def _name(self) -> str:

@@ -1,42 +1,22 @@
-"""The checkpoints of a study: what an attempt begins with, which ones stay, and the store that keeps them."""
+"""The checkpoints of a study: what an attempt begins with, and which ones stay."""
 
 from __future__ import annotations
 
 import heapq
 import logging
-import os
 import threading
 from collections.abc import Iterator
 
 from kilter.core.errors import NotReady, StorageError
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
-from kilter.core.interfaces import CheckpointStore, OnDisk, Seal, Source, Storage
+from kilter.core.interfaces import CheckpointStore, Seal, Source
 from kilter.core.pareto import non_dominated
-from kilter.core.text import is_url
 from kilter.objective.contents import is_sound, seal_of_file
 from kilter.objective.place import Artifact, seal_noted
-from kilter.runtime.folders import Folders, temporary
+from kilter.runtime.folders import OfThisMachine
 
 log = logging.getLogger("kilter")
-
-
-def store_of(given: str | os.PathLike[str] | CheckpointStore | None, storage: Storage, study: int) -> CheckpointStore:
-    """The store that a user means: at a URL, in a folder, or by default beside the storage or in a temporary one.
-
-    Raises StorageUnreachable where the URL cannot be reached.
-    """
-    if isinstance(given, str) and is_url(given):
-        from kilter.runtime.bucket import Bucket
-
-        bucket = Bucket(given)
-        bucket.reach()
-        return bucket
-    if isinstance(given, (str, os.PathLike)):
-        return Folders(given)
-    if given is not None:
-        return given
-    return Folders(os.path.join(f"{storage.path}.trials", str(study))) if isinstance(storage, OnDisk) else temporary()
 
 
 class Checkpoints:
@@ -52,6 +32,8 @@ class Checkpoints:
         """Whether a trial has left anything here, whatever has become of it."""
         self._is_missed = False
         """Whether it was said that a trial found no checkpoint."""
+        self._is_apart = isinstance(store, OfThisMachine)
+        """Whether it is still to be said that other machines do not see what is kept."""
         self._resumed: list[int] = []
         """Trials of which an attempt after the first began here, so that an older one may be too many."""
         self._forks: dict[int, list[int]] = {}
@@ -76,9 +58,9 @@ class Checkpoints:
         if not sources and not self._is_missed and self._was_expected(trial, history):
             self._is_missed = True
             log.warning(
-                "trial %d goes on without a checkpoint, from the beginning: none was kept, or it is gone "
+                "trial %d goes on without a checkpoint, from the beginning: none was kept in %s, or it is gone "
                 "(trial.save keeps one; this is said once)",
-                trial.number,
+                *(trial.number, self.store),
             )
         if trial.attempt > 1:
             self._resumed.append(trial.number)
@@ -99,6 +81,16 @@ class Checkpoints:
             return True
         return not history.problem.fidelities and (trial.parent is not None or bool(reports))
 
+    def say_where(self) -> None:
+        """Say once, as soon as something is kept, that other machines do not see it, where that is so."""
+        if self._is_apart and not self.store.is_empty():
+            self._is_apart = False
+            log.warning(
+                "what trials save is kept on this machine alone, in %s, where workers on other machines do not see it: "
+                "give checkpoints= (--checkpoints) a folder that all of them share, or a URL (this is said once)",
+                self.store,
+            )
+
     def latest(self, trial: Record) -> str | None:
         """What the latest attempt of a trial that kept anything has left; None where there is nothing."""
         attempts = self._attempts(trial.number, trial.attempt)
@@ -114,8 +106,8 @@ class Checkpoints:
             found = seal_of_file(path)
         except FileNotFoundError:
             raise NotReady(
-                f"{what} is not here: only the best trials keep theirs (keep_checkpoints=), where the study was told "
-                "to (checkpoints=, or --checkpoints)"
+                f"{what} is not in {self.store}: only the best trials keep theirs (keep_checkpoints=), where the "
+                "study was told to (checkpoints=, or --checkpoints)"
             ) from None
         except OSError as error:
             raise StorageError(f"{what} cannot be read: {error}") from error
@@ -161,6 +153,7 @@ class Checkpoints:
         if self.store.is_empty():  # most objectives keep nothing
             self._ended = len(history.finished)
             return []
+        self.say_where()
         with self._lock:
             if not self._has_kept:
                 self._has_kept = True

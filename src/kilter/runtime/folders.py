@@ -2,6 +2,7 @@
 
     root/<number>/<attempt>/    what an attempt wrote, state.kilter and files of the user's
     root/<number>/artifacts/<sha256>/<name>     a file that the trial has added, beneath the beginning of its SHA-256
+    root/study.kilter           which study this is the folder of
     root/<number>.log           what the attempts printed, which is kept of all trials
     ….<token>.tmp               a copy that is not whole yet, or a directory on its way out; nobody reads these
 
@@ -27,6 +28,9 @@ from kilter.objective.contents import copied
 
 log = logging.getLogger("kilter")
 
+MARK = "study.kilter"
+"""A file in the folder of a study with the name that stands for that study."""
+
 
 class Folders:
     """Checkpoints in folders below `root`, the folder of one study, which is made where the first trial saves.
@@ -38,11 +42,37 @@ class Folders:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.fspath(root)
 
+    def __str__(self) -> str:
+        return self.root
+
     def __repr__(self) -> str:
         return f"Folders({self.root!r})"
 
     def is_empty(self) -> bool:
-        return not os.path.isdir(self.root)
+        try:
+            with os.scandir(self.root) as entries:
+                return all(entry.name == MARK for entry in entries)
+        except OSError:  # never made
+            return True
+
+    def mark(self, owner: str) -> None:
+        """Make the folder, and note in it of which study it is; raises OSError where that cannot be."""
+        if self.owner != owner:
+            os.makedirs(self.root, exist_ok=True)
+            path = os.path.join(self.root, MARK)
+            unfinished = _aside(path)
+            with open(unfinished, "w", encoding="ascii") as file:
+                file.write(owner)
+            os.replace(unfinished, path)
+
+    @property
+    def owner(self) -> str | None:
+        """The study that it is marked as that of."""
+        try:
+            with open(os.path.join(self.root, MARK), encoding="ascii", errors="replace") as file:
+                return file.read(100)
+        except OSError:
+            return None
 
     def attempts(self, number: int) -> list[int]:
         found = sorted(int(name) for name in _names(self._path(number)) if name.isdecimal())
@@ -109,6 +139,10 @@ class Folders:
         return f"{self.root}{os.sep}{number}"
 
 
+class OfThisMachine(Folders):
+    """Folders that outlive the process, but that no other machine sees."""
+
+
 def place_of(name: str, seal: Seal) -> str:
     """Where a file that a trial has added lies below that trial: what one attempt adds never replaces what others did.
 
@@ -123,6 +157,12 @@ def temporary() -> Folders:
     folders = Folders(os.path.join(tempfile.gettempdir(), f"kilter-{secrets.token_hex(6)}"))
     weakref.finalize(folders, _remove, folders.root, os.getpid())
     return folders
+
+
+def cache() -> str:
+    """The folder of this user for what outlives a process, on this machine."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(home, "kilter")
 
 
 def _remove(root: str, pid: int) -> None:

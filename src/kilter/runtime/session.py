@@ -28,13 +28,14 @@ from kilter.core.events import (
     TrialState,
 )
 from kilter.core.history import Record
-from kilter.core.interfaces import CheckpointStore, OnDisk, Outcome, Progress, Storage, Task
+from kilter.core.interfaces import CheckpointStore, Outcome, Progress, Storage, Task
 from kilter.core.problem import SET, Problem
 from kilter.engine.engine import Engine
 from kilter.engine.next import is_drawn, next_event, under_next_number
 from kilter.objective.place import CHECKPOINT, left
 from kilter.runtime.blas import single_threaded
-from kilter.runtime.checkpoints import Checkpoints, store_of
+from kilter.runtime.checkpoints import Checkpoints
+from kilter.runtime.kept import note_place, to_work_in
 from kilter.runtime.leases import LEASE_SECONDS
 from kilter.runtime.log import Log
 from kilter.runtime.notices import notice
@@ -83,8 +84,6 @@ class Session(Log[Engine]):
         self._keep_checkpoints = keep_checkpoints
         self._kept_in = checkpoints
         self._checkpoints: Checkpoints | None = None
-        self._is_told = False
-        """Whether it was said that what trials save goes with this process."""
         self._open: dict[int, int] = {}
         """The attempts that were begun here and have not ended here, by trial."""
         self.obeys_from = engine.position
@@ -128,7 +127,8 @@ class Session(Log[Engine]):
         self.presence.leave()
         if self._open:  # a lease that is taken later is not theirs
             self._be_another()
-        self._retain()
+        if self._checkpoints is not None:
+            self._retain()
 
     def _be_another(self) -> None:
         """Begin anew as a worker without trials."""
@@ -278,8 +278,12 @@ class Session(Log[Engine]):
     def checkpoints(self) -> Checkpoints:
         """What trials keep."""
         if self._checkpoints is None:
-            self._checkpoints = Checkpoints(store_of(self._kept_in, self.storage, self.study))
+            self._checkpoints = Checkpoints(to_work_in(self._kept_in, self))
         return self._checkpoints
+
+    def note_place(self) -> None:
+        """Have the study know where its user said that it keeps what trials save."""
+        note_place(self._kept_in, self, self.clock())
 
     def recover(self, at_once: bool = False) -> list[int]:
         """End the attempts of workers that vanished; the numbers of their trials. See Presence.recover."""
@@ -299,6 +303,7 @@ class Session(Log[Engine]):
         with self.lock:
             if progress.reports and self.engine.runs(number, attempt):
                 self.write(Reported(number, attempt, progress.reports, self.clock()))
+                self.checkpoints.say_where()
             elif progress.reply is not None:
                 self.sync()
             if progress.reply is not None:
@@ -348,22 +353,9 @@ class Session(Log[Engine]):
     def _with_what_is_left(self, outcome: Outcome) -> Outcome:
         """With the seal of what the attempt has left, where it ended before it could keep that itself."""
         failure, place = outcome.failure, (outcome.number, outcome.attempt)
-        if f"{CHECKPOINT}{outcome.attempt}" not in outcome.attrs and (failure is None or failure.kind == LOST):
-            outcome = replace(outcome, attrs={**outcome.attrs, **left(self.checkpoints.store, *place)})
-        if f"{CHECKPOINT}{outcome.attempt}" in outcome.attrs:
-            self._tell_where_it_is()
-        return outcome
-
-    def _tell_where_it_is(self) -> None:
-        """Say once that a study outlasts what its trials save, where that goes with this process."""
-        outlasts = self.storage.is_durable and not isinstance(self.storage, OnDisk) and self._kept_in is None
-        if outlasts and not self._is_told:
-            self._is_told = True
-            log.warning(
-                "%s: what trials save is in a temporary folder, and goes with this process: give a folder that all "
-                "workers share, or a URL, as checkpoints= (--checkpoints)",
-                self.name,
-            )
+        if f"{CHECKPOINT}{outcome.attempt}" in outcome.attrs or (failure is not None and failure.kind != LOST):
+            return outcome
+        return replace(outcome, attrs={**outcome.attrs, **left(self.checkpoints.store, *place)})
 
     def _counts(self, ended: Ended, is_in_time: bool) -> bool:
         """Whether an end is that of its trial; one of an attempt that had been given up is written as a late one."""
