@@ -72,10 +72,11 @@ def create_study(
     `keep_checkpoints` keep what they left in their checkpoint: in `checkpoints`, a folder or a URL such as
     s3://team/digits, which is to be this study's alone, or in a CheckpointStore; by default in a folder beside the file
     of the storage, or in the user's folder for caches where that is elsewhere. Whoever opens the study without saying
-    finds the folder or URL that was said first. Without a `space` the objective suggests its parameters. `pruner` is Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its
-    space widened where the new one allows; its seed, and its sampler and scheduler unless they are given, are those it
-    was made with. Without a `seed`, that of the sampler counts. A study that contradicts what is asked for, but in
-    which nothing ever succeeded, begins anew.
+    finds the folder or URL that was said first. Without a `space` the objective suggests its parameters. `pruner` is
+    Optuna's word for `scheduler`. With `load_if_exists` an existing study goes on, its space widened where the new one
+    allows; its seed, and its sampler and scheduler unless they are given, are those it was made with. Without a `seed`,
+    that of the sampler counts. A study that contradicts what is asked for, but in which nothing ever succeeded, begins
+    anew.
     `notice` is for machines that may be taken away: once SIGTERM comes, trials get so many seconds to save and leave,
     and are handed back. They leave as those do that are pruned: `should_prune` says True.
     Raises StudyExists, StudyChanged where objectives or constraints differ, SpaceChanged, UnknownName for an unknown
@@ -191,9 +192,9 @@ def load_study(
 ) -> Study:
     """A study that exists; without a name, the only one in the storage.
 
-    `space` is needed only where options are objects that no log can keep, or to widen the space. Sampler and
-    scheduler are those that the study was made with, unless others are given. `checkpoints` says where they are, if that
-    is not where the study says. `worker` is a name for this process among the workers: what one of that name ran on this
+    `space` is needed only where options are objects that no log can keep, or to widen the space. Sampler and scheduler
+    are those that the study was made with, unless others are given. `checkpoints` says where they are, if that is not
+    where the study says. `worker` is a name for this process among the workers: what one of that name ran on this
     machine before goes on at once, also where nobody can look for it, as in a container that was started again. Raises
     StudyNotFound with the nearest name.
     """
