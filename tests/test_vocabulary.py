@@ -68,8 +68,9 @@ def test_a_word_of_a_studys_file_is_answered_with_the_argument_that_holds_it(wor
 
 
 def test_no_function_asks_for_more_than_sixteen_things() -> None:
-    """What `tune` passes on it does not ask for."""
-    assert max(len(inspect.signature(inspect.unwrap(function)).parameters) for function in FUNCTIONS) <= 16
+    """What `tune` passes on it does not ask for, and Optuna's word for `scheduler` is no thing of its own."""
+    asked = (inspect.signature(inspect.unwrap(function)).parameters.keys() - {"pruner"} for function in FUNCTIONS)
+    assert max(map(len, asked)) <= 16
 
 
 def test_a_slip_of_the_pen_is_answered_with_the_nearest_word() -> None:
