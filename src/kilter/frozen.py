@@ -273,6 +273,11 @@ class FrozenTrial(_Answering):
         return self._record.attempt
 
     @property
+    def worker(self) -> str | None:
+        """The worker of its latest attempt, which begins with the name that it was given; None while it waits."""
+        return self._record.worker
+
+    @property
     def datetime_start(self) -> datetime | None:
         """When its last attempt began."""
         return None if self._record.started is None else datetime.fromtimestamp(self._record.started)

@@ -277,7 +277,7 @@ def test_none_is_an_option_that_is_shown() -> None:
         study.enqueue_trial(config)
         study.tell(study.ask(), 1.0)
     rows = [line.split() for line in ok(kilter("trials", "--wide")).splitlines()]
-    assert [row[3:-2] for row in rows[1:]] == [["None", "true"], ["a"]]
+    assert [row[3:-3] for row in rows[1:]] == [["None", "true"], ["a"]]
     assert "None" in ok(kilter("trial", "0"))
     assert "None" in ok(kilter("best"))
 

@@ -187,3 +187,12 @@ def test_a_name_is_checked_and_kept() -> None:
     assert work("--name", "gpu-3", "-n", "2")["trials"] == [1]
     begun = [entry.event.worker for entry in load_study(storage=URL).log.read() if hasattr(entry.event, "worker")]
     assert begun[-1].startswith("gpu-3.")
+
+
+def test_a_trial_says_who_ran_it() -> None:
+    program("-n", "1")
+    work("--name", "gpu-3", "-n", "2")
+    ids = [trial.worker for trial in load_study(storage=URL).trials]
+    assert ids[1].startswith("gpu-3.") and ids[0] != ids[1]
+    assert [trial["worker"] for trial in document("trials")] == ids and document("trial", "1")["worker"] == ids[1]
+    assert f"worker: {ids[1]}" in ok("trial", "1") and ids[1] in ok("trials", "--wide")

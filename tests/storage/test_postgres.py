@@ -5,9 +5,12 @@ import logging
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -446,6 +449,21 @@ def test_32_processes_create_the_schema_at_once(postgresql_url):
 
 
 # Around a storage.
+
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/postgresql.md"
+TRAIN = "import kilter\ndef train(x): return x\nspace = {'x': kilter.Float(0, 1)}\n"
+
+
+def test_scripts_that_are_as_on_the_page_share_one_total(postgresql_url, tmp_path):
+    shown = PAGE.read_text("utf-8").split("```text\n")[1].split("```")[0]
+    assert "n_trials=500" in shown and "postgresql://ada:secret@db.example/tuning" in shown
+    there = shown.replace("500", "12").replace("postgresql://ada:secret@db.example/tuning", postgresql_url)
+    (tmp_path / "train.py").write_text(TRAIN + there)
+    scripts = [subprocess.Popen([sys.executable, "train.py"], cwd=tmp_path, stderr=subprocess.PIPE) for _ in range(2)]
+    assert [(each.communicate()[1], each.returncode)[1] for each in scripts] == [0, 0]
+    study = load_study(study_name="digits", storage=postgresql_url)
+    assert len(study.trials) == study.goal == 12
 
 
 def test_a_damaged_log_is_mended_and_kept(storage):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def columns_of(study: StudyView, trials: Sequence[FrozenTrial]) -> list[show.Column]:
-    """Number, state, objectives, other metrics, parameters, duration."""
+    """Number, state, objectives, other metrics, parameters, duration, worker."""
     params = [trial.plain_params for trial in trials]
     objectives = study.problem.objective_names
     states = {trial.state for trial in trials}  # one that all share says little, so it may go
@@ -32,6 +32,7 @@ def columns_of(study: StudyView, trials: Sequence[FrozenTrial]) -> list[show.Col
         )
     columns += [_metric(name, trials, 1000 + i) for i, name in enumerate(others)]
     columns.append(show.Column("time", [show.span(show.seconds(trial)) for trial in trials], 901, True))
+    columns.append(show.Column("worker", [show.text(trial.worker) for trial in trials], 902))
     return columns
 
 

@@ -30,6 +30,7 @@ def document(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
         "metrics": trial.metrics,
         "feasible": trial.is_feasible if trial.state.name == "COMPLETE" else None,
         "attempt": trial.attempt,
+        "worker": trial.worker,
         "started": when(trial.datetime_start),
         "ended": when(trial.datetime_complete),
         "seconds": _seconds(trial),

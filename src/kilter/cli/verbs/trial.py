@@ -63,6 +63,8 @@ def _show(study: StudyView, trial: FrozenTrial) -> None:
     show.echo(
         f"trial {trial.number}: {show.state(trial.state.name)}{attempt}{' in ' + lasted if lasted else ''}{forked}"
     )
+    if trial.worker is not None:
+        show.echo(f"worker: {show.text(trial.worker)}")
     if trial.note:
         show.echo(f"note: {show.text(trial.note)}")
     if trial.invalid is not None:
