@@ -168,5 +168,5 @@ def test_what_is_printed_was_drawn(browse: Any, dashboard: Served) -> None:
     settled(page)
     page.locator("[data-plot=interaction]").wait_for(state="attached")
     page.evaluate("window.__kilter.drawn.interaction = 0")  # it is further down, though it may not have been at first
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    until(page, "window.__kilter.drawn.interaction > 20")
+    # Said again until it is heard: a plot that has just come listens a moment later.
+    until(page, "(dispatchEvent(new Event('beforeprint')), window.__kilter.drawn.interaction > 20)")
