@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter.api import create_study
+from kilter.core.attributes import CONFIRMS
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.evaluation.confirmation import chosen, confirm
-from kilter.evaluation.folds import CONFIRMS, over_folds
+from kilter.evaluation.folds import over_folds
 
 FOLDS = 5
 

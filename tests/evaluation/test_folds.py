@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 import kilter
 from kilter.api import create_study
 from kilter.core.actions import Pause, Resume, Start
+from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Scheduler
 from kilter.evaluation import folds as module
-from kilter.evaluation.folds import CONFIRMS, KNOWN, frozen_splits, over_folds
+from kilter.evaluation.folds import frozen_splits, over_folds
 from kilter.schedulers.fifo import State
 from kilter.schedulers.race import RaceScheduler
 

@@ -29,10 +29,10 @@ from typing import Any, Protocol, Union
 
 import numpy as np
 
+from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.problem import Objective, Problem
-from kilter.evaluation.folds import CONFIRMS, KNOWN
 from kilter.frozen import FrozenTrial
 
 LEVEL = 0.95

@@ -20,14 +20,9 @@ from typing import Any, Protocol, Union
 
 import numpy as np
 
+from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, TrialPruned
 from kilter.core.seeds import rng
-
-CONFIRMS = "confirms"
-"""The attribute of a trial that scores an earlier one, whose number it holds, once more, and on all folds."""
-
-KNOWN = "known_folds"
-"""The attribute in which a trial brings scores of folds that need not be computed again, as [[fold, score], …]."""
 
 SAVE_SECONDS = 1.0
 """Scores wait at most about this long before they are saved, so that a killed worker loses little; a save takes about

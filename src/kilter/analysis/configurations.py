@@ -1,0 +1,78 @@
+"""The configurations of a study, each with all that was measured of it: by the trial that tried it, and by repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kilter.analysis.design import Name
+from kilter.core.attributes import DEFAULT
+from kilter.core.events import TrialState
+from kilter.core.history import History, Record
+from kilter.core.parameter import Plain
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """One configuration. Losses are smaller where they are better, whichever the direction of the study."""
+
+    number: int
+    """The first trial that completed it."""
+    trials: tuple[int, ...]
+    """All trials that completed it, in their order."""
+    params: Mapping[str, Plain]
+    losses: np.ndarray
+    """(len(trials),), the value of each trial as a loss."""
+    parts: Mapping[Name, float]
+    """The loss on each part, a fold, a seed or a data set, that was reported of it; the latest counts."""
+    is_default: bool
+    """Whether it is what there would be without tuning."""
+
+
+def configurations(history: History) -> list[Configuration]:
+    """Of all complete, feasible trials with finite values of a study with one objective, in order of their numbers."""
+    objective = history.problem.objectives[0]
+    groups: dict[tuple[tuple[str, Plain], ...], list[Record]] = {}
+    for trial in history:
+        if trial.state is TrialState.COMPLETE and history.is_candidate(trial.number):
+            groups.setdefault(tuple(sorted(trial.params.items())), []).append(trial)
+    default = default_of(history)
+    return [
+        Configuration(
+            trials[0].number,
+            tuple(trial.number for trial in trials),
+            trials[0].params,
+            history.values[[trial.number for trial in trials], 0].copy(),
+            {
+                part: objective.sign * score
+                for trial in trials
+                for part, score in history.reports.folds(trial.number, objective.name).items()
+            },
+            default is not None and default.params == trials[0].params,
+        )
+        for trials in groups.values()
+    ]
+
+
+def default_of(history: History) -> Record | None:
+    """The trial of the default configuration: the one that says so, else the first one with the space's defaults.
+
+    None where none was tried, and where the space declares no defaults.
+    """
+    marked = [trial for trial in history if trial.attrs.get(DEFAULT) is True]
+    if marked:
+        return marked[0]
+    space = history.problem.space
+    if not space.defaults:
+        return None
+    config = space.with_defaults({})
+    return next((trial for trial in history if trial.params == config), None)
+
+
+def on_parts(found: Sequence[Configuration], names: Sequence[Name]) -> np.ndarray:
+    """Losses of configurations (c) on parts (p), as a matrix (c, p); NaN where one was not scored."""
+    return np.array([[each.parts.get(name, np.nan) for name in names] for each in found]).reshape(
+        len(found), len(names)
+    )

@@ -1,0 +1,88 @@
+"""What an objective is the mean of: parts, which are folds, seeds or data sets, and the rows that each is fitted on.
+
+An evaluation (kilter.evaluation) notes its design with the study. Of other objectives, which report folds by
+themselves, it is inferred: so many folds of a cross-validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Union
+
+from kilter.core.attributes import EVALUATION
+from kilter.core.events import TrialState
+from kilter.core.history import History
+
+Name = Union[int, str]
+"""Of a part: what `trial.report(…, fold=name)` says."""
+
+SUMMARIES = ("mean", "worst", "rank", "quantile")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One evaluation of a configuration: a fit on some rows, scored on others."""
+
+    name: Name
+    data: str | None = None
+    """The data set it is of, where there are several."""
+    repeat: int = 0
+    """Which repetition of the splits, or of the seeds, it belongs to."""
+    train: int | None = None
+    """How many rows the model is fitted on; None where that is not known, or there are no rows."""
+    test: int | None = None
+    """How many rows it is scored on."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """The parts of an evaluation in the order in which trials meet them, and what they are summed up to."""
+
+    parts: tuple[Part, ...]
+    summary: str = "mean"
+    """Over data sets: "mean", "worst", "rank" or "quantile"."""
+    level: float = 0.5
+    """Of the quantile."""
+    first: int | None = None
+    """How many parts a trial of the search is scored on; None for all."""
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """Of all parts, in order."""
+        return tuple(part.name for part in self.parts)
+
+    @property
+    def overlap(self) -> float:
+        """Test rows / training rows, by which scores of folds that share training rows err together (Nadeau and Bengio
+        2003); 0 where nothing is known of rows, as of seeds and data sets.
+        """
+        known = [part for part in self.parts if part.train and part.test]
+        return sum(part.test / part.train for part in known if part.train and part.test) / len(known) if known else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As a study notes it."""
+        return {**asdict(self), "parts": [asdict(part) for part in self.parts]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Design:
+        """From what a study has noted."""
+        return cls(**{**data, "parts": tuple(Part(**part) for part in data["parts"])})
+
+
+def design_of(history: History, attrs: Mapping[str, Any]) -> Design | None:
+    """The design of a study with these attributes; None where its trials report no parts.
+
+    >>> from kilter.core.problem import Problem
+    >>> noted = Design((Part("a", train=80, test=20), Part("b", train=80, test=20)))
+    >>> design_of(History(Problem()), {EVALUATION: noted.to_json()}).overlap
+    0.25
+    """
+    if EVALUATION in attrs:
+        return Design.from_json(attrs[EVALUATION])
+    name = history.problem.objectives[0].name
+    complete = [trial.number for trial in history if trial.state is TrialState.COMPLETE]
+    names = max((tuple(history.reports.folds(number, name)) for number in complete), key=len, default=())
+    k = len(names)
+    # Nobody knows how many rows there are: only the shares count.
+    return Design(tuple(Part(fold, train=k - 1, test=1) if k > 1 else Part(fold) for fold in names)) if k else None

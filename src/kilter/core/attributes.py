@@ -1,0 +1,15 @@
+"""Attributes by which trials and studies say what they measure; analyses read them, and users may set them."""
+
+from __future__ import annotations
+
+CONFIRMS = "confirms"
+"""Of a trial: the number of an earlier one, whose configuration it measures once more."""
+
+KNOWN = "known_folds"
+"""Of a trial: scores of parts that need not be computed again, as [[part, score], …]."""
+
+DEFAULT = "default"
+"""Of a trial: True where its configuration is what there would be without tuning."""
+
+EVALUATION = "evaluation"
+"""Of a study: how its objective is put together from parts, a `kilter.analysis.design.Design` as JSON."""
