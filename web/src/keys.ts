@@ -11,6 +11,9 @@ export interface Key {
 /** What the keys do now, the innermost part of the page last. */
 export const keymaps = signal<readonly (readonly Key[])[]>([]);
 
+/** Whether Tab was pressed since the pages were loaded. */
+export const tabbed = signal(false);
+
 /** Binds keys as long as the component is there; what comes later wins. */
 export function useKeys(keys: readonly Key[]): void {
   const latest = useRef(keys);
@@ -30,6 +33,7 @@ const typing = (target: EventTarget | null): boolean =>
 
 export function listenKeys(): void {
   addEventListener("keydown", (event) => {
+    if (event.key === "Tab") tabbed.value = true;
     if (document.querySelector("dialog[open]")) return; // its own: Escape closes it, on every page
     const control = event.ctrlKey || event.metaKey;
     const pressed = control ? `Ctrl-${event.key.toUpperCase()}` : event.key;
