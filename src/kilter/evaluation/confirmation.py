@@ -24,19 +24,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from math import inf, isfinite
 from typing import Any, Protocol, Union
 
 import numpy as np
 
+from kilter.analysis.uncertainty import interval, standard_error
 from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.problem import Objective, Problem
 from kilter.frozen import FrozenTrial
-
-LEVEL = 0.95
-"""Of the interval around the estimate."""
 
 Fold = Union[int, str]
 
@@ -243,15 +241,15 @@ def _weighed(
                 tuple(trial.folds),
                 by.folds,
                 float(scores.mean()),
-                _error(scores, overlap),
+                standard_error(scores, overlap),
             )
         )
     candidates.sort(key=lambda c: (sign * c.mean if isfinite(c.mean) else inf, c.number))
     scores, counted = _pool(trials, candidates, folds)
     values = chosen(sign * scores, counted) * sign
-    error, estimate = _error(values, overlap), float(values.mean())
+    error, estimate = standard_error(values, overlap), float(values.mean())
     return Confirmation(
-        tuple(candidates), estimate, error, _interval(estimate, error, len(values)), tuple(folds[i] for i in counted)
+        tuple(candidates), estimate, error, interval(estimate, error, len(values)), tuple(folds[i] for i in counted)
     )
 
 
@@ -287,17 +285,3 @@ def chosen(scores: np.ndarray, counted: Sequence[int]) -> np.ndarray:
     columns = list(counted)
     picked: np.ndarray = scores[others[:, columns].argmin(axis=0), columns]
     return picked
-
-
-def _error(scores: np.ndarray, overlap: float) -> float:
-    """The standard error of a mean over folds; NaN with a single one."""
-    return float(scores.std(ddof=1) * sqrt(1 / len(scores) + overlap)) if len(scores) > 1 else float("nan")
-
-
-def _interval(estimate: float, error: float, folds: int) -> tuple[float, float]:
-    from scipy.special import stdtrit
-
-    if folds < 2:
-        return -inf, inf
-    reach = float(stdtrit(folds - 1, (1 + LEVEL) / 2)) * error
-    return estimate - reach, estimate + reach
