@@ -147,7 +147,7 @@ def explanation(session: Session, record: Record) -> Explanation:
 def explained(study: int, storage: Storage, record: Record, sampler: Any = None, scheduler: Any = None) -> Explanation:
     """The same for who only looks; without a `sampler` that of the study is asked."""
     number = record.number
-    if record.enqueued or record.parent is not None or record.attempt == 0 or record.seen == ELSEWHERE:
+    if not record.is_sampled or record.attempt == 0 or record.seen == ELSEWHERE:
         raise InvalidInput(
             f"trial {number} was chosen by a user or a scheduler, was run elsewhere, or has not started: there is "
             "nothing to explain"

@@ -6,8 +6,20 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from kilter.core.actions import Fork, Plan, Resume, Start, Stop, Wait
-from kilter.core.events import INTERRUPTED, LOST, Dropped, Ended, Enqueued, Entry, Failure, Started, TrialState
+from kilter.core.actions import Fork, Plan, Repeat, Resume, Start, Stop, Wait
+from kilter.core.attributes import CONFIRMS, KNOWN
+from kilter.core.events import (
+    INTERRUPTED,
+    LOST,
+    Dropped,
+    Ended,
+    Enqueued,
+    Entry,
+    Failure,
+    Report,
+    Started,
+    TrialState,
+)
 from kilter.core.interfaces import Scheduler
 from kilter.core.problem import Fidelity, Problem
 from kilter.engine.engine import Engine
@@ -89,6 +101,21 @@ def test_a_fork_is_a_new_trial_with_a_parent_also_where_others_are_queued():
     assert not is_drawn(event, made.history)
 
 
+def test_a_repeat_is_a_new_trial_of_the_same_configuration_to_its_end_that_nobody_stops_and_no_sampler_chose():
+    scored = (Report(0, {"value": 0.25}, 0), Report(0, {"value": 0.75}, "b"))
+    made = engine(Repeat(0), start(0), end(0, TrialState.COMPLETE, reports=scored))
+    event = asked(made, limit=2)
+    assert (event.number, event.fresh, event.parent, event.confirms, event.params) == (1, True, None, 0, HERE)
+    assert event.budget == FULL
+    assert not is_drawn(event, made.history)
+    assert under_next_number(event, made) is None
+    sampled = made.history.sampled
+    made.handle([Entry(3, event)])
+    trial = made.history[1]
+    assert (trial.judged, trial.enqueued, made.history.sampled) == (False, False, sampled)
+    assert trial.attrs == {CONFIRMS: 0, KNOWN: [[0, 0.25], ["b", 0.75]]}
+
+
 def test_a_stop_drops_a_paused_trial():
     assert asked(engine(Stop("behind", 0), *PAUSED)) == Dropped(0, 1, "behind", 5.0)
 
@@ -98,7 +125,7 @@ def test_to_wait_is_nothing_where_nothing_runs():
     assert asked(engine(Wait(), *PAUSED)) is None
 
 
-@pytest.mark.parametrize("action", [Start(), Fork(0, THERE)])
+@pytest.mark.parametrize("action", [Start(), Fork(0, THERE), Repeat(0)])
 def test_no_trial_is_begun_beyond_the_limit_or_where_none_is_wanted(action):
     made = engine(action, *PAUSED)
     assert asked(made, limit=2) is not None

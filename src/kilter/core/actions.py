@@ -54,6 +54,16 @@ class Fork:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """A new trial measures the configuration of a complete one once more: on parts that are left, or by a new call.
+
+    Nobody stops it, it counts in the study's number of trials, and its attribute `core.attributes.CONFIRMS` says whom.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Stop:
     """The trial ends here and counts as pruned; with a number, a paused one that will never go on."""
 
@@ -75,5 +85,5 @@ class Wait:
     reason: str = "the scheduler has nothing left to do"
 
 
-Plan = Union[Start, Resume, Fork, Stop, Wait]
+Plan = Union[Start, Resume, Fork, Repeat, Stop, Wait]
 Judgement = Union[Stop, Pause, None]

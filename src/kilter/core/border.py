@@ -198,6 +198,8 @@ def _check_started(event: Started) -> None:
     _check_whole("seen", event.seen, STEPS)
     if event.parent is not None:
         _check_whole("the parent", event.parent, TRIALS)
+    if event.confirms is not None:
+        _check_whole("the trial that is confirmed", event.confirms, TRIALS)
     if event.budget is not None:
         _check_metrics(event.number, event.budget)
 

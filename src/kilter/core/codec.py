@@ -9,8 +9,9 @@ The kind is the third part of the event's identity, where it has one, so a late 
     constrained   constraints
     enqueued   params, worker?, attrs?, judged?            dropped    reason
     started    params, worker, seen, fresh? (false),       noted      attrs
-               parent?, budget?, granted? (true)           controlled control, cuts? (true)
-    granted    trials, seconds                             invalidated   reason
+               parent?, budget?, granted? (true),          controlled control, cuts? (true)
+               confirms?                                   invalidated   reason
+    granted    trials, seconds
 
 Reports are columns, `{"steps": [1, 2], "metrics": {"loss": [0.5, 0.4]}}`, or where they do not share their names
 rows, `{"steps": [1, 2], "rows": [{"loss": 0.5}, {}]}`; with `"folds": [0, null]` where any is about one.
@@ -202,6 +203,8 @@ def _started_row(event: Started) -> tuple[str, dict[str, Any]]:
         body["budget"] = dict(event.budget)
     if event.granted:
         body["granted"] = True
+    if event.confirms is not None:
+        body["confirms"] = event.confirms
     return "started", body
 
 
@@ -316,6 +319,7 @@ def _started(number: int, attempt: int, time: float, data: dict[str, Any]) -> St
         get("parent"),
         get("budget"),
         get("granted", False),
+        get("confirms"),
     )
 
 

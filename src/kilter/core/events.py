@@ -254,7 +254,8 @@ class Started:
 
     `fresh` says that this also creates the trial, which is refused where the number is taken. A first attempt with a
     `parent` begins with a copy of that trial's checkpoint. `budget` is how far it goes along each fidelity. A trial
-    that is `granted` is one of those by which the run's own number of trials was raised: see Granted.
+    that is `granted` is one of those by which the run's own number of trials was raised: see Granted. A new one that
+    `confirms` another trial measures its configuration once more, and no scheduler stops it.
     """
 
     number: int
@@ -267,6 +268,7 @@ class Started:
     parent: int | None = None
     budget: Mapping[str, float] | None = None
     granted: bool = False
+    confirms: int | None = None
 
     @property
     def identity(self) -> tuple[int, int, str, int]:

@@ -73,6 +73,11 @@ class Record:
         return self.state.is_finished()
 
     @property
+    def is_sampled(self) -> bool:
+        """Whether the sampler chose its configuration, or some of it: not a user, nor a scheduler that wants one again."""
+        return not self.enqueued and self.parent is None and self.judged
+
+    @property
     def seconds(self) -> float:
         """How long its last attempt ran, and those before it that were paused; NaN while that is not known."""
         if self.ended is None or self.started is None:
@@ -177,7 +182,7 @@ class History:
         if trial.number != len(self.trials):
             raise ValueError(f"trial {trial.number} comes after {len(self.trials) - 1}: the log has a gap")
         trial.sampled_before = self.sampled
-        self.sampled += not trial.enqueued and trial.parent is None
+        self.sampled += trial.is_sampled
         self.trials.append(trial)
         if (entered := self._open.get(trial.state)) is not None:
             entered[trial.number] = trial

@@ -190,19 +190,20 @@ def upcoming(ask: Ask) -> Any:
 
 
 def _start(engine: Engine, event: Started) -> dict[str, Any]:
-    is_new = event.fresh and event.parent is None
+    does = "resume" if not event.fresh else "fork" if event.parent is not None else "start"
     return {
-        "does": "start" if is_new else "fork" if event.fresh else "resume",
+        "does": does if event.confirms is None else "repeat",
         "number": event.number,
         "params": engine.problem.space.whole(event.params),
         "budget": event.budget,
         "parent": event.parent,
+        "confirms": event.confirms,
     }
 
 
 def _why(engine: Engine, event: Started) -> dict[str, Any] | None:
     """What the sampler says to it; None where it had no part in it, or says nothing."""
-    if not event.fresh or event.parent is not None:
+    if not event.fresh or event.parent is not None or event.confirms is not None:
         return None
     try:
         asked = replay.explaining(engine)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping
 from dataclasses import replace
 
-from kilter.core.actions import Budget, Fork, Resume, Start, Stop, Wait
+from kilter.core.actions import Budget, Fork, Repeat, Resume, Start, Stop, Wait
 from kilter.core.events import LOST, Dropped, Ended, Failure, Started, TrialState
 from kilter.core.history import History, Record
 from kilter.core.parameter import Plain
@@ -57,6 +57,9 @@ def next_event(
         return None
     if isinstance(action, Fork):
         return _started(engine, worker, now, None, action.params, action.budget, action.parent, granted)
+    if isinstance(action, Repeat):
+        params = history[action.number].params
+        return _started(engine, worker, now, None, params, None, granted=granted, confirms=action.number)
     config = engine.propose(len(history) if queued is None else queued.number)
     return None if config is None else _started(engine, worker, now, queued, config, action.budget, granted=granted)
 
@@ -81,6 +84,7 @@ def _started(
     budget: Budget | None,
     parent: int | None = None,
     granted: bool = False,
+    confirms: int | None = None,
 ) -> Started:
     """The start of the next attempt at a trial or, with None, of the first one at a new trial."""
     return Started(
@@ -94,6 +98,7 @@ def _started(
         parent=parent,
         budget=_whole(budget, engine.problem),
         granted=granted,
+        confirms=confirms,
     )
 
 
@@ -106,7 +111,7 @@ def _whole(planned: Budget | None, problem: Problem) -> Budget | None:
 def is_drawn(start: Started, history: History) -> bool:
     """Whether the sampler had a say in the configuration: what a user or a scheduler wants again is done again."""
     if start.fresh:
-        return start.parent is None
+        return start.parent is None and start.confirms is None
     return history[start.number].params != start.params
 
 
@@ -122,7 +127,7 @@ def under_next_number(
     history, plan = engine.history, engine.plan()
     if engine.steering.is_paused or _claim(engine, None, limit, not start.granted, start.granted) is not start.granted:
         return None
-    if not (start.fresh and start.parent is None and isinstance(plan, Start)):
+    if not (start.fresh and is_drawn(start, history) and isinstance(plan, Start)):
         return None
     if _whole(plan.budget, engine.problem) != start.budget:
         return None

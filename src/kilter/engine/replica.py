@@ -13,6 +13,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
+from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, KilterError, LogDamaged, PluginFailed, UnknownName
 from kilter.core.events import (
     INVALIDATED,
@@ -228,6 +229,8 @@ class Replica:
             return
         if trial is None:
             trial = Record(event.number, TrialState.RUNNING, {}, created=event.time, parent=event.parent)
+            if event.confirms is not None:
+                trial.judged, trial.attrs = False, self._confirming(event.confirms)
             self.history.add(trial)
         else:
             if trial.state is TrialState.PAUSED:
@@ -240,6 +243,12 @@ class Replica:
         trial.budget = None if event.budget is None else dict(event.budget)
         self.steering.begun += event.granted
         self._begun(trial)
+
+    def _confirming(self, number: int) -> dict[str, Any]:
+        """The attributes of a trial that confirms another one: which one, and its scores of parts so far."""
+        name = self.problem.objectives[0].name
+        known = [[part, score] for part, score in self.history.reports.folds(number, name).items()]
+        return {CONFIRMS: number, **({KNOWN: known} if known else {})}
 
     def _configured(self, trial: Record, params: Mapping[str, Plain]) -> None:
         if trial.params != params:

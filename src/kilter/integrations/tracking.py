@@ -246,6 +246,7 @@ class Tracker:
         trial.attempt, trial.state, trial.failure = event.attempt, TrialState.RUNNING, None
         trial.parent = event.parent if event.parent is not None else trial.parent
         trial.budget = dict(event.budget or {})
+        trial.judged = trial.judged and event.confirms is None
         self.start(trial)
         if trial.attrs:
             self.note(trial.number, trial.attrs)

@@ -81,6 +81,7 @@ STARTED = st.builds(
     parent=st.none() | st.just(0),
     budget=st.sampled_from([None, {"epochs": 3}, {"epochs": 0.5}]),
     granted=FLAGS,
+    confirms=st.none() | st.just(0),
 )
 ENDED = st.builds(
     Ended,

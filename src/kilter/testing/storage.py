@@ -76,6 +76,7 @@ def every_kind() -> list[Event]:
         replace(started(2), parent=0, budget={"epochs": 3, "rows": 0.5}),
         Reported(2, 1, (Report(0, {"loss": 0.5}, 3), Report(0, {"loss": 0.4}, "tsp"), Report(1, {"loss": 0.3})), 4.5),
         Reported(2, 1, (Report(0, {"loss": 0.6}, 4),), 4.6),
+        replace(started(3), confirms=0),
         Ended(2, 1, TrialState.PAUSED, {"loss": 0.3}, 4.7),
         Dropped(2, 1, "behind", 4.8),
         ended(2, late=True, counts=True),

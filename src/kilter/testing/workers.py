@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Generator
 from typing import Any
 
-from kilter.core.actions import Fork, Judgement, Pause, Plan, Resume, Start, Stop, Wait
+from kilter.core.actions import Fork, Judgement, Pause, Plan, Repeat, Resume, Start, Stop, Wait
 from kilter.core.events import (
     INTERRUPTED,
     LOST,
@@ -122,12 +122,15 @@ class _Asked(Engine):
         """What the scheduler would have a free worker do, which has to be something that can be done."""
         action = super().plan()
         self._log.answers.append((self.position, None, action))
-        assert isinstance(action, (Start, Resume, Fork, Stop, Wait)), f"plan() answers {action!r}"
+        assert isinstance(action, (Start, Resume, Fork, Repeat, Stop, Wait)), f"plan() answers {action!r}"
         if isinstance(action, (Stop, Resume)):
             does = "stops" if isinstance(action, Stop) else "resumes"
             assert action.number in self.history.paused, f"{action!r} {does} a trial that is not paused"
         if isinstance(action, Fork):
             assert 0 <= action.parent < len(self.history), f"{action!r} forks a trial that does not exist"
+        if isinstance(action, Repeat):
+            state = self.history[action.number].state
+            assert state is TrialState.COMPLETE, f"{action!r} measures a trial again that is {state.name}"
         if isinstance(action, (Start, Resume, Fork)):
             full, named = self.problem.full_budget, set(action.budget or ())
             assert not full or named <= full.keys(), f"{action!r} is about other fidelities than {full!r}"

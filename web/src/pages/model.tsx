@@ -58,11 +58,12 @@ export interface Quality {
 
 /** What a free worker would do now. */
 export interface Next {
-  does: "start" | "fork" | "resume" | "stop" | "wait" | "nothing";
+  does: "start" | "fork" | "repeat" | "resume" | "stop" | "wait" | "nothing";
   number: number | null;
   params?: Record<string, unknown>;
   budget?: Record<string, number> | null;
   parent?: number | null;
+  confirms?: number | null;
   why?: { arm: string; reason: string; mean: Num; sd: Num; exploration: Num; text: string } | null;
 }
 
@@ -432,11 +433,16 @@ function QualityPlot({ q, id }: { q: Quality; id: number }) {
 const DOES: Record<Next["does"], string> = {
   start: "Start a new trial",
   fork: "Go on as a copy of another trial",
+  repeat: "Measure a configuration once more",
   resume: "Resume a trial that was put aside",
   stop: "Drop a trial",
   wait: "Wait for trials that run",
   nothing: "Nothing: the study has come to its end, or waits for what runs",
 };
+
+function fromWhich({ parent, confirms }: Next): string {
+  return parent != null ? `, from trial ${parent}` : confirms != null ? `, that of trial ${confirms}` : "";
+}
 
 function NextPanel({ answer }: { answer: Answer<Next> }) {
   return (
@@ -455,7 +461,7 @@ function NextPanel({ answer }: { answer: Answer<Next> }) {
             <p>
               <strong>{DOES[n.does]}</strong>
               {n.number !== null && n.does !== "nothing"
-                ? ` (trial ${n.number}${n.parent != null ? `, from trial ${n.parent}` : ""})`
+                ? ` (trial ${n.number}${fromWhich(n)})`
                 : ""}
               .
             </p>
