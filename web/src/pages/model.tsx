@@ -460,10 +460,7 @@ function NextPanel({ answer }: { answer: Answer<Next> }) {
           <>
             <p>
               <strong>{DOES[n.does]}</strong>
-              {n.number !== null && n.does !== "nothing"
-                ? ` (trial ${n.number}${fromWhich(n)})`
-                : ""}
-              .
+              {n.number !== null && n.does !== "nothing" ? ` (trial ${n.number}${fromWhich(n)})` : ""}.
             </p>
             {params.length > 0 && !n.why && (
               <p class="note">The sampler, {visible(study.value?.sampler ?? "")}, tells no reason.</p>
