@@ -74,7 +74,7 @@ class Record:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether the sampler chose its configuration, or some of it: not a user, nor a scheduler that wants one again."""
+        """Whether the sampler chose its configuration, or some of it: no user, nor a scheduler that wants one again."""
         return not self.enqueued and self.parent is None and self.judged
 
     @property
