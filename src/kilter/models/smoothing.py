@@ -8,6 +8,10 @@
     weight            of each kernel, l and ν: exp(-2 ν), since little noise is likelier than much, times the density of
                       each value given all others, multiplied over the points
 
+Where points were measured with more or less noise than others, r (n,) times its variance, everything is that of the
+whitened K / √r r' and y / √r. Where noise was measured too, as the variance u with f degrees of freedom, then s² is
+(y' [C / s²]⁻¹ y + f u / ν) / (n + f), and the weight has the density of u, which is s² ν χ²(f) / f.
+
 A smooth process, fitted to a landscape of many valleys, calls the valleys noise, and its mean then follows nothing.
 Under the kernel of Ornstein and Uhlenbeck functions are rough, and neighbours tell noise from valleys. No fit decides
 between all of these, since a few dozen points leave room for many explanations (docs/decisions/0019).
@@ -15,7 +19,10 @@ between all of these, since a few dozen points leave room for many explanations 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +42,42 @@ LEAST = 1e-12
 """The least s²: equal values leave none."""
 
 
+class Measured(NamedTuple):
+    """What is known of noise besides the values: its variance, and the degrees of freedom of that."""
+
+    variance: float
+    freedom: float
+
+
+UNKNOWN = Measured(0.0, 0.0)
+"""Nothing is known of noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """What is believed of values without noise."""
+
+    mean: np.ndarray
+    """(n,)"""
+    covariance: np.ndarray
+    """(n, n)"""
+    noise: float
+    """The variance of noise that is expected, where it is relatively 1."""
+
+
+class _Posterior(NamedTuple):
+    """Of one process."""
+
+    weight: float
+    """The logarithm of it."""
+    mean: np.ndarray
+    """(n,) along the eigenvectors of the kernel."""
+    spread: np.ndarray
+    """(n,) variances along them."""
+    noise: float
+    """The variance of noise."""
+
+
 def processes(X: np.ndarray, views: np.ndarray, active: float) -> tuple[np.ndarray, np.ndarray]:
     """The weights (v, q) of q processes, and what they believe of the values at the points X themselves (v, q, n).
 
@@ -47,6 +90,29 @@ def processes(X: np.ndarray, views: np.ndarray, active: float) -> tuple[np.ndarr
     spectra = [np.linalg.eigh(K) for K in _kernels(X, active)]
     weights, opinions = zip(*[_weighed(spectra, y) for y in views], strict=True)
     return np.array(weights), np.array(opinions)
+
+
+def belief(X: np.ndarray, y: np.ndarray, active: float, relative: np.ndarray, measured: Measured = UNKNOWN) -> Belief:
+    """What is believed of the points X themselves by all processes together; a mixture, with its mean and covariance.
+
+    Values y (n,) have `relative` (n,) times the variance of noise, of which `measured` is known besides.
+
+    >>> found = belief(np.array([[0.1], [0.1], [0.9]]), np.array([-1.0, 0.0, 1.0]), 1.0, np.array([1.0, 1.0, 0.1]))
+    >>> found.mean.round(1).tolist()
+    [-0.3, -0.3, 0.9]
+    """
+    roots = np.sqrt(relative)
+    spectra = [np.linalg.eigh(K / np.outer(roots, roots)) for K in _kernels(X, active)]
+    found = [list(_posteriors(values, V, y / roots, measured)) for values, V in spectra]
+    weights = _relative(each.weight for some in found for each in some).reshape(len(spectra), len(NOISES))
+    means = np.array([[V @ each.mean for each in some] for (_, V), some in zip(spectra, found, strict=True)])
+    mean = np.einsum("kv,kvn->n", weights, means)
+    apart = ((means - mean) * np.sqrt(weights)[:, :, None]).reshape(-1, len(y))
+    covariance = apart.T @ apart
+    for (_, V), some, weight in zip(spectra, found, weights, strict=True):
+        covariance += (V * (weight @ np.array([each.spread for each in some]))) @ V.T
+    noise = float((weights * [[each.noise for each in some] for some in found]).sum())
+    return Belief(roots * mean, np.outer(roots, roots) * covariance, noise)
 
 
 def _kernels(X: np.ndarray, active: float) -> Iterator[np.ndarray]:
@@ -62,17 +128,26 @@ def _kernels(X: np.ndarray, active: float) -> Iterator[np.ndarray]:
 
 def _weighed(spectra: Sequence[tuple[np.ndarray, np.ndarray]], y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The weights (q,), which sum to 1, and the posterior means (q, n) of all processes."""
-    weights, means = zip(*[each for values, V in spectra for each in _posteriors(values, V, y)], strict=True)
-    relative = np.exp(np.array(weights) - max(weights))
-    return relative / relative.sum(), np.array(means)
+    found = [(each, V) for values, V in spectra for each in _posteriors(values, V, y)]
+    return _relative(each.weight for each, _ in found), np.array([V @ each.mean for each, V in found])
 
 
-def _posteriors(values: np.ndarray, V: np.ndarray, y: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
-    """The logarithm of the weight (equations 5.10 to 5.12 of Rasmussen & Williams 2006) and the mean for each ν."""
+def _relative(logarithms: Iterable[float]) -> np.ndarray:
+    weights = np.array(list(logarithms))
+    relative = np.exp(weights - weights.max())
+    shares: np.ndarray = relative / relative.sum()
+    return shares
+
+
+def _posteriors(values: np.ndarray, V: np.ndarray, y: np.ndarray, measured: Measured = UNKNOWN) -> Iterator[_Posterior]:
+    """What is believed with each ν (equations 5.10 to 5.12 of Rasmussen & Williams 2006)."""
     values, along, squares = np.maximum(values, 0.0), V.T @ y, V * V
+    u, f = max(measured.variance, LEAST), measured.freedom
     for noise in NOISES:
         spectrum = (1.0 - noise) * values + noise + JITTER
         alpha, precision = V @ (along / spectrum), squares @ (1.0 / spectrum)
-        scale = max(float((along * along / spectrum).mean()), LEAST)
-        left_out = -0.5 * float((np.log(scale / precision) + alpha * alpha / (precision * scale)).sum())
-        yield TRUST * left_out - EXACT * noise, V @ ((1.0 - noise) * values / spectrum * along)
+        scale = max(float((along * along / spectrum).sum() + f * u / noise) / (len(y) + f), LEAST)
+        density = -0.5 * float((np.log(scale / precision) + alpha * alpha / (precision * scale)).sum())
+        density -= 0.5 * f * (math.log(scale * noise / u) + u / (scale * noise) - 1.0)
+        known = (1.0 - noise) * values / spectrum
+        yield _Posterior(TRUST * density - EXACT * noise, known * along, scale * noise * known, scale * noise)

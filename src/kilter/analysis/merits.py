@@ -1,0 +1,221 @@
+"""What configurations are truly worth, beyond noise and luck: their own results and those of their neighbours, weighed.
+
+    Y   (c, p)   losses of c configurations on the p parts of an evaluation: folds, seeds or data sets; some may lack
+    μ   (p,)     how hard each part is; what all configurations share decides nothing between them
+    y   (c,)     seen of each: the mean of Y - μ over its k parts, or of all its trials where there are no parts
+    r   (c,)     the variance of its noise, relative to that of a usual trial: (1/k + overlap) after Nadeau and Bengio
+                 (2003, Machine Learning 52), or 1 / trials
+    u            the variance of noise, where it was seen: what is left of Y beside configurations and parts, or how far
+                 repeats of one configuration are apart
+
+What is believed of y without noise is asked of many processes (models/smoothing.py), which know r and u. So the luck of
+the best of many is taken back by as much as its neighbours, and the spread of all, say that it is luck. Where nothing
+was measured twice the smoothness of the landscape is all that tells noise (docs/decisions/0042).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtr
+
+from kilter.analysis.configurations import Configuration, configurations, on_parts
+from kilter.analysis.design import Design, design_of
+from kilter.core.history import History
+from kilter.core.memo import Memo
+from kilter.models.encoding import encoding_of
+from kilter.models.smoothing import UNKNOWN, Measured, belief
+from kilter.models.transforms import far_limit, standard
+
+CANDIDATES = 64
+"""The best observed configurations, with the default and those that were repeated, whose merits are what is asked."""
+MOST = 512
+"""Configurations that merits rest on, at most: those candidates and what lies nearest to them."""
+STEPS = 50
+"""In which the hardness of parts is found, where some configurations lack some."""
+SAME = 1e-9
+"""The value of a trial is the mean of its parts where they differ by no more than this share."""
+WIDEST = 1e150
+"""Larger units would have no square."""
+
+
+@dataclass(frozen=True, eq=False)
+class Merits:
+    """What is believed of the expected losses of configurations: normal, with a mean and a covariance."""
+
+    configurations: tuple[Configuration, ...]
+    """By number; of many trials only the best, the default, the repeated and their neighbours."""
+    observed: np.ndarray
+    """(c,), what was seen of each as a loss: the mean of its parts, had it met the same ones as all others, or of its
+    trials."""
+    mean: np.ndarray
+    """(c,), the expected loss."""
+    covariance: np.ndarray
+    """(c, c), of the expected losses; between configurations only, since the luck that all share is left out."""
+    noise: float
+    """The standard deviation of one trial's value, in the unit of the objective; 0 where results are exact."""
+
+    def error(self, i: int, j: int) -> float:
+        """The standard deviation of how much worse one is than another, by their places in `configurations`."""
+        c = self.covariance
+        return float(np.sqrt(max(c[i, i] + c[j, j] - 2.0 * c[i, j], 0.0)))
+
+    def chance(self, i: int, j: int) -> float:
+        """The probability that one is truly better than another, by their places; one half where nothing tells."""
+        ahead, error = float(self.mean[j] - self.mean[i]), self.error(i, j)
+        return float(ndtr(ahead / error)) if error > 0 else 0.5 + 0.5 * float(np.sign(ahead))
+
+    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n, c) losses that all may have together."""
+        # Of a matrix that is singular to rounding, as no Cholesky factor is.
+        variances, axes = np.linalg.eigh(self.covariance)
+        root = axes * np.sqrt(np.maximum(variances, 0.0))
+        drawn: np.ndarray = self.mean + rng.standard_normal((n, len(self.mean))) @ root.T
+        return drawn
+
+
+def merits(history: History, design: Design | None = None) -> Merits | None:
+    """The merits of a study's configurations; None with several objectives, and before one is complete and feasible.
+
+    Without a design that of the history is inferred. What was found is remembered.
+
+    >>> from kilter import Float, Space
+    >>> from kilter.core.problem import Problem
+    >>> merits(History(Problem(Space({"x": Float(0, 1)})))) is None
+    True
+    """
+    if len(history.problem.objectives) > 1:
+        return None
+    design = design_of(history, {}) if design is None else design
+    known: Memo = history.memo(Merits, lambda _: Memo(8), given=history.problem.space)
+    key = (len(history.finished), history.forgiven, design)
+    return known.of(key, lambda: _merits(history, design))
+
+
+def _merits(history: History, design: Design | None) -> Merits | None:
+    found = configurations(history)
+    if not found:
+        return None
+    seen = _seen(found, design)
+    encoding = encoding_of(history.problem.space)
+    features = encoding.features(*encoding.known(history.matrix[[each.number for each in found]]))
+    near = _near(features, _candidates(found, seen.values))
+    found, features, seen = [found[row] for row in near], features[near], seen.of(near)
+    if seen.is_exact:
+        c = len(found)
+        return Merits(tuple(found), seen.values, seen.values, np.zeros((c, c)), 0.0)
+    output = standard(seen.values)
+    unit = min(output.scale, WIDEST)
+    measured = Measured(seen.noise.variance / unit**2, seen.noise.freedom)
+    active = max(encoding.mean_active, 1.0)
+    believed = belief(features, output(seen.values), active, seen.relative, measured)
+    mean = output.inverse(believed.mean)
+    return Merits(tuple(found), seen.values, mean, unit**2 * believed.covariance, unit * float(np.sqrt(believed.noise)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What was seen of configurations; see the module's first lines."""
+
+    values: np.ndarray
+    relative: np.ndarray
+    noise: Measured
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether everything that was measured twice came out the same."""
+        return self.noise.freedom > 0 and self.noise.variance == 0
+
+    def of(self, rows: np.ndarray) -> _Seen:
+        """Of these configurations alone."""
+        return replace(self, values=self.values[rows], relative=self.relative[rows])
+
+
+def _seen(found: Sequence[Configuration], design: Design | None) -> _Seen:
+    if design is not None and design.summary == "mean":
+        losses, overlap = _parts(found, design)
+        if _are_means(found, losses):
+            return _by_parts(losses, overlap, [len(each.trials) for each in found])
+    return _by_trials(found)
+
+
+def _parts(found: Sequence[Configuration], design: Design) -> tuple[np.ndarray, float]:
+    """Losses (c, p), and how much parts overlap. Of several data sets each is one part, the mean over its own."""
+    losses = on_parts(found, design.names)
+    losses[~np.isfinite(losses)] = np.nan
+    data = [part.data for part in design.parts]
+    if len(set(data)) < 2:
+        return losses, design.overlap
+    columns = [[j for j, name in enumerate(data) if name == one] for one in dict.fromkeys(data)]
+    return np.array([losses[:, some].mean(axis=1) for some in columns]).T, 0.0
+
+
+def _are_means(found: Sequence[Configuration], losses: np.ndarray) -> bool:
+    """Whether each has parts, and its value is their mean, as far as a single trial shows."""
+    counts = np.isfinite(losses).sum(axis=1)
+    if not counts.size or not counts.all():
+        return False
+    single = np.array([len(each.trials) == 1 for each in found])
+    values, means = np.array([each.losses[0] for each in found])[single], np.nanmean(losses[single], axis=1)
+    return bool((np.abs(values - means) <= SAME * np.maximum(np.abs(values), np.abs(means))).all())
+
+
+def _by_trials(found: Sequence[Configuration]) -> _Seen:
+    """All trials of a configuration count the same."""
+    counts = np.array([len(each.losses) for each in found])
+    means = np.array([each.losses.mean() for each in found])
+    squares = sum(float(((each.losses - mean) ** 2).sum()) for each, mean in zip(found, means))
+    freedom = float((counts - 1).sum())
+    return _Seen(means, 1.0 / counts, Measured(squares / freedom, freedom) if freedom else UNKNOWN)
+
+
+def _by_parts(losses: np.ndarray, overlap: float, trials: Sequence[int]) -> _Seen:
+    """From losses on parts (c, p). Noise is that which the better half shows, since it is about them."""
+    losses = losses[:, np.isfinite(losses).any(axis=0)]
+    counts = np.isfinite(losses).sum(axis=1)
+    k = np.median(counts[np.array(trials) == 1] if 1 in trials else counts)
+    rough = np.nanmean(losses - np.nanmean(losses, axis=0), axis=1)
+    # Those that are far worse than most say nothing of what is hard for the others.
+    hardness = _hardness(losses[(rough <= far_limit(rough)) | (counts > k)])
+    left = losses - hardness
+    means = np.nanmean(left, axis=1)
+    left = (left - means[:, None])[rough <= np.median(rough)]
+    usual = 1.0 / k + overlap
+    freedom = float(np.isfinite(left).sum() - len(left) - (left.shape[1] - 1))
+    noise = Measured(float(np.nansum(left**2)) / freedom * usual, freedom) if freedom > 0 else UNKNOWN
+    return _Seen(means + hardness.mean(), (1.0 / counts + overlap) / usual, noise)
+
+
+def _hardness(losses: np.ndarray) -> np.ndarray:
+    """The hardness of parts (p,), each met by somebody, from losses (c, p).
+
+    Configurations that met more parts did so because they looked good, by luck too. How good they are is therefore
+    drawn in towards all others by as much as noise says, or the parts that they alone met would look hard.
+    """
+    counts = np.isfinite(losses).sum(axis=1)
+    hardness, drawn_in = np.zeros(losses.shape[1]), np.zeros(len(losses))
+    for _ in range(STEPS):
+        hardness = np.nanmean(losses - drawn_in[:, None], axis=0)
+        means = np.nanmean(losses - hardness, axis=1)
+        left = losses - hardness - means[:, None]
+        noise = float(np.nansum(left**2)) / max(counts.sum() - len(losses) - losses.shape[1] + 1, 1) / counts
+        true = max(float(means.var() - noise.mean()), 0.0)
+        drawn_in = means.mean() + (means - means.mean()) * true / np.maximum(true + noise, np.finfo(float).tiny)
+    return hardness
+
+
+def _candidates(found: Sequence[Configuration], values: np.ndarray) -> np.ndarray:
+    best = np.zeros(len(found), dtype=bool)
+    best[np.argsort(values, kind="stable")[:CANDIDATES]] = True
+    return np.flatnonzero(best | [each.is_default or len(each.trials) > 1 for each in found])
+
+
+def _near(features: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """The rows nearest to any of the candidates, MOST of them at most, in their order."""
+    if len(features) <= MOST:
+        return np.arange(len(features))
+    distance = np.min([np.abs(features - features[row]).sum(axis=1) for row in candidates], axis=0)
+    distance[candidates] = -1.0
+    return np.sort(np.argsort(distance, kind="stable")[:MOST])

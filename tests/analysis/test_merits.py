@@ -1,0 +1,190 @@
+"""What configurations are worth: near the truth, as sure as it is right to be, in any unit, whatever was measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.analysis.histories import PRUNED, histories, history_of
+
+from kilter.analysis.design import Design, Part
+from kilter.analysis.merits import merits
+from kilter.core.attributes import CONFIRMS
+from kilter.core.events import Report
+from kilter.core.numbers import Float
+from kilter.core.problem import Objective, Problem
+from kilter.core.seeds import rng
+from kilter.core.space import Space
+
+SPACE = Space({"x": Float(0, 1), "y": Float(0, 1)})
+FIVE = Design(tuple(Part(fold, train=4, test=1) for fold in range(5)))
+
+SEEDS = Design(tuple(Part(seed) for seed in range(5)))
+
+
+def bowl(config):
+    return (config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2
+
+
+def by_values(seed, sd, trials=40, unit=1.0, origin=0.0, problem=None, repeats=0):
+    """Noisy values of random configurations, of which the first ones are measured once more."""
+    stream = np.random.default_rng(seed)
+    configs = [SPACE.draw(stream) for _ in range(trials)]
+    told = [{"params": config} for config in configs]
+    told += [{"params": configs[i], "attrs": {CONFIRMS: i}} for i in range(repeats)]
+    for each in told:
+        each["value"] = float(unit * (bowl(each["params"]) + sd * stream.standard_normal()) + origin)
+    return history_of(told, problem or Problem(SPACE))
+
+
+def by_folds(seed, sd, trials=30, hardness=(0.0,) * 5, repeats=0, first=None):
+    """Scores on five folds; with `first`, the best ones on so many are met by a repeat on all."""
+    stream = np.random.default_rng(seed)
+    configs = [SPACE.draw(stream) for _ in range(trials)]
+    scores = [[bowl(c) + h + sd * stream.standard_normal() for h in hardness] for c in configs]
+    told = [_trial(config, row[:first]) for config, row in zip(configs, scores)]
+    best = sorted(range(trials), key=lambda i: told[i]["value"])[:repeats]
+    told += [_trial(configs[i], scores[i]) | {"attrs": {CONFIRMS: i}} for i in best]
+    return history_of(told, Problem(SPACE))
+
+
+def _trial(config, row):
+    reports = [Report(0, {"value": score}, fold=fold) for fold, score in enumerate(row)]
+    return {"params": config, "value": float(np.mean(row)), "reports": reports}
+
+
+def truth(found):
+    return np.array([bowl(each.params) for each in found.configurations])
+
+
+def pull(found):
+    """Errors of the differences between all pairs, in the standard errors that they are said to have."""
+    off = found.mean - truth(found)
+    return [(off[i] - off[j]) / found.error(i, j) for i in range(len(off)) for j in range(i)]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda s: by_values(s, 0.1), lambda s: by_values(s, 0.1, repeats=20), lambda s: by_folds(s, 0.2)]
+)
+def test_nearer_to_the_truth_than_what_was_seen_and_as_sure_as_is_right(make):
+    pulls, gained = [], []
+    for seed in range(8):
+        found = merits(make(seed), SEEDS)
+        true = truth(found)
+        gained.append(np.std(found.mean - true) / np.std(found.observed - true))
+        pulls += pull(found)
+    assert np.mean(gained) < 0.8
+    assert 0.7 < np.std(pulls) < 1.3
+
+
+def test_what_came_out_the_same_again_is_exact():
+    found = merits(by_values(1, 0.0, repeats=1))
+    assert found.noise == 0
+    assert np.array_equal(found.mean, found.observed)
+    best, other = np.argsort(found.mean)[:2]
+    assert (found.chance(best, other), found.chance(other, best), found.chance(best, best)) == (1.0, 0.0, 0.5)
+
+
+@pytest.mark.parametrize("repeats", [0, 30])
+def test_noise_is_told_in_the_unit_of_a_trial(repeats):
+    noises = [merits(by_values(seed, 0.1, repeats=repeats)).noise for seed in range(5)]
+    assert np.mean(noises) == pytest.approx(0.1, rel=0.2)
+
+
+def test_noise_of_folds_is_that_of_their_mean_with_their_overlap():
+    noises = [merits(by_folds(seed, 0.1)).noise for seed in range(5)]
+    assert np.mean(noises) == pytest.approx(0.1 * np.sqrt(1 / 5 + 1 / 4), rel=0.2)
+
+
+@pytest.mark.parametrize("way", ["minimize", "maximize"])
+def test_units_and_directions_do_not_matter(way):
+    sign = 1.0 if way == "minimize" else -1.0
+    problem = Problem(SPACE, (Objective("value", way),))
+    plain, other = (
+        merits(by_values(3, 0.1)),
+        merits(by_values(3, 0.1, unit=sign * 1e6, origin=-3e5, problem=problem)),
+    )
+    assert other.mean == pytest.approx(1e6 * plain.mean - sign * 3e5)
+    assert other.noise == pytest.approx(1e6 * plain.noise)
+    assert other.chance(0, 1) == pytest.approx(plain.chance(0, 1))
+
+
+@settings(max_examples=5)
+@given(st.lists(st.floats(-100, 100), min_size=5, max_size=5))
+def test_how_hard_folds_are_tells_configurations_not_apart(hardness):
+    plain, other = merits(by_folds(2, 0.1)), merits(by_folds(2, 0.1, hardness=hardness))
+    assert other.mean - np.mean(hardness) == pytest.approx(plain.mean, abs=1e-6)
+
+
+def test_folds_that_only_the_lucky_met_are_not_called_hard():
+    """Ten of 60 configurations look good on one fold by luck and are measured on all five."""
+    off = []
+    for seed in range(30):
+        found = merits(by_folds(seed, 0.3, trials=60, first=1, repeats=10), FIVE)
+        met = np.array([len(each.trials) > 1 for each in found.configurations])
+        errors = found.mean - truth(found)
+        off.append(errors[met].mean() - errors[~met].mean())
+    assert abs(np.mean(off)) < 3 * np.std(off) / np.sqrt(len(off)) + 0.02
+
+
+def test_who_is_measured_more_is_known_better():
+    found = merits(by_folds(1, 0.2, trials=40, first=1, repeats=10), FIVE)
+    met = np.array([len(each.trials) > 1 for each in found.configurations])
+    own = np.sqrt(np.diag(found.covariance))
+    assert own[met].mean() < 0.9 * own[~met].mean()
+
+
+def test_draws_are_of_the_mean_and_the_covariance():
+    found = merits(by_values(1, 0.1, trials=10))
+    drawn = found.draws(4000, rng(0, "draws"))
+    assert drawn.mean(axis=0) == pytest.approx(found.mean, abs=0.02)
+    assert np.cov(drawn.T) == pytest.approx(found.covariance, abs=0.002)
+    assert np.mean(drawn[:, 0] < drawn[:, 1]) == pytest.approx(found.chance(0, 1), abs=0.04)
+
+
+def test_values_that_are_no_mean_of_their_folds_count_themselves():
+    history = by_folds(1, 0.1)
+    told = [
+        {"params": trial.params, "value": bowl(trial.params), "reports": history.reports.of(trial.number)}
+        for trial in history
+    ]
+    found = merits(history_of(told, Problem(SPACE)))
+    assert found.observed == pytest.approx(truth(found))
+
+
+def test_of_several_data_sets_each_counts_as_one():
+    """Folds within a data set err together; how data sets differ is the noise."""
+    design = Design(tuple(Part(f"{name} {fold}", name, train=4, test=1) for name in "abc" for fold in range(2)))
+    stream = np.random.default_rng(1)
+    told = []
+    for _ in range(40):
+        config = SPACE.draw(stream)
+        row = np.repeat(bowl(config) + 0.1 * stream.standard_normal(3), 2)
+        reports = [Report(0, {"value": value}, fold=name) for name, value in zip(design.names, row)]
+        told.append({"params": config, "value": float(row.mean()), "reports": reports})
+    assert merits(history_of(told, Problem(SPACE)), design).noise == pytest.approx(0.1 / np.sqrt(3), rel=0.25)
+
+
+def test_no_merits_without_a_complete_trial_or_with_several_objectives():
+    assert merits(history_of([], Problem(SPACE))) is None
+    assert merits(history_of([{"params": {"x": 0.1, "y": 0.1}, "value": 1.0, "state": PRUNED}], Problem(SPACE))) is None
+    both = Problem(SPACE, (Objective("a", "minimize"), Objective("b", "minimize")))
+    assert merits(history_of([{"params": {"x": 0.1, "y": 0.1}, "values": (1.0, 2.0)}], both)) is None
+
+
+def test_of_many_the_best_and_their_neighbours_count():
+    history = by_values(1, 0.0, trials=700)
+    found = merits(history)
+    assert len(found.configurations) == 512
+    assert min(each.losses[0] for each in found.configurations) == min(history.values[:, 0])
+
+
+@settings(max_examples=60)
+@given(histories())
+def test_whatever_happened_there_are_numbers(history):
+    found = merits(history)
+    if found is not None:
+        assert np.isfinite(found.mean).all()
+        assert 0 <= found.chance(0, len(found.mean) - 1) <= 1
+        assert not np.isnan(found.covariance).any()
