@@ -126,6 +126,27 @@ def test_what_is_at_rest_stays_as_it_was(steps):
         np.testing.assert_equal(read(rested), was)
 
 
+@given(st.lists(st.sampled_from(FINISHED), max_size=8), st.data())
+def test_until_a_count_it_is_what_it_was_when_no_more_had_finished(states, data):
+    history, kept = History(PROBLEM), []
+    for number in range(len(states)):
+        history.add(Record(number, TrialState.WAITING, drawn(number)))
+        history.move(history[number], TrialState.RUNNING)
+    for number, state in zip(data.draw(st.permutations(range(len(states)))), states):
+        kept.append(history.at_rest())
+        history.move(history[number], state)
+        history[number].metrics = {"loss": 1.0 * number, "acc": 0.5}
+        history.settle(history[number])
+    before = read(history)
+    for count, was in enumerate(kept):
+        then = history.until(count)
+        np.testing.assert_equal(then.values, was.values)
+        np.testing.assert_equal(then.violations, was.violations)
+        assert (then.finished, sorted(then.running)) == (was.finished, sorted(was.running))
+        assert [each.state for each in then] == [each.state for each in was]
+    np.testing.assert_equal(read(history), before)
+
+
 def test_columns_grow():
     history = History(PROBLEM)
     for number in range(300):

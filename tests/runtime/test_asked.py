@@ -67,9 +67,7 @@ def test_a_run_without_limits_takes_the_total_back():
 def test_who_joins_asks_for_what_nobody_asked_for_and_for_a_larger_total():
     study, log = made()
     for trials, target, total in ((3, 9.0, 3), (2, None, 3), (4, 5.0, 4)):
-        study.run(
-            Inline().start(square, study.space), Limits(trials, 60, target=target), progress="none", joins=True
-        )
+        study.run(Inline().start(square, study.space), Limits(trials, 60, target=target), progress="none", joins=True)
         assert study.asked == Limits(trials=total, target=9.0)
     assert len(said(log)) == 2 and len(study.trials) == 4
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kilter.analysis.design import Design, design_of
 from kilter.analysis.failures import why_no_best
 from kilter.api.log import StudyLog
 from kilter.core.errors import InvalidInput, NotReady, TrialNotFound, UnknownName
@@ -148,6 +149,15 @@ class StudyView:
         """What set_system_attr keeps with the study."""
         attrs = self._log.replica.attrs
         return {name[len(SYSTEM) :]: value for name, value in attrs.items() if name.startswith(SYSTEM)}
+
+    @property
+    def design(self) -> Design | None:
+        """What its evaluation is made of: folds, seeds or data sets, as noted with the study or else as trials report.
+
+        None where trials report no parts.
+        """
+        self._log.sync()
+        return design_of(self.history, self._log.replica.attrs)
 
     @property
     def control(self) -> str:

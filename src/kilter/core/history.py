@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -232,6 +232,16 @@ class History:
         other._values, other._violations = self._values.copy(), self._violations.copy()
         other._matrix = self._matrix.copy()
         other.reports = self.reports.at_rest([*other.running, *other.waiting, *other.paused])
+        return other
+
+    def until(self, count: int) -> History:
+        """As it was when the first so many trials had finished: what is known of the later ones is that they run."""
+        other = self.at_rest()
+        other.finished = self.finished[:count]
+        for number in self.finished[count:]:
+            trial = replace(self.trials[number], state=TrialState.RUNNING, metrics={}, ended=None)
+            other.trials[number] = other.running[number] = trial
+            other._values[number] = other._violations[number] = np.nan
         return other
 
     def changed(self, number: int) -> None:
