@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kilter import plugins, replay
 from kilter.api import adding
 from kilter.api.arguments import at_once, check_functions, check_parameters, check_settings
+from kilter.api.evaluated import Evaluated, begin_evaluation
 from kilter.api.running import Runner, holding, in_this_process
 from kilter.api.view import METRIC_NAMES, StudyView
 from kilter.core.actions import Verdict
@@ -415,8 +416,12 @@ class Study(StudyView):
         Limits(trials=n_trials)
         check_functions(callbacks=callbacks or (), stoppers=stoppers)
         jobs = at_once("n_jobs", n_jobs)
+        definition = definition_of(func) if callable(func) else None
         if executor is None:
             self._runner.tell_untaken(check_objective(func, self.problem))
+        if isinstance(func, Evaluated):
+            self._runner.check_definition(definition, if_changed)  # before anything of it is written
+            begin_evaluation(self._session, func)
         found = in_this_process(jobs) if executor is None else plugins.find("executor", executor, jobs)
         if show_progress_bar is False:
             progress = "none"
@@ -429,7 +434,7 @@ class Study(StudyView):
             [*garbage, *(callbacks or ())],
             progress,
             stoppers,
-            definition_of(func) if callable(func) else None,
+            definition,
             if_changed,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilter.api.arguments import (
@@ -14,6 +14,7 @@ from kilter.api.arguments import (
     check_functions,
     check_settings,
 )
+from kilter.api.evaluated import Evaluated
 from kilter.api.running import executor_of
 from kilter.api.studies import create_study, open_study
 from kilter.api.study import Study
@@ -107,6 +108,8 @@ def tune(
     check_functions(callbacks=callbacks, observers=observers, stoppers=stoppers)
     runs_on = executor_of(executor, workers, resources)
     directions, declared = _directions(minimize, maximize), as_space(space)
+    if directions is None and isinstance(objective, Evaluated):
+        directions = objective.directions
     if space is None and callable(objective):
         declared = _declared_space(objective) or declared
     problem = Problem.of(declared, None, directions, study.pop("subject_to", None), study.pop("fidelity", None))
@@ -139,7 +142,7 @@ def tune(
 
 def _directions(
     minimize: str | Sequence[str] | bool | None, maximize: str | Sequence[str] | bool | None
-) -> dict[str, str] | None:
+) -> Mapping[str, str] | None:
     """{metric: direction}; True stands for the only number that the objective returns."""
     named: dict[str, str] = {}
     for direction, metrics in (("minimize", minimize), ("maximize", maximize)):

@@ -1,1 +1,13 @@
-"""How a configuration is scored: over frozen folds, one after the other, and again at the end for the best few."""
+"""How a configuration is scored: over frozen folds, seeds or data sets, part by part, and again at the end.
+
+from kilter.evaluation import CrossValidation
+
+objective = CrossValidation(5).objective(SVC(), X, y, scoring="roc_auc")
+study = kilter.tune(objective, space, n_trials=100)
+"""
+
+from kilter.evaluation.data_sets import DataSets
+from kilter.evaluation.seeds import Seeds
+from kilter.evaluation.splitting import CrossValidation, Holdout, Repeated
+
+__all__ = ["CrossValidation", "DataSets", "Holdout", "Repeated", "Seeds"]

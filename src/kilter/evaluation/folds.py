@@ -14,14 +14,16 @@ schedulers that compare steps see the mean over the same folds of every trial.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from math import isnan, nan
+from collections.abc import Callable, Mapping, Sequence
+from math import fsum, isnan, nan
 from typing import Any, Protocol, Union
 
 import numpy as np
 
+from kilter.analysis.design import Name
 from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, TrialPruned
+from kilter.core.problem import Objective
 from kilter.core.seeds import rng
 
 SAVE_SECONDS = 1.0
@@ -31,11 +33,23 @@ a millisecond, which folds of a few milliseconds would feel."""
 Splits = list[tuple[np.ndarray, np.ndarray]]
 """Row numbers to train on and to test on, for each fold."""
 
+Score = Union[float, Mapping[str, float]]
+"""Of a part: a number, or several metrics by name."""
+
 
 class FoldTrial(Protocol):
     """What is needed of a trial."""
 
+    number: int
     user_attrs: dict[str, Any]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The configuration."""
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the study wants of the metrics."""
 
     def report(self, value: Any, step: int | None = None, *, fold: int | str | None = None) -> None:
         """Tell a score of a fold, or the mean so far at a step."""
@@ -68,52 +82,65 @@ def over_folds(
     is the mean, and the trial fails, if no scheduler ends it before. Raises InvalidInput for splits that are not a
     list, and for a `first` that is not from 1 to their number.
     """
-    count = _count(trial, splits, first)
-    known = _known(trial)
-    scores: list[float] = []
-    saved = time.monotonic()
-    for fold in range(count):
-        is_known = fold in known
-        scores.append(known[fold] if is_known else float(_call(score, splits[fold])))
-        trial.report(scores[fold], fold=fold)
-        trial.report(_mean(scores), fold + 1)
-        if is_known or fold + 1 == count:
-            continue
-        leaves = trial.should_prune()
-        if leaves or time.monotonic() - saved > SAVE_SECONDS:
-            trial.save({KNOWN: list(enumerate(scores))})
-            saved = time.monotonic()
-        if leaves:
-            raise TrialPruned
-    return _mean(scores)
-
-
-def _count(trial: FoldTrial, splits: Sequence[Any], first: int | None) -> int:
-    """How many of the splits this trial is scored on."""
     if hasattr(splits, "split") or not hasattr(splits, "__getitem__") or not len(splits):
         raise InvalidInput(
             f"splits={splits!r:.60}: give a list that is the same for all trials, made once outside of the objective, "
             "as frozen_splits(...) or list(KFold(5).split(x, y))"
         )
-    if first is not None and not 1 <= first <= len(splits):
-        raise InvalidInput(f"first={first!r}: give a number from 1 to {len(splits)}, the number of splits")
-    return len(splits) if first is None or CONFIRMS in trial.user_attrs else first
+    parts = range(len(splits))
+    mean: float = over_parts(trial, parts, lambda part: float(_call(score, splits[part])), first=first)
+    return mean
 
 
-def _known(trial: FoldTrial) -> dict[int, float]:
+def over_parts(
+    trial: FoldTrial,
+    parts: Sequence[Name],
+    score: Callable[[Any], Any],
+    *,
+    first: int | None = None,
+    summary: Callable[[Sequence[Name], Sequence[float]], float] = lambda parts, scores: fsum(scores) / len(scores),
+) -> Any:
+    """What `score`, a number or metrics by name, comes to over the parts of an evaluation; see over_folds.
+
+    Parts are reported by their names, and at step n the `summary` of the scores of the first n.
+    """
+    if first is not None and not 1 <= first <= len(parts):
+        raise InvalidInput(f"first={first!r}: give a number from 1 to {len(parts)}, the number of parts")
+    known, met = _known(trial), parts if first is None or CONFIRMS in trial.user_attrs else parts[:first]
+    scores: dict[Name, Any] = {}
+    saved = time.monotonic()
+    for part in met:
+        scores[part] = known[part] if part in known else score(part)
+        trial.report(scores[part], fold=part)
+        trial.report(_summed(scores, summary), len(scores))
+        if part in known or len(scores) == len(met):
+            continue
+        leaves = trial.should_prune()
+        if leaves or time.monotonic() - saved > SAVE_SECONDS:
+            trial.save({KNOWN: list(scores.items())})
+            saved = time.monotonic()
+        if leaves:
+            raise TrialPruned
+    return _summed(scores, summary)
+
+
+def _known(trial: FoldTrial) -> dict[Name, Any]:
     """Scores from the trial that this one confirms, and from earlier attempts."""
     saved = trial.load()
     kept = saved.get(KNOWN, []) if isinstance(saved, dict) else []
-    pairs = [*trial.user_attrs.get(KNOWN, []), *kept]
-    return {fold: float(score) for fold, score in pairs}
+    return dict([*trial.user_attrs.get(KNOWN, []), *kept])
 
 
 def _call(score: Callable[..., Any], split: Any) -> Any:
     return score(*split) if isinstance(split, (tuple, list)) else score(split)
 
 
-def _mean(scores: Sequence[float]) -> float:
-    return nan if any(map(isnan, scores)) else sum(scores) / len(scores)
+def _summed(scores: Mapping[Name, Any], summary: Callable[[Sequence[Name], Sequence[float]], float]) -> Any:
+    """The summary of a number, or of each of several metrics; NaN where there is one among the scores."""
+    parts, values = list(scores), list(scores.values())
+    if isinstance(values[0], Mapping):
+        return {name: _summed({part: of[name] for part, of in scores.items()}, summary) for name in values[0]}
+    return nan if any(map(isnan, values)) else summary(parts, values)
 
 
 def frozen_splits(
@@ -123,17 +150,19 @@ def frozen_splits(
     *,
     stratify: Sequence[Any] | np.ndarray | None = None,
     groups: Sequence[Any] | np.ndarray | None = None,
+    repeat: int = 0,
 ) -> Splits:
     """Cross-validation's pairs of row numbers, shuffled, the same for the same arguments in any process.
 
     Each row is tested once; sizes of folds are as equal as can be. With `stratify`, labels of shape (rows,), each fold
     has its share of each label; with `groups`, of shape (rows,), a group is never on both sides. Both together do what
-    can be done. Raises InvalidInput where there are fewer than two folds, or fewer rows or groups than folds.
+    can be done. Each `repeat` is another cross-validation of the same rows. Raises InvalidInput where there are fewer
+    than two folds, or fewer rows or groups than folds.
 
     >>> [(train.tolist(), test.tolist()) for train, test in frozen_splits(4, folds=2, stratify=["a", "b", "a", "b"])]
     [([1, 2], [0, 3]), ([0, 3], [1, 2])]
     """
-    stream = rng(seed, "splits")
+    stream = rng(seed, "splits", repeat)
     if folds < 2 or rows < folds:
         raise InvalidInput(f"frozen_splits({rows}, folds={folds}): needs at least two folds, and a row for each")
     labels = np.zeros(rows, dtype=int) if stratify is None else _codes("stratify", stratify, rows)

@@ -18,7 +18,7 @@ import sysconfig
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from kilter.core.definition import OBJECTIVE, Definition
 from kilter.objective.source import BYTECODE, SOURCE, code_digest, digest, file_digest
@@ -68,6 +68,16 @@ def definition_of_command(words: Sequence[str] | str, settings: Mapping[str, Any
     return Definition(values["the command"], "", code, values)
 
 
+@runtime_checkable
+class Composed(Protocol):
+    """An objective of ours that calls another's code with settings, and says so."""
+
+    calls: Any
+    """The function, or the class, whose code counts."""
+    settings: Mapping[str, Any]
+    """The values that count, by name."""
+
+
 class _Reader:
     """Follows an objective through what it uses."""
 
@@ -86,6 +96,10 @@ class _Reader:
 
     def _called(self, objective: Any) -> Any:
         """Read what is called in the end; the function or class that has its code."""
+        if isinstance(objective, Composed):
+            for name, value in objective.settings.items():
+                self._value(name, value)
+            return self._called(objective.calls)
         if isinstance(objective, functools.partial):
             for place, value in enumerate(objective.args):
                 self._value(f"argument {place}", value)

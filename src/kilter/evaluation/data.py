@@ -1,0 +1,104 @@
+"""Data by rows: what models are fitted and scored on, and what splits go by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput
+
+MANY = 50
+"""Different numbers from which on a column counts as measured, and not as labels of classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Tables, arrays or lists that have their rows in common, as (X, y), with what else is known of each row."""
+
+    arrays: tuple[Any, ...]
+    groups: Any = None
+    """Labels of rows that belong together, as those of one patient."""
+    weights: Any = None
+    """How much each row counts, in fits and in scores."""
+    has_classes: bool | None = None
+    """Whether the second array has classes; None for as it looks."""
+
+    def __post_init__(self) -> None:
+        rows = len(self)
+        for name, given in (("groups", self.groups), ("sample_weight", self.weights)):
+            if given is not None and np.shape(given) != (rows,):
+                raise InvalidInput(f"{name} has the shape {np.shape(given)}: give one for each of the {rows} rows")
+        for given in self.arrays[1:]:
+            if given is not None and _rows(given) != rows:
+                raise InvalidInput(f"the data have {rows} and {_rows(given)} rows: they must have the same rows")
+
+    def __len__(self) -> int:
+        return _rows(self.arrays[0])
+
+    def on(self, rows: np.ndarray | None) -> Data:
+        """These rows alone, in this order; all of them for None."""
+        if rows is None:
+            return self
+        groups, weights = (None if each is None else np.asarray(each)[rows] for each in (self.groups, self.weights))
+        return Data(tuple(taken(each, rows) for each in self.arrays), groups, weights, self.has_classes)
+
+    def labels(self, stratify: bool | None) -> np.ndarray | None:
+        """The classes that each side of a split should have in the same shares; None where there are none to keep.
+
+        By default these are those of y, if it has classes: text, truth values, or few different numbers.
+        """
+        y = self.arrays[1] if len(self.arrays) > 1 else None
+        if stratify is False or y is None or np.ndim(y) != 1:
+            if stratify:
+                raise InvalidInput("stratify=True: that takes the class of each row, y of shape (rows,)")
+            return None
+        array = np.asarray(y)
+        return array if stratify or self.has_classes or (self.has_classes is None and _are_classes(array)) else None
+
+
+def taken(array: Any, rows: np.ndarray) -> Any:
+    """So many rows of a table, an array, a sparse matrix, a tensor or a list."""
+    if array is None:
+        return None
+    if hasattr(array, "iloc"):
+        return array.iloc[rows]
+    return array[rows] if hasattr(array, "shape") else [array[row] for row in rows]
+
+
+def _rows(array: Any) -> int:
+    return int(array.shape[0]) if hasattr(array, "shape") else len(array)
+
+
+def _are_classes(y: np.ndarray) -> bool:
+    return y.dtype.kind not in "iufc" or len(np.unique(y)) <= min(MANY, len(y) // 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One part of an evaluation: a fit of a configuration on some rows, which is scored on others."""
+
+    train: np.ndarray | None = None
+    """Numbers of rows; None where there are no rows, as for a seed alone."""
+    test: np.ndarray | None = None
+    seed: int | None = None
+    """Of the fit's own chance; None where that is left to it."""
+    repeat: int = 0
+    """Which repetition of the splits, or of the seeds, it belongs to."""
+    data: str | None = None
+    """The data set that the rows are of, where there are several."""
+
+
+def names(fits: Sequence[Fit]) -> list[int | str]:
+    """What the parts of an evaluation are called: numbers, or where there are data sets, "a/0", or "a" if it is alone.
+
+    >>> names([Fit(), Fit()]), names([Fit(data="a"), Fit(data="b"), Fit(data="a")])
+    ([0, 1], ['a/0', 'b', 'a/1'])
+    """
+    of = [fit.data for fit in fits]
+    return [
+        i if data is None else data if of.count(data) == 1 else f"{data}/{of[:i].count(data)}"
+        for i, data in enumerate(of)
+    ]

@@ -1,0 +1,103 @@
+"""Estimators in the manner of scikit-learn as objectives: a clone with the parameters is fitted for each part."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kilter.core.errors import InvalidInput, UnknownName, needed
+from kilter.core.space import Space
+from kilter.evaluation.data import Fit
+from kilter.evaluation.folds import Score
+from kilter.evaluation.objective import DataSets, Evaluated, EvaluationObjective
+
+FEATURE = "estimators in kilter.evaluation"
+
+
+def is_estimator(thing: Any) -> bool:
+    """Whether something is fitted and has parameters in the manner of scikit-learn."""
+    return not isinstance(thing, type) and all(hasattr(thing, name) for name in ("fit", "get_params", "set_params"))
+
+
+def classifies(estimator: Any) -> bool:
+    """Whether an estimator tells classes."""
+    with needed("scikit-learn", FEATURE):
+        from sklearn.base import is_classifier
+
+    return bool(is_classifier(estimator))
+
+
+class EstimatorObjective(EvaluationObjective):
+    """Fits a clone of an estimator for each part; its own parameters are the default configuration."""
+
+    def __init__(
+        self, estimator: Any, evaluation: Evaluated, data: DataSets, scoring: Any = None, first: int | None = None
+    ) -> None:
+        self.estimator, self.scoring = estimator, scoring
+        self.scorers = _scorers(estimator, scoring)
+        self.directions = {next(iter(self.scorers)): "maximize"}
+        self._is_single = len(self.scorers) == 1 and not isinstance(scoring, (Mapping, list, tuple, set))
+        everything = inspect.Parameter("params", inspect.Parameter.VAR_KEYWORD)
+        settings = {"estimator": estimator, "scoring": scoring}
+        name = type(estimator).__name__
+        super().__init__(name, evaluation, data, first, inspect.Signature([everything]), type(estimator), settings)
+
+    def own_defaults(self) -> Mapping[str, Any]:
+        """The parameters of the estimator as it is, nested ones included."""
+        return self.estimator.get_params()  # type: ignore[no-any-return]
+
+    def defaults(self, space: Space) -> dict[str, Any] | None:
+        """The estimator as it is; None where that is not in the space. Raises UnknownName for what it does not have."""
+        own = self.own_defaults()
+        for name in space.declared:
+            # What a step has that the space chooses is known once it is chosen.
+            if name not in own and not any(name.startswith(f"{step}__") for step in space.declared):
+                raise UnknownName.of("parameter", name, own, f"({type(self.estimator).__name__} does not have it)")
+        return super().defaults(space)
+
+    def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
+        """The score, or several by name, of a clone that was fitted on one part."""
+        from sklearn.base import clone
+
+        data = self.data[fit.data]
+        train, test = data.on(fit.train), data.on(fit.test)
+        model = clone(self.estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+        if fit.seed is not None:
+            model.set_params(**dict.fromkeys(_random_states(model), fit.seed))
+        model.fit(*train.arrays, **_weighted(model, train.weights))
+        weights = {} if test.weights is None else {"sample_weight": test.weights}
+        found = {name: float(scorer(model, *test.arrays, **weights)) for name, scorer in self.scorers.items()}
+        return next(iter(found.values())) if self._is_single else found
+
+
+def _scorers(estimator: Any, scoring: Any) -> dict[str, Any]:
+    """Scorers by name; of None the estimator's own score. Larger is better throughout."""
+    with needed("scikit-learn", FEATURE):
+        from sklearn.metrics import check_scoring, get_scorer_names
+
+    if isinstance(scoring, Mapping):
+        named = dict(scoring)
+    elif isinstance(scoring, (list, tuple, set)):
+        named = {name: name for name in scoring}
+    else:
+        named = {scoring if isinstance(scoring, str) else "score": scoring}
+    if not named:
+        raise InvalidInput(f"scoring={scoring!r}: name at least one scorer")
+    for name in named.values():
+        if isinstance(name, str) and name not in get_scorer_names():
+            raise UnknownName.of("scorer", name, get_scorer_names())
+    return {str(name): check_scoring(estimator, one) for name, one in named.items()}
+
+
+def _random_states(model: Any) -> Sequence[str]:
+    """The parameters, nested ones included, that a model's chance comes from."""
+    return [name for name in model.get_params() if name.rpartition("__")[2] == "random_state"]
+
+
+def _weighted(model: Any, weights: Any) -> dict[str, Any]:
+    """Weights of rows as an argument of `fit`; of a pipeline, its last step gets them."""
+    if weights is None:
+        return {}
+    steps = getattr(model, "steps", None)
+    return {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": weights}

@@ -1,0 +1,167 @@
+"""An objective that is put together from parts: what an evaluation makes of a function or an estimator."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+from zlib import crc32
+
+import numpy as np
+
+from kilter.analysis.design import Design, Name, Part
+from kilter.core.attributes import CONFIRMS
+from kilter.core.errors import InvalidInput
+from kilter.core.space import Space
+from kilter.evaluation.data import Data, Fit, names
+from kilter.evaluation.folds import FoldTrial, Score, over_parts
+from kilter.objective.values import shown
+
+DataSets = Mapping["str | None", Data]
+"""By name; None is the name of a single one, and there is none for seeds alone."""
+
+
+class Evaluated(Protocol):
+    """What an objective needs of its evaluation."""
+
+    @property
+    def summary(self) -> str:
+        """What scores are summed up to."""
+
+    @property
+    def level(self) -> float:
+        """Of a quantile."""
+
+    @property
+    def is_reshuffled(self) -> bool:
+        """Whether each configuration has splits of its own."""
+
+    def fits(self, data: DataSets, number: int = 0) -> list[Fit]:
+        """The parts, in the order in which trials meet them."""
+
+    def summed(self, data: Sequence[str | None], scores: Sequence[float], sign: float) -> float:
+        """What scores of parts, each of a data set, come to; times `sign` they are losses."""
+
+
+class EvaluationObjective(ABC):
+    """Scores a configuration part by part; made by `.objective(…)` of an evaluation, and called by `tune` or optimize.
+
+    `evaluation`, `data` and `first` are what it was made of, `design` what its parts are, and `directions` which way
+    its metrics are better, where it knows.
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # what remembers objectives would keep their data
+
+    directions: Mapping[str, str] | None = None
+
+    def __init__(
+        self,
+        name: str,
+        evaluation: Evaluated,
+        data: DataSets,
+        first: int | None,
+        signature: inspect.Signature,
+        calls: Callable[..., Any],
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.evaluation, self.data, self.first = evaluation, data, first
+        self.calls = calls
+        """The code that a study of it remembers."""
+        self.settings = {**settings, "evaluation": evaluation, "data": dict(data), "first": first}
+        """The values that it remembers."""
+        self.__name__ = name
+        trial = inspect.Parameter("trial", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        keywords = [each for each in signature.parameters.values() if each.name != "trial"]
+        self.__signature__ = inspect.Signature([trial, *keywords])
+        if first is not None and not 1 <= first <= len(self.fits):
+            raise InvalidInput(f"first={first!r}: give a number from 1 to {len(self.fits)}, the number of parts")
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__} by {self.evaluation!r}>"
+
+    def __call__(self, trial: FoldTrial, **params: Any) -> Score:
+        """The summary of the scores of all parts, each of which is reported."""
+        params = params or dict(trial.params)
+        fits = dict(zip(self.parts, self._fits_of(trial, params)))
+        sign = trial.objectives[0].sign
+
+        def score(part: Name) -> Score:
+            return self.scored(params, fits[part], trial)
+
+        def summary(parts: Sequence[Name], scores: Sequence[float]) -> float:
+            return self.evaluation.summed([fits[part].data for part in parts], scores, sign)
+
+        found: Score = over_parts(trial, self.parts, score, first=self.first, summary=summary)
+        return found
+
+    @abstractmethod
+    def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
+        """The score, or several by name, of a configuration on one part."""
+
+    def own_defaults(self) -> Mapping[str, Any]:
+        """The values that parameters have without tuning, by name."""
+        return {}
+
+    def defaults(self, space: Space) -> dict[str, Any] | None:
+        """The configuration that there is without tuning, from a space; None where it has values outside of it.
+
+        What neither the objective nor the space gives a value for leaves it open, and there is none.
+        """
+        own = {name: value for name, value in self.own_defaults().items() if name in space.declared}
+        try:
+            return space.values(space.plain(own)) if own or space.defaults else None
+        except InvalidInput:
+            return None
+
+    @cached_property
+    def fits(self) -> list[Fit]:
+        """The parts that all configurations have in common."""
+        return self.evaluation.fits(self.data)
+
+    @cached_property
+    def parts(self) -> list[Name]:
+        """Their names."""
+        return names(self.fits)
+
+    @property
+    def design(self) -> Design:
+        """What it is the mean of, as a study notes it."""
+
+        def count(rows: np.ndarray | None) -> int | None:
+            return None if rows is None else len(rows)
+
+        parts = [
+            Part(name, fit.data, fit.repeat, count(fit.train), count(fit.test))
+            for name, fit in zip(self.parts, self.fits)
+        ]
+        return Design(tuple(parts), self.evaluation.summary, self.evaluation.level, self.first)
+
+    def _fits_of(self, trial: FoldTrial, params: Mapping[str, Any]) -> list[Fit]:
+        if not self.evaluation.is_reshuffled:
+            return self.fits
+        # A repeat of a configuration is to have splits of its own too.
+        again = f" {trial.number}" if CONFIRMS in trial.user_attrs else ""
+        return self.evaluation.fits(self.data, crc32((shown(sorted(params.items())) + again).encode()))
+
+    # -- for an evaluation around this one --------------------------------------------------------------------------
+
+    def splits(self, evaluation: Evaluated) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Row numbers to train on and to test on, of another evaluation over the same rows."""
+        return [(fit.train, fit.test) for fit in evaluation.fits(self.data)]  # type: ignore[misc]
+
+    def on(self, rows: np.ndarray) -> EvaluationObjective:
+        """The same on these rows alone."""
+        other = copy.copy(self)
+        other.data = {name: data.on(rows) for name, data in self.data.items()}
+        other.settings = {**self.settings, "data": dict(other.data)}
+        for kept in ("fits", "parts"):
+            vars(other).pop(kept, None)
+        return other
+
+    def score(self, params: Mapping[str, Any], train: np.ndarray, test: np.ndarray) -> float:
+        """The score, of several the first, of a configuration that is fitted on some rows and tested on others."""
+        found = self.scored(params, Fit(np.asarray(train), np.asarray(test)))
+        return float(next(iter(found.values())) if isinstance(found, Mapping) else found)

@@ -1,0 +1,53 @@
+"""Several seeds: of an objective that has chance in it, or of each fit of another evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kilter.core.errors import InvalidInput
+from kilter.evaluation.data import Fit
+from kilter.evaluation.evaluations import Evaluation
+from kilter.evaluation.objective import DataSets
+from kilter.evaluation.splitting import OverRows
+
+
+@dataclass(frozen=True)
+class Seeds(Evaluation):
+    """The seeds 0, 1, … up to `count`: of a function that takes `seed`, or of each fit of another `evaluation`.
+
+    Of an estimator they are its random_state, those of its steps included. Raises InvalidInput for a count below 1.
+
+    >>> def train(*, lr, seed):
+    ...     return (lr - 0.3) ** 2 + seed / 100
+    >>> objective = Seeds(5).objective(train)
+    >>> objective.design.names
+    (0, 1, 2, 3, 4)
+    """
+
+    count: int
+    evaluation: OverRows | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.count, bool) or not hasattr(self.count, "__index__") or self.count < 1:
+            raise InvalidInput(f"{self!r}: give a whole number of seeds from 1 on")
+        if self.evaluation is not None and not isinstance(self.evaluation, OverRows):
+            raise InvalidInput(f"{self!r}: seeds are of fits on rows, as Seeds(3, CrossValidation(5))")
+
+    @property
+    def is_reshuffled(self) -> bool:
+        """Whether each configuration has splits of its own."""
+        return self.evaluation is not None and self.evaluation.is_reshuffled
+
+    def fits(self, data: DataSets, number: int = 0) -> list[Fit]:
+        """All fits with the first seed, then with the next."""
+        fits = [Fit()] if self.evaluation is None else self.evaluation.fits(data, number)
+        return [replace(fit, seed=seed, repeat=seed) for seed in range(self.count) for fit in fits]
+
+    def _data(self, learner: Any, arrays: Sequence[Any], groups: Any, weights: Any) -> DataSets:
+        if self.evaluation is not None:
+            return super()._data(learner, arrays, groups, weights)
+        if arrays or groups is not None or weights is not None:
+            raise InvalidInput(f"{self!r} splits no rows: say how they are split, as Seeds(5, CrossValidation(5))")
+        return {}

@@ -1,0 +1,220 @@
+"""Objectives made of evaluations: which parts they report, what they are told of, and how a study begins with them."""
+
+import numpy as np
+import pytest
+
+import kilter
+from kilter.analysis.design import design_of
+from kilter.api import create_study
+from kilter.core.attributes import DEFAULT, EVALUATION
+from kilter.core.errors import InvalidInput, StudyChanged, UnknownName
+from kilter.evaluation import CrossValidation, DataSets, Holdout, Repeated, Seeds
+from kilter.objective.definitions import definition_of
+
+X = np.arange(24.0)
+SPACE = {"shift": kilter.Float(-1, 1)}
+
+
+def train(train, test, *, shift=0.25):
+    return abs(train[0].mean() + shift - test[0].mean())
+
+
+def tuned(objective, n_trials=4, **options):
+    options = {"storage": None, "progress": "none", "space": SPACE, **options}
+    return kilter.tune(objective, n_trials=n_trials, **options)
+
+
+def test_each_part_is_reported_and_the_value_is_their_mean():
+    objective = CrossValidation(3).objective(train, X)
+    study = tuned(objective)
+    splits = list(CrossValidation(3).split(X))
+    for trial in study.trials:
+        scores = [train((X[a],), (X[b],), **trial.params) for a, b in splits]
+        assert list(trial.folds.items()) == list(enumerate(scores))
+        assert trial.value == pytest.approx(np.mean(scores))
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "names"),
+    [
+        (CrossValidation(3), (0, 1, 2)),
+        (Repeated(CrossValidation(2), 2), (0, 1, 2, 3)),
+        (Holdout(0.5), (0,)),
+        (Seeds(2, CrossValidation(2)), (0, 1, 2, 3)),
+        (DataSets({"a": (X,), "b": (X[:12],)}, CrossValidation(2)), ("a/0", "b/0", "a/1", "b/1")),
+        (DataSets({"a": (X,), "b": (X,)}, Holdout(0.5)), ("a", "b")),
+    ],
+)
+def test_the_design_is_noted_with_the_study(evaluation, names):
+    objective = evaluation.objective(train, *() if isinstance(evaluation, DataSets) else (X,))
+    study = tuned(objective, 2)
+    design = design_of(study.history, study.user_attrs)
+    assert design == objective.design and design.names == names == tuple(study.trials[1].folds)
+    assert design.parts[0].train + design.parts[0].test == len(X)
+
+
+def test_the_first_trial_is_the_default_and_no_scheduler_ends_it():
+    study = tuned(CrossValidation(3).objective(train, X), 3, scheduler="race")
+    first = study.trials[0]
+    assert first.params == {"shift": 0.25} and first.user_attrs[DEFAULT] is True and not first.record.judged
+    assert [DEFAULT in trial.user_attrs for trial in study.trials] == [True, False, False]
+    study.optimize(CrossValidation(3).objective(train, X), n_trials=2, progress="none")
+    assert sum(DEFAULT in trial.user_attrs for trial in study.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "space", "expected"),
+    [
+        (lambda train, test, *, shift: 0.0, {"shift": kilter.Float(-1, 1)}, None),
+        (lambda train, test, *, shift: 0.0, {"shift": kilter.Float(-1, 1, default=0.5)}, {"shift": 0.5}),
+        (lambda train, test, *, shift=0.1: 0.0, {"shift": kilter.Float(-1, 1, default=0.5)}, {"shift": 0.1}),
+        (lambda train, test, *, shift=3.0: 0.0, {"shift": kilter.Float(-1, 1)}, None),
+        (lambda train, test, *, shift=0.1, n: 0.0, {"shift": kilter.Float(-1, 1), "n": kilter.Int(1, 2)}, None),
+        (
+            lambda train, test, *, kind="a", n=3: 0.0,
+            {"kind": (kind := kilter.Choice(["a", "b"])), "n": kilter.Int(1, 5).when(kind="b")},
+            {"kind": "a"},
+        ),
+    ],
+)
+def test_the_default_is_what_there_is_without_tuning_where_it_lies_in_the_space(function, space, expected):
+    study = tuned(CrossValidation(2).objective(function, X), 1, space=space)
+    assert (study.trials[0].params if DEFAULT in study.trials[0].user_attrs else None) == expected
+
+
+def test_functions_get_seeds_and_the_trial_where_they_ask():
+    seen = []
+
+    def noisy(*, shift, seed, trial):
+        seen.append((trial.number, seed))
+        return shift + seed
+
+    study = tuned(Seeds(3).objective(noisy), 2)
+    assert seen == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert study.trials[0].value == pytest.approx(study.trials[0].params["shift"] + 1)
+
+
+def test_several_arrays_are_cut_alike_and_metrics_come_by_name():
+    def score(train, test, *, shift):
+        (a, b, c), (d, e, _) = train, test
+        assert b == [int(x) for x in a] and e == [int(x) for x in d] and len(c) == len(a)
+        return {"loss": shift, "rows": len(a)}
+
+    objective = CrossValidation(3).objective(score, X, list(range(24)), np.ones((24, 2)))
+    study = tuned(objective, 2, minimize="loss")
+    assert study.trials[0].metrics["rows"] == 16
+
+
+def test_a_study_knows_code_settings_and_data_of_its_objective():
+    objective = CrossValidation(3).objective(train, X)
+    others = {
+        "evaluation": CrossValidation(4).objective(train, X),
+        "data": CrossValidation(3).objective(train, X + 1),
+        "first": CrossValidation(3).objective(train, X, first=1),
+        "the code": CrossValidation(3).objective(lambda train, test, *, shift: shift, X),
+    }
+    definition = definition_of(objective)
+    assert objective.fits and definition == definition_of(CrossValidation(3).objective(train, X))
+    for word, other in others.items():
+        found = definition.differences(definition_of(other))
+        assert found and word in " ".join(found), found
+
+
+def test_another_evaluation_is_another_study(tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    tuned(CrossValidation(3).objective(train, X), 2, storage=storage, study_name="s")
+    with pytest.raises(StudyChanged, match="evaluation"):
+        tuned(CrossValidation(4).objective(train, X), 3, storage=storage, study_name="s")
+    study = kilter.load_study(study_name="s", storage=storage)
+    with pytest.raises(StudyChanged):
+        study.optimize(CrossValidation(4).objective(train, X), n_trials=1, progress="none")
+    assert study.user_attrs[EVALUATION]["parts"][-1]["name"] == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: CrossValidation(3).objective(train), InvalidInput, "splits rows: give them"),
+        (lambda: CrossValidation(3).objective(lambda x: x, X), InvalidInput, "two arguments in front"),
+        (lambda: CrossValidation(3).objective(3, X), InvalidInput, "neither a function nor an estimator"),
+        (lambda: CrossValidation(3).objective(train, X, scoring="r2"), InvalidInput, "for estimators"),
+        (lambda: CrossValidation(3).objective(train, X, sample_weight=X), InvalidInput, "for estimators"),
+        (lambda: CrossValidation(3).objective(train, X, first=4), InvalidInput, "first=4: give a number from 1 to 3"),
+        (lambda: Seeds(3).objective(train, X), InvalidInput, "splits no rows"),
+        (lambda: Seeds(0), InvalidInput, "from 1 on"),
+        (lambda: Seeds(2, Seeds(2)), InvalidInput, "seeds are of fits on rows"),
+        (lambda: DataSets({}), InvalidInput, "a dict of arrays"),
+        (lambda: DataSets({"a": (X,)}, Seeds(2)), InvalidInput, "rows of data sets are split"),
+        (lambda: DataSets({"a": (X,)}, summary="worse"), UnknownName, "did you mean 'worst'"),
+        (lambda: DataSets({"a": (X,)}).objective(train, X), InvalidInput, "has its arrays already"),
+        (lambda: DataSets({"a": (X,)}).objective(train, groups={"b": X}), UnknownName, "no data set 'b'"),
+        (
+            lambda: tuned(CrossValidation(3).objective(train, X), space={"shft": kilter.Float(0, 1)}),
+            InvalidInput,
+            "shift",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_before_there_is_a_trial(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+# -- estimators -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def iris():
+    pytest.importorskip("sklearn")
+    from sklearn.datasets import load_iris
+
+    return load_iris(return_X_y=True)
+
+
+def test_an_estimator_is_the_default_and_larger_scores_are_better(iris):
+    from sklearn.model_selection import cross_val_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    model, evaluation = KNeighborsClassifier(), CrossValidation(3)
+    study = tuned(
+        evaluation.objective(model, *iris, scoring="balanced_accuracy"), 3, space={"n_neighbors": kilter.Int(1, 20)}
+    )
+    assert study.directions[0].name == "MAXIMIZE" and study.metric_names == ["balanced_accuracy"]
+    assert study.trials[0].params == {"n_neighbors": 5}
+    scores = cross_val_score(model, *iris, cv=evaluation, scoring="balanced_accuracy")
+    assert list(study.trials[0].folds.values()) == pytest.approx(scores.tolist())
+    with pytest.raises(InvalidInput, match="larger ones are better"):
+        create_study().optimize(evaluation.objective(model, *iris), n_trials=1, progress="none")
+    with pytest.raises(UnknownName, match="did you mean 'n_neighbors'"):
+        tuned(evaluation.objective(model, *iris), 3, space={"n_neighbour": kilter.Int(1, 20)})
+    with pytest.raises(UnknownName, match="did you mean 'accuracy'"):
+        evaluation.objective(model, *iris, scoring="acuracy")
+
+
+def test_pipelines_weights_and_several_scorers(iris):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import accuracy_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    X, y = iris  # noqa: N806
+    weights = np.where(y == 0, 9.0, 1.0)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
+    space = {"logisticregression__C": kilter.Float(1e-3, 10, log=True)}
+    objective = Holdout(0.5).objective(model, X, y, scoring=["accuracy", "neg_log_loss"], sample_weight=weights)
+    first = tuned(objective, 1, space=space).trials[0]
+    ((a, b),) = Holdout(0.5).split(X, y)
+    model.fit(X[a], y[a], logisticregression__sample_weight=weights[a])
+    assert first.metrics["accuracy"] == pytest.approx(
+        accuracy_score(y[b], model.predict(X[b]), sample_weight=weights[b])
+    )
+    assert first.metrics["neg_log_loss"] < 0 and first.params == {"logisticregression__C": 0.01}
+
+
+def test_seeds_are_the_random_states_of_an_estimator(iris):
+    from sklearn.tree import DecisionTreeClassifier
+
+    objective = Seeds(2, Holdout(0.5)).objective(DecisionTreeClassifier(splitter="random", max_features=1), *iris)
+    space = {"max_depth": kilter.Int(1, 9)}
+    one, other = (tuned(objective, 2, space=space).trials[1].folds for _ in range(2))
+    assert one == other and one[0] != one[1]
