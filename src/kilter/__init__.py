@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _HOME = {
     "kilter.api": (
         *("Study", "StudyView", "create_study", "delete_study", "get_all_study_names", "load_study", "read_study"),
-        "tune",
+        *("portfolio", "tune"),
     ),
     "kilter.study": ("copy_study", "get_all_study_summaries"),
     "kilter.frozen": ("FrozenTrial", "create_trial"),
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         delete_study,
         get_all_study_names,
         load_study,
+        portfolio,
         read_study,
         tune,
     )

@@ -2,6 +2,7 @@
 
 from kilter.api.arguments import DEFAULT_STORAGE, SpaceLike, as_space
 from kilter.api.checking import CheckedFile, CheckedLog, check_file, check_study
+from kilter.api.portfolios import portfolio
 from kilter.api.studies import create_study, delete_study, get_all_study_names, load_study, open_study, read_study
 from kilter.api.study import Study
 from kilter.api.tuning import tune
@@ -22,6 +23,7 @@ __all__ = [
     "get_all_study_names",
     "load_study",
     "open_study",
+    "portfolio",
     "read_study",
     "tune",
 ]

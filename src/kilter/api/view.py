@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from kilter.analysis.curves import Forecast
     from kilter.analysis.gain import Gain
+    from kilter.analysis.portfolio import Portfolio
     from kilter.analysis.schedule import Schedule
     from kilter.api.plot import Plots
     from kilter.dashboard.serving import Serving
@@ -248,6 +249,30 @@ class StudyView:
 
         self._log.sync()
         return expected_gain(self.history, self._log.replica.seed, seconds)
+
+    def portfolio(self, k: int = 5) -> Portfolio:
+        """The k configurations of which the best one is best on average over the data sets that the study tunes for.
+
+        Chosen one after the other, from scores part by part, also those of trials that were stopped early; where the
+        parts of an evaluation are not of data sets, each counts as one. `kilter.portfolio` chooses from several
+        studies. Raises NotReady where trials report no parts, or fewer than three have one of them.
+
+        >>> import kilter
+        >>> def objective(trial, x):
+        ...     for name, best in {"a": 0.1, "b": 0.2, "c": 0.9}.items():
+        ...         trial.report(abs(x - best), instance=name)
+        ...     return (abs(x - 0.1) + abs(x - 0.2) + abs(x - 0.9)) / 3
+        >>> study = kilter.create_study(space={"x": kilter.Float(0, 1)}, sampler="sobol", seed=0)
+        >>> study.optimize(objective, n_trials=30, progress="none")
+        >>> sorted(round(each["x"], 1) for each in study.portfolio(2).configurations)
+        [0.2, 0.9]
+        """
+        from kilter.analysis.design import design_of
+        from kilter.analysis.portfolio import portfolio_of_data_sets  # loads SciPy
+
+        self._log.sync()
+        replica = self._log.replica
+        return portfolio_of_data_sets(self.history, design_of(self.history, replica.attrs), k, replica.seed)
 
     def best_schedule(self) -> Schedule:
         """How the best member of a population was trained: its configurations, from which step to which.
