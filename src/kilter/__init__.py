@@ -31,6 +31,7 @@ _MODULES = (
     "artifacts",
     "distributions",
     "exceptions",
+    "evaluation",
     "executors",
     "importance",
     "integrations",

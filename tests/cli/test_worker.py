@@ -14,11 +14,13 @@ from tests.cli.conftest import URL, document, kilter, ok
 from kilter import Float, create_study, load_study
 from kilter.cli import group
 from kilter.cli.objectives import imported
+from kilter.core.attributes import DEFAULT, EVALUATION
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.limits import Limits
 
 TRAIN = """
 import kilter
+from kilter.evaluation import CrossValidation
 
 RATE = 2.0
 
@@ -27,6 +29,12 @@ def loss(x):
 
 def other(x):
     return 3 * x
+
+def trained(train, test, *, x=0.5):
+    return x * len(test[0])
+
+
+folds = CrossValidation(3).objective(trained, range(9))
 
 if __name__ == "__main__":
     kilter.tune(loss, {"x": kilter.Float(0, 1)}, n_trials=2, study_name="loss", sampler="random", progress="none")
@@ -60,6 +68,15 @@ def test_it_runs_the_program_of_a_study_up_to_what_that_is_asked_for() -> None:
     assert work("echo")["trials"] == [2, 3]
     assert work("-n", "3")["trials"] == [4]  # and the two that were added
     assert load_study(storage=URL).asked == Limits(trials=3)
+
+
+def test_an_objective_of_parts_begins_with_the_default_whoever_runs_it(train: str) -> None:
+    create_study(study_name="folds", storage=URL, space={"x": Float(0, 1)}, sampler="random", seed=0)
+    assert work("--objective", "train.py:folds", "-n", "2")["trials"] == [0, 1]
+    study = load_study(storage=URL)
+    assert [trial.user_attrs.get(DEFAULT) for trial in study.trials] == [True, None]
+    assert study.trials[0].params == {"x": 0.5} and list(study.trials[1].folds) == [0, 1, 2]
+    assert len(study.user_attrs[EVALUATION]["parts"]) == 3
 
 
 def test_what_it_is_asked_for_is_asked_of_all(train: str) -> None:

@@ -2,14 +2,20 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import kilter
 from kilter.analysis.design import design_of
 from kilter.api import create_study
-from kilter.core.attributes import DEFAULT, EVALUATION
+from kilter.core.actions import Pause, Resume, Start
+from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION, FAILED, KNOWN
 from kilter.core.errors import InvalidInput, StudyChanged, UnknownName
+from kilter.core.events import TrialState
+from kilter.core.interfaces import Scheduler
 from kilter.evaluation import CrossValidation, DataSets, Holdout, Repeated, Seeds
 from kilter.objective.definitions import definition_of
+from kilter.schedulers.fifo import State
 
 X = np.arange(24.0)
 SPACE = {"shift": kilter.Float(-1, 1)}
@@ -160,6 +166,115 @@ def test_what_cannot_be_is_said_before_there_is_a_trial(make, error, words):
         make()
 
 
+# -- laws of trials --------------------------------------------------------------------------------------------------
+
+
+class Interrupting(Scheduler):
+    """Puts each trial aside after so many parts, as often as that comes to pass."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def start(self, problem, seed):
+        return State()
+
+    def plan(self, state, history):
+        return Resume(min(history.paused)) if history.paused else Start()
+
+    def judge(self, state, trial, history):
+        done = len(history.reports.folds(trial.number, history.problem.objectives[0].name))
+        return Pause("later") if trial.attempt <= len(self.parts) and done == self.parts[trial.attempt - 1] else None
+
+
+EVALUATIONS = st.sampled_from(
+    [
+        CrossValidation(4),
+        Repeated(CrossValidation(2), 2),
+        Repeated(Holdout(0.3, reshuffled=True), 4),
+        Seeds(2, CrossValidation(2)),
+        CrossValidation(4, ordered=True),
+        DataSets({"a": (X,), "b": (X[:9],)}, CrossValidation(2)),
+    ]
+)
+
+
+def objective_of(evaluation, function=train, **options):
+    return evaluation.objective(function, *() if isinstance(evaluation, DataSets) else (X,), **options)
+
+
+@settings(max_examples=15, deadline=None)
+@given(EVALUATIONS, st.lists(st.integers(1, 3), unique=True, max_size=3).map(sorted))
+def test_a_study_that_was_interrupted_is_the_one_that_was_not(evaluation, parts):
+    ran = []
+
+    def counted(train_rows, test_rows, *, shift):
+        ran.append(shift)
+        return train(train_rows, test_rows, shift=shift)
+
+    whole = tuned(objective_of(evaluation), scheduler="fifo", sampler="random", space=SPACE)
+    cut = create_study(sampler="random", scheduler=Interrupting(parts), space=SPACE, seed=0)
+    cut.optimize(objective_of(evaluation, counted), n_trials=50, limits=kilter.Limits(trials=3), progress="none")
+    done = [trial for trial in cut.trials if trial.state is TrialState.COMPLETE]
+    assert len(ran) == sum(len(trial.folds) for trial in cut.trials), "no part ran twice"
+    known = {trial.params["shift"]: trial.folds for trial in whole.trials}
+    for trial in done:
+        if trial.params["shift"] in known:
+            assert trial.folds == known[trial.params["shift"]]
+
+
+@settings(max_examples=15, deadline=None)
+@given(EVALUATIONS, st.permutations([-0.5, 0.0, 0.3, 0.9]))
+def test_the_order_of_trials_changes_no_score(evaluation, order):
+    def scores(shifts):
+        study = create_study(space=SPACE, scheduler="fifo")
+        for shift in shifts:
+            study.enqueue_trial({"shift": shift})
+        study.optimize(objective_of(evaluation, lambda a, b, *, shift: train(a, b, shift=shift)), 4, progress="none")
+        return {trial.params["shift"]: (trial.folds, trial.value) for trial in study.trials}
+
+    assert scores(order) == scores(sorted(order))
+
+
+def test_each_configuration_has_rows_of_its_own_where_they_are_reshuffled():
+    objective = Holdout(0.5, reshuffled=True).objective(lambda train, test, *, shift: test[0].sum(), X)
+    study = create_study(space=SPACE)
+    for shift in (0.1, 0.2, 0.3):
+        study.enqueue_trial({"shift": shift})
+    study.enqueue_trial({"shift": 0.1}, {CONFIRMS: 0, KNOWN: [[0, 0.0]]}, judged=False)
+    study.optimize(objective, n_trials=4, progress="none")
+    assert len({trial.value for trial in study.trials}) > 2
+    assert study.trials[3].value not in (0.0, study.trials[0].value), "who measures again measures on other rows"
+
+
+def test_with_first_trials_meet_the_first_parts_and_those_that_are_confirmed_all():
+    objective = DataSets({"a": (X,), "b": (X[:12],)}, CrossValidation(2)).objective(train, first=2)
+    study = tuned(objective, 3)
+    assert [list(trial.folds) for trial in study.trials] == [["a/0", "b/0"]] * 3
+    confirmed = study.confirm(objective, k=1)
+    assert list(confirmed.choice.folds) == ["a/0", "b/0", "a/1", "b/1"] and study.user_attrs[EVALUATION]["first"] == 2
+
+
+def test_a_part_that_fails_fails_its_trial_which_says_where():
+    def fragile(train, test, *, shift):
+        if shift < 0 and 23 in test[0]:
+            raise ValueError("no such class")
+        return shift
+
+    objective = CrossValidation(4, ordered=True).objective(fragile, X)
+    study = create_study(space=SPACE)
+    for shift in (0.5, -0.5):
+        study.enqueue_trial({"shift": shift})
+    study.optimize(objective, n_trials=2, progress="none")
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+    assert study.trials[1].user_attrs[FAILED] == 3 and len(study.trials[1].folds) == 3
+
+
+def test_processes_give_the_same_scores(tmp_path):
+    objective = Repeated(CrossValidation(2), 2).objective(lambda train, test, *, shift=0.25: shift * test[0].sum(), X)
+    here, there = (tuned(objective, 3, sampler="random", scheduler="fifo", workers=workers) for workers in (1, 2))
+    assert {trial.number: trial.folds for trial in here.trials} == {trial.number: trial.folds for trial in there.trials}
+
+
 # -- estimators -------------------------------------------------------------------------------------------------------
 
 
@@ -183,7 +298,7 @@ def test_an_estimator_is_the_default_and_larger_scores_are_better(iris):
     assert study.trials[0].params == {"n_neighbors": 5}
     scores = cross_val_score(model, *iris, cv=evaluation, scoring="balanced_accuracy")
     assert list(study.trials[0].folds.values()) == pytest.approx(scores.tolist())
-    with pytest.raises(InvalidInput, match="larger ones are better"):
+    with pytest.raises(InvalidInput, match="to maximize its score"):
         create_study().optimize(evaluation.objective(model, *iris), n_trials=1, progress="none")
     with pytest.raises(UnknownName, match="did you mean 'n_neighbors'"):
         tuned(evaluation.objective(model, *iris), 3, space={"n_neighbour": kilter.Int(1, 20)})

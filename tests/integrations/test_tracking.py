@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 import kilter
+from kilter.core.attributes import DEFAULT
 from kilter.core.errors import NotReady, TrialPruned
 from kilter.core.events import Dropped, TrialState
 from kilter.integrations.tracking import Row, Tracker, text
@@ -156,13 +157,16 @@ def test_folds_are_curves_of_their_own_and_a_confirmation_is_no_best():
 
     with study.observed(shown):
         study.optimize(objective, n_trials=2, progress="none")
-        study.enqueue_trial({"x": 0.0}, judged=False)
+        study.enqueue_trial({"x": 1e-3}, judged=False)
+        study.optimize(objective, n_trials=1, progress="none")
+        study.enqueue_trial({"x": 0.0}, {DEFAULT: True}, judged=False)
         study.optimize(objective, n_trials=1, progress="none")
     assert shown.trials[0]["rows"][:2] == [
         Row(0, {f"{name}/fold-{fold}": v for name, v in (("value", study.trials[0].value), ("time", 1.0))})
         for fold in range(2)
     ]
-    assert study.trials[2].value == 0.0 and 2 not in dict(shown.bests)
+    assert study.trials[2].value == 1e-3 and 2 not in dict(shown.bests)
+    assert 3 in dict(shown.bests), "the default is one of the search, whatever schedulers may do"
 
 
 def test_constraints_and_several_objectives():

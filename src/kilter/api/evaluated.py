@@ -9,7 +9,6 @@ from typing import Any, Protocol, runtime_checkable
 from kilter.analysis.configurations import default_of
 from kilter.analysis.design import Design
 from kilter.core.attributes import DEFAULT, EVALUATION
-from kilter.core.errors import InvalidInput
 from kilter.core.events import Enqueued
 from kilter.core.problem import Problem
 from kilter.core.space import Space
@@ -28,6 +27,9 @@ class Evaluated(Protocol):
     def design(self) -> Design:
         """The parts that it is the mean of."""
 
+    def check(self, problem: Problem) -> None:
+        """Raise InvalidInput where it does not fit a problem."""
+
     def defaults(self, space: Space) -> dict[str, Any] | None:
         """What there is without tuning; None where that is not in the space."""
 
@@ -35,31 +37,17 @@ class Evaluated(Protocol):
 def begin_evaluation(session: Session, objective: Evaluated) -> None:
     """Have the study know the design of its objective, and try first what there is without tuning.
 
-    Raises InvalidInput where the study wants the opposite of what the objective is made for.
+    Raises InvalidInput where the objective does not fit the study.
     """
     session.sync()
     problem, replica = session.engine.problem, session.engine
-    _check_directions(problem, objective)
-    config = objective.defaults(problem.space)  # raises where the space has what the objective has not
-    design = json.loads(json.dumps(objective.design.to_json()))
+    objective.check(problem)
+    design = json.loads(json.dumps(objective.design.to_json()))  # as the log holds it
     if replica.attrs.get(EVALUATION) != design:
         session.note(None, {EVALUATION: design})
+    config = objective.defaults(problem.space)
     if config is None or default_of(replica.history) is not None:
         return
     # With its number, so that of several processes that begin at once one writes it.
     plain = steering.plain(problem, config)
     session.write(Enqueued(len(replica.history), plain, session.clock(), attrs={DEFAULT: True}, judged=False))
-
-
-def _check_directions(problem: Problem, objective: Evaluated) -> None:
-    told = objective.directions or {}
-    known = {each.name: each.direction for each in problem.objectives}
-    ways = (
-        zip(told.values(), known.values()) if len(known) == 1 else ((way, known.get(n, way)) for n, way in told.items())
-    )
-    for way, wanted in ways:
-        if way != wanted:
-            raise InvalidInput(
-                f"of the scores of {objective!r} larger ones are better, and the study is to {wanted} them: "
-                f"create_study(direction={way!r}), or leave minimize= out of tune()"
-            )

@@ -10,6 +10,7 @@ from typing import Any
 from kilter import plugins
 from kilter.analysis.failures import explained, kinds
 from kilter.api.arguments import at_once
+from kilter.api.evaluated import Evaluated, begin_evaluation
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyAborted
 from kilter.core.history import Record
@@ -54,6 +55,7 @@ class Runner:
         definition: Definition | None,
         if_changed: str | None,
         joins: bool = False,
+        evaluated: Evaluated | None = None,
     ) -> Ending:
         """Run trials on an executor within the limits, at most `calls` of them; how it ended.
 
@@ -64,6 +66,8 @@ class Runner:
         if not session.engine.problem.is_open:  # else the objective brings the objects
             check_objects(session.engine)
         self.check_definition(definition, if_changed, joins)
+        if evaluated is not None:
+            begin_evaluation(session, evaluated)
         if joins:
             identity.name(session, definition)
             steering.note_total(session, session.clock(), limits)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kilter import plugins, replay
 from kilter.api import adding
 from kilter.api.arguments import at_once, check_functions, check_parameters, check_settings
-from kilter.api.evaluated import Evaluated, begin_evaluation
+from kilter.api.evaluated import Evaluated
 from kilter.api.running import Runner, holding, in_this_process
 from kilter.api.view import METRIC_NAMES, StudyView
 from kilter.core.actions import Verdict
@@ -419,9 +419,6 @@ class Study(StudyView):
         definition = definition_of(func) if callable(func) else None
         if executor is None:
             self._runner.tell_untaken(check_objective(func, self.problem))
-        if isinstance(func, Evaluated):
-            self._runner.check_definition(definition, if_changed)  # before anything of it is written
-            begin_evaluation(self._session, func)
         found = in_this_process(jobs) if executor is None else plugins.find("executor", executor, jobs)
         if show_progress_bar is False:
             progress = "none"
@@ -436,6 +433,7 @@ class Study(StudyView):
             stoppers,
             definition,
             if_changed,
+            evaluated=func if isinstance(func, Evaluated) else None,
         )
 
     def run(
@@ -451,6 +449,7 @@ class Study(StudyView):
         if_changed: str | None = None,
         *,
         joins: bool = False,
+        evaluated: Evaluated | None = None,
     ) -> Ending:
         """Run trials on an executor that has started, within the limits, at most `calls` of them; how it ended.
 
@@ -459,13 +458,15 @@ class Study(StudyView):
         executor started for you. `definition` is what the executor runs: it raises StudyChanged where that is another
         objective than the study's, and `if_changed` is not "continue". A run that `joins` lends a hand, as that of
         `kilter worker`: it does not let a study go on that was stopped, and of what the study is asked for it changes
-        no more than a total that is larger; without a total it ends at the one that others ask for.
+        no more than a total that is larger; without a total it ends at the one that others ask for. `evaluated` is an
+        objective that an evaluation made, whose design is noted, and whose default is the first trial.
         """
         if not hasattr(executor, "submit"):
             raise InvalidInput(f"run({executor!r}): start it, as in {executor!r}.start(objective, study.space)")
         told = [self._told(callback) for callback in callbacks]
+        held = holding(callbacks)
         return self._runner.run(
-            executor, limits, calls, catch, told, holding(callbacks), progress, stoppers, definition, if_changed, joins
+            executor, limits, calls, catch, told, held, progress, stoppers, definition, if_changed, joins, evaluated
         )
 
     def _told(self, callback: Callable[[Study, FrozenTrial], None]) -> Callable[[Record], None]:

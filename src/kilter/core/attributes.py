@@ -11,5 +11,8 @@ KNOWN = "known_folds"
 DEFAULT = "default"
 """Of a trial: True where its configuration is what there would be without tuning."""
 
+FAILED = "failed_part"
+"""Of a trial: the part, a fold, a seed or a data set, on which it failed."""
+
 EVALUATION = "evaluation"
 """Of a study: how its objective is put together from parts, a `kilter.analysis.design.Design` as JSON."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kilter.core.errors import InvalidInput, UnknownName, needed
-from kilter.core.space import Space
+from kilter.core.problem import Problem
 from kilter.evaluation.data import Fit
 from kilter.evaluation.folds import Score
 from kilter.evaluation.objective import DataSets, Evaluated, EvaluationObjective
@@ -47,14 +47,14 @@ class EstimatorObjective(EvaluationObjective):
         """The parameters of the estimator as it is, nested ones included."""
         return self.estimator.get_params()  # type: ignore[no-any-return]
 
-    def defaults(self, space: Space) -> dict[str, Any] | None:
-        """The estimator as it is; None where that is not in the space. Raises UnknownName for what it does not have."""
-        own = self.own_defaults()
+    def check(self, problem: Problem) -> None:
+        """Raise UnknownName for a parameter that the estimator does not have, InvalidInput for another direction."""
+        super().check(problem)
+        own, space = self.own_defaults(), problem.space
         for name in space.declared:
             # What a step has that the space chooses is known once it is chosen.
             if name not in own and not any(name.startswith(f"{step}__") for step in space.declared):
                 raise UnknownName.of("parameter", name, own, f"({type(self.estimator).__name__} does not have it)")
-        return super().defaults(space)
 
     def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
         """The score, or several by name, of a clone that was fitted on one part."""

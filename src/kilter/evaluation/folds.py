@@ -30,6 +30,9 @@ SAVE_SECONDS = 1.0
 """Scores wait at most about this long before they are saved, so that a killed worker loses little; a save takes about
 a millisecond, which folds of a few milliseconds would feel."""
 
+BUDGET = "budget"
+"""Of saved scores: for how far they were trained."""
+
 Splits = list[tuple[np.ndarray, np.ndarray]]
 """Row numbers to train on and to test on, for each fold."""
 
@@ -48,6 +51,10 @@ class FoldTrial(Protocol):
         """The configuration."""
 
     @property
+    def budget(self) -> dict[str, float]:
+        """How far to go along each fidelity."""
+
+    @property
     def objectives(self) -> tuple[Objective, ...]:
         """What the study wants of the metrics."""
 
@@ -56,6 +63,9 @@ class FoldTrial(Protocol):
 
     def should_prune(self) -> bool:
         """Whether the trial should end or pause now."""
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep a value beside the trial."""
 
     def save(self, state: Any) -> None:
         """Keep the scores."""
@@ -98,15 +108,17 @@ def over_parts(
     score: Callable[[Any], Any],
     *,
     first: int | None = None,
+    reuses: bool = True,
     summary: Callable[[Sequence[Name], Sequence[float]], float] = lambda parts, scores: fsum(scores) / len(scores),
 ) -> Any:
     """What `score`, a number or metrics by name, comes to over the parts of an evaluation; see over_folds.
 
-    Parts are reported by their names, and at step n the `summary` of the scores of the first n.
+    Parts are reported by their names, and at step n the `summary` of the scores of the first n. What is known of the
+    trial that this one confirms counts if it `reuses` that.
     """
     if first is not None and not 1 <= first <= len(parts):
         raise InvalidInput(f"first={first!r}: give a number from 1 to {len(parts)}, the number of parts")
-    known, met = _known(trial), parts if first is None or CONFIRMS in trial.user_attrs else parts[:first]
+    known, met = _known(trial, reuses), parts if first is None or CONFIRMS in trial.user_attrs else parts[:first]
     scores: dict[Name, Any] = {}
     saved = time.monotonic()
     for part in met:
@@ -117,18 +129,19 @@ def over_parts(
             continue
         leaves = trial.should_prune()
         if leaves or time.monotonic() - saved > SAVE_SECONDS:
-            trial.save({KNOWN: list(scores.items())})
+            trial.save({KNOWN: list(scores.items()), BUDGET: trial.budget})
             saved = time.monotonic()
         if leaves:
             raise TrialPruned
     return _summed(scores, summary)
 
 
-def _known(trial: FoldTrial) -> dict[Name, Any]:
+def _known(trial: FoldTrial, reuses: bool) -> dict[Name, Any]:
     """Scores from the trial that this one confirms, and from earlier attempts."""
     saved = trial.load()
-    kept = saved.get(KNOWN, []) if isinstance(saved, dict) else []
-    return dict([*trial.user_attrs.get(KNOWN, []), *kept])
+    is_alike = isinstance(saved, dict) and saved.get(BUDGET, trial.budget) == trial.budget
+    kept = saved.get(KNOWN, []) if is_alike else []
+    return dict([*(trial.user_attrs.get(KNOWN, []) if reuses else []), *kept])
 
 
 def _call(score: Callable[..., Any], split: Any) -> Any:

@@ -13,8 +13,9 @@ from zlib import crc32
 import numpy as np
 
 from kilter.analysis.design import Design, Name, Part
-from kilter.core.attributes import CONFIRMS
-from kilter.core.errors import InvalidInput
+from kilter.core.attributes import CONFIRMS, FAILED
+from kilter.core.errors import InvalidInput, TrialPruned
+from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.evaluation.data import Data, Fit, names
 from kilter.evaluation.folds import FoldTrial, Score, over_parts
@@ -89,17 +90,43 @@ class EvaluationObjective(ABC):
         sign = trial.objectives[0].sign
 
         def score(part: Name) -> Score:
-            return self.scored(params, fits[part], trial)
+            try:
+                return self.scored(params, fits[part], trial)
+            except TrialPruned:
+                raise
+            except Exception:
+                trial.set_user_attr(FAILED, part)
+                raise
 
         def summary(parts: Sequence[Name], scores: Sequence[float]) -> float:
             return self.evaluation.summed([fits[part].data for part in parts], scores, sign)
 
-        found: Score = over_parts(trial, self.parts, score, first=self.first, summary=summary)
+        found: Score = over_parts(
+            trial,
+            self.parts,
+            score,
+            first=self.first,
+            reuses=not self.evaluation.is_reshuffled,
+            summary=summary,
+        )
         return found
 
     @abstractmethod
     def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
         """The score, or several by name, of a configuration on one part."""
+
+    def check(self, problem: Problem) -> None:
+        """Raise InvalidInput where a study wants small values of what is better where it is larger, or the reverse."""
+        told = self.directions or {}
+        known = {objective.name: objective.direction for objective in problem.objectives}
+        alone = len(known) == 1
+        for (name, way), first in zip(told.items(), known.values()):
+            wanted = first if alone else known.get(name, way)
+            if way != wanted:
+                raise InvalidInput(
+                    f"{self.__name__} is to {way} its {name}, and the study is to {wanted} it: make it with "
+                    f"create_study(direction={way!r}), or leave out minimize= and maximize= of tune()"
+                )
 
     def own_defaults(self) -> Mapping[str, Any]:
         """The values that parameters have without tuning, by name."""

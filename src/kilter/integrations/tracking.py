@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from kilter.core.attributes import DEFAULT
 from kilter.core.errors import NotReady
 from kilter.core.events import (
     LOST,
@@ -218,7 +219,7 @@ class Tracker:
             if event.number is not None:
                 trial = self._trial(event.number)
                 trial.attrs.update(event.attrs)
-                trial.judged = event.judged
+                trial.judged = event.judged or event.attrs.get(DEFAULT) is True
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Reported):

@@ -18,9 +18,10 @@ import sysconfig
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import chain
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from kilter.core.definition import OBJECTIVE, Definition
+from kilter.objective.composed import Composed
 from kilter.objective.source import BYTECODE, SOURCE, code_digest, digest, file_digest
 from kilter.objective.values import shown
 
@@ -66,16 +67,6 @@ def definition_of_command(words: Sequence[str] | str, settings: Mapping[str, Any
     values = {"the command": words if isinstance(words, str) else " ".join(listed)}
     values |= {name: shown(value) for name, value in settings.items()}
     return Definition(values["the command"], "", code, values)
-
-
-@runtime_checkable
-class Composed(Protocol):
-    """An objective of ours that calls another's code with settings, and says so."""
-
-    calls: Any
-    """The function, or the class, whose code counts."""
-    settings: Mapping[str, Any]
-    """The values that count, by name."""
 
 
 class _Reader:

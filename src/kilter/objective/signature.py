@@ -10,6 +10,7 @@ from typing import Any
 from kilter.core.errors import InvalidInput
 from kilter.core.problem import Problem
 from kilter.core.text import one_line
+from kilter.objective.composed import Composed
 
 NEAR = 0.75
 """How alike the name of a parameter and of an argument beside the trial are that seem to be meant for one another."""
@@ -30,6 +31,8 @@ def check_objective(objective: Callable[..., Any], problem: Problem) -> list[str
     """
     if not callable(objective):
         raise InvalidInput(f"the objective {one_line(repr(objective))} cannot be called: give a function")
+    if isinstance(objective, Composed):
+        objective.check(problem)
     word = one_line(getattr(objective, "__name__", type(objective).__name__))
     name = "the objective" if word == "objective" else f"the objective {word}"
     called = objective if inspect.isroutine(objective) else getattr(objective, "__call__", objective)  # noqa: B004

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,11 +47,14 @@ def command(name: str | None, objective: str | None, worker: str | None, asked: 
     together run as many trials as the study is asked for, by whoever began it or by -n here. A worker obeys `kilter
     pause`, `stop` and `budget`, and does not let a study go on that was stopped.
     """
+    from kilter.api.evaluated import Evaluated
+    from kilter.cli.objectives import imported
     from kilter.engine.ending import EndKind
 
     study = options.load(name, asked.storage, worker=worker, checkpoints=asked.checkpoints, notice=asked.notice)
     wanted = _wanted(study, asked)
-    running, definition = _program(study, wanted) if objective is None else _function(study, wanted, objective)
+    function = None if objective is None else imported(objective)
+    running, definition = _program(study, wanted) if function is None else _function(study, wanted, function)
     if not replace(wanted.limits, seconds=None).are_given:
         ends = "Ctrl-C, or `kilter stop`" if wanted.limits.seconds is None else "its time is up"
         show.note(f"nobody said how many trials the study is to have (-n does), so this works until {ends}")
@@ -63,6 +67,7 @@ def command(name: str | None, objective: str | None, worker: str | None, asked: 
         definition=definition,
         if_changed=asked.if_changed,
         joins=True,
+        evaluated=function if isinstance(function, Evaluated) else None,
     )
     if asked.as_json:
         show.echo_json({"study": study.study_name, "reason": str(ending), "trials": ended})
@@ -97,14 +102,12 @@ def _program(study: Study, wanted: Specification) -> tuple[Running, Definition]:
     return wanted.executor.start(wanted.program, study.space), wanted.definition
 
 
-def _function(study: Study, wanted: Specification, place: str) -> tuple[Running, Definition]:
+def _function(study: Study, wanted: Specification, objective: Callable[..., Any]) -> tuple[Running, Definition]:
     """A Python function, ready to run."""
     from kilter.api.running import executor_of
-    from kilter.cli.objectives import imported
     from kilter.objective.definitions import definition_of
     from kilter.objective.signature import check_objective
 
-    objective = imported(place)
     check_objective(objective, study.problem)
     executor = executor_of(None, wanted.workers, wanted.resources)
     return executor.start(objective, study.space), definition_of(objective)
