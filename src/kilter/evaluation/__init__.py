@@ -11,3 +11,7 @@ from kilter.evaluation.seeds import Seeds
 from kilter.evaluation.splitting import CrossValidation, Holdout, Repeated
 
 __all__ = ["CrossValidation", "DataSets", "Holdout", "Repeated", "Seeds"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -12,7 +12,7 @@ from kilter.analysis.design import SUMMARIES
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.evaluation.data import Data, Fit
 from kilter.evaluation.evaluations import Evaluation, has_classes
-from kilter.evaluation.objective import DataSets as ByName
+from kilter.evaluation.objective import ByName
 from kilter.evaluation.seeds import Seeds
 from kilter.evaluation.splitting import CrossValidation, OverRows
 

@@ -10,7 +10,7 @@ from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.problem import Problem
 from kilter.evaluation.data import Fit
 from kilter.evaluation.folds import Score
-from kilter.evaluation.objective import DataSets, Evaluated, EvaluationObjective
+from kilter.evaluation.objective import ByName, Evaluated, EvaluationObjective
 
 FEATURE = "estimators in kilter.evaluation"
 
@@ -32,7 +32,7 @@ class EstimatorObjective(EvaluationObjective):
     """Fits a clone of an estimator for each part; its own parameters are the default configuration."""
 
     def __init__(
-        self, estimator: Any, evaluation: Evaluated, data: DataSets, scoring: Any = None, first: int | None = None
+        self, estimator: Any, evaluation: Evaluated, data: ByName, scoring: Any = None, first: int | None = None
     ) -> None:
         self.estimator, self.scoring = estimator, scoring
         self.scorers = _scorers(estimator, scoring)

@@ -11,7 +11,7 @@ from kilter.core.errors import InvalidInput
 from kilter.evaluation.data import Data, Fit
 from kilter.evaluation.estimators import EstimatorObjective, classifies, is_estimator
 from kilter.evaluation.functions import FunctionObjective
-from kilter.evaluation.objective import DataSets, EvaluationObjective
+from kilter.evaluation.objective import ByName, EvaluationObjective
 
 
 class Evaluation(ABC):
@@ -26,7 +26,7 @@ class Evaluation(ABC):
         return False
 
     @abstractmethod
-    def fits(self, data: DataSets, number: int = 0) -> list[Fit]:
+    def fits(self, data: ByName, number: int = 0) -> list[Fit]:
         """The parts, in the order in which trials meet them; where chance has a say, each `number` has others."""
 
     def summed(self, data: Sequence[str | None], scores: Sequence[float], sign: float) -> float:
@@ -62,7 +62,7 @@ class Evaluation(ABC):
         """
         return _made(self, learner, self._data(learner, arrays, groups, sample_weight), scoring, first)
 
-    def _data(self, learner: Any, arrays: Sequence[Any], groups: Any, weights: Any) -> DataSets:
+    def _data(self, learner: Any, arrays: Sequence[Any], groups: Any, weights: Any) -> ByName:
         if not arrays:
             raise InvalidInput(f"{type(self).__name__} splits rows: give them, as in .objective(model, X, y)")
         return {None: Data(tuple(arrays), groups, weights, has_classes(learner))}
@@ -73,7 +73,7 @@ def has_classes(learner: Any) -> bool | None:
     return classifies(learner) if is_estimator(learner) else None
 
 
-def _made(evaluation: Evaluation, learner: Any, data: DataSets, scoring: Any, first: int | None) -> EvaluationObjective:
+def _made(evaluation: Evaluation, learner: Any, data: ByName, scoring: Any, first: int | None) -> EvaluationObjective:
     if is_estimator(learner):
         if not data:
             raise InvalidInput(

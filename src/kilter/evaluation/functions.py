@@ -9,7 +9,7 @@ from typing import Any
 from kilter.core.errors import InvalidInput
 from kilter.evaluation.data import Fit
 from kilter.evaluation.folds import Score
-from kilter.evaluation.objective import DataSets, Evaluated, EvaluationObjective
+from kilter.evaluation.objective import ByName, Evaluated, EvaluationObjective
 
 GIVEN = ("seed", "trial")
 """Arguments that are no parameters of a configuration: functions get them where they take them."""
@@ -19,7 +19,7 @@ class FunctionObjective(EvaluationObjective):
     """Calls a function once for each part, and takes the number, or the metrics by name, that it returns."""
 
     def __init__(
-        self, function: Callable[..., Any], evaluation: Evaluated, data: DataSets, first: int | None = None
+        self, function: Callable[..., Any], evaluation: Evaluated, data: ByName, first: int | None = None
     ) -> None:
         if not callable(function):
             raise InvalidInput(

@@ -21,7 +21,7 @@ from kilter.evaluation.data import Data, Fit, names
 from kilter.evaluation.folds import FoldTrial, Score, over_parts
 from kilter.objective.values import shown
 
-DataSets = Mapping["str | None", Data]
+ByName = Mapping["str | None", Data]
 """By name; None is the name of a single one, and there is none for seeds alone."""
 
 
@@ -40,7 +40,7 @@ class Evaluated(Protocol):
     def is_reshuffled(self) -> bool:
         """Whether each configuration has splits of its own."""
 
-    def fits(self, data: DataSets, number: int = 0) -> list[Fit]:
+    def fits(self, data: ByName, number: int = 0) -> list[Fit]:
         """The parts, in the order in which trials meet them."""
 
     def summed(self, data: Sequence[str | None], scores: Sequence[float], sign: float) -> float:
@@ -62,7 +62,7 @@ class EvaluationObjective(ABC):
         self,
         name: str,
         evaluation: Evaluated,
-        data: DataSets,
+        data: ByName,
         first: int | None,
         signature: inspect.Signature,
         calls: Callable[..., Any],

@@ -9,7 +9,7 @@ from typing import Any
 from kilter.core.errors import InvalidInput
 from kilter.evaluation.data import Fit
 from kilter.evaluation.evaluations import Evaluation
-from kilter.evaluation.objective import DataSets
+from kilter.evaluation.objective import ByName
 from kilter.evaluation.splitting import OverRows
 
 
@@ -40,12 +40,12 @@ class Seeds(Evaluation):
         """Whether each configuration has splits of its own."""
         return self.evaluation is not None and self.evaluation.is_reshuffled
 
-    def fits(self, data: DataSets, number: int = 0) -> list[Fit]:
+    def fits(self, data: ByName, number: int = 0) -> list[Fit]:
         """All fits with the first seed, then with the next."""
         fits = [Fit()] if self.evaluation is None else self.evaluation.fits(data, number)
         return [replace(fit, seed=seed, repeat=seed) for seed in range(self.count) for fit in fits]
 
-    def _data(self, learner: Any, arrays: Sequence[Any], groups: Any, weights: Any) -> DataSets:
+    def _data(self, learner: Any, arrays: Sequence[Any], groups: Any, weights: Any) -> ByName:
         if self.evaluation is not None:
             return super()._data(learner, arrays, groups, weights)
         if arrays or groups is not None or weights is not None:

@@ -14,7 +14,7 @@ from kilter.core.seeds import rng
 from kilter.evaluation.data import Data, Fit
 from kilter.evaluation.evaluations import Evaluation
 from kilter.evaluation.folds import Splits, frozen_splits
-from kilter.evaluation.objective import DataSets
+from kilter.evaluation.objective import ByName
 
 
 class OverRows(Evaluation):
@@ -29,7 +29,7 @@ class OverRows(Evaluation):
     def splits(self, data: Data, number: int = 0) -> Splits:
         """Row numbers to train on and to test on; where chance has a say, each `number` has others."""
 
-    def fits(self, data: DataSets, number: int = 0) -> list[Fit]:
+    def fits(self, data: ByName, number: int = 0) -> list[Fit]:
         """A fit for each split."""
         (rows,) = data.values()
         return [Fit(train, test) for train, test in self.splits(rows, number)]
@@ -186,7 +186,7 @@ class Repeated(OverRows):
         """Those of all repetitions, one after the other."""
         return [pair for each in range(self.times) for pair in self.evaluation.splits(data, number * self.times + each)]
 
-    def fits(self, data: DataSets, number: int = 0) -> list[Fit]:
+    def fits(self, data: ByName, number: int = 0) -> list[Fit]:
         """A fit for each split."""
         return [replace(fit, repeat=i // self.evaluation.count) for i, fit in enumerate(super().fits(data, number))]
 
