@@ -323,7 +323,19 @@ def test_pipelines_weights_and_several_scorers(iris):
     assert first.metrics["accuracy"] == pytest.approx(
         accuracy_score(y[b], model.predict(X[b]), sample_weight=weights[b])
     )
+    with pytest.raises(InvalidInput, match="takes no sample_weight"):
+        Holdout(0.5).objective(model, X, y, scoring="neg_max_error", sample_weight=weights)
     assert first.metrics["neg_log_loss"] < 0 and first.params == {"logisticregression__C": 0.01}
+
+
+def test_an_estimator_among_options_is_the_default_where_it_reads_the_same(iris):
+    from sklearn.dummy import DummyClassifier
+    from sklearn.pipeline import Pipeline
+
+    options = {"first": DummyClassifier(strategy="uniform", random_state=0), "second": DummyClassifier()}
+    model = Pipeline([("model", DummyClassifier())])
+    study = tuned(Holdout(0.5).objective(model, *iris), 1, space={"model": kilter.Choice(options)})
+    assert study.trials[0].params["model"] is options["second"] and study.trials[0].user_attrs[DEFAULT]
 
 
 def test_seeds_are_the_random_states_of_an_estimator(iris):

@@ -36,6 +36,8 @@ class EstimatorObjective(EvaluationObjective):
     ) -> None:
         self.estimator, self.scoring = estimator, scoring
         self.scorers = _scorers(estimator, scoring)
+        for scorer in self.scorers.values() if any(each.weights is not None for each in data.values()) else ():
+            _check_weighted(scorer)
         self.directions = {next(iter(self.scorers)): "maximize"}
         self._is_single = len(self.scorers) == 1 and not isinstance(scoring, (Mapping, list, tuple, set))
         everything = inspect.Parameter("params", inspect.Parameter.VAR_KEYWORD)
@@ -88,6 +90,13 @@ def _scorers(estimator: Any, scoring: Any) -> dict[str, Any]:
         if isinstance(name, str) and name not in get_scorer_names():
             raise UnknownName.of("scorer", name, get_scorer_names())
     return {str(name): check_scoring(estimator, one) for name, one in named.items()}
+
+
+def _check_weighted(scorer: Any) -> None:
+    """Raise InvalidInput for a scorer that cannot weigh rows, where it shows what it calls."""
+    function = getattr(scorer, "_score_func", None)
+    if function is not None and "sample_weight" not in inspect.signature(function).parameters:
+        raise InvalidInput(f"{scorer!r} takes no sample_weight: score by another, or leave the weights out")
 
 
 def _random_states(model: Any) -> Sequence[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from kilter.analysis.design import Design, Name, Part
 from kilter.core.attributes import CONFIRMS, FAILED
 from kilter.core.errors import InvalidInput, TrialPruned
+from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.evaluation.data import Data, Fit, names
@@ -137,7 +138,11 @@ class EvaluationObjective(ABC):
 
         What neither the objective nor the space gives a value for leaves it open, and there is none.
         """
-        own = {name: value for name, value in self.own_defaults().items() if name in space.declared}
+        own = {
+            name: _option(space.declared[name], value)
+            for name, value in self.own_defaults().items()
+            if name in space.declared
+        }
         try:
             return space.values(space.plain(own)) if own or space.defaults else None
         except InvalidInput:
@@ -192,3 +197,9 @@ class EvaluationObjective(ABC):
         """The score, of several the first, of a configuration that is fitted on some rows and tested on others."""
         found = self.scored(params, Fit(np.asarray(train), np.asarray(test)))
         return float(next(iter(found.values())) if isinstance(found, Mapping) else found)
+
+
+def _option(parameter: Parameter, value: Any) -> Any:
+    """The option that a value is: an estimator is the same as another that reads the same."""
+    alike = (one for one in getattr(parameter, "values", ()) if type(one) is type(value) and shown(one) == shown(value))
+    return next(alike, value)
