@@ -866,9 +866,9 @@ class TestRecommend:
         assert study.recommend() == study.best_trial
 
     def test_it_is_the_same_after_a_reload(self, url):
-        noise = [math.sin(37.0 * number) / 5 for number in range(30)]
-        study = create_study(storage=url, study_name="s", space=self.SPACE, sampler="random", seed=4)
-        run(study, lambda trial: valley(**trial.params) + noise[trial.number], 30)
+        noise = [math.sin(37.0 * number) / 5 for number in range(60)]
+        study = create_study(storage=url, study_name="s", space=self.SPACE, sampler="random", seed=8)
+        run(study, lambda trial: valley(**trial.params) + noise[trial.number], 60)
         chosen = study.recommend()
         assert load_study(study_name="s", storage=url).recommend() == chosen
         assert chosen.number != study.best_trial.number  # else this shows nothing

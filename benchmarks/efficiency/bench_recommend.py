@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kilter.analysis.recommend import recommended
+from kilter.analysis.winner import winner
 from kilter.api import create_study
 from kilter.bench import BenchProblem, noisy, problems
 from kilter.core.events import Ended, Enqueued, Started, TrialState
@@ -153,6 +153,11 @@ def best_observed(history: History) -> Record | None:
     """Whichever looked best."""
     sign = history.problem.objectives[0].sign
     return min(history.front(), key=lambda trial: sign * trial.metrics[history.problem.objectives[0].name])
+
+
+def recommended(history: History) -> Record:
+    """What study.recommend() answers."""
+    return history[winner(history).number]
 
 
 RULES = {"best observed": best_observed, "recommend": recommended}

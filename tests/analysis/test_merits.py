@@ -61,7 +61,7 @@ def truth(found):
 def pull(found):
     """Errors of the differences between all pairs, in the standard errors that they are said to have."""
     off = found.mean - truth(found)
-    return [(off[i] - off[j]) / found.error(i, j) for i in range(len(off)) for j in range(i)]
+    return [(off[i] - off[j]) / found.errors(i)[j] for i in range(len(off)) for j in range(i)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_folds_that_only_the_lucky_met_are_not_called_hard():
 
 
 def test_who_is_measured_more_is_known_better():
-    found = merits(by_folds(1, 0.2, trials=40, first=1, repeats=10), FIVE)
+    found = merits(by_folds(1, 0.2, trials=40, first=1, repeats=10), SEEDS)
     met = np.array([len(each.trials) > 1 for each in found.configurations])
     own = np.sqrt(np.diag(found.covariance))
     assert own[met].mean() < 0.9 * own[~met].mean()

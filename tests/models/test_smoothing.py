@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2
 
 from kilter.models import smoothing
-from kilter.models.smoothing import EXACT, JITTER, LENGTHS, NOISES, TRUST, processes
+from kilter.models.smoothing import EXACT, JITTER, LENGTHS, NOISES, TRUST, UNKNOWN, Measured, belief
 
 
 def rough(points, length):
@@ -30,31 +31,43 @@ def left_out(covariance, y):
 
 
 @settings(max_examples=10)
-@given(st.integers(0, 2**32), st.integers(2, 9), st.integers(1, 3))
-def test_means_and_weights(seed, n, d):
+@given(st.integers(0, 2**32), st.integers(2, 9), st.integers(1, 3), st.sampled_from([UNKNOWN, Measured(0.3, 5.0)]))
+def test_means_covariances_and_weights(seed, n, d, measured):
     stream = np.random.default_rng(seed)
-    points, views = stream.random((n, d)), stream.standard_normal((2, n))
-    weights, opinions = processes(points, views, float(d))
-    for y, weight, opinion in zip(views, weights, opinions, strict=True):
-        scores, means = [], []
-        for alike in (kernel(points, length) for length in LENGTHS for kernel in (rough, smooth)):
-            for noise in NOISES:
-                covariance = (1 - noise) * alike + (noise + JITTER) * np.eye(n)
-                scale = y @ np.linalg.solve(covariance, y) / n
-                means.append((1 - noise) * alike @ np.linalg.solve(covariance, y))
-                scores.append(TRUST * left_out(scale * covariance, y) - EXACT * noise)
-        assert opinion == pytest.approx(np.array(means), rel=1e-4, abs=1e-4)
-        expected = np.exp(np.array(scores) - max(scores))
-        assert weight == pytest.approx(expected / expected.sum(), rel=1e-2, abs=1e-4)
+    points, y, relative = stream.random((n, d)), stream.standard_normal(n), stream.uniform(0.2, 1.0, n)
+    scores, means, covariances, noises = [], [], [], []
+    for alike in (kernel(points, length) for length in LENGTHS for kernel in (rough, smooth)):
+        for noise in NOISES:
+            own = (1 - noise) * alike
+            covariance = own + (noise + JITTER) * np.diag(relative)
+            told = measured.freedom * measured.variance / noise
+            scale = (y @ np.linalg.solve(covariance, y) + told) / (n + measured.freedom)
+            means.append(own @ np.linalg.solve(covariance, y))
+            covariances.append(scale * (own - own @ np.linalg.solve(covariance, own)))
+            noises.append(scale * noise)
+            density = left_out(scale * covariance, y)
+            if measured.freedom:
+                seen = chi2.logpdf(measured.freedom * measured.variance / (scale * noise), measured.freedom)
+                density += seen - np.log(scale * noise)
+            scores.append(TRUST * density - EXACT * noise)
+    weights = np.exp(np.array(scores) - max(scores))
+    weights /= weights.sum()
+    mean = weights @ np.array(means)
+    apart = np.array(means) - mean
+    found = belief(points, y, float(d), relative, measured)
+    assert found.mean == pytest.approx(mean, rel=1e-2, abs=1e-3)
+    assert found.noise == pytest.approx(weights @ np.array(noises), rel=1e-2)
+    covariance = np.einsum("q,qij->ij", weights, np.array(covariances)) + (weights * apart.T) @ apart
+    assert found.covariance == pytest.approx(covariance, rel=1e-2, abs=1e-3)
 
 
 def test_equal_points_are_believed_equal():
     points = np.array([[0.2], [0.2], [0.9], [0.4]])
-    _, opinions = processes(points, np.array([[-1.0, 1.0, 0.5, 0.2]]), 1.0)
-    assert opinions[0, :, 0] == pytest.approx(opinions[0, :, 1], abs=1e-9)
+    found = belief(points, np.array([-1.0, 1.0, 0.5, 0.2]), 1.0, np.ones(4))
+    assert found.mean[0] == pytest.approx(found.mean[1], abs=1e-9)
 
 
 def test_nothing_is_divided_by_zero_where_values_are_equal():
-    weights, opinions = processes(np.zeros((5, 2)), np.zeros((1, 5)), 2.0)
-    assert weights.sum() == pytest.approx(1.0)
-    assert np.abs(opinions).max() < smoothing.LEAST
+    found = belief(np.zeros((5, 2)), np.zeros(5), 2.0, np.ones(5))
+    assert np.abs(found.mean).max() < smoothing.LEAST
+    assert found.noise < 1e-9

@@ -37,6 +37,8 @@ STEPS = 50
 """In which the hardness of parts is found, where some configurations lack some."""
 SAME = 1e-9
 """The value of a trial is the mean of its parts where they differ by no more than this share."""
+NONE = 1e-4
+"""Noise whose variance is below this share of that of the values is none: no model tells more, nor is quite right."""
 WIDEST = 1e150
 """Larger units would have no square."""
 
@@ -57,10 +59,15 @@ class Merits:
     noise: float
     """The standard deviation of one trial's value, in the unit of the objective; 0 where results are exact."""
 
+    def errors(self, i: int) -> np.ndarray:
+        """(c,), the standard deviation of how much worse each is than one of them, by its place in `configurations`."""
+        own = np.diag(self.covariance)
+        errors: np.ndarray = np.sqrt(np.maximum(own[i] + own - 2.0 * self.covariance[i], 0.0))
+        return errors
+
     def error(self, i: int, j: int) -> float:
-        """The standard deviation of how much worse one is than another, by their places in `configurations`."""
-        c = self.covariance
-        return float(np.sqrt(max(c[i, i] + c[j, j] - 2.0 * c[i, j], 0.0)))
+        """The standard deviation of how much worse one is than another, by their places."""
+        return float(self.errors(i)[j])
 
     def chance(self, i: int, j: int) -> float:
         """The probability that one is truly better than another, by their places; one half where nothing tells."""
@@ -103,16 +110,15 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     features = encoding.features(*encoding.known(history.matrix[[each.number for each in found]]))
     near = _near(features, _candidates(found, seen.values))
     found, features, seen = [found[row] for row in near], features[near], seen.of(near)
-    if seen.is_exact:
-        c = len(found)
-        return Merits(tuple(found), seen.values, seen.values, np.zeros((c, c)), 0.0)
     output = standard(seen.values)
     unit = min(output.scale, WIDEST)
     measured = Measured(seen.noise.variance / unit**2, seen.noise.freedom)
     active = max(encoding.mean_active, 1.0)
     believed = belief(features, output(seen.values), active, seen.relative, measured)
-    mean = output.inverse(believed.mean)
-    return Merits(tuple(found), seen.values, mean, unit**2 * believed.covariance, unit * float(np.sqrt(believed.noise)))
+    if seen.is_exact or believed.noise <= NONE:
+        return Merits(tuple(found), seen.values, seen.values, np.zeros_like(believed.covariance), 0.0)
+    mean, noise = output.inverse(believed.mean), unit * float(np.sqrt(believed.noise))
+    return Merits(tuple(found), seen.values, mean, unit**2 * believed.covariance, noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +165,7 @@ def _are_means(found: Sequence[Configuration], losses: np.ndarray) -> bool:
         return False
     single = np.array([len(each.trials) == 1 for each in found])
     values, means = np.array([each.losses[0] for each in found])[single], np.nanmean(losses[single], axis=1)
-    return bool((np.abs(values - means) <= SAME * np.maximum(np.abs(values), np.abs(means))).all())
+    return bool(np.isclose(values, means, rtol=SAME, atol=0.0).all())
 
 
 def _by_trials(found: Sequence[Configuration]) -> _Seen:

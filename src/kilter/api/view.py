@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kilter.analysis.gain import Gain
     from kilter.analysis.portfolio import Portfolio
     from kilter.analysis.schedule import Schedule
+    from kilter.analysis.winner import Winner
     from kilter.api.plot import Plots
     from kilter.dashboard.serving import Serving
 
@@ -222,22 +223,33 @@ class StudyView:
             raise self._not_ready()
         return FrozenTrial(self.history[number], self.history)
 
-    def recommend(self) -> FrozenTrial:
-        """The trial to take: under noise not the luckiest one, which is `best_trial`, but one whose neighbours agree.
+    def winner(self) -> Winner:
+        """The configuration to take, and why: under noise not the luckiest one, which is that of `best_trial`.
 
-        Another trial than the best observed one is taken where trials like it say that it is better, by more than is in
-        doubt, and its own value does not speak against it. Where results are exact it is the best trial. Raises
-        NotReady (a ValueError) where no trial is complete and feasible.
+        Own results and those of neighbours are weighed by how much each can be trusted; what cannot be told apart is
+        the same, and of that a configuration that is clearly cheaper is taken. The default configuration, where it was
+        tried, is kept unless it is beaten beyond noise. Where results are exact it is the best trial's. Raises NotReady
+        (a ValueError) where no trial is complete and feasible, and InvalidInput for several objectives.
+
+        >>> from kilter import Float, create_study
+        >>> study = create_study(space={"x": Float(0, 1)}, seed=0)
+        >>> study.optimize(lambda x: (x - 0.3) ** 2, n_trials=10, progress="none")
+        >>> study.winner().number == study.best_trial.number
+        True
         """
         if len(self.problem.objectives) > 1:
             raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
-        from kilter.analysis.recommend import recommended  # loads SciPy
+        from kilter.analysis.winner import winner  # loads SciPy
 
-        self._log.sync()
-        trial = recommended(self.history)
-        if trial is None:
+        found = winner(self.history, self.design)
+        if found is None:
             raise self._not_ready()
-        return FrozenTrial(trial, self.history)
+        return found
+
+    def recommend(self) -> FrozenTrial:
+        """The trial to take: the first one with the configuration of `winner`, which says why."""
+        number = self.winner().number
+        return FrozenTrial(self.history[number], self.history)
 
     def expected_gain(self, seconds: float = 3600.0) -> Gain | None:
         """How much better the best result is expected to become in the next `seconds`, and the noise that it has.

@@ -20,7 +20,7 @@ between all of these, since a few dozen points leave room for many explanations 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ from kilter.models.gp import matern
 
 LENGTHS = (0.15, 0.3, 0.6, 1.2, 2.4)
 """Over how much of the range values are alike."""
-NOISES = (0.001, 0.05, 0.2, 0.5, 0.8)
+NOISES = (1e-6, 0.001, 0.05, 0.2, 0.5, 0.8, 0.95)
 """Shares of the variance that are noise."""
 EXACT = 2.0
 """How fast the prior falls with the share of noise."""
@@ -78,20 +78,6 @@ class _Posterior(NamedTuple):
     """The variance of noise."""
 
 
-def processes(X: np.ndarray, views: np.ndarray, active: float) -> tuple[np.ndarray, np.ndarray]:
-    """The weights (v, q) of q processes, and what they believe of the values at the points X themselves (v, q, n).
-
-    `views` (v, n) are the values, seen in several ways, and `active` parameters count at a time, on average.
-
-    >>> weights, opinions = processes(np.array([[0.1], [0.1], [0.9]]), np.array([[-1.0, 0.0, 1.0]]), 1.0)
-    >>> (weights[0] @ opinions[0]).round(1).tolist()
-    [-0.4, -0.4, 0.7]
-    """
-    spectra = [np.linalg.eigh(K) for K in _kernels(X, active)]
-    weights, opinions = zip(*[_weighed(spectra, y) for y in views], strict=True)
-    return np.array(weights), np.array(opinions)
-
-
 def belief(X: np.ndarray, y: np.ndarray, active: float, relative: np.ndarray, measured: Measured = UNKNOWN) -> Belief:
     """What is believed of the points X themselves by all processes together; a mixture, with its mean and covariance.
 
@@ -126,12 +112,6 @@ def _kernels(X: np.ndarray, active: float) -> Iterator[np.ndarray]:
         yield matern(squares / (length * length * active))[0]
 
 
-def _weighed(spectra: Sequence[tuple[np.ndarray, np.ndarray]], y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The weights (q,), which sum to 1, and the posterior means (q, n) of all processes."""
-    found = [(each, V) for values, V in spectra for each in _posteriors(values, V, y)]
-    return _relative(each.weight for each, _ in found), np.array([V @ each.mean for each, V in found])
-
-
 def _relative(logarithms: Iterable[float]) -> np.ndarray:
     weights = np.array(list(logarithms))
     relative = np.exp(weights - weights.max())
@@ -150,4 +130,5 @@ def _posteriors(values: np.ndarray, V: np.ndarray, y: np.ndarray, measured: Meas
         density = -0.5 * float((np.log(scale / precision) + alpha * alpha / (precision * scale)).sum())
         density -= 0.5 * f * (math.log(scale * noise / u) + u / (scale * noise) - 1.0)
         known = (1.0 - noise) * values / spectrum
-        yield _Posterior(TRUST * density - EXACT * noise, known * along, scale * noise * known, scale * noise)
+        spread = scale * (noise + JITTER) * known
+        yield _Posterior(TRUST * density - EXACT * noise, known * along, spread, scale * noise)

@@ -1,0 +1,132 @@
+"""The one rule for which configuration is chosen: expected to be best, beyond doubt, and else what there was before.
+
+Of many noisy values the best is mostly a lucky draw. Merits (analysis/merits.py) say what each configuration is truly
+expected to score. From them the winner is found in three steps (docs/decisions/0042):
+
+    leader   the one that looked best, unless another one is expected to be better by more than a share of the doubt
+    tied     those that are expected within one standard error of it; of these one that takes at most half of its time
+    default  is kept unless the leader is better with a probability that is beyond noise
+
+Where results are exact the winner is the configuration that looked best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kilter.analysis.design import Design
+from kilter.analysis.finding import share
+from kilter.analysis.merits import Merits, merits
+from kilter.core.history import History
+from kilter.core.parameter import Plain
+
+CAUTION = 2.0
+"""How much of the doubt about a gain over the best observed one counts against it, over the root of the number of
+configurations: .4 standard errors after 25 of them, .2 after 100. Few leave room for many explanations."""
+TIE = 1.0
+"""Standard errors within which expected losses are the same."""
+CHEAPER = 0.5
+"""A tied configuration that takes at most this share of the leader's seconds is taken instead; less may be chance."""
+DEAR = 1.0
+"""Seconds from which on a leader is worth replacing; below, times are mostly those of the machine."""
+BEYOND = 0.9
+"""The probability to beat the default from which on it is beaten. Where all are the same, the best of a hundred reaches
+it in about one study of 25."""
+
+
+@dataclass(frozen=True)
+class Winner:
+    """Which configuration is chosen, and why."""
+
+    number: int
+    """The trial that tried it first."""
+    params: Mapping[str, Plain]
+    is_default: bool
+    """Whether it is what there would be without tuning."""
+    default: int | None
+    """The trial of the default configuration; None where none is complete."""
+    better: float | None
+    """The probability that the best configuration truly beats the default; None without a default."""
+    tied: tuple[int, ...]
+    """Trials of configurations within one standard error of the one that is expected to be best, itself included."""
+    observed: int
+    """The trial that looked best."""
+    reason: str
+    """In one sentence."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def winner(history: History, design: Design | None = None) -> Winner | None:
+    """The winner of a study; None with several objectives, and before a trial is complete and feasible.
+
+    >>> from kilter import Float, Space
+    >>> from kilter.core.problem import Problem
+    >>> winner(History(Problem(Space({"x": Float(0, 1)})))) is None
+    True
+    """
+    known = merits(history, design)
+    return None if known is None else _winner(known, _seconds(history, known))
+
+
+def _winner(known: Merits, seconds: np.ndarray) -> Winner:
+    numbers = [each.number for each in known.configurations]
+    seen, best = int(np.argmin(known.observed)), _leader(known)
+    tied = np.flatnonzero(known.mean - known.mean[best] <= TIE * known.errors(best))
+    default = next((i for i, each in enumerate(known.configurations) if each.is_default), None)
+    better = None if default is None else known.chance(best, default)
+    choice = _cheap(known, best, tied, seconds)
+    if default is not None and better is not None and better < BEYOND:
+        choice = default
+    told, leader, looked = [f"trial {numbers[i]}" for i in (choice, best, seen)]
+    kept = choice == default
+    reason = _kept(leader, better, choice == best) if kept else _reason(told, leader, looked, better)
+    return Winner(
+        numbers[choice],
+        known.configurations[choice].params,
+        kept,
+        None if default is None else numbers[default],
+        better,
+        tuple(numbers[i] for i in tied),
+        numbers[seen],
+        reason,
+    )
+
+
+def _leader(known: Merits) -> int:
+    """Of what is gained over the best observed configuration, with caution, the most."""
+    seen = int(np.argmin(known.observed))
+    doubt = CAUTION / np.sqrt(len(known.mean)) * known.errors(seen)
+    score = known.mean[seen] - known.mean - doubt
+    score[seen] = 0.0
+    return int(np.argmax(score))
+
+
+def _cheap(known: Merits, best: int, tied: np.ndarray, seconds: np.ndarray) -> int:
+    """Of the tied that are clearly cheaper than the leader the one that is expected to be best, else the leader."""
+    cheap = tied[seconds[tied] <= CHEAPER * seconds[best]]
+    return int(cheap[np.argmin(known.mean[cheap])]) if len(cheap) and seconds[best] >= DEAR else best
+
+
+def _seconds(history: History, known: Merits) -> np.ndarray:
+    """How long the first trial of each took; NaN where that is not known."""
+    return np.array([history[each.number].seconds for each in known.configurations])
+
+
+def _kept(best: str, better: float | None, is_best: bool) -> str:
+    if is_best or better is None:
+        return "keep the default: nothing that was tried is better"
+    return f"keep the default: {best}, the best of what was tried, beats it with a probability of only {share(better)}"
+
+
+def _reason(choice: str, best: str, seen: str, better: float | None) -> str:
+    beats = "" if better is None else f", and it beats the default with a probability of {share(better)}"
+    if choice != best:
+        return f"{choice} takes at most half of the time of {best}, which cannot be told from it by its results{beats}"
+    if best != seen:
+        return f"{choice} did not look best, as {seen} did, but trials like it say that it is better{beats}"
+    return f"{choice} looked best, and nothing speaks against it{beats}"
