@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas
 
     from kilter.analysis.curves import Forecast
+    from kilter.analysis.estimate import Estimate
     from kilter.analysis.gain import Gain
     from kilter.analysis.portfolio import Portfolio
     from kilter.analysis.schedule import Schedule
@@ -250,6 +251,35 @@ class StudyView:
         """The trial to take: the first one with the configuration of `winner`, which says why."""
         number = self.winner().number
         return FrozenTrial(self.history[number], self.history)
+
+    def estimate(self) -> Estimate:
+        """What the winner is expected to score on new data, with an interval: not the score that it was chosen by.
+
+        Corrected for the luck of having been chosen out of so many. The interval is infinite where each configuration
+        was scored on a single part, as one hold-out: `confirm` scores the leading ones on others. `gain` is what the
+        default is expected to score worse, and `real` which share of the gain that was observed that is. Raises
+        NotReady (a ValueError) where no trial is complete and feasible, and InvalidInput for several objectives.
+
+        >>> from kilter import create_study
+        >>> from kilter.evaluation.folds import over_folds
+        >>> rows = [0.4, 0.6, 0.5, 0.3, 0.7]
+        >>> def objective(trial):
+        ...     x = trial.suggest_float("x", 0, 1)
+        ...     return over_folds(trial, rows, lambda row: (x - row) ** 2)
+        >>> study = create_study(seed=0)
+        >>> study.optimize(objective, n_trials=20, progress="none")
+        >>> told = study.estimate()
+        >>> told.low < told.value < told.high
+        True
+        """
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("an estimate is about one objective, this study has several: read .best_trials")
+        from kilter.analysis.estimate import estimate  # loads SciPy
+
+        found = estimate(self.history, self.design)
+        if found is None:
+            raise self._not_ready()
+        return found
 
     def expected_gain(self, seconds: float = 3600.0) -> Gain | None:
         """How much better the best result is expected to become in the next `seconds`, and the noise that it has.

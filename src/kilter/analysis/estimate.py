@@ -1,0 +1,158 @@
+"""What the winner of a study will score on new data: not the score that it was chosen by, and how sure that is.
+
+    m, C         what all configurations are expected to score, and their covariance (analysis/merits.py)
+    w            the winner (analysis/winner.py)
+    value        m[w]: the luck of having been chosen is taken back by what its own parts, its neighbours and the spread
+                 of all others say of how much luck there was
+    Y   (c, p)   scores of the leading configurations on the parts that all of them met
+    shared       the variance of the mean of Y over the parts: luck that all of them have in common, since they were
+                 scored on the same rows. It decides nothing between them, and no number of trials makes it less
+    interval     Student's t around the value, with C[w, w] + shared
+
+A mean over folds is of models that were fitted on a part of the rows, and the final one is fitted on all; what that
+gains is not added (docs/decisions/0044).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+
+import numpy as np
+
+from kilter.analysis.configurations import Configuration, on_parts
+from kilter.analysis.design import Design, design_of
+from kilter.analysis.finding import share
+from kilter.analysis.merits import Merits, merits
+from kilter.analysis.winner import winner
+from kilter.core.history import History
+
+LEVEL = 0.9
+"""Of the interval."""
+LEADING = 10
+"""The configurations whose scores tell how much luck all have in common: of one alone it is known less well."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the winner is expected to score on new data. Values are in the unit and direction of the objective."""
+
+    number: int
+    """The trial that tried the winner first."""
+    value: float
+    """The score to expect, corrected for the selection."""
+    low: float
+    high: float
+    """The ends of the interval; infinite where a single part, as one hold-out, says nothing of the luck of its rows."""
+    level: float
+    """How probable it is that the interval holds the true score."""
+    observed: float
+    """What it was chosen by."""
+    default: float | None
+    """What the default is expected to score; None where it was not tried."""
+    gain: float | None
+    """How much better the winner is expected to be than the default: negative where it is expected to be worse."""
+    real: float | None
+    """The share of the observed gain over the default that is real, from 0 to 1; None where no gain was observed."""
+    looked_at: int
+    """How many configurations were looked at, those that were stopped early included."""
+    parts: int
+    """How many folds, seeds or data sets the winner was scored on; 0 where its trials report none."""
+
+    @property
+    def method(self) -> str:
+        """What it rests on, in words."""
+        seen = f"{self.parts} parts" if self.parts > 1 else "a single part" if self.parts else "its trials"
+        return f"corrected for the selection from {self.looked_at} configurations; scored on {seen}"
+
+    def __str__(self) -> str:
+        chosen = f"trial {self.number} was chosen by {self.observed:.4g}, out of {self.looked_at} configurations"
+        return "\n".join([f"to expect on new data: {self.value:.4g}{self._within()}", chosen, *self._beside()])
+
+    def _within(self) -> str:
+        if isfinite(self.high - self.low):
+            return f", {share(self.level)} sure between {self.low:.4g} and {self.high:.4g}"
+        return "; how sure that is nobody can say from a single part: confirm the study on others"
+
+    def _beside(self) -> list[str]:
+        """A line on the default, where it is not the winner itself."""
+        if self.default is None or not self.gain:
+            return []
+        how = f"{abs(self.gain):.2g} {'worse' if self.gain > 0 else 'better'}"
+        real = "" if self.real is None else f"; {share(self.real)} of the gain that was observed is real"
+        return [f"the default is expected to score {self.default:.4g}, {how}{real}"]
+
+
+def estimate(history: History, design: Design | None = None) -> Estimate | None:
+    """The estimate of a study; None with several objectives, and before a trial is complete and feasible.
+
+    Without a design that of the history is inferred.
+
+    >>> from kilter import Float, Space
+    >>> from kilter.core.problem import Problem
+    >>> estimate(History(Problem(Space({"x": Float(0, 1)})))) is None
+    True
+    """
+    design = design_of(history, {}) if design is None else design
+    known, chosen = merits(history, design), winner(history, design)
+    if known is None or chosen is None:
+        return None
+    numbers = [each.number for each in known.configurations]
+    w = numbers.index(chosen.number)
+    error, freedom = _error(known, w, design)
+    sign, reach = history.problem.objectives[0].sign, _reach(error, freedom)
+    low, high = sorted(sign * (known.mean[w] + np.array([-reach, reach])))
+    d = None if chosen.default is None else numbers.index(chosen.default)
+    gain = None if d is None else float(known.mean[d] - known.mean[w])
+    return Estimate(
+        chosen.number,
+        sign * float(known.mean[w]),
+        float(low),
+        float(high),
+        LEVEL,
+        sign * float(known.observed[w]),
+        None if d is None else sign * float(known.mean[d]),
+        gain,
+        None if d is None or gain is None else _real(gain, float(known.observed[d] - known.observed[w])),
+        len({tuple(sorted(trial.params.items())) for trial in history if trial.is_finished}),
+        len(known.configurations[w].parts),
+    )
+
+
+def _real(gain: float, observed: float) -> float | None:
+    return min(max(gain / observed, 0.0), 1.0) if observed > 0 else None
+
+
+def _error(known: Merits, w: int, design: Design | None) -> tuple[float, float]:
+    """The standard error of what one configuration is expected to score on new data, and its degrees of freedom."""
+    own = float(known.covariance[w, w])
+    if design is None or design.summary != "mean":
+        return sqrt(own), inf
+    order = np.argsort(known.mean, kind="stable")[:LEADING]
+    shared, freedom = _shared([known.configurations[i] for i in {w, *order.tolist()}], known.configurations[w], design)
+    return sqrt(own + shared), freedom
+
+
+def _shared(leading: Sequence[Configuration], chosen: Configuration, design: Design) -> tuple[float, float]:
+    """The variance of the luck that all have in common, and its degrees of freedom; infinite of a single part.
+
+    Of several data sets each has its own parts: how far data sets are apart is no luck.
+    """
+    parts = [part for part in design.parts if isfinite(chosen.parts.get(part.name, inf))]
+    scores = on_parts(leading, [part.name for part in parts])
+    scores = scores[np.isfinite(scores).all(axis=1)].mean(axis=0)
+    counts = Counter(part.data for part in parts)
+    freedom = len(parts) - len(counts)
+    if not parts or min(counts.values()) < 2:
+        return inf, 1.0
+    of_data = {data: np.var([s for s, part in zip(scores, parts) if part.data == data], ddof=1) for data in counts}
+    return float(sum(of_data[data] / counts[data] for data in counts)) / len(counts) ** 2, float(freedom)
+
+
+def _reach(error: float, freedom: float) -> float:
+    from scipy.special import ndtri, stdtrit
+
+    quantile = float(stdtrit(freedom, (1 + LEVEL) / 2)) if isfinite(freedom) else float(ndtri((1 + LEVEL) / 2))
+    return quantile * error
