@@ -21,6 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kilter
+from kilter.analysis.configurations import default_of
+from kilter.analysis.design import design_of
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.limits import Limits
 from kilter.samplers.random import RandomSampler
@@ -281,6 +283,39 @@ def test_it_finds_more_than_chance() -> None:
         for sampler in ("auto", RandomSampler())
     ]
     assert found[0] > found[1]
+
+
+# -- the winner -------------------------------------------------------------------------------------------------------
+
+
+def test_the_winner_may_be_another_one_than_the_best_score() -> None:
+    """Where quality says nothing, the best mean is luck, and the estimator as it is stays."""
+    space = {"var_smoothing": kilter.Float(1e-12, 1e-6, log=True)}
+    noise = np.random.default_rng(3).normal(size=(60, 4))
+    search = KilterSearchCV(GaussianNB(), space, n_iter=12, cv=4, choose="winner", random_state=0)
+    search.fit(noise, np.arange(60) % 2)
+    assert search.best_params_ == {"var_smoothing": pytest.approx(1e-9)}
+    assert search.trials_[search.best_index_]["number"] == search.study_.recommend().number
+    assert search.best_score_ == search.cv_results_["mean_test_score"][search.best_index_]
+    assert search.best_estimator_.var_smoothing == search.best_params_["var_smoothing"]
+
+
+def test_the_study_knows_the_folds_and_the_estimator_as_it_is() -> None:
+    search = KilterSearchCV(SVC(C=2.0, gamma=0.1), SMOOTH, n_iter=4, cv=3, random_state=0).fit(X, Y)
+    design = design_of(search.study_.history, search.study_.user_attrs)
+    assert design is not None
+    assert [(part.name, part.train, part.test) for part in design.parts] == [(k, 60, 30) for k in range(3)]
+    default = default_of(search.study_.history)
+    assert default is not None
+    assert default.params == {"C": 2.0, "gamma": 0.1}
+    small = KilterSearchCV(SVC(C=10), {"C": [1, 10, 100]}, n_iter=3, cv=3).fit(X, Y)
+    assert default_of(small.study_.history).params == {"C": 10}  # though it comes second
+
+
+def test_there_is_one_who_says_which_is_the_best() -> None:
+    search = KilterSearchCV(SVC(), SMOOTH, choose="winner", refit=lambda results: 0)
+    with pytest.raises(InvalidInput, match="give one"):
+        search.fit(X, Y)
 
 
 # -- races ------------------------------------------------------------------------------------------------------------

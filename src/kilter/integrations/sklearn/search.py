@@ -1,41 +1,28 @@
-"""A search over hyperparameters in the words of scikit-learn: KilterSearchCV takes the place of RandomizedSearchCV.
-
-    from kilter.integrations.sklearn import KilterSearchCV
-
-    search = KilterSearchCV(SVC(), {"C": kilter.Float(1e-3, 1e3, log=True), "kernel": ["rbf", "poly"]}, n_iter=40)
-    search.fit(X, y).best_params_
-
-How it is built: scikit-learn's own `fit` hands out all candidates of a batch before it sees a score, so a class that
-only overrides `_run_search` is either sequential or blind. Here `fit` keeps the steps of scikit-learn's, with its
-helpers for each (scorers, routing, `_fit_and_score`, the table, the choice), and the loop between them is that of any
-study: an executor whose unit of work is one fit on one fold. So there is one result in, one candidate out, and
-schedulers, storages and limits work as everywhere. The processes are joblib's own. The helpers are private to scikit-
-learn; those used here are alike from 1.6 to 1.9, and its own tests of RandomizedSearchCV run with this class in its
-place.
-"""
+"""KilterSearchCV: scikit-learn's steps of a search, and between them the loop of any study."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor as Futures
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
-from copy import deepcopy
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import nullcontext, suppress
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.model_selection import ParameterSampler, RandomizedSearchCV, check_cv
+from sklearn.model_selection._validation import _insert_error_scores, _warn_or_raise_about_fit_failures
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_method_params, _num_samples, indexable
 
+from kilter.analysis.design import Design, Part
 from kilter.api import Study, create_study
-from kilter.core.errors import InvalidInput, NotReady, needed
+from kilter.core.attributes import DEFAULT, EVALUATION
+from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.limits import Limits
 from kilter.core.space import Config, Space
@@ -45,28 +32,11 @@ from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
 from kilter.integrations.fold_results import folds_of, metrics_of, result_of, row_of
 from kilter.integrations.folds import SCORE, Folds
-
-with needed("scikit-learn joblib", "kilter.integrations.sklearn"):
-    import joblib
-    from joblib.parallel import get_active_backend
-    from sklearn import get_config
-    from sklearn.base import _fit_context, clone, is_classifier
-    from sklearn.metrics._scorer import _MultimetricScorer
-    from sklearn.model_selection import ParameterSampler, RandomizedSearchCV, check_cv
-    from sklearn.model_selection._validation import (
-        _fit_and_score,
-        _insert_error_scores,
-        _warn_or_raise_about_fit_failures,
-    )
-    from sklearn.utils import _safe_indexing, check_random_state
-    from sklearn.utils._param_validation import Interval
-    from sklearn.utils.parallel import delayed
-    from sklearn.utils.validation import _check_method_params, indexable
-
-MAPPED = 1 << 20
-"""Bytes of data from which on processes map it into memory, read-only, instead of reading a copy each."""
+from kilter.integrations.sklearn.digest import content, digest
+from kilter.integrations.sklearn.fits import Data, Fit, workers_for
 
 TABLED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PAUSED)
+"""Trials that may be a row of `cv_results_`."""
 
 
 class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn is untyped
@@ -79,12 +49,15 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                           candidate is tried twice, so a finite space may end the search early, with a warning.
     n_iter                candidates in total; those that a stored study has already count
     refit                 with several metrics, candidates are chosen for the one that it names, else for the first
-    cv                    is split once, so that all candidates meet the same folds
+    cv                    is split once, so that all candidates meet the same folds; may be one of kilter.evaluation
     pre_dispatch          has no effect: a candidate is chosen when a worker is free, with all results there are
     random_state          seeds the choice of candidates
 
     sampler               who chooses, "auto", "tpe", … or a sampler of kilter's; with "random", scikit-learn's
                           distributions give the very candidates of RandomizedSearchCV with the same random_state
+    choose                which candidate is the best: "best_score", scikit-learn's best mean, or "winner": the one that
+                          study_.recommend() names, which weighs how much of a good mean is luck. best_score_ is its
+                          mean, so not always the largest one.
     scheduler             "race" ends candidates that have hardly a chance left to beat the best one, after any fold;
                           None runs every candidate on all folds. Those that were ended have NaN for the folds they
                           lack, and for the mean, come last in the ranking, and are never the best.
@@ -114,6 +87,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
     _parameter_constraints = {
         **RandomizedSearchCV._parameter_constraints,
         "param_distributions": [dict, list, Space],
+        "choose": [StrOptions({"best_score", "winner"})],
         "timeout": [Interval(Real, 0, None, closed="left"), None],
     }
 
@@ -134,6 +108,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         error_score: Any = np.nan,
         return_train_score: bool = False,
         sampler: Any = "auto",
+        choose: str = "best_score",
         scheduler: Any = None,
         storage: Any = None,
         study_name: str | None = None,
@@ -154,6 +129,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             return_train_score=return_train_score,
         )
         self.sampler = sampler
+        self.choose = choose
         self.scheduler = scheduler
         self.storage = storage
         self.study_name = study_name
@@ -170,6 +146,8 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         `X` (n, …) and `y` (n,) or (n, outputs) or None; `params` go to the estimator's fit, the scorer and the
         splitter, as in RandomizedSearchCV.
         """
+        if self.choose == "winner" and callable(self.refit):
+            raise InvalidInput("choose='winner' and a callable refit both say which candidate is the best: give one")
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)  # noqa: N806
         params = _check_method_params(X, params=params)
@@ -185,10 +163,10 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 "cv.split and cv.get_n_splits return inconsistent results. "
                 f"Expected {self.n_splits_} splits, got {len(splits)}"
             )
-        data = _Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
+        data = Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
         candidates = Candidates.of(self.param_distributions)
         study, total = self._study(candidates, data)
-        evaluation = _Evaluation(
+        fit = Fit(
             clone(self.estimator),
             data,
             {
@@ -201,12 +179,12 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 "verbose": self.verbose,
             },
         )
-        interrupted = self._search(study, total, candidates, evaluation, told)
+        interrupted = self._search(study, total, candidates, fit, told)
         self.study_ = study
         self.scorer_ = scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
         with suppress(ValueError, NotReady) if interrupted else nullcontext():  # there may be too little for a table
             self._tabulate(study, candidates)
-            self._choose(refit_metric)
+            self._choose(study, refit_metric)
         if interrupted:
             raise KeyboardInterrupt
         if self.refit:
@@ -214,7 +192,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         told.end()
         return self
 
-    def _study(self, candidates: Candidates, data: _Data) -> tuple[Study, int]:
+    def _study(self, candidates: Candidates, data: Data) -> tuple[Study, int]:
         """A new study, or the stored one, checked to be of the same search; and how many trials it should have."""
         state = check_random_state(self.random_state)
         drawn = self._drawn(candidates, state) if self.sampler == "random" else None
@@ -238,8 +216,11 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         )
         if self.storage is not None:
             self._check_same(study, data)
+        if EVALUATION not in study.user_attrs:
+            study.set_user_attr(EVALUATION, _design(data).to_json())
+        own = candidates.config(self.estimator.get_params())
         if drawn is None:
-            queue = [] if study.trials else self._first(candidates)
+            queue = [] if study.trials else self._first(candidates, own)
             total = int(min(size, self.n_iter))
         else:
             queue, total = drawn, len(drawn)
@@ -247,14 +228,13 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 if trial.params in queue:
                     queue.remove(trial.params)
         for config in queue[: total - len(study.trials)]:
-            study.enqueue_trial(candidates.space.values(config))
+            study.enqueue_trial(candidates.space.values(config), {DEFAULT: True} if config == own else None)
         return study, total
 
-    def _first(self, candidates: Candidates) -> list[Config]:
+    def _first(self, candidates: Candidates, own: Config | None) -> list[Config]:
         """All of a space that will be tried whole, in order; else the estimator as it is, where it is in the space."""
         if candidates.space.size <= self.n_iter and self.timeout is None:
             return list(candidates.space.grid(self.n_iter))
-        own = candidates.config(self.estimator.get_params())
         return [] if own is None else [own]
 
     def _drawn(self, candidates: Candidates, state: np.random.RandomState) -> list[Config] | None:
@@ -267,14 +247,14 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         ]
         return None if None in drawn else drawn  # type: ignore[return-value]
 
-    def _check_same(self, study: Study, data: _Data) -> None:
+    def _check_same(self, study: Study, data: Data) -> None:
         """Scores of a stored study are compared with new ones, so they have to be of the same thing."""
         told = {
-            "data": _digest((_content(data.X), _content(data.y))),
-            "fit parameters": _digest((data.fit_params, data.score_params)),
-            "folds": _digest(data.splits),
-            "estimator": _digest(clone(self.estimator)),  # without what it may have learned meanwhile
-            "scoring": _digest((self.scoring, self.refit, self.return_train_score, str(self.error_score))),
+            "data": digest((content(data.X), content(data.y))),
+            "fit parameters": digest((data.fit_params, data.score_params)),
+            "folds": digest(data.splits),
+            "estimator": digest(clone(self.estimator)),  # without what it may have learned meanwhile
+            "scoring": digest((self.scoring, self.refit, self.return_train_score, str(self.error_score))),
         }
         known = study.user_attrs.get("search")
         if known is None:
@@ -288,20 +268,18 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 f"scores cannot be compared with new ones; choose another study_name{hint}"
             )
 
-    def _search(
-        self, study: Study, total: int, candidates: Candidates, evaluation: _Evaluation, told: FitCallbacks
-    ) -> bool:
+    def _search(self, study: Study, total: int, candidates: Candidates, fit: Fit, told: FitCallbacks) -> bool:
         """Run the study's loop; whether the user broke it off."""
         left = max(total - sum(trial.state.is_finished() for trial in study.trials), 0)
         if self.verbose > 0:
             print(  # noqa: T201 - where scikit-learn's searches print it
                 f"Fitting {self.n_splits_} folds for each of {left} candidates, totalling {left * self.n_splits_} fits"
             )
-        with told.searching(left * self.n_splits_) as contexts, _workers(self.n_jobs, evaluation) as workers:
+        with told.searching(left * self.n_splits_) as contexts, workers_for(self.n_jobs, fit) as workers:
 
             def begin(number: int, params: dict[str, Any], fold: int) -> Future[Any]:
                 progress = {"split_progress": (fold, self.n_splits_), "candidate_progress": (number, total)}
-                return workers.futures.submit(workers.evaluate, params, fold, **progress, **contexts())  # type: ignore[no-any-return]
+                return workers.futures.submit(workers.fit, params, fold, **progress, **contexts())  # type: ignore[no-any-return]
 
             folds = Folds(
                 begin,
@@ -366,7 +344,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 results[name][~whole] = whole.sum() + 1
         self.cv_results_, self.trials_ = results, rows
 
-    def _choose(self, refit_metric: Any) -> None:
+    def _choose(self, study: Study, refit_metric: Any) -> None:
         """Set `best_index_`, and what follows from it."""
         results = self.cv_results_
         if callable(self.scoring) and self.multimetric_:
@@ -374,7 +352,11 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             refit_metric = self.refit
         if not self.refit and self.multimetric_:
             return
-        self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+        if self.choose == "winner":
+            chosen = study.recommend().number
+            self.best_index_ = next(i for i, row in enumerate(self.trials_) if row["number"] == chosen)
+        else:
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
         if not callable(self.refit):
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
@@ -394,146 +376,9 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             self.feature_names_in_ = best.feature_names_in_
 
 
-# -- one fit on one fold ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Data:
-    """What all fits read."""
-
-    X: Any
-    y: Any
-    splits: list[tuple[Any, Any]]
-    fit_params: Mapping[str, Any]
-    score_params: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _Evaluation:
-    """Fits a candidate on a fold and scores it, wherever it is called; `data` may be the file that holds them."""
-
-    estimator: Any
-    data: _Data | str
-    options: dict[str, Any]
-    function: Callable[..., dict[str, Any]] = _fit_and_score
-
-    def __call__(self, params: dict[str, Any], fold: int, **more: Any) -> dict[str, Any]:
-        is_far = isinstance(self.data, str)
-        if is_far:  # Ctrl-C in a terminal reaches them too, but what runs shall be finished first
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        data = _loaded(self.data) if isinstance(self.data, str) else self.data
-        train, test = data.splits[fold]
-        with joblib.parallel_config("threading") if is_far else nullcontext():  # no processes of processes
-            return self.function(
-                clone(self.estimator),
-                data.X,
-                data.y,
-                train=train,
-                test=test,
-                parameters=params,
-                fit_params={name: _own(name, value) for name, value in data.fit_params.items()},
-                score_params=data.score_params,
-                **self.options,
-                **more,
-            )
-
-
-def _own(name: str, value: Any) -> Any:
-    """A parameter of `fit` for one fit: callbacks keep what they saw, so fits at once each have their own."""
-    if name.rpartition("__")[2] != "callbacks":
-        return value
-    try:
-        return deepcopy(value)
-    except Exception:  # noqa: BLE001 - what cannot be copied, whatever that raises, is shared as by scikit-learn
-        return value
-
-
-@lru_cache(maxsize=1)
-def _loaded(file: str) -> _Data:
-    data: _Data = joblib.load(file, mmap_mode="r" if os.path.getsize(file) >= MAPPED else None)
-    return data
-
-
-class _Here(Futures):
-    """Calls in this thread, at once."""
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*arguments, **named))
-        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
-            future.set_exception(error)
-        return future
-
-
-@dataclass(frozen=True)
-class _Workers:
-    """Where fits run, how many at once, what is called there, and how to end what runs, where that can be."""
-
-    futures: Any
-    slots: int
-    evaluate: _Evaluation
-    kill: Callable[[], None] = lambda: None
-
-
-@contextmanager
-def _workers(n_jobs: int | None, evaluation: _Evaluation) -> Iterator[_Workers]:
-    """Workers by joblib's rules for n_jobs and parallel_config."""
-    slots = joblib.effective_n_jobs(n_jobs)
-    if slots == 1:
-        yield _Workers(_Here(), 1, evaluation)
-        return
-    backend = type(get_active_backend()[0]).__name__.replace("Backend", "").lower()
-    function, *_ = delayed(_fit_and_score)()  # takes along scikit-learn's configuration, which belongs to a thread
-    if hasattr(function, "with_config_and_warning_filters"):
-        function.with_config_and_warning_filters(get_config(), warnings.filters)
-    else:
-        function.with_config(get_config())
-    if backend == "threading":
-        with ThreadPoolExecutor(slots) as threads:
-            yield _Workers(threads, slots, replace(evaluation, function=function))
-        return
-    if backend not in ("loky", "multiprocessing"):
-        raise InvalidInput(
-            f"joblib's backend {backend!r} cannot run a search: use 'loky' or 'threading'; on several machines, fit "
-            "the same search on each of them, with one storage= that they share"
-        )
-    with (
-        tempfile.TemporaryDirectory(prefix="kilter-search-", ignore_cleanup_errors=True) as folder,
-        joblib.Parallel(n_jobs, backend=None if backend == "loky" else "loky") as parallel,
-    ):
-        file = os.path.join(folder, "data")
-        joblib.dump(_portable(evaluation.data), file)
-        there = replace(evaluation, data=file, function=function)
-        loky = parallel._backend  # its processes are those of joblib's other users, which are not begun anew
-        yield _Workers(loky._workers, slots, there, lambda: loky.abort_everything(ensure_ready=False))
-
-
-def _portable(data: Any) -> _Data:
-    """The same data as a file can hold them: arrays and tables as they are, to be mapped; else by cloudpickle."""
-
-    def portable(value: Any) -> Any:
-        return value if hasattr(value, "shape") else joblib.wrap_non_picklable_objects(value, keep_wrapper=False)
-
-    fit_params, score_params = (
-        {name: portable(value) for name, value in params.items()} for params in (data.fit_params, data.score_params)
+def _design(data: Data) -> Design:
+    """The folds of a search, for whoever weighs their scores."""
+    rows = np.arange(_num_samples(data.X))
+    return Design(
+        tuple(Part(k, train=len(rows[train]), test=len(rows[test])) for k, (train, test) in enumerate(data.splits))
     )
-    return _Data(portable(data.X), portable(data.y), data.splits, fit_params, score_params)
-
-
-def _content(data: Any) -> Any:
-    """The values of a table or column of pandas and the like, which pickle otherwise once they were copied or used."""
-    if hasattr(data, "columns"):
-        return [
-            list(map(str, data.columns)),
-            *(_content(_safe_indexing(data, i, axis=1)) for i in range(data.shape[1])),
-        ]
-    return np.ascontiguousarray(data.to_numpy()) if hasattr(data, "to_numpy") else data
-
-
-def _digest(thing: Any) -> str:
-    """A hash of what is in a thing, the same in every process; of what cannot be pickled, of how it reads."""
-    try:
-        return str(joblib.hash(thing))
-    except Exception:  # noqa: BLE001 - whatever the pickling of foreign objects raises
-        return str(joblib.hash(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))))
