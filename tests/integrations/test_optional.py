@@ -24,8 +24,8 @@ SOURCE = Path(integrations.__file__).parents[1]
 PYPROJECT = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 LIBRARY = {"configspace": "ConfigSpace"}
-ALSO = {"sklearn": {"models/forest.py"}}
-"""The forest of `kilter bench --study` lies in a layer below the integrations, and is the only other one."""
+ALSO = {"sklearn": {"evaluation/estimators.py", "models/forest.py"}}
+"""What lies in a layer below the integrations: estimators that an evaluation scores, the forest of `bench --study`."""
 
 
 def library(module: str) -> str:

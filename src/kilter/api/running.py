@@ -41,6 +41,8 @@ class Runner:
         """What became of the trials of the latest run."""
         self.is_stopped = False
         """Whether the run is to begin no more trials."""
+        self.ending: Ending | None = None
+        """How the latest run ended; None before there was one, and where it was ended by an error."""
 
     def run(
         self,
@@ -73,7 +75,7 @@ class Runner:
             steering.note_total(session, session.clock(), limits)
         else:
             self._note_begin(definition, limits, calls)
-        self._has_run, self.is_stopped = True, False
+        self._has_run, self.is_stopped, self.ending = True, False, None
         shown = display(progress, session, self._name, limits, calls)
         quiet = isinstance(shown, Silent) and not on_end
 
@@ -112,6 +114,7 @@ class Runner:
         if not loop.begun and not joins:
             ending = replace(ending, reason=ending.reason + identity.answered(session))
         shown.finish(str(ending))
+        self.ending = ending
         return ending
 
     def _note_begin(self, definition: Definition | None, limits: Limits, calls: int | None) -> None:

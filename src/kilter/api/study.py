@@ -469,6 +469,18 @@ class Study(StudyView):
             executor, limits, calls, catch, told, held, progress, stoppers, definition, if_changed, joins, evaluated
         )
 
+    @property
+    def ending(self) -> Ending | None:
+        """How the latest run by this handle ended; None before there was one, and where it was ended by an error.
+
+        >>> from kilter import create_study
+        >>> study = create_study(seed=0)
+        >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2, progress="none")
+        >>> study.ending.kind.name
+        'LIMIT'
+        """
+        return self._runner.ending
+
     def _told(self, callback: Callable[[Study, FrozenTrial], None]) -> Callable[[Record], None]:
         return lambda record: callback(self, FrozenTrial(record, self.history))
 

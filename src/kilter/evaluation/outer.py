@@ -1,0 +1,165 @@
+"""What nested cross-validation found: for each outer fold what a search on its training rows chose, and its score.
+
+    fold 0   search on the training rows ─▶ choice, fitted on them ─▶ scored on the test rows, which nobody saw before
+    fold 1   …
+
+The mean says what to expect of the whole procedure, search included, on new data, if it is given as many rows as one
+outer fold trains on. It is dear, as dear as so many searches, and has no bias from the selection. Its interval is that
+of a mean over folds that share training rows (analysis/uncertainty.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from kilter.analysis.uncertainty import interval, standard_error
+from kilter.core.parameter import Parameter, Plain
+from kilter.core.space import Config, Space
+from kilter.core.text import shown
+
+GRID = 64
+"""Values of a parameter, at most, by which two choices at random are compared."""
+
+
+@dataclass(frozen=True)
+class OuterFold:
+    """One outer fold: the search on its training rows, and how its choice did on its test rows."""
+
+    number: int
+    params: dict[str, Any]
+    """What the search has chosen ..."""
+    config: Config
+    """... as the log has it."""
+    score: float
+    """Of the choice, fitted on the training rows, on the test rows."""
+    observed: float
+    """What the search itself has measured of its choice."""
+    default: float | None
+    """The score, on the same rows, of what there is without tuning; None where that is not known."""
+
+
+@dataclass(frozen=True)
+class Nested:
+    """What to expect of a search on new data: scores are in the objective's own unit.
+
+    The mean is that of the outer folds' scores, the interval holds the expectation with the probability `level`.
+    """
+
+    folds: tuple[OuterFold, ...]
+    space: Space
+    overlap: float
+    """Test rows / training rows of an outer fold."""
+    is_maximised: bool
+    level: float = 0.9
+
+    @property
+    def mean(self) -> float:
+        """The score to expect on new data."""
+        return float(np.mean(self._scores))
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean, corrected for folds that share training rows; NaN with a single fold."""
+        return standard_error(self._scores, self.overlap)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the score to expect lies, with the probability `level`; infinite with a single fold."""
+        return self._around(self._scores)
+
+    @property
+    def optimism(self) -> float:
+        """By how much the searches' own scores of what they chose were too good, on average."""
+        return float(self._sign * np.mean([fold.score - fold.observed for fold in self.folds]))
+
+    @property
+    def gain(self) -> float:
+        """By how much tuning did better than none, on average; NaN where that is not known."""
+        return float(np.mean(self._gains)) if self._gains is not None else nan
+
+    @property
+    def gain_interval(self) -> tuple[float, float]:
+        """Where the gain to expect lies, with the probability `level`."""
+        return self._around(self._gains) if self._gains is not None else (nan, nan)
+
+    @property
+    def agreement(self) -> dict[str, float]:
+        """How far the outer folds chose the same, by parameter: 1 everywhere the same, 0 or less as if by chance.
+
+        Of folds in which a parameter is active; one that is active in less than two, or has one value, is left out.
+        """
+        found = {name: _agreement(self.space[name], self._choices(name)) for name in self.space}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def __str__(self) -> str:
+        share, (low, high) = f"{100 * self.level:.0f} %", self.interval
+        measured = float(np.mean([fold.observed for fold in self.folds]))
+        lines = self._table()
+        lines.append(
+            f"to expect on new data: {self.mean:.4g}, {share} between {low:.4g} and {high:.4g} "
+            f"({len(self.folds)} outer folds)"
+        )
+        too = "good" if self.optimism >= 0 else "bad"
+        lines.append(f"the searches themselves measured {measured:.4g}: {abs(self.optimism):.2g} too {too}")
+        if self._gains is not None:
+            low, high = self.gain_interval
+            verb, doubt = "better" if self.gain >= 0 else "worse", "" if low > 0 else ": it may be nothing"
+            lines.append(
+                f"tuning is {verb} than none by {abs(self.gain):.2g}; its gain is, {share}, "
+                f"between {low:.2g} and {high:.2g}{doubt}"
+            )
+        if self.agreement:
+            told = ", ".join(f"{name} {value:.2f}" for name, value in self.agreement.items())
+            lines.append(f"how far the choices agree (1 the same, 0 or less as if by chance): {told}")
+        return "\n".join(lines)
+
+    @property
+    def _sign(self) -> int:
+        """Times a score it is a loss."""
+        return -1 if self.is_maximised else 1
+
+    @property
+    def _scores(self) -> np.ndarray:
+        return np.array([fold.score for fold in self.folds])
+
+    @property
+    def _gains(self) -> np.ndarray | None:
+        gains = [self._sign * (fold.default - fold.score) for fold in self.folds if fold.default is not None]
+        return np.array(gains) if len(gains) == len(self.folds) else None
+
+    def _around(self, values: np.ndarray) -> tuple[float, float]:
+        error = standard_error(values, self.overlap)
+        return interval(float(values.mean()), error, len(values), self.level)
+
+    def _choices(self, name: str) -> list[Plain]:
+        return [fold.config[name] for fold in self.folds if name in fold.config]
+
+    def _table(self) -> list[str]:
+        rows = [["fold", "score", "untuned", "measured inside", "choice"]]
+        for fold in self.folds:
+            chosen = ", ".join(f"{name}={shown(value)}" for name, value in fold.params.items())
+            untuned = "" if fold.default is None else f"{fold.default:.4g}"
+            rows.append([str(fold.number), f"{fold.score:.4g}", untuned, f"{fold.observed:.4g}", chosen])
+        widths = [max(map(len, column)) for column in zip(*rows)][:-1]
+        return ["  ".join([*map(str.rjust, row, widths), row[-1]]) for row in rows]
+
+
+def _agreement(parameter: Parameter, chosen: Sequence[Plain]) -> float | None:
+    """One minus the distance of two choices in units of that of two values at random."""
+    grid, n = parameter.grid(GRID), len(chosen)
+    if n < 2 or len(grid) < 2:
+        return None
+    apart = _distances(parameter, chosen).sum() / (n * (n - 1))
+    return float(1.0 - apart / _distances(parameter, grid).mean())
+
+
+def _distances(parameter: Parameter, values: Sequence[Plain]) -> np.ndarray:
+    """Between any two values, (n, n): of their places in [0, 1], or 1 where they differ and have no order."""
+    places = parameter.units(values) if parameter.is_ordered else np.array([parameter.index(value) for value in values])
+    apart: np.ndarray = np.abs(places[:, None] - places)
+    return apart if parameter.is_ordered else np.sign(apart)
