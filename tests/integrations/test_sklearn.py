@@ -230,7 +230,7 @@ def test_one_result_in_one_candidate_out(workers: int, folds: int, scheduler: st
     assert len(search.trials_) == 9
     assert len(sampler.known) == 9
     for i, known in sampler.known:
-        assert known >= i + 1 - workers
+        assert known >= i - workers  # one candidate may be asked for ahead, while all workers are busy
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
