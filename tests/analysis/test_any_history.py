@@ -11,6 +11,7 @@ from kilter.analysis.comparison import compare
 from kilter.analysis.curves import bands
 from kilter.analysis.diagnostics import diagnose
 from kilter.analysis.lineage import lineage
+from kilter.analysis.overtuning import overtuning
 from kilter.analysis.pareto import front, front_text, hypervolume
 from kilter.analysis.plain import plain
 from kilter.analysis.rungs import ladder
@@ -29,6 +30,7 @@ ANALYSES = {
     "lineage": lineage,
     "comparison": lambda history: compare({"a": [history], "b": [history, history]}),
     "comparison by time": lambda history: compare({"a": [history], "b": [history]}, against="time"),
+    "overtuning": lambda history: [found := overtuning(history), str(found)],
     "findings": lambda history: diagnose(history, NOW, budget=20),
 }
 

@@ -23,7 +23,7 @@ from kilter.storage.sqlite import SQLiteStorage
 
 MB = 1_000_000
 OVERVIEW = ("server", "studies/1", "studies/1/columns", "studies/1/convergence", "studies/1/importance")
-OVERVIEW += ("studies/1/diagnostics", "events")
+OVERVIEW += ("studies/1/generalisation", "studies/1/diagnostics", "events")
 
 
 def received(url: str) -> bytes:

@@ -26,6 +26,7 @@ from kilter.figures.history import histories, history
 from kilter.figures.hypervolume import hypervolume
 from kilter.figures.importance import importances, weights
 from kilter.figures.lineage import lineage
+from kilter.figures.overtuning import course
 from kilter.figures.pairs import contour, ranks
 from kilter.figures.parallel import parallel
 from kilter.figures.pareto import pareto
@@ -50,6 +51,7 @@ FIGURES: dict[str, Callable[[History], Figure]] = {
     "hypervolume": hypervolume,
     "timeline": lambda study: timeline(study, 1.7e9 + 10 * len(study) + 60),
     "lineage": lineage,
+    "overtuning": lambda study: course(study, None),
 }
 STUDIES = {
     "none": lambda: History(Problem(made.SPACE)),

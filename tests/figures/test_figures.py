@@ -12,6 +12,7 @@ from tests.figures import made
 
 from kilter import Choice, Float, Space
 from kilter.analysis.convergence import convergence
+from kilter.analysis.overtuning import overtuning
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
 from kilter.core.problem import Objective, Problem
@@ -22,6 +23,7 @@ from kilter.figures.history import histories, history
 from kilter.figures.importance import importances, weights
 from kilter.figures.improvement import improvement, stagnation
 from kilter.figures.lineage import lineage
+from kilter.figures.overtuning import course
 from kilter.figures.pairs import contour, ranks
 from kilter.figures.parallel import INACTIVE, parallel
 from kilter.figures.pareto import pareto
@@ -240,6 +242,15 @@ def test_what_is_expected_falls_and_patience_runs_out() -> None:
     assert isinstance(left, Line) and left.y[0] == 5 and left.y.min() == 0
     for before, after in pairwise(left.y.tolist()):
         assert after in (5, max(before - 1, 0))
+
+
+def test_the_best_value_and_what_is_expected_of_it_part_by_what_is_luck() -> None:
+    study = searched(40)
+    found = overtuning(study)
+    assert found is not None
+    expected, observed = (mark for mark in course(study, None).panels[0].marks[:3] if isinstance(mark, Line))
+    assert observed.y[-1] == found.observed and expected.y[-1] == found.expected
+    assert course(searched(0), None).panels[0].note == "too few trials to tell"
 
 
 def test_of_very_many_trials_the_best_are_drawn_and_the_figure_says_so() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kilter.analysis.convergence import candidates
+from kilter.analysis.design import Design
 from kilter.core.history import History, Record
 from kilter.core.pareto import non_dominated
 
@@ -48,6 +49,8 @@ class Subject:
     now: float
     budget: int | None = None
     seed: int = 0
+    design: Design | None = None
+    """What an evaluation is made of; None for what is inferred from the reports."""
 
     @property
     def is_single(self) -> bool:

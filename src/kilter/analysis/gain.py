@@ -1,4 +1,4 @@
-"""What going on is worth: the improvement to expect of the next hour, beside the noise of the best result.
+"""What going on is worth: the improvement to expect of the next hour, beside the noise of results.
 
 Two witnesses, whose mean is taken, since each errs where the other does not. The model knows what it does not know, but
 neither that errors are never negative, say, nor what it has not imagined; the past knows nothing of what is left.
@@ -7,10 +7,14 @@ neither that errors are never negative, say, nor what it has not imagined; the p
     e            expected improvement of the best next trial, by the model
     g            expected improvement of the best of all candidates, were each of them known: what the model deems left
     model        g (1 - exp(-K e / g)): e per trial at first, g in the end
-    past         2 (best at n/2 - best at n) K / (n + K): each doubling of the trials brings half as much as the last
+    past         2 (worth of the best at n/2 - at n) K / (n + K): each doubling of the trials brings half as much as the
+                 last. Worth is what is expected of a configuration, not what was observed, which luck makes ever better
+                 (analysis/overtuning.py)
 
-A study is not worth it any more where that falls below a tolerance, or below the standard error of its best result
-(Makarova et al. 2022, "Automatic termination for hyperparameter optimization": what is below cannot be told from luck).
+A study is not worth it any more where that falls below a tolerance, or is lost in the noise of its results (Makarova et
+al. 2022, "Automatic termination for hyperparameter optimization"). They stop below the noise of one result; but trials
+that lie near one another tell together what one alone does not, and a quarter of it is what the choice cannot use any
+more (docs/decisions/0045).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kilter.analysis.overtuning import Course, overtuning
 from kilter.analysis.pace import pace
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History
@@ -38,14 +43,15 @@ DRAWN = 64
 """Of those the most promising, at which functions are drawn from it."""
 DRAWS = 128
 """Functions that are drawn from the model."""
-EXACT = 0.01
-"""Noise below this share of the signal's variance is none: a smooth model is never quite right."""
 MUTE = 0.5
-"""Where the model calls more than this share of the variance noise, it has understood nothing, the noise included."""
+"""Where nothing was measured twice, and the model calls more than this share of the variance noise, it has understood
+nothing, the noise included."""
 FEWEST = 20
 """Trials before which nobody may say that going on is not worth it, ..."""
 PER_PARAMETER = 3
 """... and so many for each parameter of the space."""
+LOST = 0.25
+"""A gain below this share of the noise of one trial is lost in it."""
 GROWTH = 1.3
 """From one look to the next the number of finished trials grows by this factor, ..."""
 STEP = 5
@@ -59,11 +65,17 @@ class Gain:
     value: float
     """How much better the best result becomes, expected; 0 or more."""
     noise: float
-    """The standard error of the best result; 0 where results are exact, or where nothing is known of their noise."""
+    """The standard deviation of one result around what its configuration is worth; 0 where results are exact, or where
+    nothing is known of their noise."""
     trials: float
     """How many trials end in that time, at the pace of the latest."""
     seconds: float
     """The time ahead."""
+
+    @property
+    def lost_below(self) -> float:
+        """A smaller gain than this, a quarter of the noise, is lost in it: nobody could tell what brought it."""
+        return LOST * self.noise
 
 
 def expected_gain(history: History, seed: int, seconds: float = HOUR) -> Gain | None:
@@ -81,7 +93,7 @@ def expected_gain(history: History, seed: int, seconds: float = HOUR) -> Gain | 
 
 @dataclass(frozen=True)
 class NotWorthIt:
-    """A stopper: the next `seconds` are expected to improve the objective by less than `tolerance`, or than noise.
+    """A stopper: the next `seconds` are expected to improve the objective by less than `tolerance`, or noise.
 
     Never before 20 trials, and 3 for each parameter, have finished; it has to be so at two looks in a row, and looks
     are made at counts of finished trials that grow by 30 %, at those alone: whoever reads the same log stops at the
@@ -112,11 +124,12 @@ class NotWorthIt:
         if len(looks) < 2:
             return None
         gains = [self._look(history, count) for count in looks[-2:]]
-        if any(gain is None or gain.value >= max(self.tolerance, gain.noise) for gain in gains):
+        if any(gain is None or gain.value >= max(self.tolerance, gain.lost_below) for gain in gains):
             return None
         last = gains[-1]
         assert last is not None
-        bound = f"{self.tolerance:g}" if last.value < self.tolerance else f"the noise of the best, {last.noise:.2g}"
+        noise = f"a quarter of the noise of a trial, {last.noise:.2g}"
+        bound = f"{self.tolerance:g}" if last.value < self.tolerance else noise
         return f"not worth it: {last.value:.2g} is expected of the next {_spelled(self.seconds)}, less than {bound}"
 
     def _look(self, history: History, count: int) -> Gain | None:
@@ -158,28 +171,28 @@ def gains(history: History, seed: int, seconds: float = HOUR) -> list[tuple[int,
 
 def _gain(history: History, count: int, seed: int, seconds: float) -> Gain | None:
     """As it was after so many trials had finished."""
-    numbers = history.finished[:count]
-    bests, incumbent = _bests(history, numbers)
-    if len(history.problem.objectives) > 1 or incumbent is None:
-        return None
     past = Results.of(history).until(count)
-    if not past.suffices:
+    seen = overtuning(history if count == len(history.finished) else history.until(count))
+    if seen is None or not past.suffices:
         return None
     nothing = np.empty((0, past.encoding.d))
     surrogate = Surrogate(SingleFidelity(past, nothing, rng(seed, "active set", count)))
-    trials = seconds * pace(history, numbers)
-    n = int(np.isfinite(bests).sum())
-    bests = bests[-n:]
-    by_past = 2.0 * float(bests[(n - 1) // 2] - bests[-1]) / (1.0 + n / trials)
-    value = 0.5 * (_by_model(surrogate, trials, seed) + by_past)
-    return Gain(value, _noise(history, incumbent, surrogate), trials, seconds)
+    trials = seconds * pace(history, history.finished[:count])
+    value = 0.5 * (
+        _by_model(surrogate, trials, seed) + _by_past(seen.course, history.problem.objectives[0].sign, trials)
+    )
+    is_told = seen.is_measured or surrogate.objectives[0].posterior.noise <= MUTE
+    return Gain(value, seen.noise if is_told else 0.0, trials, seconds)
 
 
-def _bests(history: History, numbers: list[int]) -> tuple[np.ndarray, int | None]:
-    """The best result so far after each trial (k,), inf while there is none, and the trial that has the last one."""
-    values = np.array([history.values[number, 0] if history.is_candidate(number) else np.inf for number in numbers])
-    bests = np.minimum.accumulate(values)
-    return bests, numbers[int(np.argmin(values))] if len(bests) and np.isfinite(bests[-1]) else None
+def _by_past(course: Course, sign: float, trials: float) -> float:
+    """The past's word, by what choices are worth; see the module's first lines."""
+    known = np.where(np.isnan(course.expected), course.observed, course.expected)
+    worth = np.minimum.accumulate(sign * known)
+    first, last = int(course.trials[0]), int(course.trials[-1])
+    n = last - first + 1
+    half = int(np.searchsorted(course.trials, first + (n - 1) // 2, side="right")) - 1
+    return 2.0 * float(worth[half] - worth[-1]) / (1.0 + n / trials)
 
 
 def _by_model(surrogate: Surrogate, trials: float, seed: int) -> float:
@@ -208,21 +221,3 @@ def _draws(posterior: Posterior, features: np.ndarray, stream: np.random.Generat
     root = axes * np.sqrt(np.maximum(variances, 0.0))
     drawn: np.ndarray = cross @ posterior.alpha + stream.standard_normal((DRAWS, len(features))) @ root.T
     return drawn
-
-
-def _noise(history: History, incumbent: int, surrogate: Surrogate) -> float:
-    """The standard error of a result: of its folds where it has some, else what the model calls noise.
-
-    Folds of a cross-validation share their data, which the second term corrects (Nadeau & Bengio 2003).
-    """
-    folds = np.array(list(history.reports.folds(incumbent, history.problem.objectives[0].name).values()))
-    folds = folds[np.isfinite(folds)]
-    k = len(folds)
-    if k > 1:
-        return float(folds.std(ddof=1)) * math.sqrt(1.0 / k + 1.0 / (k - 1))
-    belief, noise = surrogate.objectives[0], surrogate.objectives[0].posterior.noise
-    if noise <= EXACT * belief.posterior.signal or noise > MUTE:
-        return 0.0
-    best, sd = float(surrogate.best[0]), math.sqrt(noise)
-    low, high = belief.output.inverse(np.array([best - sd, best + sd])).tolist()
-    return float(high - low) / 2.0

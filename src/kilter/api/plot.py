@@ -11,6 +11,7 @@ from kilter.figures.figure import Figure
 from kilter.figures.theme import THEMES
 
 if TYPE_CHECKING:
+    from kilter.analysis.design import Design
     from kilter.figures.trials import Target
 
 BACKENDS = ("plotly", "matplotlib")
@@ -33,10 +34,11 @@ class Plots:
         history: Callable[[], History],
         seed: int,
         now: Callable[[], float],
+        design: Callable[[], Design | None],
         backend: str = "plotly",
         theme: str = "light",
     ) -> None:
-        self._history, self._seed, self._now = history, seed, now
+        self._history, self._seed, self._now, self._design = history, seed, now, design
         self._backend, self._theme = backend, theme
 
     def __call__(self, backend: str = "plotly", theme: str = "light") -> Plots:
@@ -45,7 +47,7 @@ class Plots:
             raise UnknownName.of("backend", backend, BACKENDS)
         if theme not in THEMES:
             raise UnknownName.of("theme", theme, THEMES)
-        return Plots(self._history, self._seed, self._now, backend, theme)
+        return Plots(self._history, self._seed, self._now, self._design, backend, theme)
 
     def history(self, objective: str | int = 0) -> Any:
         """The value of each trial by its number, and the best so far; states by shape and colour."""
@@ -137,6 +139,12 @@ class Plots:
         from kilter.figures.improvement import improvement
 
         return self._drawn(improvement(self._history(), self._seed))
+
+    def overtuning(self) -> Any:
+        """The best value so far beside what is expected of its configuration: what lies between them is luck."""
+        from kilter.figures.overtuning import course
+
+        return self._drawn(course(self._history(), self._design()))
 
     def _drawn(self, figure: Figure) -> Any:
         if self._backend == "matplotlib":

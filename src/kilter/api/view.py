@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kilter.analysis.curves import Forecast
     from kilter.analysis.estimate import Estimate
     from kilter.analysis.gain import Gain
+    from kilter.analysis.overtuning import Overtuning
     from kilter.analysis.portfolio import Portfolio
     from kilter.analysis.schedule import Schedule
     from kilter.analysis.winner import Winner
@@ -85,7 +86,7 @@ class StudyView:
         """Its figures, as in `study.plot.history()`; they need Plotly, or Matplotlib: `study.plot("matplotlib")`."""
         from kilter.api.plot import Plots
 
-        return Plots(self._read, self.seed, time.time)
+        return Plots(self._read, self.seed, time.time, lambda: self.design)
 
     def _read(self) -> History:
         """The history with what others wrote."""
@@ -291,6 +292,28 @@ class StudyView:
 
         self._log.sync()
         return expected_gain(self.history, self._log.replica.seed, seconds)
+
+    def overtuning(self) -> Overtuning:
+        """What the best observed value owes to luck, how that came, and after how many trials more did not pay.
+
+        Raises NotReady (a ValueError) where no trial is complete and feasible.
+
+        >>> import random
+        >>> from kilter import Float, create_study
+        >>> study = create_study(space={"x": Float(0, 1)}, sampler="random", seed=0)
+        >>> study.optimize(lambda x: x**2 + random.Random(x).gauss(0, 0.5), n_trials=40, progress="none")
+        >>> seen = study.overtuning()
+        >>> seen.observed < seen.expected, seen.optimism > 0
+        (True, True)
+        """
+        if len(self.problem.objectives) > 1:
+            raise InvalidInput("this study has several objectives, and overtuning is of one: read .best_trials")
+        from kilter.analysis.overtuning import overtuning  # loads SciPy
+
+        found = overtuning(self._read(), self.design)
+        if found is None:
+            raise self._not_ready()
+        return found
 
     def portfolio(self, k: int = 5) -> Portfolio:
         """The k configurations of which the best one is best on average over the data sets that the study tunes for.

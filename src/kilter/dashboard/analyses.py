@@ -100,13 +100,25 @@ def quality(ask: Ask) -> Any:
     return quality(ask.history, objective_of(ask), ask.study.log.replica.seed)
 
 
+def generalisation(ask: Ask) -> Any:
+    """What to expect on new data; null what cannot be told, as with several objectives."""
+    from kilter.analysis.overtuning import overtuning
+    from kilter.analysis.winner import winner
+
+    seen = overtuning(ask.history, ask.design)
+    told = None if seen is None else {**vars(seen), "stopped_paying": seen.stopped_paying, "text": str(seen)}
+    return {"winner": winner(ask.history, ask.design), "overtuning": told}
+
+
 def diagnostics(ask: Ask) -> Any:
     """What is wrong, or good to know."""
     from kilter.analysis.diagnostics import diagnose
 
     budget = documents.budget_of(ask.study)
     trials = budget["trials"] if budget else None
-    return {"findings": diagnose(ask.history, ask.now, budget=trials, seed=ask.study.log.replica.seed)}
+    return {
+        "findings": diagnose(ask.history, ask.now, budget=trials, seed=ask.study.log.replica.seed, design=ask.design)
+    }
 
 
 def curves(ask: Ask) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kilter.analysis.design import Design, design_of
 from kilter.core.border import LONGEST_NAME
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.history import History
@@ -148,6 +149,11 @@ class Ask:
     def history(self) -> History:
         """Its trials at rest."""
         return self.study.at_rest()
+
+    @property
+    def design(self) -> Design | None:
+        """What the study's evaluation is made of."""
+        return design_of(self.history, self.study.log.replica.attrs)
 
     @property
     def number(self) -> int:

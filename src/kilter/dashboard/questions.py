@@ -44,6 +44,11 @@ QUESTIONS: tuple[Route, ...] = (
         OBJECTIVE,
     ),
     _analysis(f"{STUDY}/quality", "How well the surrogate predicts what it was not told.", analyses.quality, OBJECTIVE),
+    _analysis(
+        f"{STUDY}/generalisation",
+        "What to expect on new data: which configuration to take, its score, and what luck did to the best one.",
+        analyses.generalisation,
+    ),
     _analysis(f"{STUDY}/diagnostics", "What is wrong or good to know, in words.", analyses.diagnostics, ages=True),
     _analysis(
         f"{STUDY}/curves",

@@ -19,6 +19,7 @@ from html import escape
 from typing import Any
 
 from kilter.analysis.plain import plain
+from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION
 from kilter.core.errors import KilterError
 from kilter.core.events import RETRIES, Failure
 from kilter.core.history import History, Record
@@ -36,6 +37,8 @@ MOST_FAILED = 50
 """So many because they failed: one of each sort, then the first."""
 DIGITS = 7
 """Significant ones of numbers; those of columns have as many."""
+KEPT = (RETRIES, CONFIRMS, DEFAULT)
+"""Attributes of trials that say which other trial is meant, and stay where others are left out."""
 VARIANTS: Mapping[str, tuple[str, ...]] = {f"{STUDY}/convergence": ("against=time", "against=cost")}
 """With what else a route is asked, beside what it takes where nothing is said."""
 
@@ -161,12 +164,12 @@ def _redact(study: Study) -> None:
         history.settle(history[number])
     history.forgiven, history.reports = replica.history.forgiven, replica.history.reports
     replica.history = history
-    replica.attrs = {}
+    replica.attrs = {name: value for name, value in replica.attrs.items() if name == EVALUATION}
     study.begin()
 
 
 def _redacted(trial: Record, names: Mapping[str, str]) -> Record:
-    attrs = {name: value for name, value in trial.attrs.items() if name == RETRIES}
+    attrs = {name: value for name, value in trial.attrs.items() if name in KEPT and isinstance(value, int)}
     failure = None if trial.failure is None else Failure(trial.failure.kind)
     worker = None if trial.worker is None else names[trial.worker]
     invalid = None if trial.invalid is None else "left out"

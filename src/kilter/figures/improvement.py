@@ -18,13 +18,13 @@ def improvement(
 ) -> Figure:
     """The expected gain of the next hour by the number of finished trials; rings where it is too early to conclude.
 
-    With `noise` the standard error of the best result is drawn beside it, or the `tolerance` where that is given: a
-    gain below says that there is little left to find.
+    With `noise` a quarter of the noise of a trial is drawn beside it, or the `tolerance` where that is given: a gain
+    below says that there is little left to find.
     """
     found = gains(history, seed, HOUR)
     x = np.array([count for count, _ in found], dtype=float)
     value = np.array([gain.value for _, gain in found])
-    beside = np.array([gain.noise if tolerance is None else tolerance for _, gain in found])
+    beside = np.array([gain.lost_below if tolerance is None else tolerance for _, gain in found])
     name = name_of(history.problem.objectives[0].name)
     seen = np.concatenate([value, beside]) if noise else value
     y = of_values(f"expected gain of {name}", seen[seen > 0])
@@ -35,7 +35,7 @@ def improvement(
         Points(x[late], value[late], "accent", "circle", "", 7.0, x[late].astype(int)),
         Points(x[~late], value[~late], "muted", "ring", f"before {startup} trials", 7.0, x[~late].astype(int)),
     ]
-    label = "standard error of the best" if tolerance is None else "tolerance"
+    label = "a quarter of the noise" if tolerance is None else "tolerance"
     marks += [Line(x, beside, "best", label, dashed=True)] if noise and len(x) else []
     across = of_values("finished trials", x, keep=[0.0], whole=True) if len(x) else Axis("finished trials")
     panel = Panel(across, y, tuple(marks), note="" if len(x) else "too few trials to tell")

@@ -33,7 +33,7 @@ class StaticErrorEvaluator:
 
 
 class CrossValidationErrorEvaluator:
-    """An improvement smaller than the standard error of the best trial's folds does not count; see Terminator."""
+    """An improvement that is lost in the noise of trials does not count, which folds tell; see Terminator."""
 
 
 class BestValueStagnationEvaluator:
@@ -48,8 +48,9 @@ class BestValueStagnationEvaluator:
 class Terminator:
     """Whether a study has little left to gain.
 
-    It is over where the next hour is expected to improve the best result by less than its standard error, by
-    `study.expected_gain`; see kilter.analysis.gain. Folds that the objective reports tell that error, else the model.
+    It is over where the next hour is expected to improve the best result by less than a quarter of the noise of a
+    trial, by `study.expected_gain`; see kilter.analysis.gain. Folds that the objective reports tell that noise, else
+    the model.
     StaticErrorEvaluator says a tolerance beside it, and with BestValueStagnationEvaluator the trials are counted
     instead. Never before `min_n_trials` have finished. Raises InvalidInput for other evaluators.
     """

@@ -8,6 +8,7 @@ import type { Configuration } from "../configuration.js";
 import { count, duration, exact, gain, number, pace, percent, plural, visible } from "../format.js";
 import { CopyAs, Differences } from "../parts/Configuration.js";
 import { Controls } from "../parts/Controls.js";
+import { Expectation } from "../parts/Expectation.js";
 import { Findings, useFindings } from "../parts/Findings.js";
 import { Standing } from "../parts/Standing.js";
 import { Tags } from "../parts/Tags.js";
@@ -43,8 +44,9 @@ export default function Overview() {
           )}
         </div>
       )}
-      <HealthChecks study={now} />
+      {isSingle && <Expectation study={now} />}
       <div class="stack">
+        <HealthChecks study={now} />
         <Matters study={now} />
         {now.summary.running.length > 0 && <RunningTrials study={now} />}
       </div>

@@ -95,19 +95,19 @@ def irrelevant(subject: Subject) -> Iterator[Finding]:
 
 
 def not_worth_it(subject: Subject) -> Iterator[Finding]:
-    """What the next hour is expected to bring is less than noise."""
+    """What the next hour is expected to bring is lost in noise."""
     history = subject.history
     if not subject.is_single or len(history.finished) < fewest(len(history.problem.space)):
         return
     gain = expected_gain(history, subject.seed)
-    if gain is None or not gain.value < gain.noise:
+    if gain is None or not gain.value < gain.lost_below:
         return
     name = one_line(history.problem.objectives[0].name, NAME)
     yield Finding(
         "gain",
         NOTE,
-        f"The next hour is expected to improve {name} by {gain.value:.2g}, less than what looks like noise in it, "
-        f"{gain.noise:.2g}.",
+        f"The next hour is expected to improve {name} by {gain.value:.2g}, less than a quarter of what looks like "
+        f"noise in it, {gain.noise:.2g}.",
         "Stop here, or measure more exactly. If results are exact, the objective is rough, and going on is fair.",
         {"gain": gain.value, "noise": gain.noise, "trials_in_an_hour": gain.trials, "finished": len(history.finished)},
     )

@@ -25,7 +25,7 @@ def command(name: str | None, option: str | None, storage: str | None, budget: i
     from kilter.analysis.plain import plain
 
     study = options.look(options.chosen(name, option), storage)
-    findings = diagnose(study.history, time.time(), budget=budget, seed=study.seed)
+    findings = diagnose(study.history, time.time(), budget=budget, seed=study.seed, design=study.design)
     if as_json:
         show.echo_json({"study": study.study_name, "findings": plain(findings)})
         return
