@@ -17,10 +17,10 @@ import sys
 from typing import Any
 
 import numpy as np
-from kilter.analysis.winner import winner
 from replay import Pool, pools
 
 from kilter.analysis import gain
+from kilter.analysis.winner import winner
 from kilter.core.attributes import DEFAULT
 from kilter.core.events import Ended, Enqueued, Report, Started, TrialState
 from kilter.core.history import History
