@@ -39,8 +39,12 @@ class Readings:
 
     @classmethod
     def of(cls, history: History) -> Readings | None:
-        """The rows as they are now, amortised over calls; None where fewer than LEAST were reported."""
-        if not history.reports.count:
+        """The rows as they are now, amortised over calls; None where fewer than LEAST were reported.
+
+        None too where steps only count parts, as folds or data sets: how a mean over the first of them goes on says
+        nothing of a configuration but which parts come first. What was stopped is in `Results` then (models/parts.py).
+        """
+        if not history.reports.count or _counts_parts(history):
             return None
         readings = history.memo(cls, lambda _: _Reader(), given=history.problem.space).read(history)
         return None if readings is None or len(readings.numbers) < LEAST else readings
@@ -87,6 +91,12 @@ class Readings:
         encoding = self.results.encoding
         features = encoding.features(*encoding.known(self.matrix[self.numbers[rows]]))
         return np.concatenate([features, self.resource[rows, None]], axis=1)
+
+
+def _counts_parts(history: History) -> bool:
+    """Whether trials report parts, and no step beyond their number; what pauses goes on as after a step."""
+    parts = len(history.reports.labels)
+    return bool(parts and not history.paused and max(history.reports.furthest.values()) <= parts)
 
 
 class _Reader:

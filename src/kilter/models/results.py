@@ -1,7 +1,8 @@
 """What became of a study's trials, as columns with a row for each that ended, in the order in which they did.
 
     numbers      (k,)    trial of each row: index for History.matrix
-    values       (k, m)  objectives, smaller is better; NaN where unknown
+    values       (k, m)  objectives, smaller is better; NaN where unknown; of what was stopped after some of its parts
+                         what it would have come to (models/parts.py)
     constraints  (k, c)  how far beyond its bound each constrained metric is, <= 0 where it is met; NaN where unknown
     violation    (k,)    by how much the constraints are missed, core/standing.py; inf where a metric is unknown
     failed       (k,)    whether the configuration is to blame: an error, NaN or an infinite value, not a lost machine
@@ -25,6 +26,7 @@ from kilter.core.memo import Memo
 from kilter.core.pareto import non_dominated
 from kilter.models.encoding import encoding_of
 from kilter.models.pareto import crowding_distance
+from kilter.models.parts import Parts
 
 LEAST = 3
 """With fewer values there is nothing to fit a model to."""
@@ -50,6 +52,7 @@ class Results:
         self.encoding = encoding_of(problem.space)
         self.fits = Memo()
         """What models/fits.py has fitted to these rows."""
+        self._parts = Parts()
         self._rows = {
             "numbers": np.empty(64, dtype=int),
             "values": np.empty((64, len(problem.objectives))),
@@ -91,6 +94,8 @@ class Results:
         while new.stop > len(self._rows["numbers"]):
             self._rows = {name: np.concatenate([rows, np.empty_like(rows)]) for name, rows in self._rows.items()}
         values, trials, bounds = history.values[numbers], [history[n] for n in numbers], history.problem.constraints
+        expected = [self._expected(trial, row, history) for trial, row in zip(trials, values)]
+        values[:, 0] = [row[0] if of_parts is None else of_parts for row, of_parts in zip(values, expected)]
         points, known = self.encoding.known(history.matrix[numbers])
         columns = {
             "numbers": numbers,
@@ -99,13 +104,26 @@ class Results:
             "violation": history.violations[numbers],
             "failed": [is_to_blame(trial, row) for trial, row in zip(trials, values)],
             "seconds": [trial.seconds for trial in trials],
-            "reach": [_reach(trial, history) for trial in trials],
+            "reach": [
+                _reach(trial, history) if of_parts is None else inf for trial, of_parts in zip(trials, expected)
+            ],
             "points": points,
             "features": self.encoding.features(points, known),
         }
         for name, column in columns.items():
             self._rows[name][new] = column
         self.show(new.stop)
+
+    def _expected(self, trial: Record, values: np.ndarray, history: History) -> float | None:
+        """What a trial that was stopped would have come to on all parts; None for others, which are taken in."""
+        if not history.reports.labels or len(values) > 1:
+            return None
+        objective = history.problem.objectives[0]
+        scores = history.reports.folds(trial.number, objective.name)
+        losses = {part: objective.sign * score for part, score in scores.items()}
+        if trial.state is TrialState.COMPLETE:
+            self._parts.add(float(values[0]), losses)
+        return self._parts.expected(losses) if trial.state is TrialState.PRUNED else None
 
     @property
     def usable(self) -> np.ndarray:
