@@ -31,6 +31,10 @@ class Family:
     space: Space
     loss: Callable[[Params, int], float]
     observed: Callable[[Params, int], float]
+    arrays: Callable[[int], tuple[np.ndarray, ...]]
+    """The rows of a data set that tuning may see."""
+    train: Callable[..., float]
+    """The loss on some rows after a fit on others: train(train, test, **params)."""
 
 
 def functions(centres: int) -> Family:
@@ -52,7 +56,12 @@ def functions(centres: int) -> Family:
         stream = rng(data, "noise", crc32(repr(sorted(params.items())).encode()))
         return value * (1 + 0.01 * float(stream.standard_normal()))
 
-    return Family(f"functions around {centres} places", space, loss, observed)
+    def train(train: tuple[np.ndarray, ...], test: tuple[np.ndarray, ...], **params: Any) -> float:
+        return observed(params, int(test[0][0]))
+
+    return Family(
+        f"functions around {centres} places", space, loss, observed, lambda data: (np.full(6, data),), train
+    )
 
 
 @lru_cache(256)
@@ -160,7 +169,10 @@ def models(
         sides = [(fold != k, fold == k) for k in range(FOLDS)]
         return float(np.mean([error(fitted(params, x[train], y[train]), x[test], y[test]) for train, test in sides]))
 
-    return Family(name, space, loss, observed)
+    def train(train: tuple[np.ndarray, ...], test: tuple[np.ndarray, ...], **params: Any) -> float:
+        return error(fitted(params, *train), *test)
+
+    return Family(name, space, loss, observed, lambda data: data_of(data)[:2], train)
 
 
 def families() -> list[Family]:

@@ -332,12 +332,9 @@ class StudyView:
         >>> sorted(round(each["x"], 1) for each in study.portfolio(2).configurations)
         [0.2, 0.9]
         """
-        from kilter.analysis.design import design_of
         from kilter.analysis.portfolio import portfolio_of_data_sets  # loads SciPy
 
-        self._log.sync()
-        replica = self._log.replica
-        return portfolio_of_data_sets(self.history, design_of(self.history, replica.attrs), k, replica.seed)
+        return portfolio_of_data_sets(self._read(), self.design, k, self._log.replica.seed)
 
     def best_schedule(self) -> Schedule:
         """How the best member of a population was trained: its configurations, from which step to which.

@@ -12,7 +12,8 @@ from kilter.analysis.design import SUMMARIES
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.evaluation.data import Data, Fit
 from kilter.evaluation.evaluations import Evaluation, has_classes
-from kilter.evaluation.objective import ByName
+from kilter.evaluation.objective import ByName, EvaluationObjective
+from kilter.evaluation.places import PlacedObjective
 from kilter.evaluation.seeds import Seeds
 from kilter.evaluation.splitting import CrossValidation, OverRows
 
@@ -42,6 +43,8 @@ class DataSets(Evaluation):
             raise InvalidInput("DataSets takes a dict of arrays by the names of data sets, as {'a': (X, y)}")
         if self.summary not in SUMMARIES:
             raise UnknownName.of("summary", self.summary, SUMMARIES)
+        if self.summary == "rank" and self.is_reshuffled:
+            raise InvalidInput("summary='rank' compares scores on the same splits: leave out reshuffled=True")
         if not isinstance(self.evaluation, OverRows) and getattr(self.evaluation, "evaluation", None) is None:
             raise InvalidInput(f"evaluation={self.evaluation!r}: rows of data sets are split, as by CrossValidation(5)")
 
@@ -66,6 +69,11 @@ class DataSets(Evaluation):
         if self.summary == "quantile":
             return float(sign * np.quantile(sign * means, self.level))
         return float(means.mean())
+
+    def objective(self, learner: Any, *arrays: Any, **settings: Any) -> EvaluationObjective:
+        """As of any evaluation, of the model or function alone; `groups` and `sample_weight` by names of data sets."""
+        made = super().objective(learner, *arrays, **settings)
+        return PlacedObjective(made) if self.summary == "rank" else made
 
     def _data(self, learner: Any, arrays: Sequence[Any], groups: Any, weights: Any) -> ByName:
         if arrays:

@@ -17,6 +17,7 @@ from kilter.core.numbers import Float, Int
 from kilter.core.options import Choice, copied
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Objective
+from kilter.core.space import Space
 from kilter.core.text import shown
 from kilter.objective import checkpoint
 from kilter.objective.attempt import Attempt
@@ -72,6 +73,11 @@ class Trial:
     def distributions(self) -> dict[str, Parameter]:
         """The parameters of the configuration."""
         return self._attempt.parameters
+
+    @property
+    def space(self) -> Space:
+        """The space that the study has declared; one that its trials make up as they go is empty."""
+        return self._attempt.problem.space
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
