@@ -16,7 +16,10 @@ HARD = {"a": 0.0, "b": 5.0, "c": 1.0}
 """How hard each part is."""
 
 
-@given(st.lists(st.floats(-9, 9), min_size=1, max_size=5), st.floats(-9, 9), st.sets(st.sampled_from("abc"), min_size=1))
+LEVELS = st.floats(-9, 9)
+
+
+@given(st.lists(LEVELS, min_size=1, max_size=5), LEVELS, st.sets(st.sampled_from("abc"), min_size=1))
 def test_where_parts_differ_by_how_hard_they_are_any_of_them_tell_the_value(
     levels: list[float], level: float, met: set[str]
 ) -> None:
