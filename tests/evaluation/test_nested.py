@@ -56,7 +56,9 @@ def search(storage: str | None = None, **more: Any) -> Nested:
 def result(scores: list[float], is_maximised: bool = True, choices: list[Any] | None = None) -> Nested:
     space = kilter.Space({"x": kilter.Float(0, 1)})
     configs = [{"x": value} for value in choices or [0.5] * len(scores)]
-    folds = [OuterFold(i, config, config, s, s + 0.1, s - 0.2) for i, (s, config) in enumerate(zip(scores, configs))]
+    folds = [
+        OuterFold(i, config, config, s, s + 0.1, None, s - 0.2) for i, (s, config) in enumerate(zip(scores, configs))
+    ]
     return Nested(tuple(folds), space, 0.25, is_maximised)
 
 
@@ -130,6 +132,7 @@ def test_each_search_is_tune_on_the_training_rows(tmp_path: Path) -> None:
         study = kilter.load_study(study_name=f"n, outer fold {fold.number}", storage=storage)
         assert study.recommend().params == fold.params
         assert study.recommend().value == fold.observed
+        assert study.estimate().value == fold.estimated
         assert len(study.trials) == 3
     assert str(found).count("\n") >= 5
 

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 import kilter
 from kilter.analysis.configurations import default_of
 from kilter.analysis.design import design_of
-from kilter.core.errors import InvalidInput, NotReady
+from kilter.core.errors import InvalidInput, NotReady, StudyChanged
 from kilter.core.limits import Limits
+from kilter.evaluation import CrossValidation, Holdout, Repeated
 from kilter.samplers.random import RandomSampler
 from kilter.schedulers import ThresholdScheduler as Threshold
 
@@ -37,6 +38,7 @@ from sklearn.datasets import make_classification  # noqa: E402
 from sklearn.exceptions import FitFailedWarning  # noqa: E402
 from sklearn.linear_model import LogisticRegression, Ridge  # noqa: E402
 from sklearn.model_selection import (  # noqa: E402
+    GroupKFold,
     KFold,
     RandomizedSearchCV,
     ShuffleSplit,
@@ -316,6 +318,51 @@ def test_there_is_one_who_says_which_is_the_best() -> None:
     search = KilterSearchCV(SVC(), SMOOTH, choose="winner", refit=lambda results: 0)
     with pytest.raises(InvalidInput, match="give one"):
         search.fit(X, Y)
+
+
+def test_after_fit_there_is_an_estimate_of_the_one_that_was_chosen() -> None:
+    noise = np.random.default_rng(3).normal(size=(60, 4))
+    for choose in ("best_score", "winner"):
+        space = {"var_smoothing": kilter.Float(1e-3, 1e3, log=True)}
+        search = KilterSearchCV(GaussianNB(), space, n_iter=12, cv=4, choose=choose, random_state=0)
+        search.fit(noise, np.arange(60) % 2)
+        assert search.estimate_.number == search.trials_[search.best_index_]["number"]
+        assert search.estimate_.observed == pytest.approx(search.best_score_)
+        assert search.winner_ == search.study_.winner()
+        assert search.estimate_.low < search.estimate_.value < search.estimate_.high
+        assert pickle.loads(pickle.dumps(search)).estimate_ == search.estimate_
+    assert search.estimate_ == search.study_.estimate()
+
+
+@pytest.mark.parametrize("cv", [CrossValidation(3), Holdout(0.3), Repeated(CrossValidation(3), 2)])
+def test_evaluations_are_splitters(cv: Any) -> None:
+    search = KilterSearchCV(SVC(), SMOOTH, n_iter=3, cv=cv, random_state=0).fit(X, Y)
+    for i, params in enumerate(search.cv_results_["params"]):
+        scores = cross_val_score(SVC(**params), X, Y, cv=cv)
+        assert scores.tolist() == [search.cv_results_[f"split{k}_test_score"][i] for k in range(search.n_splits_)]
+
+
+def test_nested_is_cross_validation_of_the_search(tmp_path: Path) -> None:
+    settings = {"n_iter": 4, "cv": 3, "random_state": 0, "choose": "winner", "scoring": "roc_auc"}
+    search = KilterSearchCV(SVC(), SMOOTH, **settings)
+    scores = cross_val_score(search, X, Y, cv=StratifiedKFold(3))
+    stored = KilterSearchCV(SVC(), SMOOTH, storage=f"sqlite:///{tmp_path}/n.db", **settings)
+    found = stored.nested(X, Y, outer=StratifiedKFold(3), progress="none")
+    assert [fold.score for fold in found.folds] == scores.tolist()
+    untuned = cross_val_score(SVC(), X, Y, cv=StratifiedKFold(3), scoring="roc_auc")
+    assert [fold.default for fold in found.folds] == untuned.tolist()
+    again = stored.nested(X, Y, outer=StratifiedKFold(3), progress="none")
+    assert again == found
+    with pytest.raises(StudyChanged):
+        stored.set_params(n_iter=5).nested(X, Y, outer=StratifiedKFold(3), progress="none")
+
+
+def test_nested_keeps_groups_apart_outside_and_inside() -> None:
+    groups = np.arange(40) // 4
+    search = KilterSearchCV(Probe(), {"quality": kilter.Float(0, 1)}, n_iter=2, cv=GroupKFold(2), random_state=0)
+    search.nested(ROWS, LABELS, outer=GroupKFold(5), groups=groups, progress="none")
+    for call in CALLS:
+        assert not set(groups[call["rows"]]) & set(groups[call["tested"]])
 
 
 # -- races ------------------------------------------------------------------------------------------------------------

@@ -85,10 +85,12 @@ class Estimate:
         return [f"the default is expected to score {self.default:.4g}, {how}{real}"]
 
 
-def estimate(history: History, design: Design | None = None) -> Estimate | None:
+def estimate(history: History, design: Design | None = None, number: int | None = None) -> Estimate | None:
     """The estimate of a study; None with several objectives, and before a trial is complete and feasible.
 
-    Without a design that of the history is inferred.
+    Without a design that of the history is inferred. With the `number` of a complete trial it is the estimate of what
+    that trial was the first to try, where somebody has chosen by another rule than the winner's; None where it is not
+    among the best ones of a long study.
 
     >>> from kilter import Float, Space
     >>> from kilter.core.problem import Problem
@@ -100,14 +102,17 @@ def estimate(history: History, design: Design | None = None) -> Estimate | None:
     if known is None or chosen is None:
         return None
     numbers = [each.number for each in known.configurations]
-    w = numbers.index(chosen.number)
+    number = chosen.number if number is None else number
+    if number not in numbers:
+        return None
+    w = numbers.index(number)
     error, freedom = _error(known, w, design)
     sign, reach = history.problem.objectives[0].sign, _reach(error, freedom)
     low, high = sorted(sign * (known.mean[w] + np.array([-reach, reach])))
     d = None if chosen.default is None else numbers.index(chosen.default)
     gain = None if d is None else float(known.mean[d] - known.mean[w])
     return Estimate(
-        chosen.number,
+        numbers[w],
         sign * float(known.mean[w]),
         float(low),
         float(high),

@@ -50,6 +50,8 @@ class Found:
     config: Config
     observed: float
     """What the search has measured of it."""
+    estimated: float | None
+    """What the search has estimated that it scores on new data."""
     score: float
     default: float | None
     """The score of what there is without tuning; None where that is not known."""
@@ -72,7 +74,7 @@ class Search(ABC):
     def __call__(self, trial: Trial) -> float:
         """The score of an outer fold."""
         found = self.on(trial.params[FOLD])
-        trial.set_user_attr(FOUND, {"config": found.config, "observed": found.observed, "default": found.default})
+        trial.set_user_attr(FOUND, {name: value for name, value in vars(found).items() if name != "score"})
         return found.score
 
     @abstractmethod
@@ -169,11 +171,19 @@ class _Tuning(Search):
         with tune(self.objective.on(train), self.space, progress="none", **named) as study:
             _raise_where_stopped(study)
             chosen = study.recommend()
-            default = self.objective.defaults(self.space)
-            score = self.objective.score(chosen.params, train, test)
-            if default is not None:
-                default = score if default == chosen.params else self.objective.score(default, train, test)
-            return Found(dict(study.history[chosen.number].params), float(chosen.value or 0.0), score, default)
+            score, untuned = self.objective.score(chosen.params, train, test), self._untuned
+            if untuned is None or untuned == chosen.params:
+                default = None if untuned is None else score
+            else:
+                default = self.objective.score(untuned, train, test)
+            told = study.estimate()
+            return Found(dict(study.history[told.number].params), told.observed, told.value, score, default)
+
+    @property
+    def _untuned(self) -> Mapping[str, Any] | None:
+        """The parameters without tuning: none at all where the objective's own lie outside of the space."""
+        inside = self.objective.defaults(self.space)
+        return {} if inside is None and set(self.space.declared) <= set(self.objective.own_defaults()) else inside
 
     def params(self, config: Config) -> dict[str, Any]:
         return self.space.values(config)
@@ -214,8 +224,7 @@ def _read(study: Study, search: Search, level: float) -> Nested:
     found = []
     for trial in sorted(trials, key=lambda trial: trial.params[FOLD]):
         told = trial.user_attrs[FOUND]
-        params = search.params(told["config"])
         score = float(trial.value or 0.0)
-        found.append(OuterFold(trial.params[FOLD], params, told["config"], score, told["observed"], told["default"]))
+        found.append(OuterFold(trial.params[FOLD], search.params(told["config"]), score=score, **told))
     overlap = float(np.mean([len(test) / len(train) for train, test in search.splits]))
     return Nested(tuple(found), search.space, overlap, search.is_maximised, level)

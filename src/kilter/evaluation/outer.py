@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kilter.analysis.finding import share
 from kilter.analysis.uncertainty import interval, standard_error
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.space import Config, Space
@@ -39,6 +40,8 @@ class OuterFold:
     """Of the choice, fitted on the training rows, on the test rows."""
     observed: float
     """What the search itself has measured of its choice."""
+    estimated: float | None
+    """What the search has estimated that it scores on new data; None where it did not."""
     default: float | None
     """The score, on the same rows, of what there is without tuning; None where that is not known."""
 
@@ -97,26 +100,30 @@ class Nested:
         return {name: value for name, value in found.items() if value is not None}
 
     def __str__(self) -> str:
-        share, (low, high) = f"{100 * self.level:.0f} %", self.interval
-        measured = float(np.mean([fold.observed for fold in self.folds]))
-        lines = self._table()
-        lines.append(
-            f"to expect on new data: {self.mean:.4g}, {share} between {low:.4g} and {high:.4g} "
-            f"({len(self.folds)} outer folds)"
-        )
-        too = "good" if self.optimism >= 0 else "bad"
-        lines.append(f"the searches themselves measured {measured:.4g}: {abs(self.optimism):.2g} too {too}")
-        if self._gains is not None:
-            low, high = self.gain_interval
-            verb, doubt = "better" if self.gain >= 0 else "worse", "" if low > 0 else ": it may be nothing"
-            lines.append(
-                f"tuning is {verb} than none by {abs(self.gain):.2g}; its gain is, {share}, "
-                f"between {low:.2g} and {high:.2g}{doubt}"
-            )
-        if self.agreement:
-            told = ", ".join(f"{name} {value:.2f}" for name, value in self.agreement.items())
-            lines.append(f"how far the choices agree (1 the same, 0 or less as if by chance): {told}")
-        return "\n".join(lines)
+        sure = f"{self._sure(self.interval)} ({len(self.folds)} outer folds)"
+        expected = f"to expect on new data: {self.mean:.4g}, {sure}"
+        return "\n".join([*self._table(), expected, self._inside(), *self._beside(), *self._agreeing()])
+
+    def _sure(self, within: tuple[float, float]) -> str:
+        return f"{share(self.level)} sure between {within[0]:.4g} and {within[1]:.4g}"
+
+    def _inside(self) -> str:
+        """What the searches themselves said."""
+        measured, too = np.mean([fold.observed for fold in self.folds]), "good" if self.optimism >= 0 else "bad"
+        estimates = [fold.estimated for fold in self.folds if fold.estimated is not None]
+        also = f"; they estimated {np.mean(estimates):.4g}" if estimates else ""
+        return f"the searches themselves measured {measured:.4g}: {abs(self.optimism):.2g} too {too}{also}"
+
+    def _beside(self) -> list[str]:
+        """A line on no tuning, where that is known."""
+        if self._gains is None:
+            return []
+        doubt = "" if self.gain_interval[0] > 0 else ": it may be nothing"
+        return [f"tuning gains {self.gain:.2g} over none, {self._sure(self.gain_interval)}{doubt}"]
+
+    def _agreeing(self) -> list[str]:
+        told = ", ".join(f"{name} {value:.2f}" for name, value in self.agreement.items())
+        return [f"how far the choices agree (1 the same, 0 or less as if by chance): {told}"] if told else []
 
     @property
     def _sign(self) -> int:
@@ -142,11 +149,15 @@ class Nested:
     def _table(self) -> list[str]:
         rows = [["fold", "score", "untuned", "measured inside", "choice"]]
         for fold in self.folds:
-            chosen = ", ".join(f"{name}={shown(value)}" for name, value in fold.params.items())
+            chosen = ", ".join(f"{name}={_short(value)}" for name, value in fold.params.items())
             untuned = "" if fold.default is None else f"{fold.default:.4g}"
             rows.append([str(fold.number), f"{fold.score:.4g}", untuned, f"{fold.observed:.4g}", chosen])
         widths = [max(map(len, column)) for column in zip(*rows)][:-1]
         return ["  ".join([*map(str.rjust, row, widths), row[-1]]) for row in rows]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else shown(value)
 
 
 def _agreement(parameter: Parameter, chosen: Sequence[Plain]) -> float | None:

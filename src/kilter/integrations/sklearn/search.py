@@ -20,7 +20,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples, indexable
 
 from kilter.analysis.design import Design, Part
+from kilter.analysis.estimate import estimate
 from kilter.api import Study, create_study
+from kilter.api.nesting import run_outer
+from kilter.api.running import executor_of
 from kilter.core.attributes import DEFAULT, EVALUATION
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
@@ -28,12 +31,14 @@ from kilter.core.limits import Limits
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.ending import EndKind
+from kilter.evaluation.outer import Nested
 from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
 from kilter.integrations.fold_results import folds_of, metrics_of, result_of, row_of
 from kilter.integrations.folds import SCORE, Folds
 from kilter.integrations.sklearn.digest import content, digest
 from kilter.integrations.sklearn.fits import Data, Fit, workers_for
+from kilter.integrations.sklearn.nesting import SearchInside
 
 TABLED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PAUSED)
 """Trials that may be a row of `cv_results_`."""
@@ -56,8 +61,9 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
     sampler               who chooses, "auto", "tpe", … or a sampler of kilter's; with "random", scikit-learn's
                           distributions give the very candidates of RandomizedSearchCV with the same random_state
     choose                which candidate is the best: "best_score", scikit-learn's best mean, or "winner": the one that
-                          study_.recommend() names, which weighs how much of a good mean is luck. best_score_ is its
-                          mean, so not always the largest one.
+                          study_.winner() names, which weighs how much of a good mean is luck, and keeps the estimator
+                          as it is where nothing beats it beyond noise. best_score_ is its mean, so not always the
+                          largest one.
     scheduler             "race" ends candidates that have hardly a chance left to beat the best one, after any fold;
                           None runs every candidate on all folds. Those that were ended have NaN for the folds they
                           lack, and for the mean, come last in the ranking, and are never the best.
@@ -69,10 +75,12 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
     The estimator's own parameters are the first candidate where they lie in the space, so the best one is not worse. A
     space of at most n_iter candidates is tried whole, in its order, unless there is a timeout.
 
-    After fit, `study_` is the kilter.Study (not kept when the search is pickled) and `trials_` has a dict for each row
-    of `cv_results_`: number, state, score, folds (how many were scored), seconds of its fits, failure. After Ctrl-C the
-    running candidates are finished, after a second one ended; then `cv_results_` and the best candidate are set as far
-    as there are any, nothing is refitted, and KeyboardInterrupt is raised.
+    After fit, `estimate_` says what the best candidate will score on new data, corrected for the luck of having been
+    chosen, and `winner_` whom the study would take and why; they are of kilter.analysis. `study_` is the kilter.Study
+    (not kept when the search is pickled) and `trials_` has a dict for each row of `cv_results_`: number, state, score,
+    folds (how many were scored), seconds of its fits, failure. After Ctrl-C the running candidates are finished, after
+    a second one ended; then `cv_results_` and the best candidate are set as far as there are any, nothing is refitted,
+    and KeyboardInterrupt is raised.
 
     Raises InvalidInput for distributions that stand for nothing and for a study of something else, NotReady where no
     candidate was finished in time, and what RandomizedSearchCV raises.
@@ -191,6 +199,35 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             self._refit(X, y, routed.estimator.fit, told)
         told.end()
         return self
+
+    def nested(
+        self,
+        X: Any,  # noqa: N803
+        y: Any = None,
+        outer: Any = 5,
+        *,
+        level: float = 0.9,
+        workers: int = 1,
+        executor: Any = None,
+        progress: str = "auto",
+        **params: Any,
+    ) -> Nested:
+        """Nested cross-validation: what this search, fitted on some rows, comes to on rows that it has not seen.
+
+        `outer` is a number of folds or a splitter, of scikit-learn or of kilter.evaluation; for each of its folds a
+        clone of the search is fitted on the training rows and scored on the others, as by cross_val_score. `params` go
+        to `fit`. So many `workers` (-1 means one a core), or the `executor`, run outer folds at the same time, in
+        processes of their own. With a `storage` of the search the same call goes on where it was left off. The
+        intervals of what it returns, a kilter.evaluation.outer.Nested, hold the expectation with probability `level`.
+
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.svm import SVC
+        >>> search = KilterSearchCV(SVC(), {"C": [0.1, 1, 10]}, n_iter=3, cv=3)
+        >>> round(search.nested(*load_iris(return_X_y=True), outer=3, progress="none").mean, 2)
+        0.97
+        """
+        search = SearchInside.of(self, X, y, outer, params)
+        return run_outer(search, self.storage, executor_of(executor, workers, None), level, progress)
 
     def _study(self, candidates: Candidates, data: Data) -> tuple[Study, int]:
         """A new study, or the stored one, checked to be of the same search; and how many trials it should have."""
@@ -353,13 +390,17 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         if not self.refit and self.multimetric_:
             return
         if self.choose == "winner":
-            chosen = study.recommend().number
-            self.best_index_ = next(i for i, row in enumerate(self.trials_) if row["number"] == chosen)
+            number = study.winner().number
+            self.best_index_ = next(i for i, row in enumerate(self.trials_) if row["number"] == number)
         else:
             self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
         if not callable(self.refit):
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
+        number = self.trials_[self.best_index_]["number"]
+        if study.history[number].state is TrialState.COMPLETE:
+            self.winner_ = study.winner()
+            self.estimate_ = estimate(study.history, study.design, number)
 
     def _names(self) -> list[str]:
         return [name[len("mean_test_") :] for name in self.cv_results_ if name.startswith("mean_test_")]
