@@ -41,7 +41,7 @@ def test_a_trial_offers_what_an_objective_may_use() -> None:
         *("flush", "has_left", "log_artifact"),
         *("number", "objectives", "params", "parent", "report", "save", "set_user_attr", "should_prune", "suggest"),
         *("suggest_categorical", "suggest_discrete_uniform", "suggest_float", "suggest_int", "suggest_loguniform"),
-        *("constraints", "set_constraint", "set_system_attr", "suggest_uniform", "system_attrs", "user_attrs"),
+        *("constraints", "set_constraint", "set_system_attr", "space", "suggest_uniform", "system_attrs", "user_attrs"),
     }
 
 
