@@ -42,6 +42,15 @@ class TestStudies:
         page.get_by_text("best accuracy").wait_for()
 
 
+def test_what_to_expect_is_what_the_analyses_say(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address("folds"))
+    told = documented(page, dashboard, "folds", "/generalisation")
+    panel = page.get_by_role("region", name="What to expect")
+    panel.get_by_text(told["winner"]["reason"]).wait_for()
+    assert panel.get_by_role("link", name=f"#{told['winner']['number']}").count() >= 1
+    assert panel.get_by_role("img", name=told["overtuning"]["text"]).count() == 1
+
+
 @pytest.fixture
 def copied(browse: Any, dashboard: Served) -> Callable[[str], str]:
     """A function of a form that copies the best configuration in it."""

@@ -41,7 +41,9 @@ def storage(studies_file: Path) -> SQLiteStorage:
 def test_the_page_has_what_it_asks_for(storage: SQLiteStorage, number: int):
     answers = recorded(report(storage, number, BEGAN))
     study = f"api/v1/studies/{number}"
-    assert {"api/v1/server", study, f"{study}/columns", f"{study}/convergence", f"{study}/timeline"} <= set(answers)
+    assert {"api/v1/server", study, f"{study}/columns", f"{study}/convergence", f"{study}/generalisation"} <= set(
+        answers
+    )
     assert answers["api/v1/server"]["read_only"] is True
     told = decoded(gzip.decompress(base64.b64decode(answers[f"{study}/columns"])))
     assert told.header["trials"] == answers[study]["summary"]["trials"]

@@ -83,7 +83,7 @@ class Overtuning:
         return self.trials - self.paid_until >= MANY
 
     def __str__(self) -> str:
-        said = [f"Of {times(self.trials, 'trial')}, {self.best} scored best: {self.observed:.5g}", self._luck()]
+        said = [f"Trial {self.best} scored best of {self.trials}: {self.observed:.5g}", self._luck()]
         if self.worse_than_default is not None and self.best != self.default:
             chance = share(self.worse_than_default)
             said.append(f"It is worse than the default, trial {self.default}, with a probability of {chance}")
@@ -97,7 +97,7 @@ class Overtuning:
         if self.noise == 0 and self.is_measured:
             return "Results are exact, so no luck is in that"
         if self.noise == 0:
-            return "No luck shows in that; but nothing was measured twice, and what all trials share does not show"
+            return "No luck shows in that, as far as trials can tell of which none was measured twice"
         return f"Measured anew it is expected to score {self.expected:.5g}, so {self.optimism:.2g} of that is luck"
 
 

@@ -102,12 +102,14 @@ def quality(ask: Ask) -> Any:
 
 def generalisation(ask: Ask) -> Any:
     """What to expect on new data; null what cannot be told, as with several objectives."""
+    from kilter.analysis.estimate import estimate
     from kilter.analysis.overtuning import overtuning
     from kilter.analysis.winner import winner
 
-    seen = overtuning(ask.history, ask.design)
+    history, design = ask.history, ask.design
+    seen = overtuning(history, design)
     told = None if seen is None else {**vars(seen), "stopped_paying": seen.stopped_paying, "text": str(seen)}
-    return {"winner": winner(ask.history, ask.design), "overtuning": told}
+    return {"winner": winner(history, design), "estimate": estimate(history, design), "overtuning": told}
 
 
 def diagnostics(ask: Ask) -> Any:

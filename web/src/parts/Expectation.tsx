@@ -35,6 +35,7 @@ interface Overtuning {
   observed: Num;
   optimism: Num;
   noise: Num;
+  is_measured: boolean;
   default: number | null;
   worse_than_default: Num | null;
   paid_until: number;
@@ -54,7 +55,7 @@ export function Expectation({ study: { id, summary } }: { study: Study }) {
   const answer = useAnswer<Generalisation>(`studies/${id}/generalisation`, revision.value);
   return (
     <AnswerPanel
-      title="On new data"
+      title="What to expect"
       picture
       answer={answer}
       table={({ overtuning }) => figures(overtuning as Overtuning)}
@@ -81,11 +82,7 @@ function Told({ id, found: { winner, estimate, overtuning } }: { id: number; fou
         </Tile>
       )}
       {estimate && (
-        <Tile
-          label="expected to score"
-          title={exact(num(estimate.value))}
-          note={`${number(num(estimate.low))} to ${number(num(estimate.high))}, ${percent(estimate.level)}`}
-        >
+        <Tile label="expected to score" title={exact(num(estimate.value))} note={within(estimate)}>
           {number(num(estimate.value))}
         </Tile>
       )}
@@ -99,10 +96,10 @@ function Told({ id, found: { winner, estimate, overtuning } }: { id: number; fou
             </>
           }
         >
-          {number(num(overtuning.optimism), 2)}
+          {luck(overtuning)}
         </Tile>
       )}
-      {estimate && estimate.gain !== null && (
+      {estimate && estimate.gain !== null && !winner?.is_default && (
         <Tile
           label="real gain"
           title="Over the default; better is positive, also where less is better"
@@ -119,6 +116,15 @@ function Told({ id, found: { winner, estimate, overtuning } }: { id: number; fou
     </div>
   );
 }
+
+/** Where nothing was measured twice, luck that trials share is not seen. */
+const luck = ({ optimism, noise, is_measured }: Overtuning): string =>
+  num(noise) > 0 ? number(num(optimism), 2) : is_measured ? "none" : "none seen";
+
+const within = ({ low, high, level }: Estimate): string =>
+  Number.isFinite(num(high))
+    ? `${number(num(low))} to ${number(num(high))}, ${percent(level)} sure`
+    : "nobody knows how sure: confirm it";
 
 function Course({ id, name, overtuning }: { id: number; name: string; overtuning: Overtuning }) {
   const { trials, course, paid_until, stopped_paying, text } = overtuning;
@@ -147,8 +153,8 @@ function Course({ id, name, overtuning }: { id: number; name: string; overtuning
       />
       {stopped_paying && (
         <p class="note">
-          After {plural(paid_until, "trial")} more of them brought no choice that can be told to be better, to{" "}
-          {count(trials)} now.
+          After {plural(paid_until, "trial")} the others, up to {count(trials)}, brought no choice that is clearly
+          better.
         </p>
       )}
     </>
