@@ -223,6 +223,12 @@ class FrozenTrial(_Answering):
         return self._history.reports.folds(self.number, self._history.problem.objectives[0].name)
 
     @property
+    def fold_metrics(self) -> dict[int | str, dict[str, float]]:
+        """All reported metrics by fold, instance or seed, the latest of each, without those that are NaN."""
+        reports = self._history.reports.of(self.number)
+        return {r.fold: {n: v for n, v in r.metrics.items() if v == v} for r in reports if r.fold is not None}
+
+    @property
     def last_step(self) -> int | None:
         """The largest step reported."""
         return max(self.intermediate_values, default=None)

@@ -251,7 +251,19 @@ def test_with_first_trials_meet_the_first_parts_and_those_that_are_confirmed_all
     study = tuned(objective, 3)
     assert [list(trial.folds) for trial in study.trials] == [["a/0", "b/0"]] * 3
     confirmed = study.confirm(objective, k=1)
+    assert confirmed == study.confirm(objective, k=1, overlap=1.0), "test rows / training rows of two folds"
     assert list(confirmed.choice.folds) == ["a/0", "b/0", "a/1", "b/1"] and study.user_attrs[EVALUATION]["first"] == 2
+
+
+def test_a_confirmation_takes_over_all_metrics_of_the_parts_that_are_known():
+    def several(train, test, *, shift=0.25):
+        return {"loss": shift * len(test[0]), "rows": len(train[0])}
+
+    objective = Repeated(Holdout(0.5), 3).objective(several, X, first=2)
+    study = tuned(objective, 3, minimize="loss", subject_to={"rows": "<= 20"})
+    confirmed = study.confirm(objective, k=1).choice
+    assert list(confirmed.folds) == [0, 1, 2]
+    assert study.trials[confirmed.confirmed_by].metrics["rows"] == 12
 
 
 def test_a_part_that_fails_fails_its_trial_which_says_where():

@@ -29,6 +29,7 @@ from typing import Any, Protocol, Union
 
 import numpy as np
 
+from kilter.analysis.design import Design
 from kilter.analysis.uncertainty import interval, standard_error
 from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, NotReady
@@ -132,15 +133,19 @@ def confirm(
     """Score the best `k` complete, feasible trials of a study on all folds, and say which to take.
 
     Each becomes a new trial with the same parameters and the attribute "confirms", which no race judges; objectives
-    that use `over_folds` run only the folds that are missing, all others run whole. Calling it again after a crash
-    goes on where it stopped. They are trials of the study like all others, and count in its `n_trials`. With `reuse`
-    False everything is scored anew, for an objective with fresh splits; pass that objective. `overlap` is test rows /
-    training rows, by default 1 / (folds - 1); 0 for seeds and instances.
+    of an evaluation, or that use `over_folds`, run only the folds that are missing, all others run whole. Calling it
+    again after a crash goes on where it stopped. They are trials of the study like all others, and count in its
+    `n_trials`. With `reuse` False everything is scored anew, for an objective with fresh splits; pass that objective.
+    `overlap` is test rows / training rows, by default that of the evaluation, else 1 / (folds - 1); 0 for seeds and
+    instances.
 
     Raises NotReady where there is nothing to confirm or no confirmation was completed, and InvalidInput for several
     objectives, fidelities, a k below 1, and an objective that reports no folds.
     """
     _check(study, k)
+    design = getattr(objective, "design", None)
+    if overlap is None and isinstance(design, Design):
+        overlap = design.overlap
     trials = study.trials
     picked = _best(trials, k, study.problem.objectives[0])
     if not picked:
@@ -178,7 +183,7 @@ def _check_folds(confirmations: Sequence[FrozenTrial]) -> None:
         if by.state is TrialState.COMPLETE and not by.folds:
             raise InvalidInput(
                 f"the objective reports no folds, so there is nothing to weigh (it ran once, as trial {by.number}): "
-                "call over_folds(trial, splits, score), or trial.report(score, fold=k) for each"
+                "make it by kilter.evaluation.CrossValidation(5).objective(…), or call trial.report(score, fold=k)"
             )
 
 
@@ -203,7 +208,11 @@ def _confirming(trials: Sequence[FrozenTrial]) -> dict[int, int]:
 
 
 def _enqueue(study: Confirmable, trial: FrozenTrial, reuse: bool) -> int:
-    known = {KNOWN: [[fold, score] for fold, score in trial.folds.items()]} if reuse else {}
+    alone = {study.problem.objectives[0].name}
+    scores = [
+        [fold, found if found.keys() != alone else trial.folds[fold]] for fold, found in trial.fold_metrics.items()
+    ]
+    known = {KNOWN: scores} if reuse else {}
     return study.enqueue_trial(trial.params, {CONFIRMS: trial.number, **known}, judged=False)
 
 

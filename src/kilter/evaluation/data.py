@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
@@ -97,8 +98,9 @@ def names(fits: Sequence[Fit]) -> list[int | str]:
     >>> names([Fit(), Fit()]), names([Fit(data="a"), Fit(data="b"), Fit(data="a")])
     ([0, 1], ['a/0', 'b', 'a/1'])
     """
-    of = [fit.data for fit in fits]
-    return [
-        i if data is None else data if of.count(data) == 1 else f"{data}/{of[:i].count(data)}"
-        for i, data in enumerate(of)
-    ]
+    parts, met = Counter(fit.data for fit in fits), Counter[Union[str, None]]()
+    found: list[int | str] = []
+    for i, data in enumerate(fit.data for fit in fits):
+        found.append(i if data is None else data if parts[data] == 1 else f"{data}/{met[data]}")
+        met[data] += 1
+    return found
