@@ -7,6 +7,7 @@ from tests.analysis.histories import histories, history_of
 
 from kilter.analysis.design import Design, Part
 from kilter.analysis.estimate import LEVEL, estimate
+from kilter.analysis.finding import share
 from kilter.core.attributes import CONFIRMS, DEFAULT
 from kilter.core.events import Report
 from kilter.core.numbers import Float
@@ -131,7 +132,7 @@ def test_exact_results_are_what_they_are():
 def test_it_reads_well():
     configs, scores = scored(5)
     told = estimate(study(configs, scores))
-    real = f"{told.real * 100:.0f} % of the gain that was observed is real"
+    real = f"{share(told.real)} of the gain that was observed is real"
     assert str(told).splitlines() == [
         f"to expect on new data: {told.value:.4g}, 90 % sure between {told.low:.4g} and {told.high:.4g}",
         f"trial {told.number} was chosen by {told.observed:.4g}, out of 60 configurations",

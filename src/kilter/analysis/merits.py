@@ -19,20 +19,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
 
 from kilter.analysis.configurations import Configuration, configurations, on_parts
 from kilter.analysis.design import Design, design_of
 from kilter.core.history import History
 from kilter.core.memo import Memo
 from kilter.models.encoding import encoding_of
-from kilter.models.smoothing import UNKNOWN, Measured, belief
-from kilter.models.transforms import far_limit, standard
+from kilter.models.luck import FEWEST, belief_of_parts
+from kilter.models.smoothing import LEAST, UNKNOWN, Belief, Measured, belief
+from kilter.models.transforms import Output, far_limit, standard
 
 CANDIDATES = 64
 """The best observed configurations, with the default and those that were repeated, whose merits are what is asked."""
 MOST = 512
 """Configurations that merits rest on, at most: those candidates and what lies nearest to them."""
+SHAPE = 0.65
+"""Of trials without parts: the weight of values against that of their ranks. Values show the shape of a valley; where
+noise has heavy tails, or grows with the value, ranks keep a few wild ones from deciding."""
 STEPS = 50
 """In which the hardness of parts is found, where some configurations lack some."""
 SAME = 1e-9
@@ -109,41 +114,64 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     encoding = encoding_of(history.problem.space)
     features = encoding.features(*encoding.known(history.matrix[[each.number for each in found]]))
     near = _near(features, _candidates(found, seen.values))
-    found, features, seen = [found[row] for row in near], features[near], seen.of(near)
+    found, seen = [found[row] for row in near], seen.of(near)
     output = standard(seen.values)
-    unit = min(output.scale, WIDEST)
-    measured = Measured(seen.noise.variance / unit**2, seen.noise.freedom)
-    active = max(encoding.mean_active, 1.0)
-    believed = belief(features, output(seen.values), active, seen.relative, measured)
-    if seen.is_exact or believed.noise <= NONE:
+    believed = seen.believed(output, features[near], max(encoding.mean_active, 1.0))
+    if believed.noise <= NONE:
         return Merits(tuple(found), seen.values, seen.values, np.zeros_like(believed.covariance), 0.0)
-    mean, noise = output.inverse(believed.mean), unit * float(np.sqrt(believed.noise))
+    unit = min(output.scale, WIDEST)
+    # What is far worse than most stays drawn in: how much worse it is says nothing of the others.
+    mean, noise = output.centre + output.scale * believed.mean, unit * float(np.sqrt(believed.noise))
     return Merits(tuple(found), seen.values, mean, unit**2 * believed.covariance, noise)
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """What was seen of configurations; see the module's first lines."""
+class _Trials:
+    """What whole trials have shown of configurations."""
 
     values: np.ndarray
     relative: np.ndarray
     noise: Measured
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether everything that was measured twice came out the same."""
-        return self.noise.freedom > 0 and self.noise.variance == 0
-
-    def of(self, rows: np.ndarray) -> _Seen:
+    def of(self, rows: np.ndarray) -> _Trials:
         """Of these configurations alone."""
         return replace(self, values=self.values[rows], relative=self.relative[rows])
 
+    def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
+        """In units of the output: by the values, and by what their ranks would be of a normal distribution."""
+        measured = self.noise._replace(variance=self.noise.variance / min(output.scale, WIDEST) ** 2)
+        shown = belief(features, output(self.values), active, self.relative, measured)
+        if self.noise.freedom > 0 and self.noise.variance == 0:  # what was measured twice came out the same
+            return replace(shown, noise=0.0)
+        scores = ndtri((rankdata(self.values) - 0.5) / len(self.values))
+        ranked = belief(features, scores / max(scores.std(), LEAST), active, self.relative)
+        mean = SHAPE * shown.mean + (1.0 - SHAPE) * ranked.mean
+        return Belief(mean, SHAPE * shown.covariance + (1.0 - SHAPE) * ranked.covariance, shown.noise)
 
-def _seen(found: Sequence[Configuration], design: Design | None) -> _Seen:
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What scores on parts have shown: losses (c, p), and by how much parts overlap."""
+
+    values: np.ndarray
+    losses: np.ndarray
+    overlap: float
+
+    def of(self, rows: np.ndarray) -> _Parts:
+        """Of these configurations alone."""
+        return replace(self, values=self.values[rows], losses=self.losses[rows])
+
+    def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
+        """In units of the output."""
+        beside = (self.losses - self.values[:, None]) / min(output.scale, WIDEST)
+        return belief_of_parts(features, beside + output(self.values)[:, None], active, self.overlap)
+
+
+def _seen(found: Sequence[Configuration], design: Design | None) -> _Trials | _Parts:
     if design is not None and design.summary == "mean":
         losses, overlap = _parts(found, design)
         if _are_means(found, losses):
-            return _by_parts(losses, overlap, [len(each.trials) for each in found])
+            return _by_parts(losses[:, np.isfinite(losses).any(axis=0)], overlap)
     return _by_trials(found)
 
 
@@ -168,30 +196,27 @@ def _are_means(found: Sequence[Configuration], losses: np.ndarray) -> bool:
     return bool(np.isclose(values, means, rtol=SAME, atol=0.0).all())
 
 
-def _by_trials(found: Sequence[Configuration]) -> _Seen:
+def _by_trials(found: Sequence[Configuration]) -> _Trials:
     """All trials of a configuration count the same."""
     counts = np.array([len(each.losses) for each in found])
     means = np.array([each.losses.mean() for each in found])
     squares = sum(float(((each.losses - mean) ** 2).sum()) for each, mean in zip(found, means))
     freedom = float((counts - 1).sum())
-    return _Seen(means, 1.0 / counts, Measured(squares / freedom, freedom) if freedom else UNKNOWN)
+    return _Trials(means, 1.0 / counts, Measured(squares / freedom, freedom) if freedom else UNKNOWN)
 
 
-def _by_parts(losses: np.ndarray, overlap: float, trials: Sequence[int]) -> _Seen:
-    """From losses on parts (c, p). Noise is that which the better half shows, since it is about them."""
-    losses = losses[:, np.isfinite(losses).any(axis=0)]
+def _by_parts(losses: np.ndarray, overlap: float) -> _Trials | _Parts:
+    """From losses on parts (c, p), each met by somebody. Too few of them show no luck, which is left to neighbours."""
     counts = np.isfinite(losses).sum(axis=1)
-    k = np.median(counts[np.array(trials) == 1] if 1 in trials else counts)
     rough = np.nanmean(losses - np.nanmean(losses, axis=0), axis=1)
     # Those that are far worse than most say nothing of what is hard for the others.
-    hardness = _hardness(losses[(rough <= far_limit(rough)) | (counts > k)])
-    left = losses - hardness
-    means = np.nanmean(left, axis=1)
-    left = (left - means[:, None])[rough <= np.median(rough)]
-    usual = 1.0 / k + overlap
-    freedom = float(np.isfinite(left).sum() - len(left) - (left.shape[1] - 1))
-    noise = Measured(float(np.nansum(left**2)) / freedom * usual, freedom) if freedom > 0 else UNKNOWN
-    return _Seen(means + hardness.mean(), (1.0 / counts + overlap) / usual, noise)
+    hardness = _hardness(losses[(rough <= far_limit(rough)) | (counts > np.median(counts))])
+    values = np.nanmean(losses - hardness, axis=1) + hardness.mean()
+    p = losses.shape[1]
+    if p > 1 and (counts == p).sum() >= FEWEST:
+        return _Parts(values, losses, overlap)
+    relative = 1.0 / counts + overlap
+    return _Trials(values, relative / np.median(relative), UNKNOWN)
 
 
 def _hardness(losses: np.ndarray) -> np.ndarray:

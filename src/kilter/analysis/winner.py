@@ -23,18 +23,18 @@ from kilter.analysis.merits import Merits, merits
 from kilter.core.history import History
 from kilter.core.parameter import Plain
 
-CAUTION = 2.0
+CAUTION = 0.5
 """How much of the doubt about a gain over the best observed one counts against it, over the root of the number of
-configurations: .4 standard errors after 25 of them, .2 after 100. Few leave room for many explanations."""
+configurations: a tenth of a standard error after 25 of them. Few leave room for many explanations."""
 TIE = 1.0
 """Standard errors within which expected losses are the same."""
 CHEAPER = 0.5
 """A tied configuration that takes at most this share of the leader's seconds is taken instead; less may be chance."""
 DEAR = 1.0
 """Seconds from which on a leader is worth replacing; below, times are mostly those of the machine."""
-BEYOND = 0.9
-"""The probability to beat the default from which on it is beaten. Where all are the same, the best of a hundred reaches
-it in about one study of 25."""
+BEYOND = 0.75
+"""The probability to beat the default from which on it is beaten: three to one. With more the default is kept where it
+is worse, which costs more than it saves; with less it is left where it is better."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Winner:
     tied: tuple[int, ...]
     """Trials of configurations within one standard error of the one that is expected to be best, itself included."""
     observed: int
-    """The trial that looked best."""
+    """The trial that looked best, of those that were measured most."""
     reason: str
     """In one sentence."""
 
@@ -75,7 +75,8 @@ def winner(history: History, design: Design | None = None) -> Winner | None:
 
 def _winner(known: Merits, seconds: np.ndarray) -> Winner:
     numbers = [each.number for each in known.configurations]
-    seen, best = int(np.argmin(known.observed)), _leader(known)
+    seen = _seen(known)
+    best = _leader(known, seen)
     tied = np.flatnonzero(known.mean - known.mean[best] <= TIE * known.errors(best))
     default = next((i for i, each in enumerate(known.configurations) if each.is_default), None)
     better = None if default is None else known.chance(best, default)
@@ -97,9 +98,14 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
     )
 
 
-def _leader(known: Merits) -> int:
+def _seen(known: Merits) -> int:
+    """The best observed of those that were measured most: others were cheap looks."""
+    counts = np.array([max(len(each.trials), len(each.parts)) for each in known.configurations])
+    return int(np.argmin(np.where(counts == counts.max(), known.observed, np.inf)))
+
+
+def _leader(known: Merits, seen: int) -> int:
     """Of what is gained over the best observed configuration, with caution, the most."""
-    seen = int(np.argmin(known.observed))
     doubt = CAUTION / np.sqrt(len(known.mean)) * known.errors(seen)
     score = known.mean[seen] - known.mean - doubt
     score[seen] = 0.0

@@ -88,9 +88,9 @@ def belief(X: np.ndarray, y: np.ndarray, active: float, relative: np.ndarray, me
     [-0.3, -0.3, 0.9]
     """
     roots = np.sqrt(relative)
-    spectra = [np.linalg.eigh(K / np.outer(roots, roots)) for K in _kernels(X, active)]
+    spectra = [np.linalg.eigh(K / np.outer(roots, roots)) for K in kernels(X, active)]
     found = [list(_posteriors(values, V, y / roots, measured)) for values, V in spectra]
-    weights = _relative(each.weight for some in found for each in some).reshape(len(spectra), len(NOISES))
+    weights = relative_weights(each.weight for some in found for each in some).reshape(len(spectra), len(NOISES))
     means = np.array([[V @ each.mean for each in some] for (_, V), some in zip(spectra, found, strict=True)])
     mean = np.einsum("kv,kvn->n", weights, means)
     apart = ((means - mean) * np.sqrt(weights)[:, :, None]).reshape(-1, len(y))
@@ -101,7 +101,8 @@ def belief(X: np.ndarray, y: np.ndarray, active: float, relative: np.ndarray, me
     return Belief(roots * mean, np.outer(roots, roots) * covariance, noise)
 
 
-def _kernels(X: np.ndarray, active: float) -> Iterator[np.ndarray]:
+def kernels(X: np.ndarray, active: float) -> Iterator[np.ndarray]:
+    """Of all lengths, rough and smooth, between points X (n, w), (n, n) each."""
     apart, squares = np.zeros((len(X), len(X))), np.zeros((len(X), len(X)))
     for column in X.T:
         along = np.abs(column[:, None] - column)
@@ -112,7 +113,8 @@ def _kernels(X: np.ndarray, active: float) -> Iterator[np.ndarray]:
         yield matern(squares / (length * length * active))[0]
 
 
-def _relative(logarithms: Iterable[float]) -> np.ndarray:
+def relative_weights(logarithms: Iterable[float]) -> np.ndarray:
+    """Weights that sum to 1, from their logarithms up to a constant."""
     weights = np.array(list(logarithms))
     relative = np.exp(weights - weights.max())
     shares: np.ndarray = relative / relative.sum()

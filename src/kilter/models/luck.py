@@ -1,0 +1,144 @@
+"""What scores on parts, folds, seeds or data sets, say of the points that were scored: the luck of neighbours is alike.
+
+    X       (n, w)   features of the points (models/encoding.py)
+    Y       (n, p)   scores on p parts; smaller is better, NaN where a point was not scored on a part
+    Y_ij             μ_j + f(x_i) + h(x_i) + g_j(x_i): how hard the part is, the truth, luck in all parts, luck in one
+    f                a process with the covariance a K, of which K is any kernel of models/smoothing.py
+    g_j              processes with the covariance s² Q, Q = (1 - η) K + η I. What is left of Y beside points and parts
+                     shows it: contrasts of Y over parts, on points that have all, are draws of it
+    h                one with o s² Q: parts share training rows, and o is test rows / training rows (Nadeau and Bengio
+                     2003, Machine Learning 52)
+    W       (m, p)   what was measured: the mean over parts that all points have, and that over others that some have
+    z                W Y, and its covariance a K + s² Q (o + W W') + τ² W W', for μ may be anything
+
+On a fixed split a model with C = 1 and one with C = 1.1 err together. So that neighbours agree says nothing of how much
+is luck; independent noise would call it truth, and be sure of it. Only parts tell, by how neighbours differ on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from kilter.models.smoothing import JITTER, LEAST, TRUST, Belief, kernels, relative_weights
+
+AMPLITUDES = tuple(10.0**power for power in np.arange(-1.5, 3.0, 0.5))
+"""Of the truth, a, in units of the variance of what was measured. Where a search has converged, a few of the points are
+hundreds of that away."""
+ROUGH = (1e-6, 1e-4, 0.01, 0.1, 0.3, 0.6, 1.0)
+"""Shares η of luck that neighbours do not have in common."""
+HARD = 100.0
+"""τ², the variance of how hard parts are: nothing is known of it."""
+SLIGHT = 1e-3
+"""Processes with less weight than this are left out of covariances."""
+FEWEST = 3
+"""Points that have all parts, from which on they show what luck is like."""
+
+
+class _Posterior(NamedTuple):
+    weight: float
+    """The logarithm of it."""
+    mean: np.ndarray
+    """(n,)"""
+    factor: tuple[np.ndarray, bool]
+    """Of the covariance of what was measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What was measured: z (m,), the points that it is of, W (m, p), and the covariance of everything but the truth."""
+
+    z: np.ndarray
+    at: np.ndarray
+    W: np.ndarray
+    rest: np.ndarray
+
+    def posterior(self, truth: np.ndarray) -> _Posterior:
+        """With this covariance (n, n) of the truth, where parts are as hard as all of them are on average."""
+        factor = cho_factor(truth[np.ix_(self.at, self.at)] + self.rest, lower=True)
+        alpha = cho_solve(factor, self.z)
+        evidence = -0.5 * float(self.z @ alpha) - float(np.log(np.diag(factor[0])).sum())
+        return _Posterior(TRUST * evidence, self._hard(truth[:, self.at]) @ alpha, factor)
+
+    def covariance(self, truth: np.ndarray) -> np.ndarray:
+        """What is left of that covariance."""
+        cross = self._hard(truth[:, self.at])
+        left: np.ndarray = self._hard(truth) - cross @ cho_solve(self.posterior(truth).factor, cross.T)
+        return left
+
+    def _hard(self, truth: np.ndarray) -> np.ndarray:
+        hard: np.ndarray = truth + HARD / self.W.shape[1]
+        return hard
+
+
+def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, overlap: float) -> Belief:
+    """What is believed of the points X themselves; its noise is the variance of a mean over the parts that all have.
+
+    Scores are in units of how far their means are apart, about 0. Each point has a score, and FEWEST have all.
+
+    >>> X, Y = np.array([[0.1], [0.5], [0.9]]), np.array([[1.0, 1.4], [0.0, 0.1], [-1.2, -1.3]])
+    >>> belief_of_parts(X, Y, 1.0, 0.0).mean.round(1).tolist()
+    [1.2, 0.0, -1.2]
+    """
+    alike = list(kernels(X, active))
+    luck = _luck(alike, Y)
+    seen = _measured(Y, luck, overlap)
+    truths = [(K, a) for K in alike for a in AMPLITUDES]
+    found = [seen.posterior(a * K) for K, a in truths]
+    weights = relative_weights(each.weight for each in found)
+    means = np.array([each.mean for each in found])
+    mean = weights @ means
+    apart = (means - mean) * np.sqrt(weights)[:, None]
+    covariance = apart.T @ apart
+    for weight, (K, a) in zip(weights, truths, strict=True):
+        if weight > SLIGHT:
+            covariance += weight * seen.covariance(a * K)
+    return Belief(mean, covariance, float(np.diag(luck).mean() * (overlap + 1.0 / seen.W[0].astype(bool).sum())))
+
+
+def _measured(Y: np.ndarray, luck: np.ndarray, overlap: float) -> _Measured:
+    """Of each point the mean over the parts that all have, and that over others which it has besides."""
+    known = np.isfinite(Y)
+    common = known.all(axis=0)
+    masks = [known & common, known & ~common]
+    at = np.concatenate([np.flatnonzero(mask.any(axis=1)) for mask in masks])
+    W = np.concatenate([mask[mask.any(axis=1)] for mask in masks]).astype(float)
+    W /= W.sum(axis=1, keepdims=True)
+    shared = W @ W.T
+    rest = luck[np.ix_(at, at)] * (overlap + shared) + HARD * shared + JITTER * np.eye(len(at))
+    return _Measured((W * np.nan_to_num(Y[at])).sum(axis=1), at, W, rest)
+
+
+def _luck(alike: Sequence[np.ndarray], Y: np.ndarray) -> np.ndarray:
+    """s² Q (n, n), as the better half of the points that have all parts shows it, since leaders are to be told apart.
+
+    Restricted likelihood: with C orthonormal contrasts over parts, Y C has nothing of how hard parts are but a mean.
+    """
+    rows = np.flatnonzero(np.isfinite(Y).all(axis=1))
+    values = Y[rows].mean(axis=1)
+    rows = rows[values <= np.median(values)] if len(rows) > 2 * FEWEST else rows
+    left = Y[rows] @ _contrasts(Y.shape[1])
+    left -= left.mean(axis=0)
+    n, k = left.shape
+    logarithms, scales = [], []
+    for K in alike:
+        values, V = np.linalg.eigh(K[np.ix_(rows, rows)])
+        along = ((V.T @ left) ** 2).sum(axis=1)
+        for rough in ROUGH:
+            spectrum = (1.0 - rough) * np.maximum(values, 0.0) + rough
+            scales.append(max(float((along / spectrum).sum()) / ((n - 1) * k), LEAST))
+            logarithms.append(-0.5 * k * (np.log(spectrum).sum() + (n - 1) * np.log(scales[-1])))
+    weights = (relative_weights(logarithms) * scales).reshape(len(alike), len(ROUGH))
+    luck: np.ndarray = (weights @ np.array(ROUGH)).sum() * np.eye(len(Y))
+    for weight, K in zip(weights @ (1.0 - np.array(ROUGH)), alike, strict=True):
+        luck += weight * K
+    return luck
+
+
+def _contrasts(p: int) -> np.ndarray:
+    """(p, p - 1), orthonormal, each column sums to 0."""
+    return np.linalg.svd(np.eye(p) - 1.0 / p)[0][:, : p - 1]
