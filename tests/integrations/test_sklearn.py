@@ -329,6 +329,7 @@ def test_after_fit_there_is_an_estimate_of_the_one_that_was_chosen() -> None:
         assert search.estimate_.number == search.trials_[search.best_index_]["number"]
         assert search.estimate_.observed == pytest.approx(search.best_score_)
         assert search.winner_ == search.study_.winner()
+        assert search.overtuning_.observed == pytest.approx(max(search.cv_results_["mean_test_score"]))
         assert search.estimate_.low < search.estimate_.value < search.estimate_.high
         assert pickle.loads(pickle.dumps(search)).estimate_ == search.estimate_
     assert search.estimate_ == search.study_.estimate()

@@ -76,11 +76,11 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
     space of at most n_iter candidates is tried whole, in its order, unless there is a timeout.
 
     After fit, `estimate_` says what the best candidate will score on new data, corrected for the luck of having been
-    chosen, and `winner_` whom the study would take and why; they are of kilter.analysis. `study_` is the kilter.Study
-    (not kept when the search is pickled) and `trials_` has a dict for each row of `cv_results_`: number, state, score,
-    folds (how many were scored), seconds of its fits, failure. After Ctrl-C the running candidates are finished, after
-    a second one ended; then `cv_results_` and the best candidate are set as far as there are any, nothing is refitted,
-    and KeyboardInterrupt is raised.
+    chosen, `winner_` whom the study would take and why, and `overtuning_` what the largest mean owes to luck and since
+    when candidates did not pay. `study_` is the kilter.Study (not kept when the search is pickled) and `trials_` has a
+    dict for each row of `cv_results_`: number, state, score, folds (how many were scored), seconds of its fits,
+    failure. After Ctrl-C the running candidates are finished, after a second one ended; then `cv_results_` and the best
+    candidate are set as far as there are any, nothing is refitted, and KeyboardInterrupt is raised.
 
     Raises InvalidInput for distributions that stand for nothing and for a study of something else, NotReady where no
     candidate was finished in time, and what RandomizedSearchCV raises.
@@ -401,6 +401,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         if study.history[number].state is TrialState.COMPLETE:
             self.winner_ = study.winner()
             self.estimate_ = estimate(study.history, study.design, number)
+            self.overtuning_ = study.overtuning()
 
     def _names(self) -> list[str]:
         return [name[len("mean_test_") :] for name in self.cv_results_ if name.startswith("mean_test_")]
