@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import kilter
 from kilter.analysis.configurations import default_of
 from kilter.analysis.design import design_of
+from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, NotReady, StudyChanged
 from kilter.core.limits import Limits
 from kilter.evaluation import CrossValidation, Holdout, Repeated
@@ -248,7 +249,7 @@ def test_no_more_folds_are_under_way_than_there_are_workers(workers: int) -> Non
             return under_way[-1]
 
         study = kilter.create_study(space={"x": kilter.Float(0, 1)}, directions={"score": "maximize"}, scheduler="fifo")
-        folds = Folds(begin, workers, 5, dict, lambda score: ({"score": score}, None), lambda number: {})
+        folds = Folds(begin, workers, lambda task: 5, dict, lambda score: ({"score": score}, None), lambda number: {})
         study.run(folds, Limits(trials=6), progress="none")
     assert len(most) == 6 * 5
     assert max(most) <= workers
@@ -364,6 +365,31 @@ def test_nested_keeps_groups_apart_outside_and_inside() -> None:
     search.nested(ROWS, LABELS, outer=GroupKFold(5), groups=groups, progress="none")
     for call in CALLS:
         assert not set(groups[call["rows"]]) & set(groups[call["tested"]])
+
+
+def test_candidates_that_are_measured_again_have_more_folds_in_the_same_row(tmp_path: Path) -> None:
+    cv = Repeated(CrossValidation(2), 2)
+    search = KilterSearchCV(
+        Probe(), {"quality": kilter.Float(0, 1)}, n_iter=4, cv=cv, first=2, random_state=0,
+        storage=f"sqlite:///{tmp_path}/s.db",
+    ).fit(ROWS, LABELS)  # fmt: skip
+    assert len(CALLS) == 4 * 2 + 1
+    before, leader = search.cv_results_["mean_test_score"], search.trials_[search.best_index_]["number"]
+    folds = search.study_.trials[leader].folds
+    known = [[fold, score] for fold, score in folds.items()]
+    search.study_.enqueue_trial(search.best_params_, {CONFIRMS: leader, KNOWN: known}, judged=False)
+    CALLS.clear()
+    search.set_params(n_iter=5).fit(ROWS, LABELS)
+    assert len(CALLS) == 2 + 1  # the two folds that were left, and the refit
+    results, row = search.cv_results_, search.best_index_
+    assert results["mean_test_score"].tolist() == before.tolist()
+    scores = cross_val_score(Probe(**search.best_params_), ROWS, LABELS, cv=cv)
+    assert [results[f"split{k}_test_score"][row] for k in range(4)] == scores.tolist()
+    assert [each["folds"] for each in search.trials_] == [4 if i == row else 2 for i in range(4)]
+    assert search.study_.trials[4].value == pytest.approx(scores.mean())
+    assert list(search.study_.trials[4].folds) == [0, 1, 2, 3]
+    with pytest.raises(InvalidInput, match="first=5: cv has 4 folds"):
+        search.set_params(first=5).fit(ROWS, LABELS)
 
 
 # -- races ------------------------------------------------------------------------------------------------------------

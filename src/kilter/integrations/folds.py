@@ -14,6 +14,7 @@ from math import fsum, isfinite
 from typing import Any
 
 from kilter.core.actions import Verdict
+from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import STOPPED, Message, Outcome, Progress, Task
 from kilter.objective.failures import failure_of
@@ -32,8 +33,10 @@ class _Running:
     params: dict[str, Any]
     scores: dict[Any, float]
     """By fold."""
+    folds: int
+    """How many are wanted."""
     left: list[int]
-    """Folds that nobody has begun."""
+    """Those that nobody has begun."""
     reports: list[Report] = field(default_factory=list)
     """Those that were not sent."""
     errors: dict[str, str] = field(default_factory=dict)
@@ -49,15 +52,16 @@ class Folds:
     """An executor of `slots` folds at a time.
 
     `begin(number, params, fold)` starts a fold somewhere; `read(result)` gives its metrics, SCORE among them, and the
-    error where it failed but counts nevertheless. `known(number)` gives the metrics of folds from earlier attempts.
-    A trial whose mean score is not finite has failed.
+    error where it failed but counts nevertheless. `folds(task)` says how many of the folds a trial is scored on, from
+    the first on, and `known(number)` gives the metrics of those that a trial was scored on, by earlier attempts: a
+    trial that confirms another one has them from there. A trial whose mean score is not finite has failed.
     """
 
     def __init__(
         self,
         begin: Callable[[int, dict[str, Any], int], Future[Any]],
         slots: int,
-        folds: int,
+        folds: Callable[[Task], int],
         params: Callable[[dict[str, Any]], dict[str, Any]],
         read: Callable[[Any], tuple[Metrics, str | None]],
         known: Callable[[int], Mapping[Any, Metrics]],
@@ -74,11 +78,19 @@ class Folds:
 
     def submit(self, task: Task) -> None:
         """Take in a candidate; its folds begin when `wait` is called."""
-        known = {fold: metrics[SCORE] for fold, metrics in self._known(task.number).items()} if task.attempt > 1 else {}
-        left = [fold for fold in range(self._folds) if fold not in known]
-        running = self._running[task.number] = _Running(task, self._params(task.params), known, left)
+        own, taken, count = self._known(task.number), self._taken(task), self._folds(task)
+        known = {fold: metrics[SCORE] for fold, metrics in {**taken, **own}.items()}
+        left = [fold for fold in range(count) if fold not in known]
+        running = self._running[task.number] = _Running(task, self._params(task.params), known, count, left)
+        running.reports += [Report(0, dict(metrics), fold) for fold, metrics in taken.items() if fold not in own]
         if not left:
             self._complete(running)
+
+    def _taken(self, task: Task) -> Mapping[Any, Metrics]:
+        """What need not be measured again, since it is known from the trial that this one confirms."""
+        folds = {fold for fold, _ in task.attrs.get(KNOWN, ())}
+        of = self._known(task.attrs[CONFIRMS]) if folds else {}
+        return {fold: metrics for fold, metrics in of.items() if fold in folds}
 
     def wait(self, timeout: float | None) -> list[Message]:
         """Begin folds where workers are free, and say what has happened since."""
@@ -129,7 +141,7 @@ class Folds:
         running.reports.append(Report(0, dict(metrics), fold))
         if failure is not None:
             running.errors[str(fold)] = failure
-        is_done = len(running.scores) == self._folds
+        is_done = len(running.scores) == running.folds
         if running.task.may_be_stopped:
             done = len(running.scores)
             if set(range(done)) == running.scores.keys():  # the same folds as of any other at this step
@@ -152,7 +164,7 @@ class Folds:
             self._end(running, TrialState.COMPLETE, {SCORE: running.mean})
             return
         count = len(running.errors)
-        text = f"{count} of {self._folds} fits failed" if count else f"the mean score is {running.mean}"
+        text = f"{count} of {running.folds} fits failed" if count else f"the mean score is {running.mean}"
         self._end(running, TrialState.FAIL, {}, Failure("score", text, "\n".join(running.errors.values())))
 
     def _end(

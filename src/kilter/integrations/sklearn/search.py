@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import nullcontext, suppress
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from kilter.analysis.estimate import estimate
 from kilter.api import Study, create_study
 from kilter.api.nesting import run_outer
 from kilter.api.running import executor_of
-from kilter.core.attributes import DEFAULT, EVALUATION
+from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.limits import Limits
@@ -67,6 +67,10 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
     scheduler             "race" ends candidates that have hardly a chance left to beat the best one, after any fold;
                           None runs every candidate on all folds. Those that were ended have NaN for the folds they
                           lack, and for the mean, come last in the ranking, and are never the best.
+    first                 how many folds, of those that cv gives, a candidate is scored on; None for all. The others are
+                          for leading candidates, which scheduler="race" measures again, and then counts in n_iter
+                          again: cv=Repeated(CrossValidation(5), 3), first=5. Means and ranks are of the first folds,
+                          which all have; the winner and the estimate know the others too.
     storage, study_name   keep the study, as in "sqlite:///study.db": a later fit goes on with it, and several
                           processes can fit at once. It is refused for other data, folds, scoring or estimator.
     timeout               seconds after which no fold is started; in processes those that run are ended, in this one
@@ -96,6 +100,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         **RandomizedSearchCV._parameter_constraints,
         "param_distributions": [dict, list, Space],
         "choose": [StrOptions({"best_score", "winner"})],
+        "first": [Interval(Integral, 1, None, closed="left"), None],
         "timeout": [Interval(Real, 0, None, closed="left"), None],
     }
 
@@ -117,6 +122,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         return_train_score: bool = False,
         sampler: Any = "auto",
         choose: str = "best_score",
+        first: int | None = None,
         scheduler: Any = None,
         storage: Any = None,
         study_name: str | None = None,
@@ -138,6 +144,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         )
         self.sampler = sampler
         self.choose = choose
+        self.first = first
         self.scheduler = scheduler
         self.storage = storage
         self.study_name = study_name
@@ -171,6 +178,8 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 "cv.split and cv.get_n_splits return inconsistent results. "
                 f"Expected {self.n_splits_} splits, got {len(splits)}"
             )
+        if self._first_folds > len(splits):
+            raise InvalidInput(f"first={self.first}: cv has {len(splits)} folds")
         data = Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
         candidates = Candidates.of(self.param_distributions)
         study, total = self._study(candidates, data)
@@ -254,7 +263,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         if self.storage is not None:
             self._check_same(study, data)
         if EVALUATION not in study.user_attrs:
-            study.set_user_attr(EVALUATION, _design(data).to_json())
+            study.set_user_attr(EVALUATION, _design(data, self.first).to_json())
         own = candidates.config(self.estimator.get_params())
         if drawn is None:
             queue = [] if study.trials else self._first(candidates, own)
@@ -289,7 +298,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         told = {
             "data": digest((content(data.X), content(data.y))),
             "fit parameters": digest((data.fit_params, data.score_params)),
-            "folds": digest(data.splits),
+            "folds": digest(data.splits if self.first is None else (data.splits, self.first)),
             "estimator": digest(clone(self.estimator)),  # without what it may have learned meanwhile
             "scoring": digest((self.scoring, self.refit, self.return_train_score, str(self.error_score))),
         }
@@ -307,12 +316,13 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
 
     def _search(self, study: Study, total: int, candidates: Candidates, fit: Fit, told: FitCallbacks) -> bool:
         """Run the study's loop; whether the user broke it off."""
+        first = self._first_folds
         left = max(total - sum(trial.state.is_finished() for trial in study.trials), 0)
         if self.verbose > 0:
             print(  # noqa: T201 - where scikit-learn's searches print it
-                f"Fitting {self.n_splits_} folds for each of {left} candidates, totalling {left * self.n_splits_} fits"
+                f"Fitting {first} folds for each of {left} candidates, totalling {left * first} fits"
             )
-        with told.searching(left * self.n_splits_) as contexts, workers_for(self.n_jobs, fit) as workers:
+        with told.searching(left * first) as contexts, workers_for(self.n_jobs, fit) as workers:
 
             def begin(number: int, params: dict[str, Any], fold: int) -> Future[Any]:
                 progress = {"split_progress": (fold, self.n_splits_), "candidate_progress": (number, total)}
@@ -321,7 +331,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             folds = Folds(
                 begin,
                 workers.slots,
-                self.n_splits_,
+                lambda task: self.n_splits_ if CONFIRMS in task.attrs else first,
                 candidates.params,
                 lambda out: (metrics_of(out, self.refit), out["fit_error"]),
                 lambda number: folds_of(study, number),
@@ -337,23 +347,14 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
 
     def _tabulate(self, study: Study, candidates: Candidates) -> None:
         """Set `cv_results_` and `trials_` from the study's log."""
-        trials = [trial for trial in study.get_trials(states=TABLED) if folds_of(study, trial.number)]
-        if not trials:
+        rows, outs = self._measured(study)
+        if not rows:
             raise NotReady(
                 f"no candidate was finished within the timeout of {self.timeout} s: give more time, or begin with a "
                 "cheaper estimator"
                 if self.timeout is not None
                 else "no fits were performed: the search was ended before the first candidate"
             )
-        outs: list[dict[str, Any]] = []
-        rows = []
-        for trial in trials:
-            folds, errors = folds_of(study, trial.number), trial.user_attrs.get("fit_errors", {})
-            outs += [
-                result_of(folds.get(fold), errors.get(str(fold)), self.return_train_score, callable(self.scoring))
-                for fold in range(self.n_splits_)
-            ]
-            rows.append(row_of(trial, folds))
         known = [out for out in outs if not np.isnan(out["fit_time"])]
         _warn_or_raise_about_fit_failures(known, self.error_score)
         if callable(self.scoring):
@@ -365,21 +366,61 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 for name in {"test_scores", "train_scores"} & out.keys():
                     if not isinstance(out[name], dict):  # of a fold that was not run
                         out[name] = dict.fromkeys(first, np.nan)
-        whole = np.array([row["folds"] == self.n_splits_ for row in rows])
+        whole = np.array([row["folds"] >= self._first_folds for row in rows])
         if not whole.any():
             raise NotReady(
-                f"none of {len(rows)} candidates was scored on all {self.n_splits_} folds, so none is the best: give "
-                f"more time, or a milder scheduler than {self.scheduler!r}"
+                f"none of {len(rows)} candidates was scored on all {self._first_folds} folds, so none is the best: "
+                f"give more time, or a milder scheduler than {self.scheduler!r}"
             )
-        params = [candidates.params(study.history[trial.number].params) for trial in trials]
+        params = [candidates.params(study.history[row["number"]].params) for row in rows]
         with warnings.catch_warnings():
             if not whole.all() and all(np.isfinite(row["score"]) for row, is_whole in zip(rows, whole) if is_whole):
                 warnings.filterwarnings("ignore", "One or more of the", UserWarning)  # NaN only of those ended early
-            results = self._format_results(params, self.n_splits_, outs)
+            results = self._formatted(params, outs)
         for name in results:
             if name.startswith("rank_test_"):
                 results[name][~whole] = whole.sum() + 1
         self.cv_results_, self.trials_ = results, rows
+
+    def _measured(self, study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """A row for each candidate, and what scikit-learn's fits would have returned, for each of all folds.
+
+        What trials that confirm a candidate have measured is in its row.
+        """
+        rows, outs = [], []
+        found = [trial for trial in study.get_trials(states=TABLED) if folds_of(study, trial.number)]
+        again = [trial for trial in found if CONFIRMS in trial.user_attrs]
+        for trial in found:
+            if CONFIRMS in trial.user_attrs:
+                continue
+            folds: dict[Any, dict[str, float]] = {}
+            errors: dict[str, str] = {}
+            for each in [trial, *(other for other in again if other.user_attrs[CONFIRMS] == trial.number)]:
+                folds |= folds_of(study, each.number)
+                errors |= each.user_attrs.get("fit_errors", {})
+            outs += [
+                result_of(folds.get(fold), errors.get(str(fold)), self.return_train_score, callable(self.scoring))
+                for fold in range(self.n_splits_)
+            ]
+            rows.append(row_of(trial, folds))
+        return rows, outs
+
+    def _formatted(self, params: list[dict[str, Any]], outs: list[dict[str, Any]]) -> dict[str, Any]:
+        """scikit-learn's table: means are over the first folds, which all candidates are to be scored on."""
+        first, count = self._first_folds, self.n_splits_
+        results: dict[str, Any] = self._format_results(
+            params, first, [o for i, o in enumerate(outs) if i % count < first]
+        )
+        if first < count:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # there are scores of few candidates
+                more = self._format_results(params, count, outs)
+            results |= {name: more[name] for name in more if name.startswith("split") and name not in results}
+        return results
+
+    @property
+    def _first_folds(self) -> int:
+        return self.n_splits_ if self.first is None else self.first
 
     def _choose(self, study: Study, refit_metric: Any) -> None:
         """Set `best_index_`, and what follows from it."""
@@ -418,9 +459,8 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             self.feature_names_in_ = best.feature_names_in_
 
 
-def _design(data: Data) -> Design:
+def _design(data: Data, first: int | None) -> Design:
     """The folds of a search, for whoever weighs their scores."""
     rows = np.arange(_num_samples(data.X))
-    return Design(
-        tuple(Part(k, train=len(rows[train]), test=len(rows[test])) for k, (train, test) in enumerate(data.splits))
-    )
+    parts = [Part(k, train=len(rows[train]), test=len(rows[test])) for k, (train, test) in enumerate(data.splits)]
+    return Design(tuple(parts), first=first)
