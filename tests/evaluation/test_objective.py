@@ -137,9 +137,33 @@ def test_another_evaluation_is_another_study(tmp_path):
     assert study.user_attrs[EVALUATION]["parts"][-1]["name"] == 2
 
 
+def test_a_study_takes_no_notice_of_settings_that_are_as_they_would_be():
+    assert repr(Repeated(CrossValidation(seed=3), 2)) == (
+        "Repeated(evaluation=CrossValidation(folds=5, seed=3), times=2)"
+    )
+    assert repr(DataSets({"a": (X,)}, Seeds(2, Holdout()))) == (
+        "DataSets(evaluation=Seeds(count=2, evaluation=Holdout(share=0.2)))"
+    )
+    assert definition_of(Holdout().objective(train, X)).values["evaluation"] == "'Holdout(share=0.2)'"
+
+
+def test_sparse_tables_are_told_apart():
+    from scipy.sparse import csr_matrix
+
+    one, same, other = (csr_matrix(np.diag(X + shift)) for shift in (0, 0, 1))
+    objectives = [CrossValidation(3).objective(train, table) for table in (one, same, other)]
+    first, again, another = map(definition_of, objectives)
+    assert first == again and "data" in " ".join(first.differences(another))
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
+        (
+            lambda: create_study().optimize(CrossValidation(3).objective(train, X), n_trials=1),
+            InvalidInput,
+            "suggests no parameters: declare them",
+        ),
         (lambda: CrossValidation(3).objective(train), InvalidInput, "splits rows: give them"),
         (lambda: CrossValidation(3).objective(lambda x: x, X), InvalidInput, "two arguments in front"),
         (lambda: CrossValidation(3).objective(3, X), InvalidInput, "neither a function nor an estimator"),
@@ -311,7 +335,9 @@ def test_an_estimator_is_the_default_and_larger_scores_are_better(iris):
     scores = cross_val_score(model, *iris, cv=evaluation, scoring="balanced_accuracy")
     assert list(study.trials[0].folds.values()) == pytest.approx(scores.tolist())
     with pytest.raises(InvalidInput, match="to maximize its score"):
-        create_study().optimize(evaluation.objective(model, *iris), n_trials=1, progress="none")
+        create_study(space={"n_neighbors": kilter.Int(1, 20)}).optimize(
+            evaluation.objective(model, *iris), n_trials=1, progress="none"
+        )
     with pytest.raises(UnknownName, match="did you mean 'n_neighbors'"):
         tuned(evaluation.objective(model, *iris), 3, space={"n_neighbour": kilter.Int(1, 20)})
     with pytest.raises(UnknownName, match="did you mean 'accuracy'"):

@@ -18,7 +18,7 @@ from kilter.evaluation.seeds import Seeds
 from kilter.evaluation.splitting import CrossValidation, OverRows
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DataSets(Evaluation):
     """Another evaluation on each of several data sets: `sets` has the arrays of each by its name, as {"a": (X, y)}.
 

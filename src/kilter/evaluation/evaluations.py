@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import fields
 from math import fsum
 from typing import Any, ClassVar
 
@@ -19,6 +20,12 @@ class Evaluation(ABC):
 
     summary: ClassVar[str] = "mean"
     level: ClassVar[float] = 0.5
+
+    def __repr__(self) -> str:
+        """The first setting, and those that are not as they would be anyhow: a study remembers it by this text."""
+        first, *others = (each for each in fields(self) if each.repr)  # type: ignore[arg-type]
+        told = [first, *(each for each in others if getattr(self, each.name) != each.default)]
+        return f"{type(self).__name__}({', '.join(f'{each.name}={getattr(self, each.name)!r}' for each in told)})"
 
     @property
     def is_reshuffled(self) -> bool:

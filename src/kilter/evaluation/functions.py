@@ -39,6 +39,7 @@ class FunctionObjective(EvaluationObjective):
         self._given = tuple(each for each in GIVEN if takes_all or each in {one.name for one in keywords})
         if takes_all:
             self._given = tuple(each for each in self._given if each != "trial")
+        self.suggests = "trial" in self._given
         self._defaults = {
             each.name: each.default for each in keywords if each.default is not each.empty and each.name not in GIVEN
         }

@@ -58,6 +58,8 @@ class EvaluationObjective(ABC):
     __hash__ = None  # type: ignore[assignment]  # what remembers objectives would keep their data
 
     directions: Mapping[str, str] | None = None
+    suggests = False
+    """Whether it may declare parameters as trials go."""
 
     def __init__(
         self,
@@ -72,7 +74,7 @@ class EvaluationObjective(ABC):
         self.evaluation, self.data, self.first = evaluation, data, first
         self.calls = calls
         """The code that a study of it remembers."""
-        self.settings = {**settings, "evaluation": evaluation, "data": dict(data), "first": first}
+        self.settings = {**settings, "evaluation": repr(evaluation), "data": dict(data), "first": first}
         """The values that it remembers."""
         self.__name__ = name
         trial = inspect.Parameter("trial", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -117,7 +119,15 @@ class EvaluationObjective(ABC):
         """The score, or several by name, of a configuration on one part."""
 
     def check(self, problem: Problem) -> None:
-        """Raise InvalidInput where a study wants small values of what is better where it is larger, or the reverse."""
+        """Raise InvalidInput where a study wants small values of what is better where it is larger, or the reverse.
+
+        And where nobody says what is to be tuned: no space, nor a function that takes the trial and suggests.
+        """
+        if problem.is_open and not self.suggests:
+            raise InvalidInput(
+                f"{self.__name__} suggests no parameters: declare them, as in tune(objective, space), "
+                "create_study(space=…), or by annotations of a function's arguments"
+            )
         told = self.directions or {}
         known = {objective.name: objective.direction for objective in problem.objectives}
         alone = len(known) == 1

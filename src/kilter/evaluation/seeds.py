@@ -13,7 +13,7 @@ from kilter.evaluation.objective import ByName
 from kilter.evaluation.splitting import OverRows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Seeds(Evaluation):
     """The seeds 0, 1, … up to `count`: of a function that takes `seed`, or of each fit of another `evaluation`.
 

@@ -43,7 +43,7 @@ class OverRows(Evaluation):
         return self.count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossValidation(OverRows):
     """Each row is tested once, by a model that was fitted on the other folds.
 
@@ -93,7 +93,7 @@ class CrossValidation(OverRows):
         return frozen_splits(len(data), self.folds, self.seed, stratify=labels, groups=data.groups, repeat=number)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Holdout(OverRows):
     """A `share` of the rows is tested by a model of all others.
 
@@ -151,7 +151,7 @@ class Holdout(OverRows):
         return [(np.flatnonzero(~is_tested), np.flatnonzero(is_tested))]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Repeated(OverRows):
     """Another evaluation `times` over, each time with other splits of the same rows.
 

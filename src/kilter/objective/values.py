@@ -76,6 +76,10 @@ def _array(value: Any) -> str | None:
     """An array, a tensor, a column or a table."""
     if isinstance(value, np.generic):
         return repr(value.item())
+    if hasattr(value, "shape") and callable(getattr(value, "tocsr", None)):
+        rows = value.tocsr()
+        parts = [_digest_of(np.asarray(part)) for part in (rows.data, rows.indices, rows.indptr)]
+        return f"sparse {tuple(value.shape)} {digest(' '.join(parts))}"
     if not hasattr(value, "shape") or not hasattr(value, "__array__"):
         return None
     try:
