@@ -176,10 +176,17 @@ def test_another_search_is_refused(tmp_path: Path) -> None:
             search(storage, study_name="n", **changed)
 
 
-@pytest.mark.parametrize("outer", [Holdout(0.25), Repeated(CrossValidation(2), 2)])
+@pytest.mark.parametrize("outer", [None, Holdout(0.25), Repeated(CrossValidation(2), 2)])
 def test_any_evaluation_over_rows_is_outer(outer: Any) -> None:
     found = nested(OBJECTIVE, SPACE, outer, maximize=True, n_trials=2, storage=None, progress="none")
-    assert len(found.folds) == len(OBJECTIVE.splits(outer))
+    assert len(found.folds) == len(OBJECTIVE.splits(outer or OBJECTIVE.evaluation))
+
+
+def test_rows_in_the_order_of_time_are_never_tuned_on_later_ones() -> None:
+    objective = CrossValidation(3, ordered=True).objective(train, ROWS, NOISE)
+    found = nested(objective, SPACE, maximize=True, n_trials=2, storage=None, progress="none")
+    assert len(found.folds) == 3
+    assert all(max(fitted) < min(scored) for fitted, scored in SEEN)
 
 
 def test_what_has_no_rows_is_refused() -> None:

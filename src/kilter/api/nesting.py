@@ -105,9 +105,10 @@ def nested(
     """Nested cross-validation: `tune` on the training rows of each outer fold, its choice scored on the rest.
 
     `objective` is of an evaluation over rows, as CrossValidation(5).objective(model, X, y). `outer` is the evaluation
-    that splits these rows before, by default CrossValidation(5). `space`, `minimize`, `maximize`, `n_trials`, `limits`
-    and the arguments of the study are those of `tune`, for each search; what it chooses is `study.recommend()`. So many
-    `workers` (-1 means one a core), or the `executor`, run outer folds at the same time, in processes of their own.
+    that splits these rows before, by default the objective's own, which knows what rows are in the order of time.
+    `space`, `minimize`, `maximize`, `n_trials`, `limits` and the arguments of the study are those of `tune`, for each
+    search; what it chooses is `study.recommend()`. So many `workers` (-1 means one a core), or the `executor`, run
+    outer folds at the same time, in processes of their own.
 
     With a storage, by default sqlite:///kilter.db, the same call goes on where it was left off. The intervals of what
     it returns hold the expectation with the probability `level`.
@@ -143,14 +144,12 @@ class _Tuning(Search):
 
     @classmethod
     def of(cls, objective: Any, space: Space, outer: Any, tuning: Mapping[str, Any]) -> _Tuning:
-        from kilter.evaluation import CrossValidation
-
-        outer = CrossValidation(5) if outer is None else outer
         if len(getattr(objective, "data", ())) != 1:
             raise InvalidInput(
                 f"nested({objective!r:.60}): give an objective over the rows of one table, as "
                 "CrossValidation(5).objective(model, X, y)"
             )
+        outer = objective.evaluation if outer is None else outer
         directions = objective.directions or {DEFAULT_METRIC: "maximize" if tuning["maximize"] else "minimize"}
         told = {name: value for name, value in tuning.items() if name not in ("storage", "study_name")}
         return cls(
