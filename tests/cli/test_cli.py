@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -280,6 +281,24 @@ def test_none_is_an_option_that_is_shown() -> None:
     assert [row[3:-3] for row in rows[1:]] == [["None", "true"], ["a"]]
     assert "None" in ok(kilter("trial", "0"))
     assert "None" in ok(kilter("best"))
+
+
+def test_best_says_which_one_to_take_and_what_it_will_score() -> None:
+    study = create_study(study_name="t", storage="sqlite:///kilter.db", space={"x": Float(0, 1, default=0.9)})
+    for x in (0.9, 0.5, 0.1, 0.15, 0.2):
+        study.enqueue_trial({"x": x})
+        trial = study.ask()
+        scores = [x + 0.05 * math.sin(99 * (x + fold)) for fold in range(3)]
+        for fold, score in enumerate(scores):
+            trial.report(score, fold=fold)
+        study.tell(trial, sum(scores) / 3)
+    said = ok(kilter("best"))
+    assert "to expect on new data: " in said
+    assert "winner: trial 2 looked best, and nothing speaks against it, and it beats the default" in said
+    exact = create_study(study_name="exact", storage="sqlite:///kilter.db", space={"x": Float(0, 1)})
+    exact.tell(exact.ask(), 1.0)
+    assert "winner: trial 0" in ok(kilter("best", "exact"))
+    assert "new data" not in ok(kilter("best", "exact"))
 
 
 def test_messages_speak_of_options_of_the_shell() -> None:

@@ -45,7 +45,7 @@ SAME = 1e-9
 NONE = 1e-4
 """Noise whose variance is below this share of that of the values is none: no model tells more, nor is quite right."""
 WIDEST = 1e150
-"""Larger units would have no square."""
+"""Larger losses would have no squares, and count as this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +119,10 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     believed = seen.believed(output, features[near], max(encoding.mean_active, 1.0))
     if believed.noise <= NONE:
         return Merits(tuple(found), seen.values, seen.values, np.zeros_like(believed.covariance), 0.0)
-    unit = min(output.scale, WIDEST)
-    # What is far worse than most stays drawn in: how much worse it is says nothing of the others.
-    mean, noise = output.centre + output.scale * believed.mean, unit * float(np.sqrt(believed.noise))
+    unit = output.scale
+    # Those that are far worse than most were drawn in, lest they say what is alike among the others.
+    drawn_in = output(seen.values) - believed.mean
+    mean, noise = seen.values - unit * drawn_in, unit * float(np.sqrt(believed.noise))
     return Merits(tuple(found), seen.values, mean, unit**2 * believed.covariance, noise)
 
 
@@ -139,7 +140,7 @@ class _Trials:
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output: by the values, and by what their ranks would be of a normal distribution."""
-        measured = self.noise._replace(variance=self.noise.variance / min(output.scale, WIDEST) ** 2)
+        measured = self.noise._replace(variance=self.noise.variance / output.scale**2)
         shown = belief(features, output(self.values), active, self.relative, measured)
         if self.noise.freedom > 0 and self.noise.variance == 0:  # what was measured twice came out the same
             return replace(shown, noise=0.0)
@@ -163,7 +164,7 @@ class _Parts:
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output."""
-        beside = (self.losses - self.values[:, None]) / min(output.scale, WIDEST)
+        beside = (self.losses - self.values[:, None]) / output.scale
         return belief_of_parts(features, beside + output(self.values)[:, None], active, self.overlap)
 
 
@@ -178,7 +179,7 @@ def _seen(found: Sequence[Configuration], design: Design | None) -> _Trials | _P
 def _parts(found: Sequence[Configuration], design: Design) -> tuple[np.ndarray, float]:
     """Losses (c, p), and how much parts overlap. Of several data sets each is one part, the mean over its own."""
     losses = on_parts(found, design.names)
-    losses[~np.isfinite(losses)] = np.nan
+    losses = np.clip(np.where(np.isfinite(losses), losses, np.nan), -WIDEST, WIDEST)
     data = [part.data for part in design.parts]
     if len(set(data)) < 2:
         return losses, design.overlap
@@ -199,8 +200,9 @@ def _are_means(found: Sequence[Configuration], losses: np.ndarray) -> bool:
 def _by_trials(found: Sequence[Configuration]) -> _Trials:
     """All trials of a configuration count the same."""
     counts = np.array([len(each.losses) for each in found])
-    means = np.array([each.losses.mean() for each in found])
-    squares = sum(float(((each.losses - mean) ** 2).sum()) for each, mean in zip(found, means))
+    losses = [np.clip(each.losses, -WIDEST, WIDEST) for each in found]
+    means = np.array([each.mean() for each in losses])
+    squares = sum(float(((each - mean) ** 2).sum()) for each, mean in zip(losses, means))
     freedom = float((counts - 1).sum())
     return _Trials(means, 1.0 / counts, Measured(squares / freedom, freedom) if freedom else UNKNOWN)
 

@@ -6,12 +6,15 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kilter.cli import options, show
 from kilter.core.text import in_unicode
+
+if TYPE_CHECKING:
+    from kilter.api.view import StudyView
 
 
 @click.command("best")
@@ -26,13 +29,16 @@ from kilter.core.text import in_unicode
 @click.option(
     "--recommended",
     is_flag=True,
-    help="The trial that a model of all results believes best: under noise the best result is mostly luck.",
+    help="The winner: under noise the best result is mostly luck, and the default is kept unless it is beaten.",
 )
 @options.as_json
 def command(
     name: str | None, option: str | None, storage: str | None, form: str, recommended: bool, as_json: bool
 ) -> None:
     """Print the best configuration; with several objectives, the Pareto front.
+
+    Below it stands which one to take, and why, and what to expect of it on new data where results are noisy: the best
+    result of many is partly luck. --recommended prints that one.
 
     \b
     kilter best digits --format toml > best.toml
@@ -57,12 +63,22 @@ def command(
         show.echo_json(documents[0] if single else documents)
     elif form == "text":
         echo_best(study, best)
+        if single:
+            _echo_judgement(study)
     elif len(best) > 1:
         raise InvalidInput(
             f"the front has {len(best)} trials, --format {form} prints one: use --json, or kilter trials"
         )
     else:
         click.echo(_rendered(form, best[0].plain_params), nl=False)
+
+
+def _echo_judgement(study: StudyView) -> None:
+    """Which configuration to take, why, and what it will truly score."""
+    told = study.estimate()
+    show.echo(f"\nwinner: {study.winner()}")
+    if told.low < told.high:
+        show.echo(str(told))
 
 
 def _rendered(form: str, params: Mapping[str, Any]) -> str:
