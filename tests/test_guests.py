@@ -229,7 +229,7 @@ def test_pruners_are_our_schedulers_with_their_settings():
     assert p.ThresholdPruner(upper=1.0) == ThresholdScheduler(upper=1.0, times=1)
     assert p.PatientPruner(p.MedianPruner(n_warmup_steps=4), 3, 0.1) == PatientScheduler(3, 0.1, "median")
     assert p.PatientPruner(None, 2) == PatientScheduler(2)
-    assert p.WilcoxonPruner(p_threshold=0.2) == RaceScheduler(chance=0.2, by_step=True)
+    assert p.WilcoxonPruner(p_threshold=0.2) == RaceScheduler(chance=0.2, by_step=True, repeats=0.0)
     assert p.NopPruner() == FifoScheduler()
     with pytest.warns(UserWarning, match="interval_steps=10"):
         p.MedianPruner(interval_steps=10)

@@ -133,7 +133,7 @@ def WilcoxonPruner(*, p_threshold: float = 0.1, n_startup_steps: int = 2) -> Rac
     The step of a report is the instance, as with Optuna; `p_threshold` is the chance. The rule is that of `race`.
     """
     _told("WilcoxonPruner", n_startup_steps=(n_startup_steps, 2))
-    return RaceScheduler(chance=p_threshold, by_step=True)
+    return RaceScheduler(chance=p_threshold, by_step=True, repeats=0.0)
 
 
 def _told(pruner: str, **settings: tuple[Any, Any]) -> None:

@@ -247,8 +247,13 @@ class Replica:
     def _confirming(self, number: int) -> dict[str, Any]:
         """The attributes of a trial that confirms another one: which one, and its scores of parts so far."""
         name = self.problem.objectives[0].name
-        known = [[part, score] for part, score in self.history.reports.folds(number, name).items()]
-        return {CONFIRMS: number, **({KNOWN: known} if known else {})}
+        known = {
+            fold: {metric: value for metric, value in metrics.items() if value == value}
+            for _, metrics, fold in self.history.reports.of(number)
+            if fold is not None
+        }
+        pairs = [[fold, metrics if metrics.keys() != {name} else metrics[name]] for fold, metrics in known.items()]
+        return {CONFIRMS: number, **({KNOWN: pairs} if pairs else {})}
 
     def _configured(self, trial: Record, params: Mapping[str, Plain]) -> None:
         if trial.params != params:

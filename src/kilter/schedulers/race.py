@@ -20,6 +20,9 @@ folds: what all of them share is part of m, and as n nears K nothing is left to 
 The moderated variance is that of Smyth (2004, Statistical Applications in Genetics and Molecular Biology 3(1));
 early-stopped cross-validation is compared by Bergman, Purucker and Hutter (2024, arXiv 2405.03389), whose forgiving
 rule (stop where the mean is worse than the incumbent's worst fold) compares folds with other folds, and saves less.
+
+A share of the trials measures leading configurations once more (analysis/repeats.py): on the parts that they have not
+met, or by a new call of an objective that is noisy, also where it has no parts.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from dataclasses import dataclass, field
 from math import atan, cos, fsum, inf, isfinite, isnan, pi, sin, sqrt
 from typing import Any, ClassVar
 
-from kilter.core.actions import Judgement, Stop
+from kilter.analysis.repeats import to_repeat
+from kilter.core.actions import Judgement, Plan, Repeat, Start, Stop
+from kilter.core.attributes import CONFIRMS
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
@@ -48,6 +53,9 @@ scores, which pairing mostly makes less. It stays one of those that the median i
 KEPT = 20
 """So many of the latest variances are kept. A median, for those of bad trials may be a thousand times as large (the log
 loss of one confident error), and a mean of them would let everybody run to the end."""
+
+EARLY = 10
+"""Trials before the first repeat: by then there are leading ones."""
 
 HUGE = 1e100
 """Scores beyond this count as infinite: their squares could not be added."""
@@ -81,15 +89,20 @@ class RaceScheduler(Scheduler):
     they report by step is ignored, unless `by_step` says that a step is such a part. NaN, or an infinitely bad score,
     ends the trial, since the mean can be no number any more; trials that have such never become the incumbent. A
     repeated part replaces the one before. One objective; under constraints the incumbent is the best feasible trial.
-    Raises InvalidInput for a chance outside (0, 0.5) and a startup below 1.
+
+    At most the share `repeats` of the trials measure a leading configuration once more, where that is expected to
+    better the choice more than new configurations do: on the parts that an evaluation with `first` has left, or by a
+    new call. Where results are exact one trial is spent to see that. They have the attribute "confirms", and are not
+    stopped. Raises InvalidInput for a chance outside (0, 0.5), a startup below 1, and repeats outside [0, 0.5].
 
     >>> RaceScheduler(chance=0.05)
-    RaceScheduler(chance=0.05, startup=3, by_step=False)
+    RaceScheduler(chance=0.05, startup=3, by_step=False, repeats=0.2)
     """
 
     chance: float = 0.15
     startup: int = 3
     by_step: bool = False
+    repeats: float = 0.2
 
     capabilities: ClassVar[Capabilities] = Capabilities(objectives=1)
 
@@ -98,6 +111,8 @@ class RaceScheduler(Scheduler):
             raise InvalidInput(f"{self!r}: chance is a probability above 0 and below 0.5")
         if self.startup < 1:
             raise InvalidInput(f"{self!r}: startup is at least 1, the first incumbent")
+        if not 0 <= self.repeats <= 0.5:
+            raise InvalidInput(f"{self!r}: repeats is a share of the trials, from 0 to 0.5")
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""
@@ -120,14 +135,16 @@ class RaceScheduler(Scheduler):
             return
         differences = paired(folds, state.folds)
         freedom = len(differences) - 1
-        if freedom > 0:
+        again = state.incumbent is not None and measured(trial) == measured(history[state.incumbent])
+        if freedom > 0 and not again:
             median = (1 - 2 / (9 * freedom)) ** 3  # of a variance whose mean is 1 (Wilson and Hilferty 1931)
             state.variances = [*state.variances, variance(differences) / median][-KEPT:]
         if not history.problem.is_feasible(trial.metrics):
             return
         state.complete += 1
         # A trial that lacks folds of the incumbent could be the best on its own ones by chance.
-        if state.incumbent is None or (len(differences) == len(state.folds) and fsum(differences) < 0):
+        is_better = len(differences) == len(state.folds) and fsum(differences) < 0
+        if state.incumbent is None or again or is_better:
             state.incumbent, state.folds, state.own = trial.number, folds, variance(list(folds.values()))
 
     def forget(self, state: State, trial: Record, history: History) -> None:
@@ -138,6 +155,15 @@ class RaceScheduler(Scheduler):
                 self.reported(anew, other, tuple(history.reports.of(other.number)), history)
                 self.ended(anew, other, history)
         vars(state).update(vars(anew))
+
+    def plan(self, state: State, history: History) -> Plan:
+        """A new trial, or where it is time for one, and it is worth it, a repeat; what is enqueued goes first."""
+        count = len(history)
+        is_time = int((count + 1) * self.repeats) > int(count * self.repeats)
+        if count < EARLY or not is_time or history.waiting or history.problem.fidelities:
+            return Start()
+        number = to_repeat(history)
+        return Start() if number is None else Repeat(number)
 
     def judge(self, state: State, trial: Record, history: History) -> Judgement:
         """Stop where the chance to beat the incumbent is too small."""
@@ -164,6 +190,11 @@ class RaceScheduler(Scheduler):
             f"worse than trial {state.incumbent} by {mean:.3g} on {n} of {folds} folds, "
             f"with {left:.1%} chance to beat it on all"
         )
+
+
+def measured(trial: Record) -> int:
+    """The trial whose configuration a trial measures: itself, or the one that it confirms."""
+    return int(trial.attrs.get(CONFIRMS, trial.number))
 
 
 def comparable(score: float) -> float:
