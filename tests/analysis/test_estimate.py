@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy.special import stdtrit
 from tests.analysis.histories import histories, history_of
 
 from kilter.analysis.design import Design, Part
@@ -106,11 +107,11 @@ def test_more_luck_in_common_makes_it_less_sure_and_nothing_else():
 
 
 def test_of_several_data_sets_it_is_no_luck_how_far_they_are_apart():
-    configs, scores = scored(3)
+    """Each has two parts .2 apart: their means have the variance .02 / 2, and the mean of both half of that."""
     parts = tuple(Part(fold, data="ab"[fold // 2]) for fold in range(4))
-    apart = scores[:, :4] + [0, 0, 10, 10]
-    one, other = (estimate(study(configs, each), Design(parts)) for each in (scores[:, :4], apart))
-    assert other.high - other.low == pytest.approx(one.high - one.low)
+    configs, scores = scored(3, own=0.0, shared=0.0, folds=4)
+    told = estimate(study(configs, scores + [0.0, 0.2, 10.0, 10.2]), Design(parts))
+    assert told.high - told.value == pytest.approx(stdtrit(2, 0.95) * np.sqrt(0.005), rel=1e-3)
 
 
 def test_a_single_part_says_nothing_of_the_luck_of_its_rows():
