@@ -60,7 +60,8 @@ class Pool:
     def design(self, folds: Sequence[int]) -> Design:
         """Of an evaluation on these folds."""
         tested = [int((self.fold == fold).sum()) for fold in folds]
-        return Design(tuple(Part(fold, train=len(self.y) - rows, test=rows) for fold, rows in zip(folds, tested)))
+        parts = tuple(Part(fold, train=len(self.y) - rows, test=rows) for fold, rows in zip(folds, tested))
+        return Design(parts, perfect=1.0)
 
 
 def pools(folder: pathlib.Path, streams: Sequence[str] = STREAMS, chooses: bool | None = None) -> Iterator[Pool]:

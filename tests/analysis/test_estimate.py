@@ -7,7 +7,7 @@ from scipy.special import stdtrit
 from tests.analysis.histories import histories, history_of
 
 from kilter.analysis.design import Design, Part
-from kilter.analysis.estimate import LEVEL, estimate
+from kilter.analysis.estimate import LEVEL, POWER, estimate
 from kilter.analysis.finding import share
 from kilter.core.attributes import CONFIRMS, DEFAULT
 from kilter.core.events import Report
@@ -112,6 +112,23 @@ def test_of_several_data_sets_it_is_no_luck_how_far_they_are_apart():
     configs, scores = scored(3, own=0.0, shared=0.0, folds=4)
     told = estimate(study(configs, scores + [0.0, 0.2, 10.0, 10.2]), Design(parts))
     assert told.high - told.value == pytest.approx(stdtrit(2, 0.95) * np.sqrt(0.005), rel=1e-3)
+
+
+@pytest.mark.parametrize(("train", "perfect", "rises"), [(4, 1.0, True), (8, 1.0, True), (4, None, False)])
+def test_fitted_on_all_rows_it_comes_nearer_to_perfect(train, perfect, rises):
+    """By as much for the winner as for the default, and the more, the fewer rows the parts were fitted on."""
+    configs, scores = scored(6)
+    plain, *told = (
+        estimate(
+            study(configs, scores), Design(tuple(Part(fold, train=train, test=1) for fold in range(FOLDS)), **more)
+        )
+        for more in ({}, {"perfect": perfect})
+    )
+    left = (train / (train + 1)) ** POWER if rises else 1.0
+    for name in ("value", "default"):
+        assert 1 - getattr(told[0], name) == pytest.approx(left * (1 - getattr(plain, name)))
+    assert told[0].high - told[0].low == pytest.approx(plain.high - plain.low)
+    assert told[0].observed == plain.observed
 
 
 def test_a_single_part_says_nothing_of_the_luck_of_its_rows():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kilter
-from kilter.analysis.design import design_of
+from kilter.analysis.design import Design, design_of
 from kilter.api import create_study
 from kilter.core.actions import Pause, Resume, Start
 from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION, FAILED, KNOWN
@@ -364,6 +364,24 @@ def test_pipelines_weights_and_several_scorers(iris):
     with pytest.raises(InvalidInput, match="takes no sample_weight"):
         Holdout(0.5).objective(model, X, y, scoring="neg_max_error", sample_weight=weights)
     assert first.metrics["neg_log_loss"] < 0 and first.params == {"logisticregression__C": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("scoring", "perfect"),
+    [
+        (None, 1.0),
+        ("roc_auc_ovr", 1.0),
+        ("neg_log_loss", 0.0),
+        (["f1_macro", "neg_log_loss"], 1.0),
+        ("mutual_info_score", None),
+        (lambda model, x, y: 0.5, None),
+    ],
+)
+def test_what_a_perfect_model_would_score_is_noted_where_scikit_learn_knows(scoring, perfect, iris):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    objective = CrossValidation(3).objective(KNeighborsClassifier(), *iris, scoring=scoring)
+    assert Design.from_json(objective.design.to_json()).perfect == perfect
 
 
 def test_an_estimator_among_options_is_the_default_where_it_reads_the_same(iris):

@@ -46,6 +46,8 @@ class Design:
     """Of the quantile."""
     first: int | None = None
     """How many parts a trial of the search is scored on; None for all."""
+    perfect: float | None = None
+    """What a perfect model would score; None where nobody knows."""
 
     @property
     def names(self) -> tuple[Name, ...]:

@@ -13,6 +13,8 @@ from kilter.evaluation.folds import Score
 from kilter.evaluation.objective import ByName, Evaluated, EvaluationObjective
 
 FEATURE = "estimators in kilter.evaluation"
+ENDLESS = ("mutual_info_score", "positive_likelihood_ratio")
+"""Scores of scikit-learn's that have no largest value."""
 
 
 def is_estimator(thing: Any) -> bool:
@@ -39,6 +41,7 @@ class EstimatorObjective(EvaluationObjective):
         for scorer in self.scorers.values() if any(each.weights is not None for each in data.values()) else ():
             _check_weighted(scorer)
         self.directions = {next(iter(self.scorers)): "maximize"}
+        self.perfect = perfect(next(iter(self.scorers.values())))
         self._is_single = len(self.scorers) == 1 and not isinstance(scoring, (Mapping, list, tuple, set))
         everything = inspect.Parameter("params", inspect.Parameter.VAR_KEYWORD)
         settings = {"estimator": estimator, "scoring": scoring}
@@ -90,6 +93,24 @@ def _scorers(estimator: Any, scoring: Any) -> dict[str, Any]:
         if isinstance(name, str) and name not in get_scorer_names():
             raise UnknownName.of("scorer", name, get_scorer_names())
     return {str(name): check_scoring(estimator, one) for name, one in named.items()}
+
+
+def perfect(scorer: Any) -> float | None:
+    """What a perfect model would score by one of scikit-learn's scorers; None of any other, and where there is no end.
+
+    >>> from sklearn.metrics import get_scorer
+    >>> perfect(get_scorer("r2")), perfect(get_scorer("neg_mean_squared_error"))
+    (1.0, 0.0)
+    """
+    from sklearn.base import is_classifier, is_regressor
+
+    function = getattr(scorer, "_score_func", None)
+    if function is None:
+        own = getattr(scorer, "_estimator", None)  # whose own score it is: accuracy, or R²
+        return 1.0 if own is not None and (is_classifier(own) or is_regressor(own)) else None
+    if not function.__module__.startswith("sklearn.") or function.__name__ in ENDLESS:
+        return None
+    return 1.0 if scorer._sign > 0 else 0.0
 
 
 def _check_weighted(scorer: Any) -> None:

@@ -60,6 +60,8 @@ class EvaluationObjective(ABC):
     directions: Mapping[str, str] | None = None
     suggests = False
     """Whether it may declare parameters as trials go."""
+    perfect: float | None = None
+    """What a perfect model would score, where it is known."""
 
     def __init__(
         self,
@@ -179,7 +181,7 @@ class EvaluationObjective(ABC):
             Part(name, fit.data, fit.repeat, count(fit.train), count(fit.test))
             for name, fit in zip(self.parts, self.fits)
         ]
-        return Design(tuple(parts), self.evaluation.summary, self.evaluation.level, self.first)
+        return Design(tuple(parts), self.evaluation.summary, self.evaluation.level, self.first, self.perfect)
 
     def _fits_of(self, trial: FoldTrial, params: Mapping[str, Any]) -> list[Fit]:
         if not self.evaluation.is_reshuffled:
