@@ -1,5 +1,6 @@
 """Mean rank over data sets: units change nothing, a place never changes, and less is always better."""
 
+from dataclasses import replace
 from math import inf, nan
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter import Float
+from kilter.analysis.merits import merits
 from kilter.core.errors import InvalidInput
 from kilter.evaluation import CrossValidation, DataSets, Holdout
 from kilter.evaluation.places import place
@@ -68,6 +70,15 @@ def test_neither_units_nor_direction_change_the_search() -> None:
     assert [t.value for t in one.trials] == pytest.approx([t.value for t in other.trials])
     assert [t.value for t in gains.trials] == pytest.approx([1.0 - t.value for t in one.trials])
     assert 0.0 < one.best_value < 0.2 < 0.8 < gains.best_value < 1.0
+
+
+def test_a_mean_rank_is_as_sure_as_its_parts_say() -> None:
+    study = tuned({0.1: 1.0, 0.3: 10.0, 0.5: 100.0})
+    ranked, mean = merits(study.history, study.design), merits(study.history, replace(study.design, summary="mean"))
+    worst = merits(study.history, replace(study.design, summary="worst"))
+    assert ranked.noise == mean.noise > 0 and (ranked.mean == mean.mean).all()
+    assert ranked.noise != worst.noise
+    assert study.estimate().value == pytest.approx(study.best_value, abs=0.2)
 
 
 def test_the_score_itself_is_kept() -> None:

@@ -55,6 +55,11 @@ class Design:
         return tuple(part.name for part in self.parts)
 
     @property
+    def is_mean(self) -> bool:
+        """Whether a value is a mean over data sets, of scores or of places, and parts tell how sure it is."""
+        return self.summary in ("mean", "rank")
+
+    @property
     def overlap(self) -> float:
         """Test rows / training rows, by which scores of folds that share training rows err together (Nadeau and Bengio
         2003); 0 where nothing is known of rows, as of seeds and data sets.

@@ -149,7 +149,7 @@ def _real(gain: float, observed: float) -> float | None:
 def _error(known: Merits, w: int, design: Design | None) -> tuple[float, float]:
     """The standard error of what one configuration is expected to score on new data, and its degrees of freedom."""
     own = float(known.covariance[w, w])
-    if design is None or design.summary != "mean":
+    if design is None or not design.is_mean:
         return sqrt(own), inf
     order = np.argsort(known.mean, kind="stable")[:LEADING]
     shared, freedom = _shared([known.configurations[i] for i in {w, *order.tolist()}], known.configurations[w], design)

@@ -169,7 +169,7 @@ class _Parts:
 
 
 def _seen(found: Sequence[Configuration], design: Design | None) -> _Trials | _Parts:
-    if design is not None and design.summary == "mean":
+    if design is not None and design.is_mean:
         losses, overlap = _parts(found, design)
         if _are_means(found, losses):
             return _by_parts(losses[:, np.isfinite(losses).any(axis=0)], overlap)
