@@ -78,7 +78,7 @@ def test_the_pace_counts_workers_and_pauses_but_no_breaks(settings, trials):
 
 def test_noise_is_that_of_the_folds_where_there_are_some():
     """Of what folds say of configurations, beside how hard they are: they share rows (Nadeau and Bengio 2003)."""
-    assert gain_of(searched(40, folds=4)).noise == pytest.approx(0.01 * math.sqrt(1 / 4 + 1 / 3), rel=0.2)
+    assert 0.7 < gain_of(searched(40, folds=4)).noise / (0.01 * math.sqrt(1 / 4 + 1 / 3)) < 1.5
 
 
 def test_noise_is_what_the_model_calls_so():

@@ -90,7 +90,7 @@ def test_a_maximum_is_as_lucky_as_a_minimum():
 @pytest.mark.parametrize(("default", "low", "high"), [(1.0, 0.0, 0.25), (0.0, 0.25, 0.6)])
 def test_it_may_be_worse_than_the_default_where_that_is_good(default, low, high):
     chances = [overtuning(searched(40, 0.3, seed=seed, default=default)).worse_than_default for seed in range(5)]
-    assert low <= np.median(chances) <= high
+    assert low <= np.median(chances) <= high + 1e-9
 
 
 def test_the_best_is_not_worse_than_itself():

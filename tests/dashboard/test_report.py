@@ -16,6 +16,7 @@ from tests.dashboard.conftest import NAMES
 from tests.dashboard.decoding import decoded
 
 from kilter import Float, create_study, read_study
+from kilter.core.attributes import DEFAULT
 from kilter.core.errors import InvalidInput, StudyNotFound
 from kilter.dashboard.report import report
 from kilter.storage.sqlite import SQLiteStorage
@@ -109,6 +110,16 @@ def test_what_is_nobodys_business_is_left_out_where_that_is_wanted(
     raised = [answer["failure"] for answer in failed if not answer["invalid"]]
     assert all(bool(failure[part]) is not redact for failure in raised for part in ("message", "traceback"))
     assert all(("secret_place.py" in failure["call"]) is not redact for failure in raised)
+
+
+def test_what_to_expect_is_the_same_without_what_is_private(tmp_path: Path):
+    study, path, told = create_study(study_name="s", space={"x": Float(0, 1)}, seed=0), tmp_path / "report.html", []
+    study.enqueue_trial({"x": 0.9}, {DEFAULT: True})
+    study.optimize(lambda x: x, n_trials=8, progress="none")
+    for redact in (False, True):
+        study.report(path, redact=redact)
+        told.append(recorded(path.read_text(encoding="utf-8"))["api/v1/studies/1/generalisation"])
+    assert told[0] == told[1] and told[0]["winner"]["default"] == 0
 
 
 def test_where_it_comes_from_is_said(storage: SQLiteStorage):
