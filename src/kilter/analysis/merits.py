@@ -38,6 +38,10 @@ MOST = 512
 SHAPE = 0.65
 """Of trials without parts: the weight of values against that of their ranks. Values show the shape of a valley; where
 noise has heavy tails, or grows with the value, ranks keep a few wild ones from deciding."""
+BEYOND = 4.0
+"""Standard deviations of noise, where it was measured, beyond which it does not explain how far a result is from what
+its neighbours say: then it is as it was seen. Processes that are everywhere alike would call a default that lies far
+behind all that was searched as good as they are."""
 STEPS = 50
 """In which the hardness of parts is found, where some configurations lack some."""
 SAME = 1e-9
@@ -123,7 +127,10 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     # Those that are far worse than most were drawn in, lest they say what is alike among the others.
     drawn_in = output(seen.values) - believed.mean
     mean, noise = seen.values - unit * drawn_in, unit * float(np.sqrt(believed.noise))
-    return Merits(tuple(found), seen.values, mean, unit**2 * believed.covariance, noise)
+    alone = np.abs(seen.values - mean) > BEYOND * noise * seen.doubt
+    covariance = np.where(alone[:, None] | alone, 0.0, unit**2 * believed.covariance)
+    covariance[alone, alone] = (noise * seen.doubt[alone]) ** 2
+    return Merits(tuple(found), seen.values, np.where(alone, seen.values, mean), covariance, noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +144,11 @@ class _Trials:
     def of(self, rows: np.ndarray) -> _Trials:
         """Of these configurations alone."""
         return replace(self, values=self.values[rows], relative=self.relative[rows])
+
+    @property
+    def doubt(self) -> np.ndarray:
+        """(c,), the standard deviation of noise relative to that of a usual trial; infinite where none was measured."""
+        return np.sqrt(self.relative) if self.noise.freedom > 0 else np.full(len(self.values), np.inf)
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output: by the values, and by what their ranks would be of a normal distribution."""
@@ -161,6 +173,13 @@ class _Parts:
     def of(self, rows: np.ndarray) -> _Parts:
         """Of these configurations alone."""
         return replace(self, values=self.values[rows], losses=self.losses[rows])
+
+    @property
+    def doubt(self) -> np.ndarray:
+        """(c,), the standard deviation of noise relative to that of a trial that met all parts."""
+        relative = 1.0 / np.isfinite(self.losses).sum(axis=1) + self.overlap
+        doubt: np.ndarray = np.sqrt(relative / (1.0 / self.losses.shape[1] + self.overlap))
+        return doubt
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output."""

@@ -104,9 +104,7 @@ class Results:
             "violation": history.violations[numbers],
             "failed": [is_to_blame(trial, row) for trial, row in zip(trials, values)],
             "seconds": [trial.seconds for trial in trials],
-            "reach": [
-                _reach(trial, history) if of_parts is None else inf for trial, of_parts in zip(trials, expected)
-            ],
+            "reach": [_reach(trial, history) if of_parts is None else inf for trial, of_parts in zip(trials, expected)],
             "points": points,
             "features": self.encoding.features(points, known),
         }
