@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ NOISE = np.random.default_rng(0).normal(size=24)
 SPACE = {"threshold": kilter.Float(0, 24), "kind": kilter.Choice(["above", "below"])}
 SEEN: list[tuple[frozenset[int], frozenset[int]]] = []
 """Rows that were fitted on, and scored on, in this process."""
-TROUBLE: list[BaseException] = []
-"""What the next call raises."""
+TROUBLE: list[Any] = []
+"""What a later call raises: an exception, or a signal."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,10 @@ def train(train: Any, test: Any, *, threshold: float = 3.0, kind: str = "above")
     """How far rows lie on the right side of a threshold, and a little noise of the row."""
     SEEN.append((frozenset(train[0].astype(int)), frozenset(test[0].astype(int))))
     if TROUBLE and len(SEEN) > 18:
-        raise TROUBLE.pop()
+        trouble = TROUBLE.pop()
+        if isinstance(trouble, BaseException):
+            raise trouble
+        signal.raise_signal(trouble)
     side = 1 if kind == "above" else -1
     return float(np.mean(side * (test[0] - threshold) > 0) + 0.01 * np.mean(test[1]))
 
@@ -149,6 +153,16 @@ def test_after_a_crash_it_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
     SEEN.clear()
     assert search(f"sqlite:///{tmp_path}/parts.db", study_name="n") == whole
     assert not SEEN
+
+
+def test_a_search_that_the_user_stopped_has_chosen_nothing_yet(tmp_path: Path) -> None:
+    whole = search(study_name="n")
+    SEEN.clear()
+    storage = f"sqlite:///{tmp_path}/n.db"
+    TROUBLE.append(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        search(storage, study_name="n")
+    assert search(storage, study_name="n") == whole
 
 
 def test_folds_at_the_same_time_come_to_the_same() -> None:
