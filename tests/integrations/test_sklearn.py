@@ -309,6 +309,7 @@ def test_the_study_knows_the_folds_and_the_estimator_as_it_is() -> None:
     design = design_of(search.study_.history, search.study_.user_attrs)
     assert design is not None
     assert [(part.name, part.train, part.test) for part in design.parts] == [(k, 60, 30) for k in range(3)]
+    assert design.perfect == 1.0
     default = default_of(search.study_.history)
     assert default is not None
     assert default.params == {"C": 2.0, "gamma": 0.1}
@@ -366,6 +367,20 @@ def test_nested_keeps_groups_apart_outside_and_inside() -> None:
     search.nested(ROWS, LABELS, outer=GroupKFold(5), groups=groups, progress="none")
     for call in CALLS:
         assert not set(groups[call["rows"]]) & set(groups[call["tested"]])
+
+
+def test_a_race_measures_leading_candidates_again_on_folds_that_were_kept() -> None:
+    cv = Repeated(CrossValidation(3), 2)
+    search = KilterSearchCV(SVC(), SMOOTH, n_iter=24, cv=cv, first=3, scheduler="race", choose="winner", random_state=0)
+    search.fit(X, Y)
+    again = [row for row in search.trials_ if row["folds"] == 6]
+    assert again
+    assert len(search.trials_) == 24 - len(again)
+    numbers = [trial.user_attrs[CONFIRMS] for trial in search.study_.trials if CONFIRMS in trial.user_attrs]
+    assert sorted(numbers) == sorted(row["number"] for row in again)
+    assert search.best_score_ in search.cv_results_["mean_test_score"]
+    whole = KilterSearchCV(SVC(), SMOOTH, n_iter=14, cv=3, scheduler="race", random_state=0).fit(X, Y)
+    assert len(whole.trials_) == 14  # none is tried twice where that would tell nothing
 
 
 def test_candidates_that_are_measured_again_have_more_folds_in_the_same_row(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from kilter.core.limits import Limits
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.ending import EndKind
+from kilter.evaluation.estimators import perfect
 from kilter.evaluation.outer import Nested
 from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
@@ -39,6 +40,7 @@ from kilter.integrations.folds import SCORE, Folds
 from kilter.integrations.sklearn.digest import content, digest
 from kilter.integrations.sklearn.fits import Data, Fit, workers_for
 from kilter.integrations.sklearn.nesting import SearchInside
+from kilter.schedulers.race import RaceScheduler
 
 TABLED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PAUSED)
 """Trials that may be a row of `cv_results_`."""
@@ -182,7 +184,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             raise InvalidInput(f"first={self.first}: cv has {len(splits)} folds")
         data = Data(X, y, splits, routed.estimator.fit, routed.scorer.score)
         candidates = Candidates.of(self.param_distributions)
-        study, total = self._study(candidates, data)
+        study, total = self._study(candidates, data, self._design(data, scorers, refit_metric))
         fit = Fit(
             clone(self.estimator),
             data,
@@ -238,7 +240,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         search = SearchInside.of(self, X, y, outer, params)
         return run_outer(search, self.storage, executor_of(executor, workers, None), level, progress)
 
-    def _study(self, candidates: Candidates, data: Data) -> tuple[Study, int]:
+    def _study(self, candidates: Candidates, data: Data, design: Design) -> tuple[Study, int]:
         """A new study, or the stored one, checked to be of the same search; and how many trials it should have."""
         state = check_random_state(self.random_state)
         drawn = self._drawn(candidates, state) if self.sampler == "random" else None
@@ -255,15 +257,15 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             study_name=self.study_name or (None if self.storage is None else type(self.estimator).__name__),
             load_if_exists=True,
             sampler=self.sampler,
-            scheduler=self.scheduler or "fifo",
+            scheduler=self._scheduler(),
             directions={SCORE: "maximize"},
             space=candidates.space,
             seed=int(state.randint(np.iinfo(np.int32).max)),
         )
         if self.storage is not None:
             self._check_same(study, data)
-        if EVALUATION not in study.user_attrs:
-            study.set_user_attr(EVALUATION, _design(data, self.first).to_json())
+        if study.user_attrs.get(EVALUATION) != design.to_json():
+            study.set_user_attr(EVALUATION, design.to_json())
         own = candidates.config(self.estimator.get_params())
         if drawn is None:
             queue = [] if study.trials else self._first(candidates, own)
@@ -276,6 +278,20 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         for config in queue[: total - len(study.trials)]:
             study.enqueue_trial(candidates.space.values(config), {DEFAULT: True} if config == own else None)
         return study, total
+
+    def _scheduler(self) -> Any:
+        """A race has nothing to measure again where candidates are scored on all folds."""
+        if self.scheduler == "race" and self.first is None:
+            return RaceScheduler(repeats=0.0)
+        return self.scheduler or "fifo"
+
+    def _design(self, data: Data, scorers: Any, refit_metric: Any) -> Design:
+        """The folds, for whoever weighs their scores, and what a perfect model would score by the metric."""
+        rows = np.arange(_num_samples(data.X))
+        parts = [Part(k, train=len(rows[train]), test=len(rows[test])) for k, (train, test) in enumerate(data.splits)]
+        named = scorers._scorers if isinstance(scorers, _MultimetricScorer) else {refit_metric: scorers}
+        scorer = named.get(self.refit if isinstance(self.refit, str) else None, next(iter(named.values())))
+        return Design(tuple(parts), first=self.first, perfect=perfect(scorer))
 
     def _first(self, candidates: Candidates, own: Config | None) -> list[Config]:
         """All of a space that will be tried whole, in order; else the estimator as it is, where it is in the space."""
@@ -457,10 +473,3 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             self.refit_time_ = time.time() - began
         if hasattr(best, "feature_names_in_"):
             self.feature_names_in_ = best.feature_names_in_
-
-
-def _design(data: Data, first: int | None) -> Design:
-    """The folds of a search, for whoever weighs their scores."""
-    rows = np.arange(_num_samples(data.X))
-    parts = [Part(k, train=len(rows[train]), test=len(rows[test])) for k, (train, test) in enumerate(data.splits)]
-    return Design(tuple(parts), first=first)
