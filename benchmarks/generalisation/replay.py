@@ -97,9 +97,9 @@ def _tried(log: Log, pool: Pool, place: int, folds: Sequence[int], attrs: Mappin
 
 
 def confirmed(pool: Pool, n: int, k: int = 10) -> History:
-    """A study of the first n configurations, each scored on the first fold, and the best k of them on all."""
+    """A study of the first n configurations, each scored on the first fold, and the best k and the default on all."""
     log = _searched(pool, n, [0])
-    for number in np.argsort(-pool.folds[:n, 0], kind="stable")[:k].tolist():
+    for number in dict.fromkeys([*np.argsort(-pool.folds[:n, 0], kind="stable")[:k].tolist(), 0]):
         _tried(log, pool, number, range(5), {CONFIRMS: number})
     return log.engine.history
 

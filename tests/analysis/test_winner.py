@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.analysis.histories import histories
+from tests.analysis.histories import histories, history_of
 
 from kilter import create_study
 from kilter.analysis.winner import winner
@@ -298,6 +298,15 @@ def test_of_those_that_cannot_be_told_apart_one_that_is_clearly_cheaper():
     assert cheap.tied == dear.tied
     assert cheap.number in cheap.tied
     assert "at most half of the time" in cheap.reason
+
+
+def test_a_single_part_says_nothing_of_luck():
+    space = Space({"x": Float(0, 1, default=0.9)})
+    reports = [(x, Report(0, {"value": x}, fold=0)) for x in (0.9, 0.5, 0.1, 0.2)]
+    history = history_of([{"params": {"x": x}, "value": x, "reports": [told]} for x, told in reports], Problem(space))
+    found = winner(history)
+    assert (found.number, found.default, found.better) == (2, 0, None)
+    assert "nobody can say from a single part" in found.reason
 
 
 def test_without_a_default_there_is_nothing_to_keep():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter.api import create_study
-from kilter.core.attributes import CONFIRMS
+from kilter.core.attributes import CONFIRMS, DEFAULT
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.evaluation.confirmation import chosen, confirm
@@ -61,6 +61,20 @@ def test_the_best_of_one_fold_are_scored_on_the_other_folds_and_only_there():
     assert found.counted == (1, 2, 3, 4), "the fold that picked them does not count"
     assert [c.mean for c in found.candidates] == sorted(c.mean for c in found.candidates)
     assert str(table.study.trials[found.choice.confirmed_by].user_attrs[CONFIRMS]) in str(found)
+
+
+@pytest.mark.parametrize("excess", [1.0, -0.1])
+def test_the_default_is_scored_too_and_kept_unless_it_is_beaten(excess):
+    scores = noise(20)
+    scores[0] += excess
+    table = Table(scores, first=1, rows=range(1, 20))
+    table.study.enqueue_trial({"row": 0}, {DEFAULT: True})
+    table.study.optimize(table, n_trials=1, progress="none")
+    table.searched = len(table.looked_up)
+    found = table.confirm(3)
+    assert {row for row, _ in table.confirmed} >= {0}
+    assert (found.choice.params["row"] == 0) == (excess < 0)
+    assert found.choice.number == found.winner.number == table.study.winner().number
 
 
 def test_maximising_turns_the_choice_round():

@@ -49,7 +49,8 @@ class Winner:
     default: int | None
     """The trial of the default configuration; None where none is complete."""
     better: float | None
-    """The probability that the best configuration truly beats the default; None without a default."""
+    """The probability that the best configuration truly beats the default; None without a default, and where both were
+    scored on a single part, as one hold-out, since nothing shows how much of that is luck."""
     tied: tuple[int, ...]
     """Trials of configurations within one standard error of the one that is expected to be best, itself included."""
     observed: int
@@ -79,13 +80,12 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
     best = _leader(known, seen)
     tied = np.flatnonzero(known.mean - known.mean[best] <= TIE * known.errors(best))
     default = next((i for i, each in enumerate(known.configurations) if each.is_default), None)
-    better = None if default is None else known.chance(best, default)
+    better = None if default is None else _better(known, best, default)
     choice = _cheap(known, best, tied, seconds)
     if default is not None and better is not None and better < BEYOND:
         choice = default
     told, leader, looked = [f"trial {numbers[i]}" for i in (choice, best, seen)]
     kept = choice == default
-    reason = _kept(leader, better, choice == best) if kept else _reason(told, leader, looked, better)
     return Winner(
         numbers[choice],
         known.configurations[choice].params,
@@ -94,8 +94,14 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
         better,
         tuple(numbers[i] for i in tied),
         numbers[seen],
-        reason,
+        _kept(leader, better, choice == best) if kept else _reason(told, leader, looked, _beats(default, better)),
     )
+
+
+def _better(known: Merits, best: int, default: int) -> float | None:
+    """The probability that the leader beats the default; None where a single part each says nothing of luck."""
+    parts = [known.configurations[i].parts for i in (best, default)]
+    return None if best != default and all(len(each) == 1 for each in parts) else known.chance(best, default)
 
 
 def _seen(known: Merits) -> int:
@@ -129,8 +135,15 @@ def _kept(best: str, better: float | None, is_best: bool) -> str:
     return f"keep the default: {best}, the best of what was tried, beats it with a probability of only {share(better)}"
 
 
-def _reason(choice: str, best: str, seen: str, better: float | None) -> str:
-    beats = "" if better is None else f", and it beats the default with a probability of {share(better)}"
+def _beats(default: int | None, better: float | None) -> str:
+    if default is None:
+        return ""
+    if better is None:
+        return "; whether it truly beats the default nobody can say from a single part: confirm the study on others"
+    return f", and it beats the default with a probability of {share(better)}"
+
+
+def _reason(choice: str, best: str, seen: str, beats: str) -> str:
     if choice != best:
         return f"{choice} takes at most half of the time of {best}, which cannot be told from it by its results{beats}"
     if best != seen:

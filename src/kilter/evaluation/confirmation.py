@@ -31,6 +31,7 @@ import numpy as np
 
 from kilter.analysis.design import Design
 from kilter.analysis.uncertainty import interval, standard_error
+from kilter.analysis.winner import Winner
 from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
@@ -72,11 +73,13 @@ class Confirmation:
     """95 %, by Student's t; infinite where a single fold counts."""
     counted: tuple[Fold, ...]
     """The folds that the estimate is the mean of."""
+    winner: Winner
+    """What the study's `winner` is now, and why."""
 
     @property
     def choice(self) -> Candidate:
-        """The candidate with the best mean over all folds."""
-        return self.candidates[0]
+        """The winner; the candidate with the best mean where another trial that was not confirmed is that."""
+        return next((each for each in self.candidates if each.number == self.winner.number), self.candidates[0])
 
     def __str__(self) -> str:
         choice, (low, high) = self.choice, self.interval
@@ -85,6 +88,7 @@ class Confirmation:
             earlier = f"{c.earlier:10.4g} {len(c.earlier_folds) or '?':>8}"
             rows.append(f"{c.number:>6} {earlier} {c.mean:10.4g}   {c.standard_error:.2g}")
         rows.append(f"choice: trial {choice.number}, {choice.mean:.4g} on {len(choice.folds)} folds")
+        rows.append(f"winner: {self.winner}")
         rows.append(
             f"to expect on new data: {self.estimate:.4g}, 95 % between {low:.4g} and {high:.4g} "
             f"(corrected for the selection, on {len(self.counted)} folds)"
@@ -104,6 +108,9 @@ class Confirmable(Protocol):
     @property
     def trials(self) -> list[FrozenTrial]:
         """All trials, as they are now."""
+
+    def winner(self) -> Winner:
+        """Which configuration to take."""
 
     def enqueue_trial(
         self,
@@ -130,7 +137,7 @@ def confirm(
     overlap: float | None = None,
     n_jobs: int = 1,
 ) -> Confirmation:
-    """Score the best `k` complete, feasible trials of a study on all folds, and say which to take.
+    """Score the best `k` complete, feasible trials of a study, and the default, on all folds, and say which to take.
 
     Each becomes a new trial with the same parameters and the attribute "confirms", which no race judges; objectives
     of an evaluation, or that use `over_folds`, run only the folds that are missing, all others run whole. Calling it
@@ -150,6 +157,9 @@ def confirm(
     picked = _best(trials, k, study.problem.objectives[0])
     if not picked:
         raise NotReady(f"{study.study_name!r} has no complete, feasible trial to confirm: run optimize() first")
+    default = study.winner().default
+    if default is not None and all(trial.params != trials[default].params for trial in picked):
+        picked.append(trials[default])
     done = _confirming(trials) if reuse else {}
     numbers: dict[int, int] = {}
     # Where the search has no folds the first confirmation shows, before the others run, whether there are any.
@@ -258,7 +268,12 @@ def _weighed(
     values = chosen(sign * scores, counted) * sign
     error, estimate = standard_error(values, overlap), float(values.mean())
     return Confirmation(
-        tuple(candidates), estimate, error, interval(estimate, error, len(values)), tuple(folds[i] for i in counted)
+        tuple(candidates),
+        estimate,
+        error,
+        interval(estimate, error, len(values)),
+        tuple(folds[i] for i in counted),
+        study.winner(),
     )
 
 
