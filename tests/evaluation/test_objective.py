@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import kilter
 from kilter.analysis.design import Design, design_of
 from kilter.api import create_study
+from kilter.api.evaluated import begin_evaluation
 from kilter.core.actions import Pause, Resume, Start
 from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION, FAILED, KNOWN
 from kilter.core.errors import InvalidInput, StudyChanged, UnknownName
@@ -66,6 +67,28 @@ def test_the_first_trial_is_the_default_and_no_scheduler_ends_it():
     assert [DEFAULT in trial.user_attrs for trial in study.trials] == [True, False, False]
     study.optimize(CrossValidation(3).objective(train, X), n_trials=2, progress="none")
     assert sum(DEFAULT in trial.user_attrs for trial in study.trials) == 1
+
+
+def test_the_default_is_trained_to_the_end_whatever_the_budget_of_others():
+    def trained(train, test, *, shift=0.25, epochs):
+        return shift + 1 / epochs
+
+    epochs = kilter.Fidelity("epochs", 1, 9)
+    study = tuned(CrossValidation(2).objective(trained, X), 6, fidelity=epochs, scheduler="asha")
+    first = study.trials[0]
+    assert (first.state, first.attempt, first.record.budget) == (TrialState.COMPLETE, 1, {"epochs": 9.0})
+    assert {trial.record.budget["epochs"] for trial in study.trials[1:]} - {9.0}
+
+
+def test_of_two_that_begin_at_once_one_tries_the_default(tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    create_study(study_name="s", storage=storage, space=SPACE)
+    one, other = (kilter.load_study(study_name="s", storage=storage) for _ in range(2))
+    objective = CrossValidation(2).objective(train, X)
+    other._session.sync = lambda: None  # has looked before the first one wrote
+    for study in (one, other):
+        begin_evaluation(study._session, objective)
+    assert len(kilter.load_study(study_name="s", storage=storage).trials) == 1
 
 
 @pytest.mark.parametrize(

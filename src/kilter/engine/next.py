@@ -61,7 +61,9 @@ def next_event(
         params = history[action.number].params
         return _started(engine, worker, now, None, params, None, granted=granted, confirms=action.number)
     config = engine.propose(len(history) if queued is None else queued.number)
-    return None if config is None else _started(engine, worker, now, queued, config, action.budget, granted=granted)
+    # What no scheduler stops goes to its end at once, whatever the budget of those that they may stop.
+    budget = action.budget if queued is None or queued.judged else None
+    return None if config is None else _started(engine, worker, now, queued, config, budget, granted=granted)
 
 
 PAUSED = "the study is paused"
