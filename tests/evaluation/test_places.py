@@ -102,6 +102,12 @@ def test_what_cannot_be_ranked_says_why() -> None:
     with pytest.raises(InvalidInput, match="reshuffled"):
         DataSets(SETS, Holdout(0.5, reshuffled=True), summary="rank")
 
+    objective = DataSets(SETS, Holdout(0.5), summary="rank").objective(lambda train, test, *, trial, x: x)
+    with pytest.raises(InvalidInput, match="declare it"):
+        kilter.create_study(seed=0).optimize(objective, n_trials=1)
+    with pytest.raises(InvalidInput, match="one objective"):
+        kilter.create_study(space=SPACE, directions=["minimize", "minimize"]).optimize(objective, n_trials=1)
+
     def broken(train: Any, test: Any, *, x: float) -> float:
         raise ZeroDivisionError("no rows")
 

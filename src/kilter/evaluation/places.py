@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kilter.core.errors import InvalidInput
+from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.evaluation.data import Fit
 from kilter.evaluation.folds import Score
@@ -37,8 +38,17 @@ class PlacedObjective(EvaluationObjective):
     def __init__(self, objective: EvaluationObjective) -> None:
         vars(self).update(vars(objective))
         self.objective = objective
+        self.perfect = None
         self._references: dict[int, list[float]] = {}
         """The losses of the reference configurations on each part that was met."""
+
+    def check(self, problem: Problem) -> None:
+        """Raise InvalidInput for a study that the objective is not for, of several objectives, or without a space."""
+        self.objective.check(problem)
+        if len(problem.objectives) > 1:
+            raise InvalidInput("summary='rank' is of one objective: give DataSets another summary for several")
+        if problem.is_open:
+            raise InvalidInput("summary='rank' compares with configurations of the space: declare it")
 
     def own_defaults(self) -> Mapping[str, Any]:
         """Those of the objective."""
@@ -77,12 +87,7 @@ class PlacedObjective(EvaluationObjective):
 
 
 def references(objective: EvaluationObjective, space: Space) -> list[dict[str, Any]]:
-    """The reference configurations of a space, the same in any process.
-
-    Raises InvalidInput for a space that is not declared.
-    """
-    if not len(space):
-        raise InvalidInput("summary='rank' compares with configurations of the space: declare it, as in tune(…, space)")
+    """The reference configurations of a space, the same in any process."""
     default = objective.defaults(space)
     drawn = space.sample(REFERENCES, seed=0)
     return drawn if default is None else [default, *drawn[1:]]
