@@ -221,8 +221,19 @@ def table(lines: list[dict[str, Any]]) -> str:
     for line in lines:
         key = line["problem"], line["seed"]
         cells[(*line["noise"], line["trials"])].setdefault(key, {})[line["arm"]] = line
-    columns = "noise trials studies best_observed recommended/it ± with_repeats/it ± repeats best_tried/it".split()
-    text = [f"| {' | '.join(columns).replace('_', ' ')} |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    columns = [
+        "noise",
+        "trials",
+        "studies",
+        "best observed",
+        "recommended",
+        "±",
+        "with repeats",
+        "±",
+        "repeats",
+        "best tried",
+    ]
+    text = [f"| {' | '.join(columns)} |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
     high: list[tuple[float, float]] = []
     for cell in sorted(cells, key=str):
         pairs = [both for both in cells[cell].values() if len(both) == len(ARMS)]

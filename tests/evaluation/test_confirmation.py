@@ -211,6 +211,31 @@ def test_overlap_widens_the_interval_and_none_is_for_independent_parts():
     assert shared.estimate == independent.estimate
 
 
+def test_without_folds_candidates_are_called_again_and_all_that_is_known_is_weighed():
+    calls = np.random.default_rng(4)
+    study = create_study(space={"x": kilter.Float(0, 1)}, sampler="random", seed=0, direction="maximize")
+
+    def objective(trial):
+        return -((trial.params["x"] - 0.4) ** 2) + 0.3 * calls.standard_normal()
+
+    study.optimize(objective, n_trials=30, progress="none")
+    found = confirm(study, objective, 5)
+    best = sorted(study.trials[:30], key=lambda trial: -trial.value)[:5]
+    assert {candidate.number for candidate in found.candidates} == {trial.number for trial in best}
+    assert [study.trials[c.confirmed_by].user_attrs[CONFIRMS] for c in found.candidates] == [
+        c.number for c in found.candidates
+    ]
+    assert found.estimate == found.choice.mean
+    means = [candidate.mean for candidate in found.candidates]
+    assert means == sorted(means, reverse=True)
+    assert found.estimate < study.best_value - 0.2, "the luck of the best of thirty is taken back"
+    low, high = found.interval
+    assert low < 0 < high
+    assert "folds" not in str(found).partition("choice")[2]
+    assert confirm(study, objective, 5) == found
+    assert len(study.trials) == 35, "what was confirmed is not called again"
+
+
 def test_a_single_fold_says_nothing_about_its_error():
     found = Table(noise(6, folds=1)).confirm(3)
     assert found.interval == (-math.inf, math.inf) and math.isnan(found.standard_error)

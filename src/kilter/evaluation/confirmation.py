@@ -18,27 +18,35 @@ than the final one will be, which is pessimistic.
 Scores of folds share training rows, so the variance of their mean is more than a share of theirs: it is
 (1/k + overlap) s² after Nadeau and Bengio (2003, Machine Learning 52), with test rows / training rows,
 1 / (K - 1) in K-fold cross-validation, as the overlap. Where the study maximises, all signs are turned for the argmin.
+
+An objective without folds that is noisy is called once more for each candidate. What both calls and all neighbours say
+is weighed by analysis/merits.py, which takes the luck of the best of many back: choice and estimate are from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import inf, isfinite
+from dataclasses import dataclass, replace
+from math import inf, isfinite, nan, sqrt
 from typing import Any, Protocol, Union
 
 import numpy as np
 
 from kilter.analysis.design import Design
+from kilter.analysis.merits import merits
 from kilter.analysis.uncertainty import interval, standard_error
 from kilter.analysis.winner import Winner
 from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
+from kilter.core.history import History
 from kilter.core.problem import Objective, Problem
 from kilter.frozen import FrozenTrial
 
 Fold = Union[int, str]
+
+NORMAL = 1.96
+"""Standard errors within which 95 % of a normal distribution are."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,11 @@ class Candidate:
     earlier_folds: tuple[Fold, ...]
     """The folds that this value is the mean of; none where none were reported."""
     folds: dict[Fold, float]
-    """The score of every fold."""
+    """The score of every fold; none where the objective reports none."""
     mean: float
     standard_error: float
-    """Of the mean, corrected for folds that share training rows; NaN with a single fold."""
+    """Of the mean, corrected for folds that share training rows; NaN with a single fold. Without folds, mean and error
+    are those that are expected of the configuration by all results."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ class Confirmation:
     interval: tuple[float, float]
     """95 %, by Student's t; infinite where a single fold counts."""
     counted: tuple[Fold, ...]
-    """The folds that the estimate is the mean of."""
+    """The folds that the estimate is the mean of; none where the objective reports none."""
     winner: Winner
     """What the study's `winner` is now, and why."""
 
@@ -83,15 +92,17 @@ class Confirmation:
 
     def __str__(self) -> str:
         choice, (low, high) = self.choice, self.interval
+        on = f"on {len(choice.folds)} folds" if choice.folds else "to expect by all results"
+        counted = f", on {len(self.counted)} folds" if self.counted else ""
         rows = [f"{'trial':>6} {'earlier':>10} {'on folds':>8} {'confirmed':>10}   ±"]
         for c in self.candidates:
             earlier = f"{c.earlier:10.4g} {len(c.earlier_folds) or '?':>8}"
             rows.append(f"{c.number:>6} {earlier} {c.mean:10.4g}   {c.standard_error:.2g}")
-        rows.append(f"choice: trial {choice.number}, {choice.mean:.4g} on {len(choice.folds)} folds")
+        rows.append(f"choice: trial {choice.number}, {choice.mean:.4g} {on}")
         rows.append(f"winner: {self.winner}")
         rows.append(
             f"to expect on new data: {self.estimate:.4g}, 95 % between {low:.4g} and {high:.4g} "
-            f"(corrected for the selection, on {len(self.counted)} folds)"
+            f"(corrected for the selection{counted})"
         )
         return "\n".join(rows)
 
@@ -108,6 +119,10 @@ class Confirmable(Protocol):
     @property
     def trials(self) -> list[FrozenTrial]:
         """All trials, as they are now."""
+
+    @property
+    def history(self) -> History:
+        """All trials, as analyses have them."""
 
     def winner(self) -> Winner:
         """Which configuration to take."""
@@ -144,10 +159,10 @@ def confirm(
     again after a crash goes on where it stopped. They are trials of the study like all others, and count in its
     `n_trials`. With `reuse` False everything is scored anew, for an objective with fresh splits; pass that objective.
     `overlap` is test rows / training rows, by default that of the evaluation, else 1 / (folds - 1); 0 for seeds and
-    instances.
+    instances. A noisy objective without folds is called once more for each.
 
     Raises NotReady where there is nothing to confirm or no confirmation was completed, and InvalidInput for several
-    objectives, fidelities, a k below 1, and an objective that reports no folds.
+    objectives, fidelities, a k below 1, and an objective that reports no folds and has no noise.
     """
     _check(study, k)
     design = getattr(objective, "design", None)
@@ -162,19 +177,22 @@ def confirm(
         picked.append(trials[default])
     done = _confirming(trials) if reuse else {}
     numbers: dict[int, int] = {}
-    # Where the search has no folds the first confirmation shows, before the others run, whether there are any.
+    # Where the search has no folds the first confirmation shows, before the others run, whether it tells anything.
     for some in [picked] if any(trial.folds for trial in picked) else [picked[:1], picked[1:]]:
         for trial in some:
             numbers[trial.number] = done[trial.number] if trial.number in done else _enqueue(study, trial, reuse)
         _run(study, objective, list(numbers.values()), n_jobs)
         trials = study.trials
-        _check_folds([trials[number] for number in numbers.values()])
+        _check_telling([trials[number] for number in numbers.values()], trials)
     pairs = [(trial, trials[numbers[trial.number]]) for trial in picked]
     confirmed = [(trial, by) for trial, by in pairs if by.state is TrialState.COMPLETE]
     if not confirmed:
         failures = {by.failure.line for _, by in pairs if by.failure}
         raise NotReady(f"none of {len(pairs)} confirmations is complete: {'; '.join(failures) or 'they still run'}")
-    return _weighed(study, confirmed, trials if reuse else (), overlap)
+    on_folds = [(trial, by) for trial, by in confirmed if by.folds]
+    if not on_folds:
+        return _called_again(study, confirmed)
+    return _weighed(study, on_folds, trials if reuse else (), overlap)
 
 
 def _check(study: Confirmable, k: int) -> None:
@@ -188,13 +206,19 @@ def _check(study: Confirmable, k: int) -> None:
         raise InvalidInput(f"k={k!r}: confirm at least one trial")
 
 
-def _check_folds(confirmations: Sequence[FrozenTrial]) -> None:
+def _check_telling(confirmations: Sequence[FrozenTrial], trials: Sequence[FrozenTrial]) -> None:
     for by in confirmations:
-        if by.state is TrialState.COMPLETE and not by.folds:
+        if by.state is TrialState.COMPLETE and not _tells(by, trials):
             raise InvalidInput(
-                f"the objective reports no folds, so there is nothing to weigh (it ran once, as trial {by.number}): "
-                "make it by kilter.evaluation.CrossValidation(5).objective(…), or call trial.report(score, fold=k)"
+                f"the objective reports no folds and returns the same again (it ran once, as trial {by.number}), so "
+                "there is nothing to weigh: make it by kilter.evaluation.CrossValidation(5).objective(…), or call "
+                "trial.report(score, fold=k)"
             )
+
+
+def _tells(by: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether a complete confirmation says more than the trial that it confirms."""
+    return bool(by.folds) or by.value != trials[by.user_attrs[CONFIRMS]].value
 
 
 def _best(trials: Sequence[FrozenTrial], k: int, objective: Objective) -> list[FrozenTrial]:
@@ -211,9 +235,9 @@ def _best(trials: Sequence[FrozenTrial], k: int, objective: Objective) -> list[F
 
 
 def _confirming(trials: Sequence[FrozenTrial]) -> dict[int, int]:
-    """The trial that confirms each, where there is one that did not fail and has folds, if it is complete."""
+    """The trial that confirms each, where there is one that did not fail and tells something, if it is complete."""
     ours = [t for t in trials if CONFIRMS in t.user_attrs and t.state not in (TrialState.FAIL, TrialState.PRUNED)]
-    ours = [t for t in ours if t.folds or t.state is not TrialState.COMPLETE]
+    ours = [t for t in ours if t.state is not TrialState.COMPLETE or _tells(t, trials)]
     return {int(t.user_attrs[CONFIRMS]): t.number for t in ours}
 
 
@@ -275,6 +299,24 @@ def _weighed(
         tuple(folds[i] for i in counted),
         study.winner(),
     )
+
+
+def _called_again(study: Confirmable, confirmed: Sequence[tuple[FrozenTrial, FrozenTrial]]) -> Confirmation:
+    """The result where there are no folds: what all calls say, weighed by what is known of noise and neighbours."""
+    known = merits(study.history)
+    assert known is not None, "a confirmed trial is complete and feasible"
+    sign = study.problem.objectives[0].sign
+    places = {number: place for place, each in enumerate(known.configurations) for number in each.trials}
+    candidates = []
+    for trial, by in sorted(confirmed, key=lambda pair: float(known.mean[places[pair[0].number]])):
+        place = places[trial.number]
+        error = sqrt(max(float(known.covariance[place, place]), 0.0))
+        earlier, mean = float(trial.value or 0.0), sign * float(known.mean[place])
+        candidates.append(Candidate(trial.number, by.number, trial.params, earlier, (), {}, mean, error))
+    found = Confirmation(tuple(candidates), nan, nan, (-inf, inf), (), study.winner())
+    mean, error = found.choice.mean, found.choice.standard_error
+    reach = NORMAL * error
+    return replace(found, estimate=mean, standard_error=error, interval=(mean - reach, mean + reach))
 
 
 def _pool(
