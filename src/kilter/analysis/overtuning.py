@@ -58,7 +58,8 @@ class Overtuning:
     observed: float
     """Its value."""
     expected: float
-    """What is expected of its configuration when it is measured anew."""
+    """What is expected of its configuration when it is measured anew in the same way: on parts of the same rows, say.
+    What the winner scores on new data, trained on all rows, is `Study.estimate`."""
     optimism: float
     """By how much it is observed to be better than is expected; positive is too good, in either direction."""
     noise: float
@@ -98,7 +99,7 @@ class Overtuning:
             return "Results are exact, so no luck is in that"
         if self.noise == 0:
             return "No luck shows in that, as far as trials can tell of which none was measured twice"
-        return f"Measured anew it is expected to score {self.expected:.5g}, so {self.optimism:.2g} of that is luck"
+        return f"Measured anew in the same way, {self.expected:.5g} is expected: {self.optimism:.2g} of it is luck"
 
 
 def overtuning(history: History, design: Design | None = None) -> Overtuning | None:

@@ -82,7 +82,7 @@ function Told({ id, found: { winner, estimate, overtuning } }: { id: number; fou
         </Tile>
       )}
       {estimate && (
-        <Tile label="expected to score" title={exact(num(estimate.value))} note={within(estimate)}>
+        <Tile label="expected on new data" title={exact(num(estimate.value))} note={within(estimate)}>
           {number(num(estimate.value))}
         </Tile>
       )}
@@ -134,7 +134,7 @@ function Course({ id, name, overtuning }: { id: number; name: string; overtuning
   const y = axis(name, all(observed, low, high));
   const curves: Curve[] = [
     { label: "best observed", xs: course.trials, ys: observed, ink: "text", step: true, trial: overtuning.best },
-    { label: "expected of it", xs: course.trials, ys: expected, ink: "accent", step: true },
+    { label: "expected, measured anew", xs: course.trials, ys: expected, ink: "accent", step: true },
   ];
   if (stopped_paying)
     curves.push({ label: "paid until", xs: [paid_until, paid_until], ys: [y.low, y.high], ink: "muted", dashed: true });
