@@ -55,6 +55,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     [
         ("import kilter", ["numpy", "scipy", "click", "rich", "pandas", "psutil", "sqlite3"]),
         ("import kilter; kilter.create_study", ["scipy", "click", "rich", "pandas", "psutil", "cloudpickle"]),
+        (
+            "import kilter; kilter.create_study(sampler='random').optimize(lambda t: 0.0, 3, progress='none')",
+            ["scipy.stats", "scipy.optimize", "kilter.models.gp", "rich", "pandas", "starlette"],
+        ),
     ],
 )
 def test_an_import_loads_no_more_than_it_needs(code: str, absent: list[str]) -> None:

@@ -32,7 +32,6 @@ from dataclasses import dataclass, field
 from math import atan, cos, fsum, inf, isfinite, isnan, pi, sin, sqrt
 from typing import Any, ClassVar
 
-from kilter.analysis.repeats import to_repeat
 from kilter.core.actions import Judgement, Plan, Repeat, Start, Stop
 from kilter.core.attributes import CONFIRMS
 from kilter.core.errors import InvalidInput
@@ -162,6 +161,8 @@ class RaceScheduler(Scheduler):
         is_time = int((count + 1) * self.repeats) > int(count * self.repeats)
         if count < EARLY or not is_time or history.waiting or history.problem.fidelities:
             return Start()
+        from kilter.analysis.repeats import to_repeat  # loads SciPy
+
         number = to_repeat(history)
         return Start() if number is None else Repeat(number)
 
