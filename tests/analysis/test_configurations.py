@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.analysis.histories import FAIL, history_of
+from tests.analysis.histories import FAIL, PRUNED, history_of
 
-from kilter.analysis.configurations import configurations, default_of, on_parts
+from kilter.analysis.configurations import configurations, default_of, on_parts, stopped
 from kilter.analysis.design import Design, Part, design_of
 from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION
 from kilter.core.events import Report
@@ -21,6 +21,21 @@ ACCURACY = Problem(SPACE, (Objective("accuracy", "maximize"),))
 
 def folds(*scores, metric="accuracy", first=0):
     return [Report(0, {metric: score}, fold=first + k) for k, score in enumerate(scores)]
+
+
+def test_what_was_stopped_after_some_parts_is_told_apart():
+    a, b, c = ({"x": x, "y": 0.2} for x in (0.1, 0.2, 0.3))
+    history = history_of(
+        [
+            {"params": a, "value": 0.5, "reports": folds(0.4, 0.6)},
+            {"params": b, "state": PRUNED, "reports": folds(0.1)},
+            {"params": a, "state": PRUNED, "reports": folds(0.2)},
+            {"params": c, "state": PRUNED},
+        ],
+        ACCURACY,
+    )
+    assert [each.number for each in configurations(history)] == [0]
+    assert [(each.number, each.parts) for each in stopped(history)] == [(1, {0: -0.1})]
 
 
 def test_a_repeat_is_of_the_configuration_that_it_repeats():

@@ -32,7 +32,7 @@ def test_as_sure_of_differences_as_is_right(alike):
     found = []
     for seed in range(12):
         points, true, scores = scored(seed, alike=alike)
-        found.append(pulls(belief_of_parts(points, scores, 1.0, 0.0), true))
+        found.append(pulls(belief_of_parts(points, scores, 1.0), true))
     assert 0.7 < np.std(np.concatenate(found)) < 1.3
 
 
@@ -42,7 +42,7 @@ def test_neighbours_do_not_take_back_luck_that_they_share_but_do_where_they_do_n
         left = []
         for seed in range(12):
             points, true, scores = scored(seed, alike=alike)
-            found, seen = belief_of_parts(points, scores, 1.0, 0.0), scores.mean(axis=1)
+            found, seen = belief_of_parts(points, scores, 1.0), scores.mean(axis=1)
             left.append(np.std(found.mean - true) / np.std(seen - true))
         gains[alike] = np.mean(left)
     assert gains[False] < 0.7
@@ -54,25 +54,25 @@ def test_neighbours_do_not_take_back_luck_that_they_share_but_do_where_they_do_n
 def test_how_hard_parts_are_changes_no_difference(seed, hard):
     points, _, scores = scored(seed % 1000, n=12, p=3)
     scores[4:, 1:] = np.nan
-    plain, other = (belief_of_parts(points, each, 1.0, 0.25) for each in (scores, scores + np.array(hard)))
+    plain, other = (belief_of_parts(points, each, 1.0) for each in (scores, scores + np.array(hard)))
     assert other.mean - other.mean[0] == pytest.approx(plain.mean - plain.mean[0], abs=0.05)
 
 
-def test_noise_is_that_of_a_mean_over_the_parts_with_their_overlap():
+def test_noise_is_that_of_a_mean_over_the_parts():
     drawn = [scored(seed, alike=False) for seed in range(12)]
-    noises = [belief_of_parts(points, scores, 1.0, 0.25).noise for points, _, scores in drawn]
-    assert np.mean(noises) == pytest.approx(0.25 * (1 / 5 + 0.25), rel=0.15)
+    noises = [belief_of_parts(points, scores, 1.0).noise for points, _, scores in drawn]
+    assert np.mean(noises) == pytest.approx(0.25 / 5, rel=0.15)
 
 
 def test_who_has_more_parts_is_known_better():
     points, _, scores = scored(1, alike=False)
     scores[::2, 1:] = np.nan
-    own = np.diag(belief_of_parts(points, scores, 1.0, 0.0).covariance)
+    own = np.diag(belief_of_parts(points, scores, 1.0).covariance)
     assert (own[1:-1:2] < own[2::2]).mean() > 0.7
 
 
 def test_without_luck_there_is_no_noise():
     points, true, _ = scored(1)
-    found = belief_of_parts(points, true[:, None] + np.array([0.0, 1.0, 2.0]), 1.0, 0.0)
+    found = belief_of_parts(points, true[:, None] + np.array([0.0, 1.0, 2.0]), 1.0)
     assert found.noise < 1e-9
     assert found.mean - 1.0 == pytest.approx(true, abs=0.02)

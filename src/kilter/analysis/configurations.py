@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,26 +33,47 @@ class Configuration:
 
 def configurations(history: History) -> list[Configuration]:
     """Of all complete, feasible trials with finite values of a study with one objective, in order of their numbers."""
+    return _grouped(
+        history,
+        (t for t in history if t.state is TrialState.COMPLETE and history.is_candidate(t.number)),
+    )
+
+
+def stopped(history: History) -> list[Configuration]:
+    """Of all trials that were stopped early after some parts: what these say of configurations that are none to choose.
+
+    Those that another trial has completed are left out. Losses of the trials say nothing.
+    """
+    complete = {_key(each.params) for each in configurations(history)}
+    early = (t for t in history if t.state is TrialState.PRUNED and _key(t.params) not in complete)
+    return [each for each in _grouped(history, early) if each.parts]
+
+
+def _key(params: Mapping[str, Plain]) -> tuple[tuple[str, Plain], ...]:
+    return tuple(sorted(params.items()))
+
+
+def _grouped(history: History, trials: Iterable[Record]) -> list[Configuration]:
+    """One configuration for all trials with the same params."""
     objective = history.problem.objectives[0]
     groups: dict[tuple[tuple[str, Plain], ...], list[Record]] = {}
-    for trial in history:
-        if trial.state is TrialState.COMPLETE and history.is_candidate(trial.number):
-            groups.setdefault(tuple(sorted(trial.params.items())), []).append(trial)
+    for trial in trials:
+        groups.setdefault(_key(trial.params), []).append(trial)
     default = default_of(history)
     return [
         Configuration(
-            trials[0].number,
-            tuple(trial.number for trial in trials),
-            trials[0].params,
-            history.values[[trial.number for trial in trials], 0].copy(),
+            same[0].number,
+            tuple(trial.number for trial in same),
+            same[0].params,
+            history.values[[trial.number for trial in same], 0].copy(),
             {
                 part: objective.sign * score
-                for trial in trials
+                for trial in same
                 for part, score in history.reports.folds(trial.number, objective.name).items()
             },
-            default is not None and default.params == trials[0].params,
+            default is not None and default.params == same[0].params,
         )
-        for trials in groups.values()
+        for same in groups.values()
     ]
 
 

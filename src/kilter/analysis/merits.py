@@ -3,14 +3,15 @@
     Y   (c, p)   losses of c configurations on the p parts of an evaluation: folds, seeds or data sets; some may lack
     μ   (p,)     how hard each part is; what all configurations share decides nothing between them
     y   (c,)     seen of each: the mean of Y - μ over its k parts, or of all its trials where there are no parts
-    r   (c,)     the variance of its noise, relative to that of a usual trial: (1/k + overlap) after Nadeau and Bengio
-                 (2003, Machine Learning 52), or 1 / trials
+    r   (c,)     the variance of its noise, relative to that of a usual trial: 1 / k, or 1 / trials
     u            the variance of noise, where it was seen: what is left of Y beside configurations and parts, or how far
                  repeats of one configuration are apart
 
 What is believed of y without noise is asked of many processes (models/smoothing.py), which know r and u. So the luck of
 the best of many is taken back by as much as its neighbours, and the spread of all, say that it is luck. Where nothing
 was measured twice the smoothness of the landscape is all that tells noise (docs/decisions/0042).
+
+Trials that a race stopped are learned from, by the parts that they met: those that went on are the lucky ones, too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
-from kilter.analysis.configurations import Configuration, configurations, on_parts
+from kilter.analysis.configurations import Configuration, configurations, on_parts, stopped
 from kilter.analysis.design import Design, design_of
 from kilter.core.history import History
 from kilter.core.memo import Memo
@@ -34,7 +35,8 @@ from kilter.models.transforms import Output, far_limit, standard
 CANDIDATES = 64
 """The best observed configurations, with the default and those that were repeated, whose merits are what is asked."""
 MOST = 512
-"""Configurations that merits rest on, at most: those candidates and what lies nearest to them."""
+"""Configurations that merits rest on, at most: those candidates and what lies nearest to them. Half as many where some
+were stopped, since those that were not then count twice: by what all have met, and by the rest."""
 SHAPE = 0.65
 """Of trials without parts: the weight of values against that of their ranks. Values show the shape of a valley; where
 noise has heavy tails, or grows with the value, ranks keep a few wild ones from deciding."""
@@ -114,23 +116,27 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     found = configurations(history)
     if not found:
         return None
-    seen = _seen(found, design)
+    whole = len(found)
+    found, seen = _seen(found, history, design)
     encoding = encoding_of(history.problem.space)
     features = encoding.features(*encoding.known(history.matrix[[each.number for each in found]]))
-    near = _near(features, _candidates(found, seen.values))
+    most = MOST if len(found) == whole else MOST // 2
+    near = _near(features, _candidates(found[:whole], seen.values[:whole]), most)
     found, seen = [found[row] for row in near], seen.of(near)
     output = standard(seen.values)
     believed = seen.believed(output, features[near], max(encoding.mean_active, 1.0))
+    first = slice(int((near < whole).sum()))  # the others were stopped: they are learned from, and not to be chosen
+    observed, covariance = seen.values[first], output.scale**2 * believed.covariance[first, first]
     if believed.noise <= NONE:
-        return Merits(tuple(found), seen.values, seen.values, np.zeros_like(believed.covariance), 0.0)
-    unit = output.scale
+        return Merits(tuple(found[first]), observed, observed, np.zeros_like(covariance), 0.0)
     # Those that are far worse than most were drawn in, lest they say what is alike among the others.
-    drawn_in = output(seen.values) - believed.mean
-    mean, noise = seen.values - unit * drawn_in, unit * float(np.sqrt(believed.noise))
-    alone = np.abs(seen.values - mean) > BEYOND * noise * seen.doubt
-    covariance = np.where(alone[:, None] | alone, 0.0, unit**2 * believed.covariance)
-    covariance[alone, alone] = (noise * seen.doubt[alone]) ** 2
-    return Merits(tuple(found), seen.values, np.where(alone, seen.values, mean), covariance, noise)
+    mean, doubt = observed - output.scale * (output(seen.values) - believed.mean)[first], seen.doubt[first]
+    noise = output.scale * float(np.sqrt(believed.noise))
+    alone = np.abs(observed - mean) > BEYOND * noise * doubt
+    covariance = np.where(alone[:, None] | alone, 0.0, covariance)
+    covariance[alone, alone] = (noise * doubt[alone]) ** 2
+    usual = 1.0 if np.isinf(doubt).any() else float(np.median(doubt))
+    return Merits(tuple(found[first]), observed, np.where(alone, observed, mean), covariance, noise * usual)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,11 +170,10 @@ class _Trials:
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """What scores on parts have shown: losses (c, p), and by how much parts overlap."""
+    """What scores on parts have shown: losses (c, p)."""
 
     values: np.ndarray
     losses: np.ndarray
-    overlap: float
 
     def of(self, rows: np.ndarray) -> _Parts:
         """Of these configurations alone."""
@@ -176,40 +181,47 @@ class _Parts:
 
     @property
     def doubt(self) -> np.ndarray:
-        """(c,), the standard deviation of noise relative to that of a trial that met all parts."""
-        relative = 1.0 / np.isfinite(self.losses).sum(axis=1) + self.overlap
-        doubt: np.ndarray = np.sqrt(relative / (1.0 / self.losses.shape[1] + self.overlap))
+        """(c,), the standard deviation of noise relative to that of a mean over the parts that all have."""
+        known = np.isfinite(self.losses)
+        counts = known.sum(axis=1)
+        doubt: np.ndarray = np.sqrt((known.all(axis=0).sum() or counts[0]) / counts)
         return doubt
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output."""
         beside = (self.losses - self.values[:, None]) / output.scale
-        return belief_of_parts(features, beside + output(self.values)[:, None], active, self.overlap)
+        return belief_of_parts(features, beside + output(self.values)[:, None], active)
 
 
-def _seen(found: Sequence[Configuration], design: Design | None) -> _Trials | _Parts:
-    if design is not None and design.is_mean:
-        losses, overlap = _parts(found, design)
-        if _are_means(found, losses):
-            return _by_parts(losses[:, np.isfinite(losses).any(axis=0)], overlap)
-    return _by_trials(found)
+def _seen(
+    found: Sequence[Configuration], history: History, design: Design | None
+) -> tuple[list[Configuration], _Trials | _Parts]:
+    """What was seen, and of which configurations; where there are parts, those that were stopped come last."""
+    if design is None or not _are_means(found, design):
+        return list(found), _by_trials(found)
+    told = [*found, *stopped(history)]
+    losses = _parts(told, design)
+    met = np.flatnonzero(np.isfinite(losses).any(axis=1))
+    return [told[row] for row in met], _by_parts(losses[met][:, np.isfinite(losses).any(axis=0)])
 
 
-def _parts(found: Sequence[Configuration], design: Design) -> tuple[np.ndarray, float]:
-    """Losses (c, p), and how much parts overlap. Of several data sets each is one part, the mean over its own."""
+def _parts(found: Sequence[Configuration], design: Design) -> np.ndarray:
+    """Losses (c, p). Of several data sets each is one part, the mean over its own."""
     losses = on_parts(found, design.names)
     losses = np.clip(np.where(np.isfinite(losses), losses, np.nan), -WIDEST, WIDEST)
     data = [part.data for part in design.parts]
     if len(set(data)) < 2:
-        return losses, design.overlap
+        return losses
     columns = [[j for j, name in enumerate(data) if name == one] for one in dict.fromkeys(data)]
-    return np.array([losses[:, some].mean(axis=1) for some in columns]).T, 0.0
+    means: np.ndarray = np.array([losses[:, some].mean(axis=1) for some in columns]).T
+    return means
 
 
-def _are_means(found: Sequence[Configuration], losses: np.ndarray) -> bool:
+def _are_means(found: Sequence[Configuration], design: Design) -> bool:
     """Whether each has parts, and its value is their mean, as far as a single trial shows."""
+    losses = _parts(found, design)
     counts = np.isfinite(losses).sum(axis=1)
-    if not counts.size or not counts.all():
+    if not design.is_mean or not counts.size or not counts.all():
         return False
     single = np.array([len(each.trials) == 1 for each in found])
     values, means = np.array([each.losses[0] for each in found])[single], np.nanmean(losses[single], axis=1)
@@ -226,7 +238,7 @@ def _by_trials(found: Sequence[Configuration]) -> _Trials:
     return _Trials(means, 1.0 / counts, Measured(squares / freedom, freedom) if freedom else UNKNOWN)
 
 
-def _by_parts(losses: np.ndarray, overlap: float) -> _Trials | _Parts:
+def _by_parts(losses: np.ndarray) -> _Trials | _Parts:
     """From losses on parts (c, p), each met by somebody. Too few of them show no luck, which is left to neighbours."""
     counts = np.isfinite(losses).sum(axis=1)
     rough = np.nanmean(losses - np.nanmean(losses, axis=0), axis=1)
@@ -235,9 +247,8 @@ def _by_parts(losses: np.ndarray, overlap: float) -> _Trials | _Parts:
     values = np.nanmean(losses - hardness, axis=1) + hardness.mean()
     p = losses.shape[1]
     if p > 1 and (counts == p).sum() >= FEWEST:
-        return _Parts(values, losses, overlap)
-    relative = 1.0 / counts + overlap
-    return _Trials(values, relative / np.median(relative), UNKNOWN)
+        return _Parts(values, losses)
+    return _Trials(values, np.median(counts) / counts, UNKNOWN)
 
 
 def _hardness(losses: np.ndarray) -> np.ndarray:
@@ -264,10 +275,10 @@ def _candidates(found: Sequence[Configuration], values: np.ndarray) -> np.ndarra
     return np.flatnonzero(best | [each.is_default or len(each.trials) > 1 for each in found])
 
 
-def _near(features: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The rows nearest to any of the candidates, MOST of them at most, in their order."""
-    if len(features) <= MOST:
+def _near(features: np.ndarray, candidates: np.ndarray, most: int) -> np.ndarray:
+    """The rows nearest to any of the candidates, so many of them at most, in their order."""
+    if len(features) <= most:
         return np.arange(len(features))
     distance = np.min([np.abs(features - features[row]).sum(axis=1) for row in candidates], axis=0)
     distance[candidates] = -1.0
-    return np.sort(np.argsort(distance, kind="stable")[:MOST])
+    return np.sort(np.argsort(distance, kind="stable")[:most])

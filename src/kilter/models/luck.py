@@ -2,17 +2,18 @@
 
     X       (n, w)   features of the points (models/encoding.py)
     Y       (n, p)   scores on p parts; smaller is better, NaN where a point was not scored on a part
-    Y_ij             μ_j + f(x_i) + h(x_i) + g_j(x_i): how hard the part is, the truth, luck in all parts, luck in one
+    Y_ij             μ_j + f(x_i) + g_j(x_i): how hard the part is, the truth, and luck
     f                a process with the covariance a K, of which K is any kernel of models/smoothing.py
     g_j              processes with the covariance s² Q, Q = (1 - η) K + η I. What is left of Y beside points and parts
                      shows it: contrasts of Y over parts, on points that have all, are draws of it
-    h                one with o s² Q: parts share training rows, and o is test rows / training rows (Nadeau and Bengio
-                     2003, Machine Learning 52)
     W       (m, p)   what was measured: the mean over parts that all points have, and that over others that some have
-    z                W Y, and its covariance a K + s² Q (o + W W') + τ² W W', for μ may be anything
+    z                W Y, and its covariance a K + (s² Q + τ²) W W', for μ may be anything
 
 On a fixed split a model with C = 1 and one with C = 1.1 err together. So that neighbours agree says nothing of how much
 is luck; independent noise would call it truth, and be sure of it. Only parts tell, by how neighbours differ on them.
+
+Folds share training rows, whose luck all of them have (Nadeau and Bengio 2003, Machine Learning 52). It is no noise
+here: the final model is fitted on these rows, and which configuration is best on them is what is asked.
 """
 
 from __future__ import annotations
@@ -75,18 +76,18 @@ class _Measured:
         return hard
 
 
-def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, overlap: float) -> Belief:
+def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float) -> Belief:
     """What is believed of the points X themselves; its noise is the variance of a mean over the parts that all have.
 
     Scores are in units of how far their means are apart, about 0. Each point has a score, and FEWEST have all.
 
     >>> X, Y = np.array([[0.1], [0.5], [0.9]]), np.array([[1.0, 1.4], [0.0, 0.1], [-1.2, -1.3]])
-    >>> belief_of_parts(X, Y, 1.0, 0.0).mean.round(1).tolist()
+    >>> belief_of_parts(X, Y, 1.0).mean.round(1).tolist()
     [1.2, 0.0, -1.2]
     """
     alike = list(kernels(X, active))
     luck = _luck(alike, Y)
-    seen = _measured(Y, luck, overlap)
+    seen = _measured(Y, luck)
     truths = [(K, a) for K in alike for a in AMPLITUDES]
     found = [seen.posterior(a * K) for K, a in truths]
     weights = relative_weights(each.weight for each in found)
@@ -97,10 +98,10 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, overlap: float)
     for weight, (K, a) in zip(weights, truths, strict=True):
         if weight > SLIGHT:
             covariance += weight * seen.covariance(a * K)
-    return Belief(mean, covariance, float(np.diag(luck).mean() * (overlap + 1.0 / seen.W[0].astype(bool).sum())))
+    return Belief(mean, covariance, float(np.diag(luck).mean() / seen.W[0].astype(bool).sum()))
 
 
-def _measured(Y: np.ndarray, luck: np.ndarray, overlap: float) -> _Measured:
+def _measured(Y: np.ndarray, luck: np.ndarray) -> _Measured:
     """Of each point the mean over the parts that all have, and that over others which it has besides."""
     known = np.isfinite(Y)
     common = known.all(axis=0)
@@ -109,7 +110,7 @@ def _measured(Y: np.ndarray, luck: np.ndarray, overlap: float) -> _Measured:
     W = np.concatenate([mask[mask.any(axis=1)] for mask in masks]).astype(float)
     W /= W.sum(axis=1, keepdims=True)
     shared = W @ W.T
-    rest = luck[np.ix_(at, at)] * (overlap + shared) + HARD * shared + JITTER * np.eye(len(at))
+    rest = (luck[np.ix_(at, at)] + HARD) * shared + JITTER * np.eye(len(at))
     return _Measured((W * np.nan_to_num(Y[at])).sum(axis=1), at, W, rest)
 
 
