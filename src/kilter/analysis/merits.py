@@ -135,8 +135,8 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     alone = np.abs(observed - mean) > BEYOND * noise * doubt
     covariance = np.where(alone[:, None] | alone, 0.0, covariance)
     covariance[alone, alone] = (noise * doubt[alone]) ** 2
-    usual = 1.0 if np.isinf(doubt).any() else float(np.median(doubt))
-    return Merits(tuple(found[first]), observed, np.where(alone, observed, mean), covariance, noise * usual)
+    mean = np.where(alone, observed, mean)
+    return Merits(tuple(found[first]), observed, mean, covariance, noise * seen.usual(first))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +155,10 @@ class _Trials:
     def doubt(self) -> np.ndarray:
         """(c,), the standard deviation of noise relative to that of a usual trial; infinite where none was measured."""
         return np.sqrt(self.relative) if self.noise.freedom > 0 else np.full(len(self.values), np.inf)
+
+    def usual(self, rows: slice) -> float:
+        """The standard deviation of noise of a usual trial: all is relative to that."""
+        return 1.0
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output: by the values, and by what their ranks would be of a normal distribution."""
@@ -181,11 +185,21 @@ class _Parts:
 
     @property
     def doubt(self) -> np.ndarray:
-        """(c,), the standard deviation of noise relative to that of a mean over the parts that all have."""
+        """(c,), the standard deviation of noise relative to that of a mean over the parts that all have.
+
+        Infinite where others met more parts: the luck on one split is alike for all, and only those others show it.
+        """
+        counts = np.isfinite(self.losses).sum(axis=1)
+        return np.where(counts == counts.max(), np.sqrt(self._common / counts), np.inf)
+
+    def usual(self, rows: slice) -> float:
+        """The standard deviation of noise of a usual one of these, likewise."""
+        return float(np.sqrt(self._common / np.median(np.isfinite(self.losses[rows]).sum(axis=1))))
+
+    @property
+    def _common(self) -> int:
         known = np.isfinite(self.losses)
-        counts = known.sum(axis=1)
-        doubt: np.ndarray = np.sqrt((known.all(axis=0).sum() or counts[0]) / counts)
-        return doubt
+        return int(known.all(axis=0).sum() or known[0].sum())
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output."""
