@@ -22,8 +22,8 @@ X = np.arange(24.0)
 SPACE = {"shift": kilter.Float(-1, 1)}
 
 
-def train(train, test, *, shift=0.25):
-    return abs(train[0].mean() + shift - test[0].mean())
+def train(train, test, *, shift=0.25, seed=0):
+    return seed + abs(train[0].mean() + shift - test[0].mean())
 
 
 def tuned(objective, n_trials=4, **options):
@@ -47,7 +47,7 @@ def test_each_part_is_reported_and_the_value_is_their_mean():
         (CrossValidation(3), (0, 1, 2)),
         (Repeated(CrossValidation(2), 2), (0, 1, 2, 3)),
         (Holdout(0.5), (0,)),
-        (Seeds(2, CrossValidation(2)), (0, 1, 2, 3)),
+        (Seeds(2, CrossValidation(2)), (0, 1)),
         (DataSets({"a": (X,), "b": (X[:12],)}, CrossValidation(2)), ("a/0", "b/0", "a/1", "b/1")),
         (DataSets({"a": (X,), "b": (X,)}, Holdout(0.5)), ("a", "b")),
     ],
@@ -123,6 +123,15 @@ def test_functions_get_seeds_and_the_trial_where_they_ask():
     assert study.trials[0].value == pytest.approx(study.trials[0].params["shift"] + 1)
 
 
+def test_each_fold_is_the_mean_over_seeds():
+    def noisy(train, test, *, shift, seed):
+        return {"loss": shift + seed, "rows": len(test[0])}
+
+    study = tuned(Seeds(3, CrossValidation(2)).objective(noisy, X), 1, minimize="loss")
+    assert study.trials[0].folds == {fold: pytest.approx(study.trials[0].params["shift"] + 1) for fold in (0, 1)}
+    assert study.trials[0].metrics["rows"] == 12 and study.design.overlap == 1.0
+
+
 def test_several_arrays_are_cut_alike_and_metrics_come_by_name():
     def score(train, test, *, shift):
         (a, b, c), (d, e, _) = train, test
@@ -194,6 +203,7 @@ def test_sparse_tables_are_told_apart():
         (lambda: CrossValidation(3).objective(train, X, sample_weight=X), InvalidInput, "for estimators"),
         (lambda: CrossValidation(3).objective(train, X, first=4), InvalidInput, "first=4: give a number from 1 to 3"),
         (lambda: Seeds(3).objective(train, X), InvalidInput, "splits no rows"),
+        (lambda: Seeds(2).objective(lambda *, shift: shift), InvalidInput, "takes no seed"),
         (lambda: Seeds(0), InvalidInput, "from 1 on"),
         (lambda: Seeds(2, Seeds(2)), InvalidInput, "seeds are of fits on rows"),
         (lambda: DataSets({}), InvalidInput, "a dict of arrays"),
@@ -254,9 +264,10 @@ def objective_of(evaluation, function=train, **options):
 def test_a_study_that_was_interrupted_is_the_one_that_was_not(evaluation, parts):
     ran = []
 
-    def counted(train_rows, test_rows, *, shift):
-        ran.append(shift)
-        return train(train_rows, test_rows, shift=shift)
+    def counted(train_rows, test_rows, *, shift, seed):
+        if seed == 0:
+            ran.append(shift)
+        return train(train_rows, test_rows, shift=shift, seed=seed)
 
     whole = tuned(objective_of(evaluation), scheduler="fifo", sampler="random", space=SPACE)
     cut = create_study(sampler="random", scheduler=Interrupting(parts), space=SPACE, seed=0)
@@ -276,7 +287,11 @@ def test_the_order_of_trials_changes_no_score(evaluation, order):
         study = create_study(space=SPACE, scheduler="fifo")
         for shift in shifts:
             study.enqueue_trial({"shift": shift})
-        study.optimize(objective_of(evaluation, lambda a, b, *, shift: train(a, b, shift=shift)), 4, progress="none")
+        study.optimize(
+            objective_of(evaluation, lambda a, b, *, shift, seed: train(a, b, shift=shift, seed=seed)),
+            4,
+            progress="none",
+        )
         return {trial.params["shift"]: (trial.folds, trial.value) for trial in study.trials}
 
     assert scores(order) == scores(sorted(order))
@@ -422,5 +437,7 @@ def test_seeds_are_the_random_states_of_an_estimator(iris):
 
     objective = Seeds(2, Holdout(0.5)).objective(DecisionTreeClassifier(splitter="random", max_features=1), *iris)
     space = {"max_depth": kilter.Int(1, 9)}
-    one, other = (tuned(objective, 2, space=space).trials[1].folds for _ in range(2))
-    assert one == other and one[0] != one[1]
+    one, other = (tuned(objective, 2, space=space).trials[1] for _ in range(2))
+    (fit,) = objective.fits
+    alone = [objective.scored_once(one.params, fit, seed) for seed in (0, 1)]
+    assert one.folds == other.folds == {0: pytest.approx(sum(alone) / 2)} and alone[0] != alone[1]

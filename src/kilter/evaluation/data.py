@@ -79,13 +79,13 @@ def _are_classes(y: np.ndarray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """One part of an evaluation: a fit of a configuration on some rows, which is scored on others."""
+    """One part of an evaluation: fits of a configuration on some rows, one a seed, which are scored on others."""
 
     train: np.ndarray | None = None
     """Numbers of rows; None where there are no rows, as for a seed alone."""
     test: np.ndarray | None = None
-    seed: int | None = None
-    """Of the fit's own chance; None where that is left to it."""
+    seeds: tuple[int | None, ...] = (None,)
+    """Of the fit's own chance, over which its score is the mean; None where that is left to it."""
     repeat: int = 0
     """Which repetition of the splits, or of the seeds, it belongs to."""
     data: str | None = None

@@ -61,15 +61,15 @@ class EstimatorObjective(EvaluationObjective):
             if name not in own and not any(name.startswith(f"{step}__") for step in space.declared):
                 raise UnknownName.of("parameter", name, own, f"({type(self.estimator).__name__} does not have it)")
 
-    def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
+    def scored_once(self, params: Mapping[str, Any], fit: Fit, seed: int | None, trial: Any = None) -> Score:
         """The score, or several by name, of a clone that was fitted on one part."""
         from sklearn.base import clone
 
         data = self.data[fit.data]
         train, test = data.on(fit.train), data.on(fit.test)
         model = clone(self.estimator).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
-        if fit.seed is not None:
-            model.set_params(**dict.fromkeys(_random_states(model), fit.seed))
+        if seed is not None:
+            model.set_params(**dict.fromkeys(_random_states(model), seed))
         model.fit(*train.arrays, **_weighted(model, train.weights))
         weights = {} if test.weights is None else {"sample_weight": test.weights}
         found = {name: float(scorer(model, *test.arrays, **weights)) for name, scorer in self.scorers.items()}

@@ -51,16 +51,18 @@ class FunctionObjective(EvaluationObjective):
         ]
         kept.sort(key=lambda each: each.kind is each.VAR_KEYWORD)
         super().__init__(name, evaluation, data, first, inspect.Signature(kept), function, {})
+        if "seed" not in self._given and any(fit.seeds != (None,) for fit in self.fits):
+            raise InvalidInput(f"{name} takes no seed, so all of them would be alike: def {name}(…, seed)")
 
     def own_defaults(self) -> Mapping[str, Any]:
         """The defaults of its arguments."""
         return self._defaults
 
-    def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
+    def scored_once(self, params: Mapping[str, Any], fit: Fit, seed: int | None, trial: Any = None) -> Score:
         """What the function returns for one part."""
         data = self.data.get(fit.data)
         rows = [] if data is None else [data.on(fit.train).arrays, data.on(fit.test).arrays]
-        given = {name: value for name, value in (("seed", fit.seed or 0), ("trial", trial)) if name in self._given}
+        given = {name: value for name, value in (("seed", seed or 0), ("trial", trial)) if name in self._given}
         found = self.calls(*rows, **{**given, **params})
         return {name: float(value) for name, value in found.items()} if isinstance(found, Mapping) else float(found)
 

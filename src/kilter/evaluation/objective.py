@@ -7,6 +7,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from math import fsum
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -116,9 +117,17 @@ class EvaluationObjective(ABC):
         )
         return found
 
-    @abstractmethod
     def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
-        """The score, or several by name, of a configuration on one part."""
+        """The score, or several by name, of a configuration on one part: the mean over its seeds."""
+        scores = [self.scored_once(params, fit, seed, trial) for seed in fit.seeds]
+        first = scores[0]
+        if isinstance(first, Mapping):
+            return {name: fsum(each[name] for each in scores) / len(scores) for name in first}  # type: ignore[index]
+        return fsum(scores) / len(scores)  # type: ignore[arg-type]
+
+    @abstractmethod
+    def scored_once(self, params: Mapping[str, Any], fit: Fit, seed: int | None, trial: Any = None) -> Score:
+        """The score, or several by name, of a configuration on one part with one seed."""
 
     def check(self, problem: Problem) -> None:
         """Raise InvalidInput where a study wants small values of what is better where it is larger, or the reverse.
@@ -207,7 +216,7 @@ class EvaluationObjective(ABC):
 
     def score(self, params: Mapping[str, Any], train: np.ndarray, test: np.ndarray) -> float:
         """The score, of several the first, of a configuration that is fitted on some rows and tested on others."""
-        found = self.scored(params, Fit(np.asarray(train), np.asarray(test)))
+        found = self.scored(params, Fit(np.asarray(train), np.asarray(test), self.fits[0].seeds))
         return float(next(iter(found.values())) if isinstance(found, Mapping) else found)
 
 

@@ -58,6 +58,10 @@ class PlacedObjective(EvaluationObjective):
         """The configuration that there is without tuning."""
         return self.objective.defaults(space)
 
+    def scored_once(self, params: Mapping[str, Any], fit: Fit, seed: int | None, trial: Any = None) -> Score:
+        """The score itself."""
+        return self.objective.scored_once(params, fit, seed, trial)
+
     def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
         """The place on one part, under the name of the objective, and the score itself."""
         objective = trial.objectives[0]

@@ -15,9 +15,11 @@ from kilter.evaluation.splitting import OverRows
 
 @dataclass(frozen=True, repr=False)
 class Seeds(Evaluation):
-    """The seeds 0, 1, … up to `count`: of a function that takes `seed`, or of each fit of another `evaluation`.
+    """The seeds 0, 1, … up to `count`, each a part: of a function that takes `seed`.
 
-    Of an estimator they are its random_state, those of its steps included. Raises InvalidInput for a count below 1.
+    With another `evaluation`, each of its parts is scored with all seeds, and its score is their mean: seeds alone do
+    not say how much scores differ between rows. Of an estimator they are its random_state, those of its steps included.
+    Raises InvalidInput for a count below 1.
 
     >>> def train(*, lr, seed):
     ...     return (lr - 0.3) ** 2 + seed / 100
@@ -41,9 +43,11 @@ class Seeds(Evaluation):
         return self.evaluation is not None and self.evaluation.is_reshuffled
 
     def fits(self, data: ByName, number: int = 0) -> list[Fit]:
-        """All fits with the first seed, then with the next."""
-        fits = [Fit()] if self.evaluation is None else self.evaluation.fits(data, number)
-        return [replace(fit, seed=seed, repeat=seed) for seed in range(self.count) for fit in fits]
+        """A part for each seed, or those of the other evaluation with all of them."""
+        seeds = tuple(range(self.count))
+        if self.evaluation is None:
+            return [Fit(seeds=(seed,), repeat=seed) for seed in seeds]
+        return [replace(fit, seeds=seeds) for fit in self.evaluation.fits(data, number)]
 
     def _data(self, learner: Any, arrays: Sequence[Any], groups: Any, weights: Any) -> ByName:
         if self.evaluation is not None:
