@@ -235,7 +235,7 @@ def table(lines: list[dict[str, Any]]) -> str:
     ]
     text = [f"| {' | '.join(columns)} |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
     high: list[tuple[float, float]] = []
-    for cell in sorted(cells, key=str):
+    for cell in sorted(cells, key=lambda cell: (str(cell[:-1]), cell[-1])):
         pairs = [both for both in cells[cell].values() if len(both) == len(ARMS)]
         if not pairs:
             continue

@@ -337,3 +337,14 @@ def test_a_study_finds_the_winner_on_fewer_folds():
     study.optimize(objective, n_trials=60, progress="none")
     assert study.best_params["row"] == scores.mean(axis=1).argmin()
     assert len(ran) < 0.4 * scores.size
+
+
+def test_a_repeat_of_the_incumbent_tells_nothing_of_how_far_configurations_are_apart_and_stands_for_it():
+    race = Race().after([0.0, 1.0], [2.0, 5.0])
+    variances, own = race.state.variances, race.state.own
+    again = race.begin(confirms=0)
+    race.report(again, {0: 0.0, 1: 1.0, 2: 8.0})
+    race.end(again, loss=3.0)
+    assert race.state.variances == variances
+    assert (race.state.incumbent, race.state.folds) == (again.number, {0: 0.0, 1: 1.0, 2: 8.0})
+    assert race.state.own > own
