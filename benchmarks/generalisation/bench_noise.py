@@ -274,8 +274,9 @@ def main() -> None:
     lines = [json.loads(line) for line in given.lines.read_text().splitlines()] if given.lines.exists() else []
     done = {(line["of"], line["problem"], *line["noise"], line["arm"], line["seed"]) for line in lines}
     low, _, high = given.seeds.partition("-")
+    cases = list(models() if given.models else functions(given.half))
     for seed in range(int(low), int(high or low) + 1):
-        for case in models() if given.models else functions(given.half):
+        for case in cases:
             for arm in ARMS:
                 if (wanted, case.name, *case.noise, arm, seed) in done:
                     continue
