@@ -378,6 +378,8 @@ def test_an_estimator_is_the_default_and_larger_scores_are_better(iris):
         )
     with pytest.raises(UnknownName, match="did you mean 'n_neighbors'"):
         tuned(evaluation.objective(model, *iris), 3, space={"n_neighbour": kilter.Int(1, 20)})
+    with pytest.raises(InvalidInput, match=r"is a class: give an estimator, KNeighborsClassifier\(\)"):
+        evaluation.objective(KNeighborsClassifier, *iris)
     with pytest.raises(UnknownName, match="did you mean 'accuracy'"):
         evaluation.objective(model, *iris, scoring="acuracy")
 

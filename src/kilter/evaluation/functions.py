@@ -21,6 +21,8 @@ class FunctionObjective(EvaluationObjective):
     def __init__(
         self, function: Callable[..., Any], evaluation: Evaluated, data: ByName, first: int | None = None
     ) -> None:
+        if isinstance(function, type) and hasattr(function, "fit"):
+            raise InvalidInput(f"{function.__name__} is a class: give an estimator, {function.__name__}()")
         if not callable(function):
             raise InvalidInput(
                 f"{function!r:.60} is neither a function nor an estimator with fit, set_params and score"
