@@ -14,7 +14,7 @@ whitened K / √r r' and y / √r. Where noise was measured too, as the variance
 
 A smooth process, fitted to a landscape of many valleys, calls the valleys noise, and its mean then follows nothing.
 Under the kernel of Ornstein and Uhlenbeck functions are rough, and neighbours tell noise from valleys. No fit decides
-between all of these, since a few dozen points leave room for many explanations (docs/decisions/0019).
+between all of these, since a few dozen points leave room for many explanations (docs/decisions/0019, 0042).
 """
 
 from __future__ import annotations

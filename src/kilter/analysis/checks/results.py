@@ -73,7 +73,7 @@ def noise(subject: Subject) -> Iterator[Finding]:
         LOOK,
         f"{times(alike, 'trial')} of {len(losses)} cannot be told from the best: "
         f"one configuration gives {name} ± {deviation:.2g} when it is run again.",
-        "Run the best few once more, or over more seeds or folds, before you choose: study.confirm, study.recommend().",
+        "Run the best few once more, or over more seeds or folds, before you choose: study.confirm, study.winner().",
         {"deviation": deviation, "freedom": freedom, "alike": alike, "gain_over_median": gain},
         (),
         tuple(subject.best[:SHOWN].tolist()),
