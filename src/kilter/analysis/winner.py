@@ -26,6 +26,8 @@ from kilter.core.parameter import Plain
 CAUTION = 0.5
 """How much of the doubt about a gain over the best observed one counts against it, over the root of the number of
 configurations: a tenth of a standard error after 25 of them. Few leave room for many explanations."""
+CAUTION_ON_PARTS = 0.5
+"""The same in standard errors, where scores on parts tell luck from truth: neighbours then have little to add."""
 TIE = 1.0
 """Standard errors within which expected losses are the same."""
 CHEAPER = 0.5
@@ -78,7 +80,7 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
     numbers = [each.number for each in known.configurations]
     seen = _seen(known)
     best = _leader(known, seen)
-    tied = np.flatnonzero(known.mean - known.mean[best] <= TIE * known.errors(best))
+    tied = np.flatnonzero(_full(known) & (known.mean - known.mean[best] <= TIE * known.errors(best)))
     default = next((i for i, each in enumerate(known.configurations) if each.is_default), None)
     better = None if default is None else _better(known, best, default)
     choice = _cheap(known, best, tied, seconds)
@@ -104,16 +106,24 @@ def _better(known: Merits, best: int, default: int) -> float | None:
     return None if best != default and all(len(each) == 1 for each in parts) else known.chance(best, default)
 
 
+def _full(known: Merits) -> np.ndarray:
+    """Which configurations were scored on the most parts, (c,): others were cheap looks, and are no choice."""
+    counts = np.array([len(each.parts) for each in known.configurations])
+    full: np.ndarray = counts == counts.max()
+    return full
+
+
 def _seen(known: Merits) -> int:
-    """The best observed of those that were measured most: others were cheap looks."""
-    counts = np.array([max(len(each.trials), len(each.parts)) for each in known.configurations])
+    """The best observed of those that were measured most."""
+    counts = np.where(_full(known), [len(each.trials) for each in known.configurations], 0)
     return int(np.argmin(np.where(counts == counts.max(), known.observed, np.inf)))
 
 
 def _leader(known: Merits, seen: int) -> int:
     """Of what is gained over the best observed configuration, with caution, the most."""
-    doubt = CAUTION / np.sqrt(len(known.mean)) * known.errors(seen)
-    score = known.mean[seen] - known.mean - doubt
+    caution = CAUTION_ON_PARTS if known.configurations[seen].parts else CAUTION / np.sqrt(len(known.mean))
+    doubt = caution * known.errors(seen)
+    score = np.where(_full(known), known.mean[seen] - known.mean - doubt, -np.inf)
     score[seen] = 0.0
     return int(np.argmax(score))
 

@@ -36,6 +36,11 @@ HARD = 100.0
 """τ², the variance of how hard parts are: nothing is known of it."""
 SLIGHT = 1e-3
 """Processes with less weight than this are left out of covariances."""
+MOST = 1.0
+"""The variance that luck may have in a mean over the parts that all have, in the same units: neighbours that are nearly the same would
+allow any amount of smooth luck, and then nothing would be known of those farther away."""
+MANY = 20
+"""Points that have all parts, from which on the better half shows luck."""
 FEWEST = 3
 """Points that have all parts, from which on they show what luck is like."""
 
@@ -86,7 +91,7 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float) -> Belief:
     [1.2, 0.0, -1.2]
     """
     alike = list(kernels(X, active))
-    luck = _luck(alike, Y)
+    luck = _luck(alike, Y, MOST * max(int(np.isfinite(Y).all(axis=0).sum()), 1))
     seen = _measured(Y, luck)
     truths = [(K, a) for K in alike for a in AMPLITUDES]
     found = [seen.posterior(a * K) for K, a in truths]
@@ -114,14 +119,14 @@ def _measured(Y: np.ndarray, luck: np.ndarray) -> _Measured:
     return _Measured((W * np.nan_to_num(Y[at])).sum(axis=1), at, W, rest)
 
 
-def _luck(alike: Sequence[np.ndarray], Y: np.ndarray) -> np.ndarray:
-    """s² Q (n, n), as the better half of the points that have all parts shows it, since leaders are to be told apart.
+def _luck(alike: Sequence[np.ndarray], Y: np.ndarray, most: float) -> np.ndarray:
+    """s² Q (n, n), s² at most so much, as the better half of the points that have all parts shows it: they matter.
 
     Restricted likelihood: with C orthonormal contrasts over parts, Y C has nothing of how hard parts are but a mean.
     """
     rows = np.flatnonzero(np.isfinite(Y).all(axis=1))
     values = Y[rows].mean(axis=1)
-    rows = rows[values <= np.median(values)] if len(rows) > 2 * FEWEST else rows
+    rows = rows[values <= np.median(values)] if len(rows) > MANY else rows
     left = Y[rows] @ _contrasts(Y.shape[1])
     left -= left.mean(axis=0)
     n, k = left.shape
@@ -131,8 +136,10 @@ def _luck(alike: Sequence[np.ndarray], Y: np.ndarray) -> np.ndarray:
         along = ((V.T @ left) ** 2).sum(axis=1)
         for rough in ROUGH:
             spectrum = (1.0 - rough) * np.maximum(values, 0.0) + rough
-            scales.append(max(float((along / spectrum).sum()) / ((n - 1) * k), LEAST))
-            logarithms.append(-0.5 * k * (np.log(spectrum).sum() + (n - 1) * np.log(scales[-1])))
+            told = float((along / spectrum).sum()) / ((n - 1) * k)
+            scales.append(min(max(told, LEAST), most))
+            misfit = (n - 1) * (np.log(scales[-1]) + told / scales[-1])
+            logarithms.append(-0.5 * k * (np.log(spectrum).sum() + misfit))
     weights = (relative_weights(logarithms) * scales).reshape(len(alike), len(ROUGH))
     luck: np.ndarray = (weights @ np.array(ROUGH)).sum() * np.eye(len(Y))
     for weight, K in zip(weights @ (1.0 - np.array(ROUGH)), alike, strict=True):
