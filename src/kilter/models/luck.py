@@ -36,9 +36,6 @@ HARD = 100.0
 """τ², the variance of how hard parts are: nothing is known of it."""
 SLIGHT = 1e-3
 """Processes with less weight than this are left out of covariances."""
-MOST = 1.0
-"""The variance that luck may have in a mean over the parts that all have, in the same units: neighbours that are nearly the same would
-allow any amount of smooth luck, and then nothing would be known of those farther away."""
 MANY = 20
 """Points that have all parts, from which on the better half shows luck."""
 FEWEST = 3
@@ -91,7 +88,9 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float) -> Belief:
     [1.2, 0.0, -1.2]
     """
     alike = list(kernels(X, active))
-    luck = _luck(alike, Y, MOST * max(int(np.isfinite(Y).all(axis=0).sum()), 1))
+    # In a mean over the parts that all have, luck varies by no more than what was measured, 1. Neighbours that are
+    # nearly the same would allow any amount of smooth luck, and then nothing would be known of those farther away.
+    luck = _luck(alike, Y, most=max(1.0, float(np.isfinite(Y).all(axis=0).sum())))
     seen = _measured(Y, luck)
     truths = [(K, a) for K in alike for a in AMPLITUDES]
     found = [seen.posterior(a * K) for K, a in truths]
