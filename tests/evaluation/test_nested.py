@@ -206,3 +206,9 @@ def test_rows_in_the_order_of_time_are_never_tuned_on_later_ones() -> None:
 def test_what_has_no_rows_is_refused() -> None:
     with pytest.raises(InvalidInput, match="over the rows of one table"):
         nested(Seeds(3).objective(lambda *, x, seed: x), {"x": kilter.Float(0, 1)}, n_trials=2, storage=None)
+
+
+@pytest.mark.parametrize("outer", [5, CrossValidation, Seeds(3)])
+def test_what_does_not_split_rows_is_no_outer_evaluation(outer: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"give an evaluation over rows, as CrossValidation\(5\)"):
+        nested(OBJECTIVE, SPACE, outer, maximize=True, n_trials=2, storage=None)

@@ -28,6 +28,8 @@ from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answering
 from kilter.engine.ending import EndKind
+from kilter.evaluation import DataSets, Seeds
+from kilter.evaluation.evaluations import Evaluation
 from kilter.evaluation.outer import Nested, OuterFold
 from kilter.objective.definitions import definition_of
 from kilter.objective.trial import Trial
@@ -150,6 +152,8 @@ class _Tuning(Search):
                 "CrossValidation(5).objective(model, X, y)"
             )
         outer = objective.evaluation if outer is None else outer
+        if not isinstance(outer, Evaluation) or isinstance(outer, (Seeds, DataSets)):
+            raise InvalidInput(f"outer={outer!r:.60}: give an evaluation over rows, as CrossValidation(5)")
         directions = objective.directions or {DEFAULT_METRIC: "maximize" if tuning["maximize"] else "minimize"}
         told = {name: value for name, value in tuning.items() if name not in ("storage", "study_name")}
         return cls(
