@@ -4,7 +4,7 @@
 
 Each line of FILE is a task and repetition, done once. The truth of nested cross-validation is what the choices of its
 outer folds score on fresh rows, as they were fitted there; that of the estimate what the winner of a study on all rows
-scores, fitted on all. Both studies have so many TRIALS of INNER folds; nested has six times as many fits.
+scores, fitted on all. Both studies have so many TRIALS of INNER folds; nested has five times as many fits.
 """
 
 from __future__ import annotations
