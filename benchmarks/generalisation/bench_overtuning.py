@@ -1,9 +1,12 @@
 """How much the best score flatters by the number of trials, and what ending a study early costs, out of pools.
 
     python benchmarks/generalisation/bench_overtuning.py POOLS flattery
+    python benchmarks/generalisation/bench_overtuning.py POOLS optimism [REPETITIONS]
     python benchmarks/generalisation/bench_overtuning.py POOLS stopping [REPETITIONS]
 
-`flattery` reads scores alone. `stopping` replays studies on five folds with 36 s for each trial, so that the next hour
+`flattery` reads scores alone. `optimism` holds what the report on overtuning calls luck, and the choice that it says
+was as good, against scores on new rows; real luck is by how much more the best is too good than those are that are
+better than most on new rows. `stopping` replays studies on five folds with 36 s for each trial, so that the next hour
 is a hundred trials, and looks when the stopper would have ended them, for several shares of the noise of a trial below
 which a gain is called lost; lines of JSON in looks.jsonl beside the pools, one for each study, keep what was done.
 Shares are chosen by tasks for choosing; the others are only looked at.
@@ -17,9 +20,10 @@ import sys
 from typing import Any
 
 import numpy as np
-from replay import Pool, pools
+from replay import Pool, pools, replayed
 
 from kilter.analysis import gain
+from kilter.analysis.overtuning import overtuning
 from kilter.analysis.winner import winner
 from kilter.core.attributes import DEFAULT
 from kilter.core.events import Ended, Enqueued, Report, Started, TrialState
@@ -51,6 +55,28 @@ def flattery(folder: pathlib.Path) -> None:
         print(
             f"{stream:8}{scheme:10}{n:4} trials, {len(rows)} studies: too good by {over:5.2f} ± {errors[0]:.2f}, "
             f"on new rows {score:.2f}, behind the default in {100 * worse:.0f} %"
+        )
+
+
+def optimism(folder: pathlib.Path, repetitions: int) -> None:
+    """What is called luck, after so many trials on five folds, and what more trials were worth after they had paid."""
+    for n in COUNTS:
+        rows = []
+        for pool in pools(folder, ("random", "auto")):
+            if pool.task.metric == "auc" and pool.repetition < repetitions:
+                seen = overtuning(replayed(pool, n, FOLDS), pool.design(FOLDS))
+                assert seen is not None
+                scores = pool.folds[:n].mean(axis=1)
+                half = np.argsort(-pool.test[:n])[: n // 2]  # by scores they would be lucky, too
+                real = scores[seen.best] - pool.test[seen.best] - (scores[half] - pool.test[half]).mean()
+                then = seen.course.numbers[seen.course.trials <= seen.paid_until][-1]
+                later = pool.test[seen.choice] - pool.test[then]
+                rows.append(100 * np.array([seen.optimism, real, later, seen.paid_until / 100]))
+        (told, real, later, paid), count = np.mean(rows, axis=0), len(rows)
+        apart = np.abs(np.subtract(*np.array(rows).T[:2]))
+        print(
+            f"{n:4} trials, {count} studies: luck {told:5.2f}, really {real:5.2f}, |difference| {apart.mean():.2f}; "
+            f"paid until {paid:.0f}, after which the choice gained {later:5.2f}"
         )
 
 
@@ -119,7 +145,10 @@ def ended(rows: list[dict[str, Any]], share: float) -> str:
 
 if __name__ == "__main__":
     where, what = pathlib.Path(sys.argv[1]), sys.argv[2]
+    repetitions = int(sys.argv[3]) if len(sys.argv) > 3 else 2
     if what == "flattery":
         flattery(where)
+    elif what == "optimism":
+        optimism(where, repetitions)
     else:
-        stopping(where, int(sys.argv[3]) if len(sys.argv) > 3 else 2)
+        stopping(where, repetitions)

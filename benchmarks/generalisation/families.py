@@ -59,9 +59,7 @@ def functions(centres: int) -> Family:
     def train(train: tuple[np.ndarray, ...], test: tuple[np.ndarray, ...], **params: Any) -> float:
         return observed(params, int(test[0][0]))
 
-    return Family(
-        f"functions around {centres} places", space, loss, observed, lambda data: (np.full(6, data),), train
-    )
+    return Family(f"functions around {centres} places", space, loss, observed, lambda data: (np.full(6, data),), train)
 
 
 @lru_cache(256)
