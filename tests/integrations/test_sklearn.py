@@ -292,16 +292,18 @@ def test_it_finds_more_than_chance() -> None:
 
 
 def test_the_winner_may_be_another_one_than_the_best_score() -> None:
-    """Where quality says nothing, the best mean is luck, and the estimator as it is stays."""
     space = {"var_smoothing": kilter.Float(1e-3, 1e3, log=True)}
-    noise = np.random.default_rng(3).normal(size=(60, 4))
-    search = KilterSearchCV(GaussianNB(var_smoothing=1.0), space, n_iter=12, cv=4, choose="winner", random_state=0)
-    search.fit(noise, np.arange(60) % 2)
-    assert search.best_params_ == {"var_smoothing": 1.0}
-    assert search.best_score_ < search.cv_results_["mean_test_score"].max()
-    assert search.trials_[search.best_index_]["number"] == search.study_.recommend().number
-    assert search.best_score_ == search.cv_results_["mean_test_score"][search.best_index_]
-    assert search.best_estimator_.var_smoothing == search.best_params_["var_smoothing"]
+    lost = 0
+    for seed in range(6):
+        noise = np.random.default_rng(seed).normal(size=(60, 4))
+        search = KilterSearchCV(GaussianNB(var_smoothing=1.0), space, n_iter=12, cv=4, choose="winner", random_state=0)
+        search.fit(noise, np.arange(60) % 2)
+        assert search.trials_[search.best_index_]["number"] == search.study_.winner().number
+        assert search.best_params_ == search.cv_results_["params"][search.best_index_]
+        assert search.best_score_ == search.cv_results_["mean_test_score"][search.best_index_]
+        assert search.best_estimator_.var_smoothing == search.best_params_["var_smoothing"]
+        lost += search.best_score_ < search.cv_results_["mean_test_score"].max()
+    assert lost  # where nothing is to be found, the best mean is luck, and is seen through now and then
 
 
 def test_the_study_knows_the_folds_and_the_estimator_as_it_is() -> None:
