@@ -134,7 +134,7 @@ def test_fitted_on_all_rows_it_comes_nearer_to_perfect(train, perfect, rises):
 def test_a_single_part_says_nothing_of_the_luck_of_its_rows():
     configs, scores = scored(4, folds=1)
     told = estimate(study(configs, scores))
-    assert (told.low, told.high, told.parts) == (-np.inf, np.inf, 1)
+    assert (told.low, told.high, told.parts, told.real) == (-np.inf, np.inf, 1, None)
     assert "confirm" in str(told)
 
 

@@ -60,7 +60,8 @@ class Estimate:
     gain: float | None
     """How much better the winner is expected to be than the default: negative where it is expected to be worse."""
     real: float | None
-    """The share of the observed gain over the default that is real, from 0 to 1; None where no gain was observed."""
+    """The share of the observed gain over the default that is real, from 0 to 1; None where no gain was observed, and
+    where a single part says nothing of luck."""
     looked_at: int
     """How many configurations were looked at, those that were stopped early included."""
     parts: int
@@ -126,7 +127,9 @@ def estimate(history: History, design: Design | None = None, number: int | None 
         sign * float(known.observed[w]),
         None if d is None else sign * float(expected[d]),
         gain,
-        None if d is None or gain is None else _real(gain, float(known.observed[d] - known.observed[w])),
+        None
+        if d is None or gain is None or not isfinite(reach)
+        else _real(gain, float(known.observed[d] - known.observed[w])),
         len({tuple(sorted(trial.params.items())) for trial in history if trial.is_finished}),
         len(known.configurations[w].parts),
     )
