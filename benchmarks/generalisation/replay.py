@@ -76,17 +76,19 @@ def pools(folder: pathlib.Path, streams: Sequence[str] = STREAMS, chooses: bool 
 
 def replayed(pool: Pool, n: int, folds: Sequence[int]) -> History:
     """A study of the first n configurations, each scored on these folds."""
-    return _searched(pool, n, folds).engine.history
+    return searched(pool, n, folds).engine.history
 
 
-def _searched(pool: Pool, n: int, folds: Sequence[int]) -> Log:
+def searched(pool: Pool, n: int, folds: Sequence[int]) -> Log:
+    """The log of that study, to go on with."""
     log = Log(RandomSampler(), pool.problem, 0)
     for place in range(n):
-        _tried(log, pool, place, folds, {DEFAULT: True} if place == 0 else {})
+        tried(log, pool, place, folds, {DEFAULT: True} if place == 0 else {})
     return log
 
 
-def _tried(log: Log, pool: Pool, place: int, folds: Sequence[int], attrs: Mapping[str, Any]) -> None:
+def tried(log: Log, pool: Pool, place: int, folds: Sequence[int], attrs: Mapping[str, Any]) -> None:
+    """One more trial, of the configuration at a place of the pool."""
     number, config = len(log.engine.history), pool.problem.space.plain(pool.params[place])
     scores = pool.folds[place, list(folds)]
     log.write(Enqueued(number, config, 0.0, attrs=attrs))
@@ -98,9 +100,9 @@ def _tried(log: Log, pool: Pool, place: int, folds: Sequence[int], attrs: Mappin
 
 def confirmed(pool: Pool, n: int, k: int = 10) -> History:
     """A study of the first n configurations, each scored on the first fold, and the best k and the default on all."""
-    log = _searched(pool, n, [0])
+    log = searched(pool, n, [0])
     for number in dict.fromkeys([*np.argsort(-pool.folds[:n, 0], kind="stable")[:k].tolist(), 0]):
-        _tried(log, pool, number, range(5), {CONFIRMS: number})
+        tried(log, pool, number, range(5), {CONFIRMS: number})
     return log.engine.history
 
 
