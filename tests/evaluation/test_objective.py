@@ -1,5 +1,7 @@
 """Objectives made of evaluations: which parts they report, what they are told of, and how a study begins with them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -443,3 +445,58 @@ def test_seeds_are_the_random_states_of_an_estimator(iris):
     (fit,) = objective.fits
     alone = [objective.scored_once(one.params, fit, seed) for seed in (0, 1)]
     assert one.folds == other.folds == {0: pytest.approx(sum(alone) / 2)} and alone[0] != alone[1]
+
+
+def test_a_study_knows_what_scorers_and_steps_are_made_of(iris):
+    from sklearn.base import BaseEstimator, TransformerMixin
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import f1_score, make_scorer, precision_score
+    from sklearn.model_selection import GridSearchCV, KFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+
+    class Plain(TransformerMixin, BaseEstimator):
+        def transform(self, table):
+            return table
+
+    def other():
+        class Plain(TransformerMixin, BaseEstimator):
+            def transform(self, table):
+                return table + 1
+
+        return Plain()
+
+    class Fixed:
+        def __init__(self, score):
+            self.score = score
+
+        def __call__(self, model, table, labels):
+            return self.score
+
+    def scored(scoring):
+        return definition_of(CrossValidation(3).objective(LogisticRegression(), *iris, scoring=scoring))
+
+    def piped(*steps):
+        return definition_of(CrossValidation(3).objective(make_pipeline(*steps, LogisticRegression()), *iris))
+
+    def transformed(function):
+        return piped(FunctionTransformer(function))
+
+    differing = [
+        (scored, make_scorer(f1_score, average="macro"), make_scorer(f1_score, average="micro")),
+        (scored, make_scorer(f1_score), make_scorer(precision_score)),
+        (scored, make_scorer(lambda y, found: 1.0), make_scorer(lambda y, found: 2.0)),
+        (scored, {"own": lambda model, table, labels: 1.0}, {"own": lambda model, table, labels: 2.0}),
+        (scored, {"own": Fixed(1.0)}, {"own": Fixed(2.0)}),
+        (scored, Fixed(1.0).__call__, Fixed(2.0).__call__),
+        (transformed, lambda table: table, lambda table: table * 2),
+        (transformed, np.log1p, np.sqrt),
+        (transformed, partial(np.clip, min=0), partial(np.clip, min=1)),
+        (piped, OneHotEncoder(dtype=np.float32), OneHotEncoder(dtype=np.float64)),
+        (piped, Plain(), other()),
+        (piped, GridSearchCV(Plain(), {}, cv=KFold(2)), GridSearchCV(Plain(), {}, cv=KFold(3))),
+    ]
+    for make, one, another in differing:
+        assert make(one) == make(one) and make(one).differences(make(another)), one
+    twice = piped(Plain(), other()).differences(piped(Plain(), Plain()))
+    assert twice, "of two classes with one name both count"

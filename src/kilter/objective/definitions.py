@@ -12,18 +12,28 @@ import dataclasses
 import dis
 import functools
 import inspect
+import itertools
 import os
 import sys
-import sysconfig
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Any
 
 from kilter.core.definition import OBJECTIVE, Definition
 from kilter.objective.composed import Composed
-from kilter.objective.source import BYTECODE, SOURCE, code_digest, digest, file_digest
-from kilter.objective.values import shown
+from kilter.objective.source import (
+    BYTECODE,
+    SOURCE,
+    code_digest,
+    digest,
+    file_digest,
+    file_of,
+    is_installed,
+    is_ours,
+    is_own,
+)
+from kilter.objective.values import DEEPEST, is_scorer, shown
 
 MOST = 500
 """Functions, classes and values that are followed, lest an objective lead through a whole project."""
@@ -33,13 +43,6 @@ MUTATORS = frozenset(
     + ("remove", "reverse", "setdefault", "sort", "update", "write", "__setitem__")
 )
 """Methods that change a container: one that the objective changes is no constant of it."""
-
-_INSTALLED = tuple(
-    os.path.realpath(path) + os.sep
-    for path in {*map(sysconfig.get_paths().get, ("stdlib", "platstdlib", "purelib", "platlib")), sys.prefix}
-    if path
-)
-_OURS = os.path.realpath(os.path.dirname(os.path.dirname(__file__))) + os.sep
 
 
 def definition_of(objective: Callable[..., Any]) -> Definition:
@@ -62,7 +65,7 @@ def definition_of_command(words: Sequence[str] | str, settings: Mapping[str, Any
     code = {}
     for word in listed:
         path = os.path.join(folder, word)
-        if "{" not in word and os.path.isfile(path) and not _is_installed(path):
+        if "{" not in word and os.path.isfile(path) and not is_installed(path):
             code[word] = file_digest(path)
     values = {"the command": words if isinstance(words, str) else " ".join(listed)}
     values |= {name: shown(value) for name, value in settings.items()}
@@ -78,9 +81,15 @@ class _Reader:
         self._changed: set[str] = set()
         """Names of values that some of the code changes."""
         self._seen: set[int] = set()
+        self._kept: dict[str, Any] = {}
+        """What the values are that are told by their text, by name."""
 
     def read(self, objective: Any) -> Definition:
         function = self._called(objective)
+        while self._kept:
+            name, value = self._kept.popitem()
+            if name not in self._changed:
+                self._within(name, value)
         values = {name: text for name, text in self._values.items() if name not in self._changed}
         found = Definition(_plain_name(objective), _place(function), self._code, values)
         return dataclasses.replace(found, name=_telling_name(objective, found))
@@ -103,7 +112,7 @@ class _Reader:
         if isinstance(objective, types.FunctionType):
             self._function(objective, OBJECTIVE)
             return objective
-        if isinstance(objective, type) and _is_own(_file_of(objective)):
+        if isinstance(objective, type) and is_own(file_of(objective)):
             self._class(objective, OBJECTIVE)
             return objective
         if isinstance(getattr(type(objective), "__call__", None), types.FunctionType):  # noqa: B004 - the class's own
@@ -117,7 +126,8 @@ class _Reader:
         if id(function) in self._seen or len(self._seen) > MOST:
             return
         self._seen.add(id(function))
-        if not _is_ours(function.__code__):
+        label = self._unused(label)
+        if not is_ours(function.__code__):
             self._code[label] = code_digest(function)
         signature = inspect.getfullargspec(function)
         defaults = dict(zip(reversed(signature.args), reversed(signature.defaults or ())))
@@ -135,19 +145,24 @@ class _Reader:
             if name in function.__globals__:
                 self._used(name, function.__globals__[name], uses)
 
+    def _unused(self, label: str) -> str:
+        """A name for a piece of code that no other piece has: two libraries may each have their `load`."""
+        taken = (f"{label} ({i})" if i > 1 else label for i in itertools.count(1))
+        return next(name for name in taken if name not in self._code)
+
     def _used(self, name: str, value: Any, uses: _Uses) -> None:
         """Something that code refers to by a name."""
         if isinstance(value, types.FunctionType):
-            if _is_own(value.__code__.co_filename):
+            if is_own(value.__code__.co_filename):
                 self._function(value, name)
         elif isinstance(value, functools.partial):
             for part in (value.func, *value.args, *value.keywords.values()):
                 self._used(name, part, uses)
         elif isinstance(value, type):
-            if _is_own(_file_of(value)):
+            if is_own(file_of(value)):
                 self._class(value, name)
         elif isinstance(value, types.ModuleType):
-            if _is_own(getattr(value, "__file__", None)):
+            if is_own(getattr(value, "__file__", None)):
                 for attribute in uses.attributes & vars(value).keys():
                     self._used(f"{name}.{attribute}", vars(value)[attribute], uses)
         elif not isinstance(value, types.BuiltinFunctionType):
@@ -157,6 +172,7 @@ class _Reader:
         if id(cls) in self._seen or len(self._seen) > MOST:
             return
         self._seen.add(id(cls))
+        label = self._unused(label)
         made = []
         for name, member in vars(cls).items():
             function = _function_of(member)
@@ -171,7 +187,7 @@ class _Reader:
         kind = BYTECODE if any(BYTECODE in line for line in made) else SOURCE
         self._code[label] = f"{kind}:{digest(chr(10).join(sorted(made)))}"
         for parent in cls.__bases__:
-            if _is_own(_file_of(parent)):
+            if is_own(file_of(parent)):
                 self._class(parent, parent.__name__)
 
     def _attributes(self, thing: Any, owner: str = "self", changed: Set[str] = frozenset()) -> None:
@@ -193,13 +209,47 @@ class _Reader:
         """A value by its text, a function by its code, and an object of the author's by its class and attributes."""
         function = _function_of(value)
         if function is not None:
-            if name not in self._code and _is_own(function.__code__.co_filename):
+            if name not in self._code and is_own(function.__code__.co_filename):
                 self._function(function, name)
-        elif _is_own(_file_of(type(value))) and not dataclasses.is_dataclass(value):
+        elif is_own(file_of(type(value))) and not dataclasses.is_dataclass(value):
             self._class(type(value), type(value).__name__)
             self._attributes(value, name, changed)
         elif len(self._values) < MOST:
             self._values[name] = shown(value)
+            self._kept[name] = value
+
+    def _within(self, name: str, value: Any, depth: int = 0) -> None:
+        """The code of functions, and of classes of the author's, among the settings of models, scorers and the like."""
+        for key, part in _settings_of(value) if depth < DEEPEST else ():
+            label, kind = f"{name}.{key}", part if isinstance(part, type) else type(part)
+            if _function_of(part) is not None:
+                self._value(label, part)
+            elif isinstance(part, type) or callable(getattr(part, "get_params", None)):
+                if is_own(file_of(kind)):
+                    self._class(kind, kind.__name__)  # its settings are in the text
+            elif is_own(file_of(kind)) and not dataclasses.is_dataclass(part):
+                self._value(label, part)
+            self._within(label, part, depth + 1)
+
+
+def _settings_of(value: Any) -> Iterable[tuple[Any, Any]]:
+    """What models, scorers, partials and small containers are made of, by name."""
+    if isinstance(value, type):
+        return ()
+    if isinstance(value, functools.partial):
+        return [("function", value.func), *enumerate(value.args), *value.keywords.items()]
+    if isinstance(value, types.MethodType):
+        return [("self", value.__self__)]
+    if is_scorer(value):
+        return [("function", value._score_func), *value._kwargs.items()]
+    if callable(getattr(value, "get_params", None)):
+        try:
+            return sorted(value.get_params(deep=False).items())
+        except Exception:
+            return ()
+    if isinstance(value, (Mapping, list, tuple)) and len(value) <= MOST:
+        return value.items() if isinstance(value, Mapping) else enumerate(value)
+    return ()
 
 
 class _Uses:
@@ -267,29 +317,6 @@ def _place(thing: Any) -> str:
         return f"{module.rpartition('.')[2]}.py" if module in sys.modules else ""
     path = getattr(sys.modules["__main__"], "__file__", None)
     return os.path.basename(path) if path and not path.startswith("<") else ""
-
-
-def _is_installed(path: str) -> bool:
-    return os.path.realpath(path).startswith(_INSTALLED)
-
-
-def _is_own(path: str | None) -> bool:
-    """Whether a file is the user's: neither installed nor ours."""
-    return (
-        path is not None
-        and not path.startswith("<frozen")
-        and not os.path.realpath(path).startswith((*_INSTALLED, _OURS))
-    )
-
-
-def _is_ours(code: types.CodeType) -> bool:
-    return os.path.realpath(code.co_filename).startswith(_OURS)
-
-
-def _file_of(cls: type) -> str | None:
-    made = [member.__code__.co_filename for member in vars(cls).values() if isinstance(member, types.FunctionType)]
-    written = [path for path in made if path != "<string>"]  # where a dataclass's own methods come from
-    return written[0] if written else getattr(sys.modules.get(cls.__module__), "__file__", None)
 
 
 def _function_of(member: Any) -> types.FunctionType | None:

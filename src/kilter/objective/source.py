@@ -4,15 +4,58 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import linecache
+import os
 import re
 import sys
+import sysconfig
 import types
 from hashlib import blake2b
 from typing import Any
 
 SOURCE, BYTECODE = "source", f"python{sys.version_info[0]}.{sys.version_info[1]}"
 """How code was read, before the colon of its digest: what was read in two ways is not compared."""
+
+
+_INSTALLED = tuple(
+    os.path.realpath(path) + os.sep
+    for path in {*map(sysconfig.get_paths().get, ("stdlib", "platstdlib", "purelib", "platlib")), sys.prefix}
+    if path
+)
+_OURS = os.path.realpath(os.path.dirname(os.path.dirname(__file__))) + os.sep
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file belongs to Python or to a library."""
+    return os.path.realpath(path).startswith(_INSTALLED)
+
+
+def is_own(path: str | None) -> bool:
+    """Whether a file is the user's: neither installed nor ours."""
+    return (
+        path is not None
+        and not path.startswith("<frozen")
+        and not os.path.realpath(path).startswith((*_INSTALLED, _OURS))
+    )
+
+
+def is_ours(code: types.CodeType) -> bool:
+    """Whether a piece of code is Kilter's."""
+    return os.path.realpath(code.co_filename).startswith(_OURS)
+
+
+def file_of(thing: Any) -> str | None:
+    """The file that a function or a class is written in; None where there is none."""
+    if isinstance(thing, types.FunctionType):
+        return thing.__code__.co_filename
+    if not isinstance(thing, type):
+        return None
+    # What a library has wrapped, as scikit-learn does transform, is the user's all the same.
+    functions = [inspect.unwrap(member) for member in vars(thing).values() if isinstance(member, types.FunctionType)]
+    made = [each.__code__.co_filename for each in functions if isinstance(each, types.FunctionType)]
+    written = [path for path in made if path != "<string>"]  # where a dataclass's own methods come from
+    return written[0] if written else getattr(sys.modules.get(thing.__module__), "__file__", None)
 
 
 def digest(text: str | bytes) -> str:

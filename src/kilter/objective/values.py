@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kilter.objective.source import digest
+from kilter.objective.source import digest, file_of, is_own
 
 SHOWN = 60
 """Characters of a value that are kept; of a longer one also a digest."""
@@ -61,7 +61,8 @@ def _text(value: Any, depth: int) -> str:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [(field.name, getattr(value, field.name, None)) for field in dataclasses.fields(value)]
         return f"{type(value).__name__}({_pairs(fields, each)})"
-    return _array(value) or _model(value, each) or _article(type(value).__qualname__)
+    found = _array(value) or _model(value, each) or _part_of_model(value, each) or _installed(value)
+    return found or _article(type(value).__qualname__)
 
 
 def _pairs(pairs: Iterable[tuple[Any, Any]], each: Any) -> str:
@@ -108,3 +109,30 @@ def _model(value: Any, each: Any) -> str | None:
         return f"{type(value).__name__}({_pairs(sorted(value.get_params(deep=False).items()), each)})"
     except Exception:
         return None
+
+
+def _part_of_model(value: Any, each: Any) -> str | None:
+    """What models are given: a scorer or a splitter of scikit-learn by its settings, a partial by what it binds."""
+    if isinstance(value, functools.partial):
+        return f"partial({each(value.func)}, {each(value.args)}, {each(value.keywords)})"
+    if isinstance(value, types.MethodType):
+        return f"{each(value.__self__)}.{value.__name__}"
+    is_splitter = all(callable(getattr(value, name, None)) for name in ("split", "get_n_splits"))
+    if isinstance(value, type) or not (is_splitter or is_scorer(value)):
+        return None
+    return f"{type(value).__name__}({_pairs(sorted(getattr(value, '__dict__', {}).items()), each)})"
+
+
+def is_scorer(value: Any) -> bool:
+    """Whether something was made by scikit-learn's make_scorer."""
+    return callable(getattr(value, "_score_func", None)) and isinstance(getattr(value, "_kwargs", None), dict)
+
+
+def _installed(value: Any) -> str | None:
+    """A function or class that was installed, by its name and library; what the user has written is told by its code."""
+    name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
+    if not callable(value) or not isinstance(getattr(value, "__name__", None), str):
+        return None
+    if is_own(file_of(value)):
+        return None
+    return f"{name or value.__name__} of {str(module or 'builtins').partition('.')[0]}"
