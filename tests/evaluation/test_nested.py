@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import kilter
 from kilter.core.errors import InvalidInput, NotReady, StudyChanged
-from kilter.evaluation import CrossValidation, Holdout, Repeated, Seeds, nested
+from kilter.evaluation import CrossValidation, DataSets, Holdout, Repeated, Seeds, nested
 from kilter.evaluation.outer import Nested, OuterFold
 
 ROWS = np.arange(24.0)
@@ -204,8 +204,10 @@ def test_rows_in_the_order_of_time_are_never_tuned_on_later_ones() -> None:
 
 
 def test_what_has_no_rows_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="over the rows of one table"):
-        nested(Seeds(3).objective(lambda *, x, seed: x), {"x": kilter.Float(0, 1)}, n_trials=2, storage=None)
+    alone = DataSets({"a": (ROWS,)}).objective(lambda train, test, *, x: x)
+    for objective in (Seeds(3).objective(lambda *, x, seed: x), alone):
+        with pytest.raises(InvalidInput, match="over the rows of one table"):
+            nested(objective, {"x": kilter.Float(0, 1)}, CrossValidation(3), n_trials=2, storage=None)
 
 
 @pytest.mark.parametrize("outer", [5, CrossValidation, Seeds(3)])

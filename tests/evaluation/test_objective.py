@@ -190,6 +190,18 @@ def test_sparse_tables_are_told_apart():
     assert first == again and "data" in " ".join(first.differences(another))
 
 
+@pytest.mark.parametrize("form", ["coo", "dia", "bsr", "csc", "lil", "dok", "csr"])
+def test_sparse_tables_of_all_formats_have_rows(form):
+    from scipy.sparse import csr_matrix
+
+    def score(train, test, *, shift=0.5):
+        return train[0].sum() - test[0].sum() + len(test[1])
+
+    table = csr_matrix(np.diag(X)).asformat(form)
+    studies = [tuned(CrossValidation(3).objective(score, each, X), 1) for each in (table, np.diag(X))]
+    assert studies[0].trials[0].folds == studies[1].trials[0].folds and len(studies[0].trials[0].folds) == 3
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [

@@ -81,6 +81,38 @@ def test_classes_are_kept_where_y_has_some():
     assert lists(pairs(CrossValidation(5, stratify=False), 60, y)) == plain
 
 
+@settings(max_examples=40)
+@given(seeds, st.lists(st.integers(1, 40), min_size=2, max_size=30), st.floats(0.1, 0.9))
+def test_a_share_of_whole_groups_is_held_out_as_nearly_as_the_groups_let_it(seed, sizes, share):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    ((_, test),) = pairs(Holdout(share, seed=seed), len(groups), groups=groups)
+    tested, left = np.unique(groups[test]), len(groups) - len(test)
+    assert 0 < len(test) and 0 < left
+    off = abs(len(test) - share * len(groups))
+    for group in set(range(len(sizes))) - set(tested):
+        if left > sizes[group]:
+            assert abs(len(test) + sizes[group] - share * len(groups)) >= off - 1e-9, "another group brings it nearer"
+
+
+def test_a_group_that_overshoots_is_left_to_the_other_side():
+    groups = np.repeat(np.arange(21), [130] + [1] * 20)
+    for seed in range(30):
+        ((_, test),) = pairs(Holdout(0.2, seed=seed), 150, groups=groups)
+        assert len(test) == 20
+    halves = np.repeat([0, 1], 75)
+    for share in (0.2, 0.8):
+        assert [len(test) for _, test in pairs(Holdout(share), 150, groups=halves)] == [75]
+
+
+def test_whole_groups_keep_classes():
+    y = np.zeros(150, dtype=int)
+    y[:15] = 1
+    groups = np.arange(150) // 5
+    for seed in range(10):
+        ((_, test),) = pairs(Holdout(0.2, stratify=True, seed=seed), 150, y, groups)
+        assert y[test].sum() == 5 and 25 <= len(test) <= 35
+
+
 def test_splitters_are_scikit_learns_too():
     pytest.importorskip("sklearn")
     from sklearn.datasets import load_iris
@@ -107,6 +139,8 @@ def test_splitters_are_scikit_learns_too():
         (lambda: pairs(Holdout(0.001), 9), "nothing on one side"),
         (lambda: pairs(Holdout(0.5), 9, groups=[1] * 9), "nothing on one side"),
         (lambda: pairs(CrossValidation(5, ordered=True), 4), "too few"),
+        (lambda: pairs(CrossValidation(5, ordered=True), 60, groups=[0, 1, 2] * 20), "groups= are mixed in time"),
+        (lambda: pairs(CrossValidation(5, ordered=True, gap=40), 60, groups=[0, 1, 2] * 20), "too few"),
         (lambda: pairs(CrossValidation(2), 4, groups=[1, 2]), "give one for each of the 4 rows"),
         (lambda: pairs(CrossValidation(2), 4, [1, 2]), "4 and 2 rows"),
         (lambda: pairs(CrossValidation(2, stratify=True), 4), "the class of each row"),

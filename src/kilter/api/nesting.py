@@ -146,7 +146,7 @@ class _Tuning(Search):
 
     @classmethod
     def of(cls, objective: Any, space: Space, outer: Any, tuning: Mapping[str, Any]) -> _Tuning:
-        if len(getattr(objective, "data", ())) != 1:
+        if list(getattr(objective, "data", ())) != [None]:
             raise InvalidInput(
                 f"nested({objective!r:.60}): give an objective over the rows of one table, as "
                 "CrossValidation(5).objective(model, X, y)"

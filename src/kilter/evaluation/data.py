@@ -28,6 +28,9 @@ class Data:
     """Whether the second array has classes; None for as it looks."""
 
     def __post_init__(self) -> None:
+        # Sparse tables of other formats have no rows to take.
+        in_rows = (each.tocsr() if callable(getattr(each, "tocsr", None)) else each for each in self.arrays)
+        object.__setattr__(self, "arrays", tuple(in_rows))
         rows = len(self)
         for name, given in (("groups", self.groups), ("sample_weight", self.weights)):
             if given is not None and np.shape(given) != (rows,):

@@ -97,8 +97,8 @@ class CrossValidation(OverRows):
 class Holdout(OverRows):
     """A `share` of the rows is tested by a model of all others.
 
-    Classes, `groups`, `ordered` (the last rows are tested) and `gap` are as in CrossValidation. The rows are the same
-    for all configurations; with `reshuffled`, each configuration has its own, which follow from its values.
+    Classes, `groups`, `ordered` (the last rows are tested) and `gap` are as in CrossValidation; of groups, the share is
+    met as nearly as a random draw of whole ones can. The rows are the same for all configurations; with `reshuffled`, each configuration has its own, which follow from its values.
 
     Raises InvalidInput for a share outside (0, 1), and where it leaves no row or group on one side.
 
@@ -141,11 +141,7 @@ class Holdout(OverRows):
         if data.groups is None:
             is_tested = drawn(rows, self.share, data.labels(self.stratify), stream)
         else:
-            _, of_group, counts = np.unique(np.asarray(data.groups), return_inverse=True, return_counts=True)
-            order = stream.permutation(len(counts))
-            # So many groups, in a random order, as come nearest to the share.
-            tested = np.abs(np.cumsum(counts[order]) - self.share * rows).argmin() + 1
-            is_tested = np.isin(of_group, order[:tested])
+            is_tested = drawn_groups(np.asarray(data.groups), self.share, data.labels(self.stratify), stream)
         if is_tested.all() or not is_tested.any():
             raise InvalidInput(f"{self!r} of {rows} rows leaves nothing on one side: take another share")
         return [(np.flatnonzero(~is_tested), np.flatnonzero(is_tested))]
@@ -212,6 +208,12 @@ def in_order(data: Data, begins: Sequence[int], size: int, gap: int) -> Splits:
         if data.groups is not None:
             groups = np.asarray(data.groups)
             train = train[~np.isin(groups[train], groups[test])]
+        if not len(train) and begin > gap:
+            raise InvalidInput(
+                f"groups= are mixed in time: whatever group a row before row {begin} has, one of rows {begin} to "
+                f"{begin + size - 1} has it too, so there is nothing to fit a model for these on. With ordered=True "
+                "rows of one group have to be close together: leave out groups= or ordered=True"
+            )
         if not len(train) or not len(test):
             raise InvalidInput(f"{len(data)} rows in the order of time are too few for {len(begins)} blocks, gap={gap}")
         splits.append((train, test))
@@ -227,3 +229,37 @@ def drawn(rows: int, share: float, labels: np.ndarray | None, stream: np.random.
     is_drawn = np.zeros(rows, dtype=bool)
     is_drawn[order] = np.diff(ranks) > 0
     return is_drawn
+
+
+def drawn_groups(
+    groups: np.ndarray, share: float, labels: np.ndarray | None, stream: np.random.Generator
+) -> np.ndarray:
+    """Which rows are among a share of them, by whole groups: met in a random order, each is taken that brings nearer.
+
+    How near is the sum of squares, over labels, of what the share of the rows of a label is off.
+    """
+    of_group = np.unique(groups, return_inverse=True)[1]
+    of_label = np.zeros(len(groups), dtype=int) if labels is None else np.unique(labels, return_inverse=True)[1]
+    counts = np.zeros((of_group.max() + 1, of_label.max() + 1))
+    np.add.at(counts, (of_group, of_label), 1)
+    shares = counts / counts.sum(axis=0)
+
+    def off(taken: np.ndarray) -> np.ndarray:
+        squares: np.ndarray = ((taken - share) ** 2).sum(axis=-1)
+        return squares
+
+    order, is_drawn, taken = (
+        stream.permutation(len(counts)),
+        np.zeros(len(counts), dtype=bool),
+        np.zeros(len(shares[0])),
+    )
+    for group in order:
+        if off(taken + shares[group]) < off(taken):
+            is_drawn[group], taken = True, taken + shares[group]
+    # Where groups are few and large, one on each side is as near as it gets.
+    if len(counts) > 1 and (is_drawn.all() or not is_drawn.any()):
+        sign = -1 if is_drawn.all() else 1
+        nearest = order[off(taken + sign * shares[order]).argmin()]
+        is_drawn[nearest] = not is_drawn[nearest]
+    found: np.ndarray = is_drawn[of_group]
+    return found
