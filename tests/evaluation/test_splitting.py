@@ -87,7 +87,7 @@ def test_a_share_of_whole_groups_is_held_out_as_nearly_as_the_groups_let_it(seed
     groups = np.repeat(np.arange(len(sizes)), sizes)
     ((_, test),) = pairs(Holdout(share, seed=seed), len(groups), groups=groups)
     tested, left = np.unique(groups[test]), len(groups) - len(test)
-    assert 0 < len(test) and 0 < left
+    assert len(test) > 0 and left > 0
     off = abs(len(test) - share * len(groups))
     for group in set(range(len(sizes))) - set(tested):
         if left > sizes[group]:

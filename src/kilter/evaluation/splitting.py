@@ -98,7 +98,8 @@ class Holdout(OverRows):
     """A `share` of the rows is tested by a model of all others.
 
     Classes, `groups`, `ordered` (the last rows are tested) and `gap` are as in CrossValidation; of groups, the share is
-    met as nearly as a random draw of whole ones can. The rows are the same for all configurations; with `reshuffled`, each configuration has its own, which follow from its values.
+    met as nearly as a random draw of whole ones can. The rows are the same for all configurations; with `reshuffled`,
+    each configuration has its own, which follow from its values.
 
     Raises InvalidInput for a share outside (0, 1), and where it leaves no row or group on one side.
 

@@ -129,7 +129,7 @@ def is_scorer(value: Any) -> bool:
 
 
 def _installed(value: Any) -> str | None:
-    """A function or class that was installed, by its name and library; what the user has written is told by its code."""
+    """A function or class that was installed, by its name and library; of the user's own the code tells."""
     name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
     if not callable(value) or not isinstance(getattr(value, "__name__", None), str):
         return None
