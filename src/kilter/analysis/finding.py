@@ -92,6 +92,15 @@ def share(part: float) -> str:
     return f"{100 * part:.1f} %" if 0 < part < 0.01 or 0.99 < part < 1 else f"{100 * part:.0f} %"
 
 
+def chance(probability: float) -> str:
+    """A probability in percent, no surer than anybody is.
+
+    >>> chance(0.82), chance(0.9997), chance(0.0)
+    ('82 %', '> 99 %', '< 1 %')
+    """
+    return "> 99 %" if probability > 0.99 else "< 1 %" if probability < 0.01 else share(probability)
+
+
 def duration(seconds: float) -> str:
     """A length of time in a fitting unit.
 

@@ -85,6 +85,14 @@ class Merits:
         ahead, error = float(self.mean[j] - self.mean[i]), self.error(i, j)
         return float(ndtr(ahead / error)) if error > 0 else 0.5 + 0.5 * float(np.sign(ahead))
 
+    def shown(self, i: int, j: int) -> float | None:
+        """The probability that one is truly better than another, by their places, as far as anything shows it.
+
+        None where both were scored on a single part, as one hold-out: nobody can say how much of that is luck.
+        """
+        parts = [len(self.configurations[each].parts) for each in (i, j)]
+        return None if i != j and parts == [1, 1] else self.chance(i, j)
+
     def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """(n, c) losses that all may have together."""
         # Of a matrix that is singular to rounding, as no Cholesky factor is.

@@ -18,7 +18,7 @@ import numpy as np
 
 from kilter.analysis.convergence import convergence
 from kilter.analysis.design import Design
-from kilter.analysis.finding import share, times
+from kilter.analysis.finding import chance
 from kilter.analysis.merits import Merits, merits
 from kilter.analysis.winner import winner
 from kilter.core.history import History
@@ -71,35 +71,41 @@ class Overtuning:
     default: int | None
     """The trial of the default configuration, where there is one."""
     worse_than_default: float | None
-    """The probability that the best observed configuration is worse than the default; None without a default."""
+    """The probability that the best observed configuration is worse than the default; None without a default, and where
+    both were scored on a single part, as one hold-out, which says nothing of luck."""
     paid_until: int
     """After so many trials more did not pay: what looked best then is as good as the winner, as far as can be told."""
     trials: int
     """How many have finished."""
     course: Course
+    is_single: bool = False
+    """Whether all that was seen is a single part, as one hold-out: nobody can say then how much of it is luck."""
 
     @property
     def stopped_paying(self) -> bool:
-        """Whether a good many trials came after those that paid."""
-        return self.trials - self.paid_until >= MANY
+        """Whether a good many trials came after those that paid; not told from a single part."""
+        return not self.is_single and self.trials - self.paid_until >= MANY
 
     def __str__(self) -> str:
         said = [f"Trial {self.best} scored best of {self.trials}: {self.observed:.5g}", self._luck()]
         if self.worse_than_default is not None and self.best != self.default:
-            chance = share(self.worse_than_default)
-            said.append(f"It is worse than the default, trial {self.default}, with a probability of {chance}")
+            keep = ": keep the default" if self.choice == self.default else ""
+            beats = f"It beats the default, trial {self.default}, with a probability of"
+            said.append(f"{beats} {chance(1 - self.worse_than_default)}{keep}")
         if self.stopped_paying:
-            said.append(
-                f"After {times(self.paid_until, 'trial')} more of them brought no choice that is clearly better"
-            )
+            first = "trial" if self.paid_until == 1 else f"{self.paid_until} trials"
+            said.append(f"The first {first} found as good a choice as all {self.trials}, as far as can be told")
         return ". ".join(said) + "."
 
     def _luck(self) -> str:
+        if self.is_single:
+            return "How much of that is luck nobody can say from a single part: confirm the study on others"
         if self.noise == 0 and self.is_measured:
             return "Results are exact, so no luck is in that"
         if self.noise == 0:
             return "No luck shows in that, as far as trials can tell of which none was measured twice"
-        return f"Measured anew in the same way, {self.expected:.5g} is expected: {self.optimism:.2g} of it is luck"
+        luck = f"{self.optimism:.2g} of it is luck" if self.optimism > 0 else "none of it is luck"
+        return f"Measured anew in the same way, {self.expected:.5g} is expected: {luck}"
 
 
 def overtuning(history: History, design: Design | None = None) -> Overtuning | None:
@@ -126,10 +132,11 @@ def overtuning(history: History, design: Design | None = None) -> Overtuning | N
         is_measured=is_measured,
         choice=chosen.number,
         default=None if default is None else known.configurations[default].number,
-        worse_than_default=None if default is None else (0.0 if default == best else known.chance(default, best)),
+        worse_than_default=None if default is None else (0.0 if default == best else known.shown(default, best)),
         paid_until=_paid_until(known, places, so_far.x, place[chosen.number]),
         trials=len(history.finished),
         course=Course(so_far.x.astype(int), so_far.numbers, so_far.best, sign * expected, error),
+        is_single=all(len(each.parts) == 1 for each in known.configurations),
     )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilter.analysis.design import Design
-from kilter.analysis.finding import share
+from kilter.analysis.finding import chance
 from kilter.analysis.merits import Merits, merits
 from kilter.core.history import History
 from kilter.core.parameter import Plain
@@ -82,12 +82,12 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
     best = _leader(known, seen)
     tied = np.flatnonzero(_full(known) & (known.mean - known.mean[best] <= TIE * known.errors(best)))
     default = next((i for i, each in enumerate(known.configurations) if each.is_default), None)
-    better = None if default is None else _better(known, best, default)
+    better = None if default is None else known.shown(best, default)
     choice = _cheap(known, best, tied, seconds)
     if default is not None and better is not None and better < BEYOND:
         choice = default
     told, leader, looked = [f"trial {numbers[i]}" for i in (choice, best, seen)]
-    kept = choice == default
+    kept, as_good = choice == default, bool(known.observed[best] <= known.observed[seen])
     return Winner(
         numbers[choice],
         known.configurations[choice].params,
@@ -96,14 +96,8 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
         better,
         tuple(numbers[i] for i in tied),
         numbers[seen],
-        _kept(leader, better, choice == best) if kept else _reason(told, leader, looked, _beats(default, better)),
+        _kept(leader, better, choice == best) if kept else _reason(told, leader, looked, as_good) + _beats(default, better, known.noise == 0),
     )
-
-
-def _better(known: Merits, best: int, default: int) -> float | None:
-    """The probability that the leader beats the default; None where a single part each says nothing of luck."""
-    parts = [known.configurations[i].parts for i in (best, default)]
-    return None if best != default and all(len(each) == 1 for each in parts) else known.chance(best, default)
 
 
 def _full(known: Merits) -> np.ndarray:
@@ -142,20 +136,25 @@ def _seconds(history: History, known: Merits) -> np.ndarray:
 def _kept(best: str, better: float | None, is_best: bool) -> str:
     if is_best or better is None:
         return "keep the default: nothing that was tried is better"
-    return f"keep the default: {best}, the best of what was tried, beats it with a probability of only {share(better)}"
+    beats = f"beats it with a probability of only {chance(better)}"
+    return f"keep the default: {best}, the best of what was tried, {beats}; {chance(BEYOND)} would be beyond noise"
 
 
-def _beats(default: int | None, better: float | None) -> str:
+def _beats(default: int | None, better: float | None, is_exact: bool) -> str:
     if default is None:
         return ""
+    if is_exact:
+        return ", and it beats the default"
     if better is None:
         return "; whether it truly beats the default nobody can say from a single part: confirm the study on others"
-    return f", and it beats the default with a probability of {share(better)}"
+    return f", and it beats the default with a probability of {chance(better)}"
 
 
-def _reason(choice: str, best: str, seen: str, beats: str) -> str:
+def _reason(choice: str, best: str, seen: str, as_good: bool) -> str:
     if choice != best:
-        return f"{choice} takes at most half of the time of {best}, which cannot be told from it by its results{beats}"
+        return f"{choice} takes at most half of the time of {best}, which cannot be told from it by its results"
+    if best != seen and as_good:
+        return f"{choice} looked best, as {seen} did, and trials like it say that it is better"
     if best != seen:
-        return f"{choice} did not look best, as {seen} did, but trials like it say that it is better{beats}"
-    return f"{choice} looked best, and nothing speaks against it{beats}"
+        return f"{choice} did not look best, as {seen} did, but trials like it say that it is better"
+    return f"{choice} looked best, and nothing speaks against it"

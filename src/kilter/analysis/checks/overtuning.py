@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kilter.analysis.finding import LOOK, NAME, NOTE, Finding, Subject, share, times
+from kilter.analysis.finding import LOOK, NAME, NOTE, Finding, Subject, chance, times
 from kilter.analysis.overtuning import Overtuning, overtuning
 from kilter.core.text import one_line
 
@@ -12,8 +12,6 @@ FEWEST = 20
 """Complete trials before anything is said."""
 LUCKY = 0.5
 """Optimism is worth a word from this share of a trial's noise on."""
-DOUBTFUL = 0.1
-"""The probability from which on it is said that the best may be worse than the default."""
 LONG = (30, 0.5)
 """So many trials that brought nothing, and this share of all, are worth a word."""
 
@@ -21,7 +19,7 @@ LONG = (30, 0.5)
 def lucky(subject: Subject) -> Iterator[Finding]:
     """The best observed value is better than what is expected of its configuration."""
     seen = _seen(subject)
-    if seen is None or seen.noise == 0 or seen.optimism < LUCKY * seen.noise:
+    if seen is None or seen.is_single or seen.noise == 0 or seen.optimism < LUCKY * seen.noise:
         return
     name = one_line(subject.history.problem.objectives[0].name, NAME)
     yield Finding(
@@ -37,20 +35,20 @@ def lucky(subject: Subject) -> Iterator[Finding]:
 
 
 def behind_default(subject: Subject) -> Iterator[Finding]:
-    """The best observed configuration may be worse than the default."""
+    """The best observed configuration does not beat the default beyond noise, so the winner is the default."""
     seen = _seen(subject)
     if seen is None or seen.default is None or seen.best == seen.default:
         return
-    chance = seen.worse_than_default
-    if chance is None or chance < DOUBTFUL:
+    if seen.choice != seen.default or seen.worse_than_default is None:
         return
+    better = 1.0 - seen.worse_than_default
     yield Finding(
         "default",
         LOOK,
-        f"Trial {seen.best}, the best, is worse than the default, trial {seen.default}, "
-        f"with a probability of {share(chance)}.",
-        "Keep the default, or measure both again: study.confirm.",
-        {"probability": chance, "default": seen.default},
+        f"Trial {seen.best}, the best, beats the default, trial {seen.default}, with a probability of only "
+        f"{chance(better)}: keep the default.",
+        "Take study.recommend(), or measure both again: study.confirm.",
+        {"probability": seen.worse_than_default, "default": seen.default},
         (),
         (seen.best, seen.default),
     )
@@ -59,7 +57,7 @@ def behind_default(subject: Subject) -> Iterator[Finding]:
 def unpaid(subject: Subject) -> Iterator[Finding]:
     """More trials stopped paying: what looked best long ago is as good as the choice now."""
     seen = _seen(subject)
-    if seen is None or seen.noise == 0:
+    if seen is None or seen.is_single or seen.noise == 0:
         return
     since = seen.trials - seen.paid_until
     if since < max(LONG[0], LONG[1] * seen.trials):
