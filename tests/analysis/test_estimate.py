@@ -8,7 +8,7 @@ from tests.analysis.histories import histories, history_of
 
 from kilter.analysis.design import Design, Part
 from kilter.analysis.estimate import LEVEL, POWER, estimate
-from kilter.analysis.finding import share
+from kilter.analysis.finding import chance, share
 from kilter.core.attributes import CONFIRMS, DEFAULT
 from kilter.core.events import Report
 from kilter.core.numbers import Float
@@ -134,8 +134,25 @@ def test_fitted_on_all_rows_it_comes_nearer_to_perfect(train, perfect, rises):
 def test_a_single_part_says_nothing_of_the_luck_of_its_rows():
     configs, scores = scored(4, folds=1)
     told = estimate(study(configs, scores))
-    assert (told.low, told.high, told.parts, told.real) == (-np.inf, np.inf, 1, None)
-    assert "confirm" in str(told)
+    assert (told.low, told.high, told.parts, told.real, told.better) == (-np.inf, np.inf, 1, None, None)
+    assert "confirm" in str(told) and "%" not in str(told)
+
+
+def test_nothing_above_all_that_a_single_part_has_shown_is_expected():
+    configs, scores = scored(4, folds=1)
+    told = estimate(study(configs, scores), Design((Part(0, train=4, test=1),), perfect=1.0))
+    assert told.value == told.observed and not told.on_all_rows
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_end_is_beyond_what_scores_can_be(sign):
+    configs, scores = scored(4, shared=0.3)
+    parts = tuple(Part(fold, train=4, test=1) for fold in range(FOLDS))
+    problem = MAXIMIZE if sign > 0 else Problem(SPACE)
+    free = estimate(study(configs, sign * scores, problem), Design(parts))
+    told = estimate(study(configs, sign * scores, problem), Design(parts, perfect=sign * 1.0, worst=sign * 0.6))
+    assert free.low < min(sign * 0.6, sign) and free.high > max(sign * 0.6, sign)
+    assert (told.low, told.high) == (min(sign * 0.6, sign), max(sign * 0.6, sign))
 
 
 def test_exact_results_are_what_they_are():
@@ -150,13 +167,16 @@ def test_exact_results_are_what_they_are():
 def test_it_reads_well():
     configs, scores = scored(5)
     told = estimate(study(configs, scores))
-    real = f"{share(told.real)} of the gain that was observed is real"
+    real = f"with a probability of {chance(told.better)}; that is {share(told.real)} of the gain that was observed"
     assert str(told).splitlines() == [
         f"to expect on new data: {told.value:.4g}, 90 % sure between {told.low:.4g} and {told.high:.4g}",
         f"trial {told.number} was chosen by {told.observed:.4g}, out of 60 configurations",
-        f"the default is expected to score {told.default:.4g}, {told.gain:.2g} worse; {real}",
+        f"the default is expected to score {told.default:.4g}, {told.gain:.2g} worse, {real}",
     ]
     assert told.method == "corrected for the selection from 60 configurations; scored on 5 parts"
+    parts = tuple(Part(fold, train=4, test=1) for fold in range(FOLDS))
+    told = estimate(study(configs, scores), Design(parts, perfect=1.0))
+    assert str(told).startswith("to expect on new data, fitted on all rows: ") and "fitted on all rows" in told.method
 
 
 @given(histories())

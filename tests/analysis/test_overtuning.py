@@ -9,7 +9,9 @@ from tests.analysis.histories import FAIL, history_of
 from kilter import Float, Limits, create_study
 from kilter.analysis.convergence import convergence
 from kilter.analysis.diagnostics import diagnose
+from kilter.analysis.estimate import estimate
 from kilter.analysis.overtuning import overtuning
+from kilter.analysis.winner import BEYOND, winner
 from kilter.core.attributes import CONFIRMS, DEFAULT
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Report
@@ -91,6 +93,34 @@ def test_a_maximum_is_as_lucky_as_a_minimum():
 def test_it_may_be_worse_than_the_default_where_that_is_good(default, low, high):
     chances = [overtuning(searched(40, 0.3, seed=seed, default=default)).worse_than_default for seed in range(5)]
     assert low <= np.median(chances) <= high + 1e-9
+
+
+@pytest.mark.parametrize("default", [-1.0, 0.0, 0.05, 0.3, 2.0])
+def test_winner_estimate_overtuning_and_diagnose_say_the_same_of_the_default(default):
+    history = searched(80, 0.5, default=default)
+    choice, told, seen = winner(history), estimate(history), overtuning(history)
+    assert choice.number == told.number == seen.choice
+    assert choice.is_default == (not told.gain)
+    assert ("keep the default" in str(choice)) == choice.is_default
+    assert ("keep the default" in str(seen)) == (choice.is_default and seen.best != 0)
+    assert ("default" in kinds(history)) == (choice.is_default and seen.best != 0)
+    if not choice.is_default:
+        assert told.better == choice.better >= BEYOND
+
+
+def test_of_a_single_part_nobody_says_how_much_is_luck():
+    stream = np.random.default_rng(0)
+    rows = []
+    for value in stream.normal(0, 1, 40).tolist():
+        point = {"x": stream.random(), "y": stream.random()}
+        rows.append({"params": point, "value": value, "reports": [Report(0, {"value": value}, 0)]})
+    rows[0]["attrs"] = {DEFAULT: True}
+    history = history_of(rows, LOSS)
+    seen = overtuning(history)
+    assert seen.worse_than_default is None and not seen.stopped_paying
+    for said in (seen, winner(history), estimate(history)):
+        assert "nobody can say" in str(said) and "%" not in str(said)
+    assert not kinds(history) & {"optimism", "unpaid", "default"}
 
 
 def test_the_best_is_not_worse_than_itself():

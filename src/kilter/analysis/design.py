@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any, Union
+
+import numpy as np
 
 from kilter.core.attributes import EVALUATION
 from kilter.core.events import TrialState
@@ -48,6 +51,8 @@ class Design:
     """How many parts a trial of the search is scored on; None for all."""
     perfect: float | None = None
     """What a perfect model would score; None where nobody knows."""
+    worst: float | None = None
+    """What no model scores worse than; None where there is no end, or nobody knows."""
 
     @property
     def names(self) -> tuple[Name, ...]:
@@ -66,6 +71,19 @@ class Design:
         """
         known = [part for part in self.parts if part.train and part.test]
         return sum(part.test / part.train for part in known if part.train and part.test) / len(known) if known else 0.0
+
+    def bounded(self, losses: np.ndarray, sign: float) -> np.ndarray:
+        """Losses, sign times scores, of which none is better than perfect, or worse than the worst."""
+        least, most = (
+            sorted([0.0, sign])  # places among others
+            if self.summary == "rank"
+            else [
+                -inf if self.perfect is None else sign * self.perfect,
+                inf if self.worst is None else sign * self.worst,
+            ]
+        )
+        bounded: np.ndarray = np.clip(losses, least, most)
+        return bounded
 
     def to_json(self) -> dict[str, Any]:
         """As a study notes it."""

@@ -25,7 +25,7 @@ import numpy as np
 
 from kilter.analysis.configurations import Configuration, on_parts
 from kilter.analysis.design import Design, design_of
-from kilter.analysis.finding import share
+from kilter.analysis.finding import chance, share
 from kilter.analysis.merits import Merits, merits
 from kilter.analysis.winner import winner
 from kilter.core.history import History
@@ -66,29 +66,40 @@ class Estimate:
     """How many configurations were looked at, those that were stopped early included."""
     parts: int
     """How many folds, seeds or data sets the winner was scored on; 0 where its trials report none."""
+    better: float | None = None
+    """The probability that the winner is truly better than the default; None without one, and where a single part says
+    nothing of luck."""
+    on_all_rows: bool = False
+    """Whether it is of a model that is fitted on all rows: then it may lie above the scores of parts, whose models
+    have seen a share of them. Else, as where nobody knows what is perfect, it is of one fitted on as many as these."""
 
     @property
     def method(self) -> str:
         """What it rests on, in words."""
         seen = f"{self.parts} parts" if self.parts > 1 else "a single part" if self.parts else "its trials"
-        return f"corrected for the selection from {self.looked_at} configurations; scored on {seen}"
+        rows = "; for a model that is fitted on all rows" if self.on_all_rows else ""
+        return f"corrected for the selection from {self.looked_at} configurations; scored on {seen}{rows}"
 
     def __str__(self) -> str:
         chosen = f"trial {self.number} was chosen by {self.observed:.4g}, out of {self.looked_at} configurations"
-        return "\n".join([f"to expect on new data: {self.value:.4g}{self._within()}", chosen, *self._beside()])
+        rows = ", fitted on all rows" if self.on_all_rows else ""
+        return "\n".join([f"to expect on new data{rows}: {self.value:.4g}{self._within()}", chosen, *self._beside()])
 
     def _within(self) -> str:
         if isfinite(self.high - self.low):
             return f", {share(self.level)} sure between {self.low:.4g} and {self.high:.4g}"
-        return "; how sure that is nobody can say from a single part: confirm the study on others"
+        return " or worse; how much worse nobody can say from a single part: confirm the study on others"
 
     def _beside(self) -> list[str]:
         """A line on the default, where it is not the winner itself."""
         if self.default is None or not self.gain:
             return []
         how = f"{abs(self.gain):.2g} {'worse' if self.gain > 0 else 'better'}"
-        real = "" if self.real is None else f"; {share(self.real)} of the gain that was observed is real"
-        return [f"the default is expected to score {self.default:.4g}, {how}{real}"]
+        if self.better is None:
+            return [f"the default scored {how}; whether that is luck nobody can say from a single part"]
+        surely = f", with a probability of {chance(self.better if self.gain > 0 else 1 - self.better)}"
+        real = "" if self.real is None else f"; that is {share(self.real)} of the gain that was observed"
+        return [f"the default is expected to score {self.default:.4g}, {how}{surely}{real}"]
 
 
 def estimate(history: History, design: Design | None = None, number: int | None = None) -> Estimate | None:
@@ -113,9 +124,13 @@ def estimate(history: History, design: Design | None = None, number: int | None 
         return None
     w = numbers.index(number)
     sign = history.problem.objectives[0].sign
-    expected = _on_all_rows(known.mean, design, sign)
     reach = _reach(*_error(known, w, design))
-    low, high = sorted(sign * (expected[w] + np.array([-reach, reach])))
+    # A single part has no say in what would be better than all that it has shown.
+    expected = _on_all_rows(known.mean, design, sign) if isfinite(reach) else known.observed
+    ends = expected[w] + np.array([-reach, reach])
+    if design is not None and isfinite(reach):
+        expected, ends = design.bounded(expected, sign), design.bounded(ends, sign)
+    low, high = sorted(sign * ends)
     d = None if chosen.default is None else numbers.index(chosen.default)
     gain = None if d is None else float(expected[d] - expected[w])
     return Estimate(
@@ -132,17 +147,28 @@ def estimate(history: History, design: Design | None = None, number: int | None 
         else _real(gain, float(known.observed[d] - known.observed[w])),
         len({tuple(sorted(trial.params.items())) for trial in history if trial.is_finished}),
         len(known.configurations[w].parts),
+        None if d is None else known.shown(w, d),
+        isfinite(reach) and _corrects(design),
     )
 
 
 def _on_all_rows(losses: np.ndarray, design: Design | None, sign: float) -> np.ndarray:
     """Losses of models that are fitted on all rows, from those on a part; as they are where too little is known."""
-    if design is None or design.perfect is None or design.summary == "rank":
+    if design is None or design.perfect is None or not _corrects(design):
         return losses
-    shares = [part.train / (part.train + part.test) for part in design.parts if part.train and part.test]
-    left = float(np.mean(shares)) ** POWER if shares else 1.0
+    left = float(np.mean(_shares(design))) ** POWER
     perfect = sign * design.perfect
     return np.asarray(perfect + left * (losses - perfect))
+
+
+def _corrects(design: Design | None) -> bool:
+    """Whether enough is known to say what training on all rows gains."""
+    return design is not None and design.perfect is not None and design.summary != "rank" and bool(_shares(design))
+
+
+def _shares(design: Design) -> list[float]:
+    """Of all rows, those that a part is fitted on."""
+    return [part.train / (part.train + part.test) for part in design.parts if part.train and part.test]
 
 
 def _real(gain: float, observed: float) -> float | None:

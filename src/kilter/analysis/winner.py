@@ -87,6 +87,7 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
     if default is not None and better is not None and better < BEYOND:
         choice = default
     told, leader, looked = [f"trial {numbers[i]}" for i in (choice, best, seen)]
+    beats = _beats(default, better, known.noise == 0)
     kept, as_good = choice == default, bool(known.observed[best] <= known.observed[seen])
     return Winner(
         numbers[choice],
@@ -96,7 +97,7 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
         better,
         tuple(numbers[i] for i in tied),
         numbers[seen],
-        _kept(leader, better, choice == best) if kept else _reason(told, leader, looked, as_good) + _beats(default, better, known.noise == 0),
+        _kept(leader, better, choice == best) if kept else _reason(told, leader, looked, as_good) + beats,
     )
 
 

@@ -15,6 +15,12 @@ from kilter.evaluation.objective import ByName, Evaluated, EvaluationObjective
 FEATURE = "estimators in kilter.evaluation"
 ENDLESS = ("mutual_info_score", "positive_likelihood_ratio")
 """Scores of scikit-learn's that have no largest value."""
+FROM_ZERO = (
+    "accuracy_score", "average_precision_score", "completeness_score", "f1_score", "fbeta_score",
+    "fowlkes_mallows_score", "homogeneity_score", "jaccard_score", "ndcg_score", "normalized_mutual_info_score",
+    "precision_score", "recall_score", "roc_auc_score", "top_k_accuracy_score", "v_measure_score",
+)  # fmt: skip
+"""Scores of scikit-learn's that are never below 0."""
 
 
 def is_estimator(thing: Any) -> bool:
@@ -41,7 +47,8 @@ class EstimatorObjective(EvaluationObjective):
         for scorer in self.scorers.values() if any(each.weights is not None for each in data.values()) else ():
             _check_weighted(scorer)
         self.directions = {next(iter(self.scorers)): "maximize"}
-        self.perfect = perfect(next(iter(self.scorers.values())))
+        first_scorer = next(iter(self.scorers.values()))
+        self.perfect, self.worst = perfect(first_scorer), worst(first_scorer)
         self._is_single = len(self.scorers) == 1 and not isinstance(scoring, (Mapping, list, tuple, set))
         everything = inspect.Parameter("params", inspect.Parameter.VAR_KEYWORD)
         settings = {"estimator": estimator, "scoring": scoring}
@@ -111,6 +118,23 @@ def perfect(scorer: Any) -> float | None:
     if not function.__module__.startswith("sklearn.") or function.__name__ in ENDLESS:
         return None
     return 1.0 if scorer._sign > 0 else 0.0
+
+
+def worst(scorer: Any) -> float | None:
+    """What no model scores worse than by one of scikit-learn's scorers; None of any other, and where there is no end.
+
+    >>> from sklearn.metrics import get_scorer
+    >>> worst(get_scorer("roc_auc")), worst(get_scorer("r2"))
+    (0.0, None)
+    """
+    from sklearn.base import is_classifier
+
+    function = getattr(scorer, "_score_func", None)
+    if function is None:
+        own = getattr(scorer, "_estimator", None)
+        return 0.0 if own is not None and is_classifier(own) else None
+    ours = function.__module__.startswith("sklearn.") and function.__name__ in FROM_ZERO
+    return 0.0 if ours and scorer._sign > 0 else None
 
 
 def _check_weighted(scorer: Any) -> None:

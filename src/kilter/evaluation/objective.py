@@ -63,6 +63,8 @@ class EvaluationObjective(ABC):
     """Whether it may declare parameters as trials go."""
     perfect: float | None = None
     """What a perfect model would score, where it is known."""
+    worst: float | None = None
+    """What no model scores worse than, where it is known."""
 
     def __init__(
         self,
@@ -190,7 +192,8 @@ class EvaluationObjective(ABC):
             Part(name, fit.data, fit.repeat, count(fit.train), count(fit.test))
             for name, fit in zip(self.parts, self.fits)
         ]
-        return Design(tuple(parts), self.evaluation.summary, self.evaluation.level, self.first, self.perfect)
+        summary, level = self.evaluation.summary, self.evaluation.level
+        return Design(tuple(parts), summary, level, self.first, self.perfect, self.worst)
 
     def _fits_of(self, trial: FoldTrial, params: Mapping[str, Any]) -> list[Fit]:
         if not self.evaluation.is_reshuffled:

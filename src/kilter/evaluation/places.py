@@ -38,7 +38,7 @@ class PlacedObjective(EvaluationObjective):
     def __init__(self, objective: EvaluationObjective) -> None:
         vars(self).update(vars(objective))
         self.objective = objective
-        self.perfect = None
+        self.perfect = self.worst = None
         self._references: dict[int, list[float]] = {}
         """The losses of the reference configurations on each part that was met."""
 

@@ -31,7 +31,7 @@ from kilter.core.limits import Limits
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.ending import EndKind
-from kilter.evaluation.estimators import perfect
+from kilter.evaluation.estimators import perfect, worst
 from kilter.evaluation.outer import Nested
 from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
@@ -291,7 +291,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         parts = [Part(k, train=len(rows[train]), test=len(rows[test])) for k, (train, test) in enumerate(data.splits)]
         named = scorers._scorers if isinstance(scorers, _MultimetricScorer) else {refit_metric: scorers}
         scorer = named.get(self.refit if isinstance(self.refit, str) else None, next(iter(named.values())))
-        return Design(tuple(parts), first=self.first, perfect=perfect(scorer))
+        return Design(tuple(parts), first=self.first, perfect=perfect(scorer), worst=worst(scorer))
 
     def _first(self, candidates: Candidates, own: Config | None) -> list[Config]:
         """All of a space that will be tried whole, in order; else the estimator as it is, where it is in the space."""
