@@ -34,9 +34,9 @@ CHEAPER = 0.5
 """A tied configuration that takes at most this share of the leader's seconds is taken instead; less may be chance."""
 DEAR = 1.0
 """Seconds from which on a leader is worth replacing; below, times are mostly those of the machine."""
-BEYOND = 0.84
-"""The probability to beat the default from which on it is beaten: by a standard error. With more it is kept where it is
-truly worse, which costs more than it saves; with less it is left where it is better."""
+BEYOND = 0.75
+"""The probability to beat the default from which on it is beaten: three to one. With more the default is kept where it
+is truly worse, which costs more than it saves; with less it is left where it is better."""
 
 
 @dataclass(frozen=True)
