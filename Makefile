@@ -8,6 +8,7 @@
 # make web-check      its types and tests, and that the committed bundle is what web/ makes
 # make bench          figures of speed and memory, beside Optuna's
 # make race           sample efficiency, beside Optuna's and CMA-ES's; KILTER_BENCH=PATH adds the bench in that folder
+# make generalisation what a winner is worth on new data: an hour of fits, which POOLS=PATH keeps, then the tables
 # make clean          remove what these made
 #
 # Each sets up .venv by itself; all that is needed is Python 3.10 or later. Another one: make test PYTHON=python3.12
@@ -20,7 +21,7 @@ export KILTER_BENCH
 # Small matrices are slower on several threads, and the tests run side by side.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-numerics test-long chaos lint web web-check bench race clean
+.PHONY: demo test test-numerics test-long chaos lint web web-check bench race generalisation clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -81,6 +82,21 @@ race: $(VENV)/race.stamp
 	$(BIN)/python benchmarks/efficiency/bench_multiobjective.py
 	$(BIN)/python benchmarks/efficiency/bench_constrained.py
 	$(BIN)/python benchmarks/efficiency/bench_search.py
+
+POOLS ?= build/pools
+GENERALISATION := benchmarks/generalisation
+
+generalisation: $(VENV)/dev.stamp
+	$(BIN)/python $(GENERALISATION)/make_pools.py --pools $(POOLS)
+	$(BIN)/python $(GENERALISATION)/bench_estimates.py --pools $(POOLS)
+	$(BIN)/python $(GENERALISATION)/bench_choice.py --pools $(POOLS) --tasks chooses
+	$(BIN)/python $(GENERALISATION)/bench_choice.py --pools $(POOLS) --tasks others
+	$(BIN)/python $(GENERALISATION)/bench_default.py --pools $(POOLS)
+	$(BIN)/python $(GENERALISATION)/bench_repeats.py --pools $(POOLS) --kept-back
+	$(BIN)/python $(GENERALISATION)/bench_overtuning.py $(POOLS) flattery
+	$(BIN)/python $(GENERALISATION)/bench_noise.py --seeds 0
+	$(BIN)/python $(GENERALISATION)/bench_data_sets.py --pools $(POOLS)/sets
+	$(BIN)/python $(GENERALISATION)/bench_portfolio.py --pools $(POOLS)/sets
 
 clean:
 	rm -rf $(VENV) web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
