@@ -106,6 +106,20 @@ def test_more_luck_in_common_makes_it_less_sure_and_nothing_else():
     assert wider.high - wider.low > 2 * (plain.high - plain.low)
 
 
+@pytest.mark.parametrize(("repeats", "folds"), [(1, 5), (3, 5), (15, 1), (40, 1)])
+def test_the_interval_holds_the_truth_however_often_the_same_rows_are_split_again(repeats, folds):
+    """Seven of ten rows are right in truth: 80 draws of 100 rows, and parts that are tested on 20 of them."""
+    stream, held = np.random.default_rng(0), 0
+    parts = tuple(Part(i, repeat=i // folds, train=80, test=20) for i in range(repeats * folds))
+    for _ in range(80):
+        right = stream.random(100) < 0.7
+        tested = [stream.permutation(100)[: 20 * folds].reshape(folds, 20) for _ in range(repeats)]
+        scores = right[np.concatenate(tested)].mean(axis=1)[None]
+        told = estimate(study([{"x": 0.5, "y": 0.5}], scores), Design(parts))
+        held += told.low <= 0.7 <= told.high
+    assert 0.8 < held / 80 < 0.99
+
+
 def test_of_several_data_sets_it_is_no_luck_how_far_they_are_apart():
     """Each has two parts .2 apart: their means have the variance .02 / 2, and the mean of both half of that."""
     parts = tuple(Part(fold, data="ab"[fold // 2]) for fold in range(4))

@@ -6,7 +6,7 @@ themselves, it is inferred: so many folds of a cross-validation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any, Union
@@ -72,6 +72,18 @@ class Design:
         known = [part for part in self.parts if part.train and part.test]
         return sum(part.test / part.train for part in known if part.train and part.test) / len(known) if known else 0.0
 
+    def correlation(self, names: Sequence[Name]) -> np.ndarray:
+        """Of the luck of scores on these parts, (p, p): other repetitions test the same rows again.
+
+        Two parts of different repetitions have the share test / (test + train) of their rows in common, on average. So
+        the mean over repeated cross-validations is as sure as one of them, and that over repeated hold-outs as Nadeau
+        and Bengio (2003) have it. Parts of one repetition, of other data sets, and of no rows, as seeds, share none.
+        """
+        known = {part.name: part for part in self.parts}
+        return np.array([[_in_common(known[one], known[other]) for other in names] for one in names]).reshape(
+            len(names), len(names)
+        )
+
     def bounded(self, losses: np.ndarray, sign: float) -> np.ndarray:
         """Losses, sign times scores, of which none is better than perfect, or worse than the worst."""
         least, most = (
@@ -93,6 +105,15 @@ class Design:
     def from_json(cls, data: Mapping[str, Any]) -> Design:
         """From what a study has noted."""
         return cls(**{**data, "parts": tuple(Part(**part) for part in data["parts"])})
+
+
+def _in_common(one: Part, other: Part) -> float:
+    """The share of the rows that one is scored on which the other is scored on as well, as is to be expected."""
+    if one == other:
+        return 1.0
+    if one.data != other.data or one.repeat == other.repeat or not (other.train and other.test):
+        return 0.0
+    return other.test / (other.train + other.test)
 
 
 def design_of(history: History, attrs: Mapping[str, Any]) -> Design | None:

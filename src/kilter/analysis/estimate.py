@@ -6,7 +6,8 @@
                  of all others say of how much luck there was
     Y   (c, p)   scores of the leading configurations on the parts that all of them met
     shared       the variance of the mean of Y over the parts: luck that all of them have in common, since they were
-                 scored on the same rows. It decides nothing between them, and no number of trials makes it less
+                 scored on the same rows. It decides nothing between them, and no number of trials makes it less, nor
+                 do repetitions of the splits
     interval     Student's t around the value, with C[w, w] + shared
 
 A score of a part is of a model that was fitted on a share of the rows, and the final one is fitted on all. Where it is
@@ -16,7 +17,6 @@ corrected by as much (docs/decisions/0044).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
@@ -192,13 +192,23 @@ def _shared(leading: Sequence[Configuration], chosen: Configuration, design: Des
     """
     parts = [part for part in design.parts if isfinite(chosen.parts.get(part.name, inf))]
     scores = on_parts(leading, [part.name for part in parts])
-    scores = scores[np.isfinite(scores).all(axis=1)].mean(axis=0)
-    counts = Counter(part.data for part in parts)
-    freedom = len(parts) - len(counts)
-    if not parts or min(counts.values()) < 2:
+    scores = np.median(scores[np.isfinite(scores).all(axis=1)], axis=0)  # one that diverges says nothing of the others
+    data = [np.array([part.data == each for part in parts]) for each in dict.fromkeys(part.data for part in parts)]
+    if not parts or min(mine.sum() for mine in data) < 2:
         return inf, 1.0
-    of_data = {data: np.var([s for s, part in zip(scores, parts) if part.data == data], ddof=1) for data in counts}
-    return float(sum(of_data[data] / counts[data] for data in counts)) / len(counts) ** 2, float(freedom)
+    luck = design.correlation([part.name for part in parts])
+    found = [_of_mean(scores[mine], luck[np.ix_(mine, mine)]) for mine in data]
+    return sum(variance for variance, _ in found) / len(data) ** 2, sum(freedom for _, freedom in found)
+
+
+def _of_mean(scores: np.ndarray, luck: np.ndarray) -> tuple[float, float]:
+    """The variance of the mean of scores (p,) whose luck has this correlation (p, p), and its degrees of freedom.
+
+    With scores of the variance s² the squares around their mean sum up to s² (p - 1' luck 1 / p), as is to be expected.
+    """
+    total = float(luck.sum()) / len(scores)
+    freedom = len(scores) - total
+    return float(np.var(scores)) * total / freedom, freedom
 
 
 def _reach(error: float, freedom: float) -> float:
