@@ -1,5 +1,6 @@
 """Objectives made of evaluations: which parts they report, what they are told of, and how a study begins with them."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ from kilter.analysis.design import Design, design_of
 from kilter.api import create_study
 from kilter.api.evaluated import begin_evaluation
 from kilter.core.actions import Pause, Resume, Start
-from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION, FAILED, KNOWN
+from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION, FAILED, KNOWN, UNTRIED
 from kilter.core.errors import InvalidInput, StudyChanged, UnknownName
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Scheduler
@@ -111,6 +112,63 @@ def test_of_two_that_begin_at_once_one_tries_the_default(tmp_path):
 def test_the_default_is_what_there_is_without_tuning_where_it_lies_in_the_space(function, space, expected):
     study = tuned(CrossValidation(2).objective(function, X), 1, space=space)
     assert (study.trials[0].params if DEFAULT in study.trials[0].user_attrs else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("default", "parameter", "words"),
+    [
+        (
+            "scale",
+            kilter.Float(1e-4, 1),
+            r"shift: 'scale', a text, .* make it shift=Choice\(\[0.0001, …, 1.0, 'scale'\]\)",
+        ),
+        (None, kilter.Int(1, 12), r"make it shift=Choice\(\[1, …, 12, None\]\)"),
+        (3.0, kilter.Float(-1, 1), r"3.0 is outside \[-1.0, 1.0\]. To have it, widen shift"),
+        ("c", kilter.Choice(["a", "b"]), "'c' is not one of 'a', 'b'. To have it, give shift that value, too"),
+    ],
+)
+def test_a_default_outside_of_the_space_is_told_once(default, parameter, words, caplog):
+    def plain(train, test, *, shift=default):
+        return 0.0
+
+    study = tuned(CrossValidation(2).objective(plain, X), 2, space={"shift": parameter})
+    (told,) = caplog.messages
+    assert re.search(words, told) and "no default is tried" in told and study.user_attrs[UNTRIED] in told
+    study.optimize(CrossValidation(2).objective(plain, X), n_trials=1, progress="none")
+    assert len(caplog.messages) == 1
+    with_it = tuned(CrossValidation(2).objective(plain, X), 2, space={"shift": kilter.Choice([default, 0.5])})
+    assert UNTRIED not in with_it.user_attrs and len(caplog.messages) == 1
+
+
+def test_where_nothing_says_what_there_is_without_tuning_that_is_noted_alone(caplog):
+    study = tuned(CrossValidation(2).objective(lambda train, test, *, shift: shift, X), 2)
+    assert "without tuning" in study.user_attrs[UNTRIED] and not caplog.messages
+
+
+def test_seeds_that_make_no_difference_are_told_once(caplog):
+    for objective in (
+        Seeds(3).objective(lambda *, shift, seed: shift),
+        Seeds(3, CrossValidation(2)).objective(lambda train, test, *, shift, seed: shift, X),
+    ):
+        caplog.clear()
+        tuned(objective)
+        assert len(caplog.messages) == 1 and "the same with each of 3 seeds" in caplog.messages[0]
+    caplog.clear()
+    tuned(Seeds(3).objective(lambda *, shift, seed: shift + (seed == 2)))
+    tuned(Seeds(3, CrossValidation(2)).objective(train, X))
+    assert not caplog.messages
+
+
+def test_what_would_score_the_same_again_is_not_confirmed():
+    objective = CrossValidation(3).objective(train, X)
+    study = tuned(objective, 3)
+    with pytest.raises(InvalidInput, match=r"on all parts of the evaluation already \(3 of 3\).*reuse=False"):
+        study.confirm(objective)
+    assert len(study.trials) == 3
+    other = study.confirm(CrossValidation(3, seed=1).objective(train, X), k=1, reuse=False)
+    assert other.choice.folds != study.trials[other.choice.number].folds
+    own = Holdout(0.5, reshuffled=True).objective(train, X)
+    assert tuned(own, 3).confirm(own, k=1).candidates
 
 
 def test_functions_get_seeds_and_the_trial_where_they_ask():
@@ -436,6 +494,29 @@ def test_what_a_perfect_model_would_score_is_noted_where_scikit_learn_knows(scor
 
     objective = CrossValidation(3).objective(KNeighborsClassifier(), *iris, scoring=scoring)
     assert Design.from_json(objective.design.to_json()).perfect == perfect
+
+
+def test_seeds_and_weights_that_an_estimator_cannot_take_are_refused(iris):
+    from sklearn.linear_model import Ridge
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    seeds, weights = Seeds(2, Holdout(0.5)), np.arange(150) + 1.0
+    with pytest.raises(InvalidInput, match="KNeighborsClassifier has no random_state"):
+        tuned(seeds.objective(KNeighborsClassifier(), *iris), 1, space={"n_neighbors": kilter.Int(1, 5)})
+    with pytest.raises(InvalidInput, match="'random_state' is what Seeds"):
+        tuned(seeds.objective(Ridge(), *iris), 1, space={"random_state": kilter.Int(1, 5)})
+    with pytest.raises(InvalidInput, match=r"KNeighborsClassifier\.fit takes no sample_weight"):
+        Holdout(0.5).objective(make_pipeline(KNeighborsClassifier()), *iris, sample_weight=weights)
+    nested = make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), Ridge()))
+    half = Holdout(0.5, stratify=False)
+    objective = half.objective(nested, *iris, sample_weight=weights)
+    ((a, b),) = half.split(*iris)
+    X, y = iris  # noqa: N806
+    nested.fit(X[a], y[a], pipeline__ridge__sample_weight=weights[a])
+    study = tuned(objective, 1, space={"pipeline__ridge__alpha": kilter.Float(0.1, 2)})
+    assert study.trials[0].value == pytest.approx(nested.score(X[b], y[b], weights[b]))
 
 
 def test_an_estimator_among_options_is_the_default_where_it_reads_the_same(iris):

@@ -73,8 +73,8 @@ def test_a_share_of_rows_and_of_each_class_is_held_out(count, seed, share):
 
 def test_classes_are_kept_where_y_has_some():
     y = np.repeat([0, 1], [50, 10])
-    for labels in (y, y.astype(str), y.astype(float), y.astype(bool), y.tolist()):
-        assert [np.sum(np.asarray(y)[test]) for _, test in pairs(CrossValidation(5), 60, labels)] == [2] * 5
+    for labels in (y, y.astype(str), y.astype(float), y.astype(bool), y.tolist(), y[:, None]):
+        assert [np.sum(y[test]) for _, test in pairs(CrossValidation(5), 60, labels)] == [2] * 5
     measured = np.random.default_rng(0).normal(size=60)
     plain = lists(pairs(CrossValidation(5), 60))
     assert lists(pairs(CrossValidation(5), 60, measured)) == plain
@@ -143,6 +143,11 @@ def test_splitters_are_scikit_learns_too():
         (lambda: pairs(CrossValidation(5, ordered=True, gap=40), 60, groups=[0, 1, 2] * 20), "too few"),
         (lambda: pairs(CrossValidation(2), 4, groups=[1, 2]), "give one for each of the 4 rows"),
         (lambda: pairs(CrossValidation(2), 4, [1, 2]), "4 and 2 rows"),
+        (lambda: pairs(CrossValidation(2), 4, ["a", None] * 2), "y has labels of several kinds, as 'a' and None"),
+        (lambda: pairs(CrossValidation(2), 4, groups=["a", None] * 2), "groups has labels of several kinds"),
+        (lambda: pairs(Holdout(0.5), 4, groups=["a", None] * 2), "groups has labels of several kinds"),
+        (lambda: list(CrossValidation(2).split(3)), "3 has no rows"),
+        (lambda: list(CrossValidation(2).split(x for x in "abcd")), "has no rows: give tables"),
         (lambda: pairs(CrossValidation(2, stratify=True), 4), "the class of each row"),
     ],
 )

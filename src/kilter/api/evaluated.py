@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from kilter.analysis.configurations import default_of
 from kilter.analysis.design import Design
-from kilter.core.attributes import DEFAULT, EVALUATION
+from kilter.core.attributes import DEFAULT, EVALUATION, UNTRIED
 from kilter.core.events import Enqueued
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.runtime import steering
 from kilter.runtime.session import Session
+
+log = logging.getLogger("kilter")
 
 
 @runtime_checkable
@@ -33,9 +36,16 @@ class Evaluated(Protocol):
     def defaults(self, space: Space) -> dict[str, Any] | None:
         """What there is without tuning; None where that is not in the space."""
 
+    def outside(self, space: Space) -> tuple[str, str] | None:
+        """Which value without tuning is not in the space, and what brings it in."""
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether it is of some rows of another, which tries the default by itself."""
+
 
 def begin_evaluation(session: Session, objective: Evaluated) -> None:
-    """Have the study know the design of its objective, and try first what there is without tuning.
+    """Have the study know the design of its objective, and try first what there is without tuning, or say why not.
 
     Raises InvalidInput where the objective does not fit the study.
     """
@@ -46,8 +56,26 @@ def begin_evaluation(session: Session, objective: Evaluated) -> None:
     if replica.attrs.get(EVALUATION) != design:
         session.note(None, {EVALUATION: design})
     config = objective.defaults(problem.space)
-    if config is None or default_of(replica.history) is not None:
+    if default_of(replica.history) is not None:
+        return
+    if config is None:
+        _note_untried(session, objective)
         return
     # With its number, so that of several processes that begin at once one writes it.
     plain = steering.plain(problem, config)
     session.write(Enqueued(len(replica.history), plain, session.clock(), attrs={DEFAULT: True}, judged=False))
+
+
+def _note_untried(session: Session, objective: Evaluated) -> None:
+    """Keep with the study why no default is tried, and tell it once where that can be mended."""
+    space = session.engine.problem.space
+    if not space.declared or UNTRIED in session.engine.attrs:
+        return
+    found = objective.outside(space)
+    session.note(None, {UNTRIED: found[0] if found else "nothing says what all parameters are without tuning"})
+    if found and not objective.is_inner:
+        log.warning(
+            "%s: no default is tried, so nothing is compared with what there is without tuning: %s. To have it, %s",
+            session.name,
+            *found,
+        )

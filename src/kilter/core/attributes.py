@@ -16,3 +16,6 @@ FAILED = "failed_part"
 
 EVALUATION = "evaluation"
 """Of a study: how its objective is put together from parts, a `kilter.analysis.design.Design` as JSON."""
+
+UNTRIED = "no_default"
+"""Of a study: why what there would be without tuning is not among its trials, as text."""

@@ -162,7 +162,8 @@ def confirm(
     instances. A noisy objective without folds is called once more for each.
 
     Raises NotReady where there is nothing to confirm or no confirmation was completed, and InvalidInput for several
-    objectives, fidelities, a k below 1, and an objective that reports no folds and has no noise.
+    objectives, fidelities, a k below 1, an evaluation whose parts the best trials have met all, and an objective that
+    reports no folds and has no noise.
     """
     _check(study, k)
     design = getattr(objective, "design", None)
@@ -172,6 +173,8 @@ def confirm(
     picked = _best(trials, k, study.problem.objectives[0])
     if not picked:
         raise NotReady(f"{study.study_name!r} has no complete, feasible trial to confirm: run optimize() first")
+    if reuse and isinstance(design, Design) and not _has_splits_of_its_own(objective):
+        _check_unmet(design, picked)
     default = study.winner().default
     if default is not None and all(trial.params != trials[default].params for trial in picked):
         picked.append(trials[default])
@@ -204,6 +207,23 @@ def _check(study: Confirmable, k: int) -> None:
         )
     if k < 1:
         raise InvalidInput(f"k={k!r}: confirm at least one trial")
+
+
+def _has_splits_of_its_own(objective: Any) -> bool:
+    """Whether each trial of an evaluation is scored on other rows."""
+    return bool(getattr(getattr(objective, "evaluation", None), "is_reshuffled", False))
+
+
+def _check_unmet(design: Design, picked: Sequence[FrozenTrial]) -> None:
+    """Raise InvalidInput where an evaluation has no part that one of these trials was not scored on."""
+    if all(trial.folds.keys() >= set(design.names) for trial in picked):
+        raise InvalidInput(
+            f"the best trials were scored on all parts of the evaluation already ({len(design.names)} of "
+            f"{len(design.names)}), and would score the same again: study.winner() and study.estimate() weigh what "
+            "there is. For other rows give confirm an objective with another seed and reuse=False, as "
+            "study.confirm(CrossValidation(5, seed=1).objective(…), reuse=False). Or keep parts back from the start: "
+            "Repeated(CrossValidation(5), 3).objective(…, first=5), or of seeds Seeds(20).objective(…, first=5)"
+        )
 
 
 def _check_telling(confirmations: Sequence[FrozenTrial], trials: Sequence[FrozenTrial]) -> None:

@@ -55,12 +55,15 @@ class Data:
         By default these are those of y, if it has classes: text, truth values, or few different numbers.
         """
         y = self.arrays[1] if len(self.arrays) > 1 else None
+        if y is not None and np.ndim(y) == 2 and np.shape(y)[1] == 1:
+            y = np.asarray(y)[:, 0]  # a column, or a table of one
         if stratify is False or y is None or np.ndim(y) != 1:
             if stratify:
                 raise InvalidInput("stratify=True: that takes the class of each row, y of shape (rows,)")
             return None
         array = np.asarray(y)
-        return array if stratify or self.has_classes or (self.has_classes is None and _are_classes(array)) else None
+        has_classes = stratify or self.has_classes or (self.has_classes is None and _are_classes(array))
+        return codes("y", array) if has_classes else None
 
 
 def taken(array: Any, rows: np.ndarray) -> Any:
@@ -73,11 +76,35 @@ def taken(array: Any, rows: np.ndarray) -> Any:
 
 
 def _rows(array: Any) -> int:
-    return int(array.shape[0]) if hasattr(array, "shape") else len(array)
+    try:
+        return int(array.shape[0]) if hasattr(array, "shape") else len(array)
+    except (TypeError, IndexError):
+        raise InvalidInput(
+            f"{array!r:.60} has no rows: give tables, arrays or lists, with the same rows in all of them"
+        ) from None
 
 
 def _are_classes(y: np.ndarray) -> bool:
     return y.dtype.kind not in "iufc" or len(np.unique(y)) <= min(MANY, len(y) // 2)
+
+
+def codes(name: str, labels: Any) -> np.ndarray:
+    """Labels as whole numbers from 0 on; raises InvalidInput where they cannot be told apart.
+
+    >>> codes("groups", ["b", "a", "b"]).tolist()
+    [1, 0, 1]
+    """
+    array = np.asarray(labels)
+    try:
+        found: np.ndarray = np.unique(array, return_inverse=True)[1]
+    except TypeError:
+        kinds = {type(each).__name__: each for each in array.tolist()}
+        told = " and ".join(repr(each) for each in list(kinds.values())[:2])
+        raise InvalidInput(
+            f"{name} has labels of several kinds, as {told}: make all of them text, or all of them numbers, and leave "
+            "out rows without one"
+        ) from None
+    return found
 
 
 @dataclass(frozen=True, eq=False)

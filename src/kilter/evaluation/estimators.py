@@ -8,6 +8,7 @@ from typing import Any
 
 from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.problem import Problem
+from kilter.core.space import Space
 from kilter.evaluation.data import Fit
 from kilter.evaluation.folds import Score
 from kilter.evaluation.objective import ByName, Evaluated, EvaluationObjective
@@ -44,8 +45,10 @@ class EstimatorObjective(EvaluationObjective):
     ) -> None:
         self.estimator, self.scoring = estimator, scoring
         self.scorers = _scorers(estimator, scoring)
-        for scorer in self.scorers.values() if any(each.weights is not None for each in data.values()) else ():
-            _check_weighted(scorer)
+        if any(each.weights is not None for each in data.values()):
+            _check_weighing(estimator)
+            for scorer in self.scorers.values():
+                _check_weighted(scorer)
         self.directions = {next(iter(self.scorers)): "maximize"}
         first_scorer = next(iter(self.scorers.values()))
         self.perfect, self.worst = perfect(first_scorer), worst(first_scorer)
@@ -67,6 +70,20 @@ class EstimatorObjective(EvaluationObjective):
             # What a step has that the space chooses is known once it is chosen.
             if name not in own and not any(name.startswith(f"{step}__") for step in space.declared):
                 raise UnknownName.of("parameter", name, own, f"({type(self.estimator).__name__} does not have it)")
+        if any(fit.seeds != (None,) for fit in self.fits):
+            self._check_seeds(space)
+
+    def _check_seeds(self, space: Space) -> None:
+        """Raise InvalidInput where seeds cannot reach the estimator, or the space wants to set what they set."""
+        options = [each for one in space.declared.values() for each in getattr(one, "values", ()) if is_estimator(each)]
+        if not any(map(_random_states, (self.estimator, *options))):
+            raise InvalidInput(
+                f"{type(self.estimator).__name__} has no random_state, so all seeds would be alike: leave out Seeds(…) "
+                "around the evaluation"
+            )
+        for name in space.declared:
+            if _is_random_state(name):
+                raise InvalidInput(f"{name!r} is what Seeds(…) sets: leave it out of the space, or leave out Seeds(…)")
 
     def scored_once(self, params: Mapping[str, Any], fit: Fit, seed: int | None, trial: Any = None) -> Score:
         """The score, or several by name, of a clone that was fitted on one part."""
@@ -146,12 +163,32 @@ def _check_weighted(scorer: Any) -> None:
 
 def _random_states(model: Any) -> Sequence[str]:
     """The parameters, nested ones included, that a model's chance comes from."""
-    return [name for name in model.get_params() if name.rpartition("__")[2] == "random_state"]
+    return [name for name in model.get_params() if _is_random_state(name)]
+
+
+def _is_random_state(name: str) -> bool:
+    return name.rpartition("__")[2] == "random_state"
 
 
 def _weighted(model: Any, weights: Any) -> dict[str, Any]:
     """Weights of rows as an argument of `fit`; of a pipeline, its last step gets them."""
-    if weights is None:
-        return {}
-    steps = getattr(model, "steps", None)
-    return {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": weights}
+    return {} if weights is None else {f"{_weighing(model)[0]}sample_weight": weights}
+
+
+def _weighing(model: Any) -> tuple[str, Any]:
+    """The estimator that weighs rows, the last step of a pipeline, and what names of its arguments begin with."""
+    name = ""
+    while steps := getattr(model, "steps", None):
+        name, model = f"{name}{steps[-1][0]}__", steps[-1][1]
+    return name, model
+
+
+def _check_weighing(model: Any) -> None:
+    """Raise InvalidInput for an estimator whose fit cannot weigh rows, where it shows what it takes."""
+    last = _weighing(model)[1]
+    arguments = inspect.signature(last.fit).parameters if hasattr(last, "fit") else {}
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in arguments.values())
+    if arguments and not takes_all and "sample_weight" not in arguments:
+        raise InvalidInput(
+            f"{type(last).__name__}.fit takes no sample_weight: leave the weights out, or take another model"
+        )

@@ -25,6 +25,7 @@ from kilter.core.attributes import CONFIRMS, KNOWN
 from kilter.core.errors import InvalidInput, TrialPruned
 from kilter.core.problem import Objective
 from kilter.core.seeds import rng
+from kilter.evaluation.data import codes
 
 SAVE_SECONDS = 1.0
 """Scores wait at most about this long before they are saved, so that a killed worker loses little; a save takes about
@@ -194,8 +195,7 @@ def _codes(name: str, values: Any, rows: int) -> np.ndarray:
     array = np.asarray(values)
     if array.shape != (rows,):
         raise InvalidInput(f"{name} has the shape {array.shape}: give one label for each of the {rows} rows")
-    codes: np.ndarray = np.unique(array, return_inverse=True)[1]
-    return codes
+    return codes(name, array)
 
 
 def _dealt(labels: np.ndarray, folds: int, stream: np.random.Generator) -> np.ndarray:

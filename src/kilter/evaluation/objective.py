@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -16,12 +17,15 @@ import numpy as np
 from kilter.analysis.design import Design, Name, Part
 from kilter.core.attributes import CONFIRMS, FAILED
 from kilter.core.errors import InvalidInput, TrialPruned
+from kilter.core.numbers import Float, Int
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.evaluation.data import Data, Fit, names
 from kilter.evaluation.folds import FoldTrial, Score, over_parts
 from kilter.objective.values import shown
+
+log = logging.getLogger("kilter")
 
 ByName = Mapping["str | None", Data]
 """By name; None is the name of a single one, and there is none for seeds alone."""
@@ -49,6 +53,30 @@ class Evaluated(Protocol):
         """What scores of parts, each of a data set, come to; times `sign` they are losses."""
 
 
+class _Seeds:
+    """Whether seeds make a difference, as far as this process has seen."""
+
+    def __init__(self) -> None:
+        self.alike: int | None = 0
+        """How many seeds came to the same, if all did each time so far; None once that was told, or some did not."""
+
+    def met(self, scores: Sequence[Score]) -> None:
+        """Take in what the same fit has scored with several seeds."""
+        if self.alike is not None:
+            self.alike = len(scores) if all(score == scores[0] for score in scores) else None
+
+    def tell(self, number: int) -> None:
+        """Say once, after a first trial, that seeds made no difference."""
+        if self.alike:
+            log.warning(
+                "trial %d scored the same with each of %d seeds: where its chance does not come from the seed, or it "
+                "has none, leave out Seeds(…), which makes each trial so many times as dear",
+                number,
+                self.alike,
+            )
+            self.alike = None
+
+
 class EvaluationObjective(ABC):
     """Scores a configuration part by part; made by `.objective(…)` of an evaluation, and called by `tune` or optimize.
 
@@ -65,6 +93,8 @@ class EvaluationObjective(ABC):
     """What a perfect model would score, where it is known."""
     worst: float | None = None
     """What no model scores worse than, where it is known."""
+    is_inner: bool = False
+    """Whether it is of some rows of another, as within nested cross-validation, which compares with the default."""
 
     def __init__(
         self,
@@ -81,6 +111,7 @@ class EvaluationObjective(ABC):
         """The code that a study of it remembers."""
         self.settings = {**settings, "evaluation": repr(evaluation), "data": dict(data), "first": first}
         """The values that it remembers."""
+        self._seeds = _Seeds()
         self.__name__ = name
         trial = inspect.Parameter("trial", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         keywords = [each for each in signature.parameters.values() if each.name != "trial"]
@@ -106,23 +137,34 @@ class EvaluationObjective(ABC):
                 trial.set_user_attr(FAILED, part)
                 raise
 
+        scores: list[Score] = []
+
+        def scored(part: Name) -> Score:
+            scores.append(score(part))
+            return scores[-1]
+
         def summary(parts: Sequence[Name], scores: Sequence[float]) -> float:
             return self.evaluation.summed([fits[part].data for part in parts], scores, sign)
 
         found: Score = over_parts(
             trial,
             self.parts,
-            score,
+            scored,
             first=self.first,
             reuses=not self.evaluation.is_reshuffled,
             summary=summary,
         )
+        if self.fits[0].train is None and len(scores) > 1:
+            self._seeds.met(scores)
+        self._seeds.tell(trial.number)
         return found
 
     def scored(self, params: Mapping[str, Any], fit: Fit, trial: Any = None) -> Score:
         """The score, or several by name, of a configuration on one part: the mean over its seeds."""
         scores = [self.scored_once(params, fit, seed, trial) for seed in fit.seeds]
         first = scores[0]
+        if len(scores) > 1:
+            self._seeds.met(scores)
         if isinstance(first, Mapping):
             return {name: fsum(each[name] for each in scores) / len(scores) for name in first}  # type: ignore[index]
         return fsum(scores) / len(scores)  # type: ignore[arg-type]
@@ -161,15 +203,28 @@ class EvaluationObjective(ABC):
 
         What neither the objective nor the space gives a value for leaves it open, and there is none.
         """
-        own = {
-            name: _option(space.declared[name], value)
-            for name, value in self.own_defaults().items()
-            if name in space.declared
-        }
+        own = self._own_in(space)
         try:
             return space.values(space.plain(own)) if own or space.defaults else None
         except InvalidInput:
             return None
+
+    def outside(self, space: Space) -> tuple[str, str] | None:
+        """Which value without tuning lies outside of a space, and what brings it in; None where none does."""
+        for name, value in self._own_in(space).items():
+            try:
+                space.plain_of({name: value})
+            except InvalidInput as error:
+                return str(error), _remedy(name, space.declared[name], value)
+        return None
+
+    def _own_in(self, space: Space) -> dict[str, Any]:
+        """The values without tuning of the parameters of a space."""
+        return {
+            name: _option(space.declared[name], value)
+            for name, value in self.own_defaults().items()
+            if name in space.declared
+        }
 
     @cached_property
     def fits(self) -> list[Fit]:
@@ -211,6 +266,7 @@ class EvaluationObjective(ABC):
     def on(self, rows: np.ndarray) -> EvaluationObjective:
         """The same on these rows alone."""
         other = copy.copy(self)
+        other.is_inner = True
         other.data = {name: data.on(rows) for name, data in self.data.items()}
         other.settings = {**self.settings, "data": dict(other.data)}
         for kept in ("fits", "parts"):
@@ -227,3 +283,12 @@ def _option(parameter: Parameter, value: Any) -> Any:
     """The option that a value is: an estimator is the same as another that reads the same."""
     alike = (one for one in getattr(parameter, "values", ()) if type(one) is type(value) and shown(one) == shown(value))
     return next(alike, value)
+
+
+def _remedy(name: str, parameter: Parameter, value: Any) -> str:
+    """How a parameter takes a value that it does not take."""
+    if not isinstance(parameter, (Float, Int)):
+        return f"give {name} that value, too"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"widen {name}"
+    return f"make it {name}=Choice([{parameter.low}, …, {parameter.high}, {shown(value)}])"

@@ -11,7 +11,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.seeds import rng
-from kilter.evaluation.data import Data, Fit
+from kilter.evaluation.data import Data, Fit, codes
 from kilter.evaluation.evaluations import Evaluation
 from kilter.evaluation.folds import Splits, frozen_splits
 from kilter.evaluation.objective import ByName
@@ -225,7 +225,7 @@ def drawn(rows: int, share: float, labels: np.ndarray | None, stream: np.random.
     """Which rows are among a share of them, drawn at even distances in the order of labels: each has its share."""
     order = stream.permutation(rows)
     if labels is not None:
-        order = order[np.argsort(np.unique(labels, return_inverse=True)[1][order], kind="stable")]
+        order = order[np.argsort(codes("y", labels)[order], kind="stable")]
     ranks = np.floor(np.arange(rows + 1) * share + 0.5)
     is_drawn = np.zeros(rows, dtype=bool)
     is_drawn[order] = np.diff(ranks) > 0
@@ -239,8 +239,8 @@ def drawn_groups(
 
     How near is the sum of squares, over labels, of what the share of the rows of a label is off.
     """
-    of_group = np.unique(groups, return_inverse=True)[1]
-    of_label = np.zeros(len(groups), dtype=int) if labels is None else np.unique(labels, return_inverse=True)[1]
+    of_group = codes("groups", groups)
+    of_label = np.zeros(len(groups), dtype=int) if labels is None else codes("y", labels)
     counts = np.zeros((of_group.max() + 1, of_label.max() + 1))
     np.add.at(counts, (of_group, of_label), 1)
     shares = counts / counts.sum(axis=0)
