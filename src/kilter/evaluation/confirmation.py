@@ -218,11 +218,10 @@ def _check_unmet(design: Design, picked: Sequence[FrozenTrial]) -> None:
     """Raise InvalidInput where an evaluation has no part that one of these trials was not scored on."""
     if all(trial.folds.keys() >= set(design.names) for trial in picked):
         raise InvalidInput(
-            f"the best trials were scored on all parts of the evaluation already ({len(design.names)} of "
-            f"{len(design.names)}), and would score the same again: study.winner() and study.estimate() weigh what "
-            "there is. For other rows give confirm an objective with another seed and reuse=False, as "
-            "study.confirm(CrossValidation(5, seed=1).objective(…), reuse=False). Or keep parts back from the start: "
-            "Repeated(CrossValidation(5), 3).objective(…, first=5), or of seeds Seeds(20).objective(…, first=5)"
+            f"the best trials were scored on all {len(design.names)} parts of the evaluation already, and would score the "
+            "same again: study.winner() and study.estimate() weigh what there is. To have others for the best, keep parts "
+            "back from the start of a study: Repeated(CrossValidation(5), 3).objective(…, first=5), or of seeds "
+            "Seeds(20).objective(…, first=5)"
         )
 
 
