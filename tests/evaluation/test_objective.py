@@ -162,7 +162,7 @@ def test_seeds_that_make_no_difference_are_told_once(caplog):
 def test_what_would_score_the_same_again_is_not_confirmed():
     objective = CrossValidation(3).objective(train, X)
     study = tuned(objective, 3)
-    with pytest.raises(InvalidInput, match="on all 3 parts of the evaluation already.*first=5"):
+    with pytest.raises(InvalidInput, match=r"on all 3 parts of the evaluation already.*first=5"):
         study.confirm(objective)
     assert len(study.trials) == 3
     other = study.confirm(CrossValidation(3, seed=1).objective(train, X), k=1, reuse=False)
