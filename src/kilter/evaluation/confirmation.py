@@ -219,7 +219,7 @@ def _check_unmet(design: Design, picked: Sequence[FrozenTrial]) -> None:
     if all(trial.folds.keys() >= set(design.names) for trial in picked):
         raise InvalidInput(
             f"the best trials were scored on all {len(design.names)} parts of the evaluation already, and would score "
-            "the same again: study.winner() and study.estimate() weigh what there is. To have others for the best, keep "
+            "the same again: study.winner() and study.estimate() weigh what there is. To have others for the best keep "
             "parts back from the start of a study: Repeated(CrossValidation(5), 3).objective(…, first=5), or of seeds "
             "Seeds(20).objective(…, first=5)"
         )
