@@ -124,7 +124,7 @@ def test_no_search_sees_the_rows_that_its_choice_is_scored_on() -> None:
             if params == fold.params and score is fold.default:
                 continue
             assert next(fits) == (frozenset(inside), frozenset(outside))
-            assert score == OBJECTIVE.score(params, inside, outside)
+            assert score == OBJECTIVE.score(params, inside, outside, "value")
             SEEN.pop()
     assert len(found.folds) == 3
 
@@ -214,3 +214,16 @@ def test_what_has_no_rows_is_refused() -> None:
 def test_what_does_not_split_rows_is_no_outer_evaluation(outer: Any) -> None:
     with pytest.raises(InvalidInput, match=r"give an evaluation over rows, as CrossValidation\(5\)"):
         nested(OBJECTIVE, SPACE, outer, maximize=True, n_trials=2, storage=None)
+
+
+def test_of_several_metrics_the_one_that_is_tuned_is_scored_outside() -> None:
+    def several(train: Any, test: Any, *, threshold: float = 3.0) -> dict[str, float]:
+        return {"seconds": 100.0, "loss": float(np.mean(test[0] < threshold))}
+
+    objective = CrossValidation(2).objective(several, ROWS)
+    told = {"n_trials": 2, "storage": None, "progress": "none"}
+    found = nested(objective, {"threshold": kilter.Float(0, 24)}, OUTER, minimize="loss", **told)
+    assert all(0 <= fold.score <= 1 and 0 <= fold.default <= 1 for fold in found.folds)
+    for ways in ({"minimize": ["seconds", "loss"]}, {"minimize": "seconds", "maximize": "loss"}):
+        with pytest.raises(InvalidInput, match="one objective, not 2"):
+            nested(objective, {"threshold": kilter.Float(0, 24)}, OUTER, **ways, **told)

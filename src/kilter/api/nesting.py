@@ -17,7 +17,7 @@ from kilter.api.arguments import SpaceLike, StudyOptions, as_space, check_settin
 from kilter.api.running import executor_of
 from kilter.api.studies import open_study
 from kilter.api.study import Study
-from kilter.api.tuning import OPTIONS, tune
+from kilter.api.tuning import OPTIONS, directions_of, tune
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.interfaces import Executor, Storage
@@ -115,8 +115,8 @@ def nested(
     With a storage, by default sqlite:///kilter.db, the same call goes on where it was left off. The intervals of what
     it returns hold the expectation with the probability `level`.
 
-    Raises InvalidInput for an objective that is not over the rows of one table, StudyChanged where the study of this
-    name is of something else, and NotReady where an outer fold failed.
+    Raises InvalidInput for an objective that is not over the rows of one table, or for several metrics to tune,
+    StudyChanged where the study of this name is of something else, and NotReady where an outer fold failed.
 
     >>> from kilter import Float
     >>> from kilter.evaluation import CrossValidation, nested
@@ -143,6 +143,8 @@ class _Tuning(Search):
 
     objective: Any
     tuning: Mapping[str, Any]
+    metric: str
+    """What is tuned, and what the outer folds are scored by."""
 
     @classmethod
     def of(cls, objective: Any, space: Space, outer: Any, tuning: Mapping[str, Any]) -> _Tuning:
@@ -154,17 +156,25 @@ class _Tuning(Search):
         outer = objective.evaluation if outer is None else outer
         if not isinstance(outer, Evaluation) or isinstance(outer, (Seeds, DataSets)):
             raise InvalidInput(f"outer={outer!r:.60}: give an evaluation over rows, as CrossValidation(5)")
-        directions = objective.directions or {DEFAULT_METRIC: "maximize" if tuning["maximize"] else "minimize"}
+        named = directions_of(tuning["minimize"], tuning["maximize"])
+        directions = named or objective.directions or {DEFAULT_METRIC: "minimize"}
+        if len(directions) > 1:
+            raise InvalidInput(
+                f"nested() tunes one objective, not {len(directions)} ({', '.join(directions)}): several have no "
+                "single best configuration to score on the outer folds"
+            )
+        [(metric, way)] = directions.items()
         told = {name: value for name, value in tuning.items() if name not in ("storage", "study_name")}
         return cls(
             tuning.get("study_name") or f"{definition_of(objective).name}-nested",
             objective.splits(outer),
             space,
-            next(iter(directions.values())) == "maximize",
+            way == "maximize",
             objective,
             {"outer": outer, "space": space.to_json(), **told},
             objective,
             tuning,
+            metric,
         )
 
     def on(self, fold: int) -> Found:
@@ -174,11 +184,11 @@ class _Tuning(Search):
         with tune(self.objective.on(train), self.space, progress="none", **named) as study:
             _raise_where_stopped(study)
             chosen = study.recommend()
-            score, untuned = self.objective.score(chosen.params, train, test), self._untuned
+            score, untuned = self.objective.score(chosen.params, train, test, self.metric), self._untuned
             if untuned is None or untuned == chosen.params:
                 default = None if untuned is None else score
             else:
-                default = self.objective.score(untuned, train, test)
+                default = self.objective.score(untuned, train, test, self.metric)
             told = study.estimate()
             return Found(dict(study.history[told.number].params), told.observed, told.value, score, default)
 

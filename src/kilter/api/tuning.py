@@ -107,7 +107,7 @@ def tune(
         bounds = bounds.with_(unusable=MISTAKEN)
     check_functions(callbacks=callbacks, observers=observers, stoppers=stoppers)
     runs_on = executor_of(executor, workers, resources)
-    directions, declared = _directions(minimize, maximize), as_space(space)
+    directions, declared = directions_of(minimize, maximize), as_space(space)
     if directions is None and isinstance(objective, Evaluated):
         directions = objective.directions
     if space is None and callable(objective):
@@ -140,7 +140,7 @@ def tune(
     return made
 
 
-def _directions(
+def directions_of(
     minimize: str | Sequence[str] | bool | None, maximize: str | Sequence[str] | bool | None
 ) -> Mapping[str, str] | None:
     """{metric: direction}; True stands for the only number that the objective returns."""

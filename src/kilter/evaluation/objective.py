@@ -273,10 +273,10 @@ class EvaluationObjective(ABC):
             vars(other).pop(kept, None)
         return other
 
-    def score(self, params: Mapping[str, Any], train: np.ndarray, test: np.ndarray) -> float:
-        """The score, of several the first, of a configuration that is fitted on some rows and tested on others."""
+    def score(self, params: Mapping[str, Any], train: np.ndarray, test: np.ndarray, metric: str) -> float:
+        """The score of a configuration that is fitted on some rows and tested on others: of several that metric."""
         found = self.scored(params, Fit(np.asarray(train), np.asarray(test), self.fits[0].seeds))
-        return float(next(iter(found.values())) if isinstance(found, Mapping) else found)
+        return float(found[metric] if isinstance(found, Mapping) else found)
 
 
 def _option(parameter: Parameter, value: Any) -> Any:
