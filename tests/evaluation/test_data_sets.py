@@ -59,3 +59,18 @@ def test_an_estimator_is_ranked_wherever_it_is_sent() -> None:
     assert one.trials[0].params == {"alpha": 1.0} and one.design.summary == "rank"
     assert one.best_params["alpha"] == min(trial.params["alpha"] for trial in one.trials)
     assert 0.5 < one.best_value < 1.0
+
+
+@pytest.mark.parametrize("summary", ["worst", "quantile"])
+def test_a_race_ends_nothing_that_may_be_best_where_it_counts(summary: str) -> None:
+    """What is the same everywhere is behind on all data sets but the last, and the best on the worst of them."""
+
+    def loss(train, test, *, x=0.5):
+        return 1.0 if x < 0.15 else 3.0 + x if test[0][0] == 5 else 0.2
+
+    sets = {name: (np.full(4, float(i)),) for i, name in enumerate("abcdef")}
+    objective = DataSets(sets, Holdout(0.5), summary=summary, level=1.0).objective(loss)
+    study = kilter.create_study(space={"x": Float(0, 1)}, sampler="random", scheduler="race", seed=0)
+    study.optimize(objective, n_trials=20, progress="none")
+    assert study.best_value == 1.0
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE"}

@@ -21,6 +21,8 @@ Name = Union[int, str]
 """Of a part: what `trial.report(…, fold=name)` says."""
 
 SUMMARIES = ("mean", "worst", "rank", "quantile")
+MEANS = ("mean", "rank")
+"""Those that are a mean over data sets, of scores or of places."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Design:
     @property
     def is_mean(self) -> bool:
         """Whether a value is a mean over data sets, of scores or of places, and parts tell how sure it is."""
-        return self.summary in ("mean", "rank")
+        return self.summary in MEANS
 
     @property
     def overlap(self) -> float:

@@ -110,12 +110,13 @@ def over_parts(
     *,
     first: int | None = None,
     reuses: bool = True,
+    stops: bool = True,
     summary: Callable[[Sequence[Name], Sequence[float]], float] = lambda parts, scores: fsum(scores) / len(scores),
 ) -> Any:
     """What `score`, a number or metrics by name, comes to over the parts of an evaluation; see over_folds.
 
     Parts are reported by their names, and at step n the `summary` of the scores of the first n. What is known of the
-    trial that this one confirms counts if it `reuses` that.
+    trial that this one confirms counts if it `reuses` that. It `stops` where the scheduler says so.
     """
     if first is not None and not 1 <= first <= len(parts):
         raise InvalidInput(f"first={first!r}: give a number from 1 to {len(parts)}, the number of parts")
@@ -128,7 +129,7 @@ def over_parts(
         trial.report(_summed(scores, summary), len(scores))
         if part in known or len(scores) == len(met):
             continue
-        leaves = trial.should_prune()
+        leaves = stops and trial.should_prune()
         if leaves or time.monotonic() - saved > SAVE_SECONDS:
             trial.save({KNOWN: list(scores.items()), BUDGET: trial.budget})
             saved = time.monotonic()

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
-from kilter.analysis.design import Design, Name, Part
+from kilter.analysis.design import MEANS, Design, Name, Part
 from kilter.core.attributes import CONFIRMS, FAILED
 from kilter.core.errors import InvalidInput, TrialPruned
 from kilter.core.numbers import Float, Int
@@ -152,6 +152,7 @@ class EvaluationObjective(ABC):
             scored,
             first=self.first,
             reuses=not self.evaluation.is_reshuffled,
+            stops=self.evaluation.summary in MEANS,  # the first parts say nothing of which will be the worst
             summary=summary,
         )
         if self.fits[0].train is None and len(scores) > 1:
