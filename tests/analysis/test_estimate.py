@@ -158,6 +158,14 @@ def test_nothing_above_all_that_a_single_part_has_shown_is_expected():
     assert told.value == told.observed and not told.on_all_rows
 
 
+def test_what_was_measured_once_has_no_interval():
+    stream = np.random.default_rng(0)
+    points = [SPACE.draw(stream) for _ in range(20)]
+    told = estimate(history_of([{"params": point, "value": true(point)} for point in points], MAXIMIZE))
+    assert (told.low, told.high) == (-np.inf, np.inf)
+    assert "nothing was measured twice" in str(told) and "%" not in str(told)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_no_end_is_beyond_what_scores_can_be(sign):
     configs, scores = scored(4, shared=0.3)

@@ -173,17 +173,52 @@ def test_values_that_are_no_mean_of_their_folds_count_themselves():
     assert found.observed == pytest.approx(truth(found))
 
 
-def test_of_several_data_sets_each_counts_as_one():
-    """Folds within a data set err together; how data sets differ is the noise."""
-    design = Design(tuple(Part(f"{name} {fold}", name, train=4, test=1) for name in "abc" for fold in range(2)))
-    stream = np.random.default_rng(1)
+def on_data_sets(apart, sd, folds, first=None, seed=1):
+    """Forty configurations on three data sets, each of which likes others by so much; folds err by sd."""
+    names = [(name, fold) for fold in range(folds) for name in "abc"]
+    design = Design(tuple(Part(f"{name} {fold}", name, train=4, test=1) for name, fold in names), first=first)
+    stream = np.random.default_rng(seed)
     told = []
     for _ in range(40):
         config = SPACE.draw(stream)
-        row = np.repeat(bowl(config) + 0.1 * stream.standard_normal(3), 2)
-        reports = [Report(0, {"value": value}, fold=name) for name, value in zip(design.names, row)]
-        told.append({"params": config, "value": float(row.mean()), "reports": reports})
-    assert merits(history_of(told, Problem(SPACE)), design).noise == pytest.approx(0.1 / np.sqrt(3), rel=0.25)
+        row = np.tile(bowl(config) + apart * stream.standard_normal(3), folds) + sd * stream.standard_normal(3 * folds)
+        reports = [Report(0, {"value": value}, fold=name) for name, value in list(zip(design.names, row))[:first]]
+        told.append({"params": config, "value": float(row[:first].mean()), "reports": reports})
+    return merits(history_of(told, Problem(SPACE)), design)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.3])
+@pytest.mark.parametrize("folds", [2, 3])
+def test_how_configurations_differ_between_data_sets_is_no_noise_of_a_mean_over_them(apart, folds):
+    """Whoever is good on one and bad on another is so for sure; folds are what tells luck."""
+    noises = [on_data_sets(apart, 0.1, folds, seed=seed).noise for seed in range(4)]
+    assert np.mean(noises) == pytest.approx(0.1 / np.sqrt(3 * folds), rel=0.25)
+
+
+def test_with_one_part_of_each_data_set_these_are_all_that_tells_luck():
+    found = on_data_sets(0.1, 0.0, 3, first=3)
+    assert found.is_measured and found.noise == pytest.approx(0.1 / np.sqrt(3), rel=0.25)
+
+
+def diverged(count, size, trials=30):
+    """Scores on folds of differing hardness, and configurations that are worse by any amount."""
+    stream = np.random.default_rng(2)
+    configs = [SPACE.draw(stream) for _ in range(trials)]
+    rows = [[bowl(c) + h + 0.05 * stream.standard_normal() for h in (0.0, 0.3, 0.6, 0.2, 0.1)] for c in configs]
+    told = [_trial(config, row) for config, row in zip(configs, rows)]
+    for _ in range(count):
+        told.append(_trial(SPACE.draw(stream), (size * (1 + stream.random(5))).tolist()))
+    return merits(history_of(told, Problem(SPACE)), FIVE)
+
+
+@pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("size", [1e3, 1e9, 1e20])
+def test_what_diverged_takes_no_digit_from_the_others(count, size):
+    clean, told = diverged(0, 0.0), diverged(count, size)
+    assert told.observed[:30] == pytest.approx(clean.observed, abs=0.02)
+    assert told.mean[:30] == pytest.approx(clean.mean, abs=0.06)
+    assert told.noise == pytest.approx(clean.noise, rel=0.3)
+    assert (told.mean[30:] > 0.5 * size).all()
 
 
 def test_no_merits_without_a_complete_trial_or_with_several_objectives():

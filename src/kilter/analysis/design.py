@@ -55,6 +55,8 @@ class Design:
     """What a perfect model would score; None where nobody knows."""
     worst: float | None = None
     """What no model scores worse than; None where there is no end, or nobody knows."""
+    is_reshuffled: bool = False
+    """Whether each trial has rows of its own: parts of the same name then have nothing in common."""
 
     @property
     def names(self) -> tuple[Name, ...]:

@@ -88,16 +88,20 @@ class Estimate:
     def _within(self) -> str:
         if isfinite(self.high - self.low):
             return f", {share(self.level)} sure between {self.low:.4g} and {self.high:.4g}"
-        return " or worse; how much worse nobody can say from a single part: confirm the study on others"
+        if self.parts == 1:
+            return " or worse; how much worse nobody can say from a single part: confirm the study on others"
+        return "; how sure that is nobody can say, since nothing was measured twice: see study.confirm"
 
     def _beside(self) -> list[str]:
         """A line on the default, where it is not the winner itself."""
         if self.default is None or not self.gain:
             return []
         how = f"{abs(self.gain):.2g} {'worse' if self.gain > 0 else 'better'}"
-        if self.better is None:
+        if self.better is None and self.parts == 1:
             return [f"the default scored {how}; whether that is luck nobody can say from a single part"]
-        surely = f", with a probability of {chance(self.better if self.gain > 0 else 1 - self.better)}"
+        surely = ""
+        if self.better is not None and isfinite(self.high - self.low):
+            surely = f", with a probability of {chance(self.better if self.gain > 0 else 1 - self.better)}"
         real = "" if self.real is None else f"; that is {share(self.real)} of the gain that was observed"
         return [f"the default is expected to score {self.default:.4g}, {how}{surely}{real}"]
 
@@ -125,8 +129,9 @@ def estimate(history: History, design: Design | None = None, number: int | None 
     w = numbers.index(number)
     sign = history.problem.objectives[0].sign
     reach = _reach(*_error(known, w, design))
+    is_single = not isfinite(reach) and len(known.configurations[w].parts) == 1
     # A single part has no say in what would be better than all that it has shown.
-    expected = _on_all_rows(known.mean, design, sign) if isfinite(reach) else known.observed
+    expected = known.observed if is_single else _on_all_rows(known.mean, design, sign)
     ends = expected[w] + np.array([-reach, reach])
     if design is not None and isfinite(reach):
         expected, ends = design.bounded(expected, sign), design.bounded(ends, sign)
@@ -148,7 +153,7 @@ def estimate(history: History, design: Design | None = None, number: int | None 
         len({tuple(sorted(trial.params.items())) for trial in history if trial.is_finished}),
         len(known.configurations[w].parts),
         None if d is None else known.shown(w, d),
-        isfinite(reach) and _corrects(design),
+        not is_single and _corrects(design),
     )
 
 
@@ -178,8 +183,8 @@ def _real(gain: float, observed: float) -> float | None:
 def _error(known: Merits, w: int, design: Design | None) -> tuple[float, float]:
     """The standard error of what one configuration is expected to score on new data, and its degrees of freedom."""
     own = float(known.covariance[w, w])
-    if design is None or not design.is_mean:
-        return sqrt(own), inf
+    if design is None or not design.is_mean or design.is_reshuffled:
+        return sqrt(own) if known.is_measured else inf, inf
     order = np.argsort(known.mean, kind="stable")[:LEADING]
     shared, freedom = _shared([known.configurations[i] for i in {w, *order.tolist()}], known.configurations[w], design)
     return sqrt(own + shared), freedom

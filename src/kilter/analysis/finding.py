@@ -96,9 +96,11 @@ def chance(probability: float) -> str:
     """A probability in percent, no surer than anybody is.
 
     >>> chance(0.82), chance(0.9997), chance(0.0)
-    ('82 %', '> 99 %', '< 1 %')
+    ('82 %', 'more than 99 %', 'less than 1 %')
     """
-    return "> 99 %" if probability > 0.99 else "< 1 %" if probability < 0.01 else share(probability)
+    if probability > 0.99:
+        return "more than 99 %"
+    return "less than 1 %" if probability < 0.01 else share(probability)
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ Trials that a race stopped are learned from, by the parts that they met: those t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -50,8 +51,8 @@ SAME = 1e-9
 """The value of a trial is the mean of its parts where they differ by no more than this share."""
 NONE = 1e-4
 """Noise whose variance is below this share of that of the values is none: no model tells more, nor is quite right."""
-WIDEST = 1e150
-"""Larger losses would have no squares, and count as this."""
+WIDEST = 1e100
+"""Larger losses would have no third powers, and count as this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,8 @@ class Merits:
     """(c, c), of the expected losses; between configurations only, since the luck that all share is left out."""
     noise: float
     """The standard deviation of one trial's value, in the unit of the objective; 0 where results are exact."""
+    is_measured: bool
+    """Whether noise was seen, by parts or repeats; else the smoothness of the landscape is all that tells it."""
 
     def errors(self, i: int) -> np.ndarray:
         """(c,), the standard deviation of how much worse each is than one of them, by its place in `configurations`."""
@@ -88,10 +91,12 @@ class Merits:
     def shown(self, i: int, j: int) -> float | None:
         """The probability that one is truly better than another, by their places, as far as anything shows it.
 
-        None where both were scored on a single part, as one hold-out: nobody can say how much of that is luck.
+        None where both were scored once on a single part, as one hold-out: nobody can say how much of that is luck.
         """
-        parts = [len(self.configurations[each].parts) for each in (i, j)]
-        return None if i != j and parts == [1, 1] else self.chance(i, j)
+        once = all(
+            len(each.parts) == len(each.trials) == 1 for each in (self.configurations[i], self.configurations[j])
+        )
+        return None if once and i != j else self.chance(i, j)
 
     def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """(n, c) losses that all may have together."""
@@ -136,7 +141,7 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     first = slice(int((near < whole).sum()))  # the others were stopped: they are learned from, and not to be chosen
     observed, covariance = seen.values[first], output.scale**2 * believed.covariance[first, first]
     if believed.noise <= NONE:
-        return Merits(tuple(found[first]), observed, observed, np.zeros_like(covariance), 0.0)
+        return Merits(tuple(found[first]), observed, observed, np.zeros_like(covariance), 0.0, seen.is_measured)
     # Those that are far worse than most were drawn in, lest they say what is alike among the others.
     mean, doubt = observed - output.scale * (output(seen.values) - believed.mean)[first], seen.doubt[first]
     noise = output.scale * float(np.sqrt(believed.noise))
@@ -144,7 +149,7 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     covariance = np.where(alone[:, None] | alone, 0.0, covariance)
     covariance[alone, alone] = (noise * doubt[alone]) ** 2
     mean = np.where(alone, observed, mean)
-    return Merits(tuple(found[first]), observed, mean, covariance, noise * seen.usual(first))
+    return Merits(tuple(found[first]), observed, mean, covariance, noise * seen.usual(first), seen.is_measured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +159,11 @@ class _Trials:
     values: np.ndarray
     relative: np.ndarray
     noise: Measured
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether noise was seen."""
+        return self.noise.freedom > 0
 
     def of(self, rows: np.ndarray) -> _Trials:
         """Of these configurations alone."""
@@ -170,7 +180,7 @@ class _Trials:
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output: by the values, and by what their ranks would be of a normal distribution."""
-        measured = self.noise._replace(variance=self.noise.variance / output.scale**2)
+        measured = self.noise._replace(variance=self.noise.variance / output.scale / output.scale)
         shown = belief(features, output(self.values), active, self.relative, measured)
         if self.noise.freedom > 0 and self.noise.variance == 0:  # what was measured twice came out the same
             return replace(shown, noise=0.0)
@@ -182,14 +192,15 @@ class _Trials:
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """What scores on parts have shown: losses (c, p)."""
+    """What scores on parts have shown: by how much each is above (c, p) what the configuration has on average."""
 
     values: np.ndarray
-    losses: np.ndarray
+    above: np.ndarray
+    is_measured = True
 
     def of(self, rows: np.ndarray) -> _Parts:
         """Of these configurations alone."""
-        return replace(self, values=self.values[rows], losses=self.losses[rows])
+        return replace(self, values=self.values[rows], above=self.above[rows])
 
     @property
     def doubt(self) -> np.ndarray:
@@ -197,46 +208,82 @@ class _Parts:
 
         Infinite where others met more parts: the luck on one split is alike for all, and only those others show it.
         """
-        counts = np.isfinite(self.losses).sum(axis=1)
+        counts = np.isfinite(self.above).sum(axis=1)
         return np.where(counts == counts.max(), np.sqrt(self._common / counts), np.inf)
 
     def usual(self, rows: slice) -> float:
         """The standard deviation of noise of a usual one of these, likewise."""
-        return float(np.sqrt(self._common / np.median(np.isfinite(self.losses[rows]).sum(axis=1))))
+        return float(np.sqrt(self._common / np.median(np.isfinite(self.above[rows]).sum(axis=1))))
 
     @property
     def _common(self) -> int:
-        known = np.isfinite(self.losses)
+        known = np.isfinite(self.above)
         return int(known.all(axis=0).sum() or known[0].sum())
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output."""
-        beside = (self.losses - self.values[:, None]) / output.scale
-        return belief_of_parts(features, beside + output(self.values)[:, None], active)
+        return belief_of_parts(features, self.above / output.scale + output(self.values)[:, None], active)
 
 
 def _seen(
     found: Sequence[Configuration], history: History, design: Design | None
 ) -> tuple[list[Configuration], _Trials | _Parts]:
     """What was seen, and of which configurations; where there are parts, those that were stopped come last."""
-    if design is None or not _are_means(found, design):
+    if design is None or design.is_reshuffled or not _are_means(found, design):
         return list(found), _by_trials(found)
     told = [*found, *stopped(history)]
-    losses = _parts(told, design)
+    losses = _within_data(_parts(told, design), design)
     met = np.flatnonzero(np.isfinite(losses).any(axis=1))
     return [told[row] for row in met], _by_parts(losses[met][:, np.isfinite(losses).any(axis=0)])
 
 
 def _parts(found: Sequence[Configuration], design: Design) -> np.ndarray:
-    """Losses (c, p). Of several data sets each is one part, the mean over its own."""
+    """Losses (c, p)."""
     losses = on_parts(found, design.names)
-    losses = np.clip(np.where(np.isfinite(losses), losses, np.nan), -WIDEST, WIDEST)
+    clipped: np.ndarray = np.clip(np.where(np.isfinite(losses), losses, np.nan), -WIDEST, WIDEST)
+    return clipped
+
+
+def _columns(design: Design) -> list[list[int]]:
+    """The parts of each data set."""
     data = [part.data for part in design.parts]
-    if len(set(data)) < 2:
-        return losses
-    columns = [[j for j, name in enumerate(data) if name == one] for one in dict.fromkeys(data)]
-    means: np.ndarray = np.array([losses[:, some].mean(axis=1) for some in columns]).T
+    return [[j for j, name in enumerate(data) if name == one] for one in dict.fromkeys(data)]
+
+
+def _mean(losses: np.ndarray, columns: Sequence[Sequence[int]]) -> np.ndarray:
+    """Of losses (c, p) on parts, over each data set and then over those that were met, (c,)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a data set that was not met has no mean
+        means: np.ndarray = np.nanmean([np.nanmean(losses[:, some], axis=1) for some in columns], axis=0)
     return means
+
+
+def _within_data(losses: np.ndarray, design: Design) -> np.ndarray:
+    """Losses (c, p) that differ between parts by luck alone, whose means are those over data sets.
+
+    Which data sets are met is no luck: a configuration that is good on one and bad on another is so for sure. What
+    differs within data sets is, so their means are taken away, and the rest is widened by so much that it tells the
+    error of the mean over all. Configurations that have not met all data sets are left out. Where none has two parts
+    of each, losses stay what they are: data sets then are all that tells luck.
+    """
+    columns = _columns(design)
+    whole = np.isfinite(losses).all(axis=1)
+    if len(columns) < 2:
+        return losses
+    if min(map(len, columns)) < 2 or whole.sum() < FEWEST:
+        return losses
+    p, above = losses.shape[1], np.full_like(losses, np.nan)
+    told = losses.copy()
+    for some in columns:  # what is hard in each data set, but for the mean
+        hard = losses[np.ix_(whole, some)].mean(axis=0)
+        told[:, some] -= hard - hard.mean()
+    means = _mean(told, columns)
+    for some in columns:
+        k = len(some)
+        wider = np.sqrt(p * (p - 1) / (k * (k - 1))) / len(columns)
+        above[:, some] = wider * (told[:, some] - _mean(told, [some])[:, None])
+    met = np.all([np.isfinite(losses[:, some]).any(axis=1) for some in columns], axis=0)
+    return np.where(met[:, None], means[:, None] + above, np.nan)
 
 
 def _are_means(found: Sequence[Configuration], design: Design) -> bool:
@@ -246,7 +293,7 @@ def _are_means(found: Sequence[Configuration], design: Design) -> bool:
     if not design.is_mean or not counts.size or not counts.all():
         return False
     single = np.array([len(each.trials) == 1 for each in found])
-    values, means = np.array([each.losses[0] for each in found])[single], np.nanmean(losses[single], axis=1)
+    values, means = np.array([each.losses[0] for each in found])[single], _mean(losses[single], _columns(design))
     return bool(np.isclose(values, means, rtol=SAME, atol=0.0).all())
 
 
@@ -263,13 +310,22 @@ def _by_trials(found: Sequence[Configuration]) -> _Trials:
 def _by_parts(losses: np.ndarray) -> _Trials | _Parts:
     """From losses on parts (c, p), each met by somebody. Too few of them show no luck, which is left to neighbours."""
     counts = np.isfinite(losses).sum(axis=1)
-    rough = np.nanmean(losses - np.nanmean(losses, axis=0), axis=1)
-    # Those that are far worse than most say nothing of what is hard for the others.
-    hardness = _hardness(losses[(rough <= far_limit(rough)) | (counts > np.median(counts))])
+    usual = np.nanmedian(losses, axis=0)
+    rough = np.nanmean(losses - usual, axis=1)
+    # Those that are far worse than most, as what diverged, say nothing of what is hard for the others, nor of luck.
+    limit = far_limit(rough)
+    far = rough > limit
+    near = np.where(far[:, None], np.minimum(losses, usual + limit), losses)
+    kept = ~far | (counts > np.median(counts))
+    hardness = _hardness(near[kept] if np.isfinite(near[kept]).any(axis=0).all() else near)
     values = np.nanmean(losses - hardness, axis=1) + hardness.mean()
+    above = losses - values[:, None]
+    beside = above - (hardness - hardness.mean())
+    widest = np.nanmax(np.abs(beside[~far]))
+    above[far] = np.clip(beside[far], -widest, widest) + (hardness - hardness.mean())
     p = losses.shape[1]
     if p > 1 and (counts == p).sum() >= FEWEST:
-        return _Parts(values, losses)
+        return _Parts(values, above)
     return _Trials(values, np.median(counts) / counts, UNKNOWN)
 
 

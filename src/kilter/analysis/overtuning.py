@@ -116,7 +116,7 @@ def overtuning(history: History, design: Design | None = None) -> Overtuning | N
     known, chosen = merits(history, design), winner(history, design)
     if known is None or chosen is None:
         return None
-    is_measured = any(len(each.parts) > 1 or len(each.trials) > 1 for each in known.configurations)
+    is_measured = known.is_measured
     sign = history.problem.objectives[0].sign
     so_far = convergence(history)
     place = {number: i for i, each in enumerate(known.configurations) for number in each.trials}
@@ -136,7 +136,7 @@ def overtuning(history: History, design: Design | None = None) -> Overtuning | N
         paid_until=_paid_until(known, places, so_far.x, place[chosen.number]),
         trials=len(history.finished),
         course=Course(so_far.x.astype(int), so_far.numbers, so_far.best, sign * expected, error),
-        is_single=all(len(each.parts) == 1 for each in known.configurations),
+        is_single=not is_measured and all(len(each.parts) == 1 for each in known.configurations),
     )
 
 

@@ -87,7 +87,7 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
     if default is not None and better is not None and better < BEYOND:
         choice = default
     told, leader, looked = [f"trial {numbers[i]}" for i in (choice, best, seen)]
-    beats = _beats(default, better, known.noise == 0)
+    beats = _beats(default, better, known)
     kept, as_good = choice == default, bool(known.observed[best] <= known.observed[seen])
     return Winner(
         numbers[choice],
@@ -141,11 +141,13 @@ def _kept(best: str, better: float | None, is_best: bool) -> str:
     return f"keep the default: {best}, the best of what was tried, {beats}; {chance(BEYOND)} would be beyond noise"
 
 
-def _beats(default: int | None, better: float | None, is_exact: bool) -> str:
+def _beats(default: int | None, better: float | None, known: Merits) -> str:
     if default is None:
         return ""
-    if is_exact:
-        return ", and it beats the default"
+    if known.noise == 0:
+        return ", and it beats the default" + (
+            "" if known.is_measured else ", as far as trials show that were run once"
+        )
     if better is None:
         return "; whether it truly beats the default nobody can say from a single part: confirm the study on others"
     return f", and it beats the default with a probability of {chance(better)}"

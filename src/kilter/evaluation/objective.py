@@ -248,8 +248,9 @@ class EvaluationObjective(ABC):
             Part(name, fit.data, fit.repeat, count(fit.train), count(fit.test))
             for name, fit in zip(self.parts, self.fits)
         ]
-        summary, level = self.evaluation.summary, self.evaluation.level
-        return Design(tuple(parts), summary, level, self.first, self.perfect, self.worst)
+        over = self.evaluation
+        ends = self.perfect, self.worst
+        return Design(tuple(parts), over.summary, over.level, self.first, *ends, over.is_reshuffled)
 
     def _fits_of(self, trial: FoldTrial, params: Mapping[str, Any]) -> list[Fit]:
         if not self.evaluation.is_reshuffled:
