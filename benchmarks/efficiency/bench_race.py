@@ -375,7 +375,7 @@ def confirm_tables(known):
             note(scheme + ": its mean", fits, test[row], confirmation.choice.mean)
     base = np.array(found["5-fold, best observed"])[:, 1]
     lines = [
-        "| scheme | fits | test AUC × 100 | above full 5-fold | reported − test | its size | in 95 % interval |",
+        "| scheme | fits | test AUC × 100 | above full 5-fold | reported − test | its size | in its interval |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for scheme, rows in found.items():

@@ -58,7 +58,6 @@ def test_the_best_of_one_fold_are_scored_on_the_other_folds_and_only_there():
     assert found.choice.params == {"row": best}
     assert found.choice.mean == pytest.approx(scores[best].mean())
     assert (found.choice.earlier, found.choice.earlier_folds) == (scores[best, 0], (0,))
-    assert found.counted == (1, 2, 3, 4), "the fold that picked them does not count"
     assert [c.mean for c in found.candidates] == sorted(c.mean for c in found.candidates)
     assert str(table.study.trials[found.choice.confirmed_by].user_attrs[CONFIRMS]) in str(found)
 
@@ -88,19 +87,23 @@ def test_maximising_turns_the_choice_round():
 
 def test_what_was_scored_on_all_folds_is_not_scored_again_unless_afresh():
     table = Table(noise(6))
-    assert table.confirm(3).counted == (0, 1, 2, 3, 4)
+    assert all(len(c.folds) == FOLDS for c in table.confirm(3).candidates)
     assert table.confirmed == []
     table.scores = table.scores + 1.0  # other splits
     fresh = table.confirm(3, reuse=False)
     assert len(table.confirmed) == 3 * FOLDS
-    assert fresh.counted == (0, 1, 2, 3, 4) and fresh.estimate > 1.5, "scores of the earlier splits do not join in"
+    rows = [c.params["row"] for c in fresh.candidates]
+    assert fresh.estimate == pytest.approx(chosen(table.scores[rows], range(FOLDS)).mean())
+    assert fresh.estimate > 1.5, "scores of the earlier splits do not join in"
+    assert "by the 5 new folds alone" in str(fresh)
 
 
-def test_where_all_folds_picked_the_choice_is_made_anew_among_all_trials():
-    scores = noise(20)
-    found = Table(scores).confirm(1)
-    assert found.estimate == pytest.approx(chosen(scores, range(FOLDS)).mean())
-    assert found.estimate > found.choice.mean + 0.01
+@pytest.mark.parametrize("first", [None, 1])
+def test_it_says_what_the_study_says(first):
+    table = Table(noise(20), first=first)
+    found, told = table.confirm(4), table.study.estimate()
+    assert (found.estimate, found.interval, found.winner) == (told.value, (told.low, told.high), table.study.winner())
+    assert str(found).endswith(str(told)) and "90 % sure" in str(found)
 
 
 def test_calling_again_adds_no_trials_and_goes_on_with_those_that_wait():
@@ -206,9 +209,12 @@ def test_among_equals_the_estimate_is_unbiased_where_the_best_score_is_not():
 
 def test_overlap_widens_the_interval_and_none_is_for_independent_parts():
     table = Table(noise(6))
-    shared, independent = table.confirm(3), table.confirm(3, overlap=0.0)
-    assert shared.standard_error == pytest.approx(independent.standard_error * math.sqrt(1 + FOLDS / (FOLDS - 1)))
+    shared, independent = table.confirm(3, reuse=False), table.confirm(3, reuse=False, overlap=0.0)
+    (low, high), (lower, higher) = independent.interval, shared.interval
+    assert higher - lower == pytest.approx((high - low) * math.sqrt(1 + FOLDS / (FOLDS - 1)))
     assert shared.estimate == independent.estimate
+    for one, other in zip(shared.candidates, independent.candidates):
+        assert one.standard_error == pytest.approx(other.standard_error * math.sqrt(1 + FOLDS / (FOLDS - 1)))
 
 
 def test_without_folds_candidates_are_called_again_and_all_that_is_known_is_weighed():
@@ -225,20 +231,20 @@ def test_without_folds_candidates_are_called_again_and_all_that_is_known_is_weig
     assert [study.trials[c.confirmed_by].user_attrs[CONFIRMS] for c in found.candidates] == [
         c.number for c in found.candidates
     ]
-    assert found.estimate == found.choice.mean
+    assert found.estimate == pytest.approx(study.estimate().value)
     means = [candidate.mean for candidate in found.candidates]
     assert means == sorted(means, reverse=True)
     assert found.estimate < study.best_value - 0.2, "the luck of the best of thirty is taken back"
     low, high = found.interval
     assert low < 0 < high
-    assert "folds" not in str(found).partition("choice")[2]
+    assert "folds" not in str(found)
     assert confirm(study, objective, 5) == found
     assert len(study.trials) == 35, "what was confirmed is not called again"
 
 
 def test_a_single_fold_says_nothing_about_its_error():
     found = Table(noise(6, folds=1)).confirm(3)
-    assert found.interval == (-math.inf, math.inf) and math.isnan(found.standard_error)
+    assert found.interval == (-math.inf, math.inf) and math.isnan(found.choice.standard_error)
 
 
 def test_what_cannot_be_confirmed_is_refused():

@@ -4,35 +4,34 @@
     confirmation = confirm(study, objective, k=10)      # the best ten on the other folds too
     confirmation.choice.params, confirmation.estimate, confirmation.interval
 
-The best of many scores is mostly a lucky one. The estimate undoes that in two ways: folds by which the candidates were
-picked from all trials do not count where there are others, and the choice is made anew for each fold f by the folds
-other than f,
+The best of many scores is mostly a lucky one. What is chosen, and what to expect of it, is what the study says once the
+confirmations are in it: its winner (analysis/winner.py) and its estimate (analysis/estimate.py), which weigh the scores
+of all trials, parts and repeats, those that picked the candidates included. So there is one number.
+
+With `reuse` False the objective has other splits, and only scores on these count. The choice is then made anew for each
+fold f by the folds other than f,
 
     e_f = score of  argmin_c mean of c over the folds but f   on fold f            estimate = mean of e_f
 
 so no score both chooses and is counted (cross-validated selection; the idea of the bootstrap of Tsamardinos, Greasidou
-and Borboudakis 2018, Machine Learning 107, with folds in place of rows). What remains: a
-sampler that learns was led by the same rows, and so were the stops of a race; and models were trained on fewer rows
-than the final one will be, which is pessimistic.
-
-Scores of folds share training rows, so the variance of their mean is more than a share of theirs: it is
-(1/k + overlap) s² after Nadeau and Bengio (2003, Machine Learning 52), with test rows / training rows,
-1 / (K - 1) in K-fold cross-validation, as the overlap. Where the study maximises, all signs are turned for the argmin.
-
-An objective without folds that is noisy is called once more for each candidate. What both calls and all neighbours say
-is weighed by analysis/merits.py, which takes the luck of the best of many back: choice and estimate are from there.
+and Borboudakis 2018, Machine Learning 107, with folds in place of rows). Scores of folds share training rows, so the
+variance of their mean is more than a share of theirs: it is (1/k + overlap) s² after Nadeau and Bengio (2003, Machine
+Learning 52), with test rows / training rows, 1 / (K - 1) in K-fold cross-validation, as the overlap. Where the study
+maximises, all signs are turned for the argmin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import inf, isfinite, nan, sqrt
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
 from typing import Any, Protocol, Union
 
 import numpy as np
 
 from kilter.analysis.design import Design
+from kilter.analysis.estimate import LEVEL, Estimate
+from kilter.analysis.finding import share
 from kilter.analysis.merits import merits
 from kilter.analysis.uncertainty import interval, standard_error
 from kilter.analysis.winner import Winner
@@ -44,9 +43,6 @@ from kilter.core.problem import Objective, Problem
 from kilter.frozen import FrozenTrial
 
 Fold = Union[int, str]
-
-NORMAL = 1.96
-"""Standard errors within which 95 % of a normal distribution are."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +72,12 @@ class Confirmation:
 
     candidates: tuple[Candidate, ...]
     estimate: float
-    """The score to expect, corrected for the selection."""
-    standard_error: float
+    """The score to expect, corrected for the selection: what the study's `estimate` says, or with `reuse` False the new
+    splits alone."""
     interval: tuple[float, float]
-    """95 %, by Student's t; infinite where a single fold counts."""
-    counted: tuple[Fold, ...]
-    """The folds that the estimate is the mean of; none where the objective reports none."""
+    """90 %, likewise; infinite of a single fold."""
+    told: str
+    """Both in words."""
     winner: Winner
     """What the study's `winner` is now, and why."""
 
@@ -91,20 +87,18 @@ class Confirmation:
         return next((each for each in self.candidates if each.number == self.winner.number), self.candidates[0])
 
     def __str__(self) -> str:
-        choice, (low, high) = self.choice, self.interval
-        on = f"on {len(choice.folds)} folds" if choice.folds else "to expect by all results"
-        counted = f", on {len(self.counted)} folds" if self.counted else ""
-        rows = [f"{'trial':>6} {'earlier':>10} {'on folds':>8} {'confirmed':>10}   ±"]
+        choice = self.choice
+        on = f"on {len(choice.folds)} folds" if choice.folds else "expected by all results"
+        rows = [f"{'trial':>6} {'searched':>10}{self._folds('folds')} {'confirmed':>10}   ± standard error"]
         for c in self.candidates:
-            earlier = f"{c.earlier:10.4g} {len(c.earlier_folds) or '?':>8}"
-            rows.append(f"{c.number:>6} {earlier} {c.mean:10.4g}   {c.standard_error:.2g}")
+            searched = f"{c.earlier:10.4g}{self._folds(len(c.earlier_folds))}"
+            rows.append(f"{c.number:>6} {searched} {c.mean:10.4g}   {c.standard_error:.2g}")
         rows.append(f"choice: trial {choice.number}, {choice.mean:.4g} {on}")
-        rows.append(f"winner: {self.winner}")
-        rows.append(
-            f"to expect on new data: {self.estimate:.4g}, 95 % between {low:.4g} and {high:.4g} "
-            f"(corrected for the selection{counted})"
-        )
-        return "\n".join(rows)
+        return "\n".join([*rows, f"winner: {self.winner}", self.told])
+
+    def _folds(self, cell: int | str) -> str:
+        """A column on how many folds were searched; none where there are none."""
+        return f" {cell:>6}" if any(candidate.folds for candidate in self.candidates) else ""
 
 
 class Confirmable(Protocol):
@@ -126,6 +120,9 @@ class Confirmable(Protocol):
 
     def winner(self) -> Winner:
         """Which configuration to take."""
+
+    def estimate(self) -> Estimate:
+        """What it is expected to score."""
 
     def enqueue_trial(
         self,
@@ -195,7 +192,7 @@ def confirm(
     on_folds = [(trial, by) for trial, by in confirmed if by.folds]
     if not on_folds:
         return _called_again(study, confirmed)
-    return _weighed(study, on_folds, trials if reuse else (), overlap)
+    return _weighed(study, on_folds, reuse, overlap)
 
 
 def _check(study: Confirmable, k: int) -> None:
@@ -284,10 +281,10 @@ def _run(study: Confirmable, objective: Callable[..., Any], numbers: Sequence[in
 def _weighed(
     study: Confirmable,
     confirmed: Sequence[tuple[FrozenTrial, FrozenTrial]],
-    trials: Sequence[FrozenTrial],
+    reuse: bool,
     overlap: float | None,
 ) -> Confirmation:
-    """The result; `trials` are those with scores on the same splits, none where all was scored afresh."""
+    """The result: that of the study, or of the new splits alone."""
     sign = study.problem.objectives[0].sign
     folds = list(confirmed[0][1].folds)
     overlap = (1 / (len(folds) - 1) if len(folds) > 1 else 0.0) if overlap is None else overlap
@@ -307,17 +304,21 @@ def _weighed(
             )
         )
     candidates.sort(key=lambda c: (sign * c.mean if isfinite(c.mean) else inf, c.number))
-    scores, counted = _pool(trials, candidates, folds)
-    values = chosen(sign * scores, counted) * sign
-    error, estimate = standard_error(values, overlap), float(values.mean())
-    return Confirmation(
-        tuple(candidates),
-        estimate,
-        error,
-        interval(estimate, error, len(values)),
-        tuple(folds[i] for i in counted),
-        study.winner(),
-    )
+    if reuse:
+        return _as_told(study, candidates)
+    scores = np.array([[each.folds.get(fold, np.nan) for fold in folds] for each in candidates])
+    values = chosen(sign * scores[np.isfinite(scores).all(axis=1)], range(len(folds))) * sign
+    expected = float(values.mean())
+    low, high = within = interval(expected, standard_error(values, overlap), len(values), LEVEL)
+    sure = f"{share(LEVEL)} sure between {low:.4g} and {high:.4g}"
+    told = f"to expect on new data: {expected:.4g}, {sure}, by the {len(folds)} new folds alone"
+    return Confirmation(tuple(candidates), expected, within, told, study.winner())
+
+
+def _as_told(study: Confirmable, candidates: Sequence[Candidate]) -> Confirmation:
+    """What the study says of itself, now that the candidates are confirmed."""
+    told = study.estimate()
+    return Confirmation(tuple(candidates), told.value, (told.low, told.high), str(told), study.winner())
 
 
 def _called_again(study: Confirmable, confirmed: Sequence[tuple[FrozenTrial, FrozenTrial]]) -> Confirmation:
@@ -332,29 +333,7 @@ def _called_again(study: Confirmable, confirmed: Sequence[tuple[FrozenTrial, Fro
         error = sqrt(max(float(known.covariance[place, place]), 0.0))
         earlier, mean = float(trial.value or 0.0), sign * float(known.mean[place])
         candidates.append(Candidate(trial.number, by.number, trial.params, earlier, (), {}, mean, error))
-    found = Confirmation(tuple(candidates), nan, nan, (-inf, inf), (), study.winner())
-    mean, error = found.choice.mean, found.choice.standard_error
-    reach = NORMAL * error
-    return replace(found, estimate=mean, standard_error=error, interval=(mean - reach, mean + reach))
-
-
-def _pool(
-    trials: Sequence[FrozenTrial], candidates: Sequence[Candidate], folds: Sequence[Fold]
-) -> tuple[np.ndarray, list[int]]:
-    """Scores among which the choice is made anew, (c, K), and the columns of the folds that count.
-
-    Folds by which candidates were picked are left out where there are others; the choice is then among the candidates.
-    Else all folds count, and the choice is among all trials that have them, for these were picked from. Without
-    trials, whose splits were others then, no fold has picked anybody.
-    """
-    used = {fold for candidate in candidates for fold in candidate.earlier_folds} if trials else set()
-    fresh = [i for i, fold in enumerate(folds) if fold not in used]
-    rows: list[Mapping[Fold, float]] = [candidate.folds for candidate in candidates]
-    if len(fresh) < 2:
-        fresh = list(range(len(folds)))
-        rows += [t.folds for t in trials if t.state is TrialState.COMPLETE and t.is_feasible]
-    scores = np.array([[row.get(fold, np.nan) for fold in folds] for row in rows])
-    return scores[np.isfinite(scores).all(axis=1)], fresh
+    return _as_told(study, candidates)
 
 
 def chosen(scores: np.ndarray, counted: Sequence[int]) -> np.ndarray:

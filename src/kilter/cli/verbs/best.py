@@ -77,7 +77,7 @@ def _echo_judgement(study: StudyView) -> None:
     """Which configuration to take, why, and what it will truly score."""
     told = study.estimate()
     show.echo(f"\nwinner: {study.winner()}")
-    if told.low < told.high:
+    if told.low < told.high and (told.parts or told.value != told.observed):  # else results are exact, for all we know
         show.echo(str(told))
 
 
