@@ -138,7 +138,7 @@ def _kept(best: str, better: float | None, is_best: bool) -> str:
     if is_best or better is None:
         return "keep the default: nothing that was tried is better"
     beats = f"beats it with a probability of only {chance(better)}"
-    return f"keep the default: {best}, the best of what was tried, {beats}; {chance(BEYOND)} would be beyond noise"
+    return f"keep the default: {best}, the best of what was tried, {beats}, less than {chance(BEYOND)}"
 
 
 def _beats(default: int | None, better: float | None, known: Merits) -> str:
