@@ -36,6 +36,34 @@ def test_as_sure_of_differences_as_is_right(alike):
     assert 0.7 < np.std(np.concatenate(found)) < 1.3
 
 
+def test_parts_that_are_tested_on_the_same_rows_make_nothing_surer():
+    """Five hold-outs that share a half of their luck, which others would take for parts of their own."""
+    shared = np.full((5, 5), 0.5) + 0.5 * np.eye(5)
+    known, others = [], []
+    for seed in range(12):
+        stream = np.random.default_rng(seed)
+        points, true, _ = scored(seed)
+        scores = true[:, None] + 0.5 * stream.standard_normal((40, 5)) @ np.linalg.cholesky(shared).T
+        known.append(pulls(belief_of_parts(points, scores, 1.0, shared), true))
+        others.append(pulls(belief_of_parts(points, scores, 1.0), true))
+    assert 0.7 < np.std(np.concatenate(known)) < 1.3
+    assert np.std(np.concatenate(others)) > 1.2 * np.std(np.concatenate(known))
+
+
+def test_a_point_with_more_luck_than_the_better_half_is_known_less():
+    """The last ones are worst and four times as noisy."""
+    found = []
+    for seed in range(12):
+        points, true, scores = scored(seed, alike=False)
+        worst = np.argsort(true)[-10:]
+        scores[worst] += 3.0 * (scores - scores.mean(axis=0) - true[:, None] + true.mean())[worst]
+        told = belief_of_parts(points, scores, 1.0)
+        own, best = np.diag(told.covariance), int(np.argmin(true))
+        error = np.sqrt(own[worst] + own[best] - 2.0 * told.covariance[worst, best])
+        found.append((told.mean - true - told.mean[best] + true[best])[worst] / error)
+    assert 0.7 < np.std(np.concatenate(found)) < 1.4
+
+
 def test_neighbours_do_not_take_back_luck_that_they_share_but_do_where_they_do_not():
     gains = {}
     for alike in (True, False):

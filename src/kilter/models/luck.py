@@ -4,10 +4,11 @@
     Y       (n, p)   scores on p parts; smaller is better, NaN where a point was not scored on a part
     Y_ij             μ_j + f(x_i) + g_j(x_i): how hard the part is, the truth, and luck
     f                a process with the covariance a K, of which K is any kernel of models/smoothing.py
-    g_j              processes with the covariance s² Q, Q = (1 - η) K + η I. What is left of Y beside points and parts
+    g_j              processes with the covariance s² Q, Q = (1 - η) K + η I; parts of other repetitions test the same
+                     rows again, and theirs have the correlation R (p, p). What is left of Y beside points and parts
                      shows it: contrasts of Y over parts, on points that have all, are draws of it
     W       (m, p)   what was measured: the mean over parts that all points have, and that over others that some have
-    z                W Y, and its covariance a K + (s² Q + τ²) W W', for μ may be anything
+    z                W Y, and its covariance a K + s² Q W R W' + τ² W W', for μ may be anything
 
 On a fixed split a model with C = 1 and one with C = 1.1 err together. So that neighbours agree says nothing of how much
 is luck; independent noise would call it truth, and be sure of it. Only parts tell, by how neighbours differ on them.
@@ -38,6 +39,12 @@ SLIGHT = 1e-3
 """Processes with less weight than this are left out of covariances."""
 MANY = 20
 """Points that have all parts, from which on the better half shows luck."""
+USUAL = 4.0
+"""So many contrasts say beforehand that luck is everywhere as in the better half."""
+NEAR = 4
+"""The power of the correlation of luck that says how near points are."""
+SEEN = 0.1
+"""The share of luck that a contrast of parts has at least, to tell of it."""
 FEWEST = 3
 """Points that have all parts, from which on they show what luck is like."""
 
@@ -78,10 +85,11 @@ class _Measured:
         return hard
 
 
-def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float) -> Belief:
+def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, shared: np.ndarray | None = None) -> Belief:
     """What is believed of the points X themselves; its noise is the variance of a mean over the parts that all have.
 
-    Scores are in units of how far their means are apart, about 0. Each point has a score, and FEWEST have all.
+    Luck on the parts has the correlation `shared` (p, p), that of repetitions which test the same rows again; none by
+    default. Scores are in units of how far their means are apart, about 0. Each point has a score, and FEWEST have all.
 
     >>> X, Y = np.array([[0.1], [0.5], [0.9]]), np.array([[1.0, 1.4], [0.0, 0.1], [-1.2, -1.3]])
     >>> belief_of_parts(X, Y, 1.0).mean.round(1).tolist()
@@ -90,8 +98,9 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float) -> Belief:
     alike = list(kernels(X, active))
     # In a mean over the parts that all have, luck varies by no more than what was measured, 1. Neighbours that are
     # nearly the same would allow any amount of smooth luck, and then nothing would be known of those farther away.
-    luck = _luck(alike, Y, most=max(1.0, float(np.isfinite(Y).all(axis=0).sum())))
-    seen = _measured(Y, luck)
+    own = np.eye(Y.shape[1]) if shared is None else shared
+    luck = _luck(alike, Y, own, most=max(1.0, float(np.isfinite(Y).all(axis=0).sum())))
+    seen = _measured(Y, luck, own)
     truths = [(K, a) for K in alike for a in AMPLITUDES]
     found = [seen.posterior(a * K) for K, a in truths]
     weights = relative_weights(each.weight for each in found)
@@ -102,10 +111,10 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float) -> Belief:
     for weight, (K, a) in zip(weights, truths, strict=True):
         if weight > SLIGHT:
             covariance += weight * seen.covariance(a * K)
-    return Belief(mean, covariance, float(np.diag(luck).mean() / seen.W[0].astype(bool).sum()))
+    return Belief(mean, covariance, float(np.diag(luck).mean() * (seen.W[0] @ own @ seen.W[0])))
 
 
-def _measured(Y: np.ndarray, luck: np.ndarray) -> _Measured:
+def _measured(Y: np.ndarray, luck: np.ndarray, own: np.ndarray) -> _Measured:
     """Of each point the mean over the parts that all have, and that over others which it has besides."""
     known = np.isfinite(Y)
     common = known.all(axis=0)
@@ -113,21 +122,22 @@ def _measured(Y: np.ndarray, luck: np.ndarray) -> _Measured:
     at = np.concatenate([np.flatnonzero(mask.any(axis=1)) for mask in masks])
     W = np.concatenate([mask[mask.any(axis=1)] for mask in masks]).astype(float)
     W /= W.sum(axis=1, keepdims=True)
-    shared = W @ W.T
-    rest = (luck[np.ix_(at, at)] + HARD) * shared + JITTER * np.eye(len(at))
+    rest = luck[np.ix_(at, at)] * (W @ own @ W.T) + HARD * (W @ W.T) + JITTER * np.eye(len(at))
     return _Measured((W * np.nan_to_num(Y[at])).sum(axis=1), at, W, rest)
 
 
-def _luck(alike: Sequence[np.ndarray], Y: np.ndarray, most: float) -> np.ndarray:
+def _luck(alike: Sequence[np.ndarray], Y: np.ndarray, own: np.ndarray, most: float) -> np.ndarray:
     """s² Q (n, n), s² at most so much, as the better half of the points that have all parts shows it: they matter.
 
-    Restricted likelihood: with C orthonormal contrasts over parts, Y C has nothing of how hard parts are but a mean.
+    Restricted likelihood: with C contrasts over parts, Y C has nothing of how hard parts are but a mean. Where others
+    show more luck than that, as a default far away from where the search went, they have more.
     """
-    rows = np.flatnonzero(np.isfinite(Y).all(axis=1))
-    values = Y[rows].mean(axis=1)
-    rows = rows[values <= np.median(values)] if len(rows) > MANY else rows
-    left = Y[rows] @ _contrasts(Y.shape[1])
-    left -= left.mean(axis=0)
+    whole = np.flatnonzero(np.isfinite(Y).all(axis=1))
+    values = Y[whole].mean(axis=1)
+    rows = whole[values <= np.median(values)] if len(whole) > MANY else whole
+    beside = Y[whole] @ _contrasts(own)
+    beside -= beside[np.isin(whole, rows)].mean(axis=0)
+    left = beside[np.isin(whole, rows)]
     n, k = left.shape
     logarithms, scales = [], []
     for K in alike:
@@ -143,9 +153,35 @@ def _luck(alike: Sequence[np.ndarray], Y: np.ndarray, most: float) -> np.ndarray
     luck: np.ndarray = (weights @ np.array(ROUGH)).sum() * np.eye(len(Y))
     for weight, K in zip(weights @ (1.0 - np.array(ROUGH)), alike, strict=True):
         luck += weight * K
-    return luck
+    wider = _wider(luck, whole, rows, beside)
+    return luck * np.outer(wider, wider)
 
 
-def _contrasts(p: int) -> np.ndarray:
-    """(p, p - 1), orthonormal, each column sums to 0."""
-    return np.linalg.svd(np.eye(p) - 1.0 / p)[0][:, : p - 1]
+def _wider(luck: np.ndarray, whole: np.ndarray, rows: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """(n,), by how much more the luck of points is than that which was found of some `rows`; 1 for these, and at least.
+
+    By contrasts (whole, k) of the points that have all parts, and of their neighbours among the others.
+    """
+    wider, others = np.ones(len(luck)), np.flatnonzero(~np.isin(whole, rows))
+    if not len(others):
+        return wider
+    at = whole[others]
+    expected = np.diag(luck)[at] + luck[np.ix_(rows, rows)].mean() - 2.0 * luck[np.ix_(at, rows)].mean(axis=1)
+    squares = (beside[others] ** 2).sum(axis=1) / np.maximum(expected, LEAST)
+    scales = np.sqrt(np.diag(luck)[at])
+    near = (luck[np.ix_(at, at)] / np.outer(scales, scales)) ** NEAR
+    freedom = beside.shape[1] * near.sum(axis=1)
+    wider[at] = np.sqrt(np.maximum((near @ squares + USUAL) / (freedom + USUAL), 1.0))
+    return wider
+
+
+def _contrasts(own: np.ndarray) -> np.ndarray:
+    """(p, k) contrasts of parts whose luck has this correlation, each column sums to 0: they have luck of their own.
+
+    What repetitions of a cross-validation differ by is next to no luck, and tells none.
+    """
+    center = np.eye(len(own)) - 1.0 / len(own)
+    variances, axes = np.linalg.eigh(center @ own @ center)
+    kept = variances > SEEN
+    contrasts: np.ndarray = axes[:, kept] / np.sqrt(variances[kept])
+    return contrasts
