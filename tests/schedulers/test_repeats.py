@@ -45,6 +45,15 @@ def repeats(study):
     return [trial for trial in study.trials if CONFIRMS in trial.user_attrs]
 
 
+def test_repeats_that_fail_are_given_up():
+    def objective(trial):
+        if CONFIRMS in trial.user_attrs:
+            raise ValueError("no other part to meet")
+        return noisy(trial)
+
+    assert [trial.state for trial in repeats(run(objective))] == [TrialState.FAIL] * 2
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.5])
 def test_at_most_the_share_of_the_trials_measures_complete_ones_again(share):
     study = run(noisy, repeats=share)

@@ -95,6 +95,7 @@ def expected_gain(history: History, seed: int, seconds: float = HOUR) -> Gain | 
 class NotWorthIt:
     """A stopper: the next `seconds` are expected to improve the objective by less than `tolerance`, or noise.
 
+    Where results are exact no gain is lost in noise: with a tolerance of 0 such a study goes on.
     Never before 20 trials, and 3 for each parameter, have finished; it has to be so at two looks in a row, and looks
     are made at counts of finished trials that grow by 30 %, at those alone: whoever reads the same log stops at the
     same trial. Raises InvalidInput for a negative tolerance, and when it is asked about several objectives.

@@ -33,6 +33,8 @@ NORMAL = ndtri((np.arange(64) + 0.5) / 64)
 """Of Z."""
 TINY, FAR = 1e-150, -30.0
 """The least error that is divided by, and errors from zero beyond which nothing is gained."""
+FAILED = 2
+"""By so many more repeats have failed than were complete where no other one is tried."""
 SAME = 3
 """Configurations whose repeats came out the same, after which values count as exact where others have them as well."""
 
@@ -47,6 +49,8 @@ def to_repeat(history: History) -> int | None:
     >>> to_repeat(History(Problem())) is None
     True
     """
+    if _fails(history):
+        return None
     found = configurations(history)
     repeated = [each for each in found if len(each.trials) > 1]
     by_parts = _meet_parts(history, repeated)
@@ -64,6 +68,12 @@ def to_repeat(history: History) -> int | None:
     if not places:
         return None
     return known.configurations[places[0] if same else _of_two(known, places)].number
+
+
+def _fails(history: History) -> bool:
+    """Whether what is measured again fails, as an objective may that has other parts to meet then."""
+    states = [trial.state for trial in history if CONFIRMS in trial.attrs]
+    return states.count(TrialState.FAIL) >= states.count(TrialState.COMPLETE) + FAILED
 
 
 def _meet_parts(history: History, repeated: Sequence[Configuration]) -> bool:

@@ -28,7 +28,8 @@ class Limits:
     steps      how many steps (epochs, say) trials may report in total: the last one of each, summed
     target     stop once the first objective is at least this good
     patience   stop after so many finished trials without a better one
-    gain       stop once the next hour is expected to improve the only objective by less than this, or noise hides it
+    gain       stop once the next hour is expected to improve the only objective by less than this, or noise hides it; 0
+               ends no study whose results are exact
     failures   give up when so many trials of a run, one after the other, failed in the same way; see Tally
     unusable   give up when so many of a run's first trials returned what cannot be used, NaN aside
 
