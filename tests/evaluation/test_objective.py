@@ -229,6 +229,40 @@ def test_another_evaluation_is_another_study(tmp_path):
     assert study.user_attrs[EVALUATION]["parts"][-1]["name"] == 2
 
 
+@pytest.mark.parametrize("noted", ["five folds by patients", {}, [], None, 5, {"parts": []}, {"parts": [{"name": []}]}])
+def test_an_attribute_of_the_users_own_is_no_design(noted, caplog):
+    study = create_study(space=SPACE)
+    study.set_user_attr(EVALUATION, noted)
+    study.optimize(lambda shift: shift, n_trials=4, progress="none")
+    assert study.design is None and study.winner().number in range(4) and study.estimate() and study.overtuning()
+    study.optimize(CrossValidation(3).objective(train, X), n_trials=1, progress="none", if_changed="continue")
+    assert study.design.names == (0, 1, 2) and "give yours another name" in caplog.text
+
+
+def test_what_a_newer_version_notes_besides_is_passed_over():
+    noted = CrossValidation(3).objective(train, X).design
+    newer = {**noted.to_json(), "colour": "red"}
+    newer["parts"] = [{**part, "shape": "round"} for part in newer["parts"]]
+    assert Design.from_json(newer) == noted
+
+
+@pytest.mark.parametrize("value", ["yes", None, [1], -1, 999, True, 2.5, "3"])
+def test_what_a_user_notes_by_our_names_says_nothing_of_repeats(value):
+    def own(trial):
+        if trial.number == 3:
+            trial.set_user_attr(CONFIRMS, value)
+        for fold in range(3):
+            trial.report(trial.params["shift"] * (1 + fold), fold=fold)
+        return trial.params["shift"] * 2
+
+    study = create_study(space=SPACE, scheduler="race", sampler="random")
+    study.enqueue_trial({"shift": 0.3}, {KNOWN: value})
+    study.optimize(CrossValidation(3).objective(train, X), n_trials=1, progress="none")
+    study.optimize(own, n_trials=11, progress="none", if_changed="continue")
+    assert len(study.trials) == 12 and study.trials[0].state is TrialState.COMPLETE
+    assert study.confirm(own, k=2).candidates and study.winner()
+
+
 def test_a_study_takes_no_notice_of_settings_that_are_as_they_would_be():
     assert repr(Repeated(CrossValidation(seed=3), 2)) == (
         "Repeated(evaluation=CrossValidation(folds=5, seed=3), times=2)"

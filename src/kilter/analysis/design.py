@@ -7,7 +7,7 @@ themselves, it is inferred: so many folds of a cross-validation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import inf
 from typing import Any, Union
 
@@ -107,8 +107,31 @@ class Design:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Design:
-        """From what a study has noted."""
-        return cls(**{**data, "parts": tuple(Part(**part) for part in data["parts"])})
+        """From what a study has noted; what a newer version says besides is passed over.
+
+        Raises KeyError, TypeError or ValueError where it is something else, such as a user's own attribute.
+        """
+        parts = tuple(Part(**_known_to(Part, part)) for part in data["parts"])
+        found = cls(**{**_known_to(cls, data), "parts": parts})
+        if not parts or found.summary not in SUMMARIES or not all(isinstance(part.name, (int, str)) for part in parts):
+            raise ValueError(f"{data!r:.60} is no design")
+        return found
+
+
+def noted_design(attrs: Mapping[str, Any]) -> Design | None:
+    """The design that attributes of a study hold; None where there is none, or a user's own attribute of its name.
+
+    >>> noted_design({EVALUATION: "five folds by patients"}) is None
+    True
+    """
+    try:
+        return Design.from_json(attrs[EVALUATION])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _known_to(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: data[field.name] for field in fields(kind) if field.name in data}
 
 
 def _in_common(one: Part, other: Part) -> float:
@@ -128,8 +151,9 @@ def design_of(history: History, attrs: Mapping[str, Any]) -> Design | None:
     >>> design_of(History(Problem()), {EVALUATION: noted.to_json()}).overlap
     0.25
     """
-    if EVALUATION in attrs:
-        return Design.from_json(attrs[EVALUATION])
+    noted = noted_design(attrs)
+    if noted is not None:
+        return noted
     name = history.problem.objectives[0].name
     complete = [trial.number for trial in history if trial.state is TrialState.COMPLETE]
     names = max((tuple(history.reports.folds(number, name)) for number in complete), key=len, default=())

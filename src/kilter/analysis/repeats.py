@@ -23,7 +23,7 @@ from scipy.special import ndtr, ndtri
 
 from kilter.analysis.configurations import Configuration, configurations
 from kilter.analysis.merits import Merits, merits
-from kilter.core.attributes import CONFIRMS
+from kilter.core.attributes import confirmed_by
 from kilter.core.events import TrialState
 from kilter.core.history import History
 
@@ -61,7 +61,7 @@ def to_repeat(history: History) -> int | None:
     if known is None or not (same or by_parts or known.noise > known.mean.std()):
         return None
     # Those that failed when they were measured again would do so once more, and those that are being measured wait.
-    out = {trial.attrs.get(CONFIRMS) for trial in history if trial.state is not TrialState.COMPLETE}
+    out = {confirmed_by(trial.attrs, trial.number) for trial in history if trial.state is not TrialState.COMPLETE}
     out |= {each.number for each in repeated if by_parts or same}
     leading = np.argsort(known.mean, kind="stable")[:LEADING]
     places = [int(i) for i in leading if known.configurations[i].number not in out]

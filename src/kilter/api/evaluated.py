@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from kilter.analysis.configurations import default_of
-from kilter.analysis.design import Design
+from kilter.analysis.design import Design, noted_design
 from kilter.core.attributes import DEFAULT, EVALUATION, UNTRIED
 from kilter.core.events import Enqueued
 from kilter.core.problem import Problem
@@ -54,6 +54,14 @@ def begin_evaluation(session: Session, objective: Evaluated) -> None:
     objective.check(problem)
     design = json.loads(json.dumps(objective.design.to_json()))  # as the log holds it
     if replica.attrs.get(EVALUATION) != design:
+        if EVALUATION in replica.attrs and noted_design(replica.attrs) is None:
+            log.warning(
+                "%s: its attribute %r, which was %.60r, now says what the objective is put together from: give yours "
+                "another name",
+                session.name,
+                EVALUATION,
+                replica.attrs[EVALUATION],
+            )
         session.note(None, {EVALUATION: design})
     config = objective.defaults(problem.space)
     if default_of(replica.history) is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 CONFIRMS = "confirms"
 """Of a trial: the number of an earlier one, whose configuration it measures once more."""
 
@@ -19,3 +22,29 @@ EVALUATION = "evaluation"
 
 UNTRIED = "no_default"
 """Of a study: why what there would be without tuning is not among its trials, as text."""
+
+
+def confirmed_by(attrs: Mapping[str, Any], number: int) -> int | None:
+    """The earlier trial that a trial of this number measures once more; None where it measures none.
+
+    A user may have set an attribute of that name, which says nothing then.
+
+    >>> [confirmed_by({CONFIRMS: value}, 5) for value in (3, 5, "yes", True, -1)]
+    [3, None, None, None, None]
+    """
+    earlier = attrs.get(CONFIRMS)
+    return earlier if type(earlier) is int and 0 <= earlier < number else None
+
+
+def known_parts(attrs: Mapping[str, Any]) -> list[tuple[int | str, Any]]:
+    """The parts of a trial that need not be computed again, with their scores.
+
+    >>> known_parts({KNOWN: [[0, 0.5], "abc", ["a", {"loss": 1.0}]]})
+    [(0, 0.5), ('a', {'loss': 1.0})]
+    """
+    pairs = attrs.get(KNOWN)
+    return [
+        (pair[0], pair[1])
+        for pair in (pairs if isinstance(pairs, (list, tuple)) else ())
+        if isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], (int, str))
+    ]

@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
+from kilter.analysis.design import noted_design
 from kilter.analysis.plain import plain
 from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION
 from kilter.core.errors import KilterError
@@ -164,7 +165,8 @@ def _redact(study: Study) -> None:
         history.settle(history[number])
     history.forgiven, history.reports = replica.history.forgiven, replica.history.reports
     replica.history = history
-    replica.attrs = {name: value for name, value in replica.attrs.items() if name == EVALUATION}
+    design = noted_design(replica.attrs)
+    replica.attrs = {} if design is None else {EVALUATION: design.to_json()}
     study.begin()
 
 

@@ -35,7 +35,7 @@ from kilter.analysis.finding import share
 from kilter.analysis.merits import merits
 from kilter.analysis.uncertainty import interval, standard_error
 from kilter.analysis.winner import Winner
-from kilter.core.attributes import CONFIRMS, KNOWN
+from kilter.core.attributes import CONFIRMS, KNOWN, confirmed_by
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.history import History
@@ -234,12 +234,16 @@ def _check_telling(confirmations: Sequence[FrozenTrial], trials: Sequence[Frozen
 
 def _tells(by: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
     """Whether a complete confirmation says more than the trial that it confirms."""
-    return bool(by.folds) or by.value != trials[by.user_attrs[CONFIRMS]].value
+    return bool(by.folds) or by.value != trials[confirmed_by(by.user_attrs, by.number) or 0].value
 
 
 def _best(trials: Sequence[FrozenTrial], k: int, objective: Objective) -> list[FrozenTrial]:
     """The best trials of the search, each configuration once."""
-    ended = [t for t in trials if t.state is TrialState.COMPLETE and t.is_feasible and CONFIRMS not in t.user_attrs]
+    ended = [
+        t
+        for t in trials
+        if t.state is TrialState.COMPLETE and t.is_feasible and confirmed_by(t.user_attrs, t.number) is None
+    ]
     ended = [t for t in ended if t.value is not None and isfinite(t.value)]
     # Of trials that ran on different numbers of folds, those with the most come first: others were cheap looks.
     ended.sort(key=lambda t: (-len(t.folds), objective.loss(t.metrics), t.number))
@@ -252,9 +256,14 @@ def _best(trials: Sequence[FrozenTrial], k: int, objective: Objective) -> list[F
 
 def _confirming(trials: Sequence[FrozenTrial]) -> dict[int, int]:
     """The trial that confirms each, where there is one that did not fail and tells something, if it is complete."""
-    ours = [t for t in trials if CONFIRMS in t.user_attrs and t.state not in (TrialState.FAIL, TrialState.PRUNED)]
-    ours = [t for t in ours if t.state is not TrialState.COMPLETE or _tells(t, trials)]
-    return {int(t.user_attrs[CONFIRMS]): t.number for t in ours}
+    found = {}
+    for trial in trials:
+        earlier = confirmed_by(trial.user_attrs, trial.number)
+        if earlier is None or trial.state in (TrialState.FAIL, TrialState.PRUNED):
+            continue
+        if trial.state is not TrialState.COMPLETE or _tells(trial, trials):
+            found[earlier] = trial.number
+    return found
 
 
 def _enqueue(study: Confirmable, trial: FrozenTrial, reuse: bool) -> int:

@@ -21,7 +21,7 @@ from typing import Any, Protocol, Union
 import numpy as np
 
 from kilter.analysis.design import Name
-from kilter.core.attributes import CONFIRMS, KNOWN
+from kilter.core.attributes import KNOWN, confirmed_by, known_parts
 from kilter.core.errors import InvalidInput, TrialPruned
 from kilter.core.problem import Objective
 from kilter.core.seeds import rng
@@ -120,7 +120,7 @@ def over_parts(
     """
     if first is not None and not 1 <= first <= len(parts):
         raise InvalidInput(f"first={first!r}: give a number from 1 to {len(parts)}, the number of parts")
-    known, met = _known(trial, reuses), parts if first is None or CONFIRMS in trial.user_attrs else parts[:first]
+    known, met = _known(trial, reuses), parts if first is None or _confirms(trial) else parts[:first]
     scores: dict[Name, Any] = {}
     saved = time.monotonic()
     for part in met:
@@ -138,12 +138,16 @@ def over_parts(
     return _summed(scores, summary)
 
 
+def _confirms(trial: FoldTrial) -> bool:
+    return confirmed_by(trial.user_attrs, trial.number) is not None
+
+
 def _known(trial: FoldTrial, reuses: bool) -> dict[Name, Any]:
     """Scores from the trial that this one confirms, and from earlier attempts."""
     saved = trial.load()
     is_alike = isinstance(saved, dict) and saved.get(BUDGET, trial.budget) == trial.budget
     kept = saved.get(KNOWN, []) if is_alike else []
-    return dict([*(trial.user_attrs.get(KNOWN, []) if reuses else []), *kept])
+    return dict([*(known_parts(trial.user_attrs) if reuses else []), *kept])
 
 
 def _call(score: Callable[..., Any], split: Any) -> Any:

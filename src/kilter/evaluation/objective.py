@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 
 from kilter.analysis.design import MEANS, Design, Name, Part
-from kilter.core.attributes import CONFIRMS, FAILED
+from kilter.core.attributes import FAILED, confirmed_by
 from kilter.core.errors import InvalidInput, TrialPruned
 from kilter.core.numbers import Float, Int
 from kilter.core.parameter import Parameter
@@ -256,7 +256,7 @@ class EvaluationObjective(ABC):
         if not self.evaluation.is_reshuffled:
             return self.fits
         # A repeat of a configuration is to have splits of its own too.
-        again = f" {trial.number}" if CONFIRMS in trial.user_attrs else ""
+        again = f" {trial.number}" if confirmed_by(trial.user_attrs, trial.number) is not None else ""
         return self.evaluation.fits(self.data, crc32((shown(sorted(params.items())) + again).encode()))
 
     # -- for an evaluation around this one --------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from math import fsum, isfinite
 from typing import Any
 
 from kilter.core.actions import Verdict
-from kilter.core.attributes import CONFIRMS, KNOWN
+from kilter.core.attributes import confirmed_by, known_parts
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.interfaces import STOPPED, Message, Outcome, Progress, Task
 from kilter.objective.failures import failure_of
@@ -88,8 +88,8 @@ class Folds:
 
     def _taken(self, task: Task) -> Mapping[Any, Metrics]:
         """What need not be measured again, since it is known from the trial that this one confirms."""
-        folds = {fold for fold, _ in task.attrs.get(KNOWN, ())}
-        of = self._known(task.attrs[CONFIRMS]) if folds else {}
+        folds, earlier = {fold for fold, _ in known_parts(task.attrs)}, confirmed_by(task.attrs, task.number)
+        of = self._known(earlier) if folds and earlier is not None else {}
         return {fold: metrics for fold, metrics in of.items() if fold in folds}
 
     def wait(self, timeout: float | None) -> list[Message]:

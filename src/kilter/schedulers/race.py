@@ -33,7 +33,7 @@ from math import atan, cos, fsum, inf, isfinite, isnan, pi, sin, sqrt
 from typing import Any, ClassVar
 
 from kilter.core.actions import Judgement, Plan, Repeat, Start, Stop
-from kilter.core.attributes import CONFIRMS
+from kilter.core.attributes import confirmed_by
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Report, TrialState
 from kilter.core.history import History, Record
@@ -195,7 +195,8 @@ class RaceScheduler(Scheduler):
 
 def measured(trial: Record) -> int:
     """The trial whose configuration a trial measures: itself, or the one that it confirms."""
-    return int(trial.attrs.get(CONFIRMS, trial.number))
+    earlier = confirmed_by(trial.attrs, trial.number)
+    return trial.number if earlier is None else earlier
 
 
 def comparable(score: float) -> float:
