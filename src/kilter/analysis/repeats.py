@@ -72,7 +72,7 @@ def to_repeat(history: History) -> int | None:
 
 def _fails(history: History) -> bool:
     """Whether what is measured again fails, as an objective may that has other parts to meet then."""
-    states = [trial.state for trial in history if CONFIRMS in trial.attrs]
+    states = [trial.state for trial in history if confirmed_by(trial.attrs, trial.number) is not None]
     return states.count(TrialState.FAIL) >= states.count(TrialState.COMPLETE) + FAILED
 
 
