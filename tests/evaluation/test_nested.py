@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,25 @@ def test_choices_at_random_do_not_agree() -> None:
 def test_a_single_fold_has_no_interval() -> None:
     assert result([0.3]).interval == (-math.inf, math.inf)
     assert result([0.3]).agreement == {}
+
+
+def test_no_interval_reaches_beyond_what_scores_can_be() -> None:
+    free = result([0.7, 0.99, 0.9, 0.5])
+    assert free.interval[1] > 1.0 and free.interval[0] < 0.6
+    for sign in (1, -1):
+        values = [sign * score for score in (0.7, 0.99, 0.9, 0.5)]
+        found = replace(result(values, sign > 0), perfect=sign * 1.0, worst=sign * 0.6)
+        assert found.interval == tuple(sorted([sign * 0.6, sign * 1.0]))
+    assert replace(result([0.3]), perfect=1.0).interval == (-math.inf, math.inf)
+    assert "single split" in str(result([0.3])) and "inf" not in str(result([0.3]))
+
+
+def test_where_the_default_was_kept_it_says_that() -> None:
+    found = result([0.7, 0.9, 0.8])
+    folds = [replace(fold, is_default=True, default=fold.score) for fold in found.folds]
+    said = str(replace(found, folds=tuple(folds)))
+    assert "the default was kept in all folds" in said and "agree" not in said and "gains 0" not in said
+    assert "kept in 1 of 3" in str(replace(found, folds=(folds[0], *found.folds[1:])))
 
 
 # -- what it does -----------------------------------------------------------------------------------------------------

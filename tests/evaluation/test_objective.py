@@ -134,6 +134,7 @@ def test_a_default_outside_of_the_space_is_told_once(default, parameter, words, 
     study = tuned(CrossValidation(2).objective(plain, X), 2, space={"shift": parameter})
     (told,) = caplog.messages
     assert re.search(words, told) and "no default is tried" in told and study.user_attrs[UNTRIED] in told
+    assert study.winner().reason.endswith(f"no default was tried to compare it with: {study.user_attrs[UNTRIED]}")
     study.optimize(CrossValidation(2).objective(plain, X), n_trials=1, progress="none")
     assert len(caplog.messages) == 1
     with_it = tuned(CrossValidation(2).objective(plain, X), 2, space={"shift": kilter.Choice([default, 0.5])})

@@ -13,7 +13,7 @@ Where results are exact the winner is the configuration that looked best.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from kilter.analysis.finding import chance
 from kilter.analysis.merits import Merits, merits
 from kilter.core.history import History
 from kilter.core.parameter import Plain
+from kilter.core.text import one_line
 
 CAUTION = 0.5
 """How much of the doubt about a gain over the best observed one counts against it, over the root of the number of
@@ -37,6 +38,9 @@ DEAR = 1.0
 BEYOND = 0.75
 """The probability to beat the default from which on it is beaten: three to one. With more the default is kept where it
 is truly worse, which costs more than it saves; with less it is left where it is better."""
+
+LONG = 200
+"""Characters, at most, of why the default was not tried."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,10 @@ class Winner:
         return self.reason
 
 
-def winner(history: History, design: Design | None = None) -> Winner | None:
+def winner(history: History, design: Design | None = None, untried: str | None = None) -> Winner | None:
     """The winner of a study; None with several objectives, and before a trial is complete and feasible.
+
+    `untried` says why the default was not tried, where somebody has noted that: the reason then tells it.
 
     >>> from kilter import Float, Space
     >>> from kilter.core.problem import Problem
@@ -73,7 +79,12 @@ def winner(history: History, design: Design | None = None) -> Winner | None:
     True
     """
     known = merits(history, design)
-    return None if known is None else _winner(known, _seconds(history, known))
+    if known is None:
+        return None
+    found = _winner(known, _seconds(history, known))
+    if found.default is not None or untried is None:
+        return found
+    return replace(found, reason=f"{found.reason}; no default was tried to compare it with: {one_line(untried, LONG)}")
 
 
 def _winner(known: Merits, seconds: np.ndarray) -> Winner:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kilter.analysis.configurations import default_of
 from kilter.api.arguments import SpaceLike, StudyOptions, as_space, check_settings
 from kilter.api.running import executor_of
 from kilter.api.studies import open_study
@@ -20,6 +21,7 @@ from kilter.api.study import Study
 from kilter.api.tuning import OPTIONS, directions_of, tune
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
+from kilter.core.history import History
 from kilter.core.interfaces import Executor, Storage
 from kilter.core.limits import Limits
 from kilter.core.numbers import Int
@@ -57,6 +59,23 @@ class Found:
     score: float
     default: float | None
     """The score of what there is without tuning; None where that is not known."""
+    is_default: bool
+    """Whether what there is without tuning was chosen."""
+
+    @classmethod
+    def of(
+        cls,
+        history: History,
+        config: Config,
+        observed: float,
+        estimated: float | None,
+        score: float,
+        untuned: float | None,
+    ) -> Found:
+        """What was chosen by the search that has this history, with its score and that of the default."""
+        default = default_of(history)
+        kept = default is not None and dict(default.params) == dict(config)
+        return cls(dict(config), observed, estimated, score, untuned, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +105,11 @@ class Search(ABC):
     @abstractmethod
     def params(self, config: Config) -> dict[str, Any]:
         """A configuration in the words of what is tuned."""
+
+    @property
+    @abstractmethod
+    def bounds(self) -> tuple[float | None, float | None]:
+        """What a perfect model would score, and what none scores worse than; None where nobody knows."""
 
 
 @answering(OPTIONS)
@@ -190,7 +214,12 @@ class _Tuning(Search):
             else:
                 default = self.objective.score(untuned, train, test, self.metric)
             told = study.estimate()
-            return Found(dict(study.history[told.number].params), told.observed, told.value, score, default)
+            config = study.history[told.number].params
+            return Found.of(study.history, config, told.observed, told.value, score, default)
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        return self.objective.perfect, self.objective.worst
 
     @property
     def _untuned(self) -> Mapping[str, Any] | None:
@@ -240,4 +269,4 @@ def _read(study: Study, search: Search, level: float) -> Nested:
         score = float(trial.value or 0.0)
         found.append(OuterFold(trial.params[FOLD], search.params(told["config"]), score=score, **told))
     overlap = float(np.mean([len(test) / len(train) for train, test in search.splits]))
-    return Nested(tuple(found), search.space, overlap, search.is_maximised, level)
+    return Nested(tuple(found), search.space, overlap, search.is_maximised, level, *search.bounds)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kilter.analysis.design import Design, design_of
 from kilter.analysis.failures import why_no_best
 from kilter.api.log import StudyLog
+from kilter.core.attributes import UNTRIED
 from kilter.core.errors import InvalidInput, NotReady, TrialNotFound, UnknownName
 from kilter.core.events import SYSTEM, TrialState
 from kilter.core.history import History
@@ -243,7 +244,7 @@ class StudyView:
             raise InvalidInput("this study has several objectives, so no single best trial: read .best_trials")
         from kilter.analysis.winner import winner  # loads SciPy
 
-        found = winner(self.history, self.design)
+        found = winner(self.history, self.design, self.user_attrs.get(UNTRIED))
         if found is None:
             raise self._not_ready()
         return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kilter import replay
+from kilter.core.attributes import UNTRIED
 from kilter.core.compound import Compound
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Dropped, Started
@@ -109,7 +110,8 @@ def generalisation(ask: Ask) -> Any:
     history, design = ask.history, ask.design
     seen = overtuning(history, design)
     told = None if seen is None else {**vars(seen), "stopped_paying": seen.stopped_paying, "text": str(seen)}
-    return {"winner": winner(history, design), "estimate": estimate(history, design), "overtuning": told}
+    chosen = winner(history, design, ask.study.log.replica.attrs.get(UNTRIED))
+    return {"winner": chosen, "estimate": estimate(history, design), "overtuning": told}
 
 
 def diagnostics(ask: Ask) -> Any:

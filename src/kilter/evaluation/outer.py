@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 
-from kilter.analysis.finding import share
+from kilter.analysis.finding import share, times
 from kilter.analysis.uncertainty import interval, standard_error
 from kilter.core.parameter import Parameter, Plain
 from kilter.core.space import Config, Space
@@ -44,6 +44,8 @@ class OuterFold:
     """What the search has estimated that it scores on new data; None where it did not."""
     default: float | None
     """The score, on the same rows, of what there is without tuning; None where that is not known."""
+    is_default: bool = False
+    """Whether the search has kept what there is without tuning."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ class Nested:
     """Test rows / training rows of an outer fold."""
     is_maximised: bool
     level: float = 0.9
+    perfect: float | None = None
+    """What a perfect model would score, where it is known ..."""
+    worst: float | None = None
+    """... and what none scores worse than: no interval reaches beyond."""
 
     @property
     def mean(self) -> float:
@@ -73,7 +79,11 @@ class Nested:
     @property
     def interval(self) -> tuple[float, float]:
         """Where the score to expect lies, with the probability `level`; infinite with a single fold."""
-        return self._around(self._scores)
+        ends = self._around(self._scores)
+        low, high = (self.worst, self.perfect) if self.is_maximised else (self.perfect, self.worst)
+        if len(self.folds) < 2:
+            return ends
+        return max(ends[0], -inf if low is None else low), min(ends[1], inf if high is None else high)
 
     @property
     def optimism(self) -> float:
@@ -94,17 +104,21 @@ class Nested:
     def agreement(self) -> dict[str, float]:
         """How far the outer folds chose the same, by parameter: 1 everywhere the same, 0 or less as if by chance.
 
+        Searches of one `random_state` have candidates in common, and agree the more for it. Where all have kept the
+        default that is all that they agree on.
         Of folds in which a parameter is active; one that is active in less than two, or has one value, is left out.
         """
         found = {name: _agreement(self.space[name], self._choices(name)) for name in self.space}
         return {name: value for name, value in found.items() if value is not None}
 
     def __str__(self) -> str:
-        sure = f"{self._sure(self.interval)} ({len(self.folds)} outer folds)"
+        sure = f"{self._sure(self.interval)} ({times(len(self.folds), 'outer fold')})"
         expected = f"to expect on new data: {self.mean:.4g}, {sure}"
         return "\n".join([*self._table(), expected, self._inside(), *self._beside(), *self._agreeing()])
 
     def _sure(self, within: tuple[float, float]) -> str:
+        if len(self.folds) < 2:
+            return "how sure that is a single split does not tell"
         return f"{share(self.level)} sure between {within[0]:.4g} and {within[1]:.4g}"
 
     def _inside(self) -> str:
@@ -118,10 +132,16 @@ class Nested:
         """A line on no tuning, where that is known."""
         if self._gains is None:
             return []
+        kept = sum(fold.is_default for fold in self.folds)
+        if kept == len(self.folds):
+            return ["the default was kept in all folds: tuning gains nothing here"]
         doubt = "" if self.gain_interval[0] > 0 else ": it may be nothing"
-        return [f"tuning gains {self.gain:.2g} over none, {self._sure(self.gain_interval)}{doubt}"]
+        also = f"; the default was kept in {kept} of {len(self.folds)} folds" if kept else ""
+        return [f"tuning gains {self.gain:.2g} over none, {self._sure(self.gain_interval)}{doubt}{also}"]
 
     def _agreeing(self) -> list[str]:
+        if all(fold.is_default for fold in self.folds):
+            return []
         told = ", ".join(f"{name} {value:.2f}" for name, value in self.agreement.items())
         return [f"how far the choices agree (1 the same, 0 or less as if by chance): {told}"] if told else []
 

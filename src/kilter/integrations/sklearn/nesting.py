@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn.base import clone, is_classifier
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
@@ -16,6 +17,7 @@ from sklearn.utils.validation import _check_method_params
 from kilter.api.nesting import Found, Search
 from kilter.core.errors import InvalidInput
 from kilter.core.space import Config
+from kilter.evaluation.estimators import perfect, worst
 from kilter.integrations.distributions import Candidates
 
 IRRELEVANT = ("storage", "study_name", "n_jobs", "pre_dispatch", "verbose")
@@ -61,7 +63,17 @@ class SearchInside(Search):
         score, default = self._scored(search, test), None
         with suppress(Exception):  # an estimator may be nothing before its parameters are set
             default = self._scored(self._untuned(search, train, fit_params), test)
-        return Found(dict(config), float(observed), estimated, score, default)
+        return Found.of(search.study_.history, config, float(observed), estimated, score, default)
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        scoring, refit = self.search.scoring, self.search.refit
+        if isinstance(scoring, Mapping):
+            scoring = scoring.get(refit)
+        elif isinstance(scoring, (list, tuple, set)):
+            scoring = refit
+        scorer = check_scoring(self.search.estimator, scoring)
+        return perfect(scorer), worst(scorer)
 
     def params(self, config: Config) -> dict[str, Any]:
         return self.candidates.params(config)
