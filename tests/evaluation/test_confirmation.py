@@ -257,8 +257,12 @@ def test_what_cannot_be_confirmed_is_refused():
     assert len(study.trials) == 3
     found = confirm(study, lambda trial: over_folds(trial, range(3), lambda fold: float(fold)))
     assert len(found.candidates) == 2, "the one without folds confirms nothing"
-    with pytest.raises(InvalidInput, match="at least one"):
-        confirm(study, lambda trial: 1.0, 0)
+    for k in (0, 2.5, "a"):
+        with pytest.raises(InvalidInput, match="a whole number of trials to confirm, from 1 on"):
+            confirm(study, lambda trial: 1.0, k)
+    for overlap in (-1, float("nan"), "a"):
+        with pytest.raises(InvalidInput, match="test rows / training rows"):
+            confirm(study, lambda trial: 1.0, overlap=overlap)
     with pytest.raises(InvalidInput, match="one objective"):
         confirm(create_study(directions={"a": "minimize", "b": "minimize"}), lambda trial: 1.0)
     with pytest.raises(InvalidInput, match="fidelity"):

@@ -309,6 +309,14 @@ def test_sparse_tables_of_all_formats_have_rows(form):
         (lambda: CrossValidation(3).objective(train, X, scoring="r2"), InvalidInput, "for estimators"),
         (lambda: CrossValidation(3).objective(train, X, sample_weight=X), InvalidInput, "for estimators"),
         (lambda: CrossValidation(3).objective(train, X, first=4), InvalidInput, "first=4: give a number from 1 to 3"),
+        *(
+            (
+                lambda first=first: CrossValidation(3).objective(train, X, first=first),
+                InvalidInput,
+                "give a number from 1",
+            )
+            for first in (2.5, True, "2")
+        ),
         (lambda: Seeds(3).objective(train, X), InvalidInput, "splits no rows"),
         (lambda: Seeds(2).objective(lambda *, shift: shift), InvalidInput, "takes no seed"),
         (lambda: Seeds(0), InvalidInput, "from 1 on"),

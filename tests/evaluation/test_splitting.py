@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kilter.core.errors import InvalidInput
 from kilter.evaluation import CrossValidation, Holdout, Repeated
+from kilter.evaluation.data import Data
 
 rows = st.integers(12, 60)
 seeds = st.integers(0, 99)
@@ -113,6 +114,12 @@ def test_whole_groups_keep_classes():
         assert y[test].sum() == 5 and 25 <= len(test) <= 35
 
 
+def test_repetitions_of_repetitions_are_told_apart():
+    evaluation = Repeated(Repeated(CrossValidation(3), 2), 2)
+    fits = evaluation.fits({None: Data((np.zeros((12, 1)),))})
+    assert [fit.repeat for fit in fits] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+
+
 def test_splitters_are_scikit_learns_too():
     pytest.importorskip("sklearn")
     from sklearn.datasets import load_iris
@@ -132,10 +139,14 @@ def test_splitters_are_scikit_learns_too():
         (lambda: CrossValidation(5, gap=3), "say ordered=True"),
         (lambda: CrossValidation(5, stratify=True, ordered=True), "cannot be stratified"),
         (lambda: Holdout(1.0), "above 0 and below 1"),
+        (lambda: Holdout("x"), "above 0 and below 1"),
+        (lambda: CrossValidation(5, seed=None), "seed=None: give a whole number from 0 on"),
+        (lambda: CrossValidation(5, seed=2.5), "seed=2.5"),
+        (lambda: Holdout(seed=-1), "seed=-1"),
         (lambda: Holdout(ordered=True, reshuffled=True), "cannot be reshuffled"),
         (lambda: Repeated(CrossValidation(5, ordered=True), 2), "cannot be repeated"),
         (lambda: Repeated(5, 2), "what is repeated splits rows"),
-        (lambda: pairs(CrossValidation(5), 3), "a row for each"),
+        (lambda: pairs(CrossValidation(5), 3), "3 rows for 5 folds: take fewer"),
         (lambda: pairs(Holdout(0.001), 9), "nothing on one side"),
         (lambda: pairs(Holdout(0.5), 9, groups=[1] * 9), "nothing on one side"),
         (lambda: pairs(CrossValidation(5, ordered=True), 4), "too few"),

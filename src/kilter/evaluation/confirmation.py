@@ -162,7 +162,7 @@ def confirm(
     objectives, fidelities, a k below 1, an evaluation whose parts the best trials have met all, and an objective that
     reports no folds and has no noise.
     """
-    _check(study, k)
+    _check(study, k, overlap)
     design = getattr(objective, "design", None)
     if overlap is None and isinstance(design, Design):
         overlap = design.overlap
@@ -195,15 +195,19 @@ def confirm(
     return _weighed(study, on_folds, reuse, overlap)
 
 
-def _check(study: Confirmable, k: int) -> None:
+def _check(study: Confirmable, k: int, overlap: float | None) -> None:
     if len(study.problem.objectives) > 1:
         raise InvalidInput("confirm compares one objective; this study has several: read study.best_trials")
     if study.problem.fidelities:
         raise InvalidInput(
             "confirm scores folds, not fidelities: a study with a fidelity has run its best at full budget"
         )
-    if k < 1:
-        raise InvalidInput(f"k={k!r}: confirm at least one trial")
+    if not hasattr(k, "__index__") or k < 1:
+        raise InvalidInput(f"k={k!r}: give a whole number of trials to confirm, from 1 on")
+    if overlap is not None and not (isinstance(overlap, (int, float)) and 0 <= overlap < inf):
+        raise InvalidInput(
+            f"overlap={overlap!r}: give test rows / training rows, as 0.25, or 0 for seeds and instances"
+        )
 
 
 def _has_splits_of_its_own(objective: Any) -> bool:

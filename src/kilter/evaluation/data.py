@@ -66,6 +66,11 @@ class Data:
         return codes("y", array) if has_classes else None
 
 
+def is_whole(number: Any) -> bool:
+    """Whether something is a whole number, and no truth value."""
+    return hasattr(number, "__index__") and not isinstance(number, (bool, np.bool_))
+
+
 def taken(array: Any, rows: np.ndarray) -> Any:
     """So many rows of a table, an array, a sparse matrix, a tensor or a list."""
     if array is None:

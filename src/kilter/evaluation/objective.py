@@ -21,7 +21,7 @@ from kilter.core.numbers import Float, Int
 from kilter.core.parameter import Parameter
 from kilter.core.problem import Problem
 from kilter.core.space import Space
-from kilter.evaluation.data import Data, Fit, names
+from kilter.evaluation.data import Data, Fit, is_whole, names
 from kilter.evaluation.folds import FoldTrial, Score, over_parts
 from kilter.objective.values import shown
 
@@ -116,7 +116,7 @@ class EvaluationObjective(ABC):
         trial = inspect.Parameter("trial", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         keywords = [each for each in signature.parameters.values() if each.name != "trial"]
         self.__signature__ = inspect.Signature([trial, *keywords])
-        if first is not None and not 1 <= first <= len(self.fits):
+        if first is not None and not (is_whole(first) and 1 <= first <= len(self.fits)):
             raise InvalidInput(f"first={first!r}: give a number from 1 to {len(self.fits)}, the number of parts")
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kilter.core.errors import InvalidInput
-from kilter.evaluation.data import Fit
+from kilter.evaluation.data import Fit, is_whole
 from kilter.evaluation.evaluations import Evaluation
 from kilter.evaluation.objective import ByName
 from kilter.evaluation.splitting import OverRows
@@ -32,7 +32,7 @@ class Seeds(Evaluation):
     evaluation: OverRows | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.count, bool) or not hasattr(self.count, "__index__") or self.count < 1:
+        if not is_whole(self.count) or self.count < 1:
             raise InvalidInput(f"{self!r}: give a whole number of seeds from 1 on")
         if self.evaluation is not None and not isinstance(self.evaluation, OverRows):
             raise InvalidInput(f"{self!r}: seeds are of fits on rows, as Seeds(3, CrossValidation(5))")

@@ -11,7 +11,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.seeds import rng
-from kilter.evaluation.data import Data, Fit, codes
+from kilter.evaluation.data import Data, Fit, codes, is_whole
 from kilter.evaluation.evaluations import Evaluation
 from kilter.evaluation.folds import Splits, frozen_splits
 from kilter.evaluation.objective import ByName
@@ -89,6 +89,8 @@ class CrossValidation(OverRows):
             return in_order(
                 data, [len(data) - (self.folds - fold) * size for fold in range(self.folds)], size, self.gap
             )
+        if len(data) < self.folds:
+            raise InvalidInput(f"{len(data)} rows for {self.folds} folds: take fewer folds, so that each has a row")
         labels = data.labels(self.stratify)
         return frozen_splits(len(data), self.folds, self.seed, stratify=labels, groups=data.groups, repeat=number)
 
@@ -116,7 +118,7 @@ class Holdout(OverRows):
     reshuffled: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
+        if not isinstance(self.share, (int, float, np.number)) or not 0 < self.share < 1:
             raise InvalidInput(f"share={self.share!r}: give the share of rows to test on, above 0 and below 1")
         _check_order(self)
         if self.ordered and self.reshuffled:
@@ -185,16 +187,21 @@ class Repeated(OverRows):
 
     def fits(self, data: ByName, number: int = 0) -> list[Fit]:
         """A fit for each split."""
-        return [replace(fit, repeat=i // self.evaluation.count) for i, fit in enumerate(super().fits(data, number))]
+        inner = self.evaluation
+        while isinstance(inner, Repeated):  # each of its repetitions is one
+            inner = inner.evaluation
+        once = inner.count
+        return [replace(fit, repeat=i // once) for i, fit in enumerate(super().fits(data, number))]
 
 
 def _check_count(name: str, count: Any, least: int) -> None:
-    if isinstance(count, bool) or not hasattr(count, "__index__") or count < least:
+    if not is_whole(count) or count < least:
         raise InvalidInput(f"{name}={count!r}: give a whole number from {least} on")
 
 
 def _check_order(evaluation: CrossValidation | Holdout) -> None:
     _check_count("gap", evaluation.gap, 0)
+    _check_count("seed", evaluation.seed, 0)
     if evaluation.gap and not evaluation.ordered:
         raise InvalidInput(f"gap={evaluation.gap} is for rows in the order of time: say ordered=True")
     if evaluation.stratify and evaluation.ordered:
