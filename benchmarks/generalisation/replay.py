@@ -61,7 +61,7 @@ class Pool:
         """Of an evaluation on these folds."""
         tested = [int((self.fold == fold).sum()) for fold in folds]
         parts = tuple(Part(fold, train=len(self.y) - rows, test=rows) for fold, rows in zip(folds, tested))
-        return Design(parts, perfect=1.0)
+        return Design(parts, perfect=1.0, blind=self.task.blind)
 
 
 def pools(folder: pathlib.Path, streams: Sequence[str] = STREAMS, chooses: bool | None = None) -> Iterator[Pool]:

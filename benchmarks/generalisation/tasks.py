@@ -53,6 +53,11 @@ class Task:
         """Whether rules may be chosen by it."""
         return self.name in CHOOSES
 
+    @property
+    def blind(self) -> float:
+        """What a model scores that sees no column; classes are as frequent as one another where accuracy counts."""
+        return {"auc": 0.5, "accuracy": 0.5, "r2": 0.0}[self.metric]
+
     def draw(self, repetition: int) -> tuple[Rows, Rows]:
         """Rows to tune on, and those of the outer test."""
         x, y = self.load(repetition)

@@ -136,13 +136,25 @@ def test_fitted_on_all_rows_it_comes_nearer_to_perfect(train, perfect, rises):
         estimate(
             study(configs, scores), Design(tuple(Part(fold, train=train, test=1) for fold in range(FOLDS)), **more)
         )
-        for more in ({}, {"perfect": perfect})
+        for more in ({}, {"perfect": perfect, "blind": -2.0})
     )
     left = (train / (train + 1)) ** POWER if rises else 1.0
     for name in ("value", "default"):
         assert 1 - getattr(told[0], name) == pytest.approx(left * (1 - getattr(plain, name)))
     assert told[0].high - told[0].low == pytest.approx(plain.high - plain.low)
     assert told[0].observed == plain.observed
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_where_little_was_learned_more_rows_teach_little(sign):
+    """Nothing where no configuration is better than what sees no feature, and between the two by what it is better."""
+    configs, scores = scored(6)
+    problem, parts = MAXIMIZE if sign > 0 else Problem(SPACE), tuple(Part(fold, train=4, test=1) for fold in range(5))
+    plain = estimate(study(configs, sign * scores, problem), Design(parts))
+    for skill in (-1.0, 0.0, 0.01):
+        design = Design(parts, perfect=sign * 2.0, blind=plain.value - sign * skill)
+        told = estimate(study(configs, sign * scores, problem), design)
+        assert sign * (told.value - plain.value) == pytest.approx(max(skill, 0.0) * (1 - 0.8**POWER))
 
 
 def test_a_single_part_says_nothing_of_the_luck_of_its_rows():
@@ -154,7 +166,7 @@ def test_a_single_part_says_nothing_of_the_luck_of_its_rows():
 
 def test_nothing_above_all_that_a_single_part_has_shown_is_expected():
     configs, scores = scored(4, folds=1)
-    told = estimate(study(configs, scores), Design((Part(0, train=4, test=1),), perfect=1.0))
+    told = estimate(study(configs, scores), Design((Part(0, train=4, test=1),), perfect=1.0, blind=0.0))
     assert told.value == told.observed and not told.on_all_rows
 
 
@@ -197,7 +209,7 @@ def test_it_reads_well():
     ]
     assert told.method == "corrected for the selection from 60 configurations; scored on 5 parts"
     parts = tuple(Part(fold, train=4, test=1) for fold in range(FOLDS))
-    told = estimate(study(configs, scores), Design(parts, perfect=1.0))
+    told = estimate(study(configs, scores), Design(parts, perfect=1.0, blind=0.0))
     assert str(told).startswith("to expect on new data, fitted on all rows: ") and "fitted on all rows" in told.method
 
 

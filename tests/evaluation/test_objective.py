@@ -522,21 +522,28 @@ def test_pipelines_weights_and_several_scorers(iris):
 
 
 @pytest.mark.parametrize(
-    ("scoring", "perfect"),
+    ("scoring", "perfect", "blind"),
     [
-        (None, 1.0),
-        ("roc_auc_ovr", 1.0),
-        ("neg_log_loss", 0.0),
-        (["f1_macro", "neg_log_loss"], 1.0),
-        ("mutual_info_score", None),
-        (lambda model, x, y: 0.5, None),
+        (None, 1.0, 1 / 3),
+        ("roc_auc_ovr", 1.0, 0.5),
+        ("neg_log_loss", 0.0, -np.log(3)),
+        (["f1_macro", "neg_log_loss"], 1.0, 1 / 6),
+        ("mutual_info_score", None, None),
+        (lambda model, x, y: 0.5, None, None),
     ],
 )
-def test_what_a_perfect_model_would_score_is_noted_where_scikit_learn_knows(scoring, perfect, iris):
+def test_what_perfect_models_and_blind_ones_score_is_noted_where_scikit_learn_knows(scoring, perfect, blind, iris):
     from sklearn.neighbors import KNeighborsClassifier
 
-    objective = CrossValidation(3).objective(KNeighborsClassifier(), *iris, scoring=scoring)
-    assert Design.from_json(objective.design.to_json()).perfect == perfect
+    design = CrossValidation(3).objective(KNeighborsClassifier(), *iris, scoring=scoring).design
+    noted = Design.from_json(design.to_json())
+    assert (noted.perfect, noted.blind) == (perfect, blind if blind is None else pytest.approx(blind, abs=0.02))
+
+
+def test_of_what_a_blind_model_cannot_be_scored_by_nothing_is_noted(iris):
+    from sklearn.svm import OneClassSVM
+
+    assert CrossValidation(3).objective(OneClassSVM(), iris[0], scoring=lambda model, x: 0.5).design.blind is None
 
 
 def test_seeds_and_weights_that_an_estimator_cannot_take_are_refused(iris):

@@ -57,6 +57,8 @@ class Design:
     """What no model scores worse than; None where there is no end, or nobody knows."""
     is_reshuffled: bool = False
     """Whether each trial has rows of its own: parts of the same name then have nothing in common."""
+    blind: float | None = None
+    """What a model scores that sees no feature, as by the shares of the classes; None where nobody knows."""
 
     @property
     def names(self) -> tuple[Name, ...]:

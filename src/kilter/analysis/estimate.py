@@ -11,8 +11,9 @@
     interval     Student's t around the value, with C[w, w] + shared
 
 A score of a part is of a model that was fitted on a share of the rows, and the final one is fitted on all. Where it is
-known what a perfect model would score, what is missing from that is taken to fall with a power of the rows, and m is
-corrected by as much (docs/decisions/0044).
+known what a perfect model would score, and what one that sees no feature does, what is missing from the first is taken
+to fall with a power of the rows, but by that share of what was learned beyond the second at most: where nothing was
+learned more rows teach nothing. m is corrected by as much (docs/decisions/0044).
 """
 
 from __future__ import annotations
@@ -159,16 +160,17 @@ def estimate(history: History, design: Design | None = None, number: int | None 
 
 def _on_all_rows(losses: np.ndarray, design: Design | None, sign: float) -> np.ndarray:
     """Losses of models that are fitted on all rows, from those on a part; as they are where too little is known."""
-    if design is None or design.perfect is None or not _corrects(design):
+    if design is None or design.perfect is None or design.blind is None or not _corrects(design):
         return losses
-    left = float(np.mean(_shares(design))) ** POWER
-    perfect = sign * design.perfect
-    return np.asarray(perfect + left * (losses - perfect))
+    gained = 1.0 - float(np.mean(_shares(design))) ** POWER
+    missing, skill = losses - sign * design.perfect, sign * design.blind - losses
+    return np.asarray(losses - gained * np.maximum(np.minimum(missing, skill), 0.0))
 
 
 def _corrects(design: Design | None) -> bool:
     """Whether enough is known to say what training on all rows gains."""
-    return design is not None and design.perfect is not None and design.summary != "rank" and bool(_shares(design))
+    known = design is not None and None not in (design.perfect, design.blind)
+    return known and design is not None and design.summary != "rank" and bool(_shares(design))
 
 
 def _shares(design: Design) -> list[float]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from kilter.core.errors import InvalidInput, UnknownName, needed
 from kilter.core.problem import Problem
@@ -22,6 +26,10 @@ FROM_ZERO = (
     "precision_score", "recall_score", "roc_auc_score", "top_k_accuracy_score", "v_measure_score",
 )  # fmt: skip
 """Scores of scikit-learn's that are never below 0."""
+
+
+FEW = 10
+"""Parts that a model without features is scored on."""
 
 
 def is_estimator(thing: Any) -> bool:
@@ -57,6 +65,15 @@ class EstimatorObjective(EvaluationObjective):
         settings = {"estimator": estimator, "scoring": scoring}
         name = type(estimator).__name__
         super().__init__(name, evaluation, data, first, inspect.Signature([everything]), type(estimator), settings)
+
+    @cached_property
+    def blind(self) -> float | None:  # type: ignore[override]
+        """What a model scores that sees no feature; None where it is not known what a perfect one would score."""
+        if self.perfect is None:
+            return None
+        data = [(self.data[fit.data], fit) for fit in self.fits]
+        splits = ((each.on(fit.train).arrays, each.on(fit.test).arrays) for each, fit in data)
+        return blind(self.estimator, next(iter(self.scorers.values())), splits)
 
     def own_defaults(self) -> Mapping[str, Any]:
         """The parameters of the estimator as it is, nested ones included."""
@@ -152,6 +169,21 @@ def worst(scorer: Any) -> float | None:
         return 0.0 if own is not None and is_classifier(own) else None
     ours = function.__module__.startswith("sklearn.") and function.__name__ in FROM_ZERO
     return 0.0 if ours and scorer._sign > 0 else None
+
+
+def blind(estimator: Any, scorer: Any, splits: Iterable[Sequence[Sequence[Any]]]) -> float | None:
+    """The mean score of a model that sees no feature, over the first of these pairs of (X, y) to train and to test on.
+
+    It tells classes by their shares, and values by their mean. None where it has no score.
+    """
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    model = DummyClassifier() if classifies(estimator) else DummyRegressor()
+    try:
+        scores = [float(scorer(model.fit(*train), *test)) for train, test in islice(splits, FEW)]
+    except Exception:  # noqa: BLE001 - a scorer that wants what such a model does not have, or data without labels
+        return None
+    return float(np.mean(scores)) if scores and np.isfinite(scores).all() else None
 
 
 def _check_weighted(scorer: Any) -> None:

@@ -93,6 +93,8 @@ class EvaluationObjective(ABC):
     """What a perfect model would score, where it is known."""
     worst: float | None = None
     """What no model scores worse than, where it is known."""
+    blind: float | None = None
+    """What a model scores that sees no feature, where it is known."""
     is_inner: bool = False
     """Whether it is of some rows of another, as within nested cross-validation, which compares with the default."""
 
@@ -250,7 +252,7 @@ class EvaluationObjective(ABC):
         ]
         over = self.evaluation
         ends = self.perfect, self.worst
-        return Design(tuple(parts), over.summary, over.level, self.first, *ends, over.is_reshuffled)
+        return Design(tuple(parts), over.summary, over.level, self.first, *ends, over.is_reshuffled, self.blind)
 
     def _fits_of(self, trial: FoldTrial, params: Mapping[str, Any]) -> list[Fit]:
         if not self.evaluation.is_reshuffled:

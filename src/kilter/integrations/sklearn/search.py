@@ -15,7 +15,7 @@ from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import ParameterSampler, RandomizedSearchCV, check_cv
 from sklearn.model_selection._validation import _insert_error_scores, _warn_or_raise_about_fit_failures
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, _num_samples, indexable
 
@@ -31,7 +31,7 @@ from kilter.core.limits import Limits
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_words
 from kilter.engine.ending import EndKind
-from kilter.evaluation.estimators import perfect, worst
+from kilter.evaluation.estimators import blind, perfect, worst
 from kilter.evaluation.outer import Nested
 from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
@@ -291,7 +291,11 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         parts = [Part(k, train=len(rows[train]), test=len(rows[test])) for k, (train, test) in enumerate(data.splits)]
         named = scorers._scorers if isinstance(scorers, _MultimetricScorer) else {refit_metric: scorers}
         scorer = named.get(self.refit if isinstance(self.refit, str) else None, next(iter(named.values())))
-        return Design(tuple(parts), first=self.first, perfect=perfect(scorer), worst=worst(scorer))
+        ideal = perfect(scorer)
+        arrays = [each for each in (data.X, data.y) if each is not None]
+        pairs = ([[_safe_indexing(each, rows) for each in arrays] for rows in split] for split in data.splits)
+        unaware = None if ideal is None else blind(self.estimator, scorer, pairs)
+        return Design(tuple(parts), first=self.first, perfect=ideal, worst=worst(scorer), blind=unaware)
 
     def _first(self, candidates: Candidates, own: Config | None) -> list[Config]:
         """All of a space that will be tried whole, in order; else the estimator as it is, where it is in the space."""
