@@ -243,3 +243,46 @@ def test_whatever_happened_there_are_numbers(history):
         assert np.isfinite(found.mean).all()
         assert 0 <= found.chance(0, len(found.mean) - 1) <= 1
         assert not np.isnan(found.covariance).any()
+
+
+def on_sets(seed, summary, sd=0.1, trials=25, apart=5.0):
+    """Losses on three folds of three data sets, on which the best configurations are far from one another."""
+    stream = np.random.default_rng(seed)
+    configs = [SPACE.draw(stream) for _ in range(trials)]
+    parts = tuple(Part(f"{name}/{k}", name, train=2, test=1) for k in range(3) for name in "abc")
+    design = Design(parts, summary, 0.75)
+    true = np.array([[bowl(c), apart * (1.0 - c["x"]), apart * c["x"]] for c in configs])
+    hard = stream.standard_normal((3, 3))
+    scores = true[:, None, :] + hard + sd * stream.standard_normal((trials, 3, 3))
+
+    def value(means):
+        return float((design.weights(means[None]) * means).sum())
+
+    told = [
+        {
+            "params": config,
+            "value": value(row.mean(axis=0)),
+            "reports": [
+                Report(0, {"value": float(row[k, d])}, fold=f"{name}/{k}")
+                for k in range(3)
+                for d, name in enumerate("abc")
+            ],
+        }
+        for config, row in zip(configs, scores)
+    ]
+    return merits(history_of(told, Problem(SPACE)), design), np.array([value(row) for row in true + hard.mean(axis=0)])
+
+
+@pytest.mark.parametrize("summary", ["mean", "worst", "quantile"])
+def test_how_data_sets_differ_is_no_noise_and_how_their_folds_do_is(summary):
+    """However far apart data sets are, and whichever of them counts: folds tell how sure a summary is."""
+    pulls, noises = [], []
+    for seed in range(8):
+        found, true = on_sets(seed, summary)
+        off = found.mean - true
+        pulls += [(off[i] - off[j]) / found.errors(i)[j] for i in range(len(off)) for j in range(i)]
+        noises.append(found.noise)
+        assert found.is_measured
+    most = 0.1 / np.sqrt(3)
+    assert (most / 3 if summary == "mean" else most / 2) < np.mean(noises) < 1.6 * most
+    assert 0.7 < np.std(pulls) < 1.3

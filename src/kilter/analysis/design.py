@@ -90,6 +90,20 @@ class Design:
             len(names), len(names)
         )
 
+    def weights(self, losses: np.ndarray) -> np.ndarray:
+        """How much each data set counts in the summary of losses (c, d), by how these are ordered; NaN was not met.
+
+        >>> Design((), "quantile", 0.75).weights(np.array([[3.0, 1.0, 2.0], [1.0, np.nan, 5.0]])).tolist()
+        [[0.5, 0.0, 0.5], [0.25, 0.0, 0.75]]
+        """
+        known = np.isfinite(losses)
+        counts = known.sum(axis=1, keepdims=True)
+        if self.is_mean:
+            return np.asarray(known / np.maximum(counts, 1))
+        rank = np.argsort(np.argsort(np.where(known, losses, inf), axis=1, kind="stable"), axis=1)
+        at = np.maximum(counts - 1, 0) * (1.0 if self.summary == "worst" else self.level)
+        return np.asarray(known * np.clip(1.0 - np.abs(rank - at), 0.0, None))
+
     def bounded(self, losses: np.ndarray, sign: float) -> np.ndarray:
         """Losses, sign times scores, of which none is better than perfect, or worse than the worst."""
         least, most = (

@@ -185,7 +185,7 @@ def _real(gain: float, observed: float) -> float | None:
 def _error(known: Merits, w: int, design: Design | None) -> tuple[float, float]:
     """The standard error of what one configuration is expected to score on new data, and its degrees of freedom."""
     own = float(known.covariance[w, w])
-    if design is None or not design.is_mean or design.is_reshuffled:
+    if design is None or design.is_reshuffled or not (design.is_mean or known.is_measured):
         return sqrt(own) if known.is_measured else inf, inf
     order = np.argsort(known.mean, kind="stable")[:LEADING]
     shared, freedom = _shared([known.configurations[i] for i in {w, *order.tolist()}], known.configurations[w], design)
@@ -195,7 +195,8 @@ def _error(known: Merits, w: int, design: Design | None) -> tuple[float, float]:
 def _shared(leading: Sequence[Configuration], chosen: Configuration, design: Design) -> tuple[float, float]:
     """The variance of the luck that all have in common, and its degrees of freedom; infinite of a single part.
 
-    Of several data sets each has its own parts: how far data sets are apart is no luck.
+    Of several data sets each has its own parts: how far data sets are apart is no luck. Each counts as it does in the
+    summary of the chosen one.
     """
     parts = [part for part in design.parts if isfinite(chosen.parts.get(part.name, inf))]
     scores = on_parts(leading, [part.name for part in parts])
@@ -205,7 +206,10 @@ def _shared(leading: Sequence[Configuration], chosen: Configuration, design: Des
         return inf, 1.0
     luck = design.correlation([part.name for part in parts])
     found = [_of_mean(scores[mine], luck[np.ix_(mine, mine)]) for mine in data]
-    return sum(variance for variance, _ in found) / len(data) ** 2, sum(freedom for _, freedom in found)
+    own = np.array([chosen.parts[part.name] for part in parts])
+    weights = design.weights(np.array([[own[mine].mean() for mine in data]]))[0].tolist()
+    counted = [(weight, *each) for weight, each in zip(weights, found) if weight > 0]
+    return sum(w**2 * variance for w, variance, _ in counted), sum(freedom for _, _, freedom in counted)
 
 
 def _of_mean(scores: np.ndarray, luck: np.ndarray) -> tuple[float, float]:

@@ -229,7 +229,7 @@ def _seen(
     found: Sequence[Configuration], history: History, design: Design | None
 ) -> tuple[list[Configuration], _Trials | _Parts]:
     """What was seen, and of which configurations; where there are parts, those that were stopped come last."""
-    if design is None or design.is_reshuffled or not _are_means(found, design):
+    if design is None or design.is_reshuffled or not _are_summaries(found, design):
         return list(found), _by_trials(found)
     told = [*found, *stopped(history)]
     losses = _within_data(_parts(told, design), design)
@@ -250,50 +250,56 @@ def _columns(design: Design) -> list[list[int]]:
     return [[j for j, name in enumerate(data) if name == one] for one in dict.fromkeys(data)]
 
 
-def _mean(losses: np.ndarray, columns: Sequence[Sequence[int]]) -> np.ndarray:
-    """Of losses (c, p) on parts, over each data set and then over those that were met, (c,)."""
+def _means(losses: np.ndarray, design: Design) -> np.ndarray:
+    """Of losses (c, p) on parts, over those of each data set that were met, (c, d)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a data set that was not met has no mean
-        means: np.ndarray = np.nanmean([np.nanmean(losses[:, some], axis=1) for some in columns], axis=0)
+        means: np.ndarray = np.array([np.nanmean(losses[:, some], axis=1) for some in _columns(design)]).T
     return means
 
 
 def _within_data(losses: np.ndarray, design: Design) -> np.ndarray:
-    """Losses (c, p) that differ between parts by luck alone, whose means are those over data sets.
+    """Losses (c, p) that differ between parts by luck alone, whose means are the summaries over data sets.
 
     Which data sets are met is no luck: a configuration that is good on one and bad on another is so for sure. What
     differs within data sets is, so their means are taken away, and the rest is widened by so much that it tells the
-    error of the mean over all. Configurations that have not met all data sets are left out. Where none has two parts
-    of each, losses stay what they are: data sets then are all that tells luck.
+    error of the summary: of the worst data set that of its own mean, for small errors change not which is the worst.
+    Configurations that have not met all data sets are left out. Where too few have two parts of each, losses stay what
+    they are: data sets then are all that tells luck.
     """
     columns = _columns(design)
+    if len(columns) < 2 or not _tells_within(losses, design):
+        return losses
     whole = np.isfinite(losses).all(axis=1)
-    if len(columns) < 2:
-        return losses
-    if min(map(len, columns)) < 2 or whole.sum() < FEWEST:
-        return losses
     p, above = losses.shape[1], np.full_like(losses, np.nan)
     told = losses.copy()
     for some in columns:  # what is hard in each data set, but for the mean
         hard = losses[np.ix_(whole, some)].mean(axis=0)
         told[:, some] -= hard - hard.mean()
-    means = _mean(told, columns)
-    for some in columns:
-        k = len(some)
-        wider = np.sqrt(p * (p - 1) / (k * (k - 1))) / len(columns)
-        above[:, some] = wider * (told[:, some] - _mean(told, [some])[:, None])
-    met = np.all([np.isfinite(losses[:, some]).any(axis=1) for some in columns], axis=0)
-    return np.where(met[:, None], means[:, None] + above, np.nan)
+    means = _means(told, design)
+    weights = design.weights(means)
+    for d, some in enumerate(columns):
+        wider = np.sqrt(p * (p - 1) / (len(some) * (len(some) - 1))) * weights[:, d, None]
+        above[:, some] = wider * (told[:, some] - means[:, d, None])
+    met = np.isfinite(means).all(axis=1, keepdims=True)
+    return np.where(met, np.nansum(weights * means, axis=1)[:, None] + above, np.nan)
 
 
-def _are_means(found: Sequence[Configuration], design: Design) -> bool:
-    """Whether each has parts, and its value is their mean, as far as a single trial shows."""
+def _tells_within(losses: np.ndarray, design: Design) -> bool:
+    """Whether enough configurations have two parts or more of each data set to tell luck."""
+    return min(map(len, _columns(design))) > 1 and int(np.isfinite(losses).all(axis=1).sum()) >= FEWEST
+
+
+def _are_summaries(found: Sequence[Configuration], design: Design) -> bool:
+    """Whether each has parts, and its value is their summary, as far as a single trial shows, whose luck parts tell."""
     losses = _parts(found, design)
     counts = np.isfinite(losses).sum(axis=1)
-    if not design.is_mean or not counts.size or not counts.all():
+    if not counts.size or not counts.all() or not (design.is_mean or _tells_within(losses, design)):
         return False
     single = np.array([len(each.trials) == 1 for each in found])
-    values, means = np.array([each.losses[0] for each in found])[single], _mean(losses[single], _columns(design))
+    means = _means(losses[single], design)
+    values = np.array([each.losses[0] for each in found])[single]
+    means = np.nansum(design.weights(means) * means, axis=1)
     return bool(np.isclose(values, means, rtol=SAME, atol=0.0).all())
 
 
