@@ -26,7 +26,10 @@ interface Estimate {
   level: number;
   gain: Num | null;
   real: Num | null;
+  better: Num | null;
   looked_at: number;
+  parts: number;
+  on_all_rows: boolean;
 }
 
 /** `analysis/overtuning.py`, in JSON. */
@@ -40,6 +43,7 @@ interface Overtuning {
   worse_than_default: Num | null;
   paid_until: number;
   stopped_paying: boolean;
+  is_single: boolean;
   trials: number;
   course: { trials: number[]; numbers: number[]; observed: Num[]; expected: Num[]; error: Num[] };
   text: string;
@@ -82,7 +86,11 @@ function Told({ id, found: { winner, estimate, overtuning } }: { id: number; fou
         </Tile>
       )}
       {estimate && (
-        <Tile label="expected on new data" title={exact(num(estimate.value))} note={within(estimate)}>
+        <Tile
+          label={estimate.on_all_rows ? "expected on new data, fitted on all rows" : "expected on new data"}
+          title={exact(num(estimate.value))}
+          note={within(estimate)}
+        >
           {number(num(estimate.value))}
         </Tile>
       )}
@@ -101,16 +109,16 @@ function Told({ id, found: { winner, estimate, overtuning } }: { id: number; fou
       )}
       {estimate && estimate.gain !== null && !winner?.is_default && (
         <Tile
-          label="real gain"
+          label="expected gain"
           title="Over the default; better is positive, also where less is better"
-          note={estimate.real !== null && `${percent(num(estimate.real))} of what was observed`}
+          note={gained(estimate)}
         >
           {gain(num(estimate.gain))}
         </Tile>
       )}
       {overtuning && overtuning.worse_than_default !== null && overtuning.best !== overtuning.default && (
-        <Tile label="best is worse than the default" note="the probability of that">
-          {percent(num(overtuning.worse_than_default))}
+        <Tile label="best beats the default" note="with this probability">
+          {chance(1 - num(overtuning.worse_than_default))}
         </Tile>
       )}
     </div>
@@ -118,8 +126,20 @@ function Told({ id, found: { winner, estimate, overtuning } }: { id: number; fou
 }
 
 /** Where nothing was measured twice, luck that trials share is not seen. */
-const luck = ({ optimism, noise, is_measured }: Overtuning): string =>
-  num(noise) > 0 ? number(num(optimism), 2) : is_measured ? "none" : "none seen";
+const luck = ({ optimism, noise, is_measured, is_single }: Overtuning): string => {
+  if (is_single) return "unknown";
+  if (num(noise) > 0) return num(optimism) > 0 ? number(num(optimism), 2) : "none";
+  return is_measured ? "none" : "none seen";
+};
+
+/** No surer than anybody is. */
+const chance = (probability: number): string =>
+  probability > 0.99 ? "more than 99 %" : probability < 0.01 ? "less than 1 %" : percent(probability);
+
+const gained = ({ better, gain, high }: Estimate): string => {
+  if (better === null || !Number.isFinite(num(high))) return "nobody knows how sure";
+  return `${num(gain as Num) > 0 ? "better" : "worse"} with a probability of ${chance(num(gain as Num) > 0 ? num(better) : 1 - num(better))}`;
+};
 
 const within = ({ low, high, level }: Estimate): string =>
   Number.isFinite(num(high))
@@ -138,7 +158,9 @@ function Course({ id, name, overtuning }: { id: number; name: string; overtuning
   ];
   if (stopped_paying)
     curves.push({ label: "paid until", xs: [paid_until, paid_until], ys: [y.low, y.high], ink: "muted", dashed: true });
-  const ribbons: Ribbon[] = [{ xs: course.trials, low, high, ink: "accent", step: true, label: "its error" }];
+  const ribbons: Ribbon[] = [
+    { xs: course.trials, low, high, ink: "accent", step: true, label: "its standard error, between configurations" },
+  ];
   return (
     <>
       <Ribbons
@@ -153,8 +175,8 @@ function Course({ id, name, overtuning }: { id: number; name: string; overtuning
       />
       {stopped_paying && (
         <p class="note">
-          After {plural(paid_until, "trial")} the others, up to {count(trials)}, brought no choice that is clearly
-          better.
+          The first {paid_until === 1 ? "trial" : plural(paid_until, "trial")} found as good a choice as all{" "}
+          {count(trials)}, as far as can be told.
         </p>
       )}
     </>
