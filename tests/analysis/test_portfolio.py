@@ -72,7 +72,7 @@ def test_a_study_begins_with_a_portfolio() -> None:
     assert made.enqueue(study) == [0, 1]
     study.optimize(lambda trial: trial.params["x"], n_trials=2, progress="none")
     assert [trial.params for trial in study.trials] == list(made.configurations)
-    assert str(made).startswith("2 configurations for 2 tasks\n1. x=")
+    assert str(made).startswith("2 configurations for 2 tasks; a loss of 0 is the best")
 
 
 def over_places(trial: kilter.Trial, prune: bool) -> float:
@@ -105,8 +105,9 @@ def test_what_cannot_be_chosen_from_says_why() -> None:
         kilter.portfolio([tuned(0.1), kilter.create_study(study_name="new", space=SPACE)])
     with pytest.raises(NotReady, match="DataSets"):
         tuned(0.1).portfolio(2)
-    with pytest.raises(InvalidInput, match="at least one"):
-        kilter.portfolio([tuned(0.1)], k=0)
+    for k in (0, 2.5, "2", True):
+        with pytest.raises(InvalidInput, match="a whole number from 1 on"):
+            kilter.portfolio([tuned(0.1)], k=k)
 
 
 def test_a_single_study_gives_no_word_on_new_ones() -> None:

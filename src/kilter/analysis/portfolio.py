@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,7 +60,8 @@ class Portfolio:
         return [study.enqueue_trial(params) for params in self.configurations]
 
     def __str__(self) -> str:
-        lines = [f"{len(self.configurations)} configurations for {len(self.tasks)} tasks"]
+        scale = "a loss of 0 is the best known on each, 1 that of the middle configuration"
+        lines = [f"{len(self.configurations)} configurations for {len(self.tasks)} tasks; {scale}"]
         for i, params in enumerate(self.configurations):
             shown = ", ".join(f"{name}={value}" for name, value in params.items())
             lines.append(f"{i + 1}. {shown}: loss {self.losses[i]:.3f}, on a new task {self.expected[i]:.3f}")
@@ -160,8 +162,8 @@ def _task(name: str, history: History, numbers: Sequence[int], losses: np.ndarra
 
 
 def _chosen(tasks: Sequence[Task], k: int, seed: int) -> Portfolio:
-    if k < 1:
-        raise InvalidInput(f"portfolio({k!r}): choose at least one configuration")
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+        raise InvalidInput(f"portfolio({k!r}): give how many configurations to choose, a whole number from 1 on")
     share = max(1, MOST // len(tasks))
     found = {tuple(sorted(config.items())): config for task in tasks for config in task.best(share)}
     configs = list(found.values())
