@@ -7,13 +7,14 @@ themselves, it is inferred: so many folds of a cross-validation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from math import inf
 from typing import Any, Union
 
 import numpy as np
 
 from kilter.core.attributes import EVALUATION
+from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History
 
@@ -38,6 +39,14 @@ class Part:
     """How many rows the model is fitted on; None where that is not known, or there are no rows."""
     test: int | None = None
     """How many rows it is scored on."""
+    digest: str | None = None
+    """Of the data, the rows and the seeds, by which it is known again; None where nobody knows these."""
+
+    def is_same(self, other: Part) -> bool:
+        """Whether both are scores of the same rows, by all that is known of them."""
+        if self.digest and other.digest:
+            return self.digest == other.digest
+        return replace(self, digest=None) == replace(other, digest=None)
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,39 @@ class Design:
         )
         bounded: np.ndarray = np.clip(losses, least, most)
         return bounded
+
+    def beside(self, noted: Design | None, label: str) -> Design:
+        """The same for a study that has noted another: with its names for the parts that both have.
+
+        Where others would be taken for parts of the study, since they are called the same, all that it does not know
+        have names with the label.
+
+        >>> Design((Part(0, digest="a"), Part(1, digest="b"))).beside(Design((Part(0, digest="c"),)), "new").names
+        ('new/0', 'new/1')
+        """
+        if noted is None:
+            return self
+        if (noted.summary, noted.level) != (self.summary, self.level):
+            raise InvalidInput(
+                f"the study is of the {noted.summary} over its parts, and this evaluation of the {self.summary}: their "
+                "values cannot be compared, so choose another study_name"
+            )
+        known = [next((one for one in noted.parts if one.is_same(part)), None) for part in self.parts]
+        clashes = any(was is None and part.name in noted.names for part, was in zip(self.parts, known))
+        later = 1 + max((part.repeat for part in noted.parts), default=0)
+        parts = [
+            replace(part, name=was.name, repeat=was.repeat)
+            if was is not None
+            else replace(part, name=f"{label}/{part.name}", repeat=part.repeat + later)
+            if clashes
+            else part
+            for part, was in zip(self.parts, known)
+        ]
+        return replace(self, parts=tuple(parts))
+
+    def extended(self, other: Design) -> Design:
+        """With the parts of another that it does not have."""
+        return replace(self, parts=(*self.parts, *(part for part in other.parts if part.name not in self.names)))
 
     def to_json(self) -> dict[str, Any]:
         """As a study notes it."""

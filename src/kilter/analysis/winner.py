@@ -113,10 +113,13 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
 
 
 def _full(known: Merits) -> np.ndarray:
-    """Which configurations were scored on the most parts, (c,): others were cheap looks, and are no choice."""
-    counts = np.array([len(each.parts) for each in known.configurations])
-    full: np.ndarray = counts == counts.max()
-    return full
+    """Which configurations were scored on all that any of its parts leads to, (c,): others were cheap looks.
+
+    These are no choice where another was scored on the same parts and more.
+    """
+    met = [frozenset(each.parts) for each in known.configurations]
+    least = {some for some in set(met) if any(some < more for more in set(met))}
+    return np.array([some not in least for some in met])
 
 
 def _seen(known: Merits) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from kilter.analysis.configurations import default_of
-from kilter.analysis.design import Design, noted_design
+from kilter.analysis.design import Design, design_of, noted_design
 from kilter.core.attributes import DEFAULT, EVALUATION, UNTRIED
+from kilter.core.definition import Definition
 from kilter.core.events import Enqueued
 from kilter.core.problem import Problem
 from kilter.core.space import Space
@@ -17,6 +19,10 @@ from kilter.runtime import steering
 from kilter.runtime.session import Session
 
 log = logging.getLogger("kilter")
+
+
+BY = ("evaluation", "data", "first")
+"""What a study remembers of an evaluation, among the values of its objective."""
 
 
 @runtime_checkable
@@ -33,6 +39,9 @@ class Evaluated(Protocol):
     def check(self, problem: Problem) -> None:
         """Raise InvalidInput where it does not fit a problem."""
 
+    def beside(self, noted: Design | None) -> Evaluated:
+        """The same for a study that has noted a design: parts of other rows have names that it does not have."""
+
     def defaults(self, space: Space) -> dict[str, Any] | None:
         """What there is without tuning; None where that is not in the space."""
 
@@ -40,8 +49,22 @@ class Evaluated(Protocol):
         """Which value without tuning is not in the space, and what brings it in."""
 
     @property
+    def confirms(self) -> bool:
+        """Whether it measures configurations of a study again, maybe on other rows."""
+
+    @property
     def is_inner(self) -> bool:
         """Whether it is of some rows of another, which tries the default by itself."""
+
+
+def as_confirmed(session: Session, definition: Definition) -> Definition:
+    """The definition of an objective that confirms: the study's, by whichever evaluation and on whichever rows."""
+    if session.engine.defined is None:
+        return definition
+    known = Definition.from_json(session.engine.defined.definition)
+    values = {name: value for name, value in definition.values.items() if name not in BY}
+    values |= {name: value for name, value in known.values.items() if name in BY}
+    return replace(definition, name=known.name, values=values)
 
 
 def begin_evaluation(session: Session, objective: Evaluated) -> None:
@@ -52,7 +75,10 @@ def begin_evaluation(session: Session, objective: Evaluated) -> None:
     session.sync()
     problem, replica = session.engine.problem, session.engine
     objective.check(problem)
-    design = json.loads(json.dumps(objective.design.to_json()))  # as the log holds it
+    noted = design_of(replica.history, replica.attrs)
+    own = objective.design
+    whole = own if noted is None else replace(own, parts=noted.extended(own).parts)
+    design = json.loads(json.dumps(whole.to_json()))  # as the log holds it
     if replica.attrs.get(EVALUATION) != design:
         if EVALUATION in replica.attrs and noted_design(replica.attrs) is None:
             log.warning(

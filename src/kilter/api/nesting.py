@@ -98,6 +98,10 @@ class Search(ABC):
         trial.set_user_attr(FOUND, {name: value for name, value in vars(found).items() if name != "score"})
         return found.score
 
+    def check(self, problem: Problem) -> None:
+        """The outer study is made for it."""
+        assert FOLD in problem.space
+
     @abstractmethod
     def on(self, fold: int) -> Found:
         """Search on the training rows of a fold, and score the choice on its test rows."""

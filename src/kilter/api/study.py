@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kilter import plugins, replay
 from kilter.api import adding
 from kilter.api.arguments import at_once, check_functions, check_parameters, check_settings
-from kilter.api.evaluated import Evaluated
+from kilter.api.evaluated import Evaluated, as_confirmed
 from kilter.api.running import Runner, holding, in_this_process
 from kilter.api.view import METRIC_NAMES, StudyView
 from kilter.core.actions import Verdict
@@ -417,6 +417,9 @@ class Study(StudyView):
         check_functions(callbacks=callbacks or (), stoppers=stoppers)
         jobs = at_once("n_jobs", n_jobs)
         definition = definition_of(func) if callable(func) else None
+        if isinstance(func, Evaluated):
+            func = func.beside(self.design)
+            definition = as_confirmed(self._session, definition) if definition and func.confirms else definition
         if executor is None:
             self._runner.tell_untaken(check_objective(func, self.problem))
         found = in_this_process(jobs) if executor is None else plugins.find("executor", executor, jobs)

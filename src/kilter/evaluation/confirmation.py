@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
-from typing import Any, Protocol, Union
+from typing import Any, Protocol, Union, runtime_checkable
 
 import numpy as np
 
@@ -101,6 +101,17 @@ class Confirmation:
         return f" {cell:>6}" if any(candidate.folds for candidate in self.candidates) else ""
 
 
+@runtime_checkable
+class OfParts(Protocol):
+    """An objective that an evaluation made."""
+
+    design: Design
+    """Its parts."""
+
+    def beside(self, noted: Design | None, *, confirms: bool = False) -> Any:
+        """The same for a study that has noted a design: parts of other rows have names that it does not have."""
+
+
 class Confirmable(Protocol):
     """What is asked of a study that is confirmed; kilter.Study is one."""
 
@@ -117,6 +128,10 @@ class Confirmable(Protocol):
     @property
     def history(self) -> History:
         """All trials, as analyses have them."""
+
+    @property
+    def design(self) -> Design | None:
+        """What its evaluation is made of."""
 
     def winner(self) -> Winner:
         """Which configuration to take."""
@@ -163,24 +178,26 @@ def confirm(
     reports no folds and has no noise.
     """
     _check(study, k, overlap)
-    design = getattr(objective, "design", None)
-    if overlap is None and isinstance(design, Design):
-        overlap = design.overlap
+    parts: tuple[Fold, ...] | None = None
+    if isinstance(objective, OfParts):
+        objective = objective.beside(study.design, confirms=True)
+        parts = None if _has_splits_of_its_own(objective) else objective.design.names
+        overlap = objective.design.overlap if overlap is None else overlap
     trials = study.trials
     picked = _best(trials, k, study.problem.objectives[0])
     if not picked:
         raise NotReady(f"{study.study_name!r} has no complete, feasible trial to confirm: run optimize() first")
-    if reuse and isinstance(design, Design) and not _has_splits_of_its_own(objective):
-        _check_unmet(design, picked)
+    if reuse and parts:
+        _check_unmet(parts, picked)
     default = study.winner().default
     if default is not None and all(trial.params != trials[default].params for trial in picked):
         picked.append(trials[default])
-    done = _confirming(trials) if reuse else {}
+    done = _confirming(trials, parts) if reuse else {}
     numbers: dict[int, int] = {}
     # Where the search has no folds the first confirmation shows, before the others run, whether it tells anything.
     for some in [picked] if any(trial.folds for trial in picked) else [picked[:1], picked[1:]]:
         for trial in some:
-            numbers[trial.number] = done[trial.number] if trial.number in done else _enqueue(study, trial, reuse)
+            numbers[trial.number] = done[trial.number] if trial.number in done else _enqueue(study, trial, reuse, parts)
         _run(study, objective, list(numbers.values()), n_jobs)
         trials = study.trials
         _check_telling([trials[number] for number in numbers.values()], trials)
@@ -190,7 +207,7 @@ def confirm(
         failures = {by.failure.line for _, by in pairs if by.failure}
         raise NotReady(f"none of {len(pairs)} confirmations is complete: {'; '.join(failures) or 'they still run'}")
     on_folds = [(trial, by) for trial, by in confirmed if by.folds]
-    if not on_folds:
+    if len({tuple(by.folds) for _, by in on_folds}) != 1:  # none, or rows of their own
         return _called_again(study, confirmed)
     return _weighed(study, on_folds, reuse, overlap)
 
@@ -215,14 +232,15 @@ def _has_splits_of_its_own(objective: Any) -> bool:
     return bool(getattr(getattr(objective, "evaluation", None), "is_reshuffled", False))
 
 
-def _check_unmet(design: Design, picked: Sequence[FrozenTrial]) -> None:
+def _check_unmet(parts: Sequence[Fold], picked: Sequence[FrozenTrial]) -> None:
     """Raise InvalidInput where an evaluation has no part that one of these trials was not scored on."""
-    if all(trial.folds.keys() >= set(design.names) for trial in picked):
+    if all(trial.folds.keys() >= set(parts) for trial in picked):
+        met = f"all {len(parts)} parts" if len(parts) > 1 else "the only part"
         raise InvalidInput(
-            f"the best trials were scored on all {len(design.names)} parts of the evaluation already, and would score "
-            "the same again: study.winner() and study.estimate() weigh what there is. To have others for the best keep "
-            "parts back from the start of a study: Repeated(CrossValidation(5), 3).objective(…, first=5), or of seeds "
-            "Seeds(20).objective(…, first=5)"
+            f"the best trials were scored on {met} of the evaluation already, and would score the same again: "
+            "study.winner() and study.estimate() weigh what there is. Confirm by another evaluation, as "
+            "study.confirm(CrossValidation(5, seed=1).objective(…)), or keep parts back from the start of a study: "
+            "Repeated(CrossValidation(5), 3).objective(…, first=5), or of seeds Seeds(20).objective(…, first=5)"
         )
 
 
@@ -258,22 +276,28 @@ def _best(trials: Sequence[FrozenTrial], k: int, objective: Objective) -> list[F
     return picked
 
 
-def _confirming(trials: Sequence[FrozenTrial]) -> dict[int, int]:
-    """The trial that confirms each, where there is one that did not fail and tells something, if it is complete."""
+def _confirming(trials: Sequence[FrozenTrial], parts: Sequence[Fold] | None) -> dict[int, int]:
+    """The trial that confirms each, where there is one that did not fail and tells something, if it is complete.
+
+    That is a score on each of the parts, where these are known.
+    """
     found = {}
     for trial in trials:
         earlier = confirmed_by(trial.user_attrs, trial.number)
         if earlier is None or trial.state in (TrialState.FAIL, TrialState.PRUNED):
             continue
-        if trial.state is not TrialState.COMPLETE or _tells(trial, trials):
+        tells = _tells(trial, trials) and set(parts or ()) <= trial.folds.keys()
+        if trial.state is not TrialState.COMPLETE or tells:
             found[earlier] = trial.number
     return found
 
 
-def _enqueue(study: Confirmable, trial: FrozenTrial, reuse: bool) -> int:
+def _enqueue(study: Confirmable, trial: FrozenTrial, reuse: bool, parts: Sequence[Fold] | None) -> int:
     alone = {study.problem.objectives[0].name}
     scores = [
-        [fold, found if found.keys() != alone else trial.folds[fold]] for fold, found in trial.fold_metrics.items()
+        [fold, found if found.keys() != alone else trial.folds[fold]]
+        for fold, found in trial.fold_metrics.items()
+        if parts is None or fold in parts
     ]
     known = {KNOWN: scores} if reuse else {}
     return study.enqueue_trial(trial.params, {CONFIRMS: trial.number, **known}, judged=False)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kilter.core.errors import InvalidInput, UnknownName, needed
-from kilter.core.problem import Problem
+from kilter.core.problem import DEFAULT_METRIC, Problem
 from kilter.core.space import Space
 from kilter.evaluation.data import Fit
 from kilter.evaluation.folds import Score
@@ -82,6 +82,7 @@ class EstimatorObjective(EvaluationObjective):
     def check(self, problem: Problem) -> None:
         """Raise UnknownName for a parameter that the estimator does not have, InvalidInput for another direction."""
         super().check(problem)
+        self._check_names(problem)
         own, space = self.own_defaults(), problem.space
         for name in space.declared:
             # What a step has that the space chooses is known once it is chosen.
@@ -101,6 +102,18 @@ class EstimatorObjective(EvaluationObjective):
         for name in space.declared:
             if _is_random_state(name):
                 raise InvalidInput(f"{name!r} is what Seeds(…) sets: leave it out of the space, or leave out Seeds(…)")
+
+    def _check_names(self, problem: Problem) -> None:
+        """Raise InvalidInput for a metric that it does not score; what it alone has may be called a value."""
+        named = isinstance(self.scoring, (str, type(None))) or not self._is_single  # a function has no name
+        alone = (DEFAULT_METRIC,) if self._is_single and len(problem.objectives) == 1 else ()
+        for objective in problem.objectives:
+            if named and objective.name not in (*self.scorers, *alone):
+                own = "its own score" if self.scoring is None else " and ".join(self.scorers)
+                raise InvalidInput(
+                    f"the study is to {objective.direction} {objective.name!r}, and {self.__name__} is scored by "
+                    f"{own}: give .objective(…, scoring={objective.name!r}), or leave out minimize= and maximize="
+                )
 
     def scored_once(self, params: Mapping[str, Any], fit: Fit, seed: int | None, trial: Any = None) -> Score:
         """The score, or several by name, of a clone that was fitted on one part."""

@@ -23,6 +23,7 @@ from kilter.core.problem import Problem
 from kilter.core.space import Space
 from kilter.evaluation.data import Data, Fit, is_whole, names
 from kilter.evaluation.folds import FoldTrial, Score, over_parts
+from kilter.objective.source import digest
 from kilter.objective.values import shown
 
 log = logging.getLogger("kilter")
@@ -87,6 +88,8 @@ class EvaluationObjective(ABC):
     __hash__ = None  # type: ignore[assignment]  # what remembers objectives would keep their data
 
     directions: Mapping[str, str] | None = None
+    confirms = False
+    """Whether it measures configurations of a study again, maybe on other rows."""
     suggests = False
     """Whether it may declare parameters as trials go."""
     perfect: float | None = None
@@ -127,7 +130,7 @@ class EvaluationObjective(ABC):
     def __call__(self, trial: FoldTrial, **params: Any) -> Score:
         """The summary of the scores of all parts, each of which is reported."""
         params = params or dict(trial.params)
-        fits = dict(zip(self.parts, self._fits_of(trial, params)))
+        fits = self._fits_of(trial, params)
         sign = trial.objectives[0].sign
 
         def score(part: Name) -> Score:
@@ -150,7 +153,7 @@ class EvaluationObjective(ABC):
 
         found: Score = over_parts(
             trial,
-            self.parts,
+            list(fits),
             scored,
             first=self.first,
             reuses=not self.evaluation.is_reshuffled,
@@ -239,27 +242,48 @@ class EvaluationObjective(ABC):
         """Their names."""
         return names(self.fits)
 
-    @property
+    @cached_property
     def design(self) -> Design:
         """What it is the mean of, as a study notes it."""
+        data = {name: shown(each) for name, each in self.data.items()}
 
         def count(rows: np.ndarray | None) -> int | None:
             return None if rows is None else len(rows)
 
+        def known(fit: Fit) -> str:
+            return digest(shown((data.get(fit.data), fit.data, fit.repeat, fit.seeds, fit.train, fit.test)))
+
         parts = [
-            Part(name, fit.data, fit.repeat, count(fit.train), count(fit.test))
+            Part(name, fit.data, fit.repeat, count(fit.train), count(fit.test), known(fit))
             for name, fit in zip(self.parts, self.fits)
         ]
         over = self.evaluation
         ends = self.perfect, self.worst
         return Design(tuple(parts), over.summary, over.level, self.first, *ends, over.is_reshuffled, self.blind)
 
-    def _fits_of(self, trial: FoldTrial, params: Mapping[str, Any]) -> list[Fit]:
+    def beside(self, noted: Design | None, *, confirms: bool = False) -> EvaluationObjective:
+        """The same for a study that has noted a design: parts of other rows have names that it does not have.
+
+        One that `confirms` may be of other rows than the study.
+        """
+        label = f"{type(self.evaluation).__name__}-{digest(shown(self.design.to_json()))[:6]}"
+        design = self.design.beside(noted, label)
+        if design == self.design and not confirms:
+            return self
+        other = copy.copy(self)
+        other.design, other.parts, other.confirms = design, list(design.names), confirms or self.confirms
+        return other
+
+    def _fits_of(self, trial: FoldTrial, params: Mapping[str, Any]) -> dict[Name, Fit]:
+        """The parts of a trial by their names; those with rows of their own have names of their own."""
         if not self.evaluation.is_reshuffled:
-            return self.fits
+            return dict(zip(self.parts, self.fits))
         # A repeat of a configuration is to have splits of its own too.
         again = f" {trial.number}" if confirmed_by(trial.user_attrs, trial.number) is not None else ""
-        return self.evaluation.fits(self.data, crc32((shown(sorted(params.items())) + again).encode()))
+        number = crc32((shown(sorted(params.items())) + again).encode())
+        return {
+            f"{part} of {number:08x}": fit for part, fit in zip(self.parts, self.evaluation.fits(self.data, number))
+        }
 
     # -- for an evaluation around this one --------------------------------------------------------------------------
 
@@ -273,7 +297,7 @@ class EvaluationObjective(ABC):
         other.is_inner = True
         other.data = {name: data.on(rows) for name, data in self.data.items()}
         other.settings = {**self.settings, "data": dict(other.data)}
-        for kept in ("fits", "parts"):
+        for kept in ("fits", "parts", "design"):
             vars(other).pop(kept, None)
         return other
 

@@ -54,6 +54,8 @@ def command(name: str | None, objective: str | None, worker: str | None, asked: 
     study = options.load(name, asked.storage, worker=worker, checkpoints=asked.checkpoints, notice=asked.notice)
     wanted = _wanted(study, asked)
     function = None if objective is None else imported(objective)
+    if isinstance(function, Evaluated):
+        function = function.beside(study.design)
     running, definition = _program(study, wanted) if function is None else _function(study, wanted, function)
     if not replace(wanted.limits, seconds=None).are_given:
         ends = "Ctrl-C, or `kilter stop`" if wanted.limits.seconds is None else "its time is up"

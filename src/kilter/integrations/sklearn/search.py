@@ -25,6 +25,7 @@ from kilter.api import Study, create_study
 from kilter.api.nesting import run_outer
 from kilter.api.running import executor_of
 from kilter.core.attributes import CONFIRMS, DEFAULT, EVALUATION
+from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.limits import Limits
@@ -324,6 +325,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         }
         known = study.user_attrs.get("search")
         if known is None:
+            study.check_definition(self._definition)
             study.set_user_attr("search", told)
             return
         changed = [name for name in told if known.get(name) != told[name]]
@@ -333,6 +335,11 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                 f"the study {study.study_name!r} in {self.storage!r} was made with other {', '.join(changed)}: its "
                 f"scores cannot be compared with new ones; choose another study_name{hint}"
             )
+
+    @property
+    def _definition(self) -> Definition:
+        """What a study remembers of it, so that no other objective goes on with its scores; more is in `search`."""
+        return Definition(type(self).__name__, values={"search": f"for {type(self.estimator).__name__}"})
 
     def _search(self, study: Study, total: int, candidates: Candidates, fit: Fit, told: FitCallbacks) -> bool:
         """Run the study's loop; whether the user broke it off."""
@@ -358,7 +365,10 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             )
             try:
                 limits = Limits(trials=total, seconds=self.timeout, failures=None)
-                return study.run(folds, limits, catch=(), progress="none").kind is EndKind.STOPPED
+                return (
+                    study.run(folds, limits, catch=(), progress="none", definition=self._definition).kind
+                    is EndKind.STOPPED
+                )
             except KeyboardInterrupt:
                 return True
             finally:
