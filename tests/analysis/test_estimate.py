@@ -120,6 +120,16 @@ def test_the_interval_holds_the_truth_however_often_the_same_rows_are_split_agai
     assert 0.8 < held / 80 < 0.99
 
 
+@pytest.mark.parametrize("calls", [2, 5])
+def test_the_interval_of_one_noisy_configuration_is_that_of_student(calls):
+    stream, held = np.random.default_rng(0), 0
+    for _ in range(80):
+        trials = [{"params": {"x": 0.5, "y": 0.5}, "value": float(v)} for v in stream.standard_normal(calls)]
+        told = estimate(history_of(trials, MAXIMIZE))
+        held += told.low <= 0.0 <= told.high
+    assert 0.8 < held / 80 < 0.99
+
+
 def test_of_several_data_sets_it_is_no_luck_how_far_they_are_apart():
     """Each has two parts .2 apart: their means have the variance .02 / 2, and the mean of both half of that."""
     parts = tuple(Part(fold, data="ab"[fold // 2]) for fold in range(4))

@@ -148,6 +148,20 @@ def test_folds_that_only_the_lucky_met_are_not_called_hard():
     assert abs(np.mean(off)) < 3 * np.std(off) / np.sqrt(len(off)) + 0.02
 
 
+def test_splits_that_are_repeated_make_nothing_surer_than_the_rows():
+    """Hold-outs that have a fifth of their luck in common amount to five parts, however many there are."""
+    stream, errors = np.random.default_rng(0), []
+    configs = [SPACE.draw(stream) for _ in range(12)]
+    rows = stream.standard_normal((12, 200)) + [[3 * bowl(config)] for config in configs]
+    for repeats in (10, 60):
+        tested = [stream.permutation(200)[:40] for _ in range(repeats)]
+        scores = np.array([rows[:, part].mean(axis=1) for part in tested]).T
+        parts = tuple(Part(i, repeat=i, train=160, test=40) for i in range(repeats))
+        found = merits(history_of([_trial(*each) for each in zip(configs, scores)], Problem(SPACE)), Design(parts))
+        errors.append(found.noise)
+    assert errors == pytest.approx([1 / np.sqrt(200)] * 2, rel=0.5)
+
+
 def test_who_is_measured_more_is_known_better():
     found = merits(by_folds(1, 0.2, trials=40, first=1, repeats=10), SEEDS)
     met = np.array([len(each.trials) > 1 for each in found.configurations])

@@ -7,7 +7,7 @@
     Y   (c, p)   scores of the leading configurations on the parts that all of them met
     shared       the variance of the mean of Y over the parts: luck that all of them have in common, since they were
                  scored on the same rows. It decides nothing between them, and no number of trials makes it less, nor
-                 do repetitions of the splits
+                 do repetitions of the splits. Of n trials without parts it is the noise in the mean of all, noise² / n
     interval     Student's t around the value, with C[w, w] + shared
 
 A score of a part is of a model that was fitted on a share of the rows, and the final one is fitted on all. Where it is
@@ -186,7 +186,8 @@ def _error(known: Merits, w: int, design: Design | None) -> tuple[float, float]:
     """The standard error of what one configuration is expected to score on new data, and its degrees of freedom."""
     own = float(known.covariance[w, w])
     if design is None or design.is_reshuffled or not (design.is_mean or known.is_measured):
-        return sqrt(own) if known.is_measured else inf, inf
+        trials = sum(len(each.trials) for each in known.configurations)
+        return (sqrt(own + known.noise**2 / trials), trials - 1.0) if known.is_measured else (inf, 1.0)
     order = np.argsort(known.mean, kind="stable")[:LEADING]
     shared, freedom = _shared([known.configurations[i] for i in {w, *order.tolist()}], known.configurations[w], design)
     return sqrt(own + shared), freedom

@@ -185,6 +185,8 @@ class _Trials:
         if self.noise.freedom > 0 and self.noise.variance == 0:  # what was measured twice came out the same
             return replace(shown, noise=0.0)
         scores = ndtri((rankdata(self.values) - 0.5) / len(self.values))
+        if len(scores) < FEWEST:  # they are what they are, and have no shape
+            return shown
         ranked = belief(features, scores / max(scores.std(), LEAST), active, self.relative)
         mean = SHAPE * shown.mean + (1.0 - SHAPE) * ranked.mean
         return Belief(mean, SHAPE * shown.covariance + (1.0 - SHAPE) * ranked.covariance, shown.noise)
@@ -196,6 +198,8 @@ class _Parts:
 
     values: np.ndarray
     above: np.ndarray
+    shared: np.ndarray
+    """(p, p), the correlation of luck on the parts."""
     is_measured = True
 
     def of(self, rows: np.ndarray) -> _Parts:
@@ -209,20 +213,25 @@ class _Parts:
         Infinite where others met more parts: the luck on one split is alike for all, and only those others show it.
         """
         counts = np.isfinite(self.above).sum(axis=1)
-        return np.where(counts == counts.max(), np.sqrt(self._common / counts), np.inf)
+        return np.where(counts == counts.max(), np.sqrt(self._relative), np.inf)
 
     def usual(self, rows: slice) -> float:
         """The standard deviation of noise of a usual one of these, likewise."""
-        return float(np.sqrt(self._common / np.median(np.isfinite(self.above[rows]).sum(axis=1))))
+        return float(np.sqrt(np.median(self._relative[rows])))
 
     @property
-    def _common(self) -> int:
+    def _relative(self) -> np.ndarray:
+        """(c,), the variance of noise likewise."""
         known = np.isfinite(self.above)
-        return int(known.all(axis=0).sum() or known[0].sum())
+        common = known.all(axis=0) if known.all(axis=0).any() else known[0]
+        means = np.vstack([known, common]) / np.vstack([known, common]).sum(axis=1, keepdims=True)
+        variances = np.einsum("cp,pq,cq->c", means, self.shared, means)
+        relative: np.ndarray = variances[:-1] / variances[-1]
+        return relative
 
     def believed(self, output: Output, features: np.ndarray, active: float) -> Belief:
         """In units of the output."""
-        return belief_of_parts(features, self.above / output.scale + output(self.values)[:, None], active)
+        return belief_of_parts(features, self.above / output.scale + output(self.values)[:, None], active, self.shared)
 
 
 def _seen(
@@ -234,7 +243,9 @@ def _seen(
     told = [*found, *stopped(history)]
     losses = _within_data(_parts(told, design), design)
     met = np.flatnonzero(np.isfinite(losses).any(axis=1))
-    return [told[row] for row in met], _by_parts(losses[met][:, np.isfinite(losses).any(axis=0)])
+    parts = np.flatnonzero(np.isfinite(losses).any(axis=0))
+    shared = design.correlation([design.names[part] for part in parts])
+    return [told[row] for row in met], _by_parts(losses[met][:, parts], shared)
 
 
 def _parts(found: Sequence[Configuration], design: Design) -> np.ndarray:
@@ -313,7 +324,7 @@ def _by_trials(found: Sequence[Configuration]) -> _Trials:
     return _Trials(means, 1.0 / counts, Measured(squares / freedom, freedom) if freedom else UNKNOWN)
 
 
-def _by_parts(losses: np.ndarray) -> _Trials | _Parts:
+def _by_parts(losses: np.ndarray, shared: np.ndarray) -> _Trials | _Parts:
     """From losses on parts (c, p), each met by somebody. Too few of them show no luck, which is left to neighbours."""
     counts = np.isfinite(losses).sum(axis=1)
     usual = np.nanmedian(losses, axis=0)
@@ -331,7 +342,7 @@ def _by_parts(losses: np.ndarray) -> _Trials | _Parts:
     above[far] = np.clip(beside[far], -widest, widest) + (hardness - hardness.mean())
     p = losses.shape[1]
     if p > 1 and (counts == p).sum() >= FEWEST:
-        return _Parts(values, above)
+        return _Parts(values, above, shared)
     return _Trials(values, np.median(counts) / counts, UNKNOWN)
 
 
