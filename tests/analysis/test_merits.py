@@ -148,6 +148,14 @@ def test_folds_that_only_the_lucky_met_are_not_called_hard():
     assert abs(np.mean(off)) < 3 * np.std(off) / np.sqrt(len(off)) + 0.02
 
 
+def test_parts_that_cancel_are_parts_still():
+    """Their mean is rounding alone, and of another sum another."""
+    rows = [[0.1, 0.2, -0.3], [0.3, 0.4, 0.1], [0.6, 0.2, 0.5], [0.9, 0.7, 1.0]]
+    told = [_trial({"x": i / 4, "y": 0.5}, row) for i, row in enumerate(rows)]
+    told[0]["value"] = 9.3e-18
+    assert merits(history_of(told, Problem(SPACE))).is_measured
+
+
 def test_splits_that_are_repeated_make_nothing_surer_than_the_rows():
     """Hold-outs that have a fifth of their luck in common amount to five parts, however many there are."""
     stream, errors = np.random.default_rng(0), []

@@ -48,7 +48,7 @@ behind all that was searched as good as they are."""
 STEPS = 50
 """In which the hardness of parts is found, where some configurations lack some."""
 SAME = 1e-9
-"""The value of a trial is the mean of its parts where they differ by no more than this share."""
+"""The value of a trial is the mean of its parts where they differ by no more than this share of the largest."""
 NONE = 1e-4
 """Noise whose variance is below this share of that of the values is none: no model tells more, nor is quite right."""
 WIDEST = 1e100
@@ -311,7 +311,8 @@ def _are_summaries(found: Sequence[Configuration], design: Design) -> bool:
     means = _means(losses[single], design)
     values = np.array([each.losses[0] for each in found])[single]
     means = np.nansum(design.weights(means) * means, axis=1)
-    return bool(np.isclose(values, means, rtol=SAME, atol=0.0).all())
+    # By how large scores are: those of folds that cancel have a mean of 0, and rounding of any share of that.
+    return bool((np.abs(values - means) <= SAME * np.nanmax(np.abs(losses[single]), axis=1)).all())
 
 
 def _by_trials(found: Sequence[Configuration]) -> _Trials:
