@@ -175,3 +175,14 @@ def test_a_study_whose_gains_are_lost_in_noise_is_ended():
 
     study.optimize(objective, n_trials=60, limits=Limits(gain=0.0), progress="none")
     assert len(study.trials) == 42
+
+
+def test_trials_that_were_run_once_give_no_certainty():
+    points = [{"x": x, "y": y} for x in (0.1, 0.3, 0.5, 0.7, 0.9) for y in (0.1, 0.4, 0.7, 0.9)]
+    rows = [
+        {"params": point, "value": bowl(point), "attrs": {DEFAULT: True} if i == 0 else {}}
+        for i, point in enumerate(points)
+    ]
+    told = overtuning(history_of(rows, LOSS))
+    assert told.noise == 0 and not told.is_measured
+    assert "%" not in str(told) and "as far as these trials show" in str(told)

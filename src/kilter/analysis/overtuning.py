@@ -90,8 +90,10 @@ class Overtuning:
         said = [f"Trial {self.best} scored best of {self.trials}: {self.observed:.5g}", self._luck()]
         if self.worse_than_default is not None and self.best != self.default:
             keep = ": keep the default" if self.choice == self.default else ""
-            beats = f"It beats the default, trial {self.default}, with a probability of"
-            said.append(f"{beats} {chance(1 - self.worse_than_default)}{keep}")
+            surely = f"with a probability of {chance(1 - self.worse_than_default)}{keep}"
+            if self.noise == 0 and not self.is_measured:
+                surely = "as far as these trials show"
+            said.append(f"It beats the default, trial {self.default}, {surely}")
         if self.stopped_paying:
             first = "trial" if self.paid_until == 1 else f"{self.paid_until} trials"
             said.append(f"The first {first} found as good a choice as all {self.trials}, as far as can be told")
