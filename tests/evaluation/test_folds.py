@@ -61,6 +61,20 @@ def test_splits_are_the_same_every_time_and_others_for_another_seed():
     assert tested(1) == tested(1) != tested(2)
 
 
+@given(st.integers(0, 10**6), st.integers(2, 5), st.integers(0, 7), st.integers(1, 4))
+def test_no_fold_is_empty_where_groups_have_a_label_each(seed, folds, more, labels):
+    """As patients have a diagnosis, who are few."""
+    stream = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(folds + more), stream.integers(1, 9, size=folds + more))
+    of_group = stream.integers(labels, size=folds + more)
+    splits = frozen_splits(len(groups), folds, seed, stratify=of_group[groups], groups=groups)
+    assert all(len(test) for _, test in splits)
+    even = frozen_splits(
+        4 * folds, folds, seed, stratify=np.repeat(of_group[:folds], 4), groups=np.repeat(range(folds), 4)
+    )
+    assert {len(test) for _, test in even} == {4}
+
+
 @pytest.mark.parametrize("wrong", [{"folds": 1}, {"stratify": [0, 1]}, {"groups": [0, 0, 0, 1, 1, 1]}])
 def test_splits_that_cannot_be_are_refused(wrong):
     with pytest.raises(InvalidInput):

@@ -213,17 +213,21 @@ def _dealt(labels: np.ndarray, folds: int, stream: np.random.Generator) -> np.nd
 
 
 def _placed(of_group: np.ndarray, labels: np.ndarray, folds: int, stream: np.random.Generator) -> np.ndarray:
-    """The fold of each group: the largest first, each to the fold that it leaves the most even."""
-    counts = np.zeros((of_group.max() + 1, labels.max() + 1))
+    """The fold of each group: the largest first, each to the fold that it leaves the most even; none stays empty."""
+    counts = np.zeros((of_group.max() + 1, labels.max() + 2))
     np.add.at(counts, (of_group, labels), 1)
+    counts[:, -1] = counts.sum(axis=1)  # the size is to be even as each label is
     share = counts.sum(axis=0)  # a rare label weighs as much as a common one
     order = stream.permutation(len(counts))
-    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    order = order[np.argsort(-counts[order, -1], kind="stable")]
     filled = np.zeros((folds, counts.shape[1]))
     placed = np.empty(len(counts), dtype=int)
-    for group in order:
+    for left, group in zip(range(len(order), 0, -1), order):
         # What squares of shares grow by, so that the sum over folds is least where all are even.
         growth = ((2 * filled + counts[group]) * counts[group] / share**2).sum(axis=1)
+        is_empty = filled[:, -1] == 0
+        if is_empty.sum() == left:
+            growth[~is_empty] = np.inf
         placed[group] = growth.argmin()
         filled[placed[group]] += counts[group]
     return placed
