@@ -30,7 +30,7 @@ def scores(pool: Pool, scheme: str, n: int) -> tuple[float, float, float, float]
     """Outer test scores of default, best observed and leader, and how sure the leader is to beat the default."""
     folds = range(3 if scheme == "three folds" else 5)
     history = confirmed(pool, n) if scheme == "ten on five" else replayed(pool, n, folds)
-    with mock.patch.object(rule, "BEYOND", 0.0):
+    with mock.patch.object(rule, "BEYOND_ON_PARTS", 0.0):
         found = rule.winner(history, pool.design(folds))
     if found is None or found.better is None:
         return None

@@ -11,7 +11,7 @@ from kilter.analysis.convergence import convergence
 from kilter.analysis.diagnostics import diagnose
 from kilter.analysis.estimate import estimate
 from kilter.analysis.overtuning import overtuning
-from kilter.analysis.winner import BEYOND, winner
+from kilter.analysis.winner import BEYOND_ON_PARTS, winner
 from kilter.core.attributes import CONFIRMS, DEFAULT
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Report
@@ -105,7 +105,7 @@ def test_winner_estimate_overtuning_and_diagnose_say_the_same_of_the_default(def
     assert ("keep the default" in str(seen)) == (choice.is_default and seen.best != 0)
     assert ("default" in kinds(history)) == (choice.is_default and seen.best != 0)
     if not choice.is_default:
-        assert told.better == choice.better >= BEYOND
+        assert told.better == choice.better >= BEYOND_ON_PARTS
 
 
 def test_of_a_single_part_nobody_says_how_much_is_luck():

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from tests.analysis.histories import histories, history_of
 
 from kilter import create_study
+from kilter.analysis.design import Design, Part
 from kilter.analysis.winner import winner
 from kilter.bench import noisy as noisy_problem
 from kilter.bench.problems import ackley, double_funnel, levy, peaks, rastrigin, sphere, styblinski_tang
+from kilter.core.attributes import DEFAULT
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import Ended, Enqueued, Failure, Report, Reported, Started, TrialState
 from kilter.core.numbers import Float
@@ -325,3 +327,26 @@ def test_whatever_happened_there_is_a_winner_or_none(history):
     if found:
         assert history.is_candidate(found.number)
         assert history[found.number].params == found.params
+
+
+def nothing_to_find(seed, trials=20):
+    """Scores on five folds of configurations that are all worth the same; luck gathers where the search did."""
+    stream = np.random.default_rng(seed)
+    x = np.concatenate([[0.9], stream.random(7), 0.2 + 0.02 * stream.random(trials - 8)])
+    alike = np.exp(-np.abs(x[:, None] - x) / 0.3)
+    luck = np.linalg.cholesky(alike + 1e-6 * np.eye(trials)) @ stream.standard_normal((trials, 5))
+    in_common = np.linalg.cholesky(alike + 1e-6 * np.eye(trials)) @ stream.standard_normal((trials, 1))
+    told = []
+    for place, (at, row) in enumerate(zip(x, luck + 0.5 * in_common)):
+        reports = [Report(0, {"value": float(score)}, fold=fold) for fold, score in enumerate(row)]
+        told.append({"params": {"x": float(at)}, "value": float(row.mean()), "reports": reports})
+        told[-1]["attrs"] = {DEFAULT: True} if place == 0 else {}
+    return history_of(told, Problem(Space({"x": Float(0, 1)})))
+
+
+def test_where_nothing_is_to_be_found_nothing_is_found_for_sure():
+    """The luck of training rows that folds have in common is in no contrast between them."""
+    folds = Design(tuple(Part(fold, train=4, test=1) for fold in range(5)))
+    found = [winner(nothing_to_find(seed), folds).better for seed in range(25)]
+    assert np.mean(np.array(found) > 0.98) <= 0.04
+    assert np.mean(np.array(found) > 0.9) <= 0.12

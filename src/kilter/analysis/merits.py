@@ -45,6 +45,8 @@ BEYOND = 4.0
 """Standard deviations of noise, where it was measured, beyond which it does not explain how far a result is from what
 its neighbours say: then it is as it was seen. Processes that are everywhere alike would call a default that lies far
 behind all that was searched as good as they are."""
+QUARTER = 0.75
+"""The share of configurations whose luck is no more than what may be usual: half of them may be as good as one."""
 STEPS = 50
 """In which the hardness of parts is found, where some configurations lack some."""
 SAME = 1e-9
@@ -136,7 +138,7 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     most = MOST if len(found) == whole else MOST // 2
     near = _near(features, _candidates(found[:whole], seen.values[:whole]), most)
     found, seen = [found[row] for row in near], seen.of(near)
-    output = standard(seen.values)
+    output = standard(seen.values, seen.alike)
     believed = seen.believed(output, features[near], max(encoding.mean_active, 1.0))
     first = slice(int((near < whole).sum()))  # the others were stopped: they are learned from, and not to be chosen
     observed, covariance = seen.values[first], output.scale**2 * believed.covariance[first, first]
@@ -159,6 +161,8 @@ class _Trials:
     values: np.ndarray
     relative: np.ndarray
     noise: Measured
+    alike = 0.0
+    """How far noise puts values apart is not known yet."""
 
     @property
     def is_measured(self) -> bool:
@@ -199,7 +203,10 @@ class _Parts:
     values: np.ndarray
     above: np.ndarray
     shared: np.ndarray
-    """(p, p), the correlation of luck on the parts."""
+    """(p, p), the correlation of luck on the parts: they share rows."""
+    alike: float
+    """By how much values may differ and be no further apart than luck puts them. What is drawn in tells less than it
+    seems to, for how far it is behind would be taken for known."""
     is_measured = True
 
     def of(self, rows: np.ndarray) -> _Parts:
@@ -216,8 +223,11 @@ class _Parts:
         return np.where(counts == counts.max(), np.sqrt(self._relative), np.inf)
 
     def usual(self, rows: slice) -> float:
-        """The standard deviation of noise of a usual one of these, likewise."""
-        return float(np.sqrt(np.median(self._relative[rows])))
+        """The standard deviation of noise of a usual one of these, likewise, without the luck of rows in common."""
+        known = np.isfinite(self.above)
+        common = known.all(axis=0) if known.all(axis=0).any() else known[0]
+        in_mean, in_common = float(self.shared[np.ix_(common, common)].mean()), float(self.shared[0, 0]) - 1.0
+        return float(np.sqrt(np.median(self._relative[rows]) * (in_mean - in_common) / in_mean))
 
     @property
     def _relative(self) -> np.ndarray:
@@ -244,8 +254,18 @@ def _seen(
     losses = _within_data(_parts(told, design), design)
     met = np.flatnonzero(np.isfinite(losses).any(axis=1))
     parts = np.flatnonzero(np.isfinite(losses).any(axis=0))
-    shared = design.correlation([design.names[part] for part in parts])
-    return [told[row] for row in met], _by_parts(losses[met][:, parts], shared)
+    return [told[row] for row in met], _by_parts(losses[met][:, parts], _shared(design)[np.ix_(parts, parts)])
+
+
+def _shared(design: Design) -> np.ndarray:
+    """The correlation of luck on parts (p, p), and beside it what all have in common.
+
+    Folds share training rows, by which they err together, and no contrast shows it (Bengio and Grandvalet 2004). So it
+    is taken to be as large as Nadeau and Bengio (2003) have it. Data sets share none.
+    """
+    shared = design.correlation(design.names)
+    within = len(design.parts) > len({(part.data, part.repeat) for part in design.parts})
+    return shared + (design.overlap / len(_columns(design)) if within else 0.0)
 
 
 def _parts(found: Sequence[Configuration], design: Design) -> np.ndarray:
@@ -331,7 +351,8 @@ def _by_parts(losses: np.ndarray, shared: np.ndarray) -> _Trials | _Parts:
     usual = np.nanmedian(losses, axis=0)
     rough = np.nanmean(losses - usual, axis=1)
     # Those that are far worse than most, as what diverged, say nothing of what is hard for the others, nor of luck.
-    limit = far_limit(rough)
+    alike = _alike(losses - usual - rough[:, None], shared)
+    limit = max(far_limit(rough), float(rough.min()) + alike)
     far = rough > limit
     near = np.where(far[:, None], np.minimum(losses, usual + limit), losses)
     kept = ~far | (counts > np.median(counts))
@@ -343,8 +364,15 @@ def _by_parts(losses: np.ndarray, shared: np.ndarray) -> _Trials | _Parts:
     above[far] = np.clip(beside[far], -widest, widest) + (hardness - hardness.mean())
     p = losses.shape[1]
     if p > 1 and (counts == p).sum() >= FEWEST:
-        return _Parts(values, above, shared)
+        return _Parts(values, above, shared, alike)
     return _Trials(values, np.median(counts) / counts, UNKNOWN)
+
+
+def _alike(beside: np.ndarray, shared: np.ndarray) -> float:
+    """How far luck puts means over parts, as what is left on parts (c, p) shows: a quarter of it may have diverged."""
+    counts = np.isfinite(beside).sum(axis=1)
+    squares = np.nansum(beside**2, axis=1)[counts > 1] / (counts[counts > 1] - 1)
+    return BEYOND * float(np.sqrt(np.quantile(squares, QUARTER) * shared.mean())) if len(squares) else 0.0
 
 
 def _hardness(losses: np.ndarray) -> np.ndarray:

@@ -38,6 +38,8 @@ DEAR = 1.0
 BEYOND = 0.75
 """The probability to beat the default from which on it is beaten: three to one. With more the default is kept where it
 is truly worse, which costs more than it saves; with less it is left where it is better."""
+BEYOND_ON_PARTS = 0.55
+"""The same where parts tell luck, whose doubt counts what no part shows, and is cautious enough by itself."""
 
 LONG = 200
 """Characters, at most, of why the default was not tried."""
@@ -95,7 +97,7 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
     default = next((i for i, each in enumerate(known.configurations) if each.is_default), None)
     better = None if default is None else known.shown(best, default)
     choice = _cheap(known, best, tied, seconds)
-    if default is not None and better is not None and better < BEYOND:
+    if default is not None and better is not None and better < _beyond(known, best):
         choice = default
     told, leader, looked = [f"trial {numbers[i]}" for i in (choice, best, seen)]
     beats = _beats(default, better, known)
@@ -108,7 +110,9 @@ def _winner(known: Merits, seconds: np.ndarray) -> Winner:
         better,
         tuple(numbers[i] for i in tied),
         numbers[seen],
-        _kept(leader, better, choice == best) if kept else _reason(told, leader, looked, as_good) + beats,
+        _kept(leader, better, choice == best, _beyond(known, best))
+        if kept
+        else _reason(told, leader, looked, as_good) + beats,
     )
 
 
@@ -148,11 +152,15 @@ def _seconds(history: History, known: Merits) -> np.ndarray:
     return np.array([history[each.number].seconds for each in known.configurations])
 
 
-def _kept(best: str, better: float | None, is_best: bool) -> str:
+def _beyond(known: Merits, best: int) -> float:
+    return BEYOND_ON_PARTS if len(known.configurations[best].parts) > 1 else BEYOND
+
+
+def _kept(best: str, better: float | None, is_best: bool, beyond: float) -> str:
     if is_best or better is None:
         return "keep the default: nothing that was tried is better"
     beats = f"beats it with a probability of only {chance(better)}"
-    return f"keep the default: {best}, the best of what was tried, {beats}, less than {chance(BEYOND)}"
+    return f"keep the default: {best}, the best of what was tried, {beats}, less than {chance(beyond)}"
 
 
 def _beats(default: int | None, better: float | None, known: Merits) -> str:

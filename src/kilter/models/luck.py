@@ -13,8 +13,8 @@
 On a fixed split a model with C = 1 and one with C = 1.1 err together. So that neighbours agree says nothing of how much
 is luck; independent noise would call it truth, and be sure of it. Only parts tell, by how neighbours differ on them.
 
-Folds share training rows, whose luck all of them have (Nadeau and Bengio 2003, Machine Learning 52). It is no noise
-here: the final model is fitted on these rows, and which configuration is best on them is what is asked.
+Folds share training rows, whose luck all of them have (Nadeau and Bengio 2003, Machine Learning 52), and no contrast
+shows it: what R has everywhere, in z, adds to what a mean is in doubt. And all points may be worth the same, a = 0.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ AMPLITUDES = tuple(10.0**power for power in np.arange(-1.5, 3.0, 0.5))
 hundreds of that away."""
 ROUGH = (1e-6, 1e-4, 0.01, 0.1, 0.3, 0.6, 1.0)
 """Shares η of luck that neighbours do not have in common."""
+ALIKE = 0.2
+"""The probability, before anything is seen, that all points are worth the same."""
 HARD = 100.0
 """τ², the variance of how hard parts are: nothing is known of it."""
 SLIGHT = 1e-3
@@ -96,14 +98,20 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, shared: np.ndar
     [1.2, 0.0, -1.2]
     """
     alike = list(kernels(X, active))
-    # In a mean over the parts that all have, luck varies by no more than what was measured, 1. Neighbours that are
-    # nearly the same would allow any amount of smooth luck, and then nothing would be known of those farther away.
+    # In a mean over the parts that all have, luck varies by no more than what was measured, 1, or than contrasts do.
+    # Neighbours that are nearly the same would allow any amount of smooth luck, and tell nothing of those far away.
     own = np.eye(Y.shape[1]) if shared is None else shared
-    luck = _luck(alike, Y, own, most=max(1.0, float(np.isfinite(Y).all(axis=0).sum())))
+    common = np.isfinite(Y).all(axis=0)
+    of_mean = float(own[np.ix_(common, common)].mean()) if common.any() else 1.0
+    luck = _luck(alike, Y, own, most=1.0 / of_mean)
     seen = _measured(Y, luck, own)
     truths = [(K, a) for K in alike for a in AMPLITUDES]
     found = [seen.posterior(a * K) for K, a in truths]
-    weights = relative_weights(each.weight for each in found)
+    logarithms = [each.weight for each in found]
+    truths.append((np.zeros_like(luck), 0.0))
+    found.append(seen.posterior(truths[-1][0]))
+    logarithms.append(found[-1].weight + float(np.log(len(logarithms) * ALIKE / (1.0 - ALIKE))))
+    weights = relative_weights(logarithms)
     means = np.array([each.mean for each in found])
     mean = weights @ means
     apart = (means - mean) * np.sqrt(weights)[:, None]
@@ -139,6 +147,7 @@ def _luck(alike: Sequence[np.ndarray], Y: np.ndarray, own: np.ndarray, most: flo
     beside -= beside[np.isin(whole, rows)].mean(axis=0)
     left = beside[np.isin(whole, rows)]
     n, k = left.shape
+    shown = float(((beside - beside.mean(axis=0)) ** 2).sum()) / (k * max(len(beside) - 1, 1))
     logarithms, scales = [], []
     for K in alike:
         values, V = np.linalg.eigh(K[np.ix_(rows, rows)])
@@ -146,7 +155,7 @@ def _luck(alike: Sequence[np.ndarray], Y: np.ndarray, own: np.ndarray, most: flo
         for rough in ROUGH:
             spectrum = (1.0 - rough) * np.maximum(values, 0.0) + rough
             told = float((along / spectrum).sum()) / ((n - 1) * k)
-            scales.append(min(max(told, LEAST), most))
+            scales.append(min(max(told, LEAST), max(most, shown)))
             misfit = (n - 1) * (np.log(scales[-1]) + told / scales[-1])
             logarithms.append(-0.5 * k * (np.log(spectrum).sum() + misfit))
     weights = (relative_weights(logarithms) * scales).reshape(len(alike), len(ROUGH))

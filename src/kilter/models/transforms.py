@@ -63,9 +63,13 @@ class Output:
         return np.where(y > self.limit, np.minimum(beyond, LARGEST), y)
 
 
-def standard(y: np.ndarray) -> Output:
-    """The transform to mean 0 and standard deviation 1 of finite values y (n,); constant ones become 0."""
+def standard(y: np.ndarray, alike: float = 0.0) -> Output:
+    """The transform to mean 0 and standard deviation 1 of finite values y (n,); constant ones become 0.
+
+    What is worse than the best by no more than `alike` is not far.
+    """
     limit, spread = _limit(y)
+    limit = max(limit, float(y.min()) + alike)
     y = _drawn_in(y, limit, spread)
     low, width = float(y.min()), float(np.ptp(y))
     if not width > 0:
