@@ -307,4 +307,4 @@ def test_how_data_sets_differ_is_no_noise_and_how_their_folds_do_is(summary):
         assert found.is_measured
     most = 0.1 / np.sqrt(3)
     assert (most / 3 if summary == "mean" else most / 2) < np.mean(noises) < 1.6 * most
-    assert 0.7 < np.std(pulls) < 1.3
+    assert 0.5 < np.std(pulls) < 1.3  # folds share training rows, whose luck is counted, and is not here

@@ -265,7 +265,9 @@ def _shared(design: Design) -> np.ndarray:
     """
     shared = design.correlation(design.names)
     within = len(design.parts) > len({(part.data, part.repeat) for part in design.parts})
-    return shared + (design.overlap / len(_columns(design)) if within else 0.0)
+    variances, axes = np.linalg.eigh((shared + shared.T) / 2.0)  # of different evaluations it is a rough guess
+    known: np.ndarray = (axes * np.maximum(variances, 0.0)) @ axes.T
+    return known + (design.overlap / len(_columns(design)) if within else 0.0)
 
 
 def _parts(found: Sequence[Configuration], design: Design) -> np.ndarray:

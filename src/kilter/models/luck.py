@@ -37,6 +37,8 @@ ALIKE = 0.2
 """The probability, before anything is seen, that all points are worth the same."""
 HARD = 100.0
 """τ², the variance of how hard parts are: nothing is known of it."""
+ROUNDING = 1e-9
+"""The share of luck, which may be far larger than 1, that keeps its covariance regular."""
 SLIGHT = 1e-3
 """Processes with less weight than this are left out of covariances."""
 MANY = 20
@@ -130,7 +132,8 @@ def _measured(Y: np.ndarray, luck: np.ndarray, own: np.ndarray) -> _Measured:
     at = np.concatenate([np.flatnonzero(mask.any(axis=1)) for mask in masks])
     W = np.concatenate([mask[mask.any(axis=1)] for mask in masks]).astype(float)
     W /= W.sum(axis=1, keepdims=True)
-    rest = luck[np.ix_(at, at)] * (W @ own @ W.T) + HARD * (W @ W.T) + JITTER * np.eye(len(at))
+    rest = luck[np.ix_(at, at)] * (W @ own @ W.T) + HARD * (W @ W.T)
+    rest += (JITTER + ROUNDING * np.abs(rest).max()) * np.eye(len(at))
     return _Measured((W * np.nan_to_num(Y[at])).sum(axis=1), at, W, rest)
 
 
