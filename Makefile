@@ -88,10 +88,12 @@ GENERALISATION := benchmarks/generalisation
 
 generalisation: $(VENV)/dev.stamp
 	$(BIN)/python $(GENERALISATION)/make_pools.py --pools $(POOLS)
+	$(BIN)/python $(GENERALISATION)/bench_said.py --pools $(POOLS)
 	$(BIN)/python $(GENERALISATION)/bench_estimates.py --pools $(POOLS)
 	$(BIN)/python $(GENERALISATION)/bench_choice.py --pools $(POOLS) --tasks chooses
 	$(BIN)/python $(GENERALISATION)/bench_choice.py --pools $(POOLS) --tasks others
 	$(BIN)/python $(GENERALISATION)/bench_default.py --pools $(POOLS)
+	$(BIN)/python $(GENERALISATION)/bench_null.py --cache $(POOLS)/nulls
 	$(BIN)/python $(GENERALISATION)/bench_repeats.py --pools $(POOLS) --kept-back
 	$(BIN)/python $(GENERALISATION)/bench_overtuning.py $(POOLS) flattery
 	$(BIN)/python $(GENERALISATION)/bench_noise.py --seeds 0

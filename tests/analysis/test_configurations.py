@@ -75,7 +75,12 @@ names = st.integers(0, 99) | st.text(max_size=5)
 parts = st.builds(Part, names, st.none() | st.text(max_size=3), st.integers(0, 9), rows, rows)
 
 
-@given(st.lists(parts).map(tuple), st.sampled_from(["mean", "worst"]), st.floats(0, 1), st.none() | st.integers(1, 9))
+@given(
+    st.lists(parts, min_size=1).map(tuple),
+    st.sampled_from(["mean", "worst"]),
+    st.floats(0, 1),
+    st.none() | st.integers(1, 9),
+)
 def test_a_design_is_read_back_as_it_was_noted(parts, summary, level, first):
     design = Design(parts, summary, level, first)
     assert design_of(history_of([]), {EVALUATION: design.to_json()}) == design

@@ -19,9 +19,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri, stdtr
 from scipy.stats import rankdata
 
 from kilter.analysis.configurations import Configuration, configurations, on_parts, stopped
@@ -74,6 +75,9 @@ class Merits:
     """The standard deviation of one trial's value, in the unit of the objective; 0 where results are exact."""
     is_measured: bool
     """Whether noise was seen, by parts or repeats; else the smoothness of the landscape is all that tells it."""
+    freedom: float = inf
+    """The degrees of freedom of Student's t in probabilities: contrasts of the parts that all have. How far luck is
+    alike among the configurations nobody knows, so more of these add none."""
 
     def errors(self, i: int) -> np.ndarray:
         """(c,), the standard deviation of how much worse each is than one of them, by its place in `configurations`."""
@@ -88,7 +92,7 @@ class Merits:
     def chance(self, i: int, j: int) -> float:
         """The probability that one is truly better than another, by their places; one half where nothing tells."""
         ahead, error = float(self.mean[j] - self.mean[i]), self.error(i, j)
-        return float(ndtr(ahead / error)) if error > 0 else 0.5 + 0.5 * float(np.sign(ahead))
+        return float(stdtr(self.freedom, ahead / error)) if error > 0 else 0.5 + 0.5 * float(np.sign(ahead))
 
     def shown(self, i: int, j: int) -> float | None:
         """The probability that one is truly better than another, by their places, as far as anything shows it.
@@ -151,7 +155,8 @@ def _merits(history: History, design: Design | None) -> Merits | None:
     covariance = np.where(alone[:, None] | alone, 0.0, covariance)
     covariance[alone, alone] = (noise * doubt[alone]) ** 2
     mean = np.where(alone, observed, mean)
-    return Merits(tuple(found[first]), observed, mean, covariance, noise * seen.usual(first), seen.is_measured)
+    usual = noise * seen.usual(first)
+    return Merits(tuple(found[first]), observed, mean, covariance, usual, seen.is_measured, seen.freedom)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +168,8 @@ class _Trials:
     noise: Measured
     alike = 0.0
     """How far noise puts values apart is not known yet."""
+    freedom = inf
+    """Processes are weighed by what they say of noise."""
 
     @property
     def is_measured(self) -> bool:
@@ -208,6 +215,11 @@ class _Parts:
     """By how much values may differ and be no further apart than luck puts them. What is drawn in tells less than it
     seems to, for how far it is behind would be taken for known."""
     is_measured = True
+
+    @property
+    def freedom(self) -> float:
+        """Contrasts of the parts that all have, one at least."""
+        return max(float(np.isfinite(self.above).all(axis=0).sum()) - 1.0, 1.0)
 
     def of(self, rows: np.ndarray) -> _Parts:
         """Of these configurations alone."""

@@ -38,7 +38,7 @@ DEAR = 1.0
 BEYOND = 0.75
 """The probability to beat the default from which on it is beaten: three to one. With more the default is kept where it
 is truly worse, which costs more than it saves; with less it is left where it is better."""
-BEYOND_ON_PARTS = 0.55
+BEYOND_ON_PARTS = 0.6
 """The same where parts tell luck, whose doubt counts what no part shows, and is cautious enough by itself."""
 
 LONG = 200

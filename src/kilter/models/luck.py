@@ -14,7 +14,8 @@ On a fixed split a model with C = 1 and one with C = 1.1 err together. So that n
 is luck; independent noise would call it truth, and be sure of it. Only parts tell, by how neighbours differ on them.
 
 Folds share training rows, whose luck all of them have (Nadeau and Bengio 2003, Machine Learning 52), and no contrast
-shows it: what R has everywhere, in z, adds to what a mean is in doubt. And all points may be worth the same, a = 0.
+shows it: what R has everywhere, in z, adds to what a mean is in doubt, and not to where it is. And all points may be
+worth the same, a = 0.
 """
 
 from __future__ import annotations
@@ -100,13 +101,15 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, shared: np.ndar
     [1.2, 0.0, -1.2]
     """
     alike = list(kernels(X, active))
+    # What the rows in common add is in doubt, and moves no mean: choices and estimates were worse for it.
     # In a mean over the parts that all have, luck varies by no more than what was measured, 1, or than contrasts do.
     # Neighbours that are nearly the same would allow any amount of smooth luck, and tell nothing of those far away.
     own = np.eye(Y.shape[1]) if shared is None else shared
+    bare = _positive(own - (own[0, 0] - 1.0))
     common = np.isfinite(Y).all(axis=0)
-    of_mean = float(own[np.ix_(common, common)].mean()) if common.any() else 1.0
-    luck = _luck(alike, Y, own, most=1.0 / of_mean)
-    seen = _measured(Y, luck, own)
+    of_mean = float(bare[np.ix_(common, common)].mean()) if common.any() else 1.0
+    luck = _luck(alike, Y, bare, most=1.0 / of_mean)
+    seen, doubted = _measured(Y, luck, bare), _measured(Y, luck, own)
     truths = [(K, a) for K in alike for a in AMPLITUDES]
     found = [seen.posterior(a * K) for K, a in truths]
     logarithms = [each.weight for each in found]
@@ -120,8 +123,15 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, shared: np.ndar
     covariance = apart.T @ apart
     for weight, (K, a) in zip(weights, truths, strict=True):
         if weight > SLIGHT:
-            covariance += weight * seen.covariance(a * K)
+            covariance += weight * doubted.covariance(a * K)
     return Belief(mean, covariance, float(np.diag(luck).mean() * (seen.W[0] @ own @ seen.W[0])))
+
+
+def _positive(correlation: np.ndarray) -> np.ndarray:
+    """As near to it, and positive semidefinite: of different evaluations together it is a rough guess."""
+    variances, axes = np.linalg.eigh(correlation)
+    positive: np.ndarray = (axes * np.maximum(variances, 0.0)) @ axes.T
+    return positive
 
 
 def _measured(Y: np.ndarray, luck: np.ndarray, own: np.ndarray) -> _Measured:
@@ -165,26 +175,28 @@ def _luck(alike: Sequence[np.ndarray], Y: np.ndarray, own: np.ndarray, most: flo
     luck: np.ndarray = (weights @ np.array(ROUGH)).sum() * np.eye(len(Y))
     for weight, K in zip(weights @ (1.0 - np.array(ROUGH)), alike, strict=True):
         luck += weight * K
-    wider = _wider(luck, whole, rows, beside)
-    return luck * np.outer(wider, wider)
+    luck += _more(luck, whole, rows, beside)
+    return luck
 
 
-def _wider(luck: np.ndarray, whole: np.ndarray, rows: np.ndarray, beside: np.ndarray) -> np.ndarray:
-    """(n,), by how much more the luck of points is than that which was found of some `rows`; 1 for these, and at least.
+def _more(luck: np.ndarray, whole: np.ndarray, rows: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """The covariance (n, n) of the luck that points have beyond that which was found of some `rows`; none of these.
 
-    By contrasts (whole, k) of the points that have all parts, and of their neighbours among the others.
+    By contrasts (whole, k) of the points that have all parts, and of their neighbours among the others. It is added:
+    were the luck that all have in common larger for some, these would differ by far more than any contrast shows.
     """
-    wider, others = np.ones(len(luck)), np.flatnonzero(~np.isin(whole, rows))
+    more, others = np.zeros_like(luck), np.flatnonzero(~np.isin(whole, rows))
     if not len(others):
-        return wider
+        return more
     at = whole[others]
     expected = np.diag(luck)[at] + luck[np.ix_(rows, rows)].mean() - 2.0 * luck[np.ix_(at, rows)].mean(axis=1)
     squares = (beside[others] ** 2).sum(axis=1) / np.maximum(expected, LEAST)
     scales = np.sqrt(np.diag(luck)[at])
     near = (luck[np.ix_(at, at)] / np.outer(scales, scales)) ** NEAR
     freedom = beside.shape[1] * near.sum(axis=1)
-    wider[at] = np.sqrt(np.maximum((near @ squares + USUAL) / (freedom + USUAL), 1.0))
-    return wider
+    beyond = np.sqrt(expected * np.maximum((near @ squares + USUAL) / (freedom + USUAL) - 1.0, 0.0))
+    more[np.ix_(at, at)] = near * np.outer(beyond, beyond)
+    return more
 
 
 def _contrasts(own: np.ndarray) -> np.ndarray:
