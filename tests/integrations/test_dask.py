@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -28,7 +29,7 @@ distributed = pytest.importorskip("distributed", reason="distributed is missing:
 
 from dask import config  # noqa: E402
 
-from kilter.integrations.dask import LOOK, DaskExecutor  # noqa: E402
+from kilter.integrations.dask import LOOK, DaskCluster, DaskExecutor  # noqa: E402
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals and groups"),
@@ -93,6 +94,26 @@ def test_a_killed_worker_of_dask_loses_its_trial_and_no_other(client: Any) -> No
     executor.close()
     while _slots(client):  # Dask tells its workers in a moment
         pass
+
+
+class Slow:
+    """An actor that takes its time."""
+
+    def __init__(self, payload: bytes) -> None:
+        pass
+
+    async def step(self) -> None:
+        await asyncio.sleep(60)
+
+
+def test_a_call_ends_where_its_actor_is_lost_though_dask_would_wait(client: Any) -> None:
+    cluster = DaskCluster(client, False, Slow, b"", {})
+    slot = cluster.open(0).result(30)
+    call = cluster.call(slot, "step")
+    client.cancel([slot.future])
+    with pytest.raises(ConnectionError, match="is gone"):
+        call.result(20)
+    cluster.close()
 
 
 def test_a_trial_whose_worker_was_lost_goes_on_from_its_checkpoint(client: Any, tmp_path: Path) -> None:

@@ -133,6 +133,10 @@ class SlotActor:
         return await asyncio.get_running_loop().run_in_executor(self._threads, method, *arguments)
 
 
+async def _answered(call: Any) -> Any:
+    return await call
+
+
 _places: set[int] = set()
 """Those that the slots of this process have taken; each has its share of the devices."""
 _choosing = threading.Lock()
@@ -218,7 +222,16 @@ class DaskCluster:
     # -- in the client's loop -------------------------------------------------------------------------------------
 
     async def _called(self, slot: _Placed, method: str, arguments: tuple[Any, ...]) -> Any:
-        return await getattr(slot.actor, method)(*arguments)
+        """The answer; raises ConnectionError where the actor is lost, which Dask would wait for to be made again.
+
+        It cannot be, on a worker that is gone; whether Dask waits hangs on what it hears of first.
+        """
+        answer = asyncio.ensure_future(_answered(getattr(slot.actor, method)(*arguments)))
+        while not (await asyncio.wait({answer}, timeout=LOOK))[0]:
+            if slot.future.status != "finished":
+                answer.cancel()
+                raise ConnectionError(f"the worker {slot.worker} is gone")
+        return answer.result()
 
     async def _forgotten(self, slot: _Placed) -> None:
         await self._client.cancel([slot.future])  # the actor, wherever it is still referred to, would hold the key
