@@ -8,8 +8,8 @@ neither that errors are never negative, say, nor what it has not imagined; the p
     g            expected improvement of the best of all candidates, were each of them known: what the model deems left
     model        g (1 - exp(-K e / g)): e per trial at first, g in the end
     past         2 (worth of the best at n/2 - at n) K / (n + K): each doubling of the trials brings half as much as the
-                 last. Worth is what is expected of a configuration, not what was observed, which luck makes ever better
-                 (analysis/overtuning.py)
+                 last. Worth is what is expected of a configuration, where noise was measured, not what was observed,
+                 which luck makes ever better (analysis/overtuning.py)
 
 A study is not worth it any more where that falls below a tolerance, or is lost in the noise of its results (Makarova et
 al. 2022, "Automatic termination for hyperparameter optimization"). They stop below the noise of one result; but trials
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kilter.analysis.overtuning import Course, overtuning
+from kilter.analysis.overtuning import Overtuning, overtuning
 from kilter.analysis.pace import pace
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History
@@ -180,15 +180,16 @@ def _gain(history: History, count: int, seed: int, seconds: float) -> Gain | Non
     surrogate = Surrogate(SingleFidelity(past, nothing, rng(seed, "active set", count)))
     trials = seconds * pace(history, history.finished[:count])
     value = 0.5 * (
-        _by_model(surrogate, trials, seed) + _by_past(seen.course, history.problem.objectives[0].sign, trials)
+        _by_model(surrogate, trials, seed) + _by_past(seen, history.problem.objectives[0].sign, trials)
     )
     is_told = seen.is_measured or surrogate.objectives[0].posterior.noise <= MUTE
     return Gain(value, seen.noise if is_told else 0.0, trials, seconds)
 
 
-def _by_past(course: Course, sign: float, trials: float) -> float:
-    """The past's word, by what choices are worth; see the module's first lines."""
-    known = np.where(np.isnan(course.expected), course.observed, course.expected)
+def _by_past(seen: Overtuning, sign: float, trials: float) -> float:
+    """The past's word, by what choices are worth, where noise was measured; see the module's first lines."""
+    course = seen.course
+    known = np.where(np.isnan(course.expected) | (not seen.is_measured), course.observed, course.expected)
     worth = np.minimum.accumulate(sign * known)
     first, last = int(course.trials[0]), int(course.trials[-1])
     n = last - first + 1
