@@ -13,6 +13,7 @@ import argparse
 import json
 import pathlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,28 +90,28 @@ def simulated(alike: bool, seed: int) -> tuple[list[Params], np.ndarray]:
     return params, 0.5 + 0.05 * own[:, :, None] + 0.05 * rng.standard_normal((FOLDS, 1))
 
 
+def kept(
+    folder: pathlib.Path, name: str, make: Callable[[int], tuple[list[Params], np.ndarray]], draws: int
+) -> list[tuple[list[Params], np.ndarray]]:
+    """Configurations and scores of each draw, made where they are not in the folder yet."""
+    told = []
+    for seed in range(draws):
+        path = folder / f"{name}-{seed}.npz"
+        if not path.exists():
+            params, scores = make(seed)
+            np.savez(path, params=np.array([json.dumps(each) for each in params]), scores=scores)
+        with np.load(path) as file:
+            told.append(([json.loads(str(each)) for each in file["params"]], file["scores"]))
+    return told
+
+
 def studies(folder: pathlib.Path, draws: int) -> Iterator[tuple[str, list[tuple[list[Params], np.ndarray]]]]:
     """By name, the area under the curve and the accuracy of each learner, and the simulations."""
     folder.mkdir(parents=True, exist_ok=True)
     for scoring in ("roc_auc", "accuracy"):
-        told = []
-        for seed in range(draws):
-            path = folder / f"searched-{scoring}-{seed}.npz"
-            if not path.exists():
-                params, scores = searched(scoring, seed)
-                np.savez(path, params=np.array([json.dumps(each) for each in params]), scores=scores)
-            with np.load(path) as file:
-                told.append(([json.loads(str(each)) for each in file["params"]], file["scores"]))
-        yield f"searched, {scoring}", told
+        yield f"searched, {scoring}", kept(folder, f"searched-{scoring}", partial(searched, scoring), draws)
     for name in LEARNERS:
-        told = []
-        for seed in range(draws):
-            path = folder / f"{name}-{seed}.npz"
-            if not path.exists():
-                params, scores = scored(name, seed)
-                np.savez(path, params=np.array([json.dumps(each) for each in params]), scores=scores)
-            with np.load(path) as file:
-                told.append(([json.loads(str(each)) for each in file["params"]], file["scores"]))
+        told = kept(folder, name, partial(scored, name), draws)
         for place, metric in enumerate(["area", "accuracy"]):
             yield f"{name}, {metric}", [(params, scores[:, :, place]) for params, scores in told]
     for alike in (False, True):

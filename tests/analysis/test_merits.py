@@ -177,9 +177,9 @@ def test_who_is_measured_more_is_known_better():
     assert own[met].mean() < 0.9 * own[~met].mean()
 
 
-def test_draws_are_of_the_mean_and_the_covariance():
+def test_a_chance_is_that_of_draws_of_the_mean_and_the_covariance():
     found = merits(by_values(1, 0.1, trials=10))
-    drawn = found.draws(4000, rng(0, "draws"))
+    drawn = rng(0, "draws").multivariate_normal(found.mean, found.covariance, 4000, method="eigh")
     assert drawn.mean(axis=0) == pytest.approx(found.mean, abs=0.02)
     assert np.cov(drawn.T) == pytest.approx(found.covariance, abs=0.002)
     assert np.mean(drawn[:, 0] < drawn[:, 1]) == pytest.approx(found.chance(0, 1), abs=0.04)

@@ -179,9 +179,7 @@ def _gain(history: History, count: int, seed: int, seconds: float) -> Gain | Non
     nothing = np.empty((0, past.encoding.d))
     surrogate = Surrogate(SingleFidelity(past, nothing, rng(seed, "active set", count)))
     trials = seconds * pace(history, history.finished[:count])
-    value = 0.5 * (
-        _by_model(surrogate, trials, seed) + _by_past(seen, history.problem.objectives[0].sign, trials)
-    )
+    value = 0.5 * (_by_model(surrogate, trials, seed) + _by_past(seen, history.problem.objectives[0].sign, trials))
     is_told = seen.is_measured or surrogate.objectives[0].posterior.noise <= MUTE
     return Gain(value, seen.noise if is_told else 0.0, trials, seconds)
 

@@ -30,7 +30,7 @@ from kilter.analysis.design import Design, design_of
 from kilter.core.history import History
 from kilter.core.memo import Memo
 from kilter.models.encoding import encoding_of
-from kilter.models.luck import FEWEST, belief_of_parts
+from kilter.models.luck import FEWEST, belief_of_parts, semidefinite
 from kilter.models.smoothing import LEAST, UNKNOWN, Belief, Measured, belief
 from kilter.models.transforms import Output, far_limit, standard
 
@@ -103,14 +103,6 @@ class Merits:
             len(each.parts) == len(each.trials) == 1 for each in (self.configurations[i], self.configurations[j])
         )
         return None if once and i != j else self.chance(i, j)
-
-    def draws(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, c) losses that all may have together."""
-        # Of a matrix that is singular to rounding, as no Cholesky factor is.
-        variances, axes = np.linalg.eigh(self.covariance)
-        root = axes * np.sqrt(np.maximum(variances, 0.0))
-        drawn: np.ndarray = self.mean + rng.standard_normal((n, len(self.mean))) @ root.T
-        return drawn
 
 
 def merits(history: History, design: Design | None = None) -> Merits | None:
@@ -275,11 +267,9 @@ def _shared(design: Design) -> np.ndarray:
     Folds share training rows, by which they err together, and no contrast shows it (Bengio and Grandvalet 2004). So it
     is taken to be as large as Nadeau and Bengio (2003) have it. Data sets share none.
     """
-    shared = design.correlation(design.names)
     within = len(design.parts) > len({(part.data, part.repeat) for part in design.parts})
-    variances, axes = np.linalg.eigh((shared + shared.T) / 2.0)  # of different evaluations it is a rough guess
-    known: np.ndarray = (axes * np.maximum(variances, 0.0)) @ axes.T
-    return known + (design.overlap / len(_columns(design)) if within else 0.0)
+    in_common = design.overlap / len(_columns(design)) if within else 0.0
+    return semidefinite(design.correlation(design.names)) + in_common
 
 
 def _parts(found: Sequence[Configuration], design: Design) -> np.ndarray:

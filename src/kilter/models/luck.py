@@ -105,7 +105,7 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, shared: np.ndar
     # In a mean over the parts that all have, luck varies by no more than what was measured, 1, or than contrasts do.
     # Neighbours that are nearly the same would allow any amount of smooth luck, and tell nothing of those far away.
     own = np.eye(Y.shape[1]) if shared is None else shared
-    bare = _positive(own - (own[0, 0] - 1.0))
+    bare = semidefinite(own - (own[0, 0] - 1.0))
     common = np.isfinite(Y).all(axis=0)
     of_mean = float(bare[np.ix_(common, common)].mean()) if common.any() else 1.0
     luck = _luck(alike, Y, bare, most=1.0 / of_mean)
@@ -127,11 +127,11 @@ def belief_of_parts(X: np.ndarray, Y: np.ndarray, active: float, shared: np.ndar
     return Belief(mean, covariance, float(np.diag(luck).mean() * (seen.W[0] @ own @ seen.W[0])))
 
 
-def _positive(correlation: np.ndarray) -> np.ndarray:
-    """As near to it, and positive semidefinite: of different evaluations together it is a rough guess."""
-    variances, axes = np.linalg.eigh(correlation)
-    positive: np.ndarray = (axes * np.maximum(variances, 0.0)) @ axes.T
-    return positive
+def semidefinite(guess: np.ndarray) -> np.ndarray:
+    """The nearest symmetric matrix without negative eigenvalues: correlations of different evaluations are rough."""
+    variances, axes = np.linalg.eigh((guess + guess.T) / 2.0)
+    nearest: np.ndarray = (axes * np.maximum(variances, 0.0)) @ axes.T
+    return nearest
 
 
 def _measured(Y: np.ndarray, luck: np.ndarray, own: np.ndarray) -> _Measured:
