@@ -121,13 +121,13 @@ def on_terminal(script, tmp_path, columns):
         process.wait()
 
 
-def read(master, until=None):
-    """What is written to the terminal until all have left it, or until this is in it."""
-    raw = ""
+def read(master, until=None, size=65536):
+    """What is written to the terminal until all have left it, or until this is in it; so many bytes at a time."""
+    raw = b""
     with suppress(OSError):  # all have left
-        while until is None or until not in raw:
-            raw += os.read(master, 65536).decode(errors="replace")
-    return raw
+        while until is None or until.encode() not in raw:
+            raw += os.read(master, size)
+    return raw.decode(errors="replace")
 
 
 def standing(raw, columns):
@@ -163,12 +163,39 @@ def test_ctrl_c_leaves_the_block_whole(tmp_path):
     with on_terminal(ENDLESS, tmp_path, 60) as (process, master):
         raw = read(master, "of a child 3")
         os.write(master, b"\x03")
-        raw += read(master, "Ctrl-C again")
+        raw += read(master, "Ctrl-C again", size=1)  # the rest of the picture is under way as the next Ctrl-C comes
         os.write(master, b"\x03")
         text = standing(raw + read(master), 60)
         assert process.wait() in (1, -signal.SIGINT, 130)
     assert text.count("minimize value") == 1, text
     assert text.count("Ctrl-C again stops them") == 1, text
+
+
+DRAWN = """
+import signal
+from kilter.runtime.terminal import Terminal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+terminal = Terminal(list)
+terminal.file.write("drawn " * 2000)
+terminal.file.flush()
+open(FIFO, "w").close()
+signal.sigwait([signal.SIGINT])
+open(FIFO, "w").close()
+terminal.stop()
+"""
+
+
+def test_ctrl_c_discards_nothing_that_was_drawn_and_the_terminal_is_given_back_as_it_was(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with on_terminal(DRAWN.replace("FIFO", repr(str(fifo))), tmp_path, 60) as (process, master):
+        before = termios.tcgetattr(master)
+        fifo.read_bytes()  # it has drawn
+        os.write(master, b"\x03")
+        fifo.read_bytes()  # it has been interrupted
+        assert process.wait() == 0
+        assert termios.tcgetattr(master) == before
+        assert read(master).count("drawn ") == 2000
 
 
 def test_a_terminal_that_is_closed_ends_the_run_in_order(tmp_path):

@@ -60,6 +60,8 @@ class Terminal:
         self._saved = {number: os.dup(number) for number in (1, 2) if os.isatty(number)}
         """Where stdout and stderr led."""
         self.file: TextIO = open(os.dup(2), "w", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by stop()
+        self._discards = self._discard(False)
+        """Whether it discarded, before, what it had not shown yet when Ctrl-C was pressed: part of a picture, then."""
         self._taken = self._take()
         self._heir = self._named_heir()
         self._thread = threading.Thread(target=self._watch, name="kilter-terminal", daemon=True)
@@ -90,8 +92,24 @@ class Terminal:
         self._show(self._lines.rest())
         os.close(self._taken)
         _dismiss(self._heir)
+        if self._discards:
+            self._discard(True)
         with suppress(OSError):  # a terminal that is gone takes nothing more
             self.file.close()
+
+    def _discard(self, wanted: bool) -> bool:
+        """Have the terminal discard its output on Ctrl-C, or not; whether it did before."""
+        import termios
+
+        number = self.file.fileno()
+        with suppress(OSError, termios.error):  # it is gone, or no terminal that this process may ask
+            modes = termios.tcgetattr(number)
+            did = not modes[3] & termios.NOFLSH
+            if did != wanted and os.tcgetpgrp(number) == os.getpgrp():  # a change from the background stops a process
+                modes[3] ^= termios.NOFLSH
+                termios.tcsetattr(number, termios.TCSANOW, modes)
+            return did
+        return False
 
     def _take(self) -> int:
         """Have stdout and stderr lead to a new file."""
