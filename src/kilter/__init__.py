@@ -29,6 +29,7 @@ _HOME = {
 }
 _MODULES = (
     "artifacts",
+    "automl",
     "distributions",
     "exceptions",
     "evaluation",
