@@ -1,0 +1,43 @@
+"""What a fit has tried: each configuration with its models by fold and what they predict of rows they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from kilter.automl.members.member import Fitted
+from kilter.automl.target import Target
+
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+"""Places of rows to train on and to predict, for each fold; every candidate meets the same ones, in this order."""
+
+State = Literal["complete", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One configuration of a member, as far as it got.
+
+    `number` is that of its trial; `params` are the member's own. `scores` (larger is better) and `fitted` are by fold,
+    as many as were done. `out_of_fold` (n,) or (n, k) holds what the model of each fold predicts of that fold's rows,
+    on the target's own scale, NaN for rows that are in none. `reason` says why it was stopped, or how it failed.
+    """
+
+    number: int
+    member: str
+    params: Mapping[str, Any]
+    target: Target
+    scores: tuple[float, ...]
+    out_of_fold: np.ndarray
+    fitted: tuple[Fitted, ...]
+    seconds: float
+    state: State
+    reason: str = ""
+
+    @property
+    def score(self) -> float:
+        """The mean over the folds that were done; minus infinity before the first."""
+        return float(np.mean(self.scores)) if self.scores else -np.inf
