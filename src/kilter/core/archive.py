@@ -1,7 +1,8 @@
 """Archives of NumPy arrays, read as what they are: data that anybody may have written.
 
 An archive is a zip file of .npy and other members, kept as they are, as `numpy.savez` writes it. No member takes more
-memory than the archive has bytes, whatever it says of itself, and nothing but numbers, text and bytes comes out of it.
+memory than the archive has bytes, or than its reader allows where members may be compressed, whatever it says of
+itself, and nothing but numbers, text and bytes comes out of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 import io
 import math
 import zipfile
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -28,6 +30,8 @@ MOST_EMPTY = 2**16
 class Archive:
     """The members of an archive, each of which can be taken once; raises whatever zipfile and NumPy do, or ValueError.
 
+    `most`: bytes that they may have in all, and may then be deflated; by default none is compressed.
+
     >>> import io
     >>> np.savez(file := io.BytesIO(), x=np.arange(3.0))
     >>> with Archive(file) as archive:
@@ -35,14 +39,15 @@ class Archive:
     array([0., 1., 2.])
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, most: int | None = None) -> None:
         size = file.seek(0, io.SEEK_END)
         self._zip = zipfile.ZipFile(file)
         members = self._zip.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise ValueError("a part of it is compressed, which kilter never does")
-        if sum(member.file_size for member in members) > size:  # members may lie on one another
-            raise ValueError("its parts are larger than it is")
+        kinds = (zipfile.ZIP_STORED,) if most is None else (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if any(member.compress_type not in kinds for member in members):
+            raise ValueError("a part of it is compressed in a way that kilter never does")
+        if sum(member.file_size for member in members) > (size if most is None else most):  # they may overlap
+            raise ValueError("its parts are larger than it is" if most is None else f"it has more than {most:,} bytes")
         # Before anything is made of it: reading an array stops where its header says, which may be before the CRC.
         damaged = self._zip.testzip()
         if damaged is not None:
@@ -57,16 +62,27 @@ class Archive:
 
     def take(self, name: str) -> bytes:
         """The bytes of a member."""
-        return self._zip.read(self._left.pop(name))
+        found = self._left.pop(name)
+        with self._zip.open(found) as member:
+            return member.read(found.file_size)  # without a number it would inflate what lies beyond as well
 
     def array(self, name: str) -> np.ndarray:
         """The array of a .npy member."""
         found = self._left.pop(name)
         with self._zip.open(found) as member:
-            _check_header(member, found.file_size)  # type: ignore[arg-type]  # it can be read, which is all that is needed
-        with self._zip.open(found) as member:
-            array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False, max_header_size=MAX_HEADER)
-            return array
+            return read_array(member, found.file_size)  # type: ignore[arg-type]  # it can be read, and read again
+
+    def left(self) -> Collection[str]:
+        """The names of members that have not been taken."""
+        return self._left.keys()
+
+
+def read_array(file: BinaryIO, size: int) -> np.ndarray:
+    """The array of a .npy file of so many bytes, whoever wrote it; raises whatever NumPy does, or ValueError."""
+    _check_header(file, size)
+    file.seek(0)
+    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER)
+    return array
 
 
 def plain_dtype(descr: Any) -> np.dtype[Any]:
