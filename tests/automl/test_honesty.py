@@ -1,0 +1,71 @@
+"""The honest score: what it corrects, how sure it is, and that nothing but rows decides."""
+
+import numpy as np
+import pytest
+
+from kilter.automl.honesty import blocks, error_of, estimate
+from kilter.automl.metrics import metric_of
+from kilter.automl.task import Task
+from kilter.automl.weights import greedy
+from kilter.evaluation.folds import frozen_splits
+
+BINARY = Task("binary", (0, 1))
+AREA = metric_of("roc_auc", BINARY)
+R2 = metric_of("r2", Task("regression"))
+
+
+def nothing_to_find(seed, m=12, rows=120):
+    """Labels that no candidate knows anything of."""
+    rng = np.random.default_rng(seed)
+    p = rng.random((m, rows))
+    return rng.permutation(np.arange(rows) % 2), np.stack([1 - p, p], axis=2)
+
+
+def test_what_the_choice_of_weights_added_is_taken_back():
+    found = []
+    for seed in range(12):
+        y, pool = nothing_to_find(seed)
+        folds = frozen_splits(len(y), 5, stratify=y)
+        found.append(estimate(pool, greedy(pool, y, AREA), y, folds, AREA))
+    assert np.mean([each.value + each.bias for each in found]) > 0.6
+    assert abs(np.mean([each.value for each in found]) - 0.5) < 0.03
+    assert sum(low <= 0.5 <= high for low, high in (each.interval for each in found)) >= 11
+
+
+def test_it_is_a_function_of_its_arguments_and_names_what_it_rests_on():
+    y, pool = nothing_to_find(1)
+    folds = frozen_splits(len(y), 4)
+    first, second = (estimate(pool, greedy(pool, y, AREA), y, folds, AREA, looked_at=30) for _ in range(2))
+    assert first == second and (first.metric, first.rows, first.looked_at) == ("roc_auc", 120, 30)
+    low, high = first.within()
+    assert first.interval[0] < low < first.value < high < first.interval[1]
+    assert "corrected for 30 models tried" in str(first) and "95 %" in str(first)
+
+
+def test_a_hold_out_has_blocks_of_its_own_rows():
+    y, pool = nothing_to_find(2)
+    train, scored = np.arange(60), np.arange(60, 120)
+    pool[:, :60] = np.nan
+    found = estimate(pool, greedy(pool, y, AREA), y, [(train, scored)], AREA)
+    assert found.rows == 60 and np.isfinite(found.value)
+    assert len(blocks(scored, [(train, scored)])) == 5
+
+
+def test_the_error_is_that_of_the_mean_where_the_score_is_one():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=4000)
+    metric = metric_of("neg_mean_squared_error", Task("regression"))
+    squares = (y - 0.1) ** 2
+    assert error_of(np.full(4000, 0.1), y, metric) == pytest.approx(squares.std() / np.sqrt(4000), rel=0.35)
+
+
+def test_rows_that_belong_together_are_one():
+    rng = np.random.default_rng(0)
+    y = np.repeat(rng.normal(size=100), 10)
+    noise = np.repeat(rng.normal(size=100), 10)
+    alone, together = (error_of(y + noise, y, R2, groups=each) for each in (None, np.repeat(np.arange(100), 10)))
+    assert together > 2 * alone
+
+
+def test_of_one_row_nobody_knows_how_sure_it_is():
+    assert error_of(np.ones(1), np.ones(1), R2) == np.inf
