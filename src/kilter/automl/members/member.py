@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from kilter.automl.state import State
 from kilter.automl.task import Task
+from kilter.core.errors import UnknownName
 from kilter.core.parameter import Parameter
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Left = Callable[[], float]
 """Seconds that a fit still has; infinite where nothing limits it. A fit that runs out keeps its best state so far."""
@@ -68,12 +68,16 @@ class Fitted(Protocol):
 class Member(Protocol):
     """A family of models.
 
-    `name` stands in configurations, leaderboards and files. `view` is the encoding that it is fed with (encoding.py).
     A fit is a function of its arguments: of params, rows, task and seed, unless the time runs out.
     """
 
-    name: str
-    view: str
+    @property
+    def name(self) -> str:
+        """As it stands in configurations, leaderboards and files."""
+
+    @property
+    def view(self) -> str:
+        """The encoding that it is fed with (encoding.py)."""
 
     def space(self, task: Task) -> dict[str, Parameter]:
         """What can be set, with defaults that are good ones."""
@@ -86,3 +90,32 @@ class Member(Protocol):
 
     def load(self, state: State) -> Fitted:
         """The fitted model of which this is the state."""
+
+
+def settled(member: Member, params: Params, task: Task) -> dict[str, Any]:
+    """All settings of a configuration, defaults included; an unknown one is an error that names the nearest."""
+    space = member.space(task)
+    for name in params:
+        if name not in space:
+            raise UnknownName.of(f"setting of the member {member.name!r}:", name, space)
+    return {name: parameter.default for name, parameter in space.items()} | dict(params)
+
+
+def relative(weight: np.ndarray) -> np.ndarray:
+    """Weights whose mean is 1, so that limits and penalties mean the same whatever their scale was."""
+    return np.asarray(weight / np.mean(weight), float)
+
+
+def both(second: np.ndarray) -> np.ndarray:
+    """(n, 2) probabilities of two classes from those of the second, (n,)."""
+    return np.column_stack([1 - second, second])
+
+
+def told(task: Task) -> dict[str, Any]:
+    """The task in the values of a state; a fitted model needs the number of classes, not the classes."""
+    return {"kind": task.kind, "classes": len(task.classes)}
+
+
+def told_task(values: Mapping[str, Any]) -> Task:
+    """The task that `told` told of, whose classes are their places."""
+    return Task(values["kind"], tuple(range(values["classes"])))

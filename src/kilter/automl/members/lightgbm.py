@@ -1,0 +1,176 @@
+"""LightGBM: boosted trees, ended by the validation rows, or from inside when the time is up.
+
+The loop over rounds is our own, so that a fit may end after any round and keeps the best one. Its patience grows with
+the rounds so far and is measured in work rather than in seconds: small trees on few rows need a thousand rounds and
+cost next to nothing, and the same arguments have to give the same model on a busy machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kilter.automl.members.member import (
+    Fitted,
+    Left,
+    Matrix,
+    Params,
+    Rows,
+    Shape,
+    both,
+    relative,
+    settled,
+    told,
+    told_task,
+)
+from kilter.automl.state import State
+from kilter.automl.task import Task
+from kilter.core.numbers import Float, Int
+from kilter.core.options import Boolean
+from kilter.core.parameter import Parameter
+
+ROUNDS = 3000
+"""The most rounds of a fit."""
+PATIENCE = 30
+"""Rounds without gain that are always allowed; a quarter of the rounds so far and PATIENT seconds of work are too."""
+PATIENT = 0.2
+LOSSES = {"regression": "l2", "binary": "binary_logloss", "multiclass": "multi_logloss"}
+OBJECTIVES = {"regression": "regression", "binary": "binary", "multiclass": "multiclass"}
+ALWAYS = {
+    "num_threads": 1,
+    "verbosity": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "bagging_freq": 1,
+    "cat_smooth": 10.0,
+    "max_cat_threshold": 16,
+}
+
+
+@dataclass(frozen=True)
+class LightGBM:
+    """Boosted trees by LightGBM; `boosting="rf"` makes a forest of them, of a fixed number of trees."""
+
+    name: str = "lightgbm"
+    view: str = "tree"
+    fixed: Mapping[str, Any] | None = None
+    """Further parameters of LightGBM's own, the same in all configurations."""
+
+    def space(self, task: Task) -> dict[str, Parameter]:
+        """LightGBM's words for what can be set."""
+        return {
+            "learning_rate": Float(0.01, 0.3, log=True, default=0.1),
+            "num_leaves": Int(2, 256, log=True, default=31),
+            "min_child_samples": Int(1, 100, log=True, default=20),
+            "colsample_bytree": Float(0.2, 1.0, default=0.9),
+            "subsample": Float(0.5, 1.0, default=0.9),
+            "reg_lambda": Float(1e-3, 100.0, log=True, default=1e-3),
+            "extra_trees": Boolean(default=False),
+        }
+
+    def work(self, params: Params, shape: Shape) -> float:
+        """Seconds of a fit, of about as many rounds as this learning rate usually takes."""
+        settings = settled(self, params, Task("regression"))
+        rounds = float(25 / settings["learning_rate"] * (31 / settings["num_leaves"]) ** 0.4)
+        return 0.01 + min(rounds, ROUNDS) * _round(settings, shape)
+
+    def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
+        """As many rounds as the loss on `valid` falls."""
+        import lightgbm
+
+        settings = settled(self, params, task)
+        shape = Shape(len(train.matrix), train.matrix.values.shape[1], task.width)
+        own = _own_words(settings, shape, task, seed) | dict(self.fixed or {})
+        data = _dataset(train, own)
+        booster = lightgbm.Booster(own, data)
+        booster.add_valid(_dataset(valid, own, data), "valid")
+        rounds = _boost(booster, max(PATIENCE, int(PATIENT / _round(settings, shape))), left)
+        return Trees(booster.model_to_string(num_iteration=rounds), rounds, task)
+
+    def load(self, state: State) -> Fitted:
+        """From LightGBM's own text."""
+        return Trees(state.texts["trees"], state.values["rounds"], told_task(state.values))
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The best rounds of a fit, in LightGBM's text."""
+
+    text: str
+    rounds: int
+    task: Task
+
+    @cached_property
+    def booster(self) -> Any:
+        """LightGBM's object, made of the text alone, so that a loaded model is the same."""
+        import lightgbm
+
+        return lightgbm.Booster(model_str=self.text)
+
+    def predict(self, matrix: Matrix) -> np.ndarray:
+        """By LightGBM, on one thread."""
+        found = self.booster.predict(matrix.values, num_threads=1)
+        return both(found) if self.task.kind == "binary" else np.asarray(found)
+
+    def state(self) -> State:
+        """The text, and what was predicted."""
+        return State(told(self.task) | {"rounds": self.rounds}, texts={"trees": self.text})
+
+    def estimator(self) -> Any:
+        """LightGBM's own estimator, to which this model is given as what it goes on from, and no further round."""
+        import lightgbm
+
+        kind = lightgbm.LGBMRegressor if self.task.is_regression else lightgbm.LGBMClassifier
+        rows = max(len(self.task.classes), 2)
+        blank = np.zeros((rows, self.booster.num_feature()))
+        estimator = kind(n_estimators=1, min_child_samples=rows + 1, verbose=-1, n_jobs=1)
+        return estimator.fit(blank, np.arange(rows), init_model=self.booster)
+
+
+def _round(settings: Mapping[str, Any], shape: Shape) -> float:
+    """Seconds of one round, about: a fixed part, one for each leaf, one for each value that histograms are made of."""
+    leaves = float(min(settings["num_leaves"], max(shape.rows / 10, 2)))
+    values = shape.rows * float(shape.columns * settings["colsample_bytree"] + 5)
+    return shape.width * (1e-4 + 5e-6 * leaves * (shape.columns / 20 + 1) + 1.2e-9 * values * math.log2(leaves + 1))
+
+
+def _own_words(settings: Mapping[str, Any], shape: Shape, task: Task, seed: int) -> dict[str, Any]:
+    """LightGBM's parameters."""
+    few = {"min_child_samples": max(1, min(settings["min_child_samples"], shape.rows // 10))}
+    kind = {"objective": OBJECTIVES[task.kind], "metric": LOSSES[task.kind]}
+    several = {"num_class": task.width} if task.kind == "multiclass" else {}
+    return {**ALWAYS, **settings, **few, **kind, **several, "seed": seed % 2**31}
+
+
+def _dataset(rows: Rows, own: Mapping[str, Any], reference: Any = None) -> Any:
+    """LightGBM's own form of the rows; validation rows are binned as the training rows are."""
+    import lightgbm
+
+    weight = None if rows.weight is None else relative(rows.weight)
+    return lightgbm.Dataset(
+        rows.matrix.values,
+        rows.y,
+        weight=weight,
+        reference=reference,
+        categorical_feature=list(rows.matrix.categorical) or "auto",
+        params=dict(own),
+        free_raw_data=True,
+    )
+
+
+def _boost(booster: Any, patience: int, left: Left) -> int:
+    """The best number of rounds; the booster has some more."""
+    least, best = math.inf, 1
+    for done in range(1, ROUNDS + 1):
+        finished = booster.update()
+        loss = booster.eval_valid()[0][2]
+        if loss < least:
+            least, best = loss, done
+        if finished or done - best > max(patience, done // 4) or left() <= 0:
+            break
+    return best
