@@ -157,8 +157,8 @@ class _Targets:
     def wanted(self, y: np.ndarray) -> np.ndarray:
         """(n, 1) scaled values, or (n, k) indicators of classes, float32."""
         if self.task.is_regression:
-            return np.asarray((y - self.y_middle) / self.y_spread, np.float32)[:, None]
-        return np.eye(self.task.width, dtype=np.float32)[y]
+            return np.asarray((y - self.y_middle) / self.y_spread, np.float32).reshape(-1, 1)
+        return np.asarray(np.eye(self.task.width, dtype=np.float32)[y])
 
     def prior(self, train: Rows) -> np.ndarray:
         """What outputs begin with: 0, or the logarithms of the classes' shares."""
