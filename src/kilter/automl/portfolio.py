@@ -16,7 +16,7 @@ Entry = tuple[str, dict[str, Any]]
 ORDER: tuple[Entry, ...] = (
     ("lightgbm", {}),
     ("mlp", {"width": 128, "depth": 2, "learning_rate": 0.004, "weight_decay": 0.01, "dropout": 0.1}),
-    ("linear", {"alpha": 10.0}),
+    ("linear", {}),
     (
         "lightgbm",
         {
@@ -32,7 +32,6 @@ ORDER: tuple[Entry, ...] = (
         {"num_leaves": 8, "learning_rate": 0.08, "min_child_samples": 10, "colsample_bytree": 0.7, "reg_lambda": 1.0},
     ),
     ("mlp", {"width": 96, "depth": 2, "learning_rate": 0.01, "weight_decay": 0.003, "dropout": 0.0}),
-    ("linear", {"alpha": 300.0}),
     (
         "lightgbm",
         {"num_leaves": 80, "learning_rate": 0.05, "min_child_samples": 3, "colsample_bytree": 0.5, "reg_lambda": 1.0},
