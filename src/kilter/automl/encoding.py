@@ -1,0 +1,150 @@
+"""From a table to matrices that models take: one view for trees, one for sums and distances.
+
+    tree    numbers with their gaps, dates in parts, few levels as codes, many as what they promise (blocks.py)
+    dense   the same without gaps, a column for each of few levels, scaled by quartiles, with far values drawn in
+
+Learned on the training rows of one fold alone. What looks at the target is cross-fitted there: a training row's own
+target never is in its features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kilter.automl.blocks import BLOCKS, Block, Part, aims
+from kilter.automl.members.member import Matrix
+from kilter.automl.state import State
+
+if TYPE_CHECKING:
+    from kilter.automl.reading import Table
+    from kilter.automl.task import Task
+
+View = Literal["tree", "dense"]
+
+FAR = 3.0
+"""Scaled values end here: z / √(1 + (z / FAR)²), the smooth clip of RealMLP (Holzmüller et al. 2024)."""
+
+QUARTILE = 1.349
+"""Distance of the quartiles of a normal distribution, in its standard deviations."""
+
+ROWS_FOR_QUARTILES = 10_000
+
+LARGEST = float(np.finfo(np.float32).max)
+"""Beyond it a float32 is infinite."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How columns of the dense view are filled, centred and scaled: (d,) each; constant ones are left out."""
+
+    centre: np.ndarray
+    scale: np.ndarray
+    kept: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Scaling:
+        """By median and quartiles of the rows; by the standard deviation where the quartiles are one value."""
+        if not len(values) or not values.shape[1]:
+            return cls(np.zeros(values.shape[1]), np.ones(values.shape[1]), np.zeros(values.shape[1], bool))
+        some = values[:: len(values) // ROWS_FOR_QUARTILES + 1]
+        empty = ~np.isfinite(some).any(axis=0)
+        low, centre, high = np.nanquantile(np.where(empty, 0.0, some), [0.25, 0.5, 0.75], axis=0)
+        gaps = np.isnan(values)
+        with np.errstate(over="ignore"):
+            deviation = np.where(gaps, centre, values).std(axis=0)
+        # Rounding makes a tiny deviation of a column that is one value.
+        kept = deviation > 1e-12 * np.maximum(np.abs(centre), 1e-300)
+        scale = np.where(high > low, (high - low) / QUARTILE, np.where(kept, deviation, 1.0))
+        return cls(centre, scale, kept)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """(n, kept) between −FAR and FAR; gaps are 0."""
+        with np.errstate(over="ignore"):
+            scaled = (values[:, self.kept] - self.centre[self.kept]) / self.scale[self.kept]
+        scaled = np.clip(np.nan_to_num(scaled, copy=False), -1e6, 1e6)
+        return np.asarray(scaled / np.sqrt(1 + (scaled / FAR) ** 2))
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What one fold has learned about its columns."""
+
+    blocks: tuple[Block, ...]
+    scaling: Scaling
+    narrow: bool = False
+
+    def transform(self, table: Table, view: str) -> Matrix:
+        """The rows as `view` has them. Each row's values depend on that row alone."""
+        return self._matrix([part for block in self.blocks for part in block.parts(table, view)], len(table), view)
+
+    def _matrix(self, parts: Sequence[Part], rows: int, view: str) -> Matrix:
+        values, names, categorical = _joined(parts, rows)
+        if view == "dense":
+            names = [name for name, kept in zip(names, self.scaling.kept, strict=True) if kept]
+            values = self.scaling(values)
+        if self.narrow:
+            values = np.clip(values, -LARGEST, LARGEST).astype(np.float32)
+        return Matrix(values, tuple(names), tuple(categorical))
+
+    def state(self) -> State:
+        """What `from_state` builds it from again."""
+        arrays = {f"scaling.{name}": values for name, values in vars(self.scaling).items()}
+        values = {}
+        for block in self.blocks:
+            state = block.state()
+            values[block.kind] = dict(state.values)
+            arrays |= {f"{block.kind}.{name}": part for name, part in state.arrays.items()}
+        return State({"blocks": values, "narrow": self.narrow}, arrays)
+
+    @classmethod
+    def from_state(cls, state: State) -> Encoder:
+        """The encoder of which this is the state."""
+
+        def arrays(kind: str) -> dict[str, np.ndarray]:
+            start = f"{kind}."
+            return {name[len(start) :]: part for name, part in state.arrays.items() if name.startswith(start)}
+
+        blocks = (BLOCKS[kind].from_state(State(part, arrays(kind))) for kind, part in state.values["blocks"].items())
+        return cls(tuple(blocks), Scaling(**arrays("scaling")), state.values["narrow"])
+
+
+def fit_encoder(
+    table: Table,
+    y: np.ndarray,
+    task: Task,
+    seed: int,
+    views: Sequence[str] = ("tree", "dense"),
+    weight: np.ndarray | None = None,
+    narrow: bool = False,
+) -> tuple[Encoder, dict[str, Matrix]]:
+    """The encoder of these training rows, and their matrices by view.
+
+    The matrices are not `transform` of the same rows: what looks at the target was learned on other rows for each.
+    `narrow` makes them float32, for large tables. `weight` (n,) weighs rows in what looks at the target.
+    """
+    sums = aims(y, task)
+    heavy = np.ones(len(y)) if weight is None else weight
+    fitted = [pair for kind in BLOCKS.values() if (pair := kind.fit(table, sums, heavy, seed)) is not None]
+    parts = {
+        view: [part for block, scores in fitted for part in block.parts(table, view, scores)]
+        for view in dict.fromkeys((*views, "dense"))
+    }
+    encoder = Encoder(tuple(block for block, _ in fitted), Scaling.of(_joined(parts["dense"], len(table))[0]), narrow)
+    return encoder, {view: encoder._matrix(parts[view], len(table), view) for view in views}
+
+
+def _joined(parts: Sequence[Part], rows: int) -> tuple[np.ndarray, list[str], list[int]]:
+    names = [name for part in parts for name in part.names]
+    values = np.empty((rows, len(names)))
+    categorical: list[int] = []
+    start = 0
+    for part in parts:
+        end = start + len(part.names)
+        values[:, start:end] = part.values
+        categorical += range(start, end) if part.categorical else []
+        start = end
+    return values, names, categorical

@@ -1,0 +1,380 @@
+"""What each column of a table is, and why: number, category, text, date, or nothing to learn from.
+
+Decided once, from the training rows without their target, by rules alone. Reading also fixes what a later table is
+compared with, levels and words, so that tables inside are made of numbers only:
+
+    numbers (n, d) float64 · dates {name: (n,) days} · codes {name: (n,) places of levels} · words {name: (n, w) counts}
+
+What is learned from the target is learned inside each fold (encoding.py), and there a level or word that the fold's
+training rows do not have counts as unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from kilter.automl import parsing
+from kilter.automl.inputs import as_frame
+from kilter.automl.state import State
+from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.text import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csr_array
+
+Kind = Literal["number", "category", "text", "date", "drop"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+FEW = 30
+"""Levels up to which a category has a column of its own for each in the dense view, and is native to trees."""
+
+SURE = 0.95
+"""Share of texts that have to be numbers, or dates, for a column to be taken for such."""
+
+MOST_WORDS = 3_000
+SAMPLE = 1_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, the reason for it, and what came of it, in words.
+
+    form: how its dates are written; levels and words: what is known of it, in order.
+    """
+
+    name: str
+    kind: Kind
+    reason: str
+    result: str = ""
+    form: str = ""
+    levels: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as numbers. Missing: NaN among numbers and dates, −1 among codes, no word among words."""
+
+    size: int
+    names: tuple[str, ...]
+    numbers: np.ndarray
+    dates: Mapping[str, np.ndarray] = field(default_factory=dict)
+    codes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    words: Mapping[str, csr_array] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def rows(self, index: np.ndarray) -> Table:
+        """The rows at these places, or where a mask is true, in their order."""
+        places = np.flatnonzero(index) if index.dtype == bool else index
+        some = [{name: part[places] for name, part in parts.items()} for parts in (self.dates, self.codes, self.words)]
+        return Table(len(places), self.names, self.numbers[places], *some)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How tables are read: their columns, in order, and what is to be said about them once.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"age": [31, 45, None], "town": ["Bern", "Ulm", "Bern"]})
+    >>> reading = read(frame)
+    >>> [(column.name, column.kind) for column in reading.columns]
+    [('age', 'number'), ('town', 'category')]
+    >>> reading.table(frame).codes["town"].tolist()
+    [0, 1, 0]
+    """
+
+    columns: tuple[Column, ...]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all columns, also of those that are dropped."""
+        return tuple(column.name for column in self.columns)
+
+    def kind(self, kind: Kind) -> tuple[Column, ...]:
+        """The columns of a kind, in order."""
+        return tuple(column for column in self.columns if column.kind == kind)
+
+    def table(self, data: Any) -> Table:
+        """The rows of any frame with these columns, whatever their order and what else it has.
+
+        Raises InvalidInput, with their names, where columns are missing that are of use.
+        """
+        frame = as_frame(data, self.names)
+        used = [column for column in self.columns if column.kind != "drop"]
+        there = set(frame.columns)
+        if lost := [one_line(column.name, 50) for column in used if column.name not in there]:
+            more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
+            raise InvalidInput(f"X has no column {', '.join(map(repr, lost[:10]))}{more}: the model was fitted with it")
+        names = tuple(column.name for column in used if column.kind == "number")
+        return Table(
+            len(frame),
+            names,
+            _numbers(frame, names),
+            {column.name: parsing.days(frame[column.name], column.form) for column in self.kind("date")},
+            {column.name: _codes(frame[column.name], column.levels) for column in used if column.levels},
+            {column.name: _counts(frame[column.name], column.words) for column in used if column.words},
+        )
+
+    def state(self) -> State:
+        """What `from_state` builds it from again."""
+        parts = [dict(vars(column), levels=list(column.levels), words=list(column.words)) for column in self.columns]
+        return State({"columns": parts, "notices": list(self.notices)})
+
+    @classmethod
+    def from_state(cls, state: State) -> Reading:
+        """The reading of which this is the state."""
+        parts = state.values["columns"]
+        columns = (Column(**{**part, "levels": tuple(part["levels"]), "words": tuple(part["words"])}) for part in parts)
+        return cls(tuple(columns), tuple(state.values["notices"]))
+
+
+def read(data: Any, overrides: Mapping[str, Kind] | None = None) -> Reading:
+    """What each column of these training rows is. `overrides` says it for some, by name.
+
+    Raises UnknownName for an override of no column, or to no kind; InvalidInput where nothing is left to learn from.
+    """
+    frame = as_frame(data)
+    said = _checked(overrides or {}, frame.columns)
+    plain = [name for name, dtype in frame.dtypes.items() if _is_plain(dtype) and name not in said]
+    known = dict(zip(plain, _plain_numbers(frame, plain), strict=True))
+    columns = tuple(known.get(name) or _column(name, frame[name], said.get(name)) for name in frame.columns)
+    if all(column.kind == "drop" for column in columns):
+        reasons = "; ".join(f"{one_line(column.name, 30)!r} {column.reason}" for column in columns[:5])
+        raise InvalidInput(f"no column is left to learn from: {reasons}")
+    return Reading(columns, tuple(_notices(frame, columns, plain)))
+
+
+def _checked(overrides: Mapping[str, Kind], names: Iterable[str]) -> Mapping[str, Kind]:
+    known = set(names)
+    for name, kind in overrides.items():
+        if name not in known:
+            raise UnknownName.of("column", name, known, "columns= says what columns of X are")
+        if kind not in KINDS:
+            raise UnknownName.of("kind of column", kind, KINDS)
+    return overrides
+
+
+def _notices(frame: pd.DataFrame, columns: Sequence[Column], plain: Sequence[str]) -> Iterable[str]:
+    endless = np.isinf(frame[plain].to_numpy(float)).any(axis=0) if plain else np.empty(0, bool)
+    for name in np.array(plain, object)[endless]:
+        yield f"infinite values of {one_line(name, 50)!r} count as missing"
+    for column in columns:
+        if column.reason.startswith("holds"):
+            yield f"the column {one_line(column.name, 50)!r} {column.reason} and was dropped: columns= can make it text"
+
+
+# Numbers: all plain columns at once, for there may be a hundred thousand
+
+
+def _is_plain(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+
+
+def _plain_numbers(frame: pd.DataFrame, names: Sequence[str]) -> Iterable[Column]:
+    if not names:
+        return []
+    values = parsing.finite(frame[names].to_numpy(float))
+    there = np.isfinite(values)
+    counts = there.sum(axis=0)
+    low = np.min(values, axis=0, where=there, initial=np.inf)
+    high = np.max(values, axis=0, where=there, initial=-np.inf)
+    whole = [dtype.kind in "iu" for dtype in frame.dtypes[list(names)]]
+    rising = np.logical_and(whole, (np.diff(values, axis=0) > 0).all(axis=0) if len(values) > FEW else False)
+    return [
+        _number(*parts, len(values))
+        for parts in zip(names, counts.tolist(), low.tolist(), high.tolist(), rising.tolist(), strict=True)
+    ]
+
+
+def _number(name: str, count: int, low: float, high: float, rising: bool, rows: int, why: str = "") -> Column:
+    if not count:
+        return Column(name, "drop", "is missing in all rows")
+    if low == high and count == rows:
+        return Column(name, "drop", f"is {low:g} in all rows")
+    why = why or ("holds whole numbers that rise from row to row, as identifiers and times do" if rising else "numbers")
+    return Column(name, "number", why, f"{low:g} to {high:g}" + _missing(count, rows))
+
+
+def _missing(count: int, rows: int) -> str:
+    return "" if count == rows else f", {100 * (1 - count / rows):.2g} % missing"
+
+
+def _numbers(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """(n, d) float64 of the columns of numbers."""
+    if not names:
+        return np.empty((len(frame), 0))
+    part = frame[list(names)]
+    if all(map(_is_plain, part.dtypes)):
+        return parsing.finite(part.to_numpy(float))
+    return np.column_stack([parsing.numbers(part[name]) for name in names])
+
+
+# Everything else, one by one
+
+
+def _column(name: str, series: pd.Series, said: Kind | None) -> Column:
+    import pandas as pd
+
+    if said is not None:
+        return _as_said(name, series, said)
+    dtype = series.dtype
+    if isinstance(dtype, pd.PeriodDtype) or pd.api.types.is_datetime64_any_dtype(dtype):
+        return _date(name, series, parsing.ISO, "dates")
+    if pd.api.types.is_complex_dtype(dtype):
+        return Column(name, "drop", "holds complex numbers")
+    if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        return _parsed_number(name, series, "numbers")
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _category(name, series, "is categorical")
+    if parsing.is_unhashable(series):
+        return Column(name, "drop", "holds lists or other compound values")
+    return _by_content(name, series)
+
+
+def _as_said(name: str, series: pd.Series, said: Kind) -> Column:
+    why = "as you say"
+    if said == "number":
+        return _parsed_number(name, series, why)
+    if said == "category":
+        return _category(name, series, why)
+    if said == "text":
+        return _text(name, series, why)
+    if said == "date":
+        _, values = parsing.texts(series)
+        return _date(name, series, parsing.date_format(_some(values))[0], why)
+    return Column(name, "drop", why)
+
+
+def _by_content(name: str, series: pd.Series) -> Column:
+    codes, values = parsing.distinct(series)
+    if not len(values):
+        return Column(name, "drop", "is missing in all rows")
+    counts = np.bincount(codes[codes >= 0], minlength=len(values))
+    if not any(isinstance(value, str) for value in values):
+        if all(np.isfinite(parsing.as_number(value)) for value in values):
+            return _parsed_number(name, series, "numbers")
+        if all(hasattr(value, "year") for value in values):
+            return _date(name, series, parsing.ISO, "dates")
+    share = _share_of_numbers(values, counts)
+    if share >= SURE:
+        return _parsed_number(name, series, "texts that are numbers" + ("" if share == 1 else f", {share:.1%} of them"))
+    form, share = _form_of_dates(values)
+    if share >= SURE:
+        return _date(name, series, form, f"texts that are dates, as {form}" + ("" if share == 1 else f", {share:.1%}"))
+    return _category_or_text(name, series)
+
+
+def _share_of_numbers(values: Sequence[Any], counts: np.ndarray) -> float:
+    """Of rows that hold neither nothing nor a filler."""
+    kept = [
+        (np.isfinite(parsing.as_number(value)), count)
+        for value, count in zip(values, counts.tolist(), strict=True)
+        if str(value).strip().lower() not in parsing.NOTHING | parsing.FILLERS
+    ]
+    return float(sum(count for is_number, count in kept if is_number) / max(sum(count for _, count in kept), 1))
+
+
+def _form_of_dates(values: Sequence[Any]) -> tuple[str, float]:
+    plain = sorted({str(value).strip() for value in values})
+    some = _some([text for text in plain if text.lower() not in parsing.NOTHING | parsing.FILLERS])
+    return parsing.date_format(some) if parsing.like_dates(some) >= SURE else ("", 0.0)
+
+
+def _some(values: Sequence[str]) -> Sequence[str]:
+    """At most SAMPLE of them, evenly spread."""
+    return values[:: len(values) // SAMPLE + 1]
+
+
+def _parsed_number(name: str, series: pd.Series, why: str) -> Column:
+    values = parsing.numbers(series)
+    known = values[np.isfinite(values)]
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+    return _number(name, len(known), float(low), float(high), False, len(values), why)
+
+
+def _date(name: str, series: pd.Series, form: str, why: str) -> Column:
+    values = parsing.days(series, form)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return Column(name, "drop", "is missing in all rows")
+    first, last = (np.datetime64(int(day), "D") for day in (known.min(), known.max()))
+    if known.min() == known.max() and len(known) == len(values):
+        return Column(name, "drop", f"is {first} in all rows")
+    return Column(name, "date", why, f"{first} to {last}" + _missing(len(known), len(values)), form)
+
+
+def _category_or_text(name: str, series: pd.Series) -> Column:
+    codes, values = parsing.texts(series)
+    rows = int((codes >= 0).sum())
+    words = np.array([len(value.split()) for value in values])
+    many = len(values) > FEW
+    if many and len(values) > 0.3 * rows and words.mean() >= 2.5:
+        return _text(name, series, f"{len(values):,} different texts of {words.mean():.2g} words")
+    if many and len(values) > 0.95 * rows and words.mean() < 1.5:
+        return Column(name, "drop", f"is an identifier: {len(values):,} different texts in {rows:,} rows")
+    return _category(name, series, "texts")
+
+
+def _category(name: str, series: pd.Series, why: str) -> Column:
+    codes, values = parsing.texts(series)
+    there = int((codes >= 0).sum())
+    if not values:
+        return Column(name, "drop", "is missing in all rows")
+    if len(values) == 1 and there == len(codes):
+        return Column(name, "drop", f"is {one_line(values[0], 30)!r} in all rows")
+    compound = len(values) > FEW and np.mean([any(sign in value for sign in " ,/;|") for value in values]) >= 0.5
+    words = _frequent_words(codes, values) if compound else ()
+    result = f"{len(values):,} levels" + (f", {len(words):,} words" if words else "") + _missing(there, len(codes))
+    return Column(name, "category", why, result, levels=tuple(values), words=words)
+
+
+def _text(name: str, series: pd.Series, why: str) -> Column:
+    codes, values = parsing.texts(series)
+    words = _frequent_words(codes, values)
+    if not words:
+        return Column(name, "drop", f"{why}; none of their words is in three rows")
+    result = f"{len(words):,} words" + _missing(int((codes >= 0).sum()), len(codes))
+    return Column(name, "text", why, result, words=words)
+
+
+def _codes(series: pd.Series, levels: Sequence[str]) -> np.ndarray:
+    codes, values = parsing.texts(series)
+    place = {level: at for at, level in enumerate(levels)}
+    return np.asarray(np.array([*(place.get(value, -1) for value in values), -1], np.int32)[codes])
+
+
+def _words(**settings: Any) -> Any:
+    """Words and pairs of neighbours, in small letters."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", dtype=np.float64, **settings)
+
+
+def _frequent_words(codes: np.ndarray, values: Sequence[str]) -> tuple[str, ...]:
+    """Those that at least three rows have, MOST_WORDS at most."""
+    counter = _words()
+    try:
+        counts = counter.fit_transform(values)
+    except ValueError:  # no word at all
+        return ()
+    often = np.bincount(codes[codes >= 0], minlength=len(values))
+    rows = (counts > 0).T @ often
+    order = np.argsort(-rows, kind="stable")[:MOST_WORDS]
+    return tuple(counter.get_feature_names_out()[np.sort(order[rows[order] >= 3])].tolist())
+
+
+def _counts(series: pd.Series, words: Sequence[str]) -> csr_array:
+    """(n, w) how often each word is in each row."""
+    from scipy.sparse import csr_array, vstack
+
+    codes, values = parsing.texts(series)
+    counts = _words(vocabulary=list(words)).transform(values) if values else csr_array((0, len(words)))
+    return csr_array(vstack([csr_array(counts), csr_array((1, len(words)))], format="csr"))[codes]

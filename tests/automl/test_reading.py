@@ -1,0 +1,150 @@
+"""What columns are taken for, whatever order they and their rows come in."""
+
+import datetime
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilter.automl.reading import Reading, Table, read
+from kilter.core.errors import InvalidInput, UnknownName
+
+DAY = pd.Timestamp("2020-02-29")
+
+column = st.one_of(
+    st.lists(st.one_of(st.none(), st.floats()), min_size=12, max_size=12),
+    st.lists(st.integers(-(10**6), 10**6), min_size=12, max_size=12),
+    st.lists(st.one_of(st.none(), st.booleans()), min_size=12, max_size=12),
+    st.lists(st.one_of(st.none(), st.text(max_size=8)), min_size=12, max_size=12),
+    st.lists(
+        st.one_of(st.none(), st.sampled_from(["a b c", "b c d", "1", "2020-01-03", "?"])), min_size=12, max_size=12
+    ),
+    st.lists(st.one_of(st.none(), st.datetimes(datetime.datetime(1800, 1, 1))), min_size=12, max_size=12),
+    st.lists(st.one_of(st.integers(), st.text(max_size=3), st.none(), st.just([1])), min_size=12, max_size=12),
+).map(lambda values: pd.Series(values, dtype=object).infer_objects())
+frames = st.lists(column, min_size=1, max_size=5).map(
+    lambda parts: pd.DataFrame({f"c{place}": part for place, part in enumerate([pd.Series(range(12)) % 5, *parts])})
+)
+
+
+def same(one: Table, two: Table) -> None:
+    """Raise where two tables differ."""
+    assert one.names == two.names
+    np.testing.assert_array_equal(one.numbers, two.numbers)
+    for mine, yours in ((one.dates, two.dates), (one.codes, two.codes)):
+        assert list(mine) == list(yours)
+        for name in mine:
+            np.testing.assert_array_equal(mine[name], yours[name])
+    assert list(one.words) == list(two.words)
+    for name in one.words:
+        np.testing.assert_array_equal(one.words[name].toarray(), two.words[name].toarray())
+
+
+@settings(max_examples=60, deadline=None)
+@given(frames, st.randoms(use_true_random=False))
+def test_any_frame_is_read_the_same_in_any_order_and_after_a_round_trip(frame, random):
+    reading = read(frame)
+    table = reading.table(frame)
+    order = random.sample(range(len(frame)), len(frame))
+    mixed = frame.iloc[order, ::-1].assign(more=1)
+    same(reading.table(mixed), table.rows(np.array(order)))
+    same(Reading.from_state(reading.state()).table(frame), table)
+    again = read(frame.iloc[order])
+    assert {c.name: (c.kind, c.levels, c.words) for c in again.columns} == {
+        c.name: (c.kind, c.levels, c.words) for c in reading.columns
+    }
+    assert not np.isinf(table.numbers).any()
+
+
+CASES = {
+    "integers": ([3, 1, 2, 3], "number"),
+    "booleans": ([True, False, True, None], "number"),
+    "texts that are numbers": (["1", " 2.5", "1,250", "$3", "-", None], "number"),
+    "decimals": ([Decimal("1.5"), Decimal(2), None], "number"),
+    "durations": ([pd.Timedelta(hours=12), pd.Timedelta(days=1), pd.NaT], "number"),
+    "levels": (["a", "b", None, "a"], "category"),
+    "numbers and texts": ([1, "a", 2, "b"], "category"),
+    "ISO dates": (["2020-01-31", "2021-02-01", None], "date"),
+    "ISO moments": (["2020-01-31T10:00:00Z", "2021-02-01T10:30:00+02:00", "?"], "date"),
+    "days first": (["31/01/2020", "01/02/2021", "05/06/2021"], "date"),
+    "dates": ([datetime.date(2020, 1, 1), datetime.date(1, 1, 1), None], "date"),
+    "moments in zones": ([DAY.tz_localize("Europe/Berlin"), DAY.tz_localize("Asia/Tokyo")], "date"),
+    "periods": (pd.period_range("2020-01", periods=3, freq="M"), "date"),
+    "categories": (pd.Categorical(["x", "y", None], categories=["x", "y", "z"]), "category"),
+    "intervals": (pd.cut(pd.Series([1, 2, 3]), 2), "category"),
+    "nullable": (pd.array([1, None, 3], dtype="Int64"), "number"),
+    "sparse": (pd.arrays.SparseArray([0.0, 0.0, 1.0]), "number"),
+    "texts": ([f"room {n % 7} with a view of {n}" for n in range(60)], "text"),
+    "words of one kind": ([f"key-{n:03}" for n in range(60)], "drop"),
+    "constant": ([1.0, 1.0, 1.0], "drop"),
+    "one value and gaps": ([1.0, None, 1.0], "number"),
+    "nothing": ([None, None, None], "drop"),
+    "lists": ([[1], [2], None], "drop"),
+    "complex": ([1j, 2j, 3j], "drop"),
+}
+
+
+@pytest.mark.parametrize(("values", "kind"), CASES.values(), ids=CASES)
+def test_a_column_is_taken_for(values, kind):
+    frame = pd.DataFrame({"c": values})
+    frame["other"] = np.arange(len(frame)) % 3
+    reading = read(frame)
+    assert reading.columns[0].kind == kind, reading.columns[0]
+    assert reading.columns[0].reason
+    assert len(reading.table(frame)) == len(frame)
+
+
+def test_whether_days_come_first_is_decided_once():
+    frame = pd.DataFrame({"d": ["01/02/2021", "31/01/2020", "03/04/2021"]})
+    days = read(frame).table(pd.DataFrame({"d": ["02/01/2020", "2020-01-02", "02/13/2020"]})).dates["d"]
+    assert days[0] == (np.datetime64("2020-01-02") - np.datetime64("1970-01-01")).astype(int)
+    assert np.isnan(days[1:]).all()
+
+
+def test_zones_are_one_clock_and_infinite_is_missing_and_said():
+    frame = pd.DataFrame({"t": [DAY.tz_localize("UTC"), (DAY + pd.Timedelta(hours=3)).tz_localize("UTC")]})
+    frame["n"] = [np.inf, 1.0]
+    reading = read(frame)
+    table = reading.table(frame.assign(t=frame["t"].dt.tz_convert("Asia/Tokyo")))
+    assert np.diff(table.dates["t"]) == pytest.approx(3 / 24)
+    assert np.isnan(table.numbers[0, 0])
+    assert "'n'" in reading.notices[0]
+
+
+def test_unknown_levels_and_words_are_missing_ones():
+    notes = [f"a fine house near lake {n % 3}" for n in range(60)]
+    frame = pd.DataFrame({"level": ["x", "y"] * 30, "note": [f"{note} {n}" for n, note in enumerate(notes)]})
+    table = read(frame).table(pd.DataFrame({"level": ["z", "x", None], "note": ["nothing of it", "a lake", None]}))
+    assert table.codes["level"].tolist() == [-1, 0, -1]
+    assert table.words["note"].sum(axis=1).tolist() == [0.0, 2.0, 0.0]
+
+
+def test_numbers_as_levels_are_the_same_when_a_gap_makes_them_floats():
+    reading = read(pd.DataFrame({"zip": [8001, 3011, 8001], "n": [1, 2, 3]}), {"zip": "category"})
+    assert reading.columns[0].levels == ("3011", "8001")
+    assert reading.table(pd.DataFrame({"zip": [8001.0, None], "n": [1, 1]})).codes["zip"].tolist() == [1, -1]
+
+
+@pytest.mark.parametrize("kind", ["number", "category", "text", "date", "drop"])
+def test_what_is_said_of_a_column_is_so_where_it_can_be(kind):
+    frame = pd.DataFrame({"c": ["12 a", "13 a", "2020-01-01", "a"] * 3, "n": range(12)})
+    found = read(frame, {"c": kind}).columns[0]
+    assert found.kind in {kind, "drop"}
+    assert kind == "number" or found.kind == kind
+
+
+def test_missing_columns_and_unknown_names_are_named():
+    frame = pd.DataFrame({"age": [1, 2], "constant": [1, 1]})
+    reading = read(frame)
+    assert len(reading.table(frame[["age"]])) == 2
+    with pytest.raises(InvalidInput, match="no column 'age'"):
+        reading.table(frame[["constant"]])
+    with pytest.raises(UnknownName, match="did you mean 'age'"):
+        read(frame, {"aged": "number"})
+    with pytest.raises(UnknownName, match="did you mean 'category'"):
+        read(frame, {"age": "categorical"})
+    with pytest.raises(InvalidInput, match=r"no column is left to learn from: .* in all rows"):
+        read(frame[["constant"]])
