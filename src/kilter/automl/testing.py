@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kilter.automl.members.member import Fitted, Matrix, Member, Params, Rows, Shape
+from kilter.automl.members.member import Fitted, Matrix, Member, Params, Refits, Rows, Shape
 from kilter.automl.state import State
 from kilter.automl.task import Task
 from kilter.core.errors import InvalidInput, UnknownName
@@ -209,6 +209,15 @@ class MemberSuite:
             pytest.skip("has no estimator without kilter")
         found = (estimator.predict if task.is_regression else estimator.predict_proba)(new.matrix.values)
         np.testing.assert_allclose(found, fitted.predict(new.matrix), rtol=1e-9, atol=1e-9)
+
+    def test_a_refit_needs_no_rows_held_back(self, task: Task, fitted: Fitted, new: Rows) -> None:
+        """On all rows it is about as good as a fit of a fold, and its state does as well."""
+        if not isinstance(self.member, Refits):
+            pytest.skip("is not refitted")
+        again = self.member.refit(self.params, [fitted, fitted], self.data(task), task, 3, unlimited)
+        found, fold = again.predict(new.matrix), fitted.predict(new.matrix)
+        assert loss(task, new.y, found) < 1.5 * loss(task, new.y, fold)
+        assert np.array_equal(self.member.load(again.state()).predict(new.matrix), found)
 
     # Tables at the edge.
 

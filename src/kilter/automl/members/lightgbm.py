@@ -8,13 +8,14 @@ cost next to nothing, and the same arguments have to give the same model on a bu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from kilter.automl.members.losses import softmax
 from kilter.automl.members.member import (
     Fitted,
     Left,
@@ -39,6 +40,8 @@ ROUNDS = 3000
 PATIENCE = 30
 """Rounds without gain that are always allowed; a quarter of the rounds so far and PATIENT seconds of work are too."""
 PATIENT = 0.2
+TREES = 20
+"""Rounds that are predicted at a time."""
 LOSSES = {"regression": "l2", "binary": "binary_logloss", "multiclass": "multi_logloss"}
 OBJECTIVES = {"regression": "regression", "binary": "binary", "multiclass": "multiclass"}
 ALWAYS = {
@@ -92,6 +95,19 @@ class LightGBM:
         rounds = _boost(booster, max(PATIENCE, int(PATIENT / _round(settings, shape))), left)
         return Trees(booster.model_to_string(num_iteration=rounds), rounds, task)
 
+    def refit(self, params: Params, models: Sequence[Fitted], train: Rows, task: Task, seed: int, left: Left) -> Fitted:
+        """As many rounds as the fits of folds had in the mean, and a tenth more, for there are more rows."""
+        import lightgbm
+
+        rounds = round(1.1 * np.mean([model.rounds for model in models if isinstance(model, Trees)]))
+        shape = Shape(len(train.matrix), train.matrix.values.shape[1], task.width)
+        own = _own_words(settled(self, params, task), shape, task, seed) | dict(self.fixed or {})
+        booster = lightgbm.Booster(own, _dataset(train, own))
+        done = 1
+        while not booster.update() and done < rounds and left() > 0:
+            done += 1
+        return Trees(booster.model_to_string(num_iteration=done), done, task)
+
     def load(self, state: State) -> Fitted:
         """From LightGBM's own text."""
         return Trees(state.texts["trees"], state.values["rounds"], told_task(state.values))
@@ -113,9 +129,15 @@ class Trees:
         return lightgbm.Booster(model_str=self.text)
 
     def predict(self, matrix: Matrix) -> np.ndarray:
-        """By LightGBM, on one thread."""
-        found = self.booster.predict(matrix.values, num_threads=1)
-        return both(found) if self.task.kind == "binary" else np.asarray(found)
+        """By LightGBM, a few trees at a time for all rows: they stay in the cache, which halves the time."""
+        raw = np.zeros((len(matrix), self.task.width) if self.task.kind == "multiclass" else len(matrix))
+        for begin in range(0, self.rounds, TREES):
+            raw += self.booster.predict(
+                matrix.values, start_iteration=begin, num_iteration=TREES, raw_score=True, num_threads=1
+            )
+        if self.task.kind == "binary":
+            return both(1 / (1 + np.exp(-raw)))
+        return raw if self.task.is_regression else softmax(raw)
 
     def state(self) -> State:
         """The text, and what was predicted."""

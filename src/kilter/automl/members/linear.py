@@ -11,6 +11,7 @@ L-BFGS over θ √(S²/4 + α), in which its curvature is at most 1, and more th
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,18 +48,10 @@ class Linear:
     def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
         """Down the path of penalties until the loss on `valid` has risen twice."""
         settled(self, params, task)
-        weight = np.ones(len(train.y)) if train.weight is None else relative(train.weight)
-        values = np.asarray(train.matrix.values, float)
-        middle = np.average(values, axis=0, weights=weight)
-        basis, squares = _basis((values - middle) * np.sqrt(weight)[:, None])
-        rotated = (values - middle) @ basis
-        path = _ridge if task.is_regression else _logistic
         judged = Loss.of(valid, task)
         best: Hyperplane | None = None
         least, worse = np.inf, 0
-        for theta, intercept in path(rotated, train.y, weight, squares, task):
-            coefficients = basis @ theta
-            model = Hyperplane(coefficients, intercept - middle @ coefficients, task)
+        for model in _path(train, task):
             loss = judged(model.predict(valid.matrix))
             if loss < least or best is None:
                 best, least, worse = model, loss, 0
@@ -69,10 +62,15 @@ class Linear:
         assert best is not None
         return best
 
+    def refit(self, params: Params, models: Sequence[Fitted], train: Rows, task: Task, seed: int, left: Left) -> Fitted:
+        """With the penalty that is in the middle of those of the fits of folds."""
+        middle = np.median([model.penalty for model in models if isinstance(model, Hyperplane)])
+        return next(model for model in _path(train, task) if model.penalty <= middle or left() <= 0)
+
     def load(self, state: State) -> Fitted:
         """From coefficients."""
         values, arrays = state.values, state.arrays
-        return Hyperplane(arrays["coefficients"], arrays["intercept"], told_task(values))
+        return Hyperplane(arrays["coefficients"], arrays["intercept"], values["penalty"], told_task(values))
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,7 @@ class Hyperplane:
 
     coefficients: np.ndarray
     intercept: np.ndarray
+    penalty: float
     task: Task
 
     def predict(self, matrix: Matrix) -> np.ndarray:
@@ -90,7 +89,8 @@ class Hyperplane:
 
     def state(self) -> State:
         """The coefficients, and what was predicted."""
-        return State(told(self.task), {"coefficients": self.coefficients, "intercept": self.intercept})
+        arrays = {"coefficients": self.coefficients, "intercept": self.intercept}
+        return State(told(self.task) | {"penalty": self.penalty}, arrays)
 
     def estimator(self) -> Any:
         """scikit-learn's Ridge or LogisticRegression with these coefficients."""
@@ -108,6 +108,19 @@ class Hyperplane:
         return found
 
 
+def _path(train: Rows, task: Task) -> Iterator[Hyperplane]:
+    """The models of all penalties, from strong to weak."""
+    weight = np.ones(len(train.y)) if train.weight is None else relative(train.weight)
+    values = np.asarray(train.matrix.values, float)
+    middle = np.average(values, axis=0, weights=weight)
+    basis, squares = _basis((values - middle) * np.sqrt(weight)[:, None])
+    rotated = (values - middle) @ basis
+    solved = _ridge if task.is_regression else _logistic
+    for penalty, theta, intercept in solved(rotated, train.y, weight, squares, task.width):
+        coefficients = basis @ theta
+        yield Hyperplane(coefficients, intercept - middle @ coefficients, penalty, task)
+
+
 def _basis(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """V (d, r) and S² (r,) of the rows, by the smaller of their two Gram matrices."""
     wide = rows.shape[1] > rows.shape[0]
@@ -117,19 +130,23 @@ def _basis(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (rows.T @ vectors / np.sqrt(squares) if wide else vectors), squares
 
 
-def _ridge(rotated: np.ndarray, y: np.ndarray, weight: np.ndarray, squares: np.ndarray, task: Task) -> Any:
-    """θ (r, 1) and the intercept (1,) for each penalty."""
+_Solutions = Iterator[tuple[float, np.ndarray, np.ndarray]]
+"""Penalties, θ (r, k), and intercepts (k,)."""
+
+
+def _ridge(rotated: np.ndarray, y: np.ndarray, weight: np.ndarray, squares: np.ndarray, width: int) -> _Solutions:
+    """In closed form."""
     intercept = np.average(y, weights=weight)
     moments = rotated.T @ (weight * (y - intercept))
     for penalty in PENALTIES:
-        yield (moments / (squares + penalty))[:, None], np.array([intercept])
+        yield penalty, (moments / (squares + penalty))[:, None], np.array([intercept])
 
 
-def _logistic(rotated: np.ndarray, y: np.ndarray, weight: np.ndarray, squares: np.ndarray, task: Task) -> Any:
-    """θ (r, k) and the intercepts (k,) for each penalty, each begun where the last one ended."""
+def _logistic(rotated: np.ndarray, y: np.ndarray, weight: np.ndarray, squares: np.ndarray, width: int) -> _Solutions:
+    """Each begun where the last one ended."""
     from scipy.optimize import minimize
 
-    n, r, k = *rotated.shape, task.width
+    n, r, k = *rotated.shape, width
     padded = np.column_stack([rotated, np.ones(n)])
     members = np.arange(n), y
 
@@ -150,4 +167,4 @@ def _logistic(rotated: np.ndarray, y: np.ndarray, weight: np.ndarray, squares: n
         options = {"maxiter": 60, "ftol": 1e-6, "maxcor": 8}
         found = minimize(loss, (theta * scale).ravel(), (scale, penalty), "L-BFGS-B", jac=True, options=options)
         theta = found.x.reshape(r + 1, k) / scale
-        yield theta[:-1], theta[-1]
+        yield penalty, theta[:-1], theta[-1]

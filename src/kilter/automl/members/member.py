@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -90,6 +90,14 @@ class Member(Protocol):
 
     def load(self, state: State) -> Fitted:
         """The fitted model of which this is the state."""
+
+
+@runtime_checkable
+class Refits(Protocol):
+    """A member that can be fitted on all rows, with none held back, once fits of folds have shown for how long."""
+
+    def refit(self, params: Params, models: Sequence[Fitted], train: Rows, task: Task, seed: int, left: Left) -> Fitted:
+        """One model on `train`, which goes on for about as long as `models`, its fits of folds, did at best."""
 
 
 def settled(member: Member, params: Params, task: Task) -> dict[str, Any]:

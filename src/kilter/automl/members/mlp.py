@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from kilter.automl.members.losses import Loss, softmax
 from kilter.automl.members.member import Fitted, Left, Matrix, Params, Rows, Shape, relative, settled, told, told_task
-from kilter.automl.members.network import Network, batch_of, learn, sigmoid
+from kilter.automl.members.network import Data, Network, batch_of, follow, learn, sigmoid
 from kilter.automl.state import State
 from kilter.automl.task import Task
 from kilter.core.errors import InvalidInput
@@ -61,24 +62,29 @@ class MLP:
         """All epochs, or fewer where the loss on `valid` rises for long; where time is short, the schedule is too."""
         settings = settled(self, params, task)
         targets = _Targets.of(train, task)
-        rng = np.random.Generator(np.random.SFC64(seed))
-        network = Network(train.matrix.values.shape[1], task.width, settings, rng)
-        network.own.biases[-1][:] = targets.prior(train)
-        weight = None if train.weight is None else relative(train.weight).astype(np.float32)[:, None]
+        network = targets.network(train, settings, seed)
         loss, seen = Loss.of(valid, task), targets.scaled(valid.matrix)
 
         def judge() -> float:
             return loss(targets.found(network.forward(seen)))
 
-        data = targets.scaled(train.matrix), targets.wanted(train.y), weight
-        network.own.vector[:] = learn(network, data, judge, settings["epochs"], left)
-        return targets.folded(network, settings["activation"])
+        epoch = learn(network, targets.data(train), judge, settings["epochs"], left)
+        return targets.folded(network, settings["activation"], epoch)
+
+    def refit(self, params: Params, models: Sequence[Fitted], train: Rows, task: Task, seed: int, left: Left) -> Fitted:
+        """As many epochs as the fits of folds had at their best, in the mean."""
+        settings = settled(self, params, task)
+        epoch = max(1, round(float(np.mean([model.epoch for model in models if isinstance(model, Layers)]))))
+        targets = _Targets.of(train, task)
+        network = targets.network(train, settings, seed)
+        follow(network, targets.data(train), epoch, settings["epochs"], left)
+        return targets.folded(network, settings["activation"], epoch)
 
     def load(self, state: State) -> Fitted:
         """From weights and biases, layer by layer."""
         values, arrays = state.values, state.arrays
         layers = tuple((arrays[f"weights {i}"], arrays[f"biases {i}"]) for i in range(len(arrays) // 2))
-        return Layers(layers, values["activation"], told_task(values))
+        return Layers(layers, values["activation"], values["epoch"], told_task(values))
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ class Layers:
 
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
     activation: str
+    epoch: int
     task: Task
 
     def predict(self, matrix: Matrix) -> np.ndarray:
@@ -106,7 +113,7 @@ class Layers:
 
     def state(self) -> State:
         """The layers, and what was predicted."""
-        values = told(self.task) | {"activation": self.activation}
+        values = told(self.task) | {"activation": self.activation, "epoch": self.epoch}
         parts = {"weights": 0, "biases": 1}
         arrays = {f"{part} {i}": layer[at] for i, layer in enumerate(self.layers) for part, at in parts.items()}
         return State(values, arrays)
@@ -154,18 +161,23 @@ class _Targets:
         """Columns of mean 0 and deviation 1, float32."""
         return np.asarray((matrix.values - self.middle) / self.spread, np.float32)
 
-    def wanted(self, y: np.ndarray) -> np.ndarray:
-        """(n, 1) scaled values, or (n, k) indicators of classes, float32."""
+    def data(self, train: Rows) -> Data:
+        """Inputs, scaled targets or indicators of classes, and weights, as a network learns from them."""
         if self.task.is_regression:
-            return np.asarray((y - self.y_middle) / self.y_spread, np.float32).reshape(-1, 1)
-        return np.asarray(np.eye(self.task.width, dtype=np.float32)[y])
+            wanted = ((train.y - self.y_middle) / self.y_spread)[:, None]
+        else:
+            wanted = np.eye(self.task.width)[train.y]
+        weight = None if train.weight is None else relative(train.weight).astype(np.float32)[:, None]
+        return self.scaled(train.matrix), np.asarray(wanted, np.float32), weight
 
-    def prior(self, train: Rows) -> np.ndarray:
-        """What outputs begin with: 0, or the logarithms of the classes' shares."""
-        if self.task.is_regression:
-            return np.zeros(1)
-        shares = np.bincount(train.y, train.weight, self.task.width)
-        return np.asarray(np.log((shares + 0.5 * shares.mean() / len(train.y)) / shares.sum()))
+    def network(self, train: Rows, settings: Params, seed: int) -> Network:
+        """One whose outputs begin with 0, or with the logarithms of the classes' shares."""
+        rng = np.random.Generator(np.random.SFC64(seed))
+        network = Network(train.matrix.values.shape[1], self.task.width, settings, rng)
+        if not self.task.is_regression:
+            shares = np.bincount(train.y, train.weight, self.task.width)
+            network.own.biases[-1][:] = np.log((shares + 0.5 * shares.mean() / len(train.y)) / shares.sum())
+        return network
 
     def found(self, outputs: np.ndarray) -> np.ndarray:
         """What those outputs of a network predict: values, or probabilities."""
@@ -173,11 +185,11 @@ class _Targets:
             return np.asarray(outputs[:, 0] * self.y_spread + self.y_middle)
         return softmax(outputs)
 
-    def folded(self, network: Network, activation: str) -> Layers:
+    def folded(self, network: Network, activation: str, epoch: int) -> Layers:
         """The network, for columns and targets as they are."""
         weights, biases = ([each.astype(float) for each in part] for part in (network.own.weights, network.own.biases))
         inputs = (network.own.scale / self.spread)[:, None] * weights[0]
         layers = [(inputs, biases[0] - self.middle @ inputs), *zip(weights[1:], biases[1:], strict=True)]
         layers[-1] = layers[-1][0] * self.y_spread, layers[-1][1] * self.y_spread + self.y_middle
         exact = np.float64 if activation == "relu" else np.float32
-        return Layers(tuple((w.astype(exact), b.astype(exact)) for w, b in layers), activation, self.task)
+        return Layers(tuple((w.astype(exact), b.astype(exact)) for w, b in layers), activation, epoch, self.task)

@@ -166,23 +166,15 @@ class Network:
         self.own.all_weights *= np.float32(1 - DECAY * rate * self.weight_decay)
 
 
-def learn(network: Network, data: Data, judge: Callable[[], float], epochs: int, left: Left) -> np.ndarray:
-    """The parameters after the epoch that `judge` finds best; `network` has those of the last one.
+def learn(network: Network, data: Data, judge: Callable[[], float], epochs: int, left: Left) -> int:
+    """Leave the network as it is after the epoch that `judge` finds best, and say which that is.
 
     Where not all epochs fit into what is left, the schedule is that of as many as do.
     """
-    x, wanted, weight = data
-    rows, batch = len(x), batch_of(len(x))
-    steps = rows // batch
     best, least, best_epoch = network.own.vector.copy(), math.inf, 0
-    epoch, before = 0, left()
+    before, epoch = left(), 0
     while epoch < epochs:
-        order = network.rng.permutation(rows)
-        for begin in range(0, steps * batch, batch):
-            part = order[begin : begin + batch]
-            done = (epoch + begin / (steps * batch)) / epochs
-            each = None if weight is None else weight[part]
-            network.step(x[part], wanted[part], each, network.rate * _schedule(done))
+        _pass(network, data, epoch, epochs)
         epoch += 1
         loss = judge()
         if loss < least:
@@ -191,7 +183,27 @@ def learn(network: Network, data: Data, judge: Callable[[], float], epochs: int,
             break
         if math.isfinite(before):
             epochs = min(epochs, epoch + int(epoch * left() / max(before - left(), 1e-9)))
-    return np.asarray(best)
+    network.own.vector[:] = best
+    return best_epoch
+
+
+def follow(network: Network, data: Data, until: int, epochs: int, left: Left) -> None:
+    """Learn through the first epochs of a schedule of `epochs`, up to `until`."""
+    for epoch in range(until):
+        _pass(network, data, epoch, epochs)
+        if left() <= 0:
+            break
+
+
+def _pass(network: Network, data: Data, epoch: int, epochs: int) -> None:
+    """One epoch: all rows once, in an order of its own, but for those that fill no batch."""
+    x, wanted, weight = data
+    batch = batch_of(len(x))
+    order = network.rng.permutation(len(x))[: len(x) // batch * batch]
+    for begin in range(0, len(order), batch):
+        part = order[begin : begin + batch]
+        rate = network.rate * _schedule((epoch + begin / len(order)) / epochs)
+        network.step(x[part], wanted[part], None if weight is None else weight[part], rate)
 
 
 def _schedule(done: float) -> float:
