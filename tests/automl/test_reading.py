@@ -43,6 +43,14 @@ def same(one: Table, two: Table) -> None:
         np.testing.assert_array_equal(one.words[name].toarray(), two.words[name].toarray())
 
 
+def test_rows_are_put_together_column_by_column():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", None], "c": [DAY, None, DAY + pd.Timedelta("1D")]})
+    places = {"a": np.array([2, 0]), "b": np.array([1, 2]), "c": np.array([0, 2])}
+    wanted = pd.DataFrame({"a": [3.0, 1.0], "b": ["y", None], "c": [DAY, DAY + pd.Timedelta("1D")]})
+    reading = read(frame)
+    same(reading.table(frame).mixed(places), reading.table(wanted))
+
+
 @settings(max_examples=60, deadline=None)
 @given(frames, st.randoms(use_true_random=False))
 def test_any_frame_is_read_the_same_in_any_order_and_after_a_round_trip(frame, random):
@@ -57,6 +65,8 @@ def test_any_frame_is_read_the_same_in_any_order_and_after_a_round_trip(frame, r
         c.name: (c.kind, c.levels, c.words) for c in reading.columns
     }
     assert not np.isinf(table.numbers).any()
+    same(table.mixed(dict.fromkeys(reading.names, np.array(order))), table.rows(np.array(order)))
+    same(table.rows(np.arange(5)).beside(table.rows(np.arange(5, len(table)))), table)
 
 
 CASES = {

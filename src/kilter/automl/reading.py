@@ -76,6 +76,27 @@ class Table:
         some = [{name: part[places] for name, part in parts.items()} for parts in (self.dates, self.codes, self.words)]
         return Table(len(places), self.names, self.numbers[places], *some)
 
+    def mixed(self, places: Mapping[str, np.ndarray]) -> Table:
+        """Rows put together from these: for each column the places (n,) of the rows that its values come from."""
+        size = len(next(iter(places.values())))
+        numbers = np.empty((size, len(self.names)))
+        for column, name in enumerate(self.names):
+            numbers[:, column] = self.numbers[places[name], column]
+        parts = (self.dates, self.codes, self.words)
+        return Table(
+            size, self.names, numbers, *({name: p[places[name]] for name, p in part.items()} for part in parts)
+        )
+
+    def beside(self, other: Table) -> Table:
+        """These rows, and below them those of another table of the same reading."""
+        from scipy.sparse import vstack
+
+        dates = {name: np.concatenate([part, other.dates[name]]) for name, part in self.dates.items()}
+        codes = {name: np.concatenate([part, other.codes[name]]) for name, part in self.codes.items()}
+        words = {name: vstack([part, other.words[name]], format="csr") for name, part in self.words.items()}
+        numbers = np.concatenate([self.numbers, other.numbers])
+        return Table(len(numbers), self.names, numbers, dates, codes, words)
+
 
 @dataclass(frozen=True)
 class Reading:
