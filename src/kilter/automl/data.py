@@ -1,0 +1,111 @@
+"""What a fit learns from: the table as it was read, its target, weights and folds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kilter.automl import inputs, reading
+from kilter.automl.candidates import Folds
+from kilter.automl.metrics import Metric, metric_of
+from kilter.automl.reading import Reading, Table
+from kilter.automl.settings import Settings
+from kilter.automl.splits import splits_of
+from kilter.automl.task import Task
+from kilter.core.errors import InvalidInput
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Rows that have a target and a weight. `rows` are their places among all that were given.
+
+    `weight` (n,) is what rows weigh in a score; `learning` what they weigh where a model learns: their class may be
+    weighted too.
+    """
+
+    table: Table
+    reading: Reading
+    task: Task
+    y: np.ndarray
+    rows: np.ndarray
+    weight: np.ndarray | None
+    learning: np.ndarray | None
+    groups: np.ndarray | None
+    folds: Folds
+    metric: Metric
+    notices: tuple[str, ...] = ()
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows have the same target: then there is nothing to learn."""
+        return bool((self.y == self.y[0]).all())
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells these data and folds from others."""
+        found = hashlib.sha256(repr((self.task, self.reading.names, self.metric.name)).encode())
+        arrays = [self.y, self.table.numbers, *self.table.dates.values(), *self.table.codes.values()]
+        arrays += [part for part in (self.weight, self.learning) if part is not None]
+        for array in (*arrays, *(part for fold in self.folds for part in fold)):
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
+
+def prepared(X: Any, y: Any, settings: Settings, sample_weight: Any = None, groups: Any = None) -> Data:
+    """Read, checked and split; raises InvalidInput where nothing can be learned from it, and says why."""
+    frame, given = inputs.split(X, y)
+    wanted = inputs.target(given, not settings.is_classifier, len(frame))
+    weight = inputs.weights(sample_weight, len(frame))
+    kept = wanted.rows if weight is None else wanted.rows[weight[wanted.rows] > 0]
+    task, target, rows = _classes_left(wanted, kept)
+    read = reading.read(frame.iloc[rows], settings.columns)
+    weight = None if weight is None else weight[rows]
+    together = _groups(groups, len(frame))
+    together = None if together is None else together[rows]
+    return Data(
+        read.table(frame.iloc[rows]),
+        read,
+        task,
+        target,
+        rows,
+        weight,
+        _learning(weight, settings.class_weight, task, target),
+        together,
+        splits_of(settings.folds, target, task, together, settings.random_state),
+        metric_of(settings.metric, task),
+        (*wanted.notices, *read.notices),
+    )
+
+
+def _classes_left(wanted: inputs.Target, kept: np.ndarray) -> tuple[Task, np.ndarray, np.ndarray]:
+    """Task, target and rows where only these rows are kept: a class of which none is left is none."""
+    y = wanted.y[np.isin(wanted.rows, kept)]
+    if wanted.task.is_regression or len(kept) == len(wanted.rows):
+        return wanted.task, y, kept
+    there, places = np.unique(y, return_inverse=True)
+    kind = "binary" if len(there) <= 2 else "multiclass"
+    return Task(kind, tuple(wanted.task.classes[place] for place in there)), places.astype(np.int64), kept
+
+
+def _groups(groups: Any, rows: int) -> np.ndarray | None:
+    if groups is None:
+        return None
+    found = np.asarray(groups)
+    if found.shape != (rows,):
+        raise InvalidInput(f"groups has the shape {found.shape}: give one group for each of the {rows} rows")
+    return found
+
+
+def _learning(weight: np.ndarray | None, class_weight: Any, task: Task, y: np.ndarray) -> np.ndarray | None:
+    """What rows weigh where a model learns."""
+    if class_weight is None or task.is_regression:
+        return weight
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    of_class = compute_sample_weight(class_weight, np.array(task.classes)[y])
+    return of_class if weight is None else weight * of_class
