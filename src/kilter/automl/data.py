@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +15,7 @@ from kilter.automl.metrics import Metric, metric_of
 from kilter.automl.reading import Reading, Table
 from kilter.automl.settings import Settings
 from kilter.automl.splits import splits_of
-from kilter.automl.task import Task
+from kilter.automl.task import Kind, Task
 from kilter.core.errors import InvalidInput
 
 
@@ -56,7 +55,13 @@ class Data:
         return found.hexdigest()
 
 
-def prepared(X: Any, y: Any, settings: Settings, sample_weight: Any = None, groups: Any = None) -> Data:
+def prepared(
+    X: Any,  # noqa: N803
+    y: Any,
+    settings: Settings,
+    sample_weight: Any = None,
+    groups: Any = None,
+) -> Data:
     """Read, checked and split; raises InvalidInput where nothing can be learned from it, and says why."""
     frame, given = inputs.split(X, y)
     wanted = inputs.target(given, not settings.is_classifier, len(frame))
@@ -88,7 +93,7 @@ def _classes_left(wanted: inputs.Target, kept: np.ndarray) -> tuple[Task, np.nda
     if wanted.task.is_regression or len(kept) == len(wanted.rows):
         return wanted.task, y, kept
     there, places = np.unique(y, return_inverse=True)
-    kind = "binary" if len(there) <= 2 else "multiclass"
+    kind: Kind = "binary" if len(there) <= 2 else "multiclass"
     return Task(kind, tuple(wanted.task.classes[place] for place in there)), places.astype(np.int64), kept
 
 
@@ -107,5 +112,5 @@ def _learning(weight: np.ndarray | None, class_weight: Any, task: Task, y: np.nd
         return weight
     from sklearn.utils.class_weight import compute_sample_weight
 
-    of_class = compute_sample_weight(class_weight, np.array(task.classes)[y])
+    of_class: np.ndarray = compute_sample_weight(class_weight, np.array(task.classes)[y])
     return of_class if weight is None else weight * of_class

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from kilter.automl.candidates import Folds
 from kilter.automl.encoding import Encoder, fit_encoder
 from kilter.automl.members.member import Matrix, Rows, Shape
 from kilter.automl.reading import Table
 from kilter.automl.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)

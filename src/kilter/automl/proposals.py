@@ -17,7 +17,6 @@ from kilter.core.problem import Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Config
 
-
 DRAWS = 32
 """So many configurations are drawn where what the sampler wants takes too long."""
 
@@ -69,7 +68,7 @@ class PortfolioSampler:
         return None
 
     def next(self, history: History, number: int | None = None) -> Config | None:
-        """The entry whose turn it is for the trial of that number, by default the next one; None when all had theirs."""
+        """The entry for the trial of that number, by default the next one; None when all have had their turn."""
         begun = [trial.params for trial in history.trials[:number]]
         left = (entry for entry in self.portfolio if not any(entry.items() <= params.items() for params in begun))
         return next(filter(self.fits, (completed(entry, history) for entry in left)), None)

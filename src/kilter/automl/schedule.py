@@ -45,9 +45,9 @@ class FoldScheduler(Scheduler):
     """First looks at one fold of many candidates, then completes them in order of promise; see the module.
 
     The first `opening` trials meet all `folds` at once. What is `listed`, as long as there is some of it, is looked at
-    for at most `looks` seconds. With `models` there is no race: so many trials are begun, and each goes to its end, which makes the result
-    a function of data and seed whoever runs them. `perfect` is the score of a perfect model, NaN where nobody knows.
-    `allows` says whether what is expected to last so many seconds may begin.
+    for at most `looks` seconds. With `models` there is no race: so many trials are begun, and each goes to its end,
+    which makes the result a function of data and seed whoever runs them. `perfect` is the score of a perfect model, NaN
+    where nobody knows. `allows` says whether what is expected to last so many seconds may begin.
     """
 
     folds: int

@@ -65,24 +65,27 @@ def _asked(splitter: Any, y: np.ndarray, groups: Sequence[Any] | None) -> Splits
 
 def _alone(y: np.ndarray, task: Task) -> np.ndarray:
     """Which rows are the only ones of their class: to predict them nothing could be learned from."""
-    if task.is_regression:
+    if task.kind != "multiclass":
         return np.zeros(len(y), bool)
-    return np.bincount(y, minlength=task.width)[y] == 1
+    alone: np.ndarray = np.bincount(y, minlength=task.width)[y] == 1
+    return alone
 
 
 def _possible(count: int, y: np.ndarray, task: Task, is_wanted: bool) -> int:
     """As many folds as rows allow, and as the rarer of two classes does: without it no fold could be scored."""
-    most = len(y)
-    what = "rows"
-    if task.kind == "binary" and len(y):
-        most, what = int(np.bincount(y, minlength=2).min()), f"rows of the class {task.classes[np.bincount(y).argmin()]!r}"
-    if most < 2 or (is_wanted and count > most):
-        raise InvalidInput(f"{most} {what}: {max(count, 2)} folds need at least {max(count, 2)}")
+    most, what = len(y), "rows"
+    if task.kind == "binary":
+        of_class = np.bincount(y, minlength=len(task.classes))
+        most, what = int(of_class.min()), f"rows of the class {task.classes[of_class.argmin()]!r}"
+    needed = max(count, 2) if is_wanted else 2
+    if most < needed:
+        raise InvalidInput(f"there are {most} {what}: {needed} folds need at least {needed}")
     return min(count, most)
 
 
 def _held_out(rows: int, labels: np.ndarray | None, groups: np.ndarray | None, seed: int) -> np.ndarray:
     stream = rng(seed, "hold-out")
     if groups is None:
-        return drawn(rows, HELD_OUT, labels, stream)
+        held: np.ndarray = drawn(rows, HELD_OUT, labels, stream)
+        return held
     return drawn_groups(groups, HELD_OUT, labels, stream)
