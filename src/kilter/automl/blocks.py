@@ -306,63 +306,52 @@ def _rows_of_doubt(mass: np.ndarray, sums: np.ndarray, squares: float) -> float:
 class Words:
     """Texts: a straight line in their words that predicts the aims, and for the dense view the main directions.
 
-    By column, for w words: rarity (w,), line (w + 1, k) with the constant at the end, topics (w, t).
+    By column, for w words: line (w + 1, k) with the constant at the end, topics (w, t).
     """
 
     kind: ClassVar[str] = "words"
-    rarity: Mapping[str, np.ndarray]
     line: Mapping[str, np.ndarray]
     topics: Mapping[str, np.ndarray]
 
     @classmethod
     def fit(cls, table: Table, aims: np.ndarray, weight: np.ndarray, seed: int) -> tuple[Words, Scores] | None:
-        from sklearn.utils.extmath import randomized_svd
-
         if not table.words:
             return None
         fold = folds(len(table), seed)
-        rarity, lines, topics, scores = {}, {}, {}, {}
-        for name, counts in table.words.items():
-            having = np.bincount(counts.indices, minlength=counts.shape[1])
-            rarity[name] = np.log((1 + len(table)) / (1 + having)) + 1
-            weighted = _weighted(counts, rarity[name])
-            lines[name] = _line(weighted, aims, weight)
-            scores[name] = _scores_of_others(weighted, aims, weight, fold)
-            size = min(TOPICS, *(side - 1 for side in weighted.shape))
-            topics[name] = np.empty((counts.shape[1], 0))
-            if size > 1:
-                topics[name] = randomized_svd(weighted, n_components=size, n_iter=4, random_state=seed)[2].T
-        return cls(rarity, lines, topics), scores
+        lines = {name: _line(words, aims, weight) for name, words in table.words.items()}
+        topics = {name: _topics(words, seed) for name, words in table.words.items()}
+        return cls(lines, topics), {
+            name: _scores_of_others(words, aims, weight, fold) for name, words in table.words.items()
+        }
 
     def parts(self, table: Table, view: str, scores: Scores | None = None) -> Iterable[Part]:
         for name, line in self.line.items():
-            counts = table.words[name]
-            weighted = _weighted(counts, self.rarity[name])
-            values = scores[name] if scores else weighted @ line[:-1] + line[-1]
+            words = table.words[name]
+            values = scores[name] if scores else words @ line[:-1] + line[-1]
             yield Part(_outputs(name, "score", values), values)
             if view == "dense":
-                topics = weighted @ self.topics[name]
+                topics = words @ self.topics[name]
                 yield Part([f"{name} topic {place}" for place in range(topics.shape[1])], topics)
             else:
-                yield Part([f"{name} length"], counts.sum(axis=1).reshape(-1, 1))
+                yield Part([f"{name} words"], np.diff(words.indptr)[:, None])
 
     def state(self) -> State:
-        parts = [_by_place(getattr(self, what), what) for what in ("rarity", "line", "topics")]
-        return State(parts[0].values, {name: values for part in parts for name, values in part.arrays.items()})
+        line, topics = _by_place(self.line, "line"), _by_place(self.topics, "topics")
+        return State(line.values, {**line.arrays, **topics.arrays})
 
     @classmethod
     def from_state(cls, state: State) -> Words:
-        return cls(*(_by_name(state, what) for what in ("rarity", "line", "topics")))
+        return cls(_by_name(state, "line"), _by_name(state, "topics"))
 
 
-def _weighted(counts: csr_array, rarity: np.ndarray) -> csr_array:
-    """Frequent words in a row by the logarithm of how often, rare ones in the table more; rows of length 1 (tf-idf)."""
-    weighted = counts.copy()
-    weighted.data = (1 + np.log(counts.data)) * rarity[counts.indices]
-    sizes = np.diff(counts.indptr)
-    squares = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weighted.data**2, len(sizes))
-    weighted.data /= np.repeat(np.sqrt(squares), sizes)
-    return weighted
+def _topics(words: csr_array, seed: int) -> np.ndarray:
+    """(w, t) the directions in which the rows differ most."""
+    from sklearn.utils.extmath import randomized_svd
+
+    size = min(TOPICS, *(side - 1 for side in words.shape))
+    if size < 2:
+        return np.empty((words.shape[1], 0))
+    return np.asarray(randomized_svd(words, n_components=size, n_iter=4, random_state=seed)[2].T)
 
 
 def _line(words: csr_array, aims: np.ndarray, weight: np.ndarray) -> np.ndarray:

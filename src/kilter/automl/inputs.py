@@ -56,7 +56,7 @@ def _from_array(data: Any, names: Sequence[str] | None) -> pd.DataFrame:
             "column, X.reshape(1, -1) one row"
         )
     if names is not None and values.shape[1] != len(names):
-        raise InvalidInput(f"X has {values.shape[1]} features, but is expecting {len(names)} features as input")
+        raise InvalidInput(f"X has {values.shape[1]} features, but kilter is expecting {len(names)} features as input")
     frame = pd.DataFrame(values, columns=list(names or (f"x{place}" for place in range(values.shape[1]))))
     return frame.infer_objects() if values.dtype == object else frame
 
@@ -85,11 +85,13 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def split(data: Any, y: Any) -> tuple[pd.DataFrame, Any]:
-    """The frame without its target, and the target: y itself, or the column that it names.
+    """The training rows without their target, and the target: y itself, or the column that it names.
 
-    Raises UnknownName where there is no such column.
+    Raises UnknownName where there is no such column, InvalidInput where there is only one row.
     """
     frame = as_frame(data)
+    if len(frame) == 1:
+        raise InvalidInput("n_samples = 1: one row is too few to learn from, two are the least")
     if not isinstance(y, str):
         return frame, y
     if y not in frame.columns:
@@ -143,9 +145,9 @@ def _flat(y: Any) -> Any:
     """(n,) of what may be one column of two dimensions."""
     if y is None:
         raise InvalidInput("requires y to be passed, but the target y is None: pass its values or the name of a column")
-    if hasattr(y, "to_pandas") and not hasattr(y, "to_numpy"):
-        y = y.to_pandas()
-    shape = np.shape(y)
+    if not hasattr(y, "to_numpy") and not isinstance(y, Sequence):
+        y = np.asarray(y)
+    shape = np.asarray(y, object).shape
     if len(shape) == 2 and shape[1] == 1:
         from sklearn.utils import column_or_1d
 

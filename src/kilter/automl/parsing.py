@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ FILLERS = frozenset({"-", "--", ".", "none", "missing", "unknown", "n.a.", "tbd"
 
 ISO = "ISO8601"
 
+_WORD = re.compile(r"\w+")
 _PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?", re.I | re.A)
 _DRESSED_NUMBER = re.compile(r"([-+]?)[$€£¥]?\s?(\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?|\.\d+)\s?%?", re.A)
 _LIKE_A_DATE = re.compile(r"\d{1,4}[-/. ]([a-z]{3,9}|\d{1,2})([-/., ]|$)|[a-z]{3,9}\.? \d{1,2},? \d{4}", re.I | re.A)
@@ -89,6 +90,16 @@ def as_text(value: Any) -> str | None:
         value = int(value)
     text = str(value).strip().encode("utf-8", "replace").decode()  # no file takes lone surrogates
     return None if text.lower() in NOTHING else text
+
+
+def words(text: str) -> list[str]:
+    """Its words, in small letters, and its pairs of neighbours.
+
+    >>> words("A red house")
+    ['a', 'red', 'house', 'a red', 'red house']
+    """
+    single = _WORD.findall(text.lower())
+    return [*single, *(f"{one} {two}" for one, two in pairwise(single))]
 
 
 def numbers(series: pd.Series) -> np.ndarray:

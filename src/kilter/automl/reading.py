@@ -3,7 +3,7 @@
 Decided once, from the training rows without their target, by rules alone. Reading also fixes what a later table is
 compared with, levels and words, so that tables inside are made of numbers only:
 
-    numbers (n, d) float64 · dates {name: (n,) days} · codes {name: (n,) places of levels} · words {name: (n, w) counts}
+    numbers (n, d) float64 · dates {name: (n,) days} · codes {name: (n,) places of levels} · words {name: (n, w) shares}
 
 What is learned from the target is learned inside each fold (encoding.py), and there a level or word that the fold's
 training rows do not have counts as unseen.
@@ -11,8 +11,11 @@ training rows do not have counts as unseen.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -44,7 +47,7 @@ SAMPLE = 1_000
 class Column:
     """One column: its kind, the reason for it, and what came of it, in words.
 
-    form: how its dates are written; levels and words: what is known of it, in order.
+    form: how its dates are written; levels and words: what is known of it, in order; rarity: of each word.
     """
 
     name: str
@@ -54,11 +57,15 @@ class Column:
     form: str = ""
     levels: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    rarity: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as numbers. Missing: NaN among numbers and dates, −1 among codes, no word among words."""
+    """Rows as numbers. Missing: NaN among numbers and dates, −1 among codes, no word among words.
+
+    A row's shares of words are its tf-idf, of length 1.
+    """
 
     size: int
     names: tuple[str, ...]
@@ -141,20 +148,25 @@ class Reading:
             _numbers(frame, names),
             {column.name: parsing.days(frame[column.name], column.form) for column in self.kind("date")},
             {column.name: _codes(frame[column.name], column.levels) for column in used if column.levels},
-            {column.name: _counts(frame[column.name], column.words) for column in used if column.words},
+            {column.name: _shares(frame[column.name], column) for column in used if column.words},
         )
 
     def state(self) -> State:
         """What `from_state` builds it from again."""
-        parts = [dict(vars(column), levels=list(column.levels), words=list(column.words)) for column in self.columns]
+        parts = [
+            {name: list(part) if isinstance(part, tuple) else part for name, part in vars(column).items()}
+            for column in self.columns
+        ]
         return State({"columns": parts, "notices": list(self.notices)})
 
     @classmethod
     def from_state(cls, state: State) -> Reading:
         """The reading of which this is the state."""
         parts = state.values["columns"]
-        columns = (Column(**{**part, "levels": tuple(part["levels"]), "words": tuple(part["words"])}) for part in parts)
-        return cls(tuple(columns), tuple(state.values["notices"]))
+        plain: Iterable[dict[str, Any]] = (
+            {name: tuple(it) if isinstance(it, list) else it for name, it in part.items()} for part in parts
+        )
+        return cls(tuple(Column(**part) for part in plain), tuple(state.values["notices"]))
 
 
 def read(data: Any, overrides: Mapping[str, Kind] | None = None) -> Reading:
@@ -352,50 +364,51 @@ def _category(name: str, series: pd.Series, why: str) -> Column:
     if len(values) == 1 and there == len(codes):
         return Column(name, "drop", f"is {one_line(values[0], 30)!r} in all rows")
     compound = len(values) > FEW and np.mean([any(sign in value for sign in " ,/;|") for value in values]) >= 0.5
-    words = _frequent_words(codes, values) if compound else ()
+    words, rarity = _frequent_words(codes, values) if compound else ((), ())
     result = f"{len(values):,} levels" + (f", {len(words):,} words" if words else "") + _missing(there, len(codes))
-    return Column(name, "category", why, result, levels=tuple(values), words=words)
+    return Column(name, "category", why, result, levels=tuple(values), words=words, rarity=rarity)
 
 
 def _text(name: str, series: pd.Series, why: str) -> Column:
     codes, values = parsing.texts(series)
-    words = _frequent_words(codes, values)
+    words, rarity = _frequent_words(codes, values)
     if not words:
         return Column(name, "drop", f"{why}; none of their words is in three rows")
     result = f"{len(words):,} words" + _missing(int((codes >= 0).sum()), len(codes))
-    return Column(name, "text", why, result, words=words)
+    return Column(name, "text", why, result, words=words, rarity=rarity)
 
 
 def _codes(series: pd.Series, levels: Sequence[str]) -> np.ndarray:
-    codes, values = parsing.texts(series)
-    place = {level: at for at, level in enumerate(levels)}
-    return np.asarray(np.array([*(place.get(value, -1) for value in values), -1], np.int32)[codes])
+    codes, values = parsing.distinct(series)
+    place: dict[str | None, int] = {level: at for at, level in enumerate(levels)}
+    places = np.array([*(place.get(parsing.as_text(value), -1) for value in values), -1], np.int32)
+    return np.asarray(places[codes])
 
 
-def _words(**settings: Any) -> Any:
-    """Words and pairs of neighbours, in small letters."""
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    return CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", dtype=np.float64, **settings)
-
-
-def _frequent_words(codes: np.ndarray, values: Sequence[str]) -> tuple[str, ...]:
-    """Those that at least three rows have, MOST_WORDS at most."""
-    counter = _words()
-    try:
-        counts = counter.fit_transform(values)
-    except ValueError:  # no word at all
-        return ()
-    often = np.bincount(codes[codes >= 0], minlength=len(values))
-    rows = (counts > 0).T @ often
-    order = np.argsort(-rows, kind="stable")[:MOST_WORDS]
-    return tuple(counter.get_feature_names_out()[np.sort(order[rows[order] >= 3])].tolist())
+def _frequent_words(codes: np.ndarray, values: Sequence[str]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Those that at least three rows have, MOST_WORDS at most, in order, and how rare each is."""
+    often = np.bincount(codes[codes >= 0], minlength=len(values)).tolist()
+    rows: Counter[str] = Counter()
+    for value, count in zip(values, often, strict=True):
+        rows.update(dict.fromkeys(parsing.words(value), count))
+    known = sorted(sorted(word for word, count in rows.items() if count >= 3), key=lambda word: -rows[word])
+    kept = tuple(sorted(known[:MOST_WORDS]))
+    return kept, tuple(math.log((1 + len(codes)) / (1 + rows[word])) + 1 for word in kept)
 
 
-def _counts(series: pd.Series, words: Sequence[str]) -> csr_array:
-    """(n, w) how often each word is in each row."""
-    from scipy.sparse import csr_array, vstack
+def _shares(series: pd.Series, column: Column) -> csr_array:
+    """(n, w): each word by the logarithm of how often a row has it, times how rare it is; rows of length 1 (tf-idf)."""
+    from scipy.sparse import csr_array
 
-    codes, values = parsing.texts(series)
-    counts = _words(vocabulary=list(words)).transform(values) if values else csr_array((0, len(words)))
-    return csr_array(vstack([csr_array(counts), csr_array((1, len(words)))], format="csr"))[codes]
+    codes, values = parsing.distinct(series)
+    place = {word: at for at, word in enumerate(column.words)}
+    found = [[place[word] for word in parsing.words(parsing.as_text(value) or "") if word in place] for value in values]
+    sizes = [*map(len, found), 0]  # the last row is of those that have no text
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    flat = np.fromiter(chain.from_iterable(found), np.int64, starts[-1])
+    shares = csr_array((np.ones(len(flat)), flat, starts), shape=(len(sizes), len(place)))
+    shares.sum_duplicates()
+    shares.data = (1 + np.log(shares.data)) * np.array(column.rarity)[shares.indices]
+    row = np.repeat(np.arange(len(sizes)), np.diff(shares.indptr))
+    shares.data /= np.sqrt(np.bincount(row, shares.data**2, len(sizes)))[row]
+    return shares[codes]
