@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from configurations import Configuration, all_of_them
 
+from kilter.automl.weights import MOST, PATIENCE, STEPS
+
 
 @dataclass
 class Pool:
@@ -91,11 +93,19 @@ def losses(kind: str, y: np.ndarray, v: np.ndarray) -> np.ndarray:
     return 1 - (ranks - ones * (ones + 1) / 2) / (ones * (len(y) - ones))
 
 
-def greedy(kind: str, y: np.ndarray, v: np.ndarray, steps: int = 20, patience: int = 6) -> np.ndarray:
-    """(m,) weights by additions with replacement (Caruana et al. 2004); the best of all prefixes."""
+def greedy(kind: str, y: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """(m,) weights as automl/weights.py gives them, of the MOST best ones."""
+    some = np.argsort(losses(kind, y, v))[:MOST]
+    weights = np.zeros(len(v))
+    weights[some] = added(kind, y, v[some])
+    return weights
+
+
+def added(kind: str, y: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Weights by additions with replacement; the best of all prefixes."""
     count, total = np.zeros(len(v)), np.zeros(v.shape[1])
     best, kept, since = np.inf, count, 0
-    for step in range(1, steps + 1):
+    for step in range(1, STEPS + 1):
         found = losses(kind, y, (total + v) / step)
         at = int(found.argmin())
         count[at] += 1
@@ -103,7 +113,7 @@ def greedy(kind: str, y: np.ndarray, v: np.ndarray, steps: int = 20, patience: i
         since += 1
         if found[at] < best:
             best, kept, since = found[at], count.copy(), 0
-        if since >= patience:
+        if since >= PATIENCE:
             break
     return kept / kept.sum()
 
