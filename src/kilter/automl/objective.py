@@ -13,7 +13,7 @@ from kilter.automl.budget import Budget
 from kilter.automl.candidates import Candidate, Folds, State
 from kilter.automl.configurations import TARGET, configuration, member_of
 from kilter.automl.encoded import Encoded
-from kilter.automl.members.constant import Constant
+from kilter.automl.members import MEMBERS
 from kilter.automl.members.member import Fitted, Left, Member
 from kilter.automl.metrics import Metric
 from kilter.automl.target import Scale, Target
@@ -158,8 +158,8 @@ class Objective:
 
     def constant(self) -> Candidate:
         """What there is where nothing else is: a model that needs no time."""
-        params = configuration(Constant.name, {})
-        with_it = replace(self, members={**self.members, Constant.name: Constant()})
+        params = configuration("constant", {})
+        with_it = replace(self, members=MEMBERS)
         done = [with_it.fit(CONSTANT, params, fold) for fold in range(len(self.folds))]
         return self._made(CONSTANT, params, done, "complete", "")
 

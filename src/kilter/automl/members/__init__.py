@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from kilter.automl.members.constant import Constant
 from kilter.automl.members.lightgbm import LightGBM
 from kilter.automl.members.linear import Linear
 from kilter.automl.members.member import Member
 from kilter.automl.members.mlp import MLP
 from kilter.core.errors import UnknownName
 
-MEMBERS: dict[str, Member] = {each.name: each for each in (LightGBM(), MLP(), Linear())}
+MEMBERS: dict[str, Member] = {each.name: each for each in (LightGBM(), MLP(), Linear(), Constant())}
 NAMES = tuple(MEMBERS)
 """The names of all members that come along, those first that are used by default."""
 DEFAULT = ("lightgbm", "mlp", "linear")

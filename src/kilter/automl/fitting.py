@@ -1,0 +1,231 @@
+"""A fit: read the table, open a study of candidates, run it within the time, and weigh what came of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kilter.api.studies import create_study
+from kilter.automl import honesty, weights
+from kilter.automl.budget import Budget, clock
+from kilter.automl.candidates import Candidate
+from kilter.automl.configurations import configuration, on_scales, space_of
+from kilter.automl.data import Data, prepared
+from kilter.automl.encoded import Encoded
+from kilter.automl.honesty import ScoreEstimate
+from kilter.automl.members import DEFAULT, MEMBERS, member
+from kilter.automl.members.member import Member
+from kilter.automl.model import Model, Part
+from kilter.automl.objective import InMemory, Objective, Shelf
+from kilter.automl.portfolio import portfolio
+from kilter.automl.proposals import PortfolioSampler
+from kilter.automl.schedule import FoldScheduler
+from kilter.automl.settings import Settings
+from kilter.automl.shelf import OnDisk
+from kilter.automl.target import Scale, Target, targets
+from kilter.core.errors import InvalidInput, StudyAborted
+
+if TYPE_CHECKING:
+    from kilter.api.study import Study
+
+log = logging.getLogger("kilter")
+
+LOOKS = 0.4
+"""The share of the time, after what opens, that first looks may take."""
+
+KEPT = 40
+"""So many of the best candidates are weighed: more of them cost memory and gain nothing."""
+
+DATA = "automl: data"
+"""The attribute of a study that tells of which data it is."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a fit has come to. `weights` (m,) are those of `candidates`; `notices` are what its user should know."""
+
+    model: Model
+    candidates: Sequence[Candidate]
+    weights: np.ndarray
+    estimate: ScoreEstimate
+    data: Data
+    study: Study
+    seconds: float
+    notices: tuple[str, ...]
+    course: Course
+
+
+def fit(
+    X: Any,  # noqa: N803
+    y: Any,
+    settings: Settings,
+    sample_weight: Any = None,
+    groups: Any = None,
+) -> Outcome:
+    """Fit within the settings' time, or so many models; raises InvalidInput for what cannot be learned from."""
+    budget = Budget(math.inf if settings.time_limit is None else settings.time_limit, clock)
+    return Course(prepared(X, y, settings, sample_weight, groups), settings).run(budget)
+
+
+def refine(outcome: Outcome, seconds: float) -> Outcome:
+    """Go on for so many more seconds where a fit has stopped, and weigh anew."""
+    return outcome.course.run(Budget(seconds, clock))
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """The study of one fit with all that its trials share; it can go on when it has run."""
+
+    data: Data
+    settings: Settings
+
+    @cached_property
+    def members(self) -> dict[str, Member]:
+        """The members that take part, by name, in the order in which they are named."""
+        names = DEFAULT if self.settings.members == "auto" else self.settings.members
+        found = [member(each) if isinstance(each, str) else each for each in names]
+        return {each.name: each for each in found}
+
+    @cached_property
+    def targets(self) -> Mapping[Scale, Target]:
+        """The scales of the target that are tried."""
+        return targets(self.data.task, self.data.y)
+
+    @cached_property
+    def entries(self) -> list[dict[str, Any]]:
+        """The portfolio as configurations, as far as its members take part; members that it lacks come second."""
+        data = self.data
+        some = [
+            each for each in portfolio(data.task, len(data.y), len(data.reading.columns)) if each[0] in self.members
+        ]
+        named = {name for name, _ in some}
+        for name in reversed([name for name in self.members if name not in named]):
+            some.insert(1, (name, {}))
+        return on_scales([configuration(*each) for each in some], list(self.targets))
+
+    @cached_property
+    def encoded(self) -> Encoded:
+        """The matrices of all folds."""
+        views = sorted({each.view for each in (*self.members.values(), MEMBERS["constant"])})
+        data = self.data
+        return Encoded(data.table, data.y, data.task, data.folds, views, self.settings.random_state, data.learning)
+
+    @cached_property
+    def study(self) -> Study:
+        """The study, new or, where one of this name is stored, the one that there is."""
+        settings = self.settings
+        study = create_study(
+            storage=settings.storage,
+            study_name=settings.study_name,
+            load_if_exists=True,
+            direction="maximize",
+            space=space_of(self.members, self.data.task, list(self.targets)),
+            sampler=PortfolioSampler(tuple(self.entries)),
+            scheduler=FoldScheduler(len(self.data.folds)),
+            seed=settings.random_state,
+            keep_checkpoints=10_000,
+        )
+        known = study.user_attrs.get(DATA)
+        if known is None:
+            study.set_user_attr(DATA, self.data.digest)
+        elif known != self.data.digest:
+            raise InvalidInput(f"the study {study.study_name!r} is of other data: choose another study_name")
+        return study
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Where results of folds are kept: in this process or, with a storage, beside the study."""
+        study = self.study
+        return InMemory() if self.settings.storage is None else OnDisk(self.members, study.checkpoint_dir)
+
+    def run(self, budget: Budget) -> Outcome:
+        """Go on for this budget, or until so many models are made; then weigh what there is."""
+        objective = self.objective(budget)
+        study = self.study
+        if self.data.is_constant:
+            return self.outcome(objective)
+        sampler = PortfolioSampler(
+            tuple(self.entries), self._beyond, lambda config: budget.allows(objective.expected(config))
+        )
+        study.sampler = sampler
+        study.scheduler = FoldScheduler(
+            folds=len(self.data.folds),
+            opening=len(self.targets),
+            looks=LOOKS * budget.left() * self.settings.n_jobs,
+            models=self.settings.n_models or 0,
+            perfect=math.nan if self.data.metric.perfect is None else self.data.metric.perfect,
+            allows=budget.allows,
+            listed=lambda history: sampler.next(history) is not None,
+        )
+        try:
+            study.optimize(objective, n_jobs=self.settings.n_jobs, progress="none", if_changed="continue")
+        except StudyAborted as error:
+            log.warning("%s; what there is is weighed", error)
+        return self.outcome(objective)
+
+    @property
+    def _beyond(self) -> str:
+        """Which sampler goes on after the portfolio: where a result is to be reproduced, one that learns nothing."""
+        return "auto" if self.settings.n_models is None else "random"
+
+    def objective(self, budget: Budget) -> Objective:
+        """What the study is of."""
+        return Objective(
+            self.encoded,
+            self.members,
+            self.targets,
+            self.data.metric,
+            self.data.weight,
+            budget,
+            self.shelf,
+            self.settings.random_state,
+            len(self.targets),
+        )
+
+    def outcome(self, objective: Objective) -> Outcome:
+        """Weights of what is complete, the model that they make, and what it is worth."""
+        data = self.data
+        every = [objective.candidate(trial) for trial in self.study.history]
+        complete = [each for each in every if each.state == "complete"] or [objective.constant()]
+        best = sorted(complete, key=lambda each: (-each.score, each.number))[:KEPT]
+        predictions = np.stack([each.out_of_fold for each in best])
+        families = [each.member for each in best]
+        shares = weights.greedy(predictions, data.y, data.metric, families, data.weight)
+        estimate = honesty.estimate(
+            predictions, shares, data.y, data.folds, data.metric, families, data.weight, data.groups, len(complete)
+        )
+        of_number = {each.number: share for each, share in zip(best, shares.tolist(), strict=True)}
+        candidates = every if complete[0] in every else [*every, *complete]
+        return Outcome(
+            self._model(best, shares),
+            candidates,
+            np.array([of_number.get(each.number, 0.0) for each in candidates]),
+            estimate,
+            data,
+            self.study,
+            objective.budget.spent(),
+            data.notices,
+            self,
+        )
+
+    def _model(self, candidates: Sequence[Candidate], shares: np.ndarray) -> Model:
+        """The bags of all candidates that have weight, the heaviest first."""
+        parts = [
+            Part(
+                each.member, self._named(each.member).view, float(shares[place]), each.target, each.fitted, each.params
+            )
+            for place, each in sorted(enumerate(candidates), key=lambda pair: -shares[pair[0]])
+            if shares[place] > 0
+        ]
+        encoders = [self.encoded.encoder(fold) for fold in range(len(self.data.folds))]
+        return Model(self.data.task, self.data.reading, encoders, parts)
+
+    def _named(self, name: str) -> Member:
+        """The member of that name: one that takes part, or the constant that stands in for all."""
+        return self.members.get(name) or MEMBERS[name]

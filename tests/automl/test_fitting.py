@@ -1,0 +1,149 @@
+"""A fit from a table to a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kilter.automl.fitting import Outcome, fit, refine
+from kilter.automl.settings import Settings
+from kilter.core.errors import InvalidInput
+
+ROWS = 120
+
+
+def table(rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
+    """Numbers with gaps, and a category; what is to be predicted follows from both, with some noise."""
+    stream = np.random.default_rng(seed)
+    frame = pd.DataFrame({"size": stream.normal(size=rows), "age": stream.normal(size=rows)})
+    frame["town"] = np.array(["Bern", "Ulm", "Graz"])[stream.integers(0, 3, rows)]
+    frame.loc[::7, "age"] = np.nan
+    frame["price"] = np.exp(frame["size"] + (frame["town"] == "Ulm") + 0.3 * stream.normal(size=rows))
+    frame["dear"] = np.where(frame["price"] > 1, "yes", "no")
+    return frame
+
+
+FEATURES = ["size", "age", "town"]
+
+
+def fitted(y: str = "dear", frame: pd.DataFrame | None = None, **settings: Any) -> Outcome:
+    frame = table() if frame is None else frame
+    given = {
+        "is_classifier": y == "dear",
+        "time_limit": None,
+        "n_models": 2,
+        "folds": 3,
+        "members": ["lightgbm", "linear"],
+    }
+    return fit(frame[FEATURES], frame[y], Settings(**{**given, **settings}))
+
+
+def predictions(outcome: Outcome) -> np.ndarray:
+    return outcome.model.predict(table(seed=1)[FEATURES])
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Outcome:
+    return fitted()
+
+
+def test_so_many_models_are_made_and_the_model_is_what_has_weight(outcome: Outcome) -> None:
+    assert [each.state for each in outcome.candidates] == ["complete"] * 2
+    assert outcome.weights.sum() == pytest.approx(1) and len(outcome.model.parts) == np.count_nonzero(outcome.weights)
+    assert all(len(each.fitted) == len(each.scores) == 3 for each in outcome.candidates)
+
+
+def test_the_model_is_better_than_chance_and_says_about_how_much(outcome: Outcome) -> None:
+    new = table(seed=1)
+    tested = outcome.data.metric.score(np.array(new["dear"] == "yes", int), predictions(outcome))
+    low, high = outcome.estimate.interval
+    assert tested > 0.75 and low < tested < high
+
+
+def test_out_of_fold_each_row_is_predicted_by_a_model_that_has_not_seen_it(outcome: Outcome) -> None:
+    one = outcome.candidates[0]
+    for place, (_, held) in enumerate(outcome.data.folds):
+        encoder = outcome.model.encoders[place]
+        view = encoder.transform(outcome.data.table.rows(held), "tree")
+        assert one.fitted[place].predict(view) == pytest.approx(one.out_of_fold[held], abs=1e-6)
+
+
+def test_the_same_data_seed_and_number_of_models_predict_the_same_to_the_last_bit(outcome: Outcome) -> None:
+    for again in (fitted(), fitted(n_jobs=2)):
+        assert (predictions(again) == predictions(outcome)).all()
+        assert again.estimate == outcome.estimate
+
+
+def test_a_skewed_target_is_learned_on_both_scales_first() -> None:
+    found = fitted("price", n_models=3)
+    assert [each.target.scale for each in found.candidates][:2] == ["identity", "log1p"]
+    assert found.candidates[0].params == found.candidates[1].params
+    assert (predictions(found) >= 0).all()
+
+
+def test_a_time_limit_ends_a_fit_with_a_model() -> None:
+    found = fitted(time_limit=0.01, n_models=None)
+    assert np.isfinite(predictions(found)).all()
+
+
+def test_a_constant_target_is_predicted_as_it_is() -> None:
+    frame = table().assign(price=3.5)
+    assert predictions(fitted("price", frame)) == pytest.approx(3.5)
+
+
+class Failing:
+    """A member that fails as others fail."""
+
+    name, view = "failing", "dense"
+
+    def space(self, task: Any) -> dict[str, Any]:
+        return {}
+
+    def work(self, params: Any, shape: Any) -> float:
+        return 0.0
+
+    def fit(self, *arguments: Any) -> Any:
+        raise MemoryError("no room for 3 matrices")
+
+    load = None
+
+
+def test_a_member_that_fails_is_told_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    found = fitted(members=["lightgbm", Failing()])
+    assert [each.state for each in found.candidates] == ["complete", "failed"]
+    assert "MemoryError: no room for 3 matrices" in found.candidates[1].reason
+
+
+def test_where_everything_fails_the_constant_is_left() -> None:
+    found = fitted(members=[Failing()], n_models=1)
+    assert [each.member for each in found.candidates] == ["failing", "constant"]
+    assert predictions(found)[0] == pytest.approx(
+        (table()["dear"].value_counts(normalize=True)[["no", "yes"]]), abs=0.02
+    )
+
+
+def test_it_goes_on_where_it_stopped() -> None:
+    first = fitted(time_limit=0.01, n_models=None)
+    more = refine(first, 2.0)
+    assert len(more.candidates) > len(first.candidates) and more.study is first.study
+
+
+def test_rows_without_a_weight_or_target_are_not_learned_from(outcome: Outcome) -> None:
+    frame = table()
+    more = pd.concat([frame, frame.head(9).assign(dear=None), frame.tail(9).assign(dear="maybe")])
+    weight = np.repeat([1.0, 1.0, 0.0], [ROWS, 9, 9])
+    settings = Settings(True, None, 2, folds=3, members=["lightgbm", "linear"])
+    found = fit(more[FEATURES], more["dear"], settings, weight)
+    assert found.data.rows.tolist() == list(range(ROWS)) and found.data.task == outcome.data.task
+
+
+def test_a_stored_study_goes_on_after_a_kill_and_comes_to_the_same(outcome: Outcome, tmp_path: Any) -> None:
+    stored = {"storage": f"sqlite:///{tmp_path}/fit.db", "study_name": "towns"}
+    assert len(fitted(n_models=1, **stored).candidates) == 1
+    found = fitted(**stored)
+    assert (predictions(found) == predictions(outcome)).all() and len(found.candidates) == 2
+    with pytest.raises(InvalidInput, match="is of other data"):
+        fitted(frame=table(seed=5), **stored)
