@@ -8,6 +8,7 @@ from kilter.automl.blocks import promises
 from kilter.automl.encoding import FAR, Encoder, fit_encoder
 from kilter.automl.reading import read
 from kilter.automl.task import Task
+from kilter.core.errors import InvalidInput
 
 ROWS = 240
 VIEWS = "tree", "dense"
@@ -42,6 +43,32 @@ def read_table():
 def targets(task, seed=1):
     rng = np.random.default_rng(seed)
     return rng.normal(size=ROWS) if task.is_regression else rng.integers(len(task.classes), size=ROWS)
+
+
+@pytest.mark.parametrize("task", [REGRESSION, BINARY, THREE], ids=lambda task: task.kind)
+def test_pairs_stand_beside_the_view_of_trees(read_table, task):
+    y = read_table.numbers[:, 0] / read_table.numbers[:, 1] > 20
+    y = (y + 0.01 * targets(REGRESSION)) if task.is_regression else y + (task.width - 2) * (targets(BINARY) > 0)
+    encoder, matrices = fit_encoder(read_table, y, task, 0, ["pairs"])
+    assert list(matrices) == ["pairs"]
+    tree, pairs = (encoder.transform(read_table, view) for view in ("tree", "pairs"))
+    assert pairs.names[: len(tree.names)] == tree.names
+    ratio = pairs.values[:, pairs.names.index("area / rooms")]
+    area, rooms = read_table.numbers.T
+    np.testing.assert_array_equal(ratio, area / rooms)
+    again = Encoder.from_state(encoder.state())
+    np.testing.assert_array_equal(again.transform(read_table, "pairs").values, pairs.values)
+    np.testing.assert_array_equal(encoder.with_pairs(tree, y, task, 0)[1].values[:, : len(tree.names)], tree.values)
+    with pytest.raises(InvalidInput, match="no pairs"):
+        fit_encoder(read_table, y, task, 0, ["tree"])[0].transform(read_table, "pairs")
+
+
+def test_without_numbers_there_are_no_pairs():
+    frame = pd.DataFrame({"c": ["a", "b", "c"] * 20})
+    rows = read(frame).table(frame)
+    encoder, matrices = fit_encoder(rows, np.arange(60) % 3.0, REGRESSION, 0, ["pairs", "tree"])
+    np.testing.assert_array_equal(matrices["pairs"].values, matrices["tree"].values)
+    assert Encoder.from_state(encoder.state()).transform(rows, "pairs").names == ("c",)
 
 
 @pytest.mark.parametrize("task", [REGRESSION, BINARY, THREE], ids=lambda task: task.kind)

@@ -2,6 +2,7 @@
 
     tree    numbers with their gaps, dates in parts, few levels as codes, many as what they promise (blocks.py)
     dense   the same without gaps, a column for each of few levels, scaled by quartiles, with far values drawn in
+    pairs   tree, and sums, differences, products and ratios of two numbers (pairs.py): learned last, where asked for
 
 Learned on the training rows of one fold alone. What looks at the target is cross-fitted there: a training row's own
 target never is in its features.
@@ -10,20 +11,22 @@ target never is in its features.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from kilter.automl.blocks import BLOCKS, Block, Part, aims
 from kilter.automl.members.member import Matrix
+from kilter.automl.pairs import Pairs
 from kilter.automl.state import State
+from kilter.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from kilter.automl.reading import Table
     from kilter.automl.task import Task
 
-View = Literal["tree", "dense"]
+View = Literal["tree", "dense", "pairs"]
 
 FAR = 3.0
 """Scaled values end here: z / √(1 + (z / FAR)²), the smooth clip of RealMLP (Holzmüller et al. 2024)."""
@@ -76,10 +79,26 @@ class Encoder:
     blocks: tuple[Block, ...]
     scaling: Scaling
     narrow: bool = False
+    pairs: Pairs | None = None
 
     def transform(self, table: Table, view: str) -> Matrix:
         """The rows as `view` has them. Each row's values depend on that row alone."""
+        if view == "pairs":
+            return self._paired(self.transform(table, "tree"))
         return self._matrix([part for block in self.blocks for part in block.parts(table, view)], len(table), view)
+
+    def with_pairs(
+        self, tree: Matrix, y: np.ndarray, task: Task, seed: int, weight: np.ndarray | None = None
+    ) -> tuple[Encoder, Matrix]:
+        """This encoder with the view "pairs" too, and that view of its training rows, of which `tree` is the other."""
+        encoder = replace(self, pairs=Pairs.fit(tree, y, task, seed, weight))
+        return encoder, encoder._paired(tree)
+
+    def _paired(self, tree: Matrix) -> Matrix:
+        if self.pairs is None:
+            raise InvalidInput("this encoder has learned no pairs: `with_pairs` does")
+        values = np.hstack([tree.values, self.pairs(tree.values)])
+        return Matrix(values, (*tree.names, *self.pairs.names(tree.names)), tree.categorical)
 
     def _matrix(self, parts: Sequence[Part], rows: int, view: str) -> Matrix:
         values, names, categorical = _joined(parts, rows)
@@ -98,6 +117,8 @@ class Encoder:
             state = block.state()
             values[block.kind] = dict(state.values)
             arrays |= {f"{block.kind}.{name}": part for name, part in state.arrays.items()}
+        if self.pairs is not None:
+            arrays |= {f"pairs.{name}": places for name, places in vars(self.pairs).items()}
         return State({"blocks": values, "narrow": self.narrow}, arrays)
 
     @classmethod
@@ -109,7 +130,9 @@ class Encoder:
             return {name[len(start) :]: part for name, part in state.arrays.items() if name.startswith(start)}
 
         blocks = (BLOCKS[kind].from_state(State(part, arrays(kind))) for kind, part in state.values["blocks"].items())
-        return cls(tuple(blocks), Scaling(**arrays("scaling")), state.values["narrow"])
+        pairs = arrays("pairs")
+        known = Pairs(**pairs) if pairs else None
+        return cls(tuple(blocks), Scaling(**arrays("scaling")), state.values["narrow"], known)
 
 
 def fit_encoder(
@@ -129,12 +152,16 @@ def fit_encoder(
     sums = aims(y, task)
     heavy = np.ones(len(y)) if weight is None else weight
     fitted = [pair for kind in BLOCKS.values() if (pair := kind.fit(table, sums, heavy, seed)) is not None]
+    plain = [view for view in dict.fromkeys(("tree", *views) if "pairs" in views else views) if view != "pairs"]
     parts = {
         view: [part for block, scores in fitted for part in block.parts(table, view, scores)]
-        for view in dict.fromkeys((*views, "dense"))
+        for view in dict.fromkeys((*plain, "dense"))
     }
     encoder = Encoder(tuple(block for block, _ in fitted), Scaling.of(_joined(parts["dense"], len(table))[0]), narrow)
-    return encoder, {view: encoder._matrix(parts[view], len(table), view) for view in views}
+    matrices = {view: encoder._matrix(parts[view], len(table), view) for view in plain}
+    if "pairs" in views:
+        encoder, matrices["pairs"] = encoder.with_pairs(matrices["tree"], y, task, seed, weight)
+    return encoder, {view: matrices[view] for view in views}
 
 
 def _joined(parts: Sequence[Part], rows: int) -> tuple[np.ndarray, list[str], list[int]]:

@@ -163,9 +163,14 @@ def _days_of(moments: np.ndarray) -> np.ndarray:
 
 def date_format(values: Sequence[str]) -> tuple[str, float]:
     """The form that most of these texts have, and the share that has it; of equal ones the first in DATE_FORMATS."""
-    shares = [(np.isfinite(_parsed(values, form)).mean(), -place) for place, form in enumerate(DATE_FORMATS)]
-    share, place = max(shares, default=(0.0, 0))
-    return DATE_FORMATS[-place], float(share)
+    best, most = ISO, 0.0
+    for form in DATE_FORMATS:
+        share = float(np.isfinite(_parsed(values, form)).mean()) if len(values) else 0.0
+        if share > most:
+            best, most = form, share
+        if most == 1:
+            break
+    return best, most
 
 
 def like_dates(values: Sequence[str]) -> float:
