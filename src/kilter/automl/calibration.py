@@ -1,27 +1,68 @@
-"""Probabilities as sure as they ought to be, and the threshold of a decision; left alone unless rows out of fold gain.
+"""Probabilities as sure as they ought to be, and the threshold of a decision, both learned out of fold.
 
-p  (n, k)  probabilities out of fold
-T          temperature: p^(1/T), scaled to sum to 1; below 1 they become surer
-t          the threshold of the second of two classes
+    p  (n, k)  probabilities
+    T          temperature: p^(1/T), scaled to sum to 1; below 1 they become surer
+    t          the threshold of the second of two classes
+
+A mean of models is less sure than each of them, and rightly so only in part: T is mostly below 1. It is never taken to
+be above: out of fold single models are seen, which are surer than their mean will be. See docs/decisions/0051.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
 from kilter.automl.metrics import LEAST, Metric
 
+BELIEVED = 100
+"""Of so many rows half of a temperature is believed: its error is about 1.4 / √n."""
+OF_MEAN = 0.95
+"""How much surer the mean of the folds' models may be than a single one, which is what is seen out of fold."""
 FEWEST = 50
-"""Rows below which thresholds stay: the best one of few rows is luck."""
-STEPS = 100
+"""Rows below which a threshold stays: the best one of few rows is luck."""
+TRIED = 40
 """Thresholds that are tried, at quantiles of the probabilities."""
-SURE = 2.0
-"""Standard errors by which a temperature has to gain on rows that it was not learned on."""
+NEAR = 5
+"""Neighbours over which their scores are averaged: so a plateau is told from a lucky spike."""
 
-Blocks = Sequence[np.ndarray]
-"""Which rows (n,) are scored by what was learned from the others (honesty.blocks)."""
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is done to the probabilities of an ensemble; nothing by default."""
+
+    temperature: float = 1.0
+    threshold: float = 0.5
+
+    def scored(self, raw: np.ndarray, metric: Metric) -> np.ndarray:
+        """What a metric is to score: surer probabilities, moved by the threshold where it looks at labels."""
+        shown = tempered(raw, self.temperature)
+        return decided(shown, self.threshold) if metric.needs_labels else shown
+
+
+def calibrated(
+    raw: np.ndarray, y: np.ndarray, metric: Metric, weight: np.ndarray | None = None, models: int = 1
+) -> Calibration:
+    """The calibration of probabilities (n, k), learned from those out of fold; none of values (n,).
+
+    `weight` (n,) are weights of rows. `models` is the number of models of which the mean will be taken. A threshold is
+    moved for metrics of labels alone, of two classes, where that gains more than a standard error.
+
+    >>> from kilter.automl.metrics import metric_of
+    >>> from kilter.automl.task import Task
+    >>> y = np.arange(600) % 2
+    >>> unsure = np.column_stack([1 - y, y]) * 0.2 + 0.4
+    >>> calibrated(unsure, y, metric_of("log_loss", Task("binary", (0, 1)))).temperature < 0.5
+    True
+    """
+    if raw.ndim == 1:
+        return Calibration()
+    believed = len(y) / (len(y) + BELIEVED)
+    temperature = min(_temperature(raw, y, weight) ** believed, 1.0)
+    threshold = _threshold(tempered(raw, temperature), y, metric, weight)
+    return Calibration(temperature * OF_MEAN if models > 1 else temperature, threshold)
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -36,32 +77,6 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
-def temperature(probabilities: np.ndarray, y: np.ndarray, blocks: Blocks, weight: np.ndarray | None = None) -> float:
-    """The temperature of probabilities (n, k); 1 unless it surely gains on rows that it was not learned on."""
-    own = np.arange(len(y)), y
-    crossed = np.empty_like(probabilities)
-    for block in blocks:
-        rest = ~block
-        learned = _warmth(probabilities[rest], y[rest], None if weight is None else weight[rest])
-        crossed[block] = tempered(probabilities[block], learned)
-    gain = np.log(np.maximum(crossed[own], LEAST)) - np.log(np.maximum(probabilities[own], LEAST))
-    scale = np.ones(len(y)) if weight is None else weight / weight.mean()
-    mean, error = float(np.mean(scale * gain)), float(np.std(scale * gain) / np.sqrt(len(y)))
-    return _warmth(probabilities, y, weight) if mean > SURE * error else 1.0
-
-
-def _warmth(probabilities: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> float:
-    from scipy.optimize import minimize_scalar
-
-    own = np.arange(len(y)), y
-
-    def loss(log_temperature: float) -> float:
-        p = tempered(probabilities, float(np.exp(log_temperature)))
-        return -float(np.average(np.log(np.maximum(p[own], LEAST)), weights=weight))
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-1.5, 1.5), method="bounded").x))
-
-
 def decided(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     """Probabilities (n, 2) moved so that the larger one is the second where it was above the threshold.
 
@@ -70,31 +85,32 @@ def decided(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     """
     if threshold == 0.5:
         return probabilities
-    odds = np.column_stack([probabilities[:, 0] * threshold, probabilities[:, 1] * (1 - threshold)])
+    odds = probabilities * np.array([threshold, 1 - threshold])
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
-def threshold(
-    probabilities: np.ndarray, y: np.ndarray, metric: Metric, blocks: Blocks, weight: np.ndarray | None = None
-) -> float:
-    """The threshold of probabilities (n, 2) that a metric of labels wants; .5 unless another one gains cross-fitted."""
+def _temperature(probabilities: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> float:
+    """By Newton's method on u = 1 / T, in which the log-likelihood is concave."""
+    logs = np.log(np.maximum(probabilities, LEAST))
+    own = logs[np.arange(len(y)), y]
+    u = 1.0
+    for _ in range(8):
+        p = tempered(probabilities, 1 / u)
+        mean = np.sum(p * logs, axis=1)
+        spread = np.average(np.sum(p * logs**2, axis=1) - mean**2, weights=weight)
+        if spread <= 0:
+            return 1.0
+        u = float(np.clip(u + np.average(own - mean, weights=weight) / spread, u / 2, 2 * u))
+    return 1 / float(np.clip(u, 0.2, 5.0))
+
+
+def _threshold(probabilities: np.ndarray, y: np.ndarray, metric: Metric, weight: np.ndarray | None) -> float:
     if not metric.needs_labels or probabilities.shape[1] != 2 or len(y) < FEWEST:
         return 0.5
-
-    def best(rows: np.ndarray) -> float:
-        return _best(probabilities[rows], y[rows], metric, None if weight is None else weight[rows])
-
-    crossed = probabilities.copy()
-    for block in blocks:
-        crossed[block] = decided(probabilities[block], best(~block))
-    gains = metric.score(y, crossed, weight) > metric.score(y, probabilities, weight)
-    return best(np.ones(len(y), bool)) if gains else 0.5
-
-
-def _best(probabilities: np.ndarray, y: np.ndarray, metric: Metric, weight: np.ndarray | None) -> float:
-    """The middle of the best stretch: a mean over neighbours tells a plateau from a lucky spike."""
-    tried = np.unique(np.quantile(probabilities[:, 1], np.linspace(0.005, 0.995, STEPS)))
+    places = (np.arange(TRIED) + 0.5) / TRIED
+    tried = np.unique(np.quantile(probabilities[:, 1], places))
     scores = np.array([metric.score(y, decided(probabilities, each), weight) for each in tried])
-    near = np.ones(min(5, len(tried)))
+    gain = scores.max() - metric.score(y, probabilities, weight)
+    near = np.ones(min(NEAR, len(tried)))
     smooth = np.convolve(scores, near, "same") / np.convolve(np.ones(len(tried)), near, "same")
-    return float(tried[int(np.argmax(smooth))])
+    return float(tried[int(np.argmax(smooth))]) if gain > 0.5 / sqrt(len(y)) else 0.5

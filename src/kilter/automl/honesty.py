@@ -2,25 +2,37 @@
 
     P   (m, n[, k])  predictions of m candidates out of fold
     w   (m,)         the weights of the ensemble, learned on all rows
-    w₋ₖ (m,)         weights learned without the rows of fold k, which then score those rows
+    w₋ₖ (m,)         weights, and calibration, learned without the rows of fold k, which are then scored by them
+    L                what the score of w₋ₖ lacks to perfect
+    s                skill: 1 - L / L of predictions that see no column
+    K                models of folds, of which the final one is the mean
 
-See docs/decisions/0051.
+Two errors, one against the other. Weights flatter themselves on the rows that they were chosen by: so they are learned
+without. And each of those rows is predicted by the models of one fold, while a new row is by the mean of all K, which
+is better: by GAIN · (1 - 1/K) · s · L, nearly the same of every table and metric (docs/decisions/0051).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from math import exp, hypot, inf, isfinite, sqrt
 
 import numpy as np
 
+from kilter.automl.calibration import calibrated
 from kilter.automl.metrics import Metric
 from kilter.automl.weights import greedy, mixed, seen
 from kilter.core.seeds import rng
 
 LEVEL = 0.95
 """Of the interval."""
+GAIN = 0.09
+"""What the mean of endless folds' models gains, as a share of what a single one lacks, at full skill."""
+FLATTERY = 0.55
+"""Standard errors that stopping each fit where its own fold likes it best adds to a score out of fold."""
+DOUBT = 0.5
+"""The standard error of both corrections, as a share of each."""
 BLOCKS = 40
 """Groups of rows that are left out in turn, to see how much of a score is the luck of its rows."""
 
@@ -32,8 +44,8 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 class ScoreEstimate:
     """What a model is expected to score on new data, in the unit of the metric: larger is better.
 
-    >>> print(ScoreEstimate("roc_auc", 0.871, 0.012, 0.005, 23, 534))
-    roc_auc 0.871, 95 % 0.838 … 0.904 on as many new rows (corrected for 23 models tried)
+    >>> print(ScoreEstimate("roc_auc", 0.871, 0.012, 0.005, 23, 534, perfect=1.0))
+    roc_auc 0.871, 95 % 0.833 … 0.900 on as many new rows (corrected for 23 models tried)
     """
 
     metric: str
@@ -47,6 +59,8 @@ class ScoreEstimate:
     """How many candidates were looked at."""
     rows: int
     """How many rows it rests on."""
+    perfect: float | None = None
+    """What no model exceeds, where that is known."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -56,25 +70,27 @@ class ScoreEstimate:
     def within(self, rows: float = inf) -> tuple[float, float]:
         """The ends within which 95 % of tests on so many new rows score; of endless rows that is the true score.
 
-        >>> estimate = ScoreEstimate("r2", 0.5, 0.05, 0.0, 1, 100)
+        What is missing to a perfect score is known to a factor, so the interval reaches further down than up.
+
+        >>> estimate = ScoreEstimate("r2", 0.5, 0.05, 0.0, 1, 100, perfect=1.0)
         >>> [round(end, 2) for end in estimate.within()]
-        [0.4, 0.6]
+        [0.39, 0.59]
         """
         from scipy.special import ndtri
 
         reach = float(ndtri((1 + LEVEL) / 2)) * self.error * sqrt(1 + self.rows / rows)
-        return self.value - reach, self.value + reach
+        if self.perfect is None or not isfinite(reach):
+            return self.value - reach, self.value + reach
+        missing = max(self.perfect - self.value, self.error)
+        factor = exp(reach / missing)
+        return self.perfect - missing * factor, self.perfect - missing / factor
 
     def __str__(self) -> str:
         tried = f"(corrected for {self.looked_at} models tried)"
         if not isfinite(self.error):
             return f"{self.metric} {self.value:.3f}, how sure that is nobody can say {tried}"
         low, high = self.interval
-        return (
-            f"{self.metric} {self.value:.3f}, {LEVEL:.0%} {low:.3f} … {high:.3f} on as many new rows {tried}".replace(
-                "%", " %"
-            )
-        )
+        return f"{self.metric} {self.value:.3f}, {100 * LEVEL:.0f} % {low:.3f} … {high:.3f} on as many new rows {tried}"
 
 
 def estimate(
@@ -91,27 +107,59 @@ def estimate(
     """The estimate of an ensemble with these weights (m,), from the candidates' predictions out of fold (m, n[, k]).
 
     `folds` are pairs of row numbers to train on and to score on. `weight` (n,) are weights of rows, `groups` (n,) tell
-    rows that belong together. `looked_at` counts candidates, where more were tried than there are predictions of.
+    rows that belong together. `looked_at` counts candidates, where more were tried than there are predictions of. The
+    ensemble is taken to be calibrated as `calibration.calibrated` says.
     """
     rows = np.flatnonzero(seen(predictions))
     part, truth = predictions[:, rows], y[rows]
-    of_rows = None if weight is None else weight[rows]
-    crossed = np.empty_like(part[0])
-    for block in blocks(rows, folds):
-        others = ~block
-        there = None if of_rows is None else of_rows[others]
-        crossed[block] = mixed(greedy(part[:, others], truth[others], metric, families, there), part[:, block])
-    observed = metric.score(truth, mixed(weights, part), of_rows)
-    value = metric.score(truth, crossed, of_rows)
-    alike = None if groups is None else groups[rows]
-    return ScoreEstimate(
-        metric.name,
-        value,
-        error_of(crossed, truth, metric, of_rows, alike),
-        observed - value,
-        len(predictions) if looked_at is None else looked_at,
-        len(rows),
-    )
+    weight, groups = (None if each is None else each[rows] for each in (weight, groups))
+    crossed = _crossed(part, truth, blocks(rows, folds), metric, families, weight)
+    score = metric.score(truth, crossed, weight)
+    raw = mixed(weights, part)
+    observed = metric.score(truth, calibrated(raw, truth, metric, weight).scored(raw, metric), weight)
+    luck, gain, one_row = error_of(crossed, truth, metric, weight, groups), 0.0, 0.0
+    if metric.perfect is not None:
+        blind = metric.perfect - metric.score(truth, _blind(crossed, truth, weight), weight)
+        gain = _gain(metric.perfect - score, blind, len(folds))
+        one_row = blind / len(rows)  # where nothing was wrong, one row might have been
+    flattery = FLATTERY * luck if isfinite(luck) else 0.0
+    error = hypot(luck, DOUBT * gain, DOUBT * flattery, one_row)
+    honest = score + gain - flattery
+    tried = len(predictions) if looked_at is None else looked_at
+    return ScoreEstimate(metric.name, honest, error, observed - honest, tried, len(rows), metric.perfect)
+
+
+def _crossed(
+    predictions: np.ndarray,
+    y: np.ndarray,
+    scored: Sequence[np.ndarray],
+    metric: Metric,
+    families: Sequence[str],
+    weight: np.ndarray | None,
+) -> np.ndarray:
+    """Predictions (n[, k]) of each block of rows by weights, and calibration, that were learned on the others."""
+    crossed: np.ndarray = np.empty_like(predictions[0])
+    for block in scored:
+        rest = ~block
+        there = None if weight is None else weight[rest]
+        weights = greedy(predictions[:, rest], y[rest], metric, families, there)
+        learned = calibrated(mixed(weights, predictions[:, rest]), y[rest], metric, there)
+        crossed[block] = learned.scored(mixed(weights, predictions[:, block]), metric)
+    return crossed
+
+
+def _gain(missing: float, blind: float, models: int) -> float:
+    """What the mean of several models scores more than single ones do, from what those lack, and blind ones do."""
+    skill = 1 - missing / blind if blind > 0 else 0.0
+    return GAIN * (1 - 1 / models) * min(max(skill, 0.0), 1.0) * missing
+
+
+def _blind(like: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """What sees no column predicts: the mean (n,), or the shares of classes (n, k)."""
+    if like.ndim == 1:
+        return np.full(len(y), np.average(y, weights=weight))
+    shares = np.bincount(y, weights=weight, minlength=like.shape[1])
+    return np.tile(shares / shares.sum(), (len(y), 1))
 
 
 def blocks(rows: np.ndarray, folds: Folds) -> list[np.ndarray]:

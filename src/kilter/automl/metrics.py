@@ -72,7 +72,7 @@ def _named(name: str, task: Task) -> Metric:
     plain = name.removeprefix("neg_")
     quick = {
         "roc_auc": ("binary", _area, _second, 1.0),
-        "log_loss": ("classes", _log_likelihood, _of_truth, 0.0),
+        "log_loss": ("classes", LOG_LOSS.over, LOG_LOSS.part, 0.0),
         "r2": ("regression", _explained, _itself, 1.0),
         "mean_squared_error": ("regression", _squared, _itself, 0.0),
         "root_mean_squared_error": ("regression", _root, _itself, 0.0),
@@ -214,3 +214,6 @@ def _root(y: np.ndarray, weight: Weight) -> Scored:
 
 def _absolute(y: np.ndarray, weight: Weight) -> Scored:
     return lambda p: -float(np.average(np.abs(y - p), weights=weight))
+
+
+LOG_LOSS = Metric("log_loss", _log_likelihood, _of_truth, perfect=0.0)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kilter.automl.metrics import Metric, Scored
+from kilter.automl.metrics import LOG_LOSS, Metric, Scored
 
 STEPS = 25
 PATIENCE = 8
@@ -34,7 +34,7 @@ def greedy(
     """Weights (m,) of candidates, most of them 0; a function of its arguments.
 
     `families` names the family of each candidate, `weight` (n,) are weights of rows. Rows that some candidate has no
-    prediction of, as nan, are left out.
+    prediction of, as nan, are left out. For metrics of labels the log-loss decides, which is smooth.
 
     >>> from kilter.automl.metrics import metric_of
     >>> from kilter.automl.task import Task
@@ -44,6 +44,7 @@ def greedy(
     """
     rows = seen(predictions)
     y, weight = y[rows], None if weight is None else weight[rows]
+    metric = LOG_LOSS if metric.needs_labels else metric
     parts = metric.part(predictions[:, rows], y)
     score = metric.over(y, weight)
     alone = np.array([score(each) for each in parts])
