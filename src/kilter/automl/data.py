@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from kilter.automl import inputs, reading
+from kilter.automl import inputs, leaks, reading
 from kilter.automl.candidates import Folds
 from kilter.automl.metrics import Metric, metric_of
 from kilter.automl.reading import Reading, Table
@@ -17,6 +18,10 @@ from kilter.automl.settings import Settings
 from kilter.automl.splits import splits_of
 from kilter.automl.task import Kind, Task
 from kilter.core.errors import InvalidInput
+from kilter.core.text import one_line
+
+COPIES = 0.05
+"""From this share of the rows on copies on both sides of a fold are told of: few are the luck of small tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,17 @@ class Data:
     def is_constant(self) -> bool:
         """Whether all rows have the same target: then there is nothing to learn."""
         return bool((self.y == self.y[0]).all())
+
+    @cached_property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns that are learned from, but for texts: numbers, days, and places of levels."""
+        numbers = dict(zip(self.table.names, self.table.numbers.T, strict=True))
+        return {**numbers, **self.table.dates, **self.table.codes}
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What its user should know before a score is believed."""
+        return (*self.notices, *_singles(self), *_suspects(self), *_copies(self))
 
     @cached_property
     def digest(self) -> str:
@@ -114,3 +130,23 @@ def _learning(weight: np.ndarray | None, class_weight: Any, task: Task, y: np.nd
 
     of_class: np.ndarray = compute_sample_weight(class_weight, np.array(task.classes)[y])
     return of_class if weight is None else weight * of_class
+
+
+def _singles(data: Data) -> Iterator[str]:
+    if data.task.kind == "multiclass":
+        alone = np.flatnonzero(np.bincount(data.y, minlength=data.task.width) == 1)
+        if len(alone):
+            names = ", ".join(one_line(data.task.classes[place], 30) for place in alone[:5])
+            yield f"{len(alone)} classes have a single row ({names}), which no score rests on"
+
+
+def _suspects(data: Data) -> Iterator[str]:
+    for column, score in leaks.suspects(data.columns, data.y, data.task):
+        name = one_line(column, 50)
+        yield f"the column {name!r} alone tells nearly all ({score:.4f}): is it known when a prediction is wanted?"
+
+
+def _copies(data: Data) -> Iterator[str]:
+    found = leaks.copies(data.columns, data.y, data.folds)
+    if found > COPIES * len(data.y):
+        yield f"{found} rows have an equal one among those that their models learned from: groups= keeps them together"

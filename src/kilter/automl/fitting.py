@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kilter.api.studies import create_study
-from kilter.automl import honesty, weights
+from kilter.automl import calibration, honesty, weights
 from kilter.automl.budget import Budget, clock
 from kilter.automl.candidates import Candidate
 from kilter.automl.configurations import configuration, on_scales, space_of
@@ -200,31 +200,45 @@ class Course:
         estimate = honesty.estimate(
             predictions, shares, data.y, data.folds, data.metric, families, data.weight, data.groups, len(complete)
         )
+        mixture = weights.mixed(shares, predictions)
         of_number = {each.number: share for each, share in zip(best, shares.tolist(), strict=True)}
         candidates = every if complete[0] in every else [*every, *complete]
         return Outcome(
-            self._model(best, shares),
+            self._model(best, shares, mixture),
             candidates,
             np.array([of_number.get(each.number, 0.0) for each in candidates]),
             estimate,
             data,
             self.study,
             objective.budget.spent(),
-            data.notices,
+            data.warnings,
             self,
         )
 
-    def _model(self, candidates: Sequence[Candidate], shares: np.ndarray) -> Model:
-        """The bags of all candidates that have weight, the heaviest first."""
+    def _model(self, candidates: Sequence[Candidate], shares: np.ndarray, mixture: np.ndarray) -> Model:
+        """The bags of candidates that have weight, the heaviest first; `mixture` is what they predict out of fold."""
+        weighed = sorted(zip(shares.tolist(), candidates, strict=True), key=lambda pair: -pair[0])
         parts = [
-            Part(
-                each.member, self._named(each.member).view, float(shares[place]), each.target, each.fitted, each.params
-            )
-            for place, each in sorted(enumerate(candidates), key=lambda pair: -shares[pair[0]])
-            if shares[place] > 0
+            Part(each.member, self._named(each.member).view, share, each.target, each.fitted, each.params)
+            for share, each in weighed
+            if share > 0
         ]
         encoders = [self.encoded.encoder(fold) for fold in range(len(self.data.folds))]
-        return Model(self.data.task, self.data.reading, encoders, parts)
+        temperature, threshold = self._decision(mixture)
+        return Model(self.data.task, self.data.reading, encoders, parts, temperature, threshold)
+
+    def _decision(self, mixture: np.ndarray) -> tuple[float, float]:
+        """The temperature of probabilities, and the threshold of two classes, as far as they gain cross-fitted."""
+        data, wanted = self.data, self.settings.threshold
+        rows = np.flatnonzero(weights.seen(mixture[None]))
+        if data.task.is_regression or data.is_constant:
+            return 1.0, 0.5
+        y, weight = data.y[rows], None if data.weight is None else data.weight[rows]
+        blocks = honesty.blocks(rows, data.folds)
+        warmth = calibration.temperature(mixture[rows], y, blocks, weight)
+        if isinstance(wanted, str):
+            wanted = calibration.threshold(calibration.tempered(mixture[rows], warmth), y, data.metric, blocks, weight)
+        return warmth, float(wanted)
 
     def _named(self, name: str) -> Member:
         """The member of that name: one that takes part, or the constant that stands in for all."""

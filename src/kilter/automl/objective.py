@@ -18,6 +18,7 @@ from kilter.automl.members.member import Fitted, Left, Member
 from kilter.automl.metrics import Metric
 from kilter.automl.target import Scale, Target
 from kilter.core.errors import TrialPruned
+from kilter.core.events import TrialState
 from kilter.core.history import Record
 from kilter.objective.trial import Trial
 
@@ -188,4 +189,7 @@ def told(trial: Record, done: int, folds: int) -> tuple[State, str]:
     """How a trial ended, and why."""
     if trial.failure is not None:
         return "failed", trial.failure.line
-    return ("complete", "") if done == folds else ("stopped", f"stopped after {done} of {folds} folds")
+    if done == folds:
+        return "complete", ""
+    why = "put aside" if trial.state is TrialState.PAUSED else "stopped as hopeless"
+    return "stopped", f"{why} after {done} of {folds} folds"

@@ -21,6 +21,7 @@ class Settings:
     memory_limit: int | None = None
     """Bytes."""
     class_weight: Any = None
+    threshold: float | str = "auto"
     columns: Mapping[str, Any] = field(default_factory=dict)
     n_jobs: int = 1
     random_state: int = 0
