@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kilter.api.studies import create_study
-from kilter.automl import calibration, honesty, weights
+from kilter.automl import honesty, weights
 from kilter.automl.budget import Budget, clock
+from kilter.automl.calibration import Calibration, calibrated
 from kilter.automl.candidates import Candidate
 from kilter.automl.configurations import configuration, on_scales, space_of
 from kilter.automl.data import Data, prepared
@@ -224,21 +225,16 @@ class Course:
             if share > 0
         ]
         encoders = [self.encoded.encoder(fold) for fold in range(len(self.data.folds))]
-        temperature, threshold = self._decision(mixture)
-        return Model(self.data.task, self.data.reading, encoders, parts, temperature, threshold)
+        learned = self._calibration(mixture)
+        return Model(self.data.task, self.data.reading, encoders, parts, learned.temperature, learned.threshold)
 
-    def _decision(self, mixture: np.ndarray) -> tuple[float, float]:
-        """The temperature of probabilities, and the threshold of two classes, as far as they gain cross-fitted."""
+    def _calibration(self, mixture: np.ndarray) -> Calibration:
+        """How sure the ensemble is to be, and the threshold, which the user may have said."""
         data, wanted = self.data, self.settings.threshold
         rows = np.flatnonzero(weights.seen(mixture[None]))
-        if data.task.is_regression or data.is_constant:
-            return 1.0, 0.5
-        y, weight = data.y[rows], None if data.weight is None else data.weight[rows]
-        blocks = honesty.blocks(rows, data.folds)
-        warmth = calibration.temperature(mixture[rows], y, blocks, weight)
-        if isinstance(wanted, str):
-            wanted = calibration.threshold(calibration.tempered(mixture[rows], warmth), y, data.metric, blocks, weight)
-        return warmth, float(wanted)
+        weight = None if data.weight is None else data.weight[rows]
+        learned = calibrated(mixture[rows], data.y[rows], data.metric, weight, len(data.folds))
+        return learned if isinstance(wanted, str) else replace(learned, threshold=float(wanted))
 
     def _named(self, name: str) -> Member:
         """The member of that name: one that takes part, or the constant that stands in for all."""
