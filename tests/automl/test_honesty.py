@@ -98,3 +98,10 @@ def test_an_interval_holds_its_value_and_nothing_above_perfect(value):
     assert high <= 1
     assert found.within(50)[0] < low < found.within()[0]
     assert "on as many new rows" in str(found)
+
+
+def test_of_one_class_no_score_is_defined():
+    pool = np.ones((1, 20, 1))
+    found = estimate(pool, np.ones(1), np.zeros(20, int), frozen_splits(20, 4), metric_of("roc_auc", BINARY))
+    assert np.isnan(found.value)
+    assert "no score is defined" in str(found)

@@ -59,3 +59,8 @@ def test_each_family_has_its_best_one_among_the_leading():
     scores, families = np.array([0.9, 0.8, 0.7, 0.1]), np.array(["tree", "tree", "tree", "line"])
     assert leading(scores, families, 3).tolist() == [0, 1, 3]
     assert leading(scores, families, 1).tolist() == [0, 3]
+
+
+def test_where_no_score_is_defined_the_first_has_all_weight():
+    pool = np.full((3, 6, 2), 0.5)
+    assert greedy(pool, np.zeros(6, int), AREA).tolist() == [1, 0, 0]

@@ -86,6 +86,8 @@ class ScoreEstimate:
         return self.perfect - missing * factor, self.perfect - missing / factor
 
     def __str__(self) -> str:
+        if not isfinite(self.value):
+            return f"{self.metric}: no score is defined of {self.rows} rows with one class or value"
         tried = f"(corrected for {self.looked_at} models tried)"
         if not isfinite(self.error):
             return f"{self.metric} {self.value:.3f}, how sure that is nobody can say {tried}"
@@ -193,4 +195,5 @@ def error_of(
     for k in used:
         kept = place != k
         without.append(metric.score(y[kept], predictions[kept], None if weight is None else weight[kept]))
-    return float(np.std(without) * sqrt(len(used) - 1))
+    defined = np.array(without)[np.isfinite(without)]
+    return float(np.std(defined) * sqrt(len(defined) - 1)) if len(defined) > 1 else inf

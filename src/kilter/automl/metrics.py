@@ -162,7 +162,7 @@ def _itself(predictions: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _second(predictions: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return predictions[..., 1]
+    return predictions[..., -1]  # of a single class there is no second
 
 
 def _of_truth(predictions: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -34,7 +34,8 @@ def greedy(
     """Weights (m,) of candidates, most of them 0; a function of its arguments.
 
     `families` names the family of each candidate, `weight` (n,) are weights of rows. Rows that some candidate has no
-    prediction of, as nan, are left out. For metrics of labels the log-loss decides, which is smooth.
+    prediction of, as nan, are left out; where no score is defined the first candidate has all weight. For metrics of
+    labels the log-loss decides, which is smooth.
 
     >>> from kilter.automl.metrics import metric_of
     >>> from kilter.automl.task import Task
@@ -47,12 +48,17 @@ def greedy(
     metric = LOG_LOSS if metric.needs_labels else metric
     parts = metric.part(predictions[:, rows], y)
     score = metric.over(y, weight)
-    alone = np.array([score(each) for each in parts])
+    alone = _defined([score(each) for each in parts])
     kind = np.array(families or ["" for _ in parts])
     places = leading(alone, kind, MOST)
     counts = np.zeros(len(parts), int)
     counts[places] = _added(parts[places], score, steps)
     return np.asarray(counts / counts.sum())
+
+
+def _defined(scores: Sequence[float]) -> np.ndarray:
+    """Scores that can be compared: one that is undefined, as AUC of a single class, is worse than any other."""
+    return np.asarray(np.where(np.isnan(scores), -np.inf, scores))
 
 
 def seen(predictions: np.ndarray) -> np.ndarray:
@@ -76,10 +82,10 @@ def leading(scores: np.ndarray, families: np.ndarray, most: int) -> np.ndarray:
 
 def _added(parts: np.ndarray, score: Scored, steps: int) -> np.ndarray:
     """How often each candidate (m,) is in the best of the means that come of adding the best one at each step."""
-    counts, best = np.zeros(len(parts), int), np.zeros(len(parts), int)
+    counts, best = np.zeros(len(parts), int), np.eye(1, len(parts), dtype=int)[0]
     total, top = np.zeros_like(parts[0], dtype=float), -np.inf
     for step in range(1, steps + 1):
-        scores = [score((total + each) / step) for each in parts]
+        scores = _defined([score((total + each) / step) for each in parts])
         chosen = int(np.argmax(scores))
         counts[chosen] += 1
         total += parts[chosen]
