@@ -83,7 +83,7 @@ def leading(scores: np.ndarray, families: np.ndarray, most: int) -> np.ndarray:
 def _added(parts: np.ndarray, score: Scored, steps: int) -> np.ndarray:
     """How often each candidate (m,) is in the best of the means that come of adding the best one at each step."""
     counts = np.zeros(len(parts), int)
-    best = (np.arange(len(parts)) == 0).astype(int)
+    best: np.ndarray = (np.arange(len(parts)) == 0).astype(int)
     total, top = np.zeros_like(parts[0], dtype=float), -np.inf
     for step in range(1, steps + 1):
         scores = _defined([score((total + each) / step) for each in parts])
