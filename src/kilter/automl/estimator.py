@@ -1,0 +1,368 @@
+"""Classifier and Regressor: a fit of kilter.automl in the words of scikit-learn."""
+
+# ruff: noqa: N803 - X is scikit-learn's
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kilter.core.errors import InvalidInput, NotReady, UnknownName, needed
+
+with needed("'kilter[automl]'", "kilter.automl"):
+    import lightgbm  # noqa: F401 - one error for whatever is missing, and before anything is read
+    import pandas as pd
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.utils.validation import check_is_fitted, check_random_state
+
+from kilter.automl import fitting, leaderboard, saving
+from kilter.automl.fitting import Outcome
+from kilter.automl.honesty import ScoreEstimate
+from kilter.automl.members.member import Member
+from kilter.automl.model import Model
+from kilter.automl.settings import Settings
+from kilter.automl.state import State
+from kilter.core.vocabulary import answers_other_words
+
+if TYPE_CHECKING:
+    from kilter.api.study import Study
+
+TIME_LIMIT = 60.0
+"""Seconds of a fit where neither seconds nor a number of models is said."""
+
+PRESETS = ("fast", "balanced", "best")
+
+
+class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """What Classifier and Regressor have in common."""
+
+    model_: Model
+    outcome_: Outcome
+    score_estimate_: ScoreEstimate
+    feature_names_in_: np.ndarray
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
+        """Read the table, try members within the time, and weigh them.
+
+        X: a DataFrame of pandas or polars, an array, or a list of dicts; of any kinds of columns. y: (n,) values, or
+        the name of a column of X; rows without a value are left out. sample_weight: (n,) from 0 on. groups: (n,) rows
+        of one group are never on both sides of a fold. Ctrl-C ends the search and keeps what there is.
+
+        Raises InvalidInput where nothing can be learned from it, and says why.
+        """
+        self._keep(fitting.fit(X, y, self._settings(), sample_weight, groups))
+        self._say(_has_names(X))
+        return self
+
+    def refine(self, seconds: float) -> Any:
+        """Go on for so many more seconds where the fit, or the last refinement, stopped.
+
+        Raises NotReady for a model that was loaded: its table is not in the file.
+        """
+        return self._keep(fitting.refine(self._outcome("refine"), _positive("seconds", seconds)))
+
+    def _keep(self, outcome: Outcome) -> Any:
+        self.outcome_, self.model_, self.score_estimate_ = outcome, outcome.model, outcome.estimate
+        self.n_models_ = sum(each.state == "complete" for each in outcome.candidates)
+        self.notices_ = outcome.notices
+        self._lines = leaderboard.lines(outcome.candidates, outcome.weights.tolist())
+        return self
+
+    def _say(self, has_names: bool) -> None:
+        """The attributes that scikit-learn's estimators have, as the model says."""
+        names = self.model_.reading.names
+        self.n_features_in_ = len(names)
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # of an earlier fit
+        if has_names:
+            self.feature_names_in_ = np.array(names, dtype=object)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """What was tried, a row for each candidate, those that weigh most first.
+
+        number: that of its trial in `study_`; member and settings; target: the scale on which it learned; score: the
+        mean over folds, larger is better; weight: in the ensemble, 0 for most; seconds; folds: how many were done;
+        state: complete, stopped (others promised more) or failed, and the reason; scores: by fold.
+        """
+        check_is_fitted(self, "model_")
+        return leaderboard.table(self._lines)
+
+    @property
+    def columns_(self) -> pd.DataFrame:
+        """What each column was taken for, why, and what came of it; `columns=` decides otherwise."""
+        check_is_fitted(self, "model_")
+        columns = self.model_.reading.columns
+        told = ("name", "kind", "reason", "result")
+        return pd.DataFrame([[getattr(column, each) for each in told] for column in columns], columns=list(told))
+
+    @property
+    def study_(self) -> Study:
+        """The study of the fit: history, explanations, figures, dashboard."""
+        return self._outcome("study_").study
+
+    def _outcome(self, what: str) -> Outcome:
+        check_is_fitted(self, "model_")
+        if not hasattr(self, "outcome_"):
+            raise NotReady(
+                f"{what} needs the table and the study of the fit: a model from a file or a pickle has neither"
+            )
+        return self.outcome_
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file, without pickle: `kilter.automl.load(path)` reads it. Data is not in it."""
+        check_is_fitted(self, "model_")
+        head = {
+            "class": type(self).__name__,
+            "params": {name: value for name, value in self.get_params(deep=False).items() if _is_kept(name, value)},
+            "estimate": asdict(self.score_estimate_),
+            "lines": self._lines,
+            "n_models": self.n_models_,
+            "notices": list(self.notices_),
+            "has_names": hasattr(self, "feature_names_in_"),
+        }
+        saving.write(path, State.of({"estimator": State(head), "model": self.model_.state()}), "model")
+
+    def restored(self, state: State, members: Mapping[str, Member]) -> Any:
+        """This estimator, fitted as the state says that `save` has written; see kilter.automl.load."""
+        head = state.part("estimator").values
+        self.model_ = Model.from_state(state.part("model"), members)
+        self.score_estimate_ = ScoreEstimate(**head["estimate"])
+        self.n_models_, self.notices_, self._lines = head["n_models"], tuple(head["notices"]), head["lines"]
+        self._say(head["has_names"])
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the table and the study, which may be large or of this process."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "outcome_"}
+
+    def _predictions(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "model_")
+        return self.model_.predict(X)
+
+    def _settings(self) -> Settings:
+        """The parameters, checked."""
+        own = self.get_params(deep=False)
+        if own["preset"] not in PRESETS:
+            raise UnknownName.of("preset", own["preset"], PRESETS)
+        if own["max_predict_ms"] is not None:
+            _positive("max_predict_ms", own["max_predict_ms"])
+        if own.get("threshold", "auto") != "auto" and not 0 < _positive("threshold", own["threshold"]) < 1:
+            raise InvalidInput(f"threshold={own['threshold']!r}: give 'auto' or a probability between 0 and 1")
+        return Settings(
+            is_classifier=isinstance(self, ClassifierMixin),
+            time_limit=_seconds(own["time_limit"], own["n_models"]),
+            n_models=None if own["n_models"] is None else _count("n_models", own["n_models"]),
+            metric=own["metric"],
+            preset=own["preset"],
+            members=own["members"],
+            folds=own["folds"],
+            memory_limit=_bytes(own["memory_limit"]),
+            class_weight=own.get("class_weight"),
+            columns=dict(own["columns"] or {}),
+            n_jobs=_jobs(own["n_jobs"]),
+            random_state=_seed(own["random_state"]),
+            storage=own["storage"],
+            study_name=own["study_name"],
+            verbose=sys.stderr.isatty() if own["verbose"] == "auto" else bool(own["verbose"]),
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        tags.non_deterministic = self.n_models is None  # what ends in time depends on it
+        return tags
+
+
+class Classifier(ClassifierMixin, AutoEstimator):  # type: ignore[misc]
+    """An ensemble for labels, found within a time that is kept.
+
+    time_limit: seconds of `fit`, all in; "auto" is 60, or none with n_models.
+    n_models: so many configurations instead: then the result is a function of data and seed.
+    metric: "auto" (roc_auc of two classes, log_loss of more), a name of scikit-learn's scorers, or a scorer.
+    preset: "fast" (a hold-out and one model), "balanced", or "best" (more folds).
+    members: "auto", or names and own members (kilter.automl.members).
+    folds: "auto" by rows, a number, or a splitter, such as one by time.
+    columns: kinds of columns by name, where they are not what they seem: number, category, text, date or drop.
+    max_predict_ms: milliseconds that 1,000 rows may take to predict; members are dropped until it holds.
+    memory_limit: bytes; "auto" is half of what is free.
+    threshold: "auto", or the probability from which on the second of two classes is predicted.
+    class_weight: None, "balanced", or weights by class.
+    n_jobs: threads that fit at the same time; -1 is one for each core.
+    random_state: a number, for everything that chance decides.
+    storage, study_name: where the study is kept, to go on after an end and to share it with other processes.
+    verbose: "auto" shows progress on a terminal.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"size": [1, 2, 3, 4] * 10, "sold": ["no", "no", "yes", "yes"] * 10})
+    >>> model = Classifier(n_models=1, random_state=0).fit(frame, "sold")
+    >>> model.predict(pd.DataFrame({"size": [1, 4]})).tolist()
+    ['no', 'yes']
+    """
+
+    @answers_other_words
+    def __init__(
+        self,
+        *,
+        time_limit: float | str | None = "auto",
+        n_models: int | None = None,
+        metric: Any = "auto",
+        preset: str = "balanced",
+        members: Any = "auto",
+        folds: Any = "auto",
+        columns: Mapping[str, str] | None = None,
+        max_predict_ms: float | None = None,
+        memory_limit: float | str = "auto",
+        threshold: float | str = "auto",
+        class_weight: Any = None,
+        n_jobs: int = 1,
+        random_state: Any = 0,
+        storage: Any = None,
+        study_name: str | None = None,
+        verbose: bool | str = "auto",
+    ) -> None:
+        self.time_limit = time_limit
+        self.n_models = n_models
+        self.metric = metric
+        self.preset = preset
+        self.members = members
+        self.folds = folds
+        self.columns = columns
+        self.max_predict_ms = max_predict_ms
+        self.memory_limit = memory_limit
+        self.threshold = threshold
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.storage = storage
+        self.study_name = study_name
+        self.verbose = verbose
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The labels (n,): those of the larger probability, or of the threshold."""
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[self.model_.places(probabilities)])
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities (n, k) of `classes_`."""
+        return self._predictions(X)
+
+    def _say(self, has_names: bool) -> None:
+        super()._say(has_names)
+        self.classes_ = np.array(self.model_.task.classes)
+
+
+class Regressor(RegressorMixin, AutoEstimator):  # type: ignore[misc]
+    """An ensemble for numbers, found within a time that is kept. Its parameters are those of Classifier.
+
+    metric: "auto" is r2.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"size": range(40), "price": range(40)})
+    >>> model = Regressor(n_models=1, members=["linear"]).fit(frame, "price")
+    >>> model.predict(pd.DataFrame({"size": [10.0]})).round(1).tolist()
+    [10.0]
+    """
+
+    @answers_other_words
+    def __init__(
+        self,
+        *,
+        time_limit: float | str | None = "auto",
+        n_models: int | None = None,
+        metric: Any = "auto",
+        preset: str = "balanced",
+        members: Any = "auto",
+        folds: Any = "auto",
+        columns: Mapping[str, str] | None = None,
+        max_predict_ms: float | None = None,
+        memory_limit: float | str = "auto",
+        n_jobs: int = 1,
+        random_state: Any = 0,
+        storage: Any = None,
+        study_name: str | None = None,
+        verbose: bool | str = "auto",
+    ) -> None:
+        self.time_limit = time_limit
+        self.n_models = n_models
+        self.metric = metric
+        self.preset = preset
+        self.members = members
+        self.folds = folds
+        self.columns = columns
+        self.max_predict_ms = max_predict_ms
+        self.memory_limit = memory_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.storage = storage
+        self.study_name = study_name
+        self.verbose = verbose
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The values (n,)."""
+        return self._predictions(X)
+
+
+def _has_names(X: Any) -> bool:
+    """Whether a table says how its columns are called; what lists and arrays do not."""
+    return hasattr(X, "columns") or (isinstance(X, Sequence) and len(X) > 0 and isinstance(X[0], Mapping))
+
+
+def _is_kept(name: str, value: Any) -> bool:
+    """Whether a file keeps a parameter: plain values, and not where the study is, which may hold a password."""
+    try:
+        return name not in ("storage", "study_name") and json.loads(json.dumps(value)) == value
+    except (TypeError, ValueError):  # a scorer, a splitter, an own member
+        return False
+
+
+def _seconds(time_limit: Any, n_models: Any) -> float | None:
+    if time_limit == "auto":
+        return TIME_LIMIT if n_models is None else None
+    if time_limit is None and n_models is None:
+        raise InvalidInput("give time_limit=, in seconds, or n_models=: nothing else ends a fit")
+    if time_limit is not None and n_models is not None:
+        raise InvalidInput("give time_limit= or n_models=, not both: a number of models depends on no clock")
+    return None if time_limit is None else _positive("time_limit", time_limit)
+
+
+def _positive(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        raise InvalidInput(f"{name}={value!r}: give a number above 0")
+    return float(value)
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InvalidInput(f"{name}={value!r}: give a whole number from 1 on")
+    return int(value)
+
+
+def _jobs(n_jobs: Any) -> int:
+    """As in scikit-learn: None is 1, and -1 all cores."""
+    if n_jobs == -1:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if n_jobs is None else _count("n_jobs", n_jobs)
+
+
+def _bytes(memory_limit: Any) -> int:
+    if memory_limit == "auto":
+        import psutil
+
+        return int(psutil.virtual_memory().available // 2)
+    return int(_positive("memory_limit", memory_limit))
+
+
+def _seed(random_state: Any) -> int:
+    """A seed; of a generator, or of None, one that it draws."""
+    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
