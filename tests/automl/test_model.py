@@ -46,7 +46,7 @@ def model(request: pytest.FixtureRequest) -> Model:
     encoders, fitted = [], {name: [] for name in MEMBERS}
     for fold in range(2):
         train, valid = places[places % 2 != fold], places[places % 2 == fold]
-        encoder, matrices = fit_encoder(table.rows(train), y[train], task, fold)
+        encoder, matrices = fit_encoder(table.rows(train), y[train], task, fold, ("tree", "dense", "pairs"))
         encoders.append(encoder)
         for name, member in MEMBERS.items():
             target = scale if name == "linear" else Target()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,16 +39,17 @@ class Encoded:
     def __post_init__(self) -> None:
         self._locks.update({fold: threading.Lock() for fold in range(len(self.folds))})
 
-    def encoder(self, fold: int) -> Encoder:
-        """The encoder that was learned from the training rows of a fold."""
+    def encoder(self, fold: int, views: Sequence[str]) -> Encoder:
+        """The encoder that was learned from the training rows of a fold, and has these views."""
         with self._locks[fold]:
-            self._learn(fold)
+            for view in views:
+                self._learn(fold, view)
             return self._encoders[fold]
 
     def rows(self, fold: int, view: str, learned: np.ndarray) -> tuple[Rows, Rows]:
         """To train on and to stop by, with the target as members see it, (n,)."""
         with self._locks[fold]:
-            self._learn(fold)
+            self._learn(fold, view)
             parts = self._parts[fold, view]
         first, second = (
             Rows(matrix, learned[places], None if self.weight is None else self.weight[places])
@@ -61,15 +62,21 @@ class Encoded:
         train, _ = self.rows(fold, view, self.y)
         return Shape(len(train.matrix), train.matrix.values.shape[1], self.task.width)
 
-    def _learn(self, fold: int) -> None:
-        if fold in self._encoders:
-            return
+    def _learn(self, fold: int, view: str) -> None:
+        """Pairs are learned when they are asked for, all else at once."""
         train, valid = self.folds[fold]
         weight = None if self.weight is None else self.weight[train]
-        encoder, matrices = fit_encoder(
-            self.table.rows(train), self.y[train], self.task, self.seed + fold, self.views, weight
-        )
+        seed = self.seed + fold
+        if fold not in self._encoders:
+            plain = list(dict.fromkeys(("tree", *(each for each in self.views if each != "pairs"))))
+            encoder, matrices = fit_encoder(self.table.rows(train), self.y[train], self.task, seed, plain, weight)
+            self._keep(fold, encoder, matrices, valid)
+        if (fold, view) not in self._parts:
+            tree, _ = self._parts[fold, "tree"]
+            encoder, matrix = self._encoders[fold].with_pairs(tree, self.y[train], self.task, seed, weight)
+            self._keep(fold, encoder, {view: matrix}, valid)
+
+    def _keep(self, fold: int, encoder: Encoder, matrices: Mapping[str, Matrix], valid: np.ndarray) -> None:
         held = self.table.rows(valid)
-        for view, matrix in matrices.items():
-            self._parts[fold, view] = (matrix, encoder.transform(held, view))
         self._encoders[fold] = encoder
+        self._parts.update({(fold, view): (matrix, encoder.transform(held, view)) for view, matrix in matrices.items()})

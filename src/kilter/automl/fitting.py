@@ -224,7 +224,8 @@ class Course:
             for share, each in weighed
             if share > 0
         ]
-        encoders = [self.encoded.encoder(fold) for fold in range(len(self.data.folds))]
+        views = sorted({part.view for part in parts})
+        encoders = [self.encoded.encoder(fold, views) for fold in range(len(self.data.folds))]
         learned = self._calibration(mixture)
         return Model(self.data.task, self.data.reading, encoders, parts, learned.temperature, learned.threshold)
 

@@ -31,6 +31,7 @@ ORDER: tuple[Entry, ...] = (
         "lightgbm",
         {"num_leaves": 8, "learning_rate": 0.08, "min_child_samples": 10, "colsample_bytree": 0.7, "reg_lambda": 1.0},
     ),
+    ("lightgbm_pairs", {"num_leaves": 16, "colsample_bytree": 0.5}),
     ("mlp", {"width": 96, "depth": 2, "learning_rate": 0.01, "weight_decay": 0.003, "dropout": 0.0}),
     (
         "lightgbm",

@@ -200,7 +200,7 @@ def _notices(frame: pd.DataFrame, columns: Sequence[Column], plain: Sequence[str
     for name in np.array(plain, object)[endless]:
         yield f"infinite values of {one_line(name, 50)!r} count as missing"
     for column in columns:
-        if column.reason.startswith("holds"):
+        if column.kind == "drop" and column.reason.startswith("holds"):
             yield f"the column {one_line(column.name, 50)!r} {column.reason} and was dropped: columns= can make it text"
 
 

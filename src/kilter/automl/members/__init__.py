@@ -9,10 +9,12 @@ from kilter.automl.members.member import Member
 from kilter.automl.members.mlp import MLP
 from kilter.core.errors import UnknownName
 
-MEMBERS: dict[str, Member] = {each.name: each for each in (LightGBM(), MLP(), Linear(), Constant())}
+PAIRS = LightGBM("lightgbm_pairs", "pairs")
+"""LightGBM with sums, differences, products and ratios of numbers beside them."""
+MEMBERS: dict[str, Member] = {each.name: each for each in (LightGBM(), MLP(), Linear(), PAIRS, Constant())}
 NAMES = tuple(MEMBERS)
 """The names of all members that come along, those first that are used by default."""
-DEFAULT = ("lightgbm", "mlp", "linear")
+DEFAULT = ("lightgbm", "mlp", "linear", "lightgbm_pairs")
 """What members="auto" stands for."""
 
 
