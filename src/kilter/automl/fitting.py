@@ -90,7 +90,7 @@ class Course:
     def members(self) -> dict[str, Member]:
         """The members that take part, by name, in the order in which they are named."""
         names = DEFAULT if self.settings.members == "auto" else self.settings.members
-        found = [member(each) if isinstance(each, str) else each for each in names]
+        found = [member(each) for each in names]
         return {each.name: each for each in found}
 
     @cached_property

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from kilter.automl.members.catboost import CatBoost
 from kilter.automl.members.constant import Constant
 from kilter.automl.members.lightgbm import LightGBM
 from kilter.automl.members.linear import Linear
 from kilter.automl.members.member import Member
 from kilter.automl.members.mlp import MLP
+from kilter.automl.members.own import Own
+from kilter.automl.members.xgboost import XGBoost
 from kilter.core.errors import UnknownName
 
 PAIRS = LightGBM("lightgbm_pairs", "pairs")
 """LightGBM with sums, differences, products and ratios of numbers beside them."""
-MEMBERS: dict[str, Member] = {each.name: each for each in (LightGBM(), MLP(), Linear(), PAIRS, Constant())}
+MEMBERS: dict[str, Member] = {
+    each.name: each for each in (LightGBM(), MLP(), Linear(), PAIRS, CatBoost(), XGBoost(), Constant())
+}
 NAMES = tuple(MEMBERS)
 """The names of all members that come along, those first that are used by default."""
 DEFAULT = ("lightgbm", "mlp", "linear", "lightgbm_pairs")
 """What members="auto" stands for."""
 
 
-def member(name: str) -> Member:
-    """The member of that name; an unknown name is an error that holds the nearest one.
+def member(given: Any) -> Member:
+    """A member by its name, by (name, estimator, space) of a user's own, or as it is.
+
+    An unknown name is an error that holds the nearest one.
 
     >>> member("linear").view
     'dense'
     """
-    if name not in MEMBERS:
-        raise UnknownName.of("member", name, NAMES)
-    return MEMBERS[name]
+    if isinstance(given, tuple):
+        return Own(*given)
+    if not isinstance(given, str):
+        return given  # type: ignore[no-any-return]
+    if given not in MEMBERS:
+        raise UnknownName.of("member", given, NAMES)
+    return MEMBERS[given]

@@ -31,7 +31,7 @@ from kilter.core.options import Choice
 from kilter.core.parameter import Parameter
 
 WAVES = "columns", "frequencies", "phases"
-WAVE_SCALE = 0.3
+WAVE_SCALE = 0.2
 """What waves are multiplied with at first; columns themselves begin with 1."""
 
 
@@ -53,7 +53,7 @@ class MLP:
             "epochs": Int(20, 200, log=True, default=60),
             "activation": Choice(["silu", "relu"], default="silu"),
             "waves": Int(0, 32, default=16),
-            "bandwidth": Float(0.05, 2.0, log=True, default=0.3),
+            "bandwidth": Float(0.05, 2.0, log=True, default=0.4),
         }
 
     def work(self, params: Params, shape: Shape) -> float:
