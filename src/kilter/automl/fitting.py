@@ -192,7 +192,8 @@ class Course:
     def outcome(self, objective: Objective) -> Outcome:
         """Weights of what is complete, the model that they make, and what it is worth."""
         data = self.data
-        every = [objective.candidate(trial) for trial in self.study.history]
+        history = self.study.history
+        every = [objective.candidate(number, history) for number in range(len(history))]
         complete = [each for each in every if each.state == "complete"] or [objective.constant()]
         best = sorted(complete, key=lambda each: (-each.score, each.number))[:KEPT]
         predictions = np.stack([each.out_of_fold for each in best])

@@ -16,10 +16,11 @@ from kilter.automl.encoded import Encoded
 from kilter.automl.members import MEMBERS
 from kilter.automl.members.member import Fitted, Left, Member
 from kilter.automl.metrics import Metric
+from kilter.automl.schedule import scores
 from kilter.automl.target import Scale, Target
 from kilter.core.errors import TrialPruned
 from kilter.core.events import TrialState
-from kilter.core.history import Record
+from kilter.core.history import History, Record
 from kilter.objective.trial import Trial
 
 FIRST, LATER, OPENING = 0.18, 0.9, 0.5
@@ -28,6 +29,9 @@ those of what opens, so that something else follows it."""
 
 CONSTANT = -1
 """The number of the constant, which is no trial."""
+
+
+STOPPED = {TrialState.PAUSED: "put aside", TrialState.PRUNED: "stopped as hopeless"}
 
 
 @dataclass(frozen=True)
@@ -152,10 +156,12 @@ class Objective:
             return self.budget.share(OPENING / to_come)
         return self.budget.share(LATER / to_come if fold or to_come == 1 else FIRST)
 
-    def candidate(self, trial: Record) -> Candidate:
-        """What a trial of the study has come to."""
-        done = self.shelf.get(trial.number)
-        return self._made(trial.number, trial.params, done, *told(trial, len(done), len(self.folds)))
+    def candidate(self, number: int, history: History) -> Candidate:
+        """What a trial of the study has come to; of one that was stopped the models may be gone."""
+        trial = history[number]
+        known = scores(number, history)
+        state, reason = told(trial, len(known), len(self.folds))
+        return replace(self._made(number, trial.params, self.shelf.get(number), state, reason), scores=tuple(known))
 
     def constant(self) -> Candidate:
         """What there is where nothing else is: a model that needs no time."""
@@ -191,5 +197,4 @@ def told(trial: Record, done: int, folds: int) -> tuple[State, str]:
         return "failed", trial.failure.line
     if done == folds:
         return "complete", ""
-    why = "put aside" if trial.state is TrialState.PAUSED else "stopped as hopeless"
-    return "stopped", f"{why} after {done} of {folds} folds"
+    return "stopped", f"{STOPPED.get(trial.state, 'broken off')} after {done} of {folds} folds"
