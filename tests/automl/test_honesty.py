@@ -88,6 +88,7 @@ def test_a_score_of_labels_is_of_the_decisions_that_the_model_will_take():
     found = estimate(pool, np.ones(1), y, frozen_splits(400, 5), f1)
     assert f1.score(y, pool[0]) == 0
     assert found.value > 0.95
+    assert estimate(pool, np.ones(1), y, frozen_splits(400, 5), f1, threshold=0.9).value <= 0
 
 
 @pytest.mark.parametrize("value", [1.0, 0.99, 0.5, 0.0])

@@ -43,12 +43,17 @@ class Calibration:
 
 
 def calibrated(
-    raw: np.ndarray, y: np.ndarray, metric: Metric, weight: np.ndarray | None = None, models: int = 1
+    raw: np.ndarray,
+    y: np.ndarray,
+    metric: Metric,
+    weight: np.ndarray | None = None,
+    models: int = 1,
+    threshold: float | str = "auto",
 ) -> Calibration:
     """The calibration of probabilities (n, k), learned from those out of fold; none of values (n,).
 
     `weight` (n,) are weights of rows. `models` is the number of models of which the mean will be taken. A threshold is
-    moved for metrics of labels alone, of two classes, where that gains more than a standard error.
+    moved for metrics of labels alone, of two classes, where that gains more than a standard error, unless it is given.
 
     >>> from kilter.automl.metrics import metric_of
     >>> from kilter.automl.task import Task
@@ -61,7 +66,8 @@ def calibrated(
         return Calibration()
     believed = len(y) / (len(y) + BELIEVED)
     temperature = min(_temperature(raw, y, weight) ** believed, 1.0)
-    threshold = _threshold(tempered(raw, temperature), y, metric, weight)
+    if isinstance(threshold, str):
+        threshold = _threshold(tempered(raw, temperature), y, metric, weight)
     return Calibration(temperature * OF_MEAN if models > 1 else temperature, threshold)
 
 

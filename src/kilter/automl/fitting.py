@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -200,7 +200,16 @@ class Course:
         families = [each.member for each in best]
         shares = weights.greedy(predictions, data.y, data.metric, families, data.weight)
         estimate = honesty.estimate(
-            predictions, shares, data.y, data.folds, data.metric, families, data.weight, data.groups, len(complete)
+            predictions,
+            shares,
+            data.y,
+            data.folds,
+            data.metric,
+            families,
+            data.weight,
+            data.groups,
+            len(complete),
+            self.settings.threshold,
         )
         mixture = weights.mixed(shares, predictions)
         of_number = {each.number: share for each, share in zip(best, shares.tolist(), strict=True)}
@@ -232,11 +241,10 @@ class Course:
 
     def _calibration(self, mixture: np.ndarray) -> Calibration:
         """How sure the ensemble is to be, and the threshold, which the user may have said."""
-        data, wanted = self.data, self.settings.threshold
+        data = self.data
         rows = np.flatnonzero(weights.seen(mixture[None]))
         weight = None if data.weight is None else data.weight[rows]
-        learned = calibrated(mixture[rows], data.y[rows], data.metric, weight, len(data.folds))
-        return learned if isinstance(wanted, str) else replace(learned, threshold=float(wanted))
+        return calibrated(mixture[rows], data.y[rows], data.metric, weight, len(data.folds), self.settings.threshold)
 
     def _named(self, name: str) -> Member:
         """The member of that name: one that takes part, or the constant that stands in for all."""

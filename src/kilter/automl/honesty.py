@@ -105,20 +105,22 @@ def estimate(
     weight: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     looked_at: int | None = None,
+    threshold: float | str = "auto",
 ) -> ScoreEstimate:
     """The estimate of an ensemble with these weights (m,), from the candidates' predictions out of fold (m, n[, k]).
 
     `folds` are pairs of row numbers to train on and to score on. `weight` (n,) are weights of rows, `groups` (n,) tell
     rows that belong together. `looked_at` counts candidates, where more were tried than there are predictions of. The
-    ensemble is taken to be calibrated as `calibration.calibrated` says.
+    ensemble is taken to be calibrated as `calibration.calibrated` says, with this threshold.
     """
     rows = np.flatnonzero(seen(predictions))
     part, truth = predictions[:, rows], y[rows]
     weight, groups = (None if each is None else each[rows] for each in (weight, groups))
-    crossed = _crossed(part, truth, blocks(rows, folds), metric, families, weight)
+    crossed = _crossed(part, truth, blocks(rows, folds), metric, families, weight, threshold)
     score = metric.score(truth, crossed, weight)
     raw = mixed(weights, part)
-    observed = metric.score(truth, calibrated(raw, truth, metric, weight).scored(raw, metric), weight)
+    learned = calibrated(raw, truth, metric, weight, threshold=threshold)
+    observed = metric.score(truth, learned.scored(raw, metric), weight)
     luck, gain, one_row = error_of(crossed, truth, metric, weight, groups), 0.0, 0.0
     if metric.perfect is not None:
         blind = metric.perfect - metric.score(truth, _blind(crossed, truth, weight), weight)
@@ -138,6 +140,7 @@ def _crossed(
     metric: Metric,
     families: Sequence[str],
     weight: np.ndarray | None,
+    threshold: float | str,
 ) -> np.ndarray:
     """Predictions (n[, k]) of each block of rows by weights, and calibration, that were learned on the others."""
     crossed: np.ndarray = np.empty_like(predictions[0])
@@ -145,7 +148,7 @@ def _crossed(
         rest = ~block
         there = None if weight is None else weight[rest]
         weights = greedy(predictions[:, rest], y[rest], metric, families, there)
-        learned = calibrated(mixed(weights, predictions[:, rest]), y[rest], metric, there)
+        learned = calibrated(mixed(weights, predictions[:, rest]), y[rest], metric, there, threshold=threshold)
         crossed[block] = learned.scored(mixed(weights, predictions[:, block]), metric)
     return crossed
 
