@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from kilter.automl.fitting import Outcome, fit, refine
+from kilter.automl.members.linear import Linear
 from kilter.automl.settings import Settings
 from kilter.core.errors import InvalidInput
 
@@ -123,6 +125,25 @@ def test_where_everything_fails_the_constant_is_left() -> None:
     assert predictions(found)[0] == pytest.approx(
         (table()["dear"].value_counts(normalize=True)[["no", "yes"]]), abs=0.02
     )
+
+
+class Interrupting(Linear):
+    """A member in the middle of which the user presses Ctrl-C."""
+
+    def fit(self, params: Any, train: Any, valid: Any, task: Any, seed: int, left: Any) -> Any:
+        if seed == 0:
+            signal.raise_signal(signal.SIGINT)
+        return super().fit(params, train, valid, task, seed, left)
+
+
+def test_on_an_interrupt_what_there_is_is_weighed(capsys: pytest.CaptureFixture[str]) -> None:
+    found = fitted(members=["lightgbm", Interrupting(name="interrupting")], n_models=9)
+    assert len(found.candidates) <= 2 and np.isfinite(predictions(found)).all()
+
+
+def test_no_more_rows_are_learned_from_than_memory_allows() -> None:
+    found = fitted(frame=table(600), memory_limit=1)
+    assert len(found.data.rows) == 500 and "500 of 600 rows are learned from: memory_limit" in found.notices[-1]
 
 
 def test_it_goes_on_where_it_stopped() -> None:

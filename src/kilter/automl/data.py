@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +19,15 @@ from kilter.automl.settings import Settings
 from kilter.automl.splits import splits_of
 from kilter.automl.task import Kind, Task
 from kilter.core.errors import InvalidInput
+from kilter.core.seeds import rng
 from kilter.core.text import one_line
 
+CELLS_A_SECOND = 300_000
+"""Values that a second of the time limit is enough for: a third of it goes to encode them, another into a model."""
+BYTES_A_CELL = 100
+"""A value in the table, in the matrices of two views, and in the histograms and batches of members."""
+FEWEST = 500
+"""So many rows are always learned from."""
 COPIES = 0.05
 """From this share of the rows on copies on both sides of a fold are told of: few are the luck of small tables."""
 
@@ -83,6 +91,7 @@ def prepared(
     wanted = inputs.target(given, not settings.is_classifier, len(frame))
     weight = inputs.weights(sample_weight, len(frame))
     kept = wanted.rows if weight is None else wanted.rows[weight[wanted.rows] > 0]
+    kept, sampled = _within_reach(kept, frame.shape[1], settings)
     task, target, rows = _classes_left(wanted, kept)
     read = reading.read(frame.iloc[rows], settings.columns)
     weight = None if weight is None else weight[rows]
@@ -97,10 +106,24 @@ def prepared(
         weight,
         _learning(weight, settings.class_weight, task, target),
         together,
-        splits_of(settings.folds, target, task, together, settings.random_state),
+        splits_of(settings.folds, target, task, together, settings.random_state, settings.preset),
         metric_of(settings.metric, task),
-        (*wanted.notices, *read.notices),
+        (*wanted.notices, *read.notices, *sampled),
     )
+
+
+def _within_reach(rows: np.ndarray, columns: int, settings: Settings) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The rows that time and memory allow to learn from, and what is to be said where these are not all."""
+    reach = {
+        "time_limit": math.inf if settings.time_limit is None else settings.time_limit * CELLS_A_SECOND,
+        "memory_limit": math.inf if settings.memory_limit is None else settings.memory_limit / BYTES_A_CELL,
+    }
+    least = min(reach, key=lambda name: reach[name])
+    most = max(reach[least] / max(columns, 1), FEWEST)
+    if len(rows) <= most:
+        return rows, ()
+    drawn = rng(settings.random_state, "reach").permutation(len(rows))[: int(most)]
+    return rows[np.sort(drawn)], (f"{int(most)} of {len(rows)} rows are learned from: {least} allows no more",)
 
 
 def _classes_left(wanted: inputs.Target, kept: np.ndarray) -> tuple[Task, np.ndarray, np.ndarray]:

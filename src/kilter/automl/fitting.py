@@ -165,7 +165,8 @@ class Course:
             listed=lambda history: sampler.next(history) is not None,
         )
         try:
-            study.optimize(objective, n_jobs=self.settings.n_jobs, progress="none", if_changed="continue")
+            progress = "auto" if self.settings.verbose else "none"
+            study.optimize(objective, n_jobs=self.settings.n_jobs, progress=progress, if_changed="continue")
         except StudyAborted as error:
             log.warning("%s; what there is is weighed", error)
         return self.outcome(objective)

@@ -20,16 +20,29 @@ HELD_OUT = 0.2
 """The share of rows of the one fold that very large tables have."""
 
 
-def folds_for(rows: int) -> int:
+def folds_for(rows: int, preset: str = "balanced") -> int:
     """How many folds a table of so many rows has; 1 is a hold-out.
 
     >>> [folds_for(rows) for rows in (500, 5_000, 30_000, 100_000)]
     [8, 5, 3, 1]
+    >>> folds_for(500, "fast"), folds_for(500, "best")
+    (1, 10)
     """
-    return 8 if rows < SMALL else 5 if rows <= LARGE else 3 if rows <= HUGE else 1
+    if preset == "fast":
+        return 1
+    more = {1: 3, 3: 5, 5: 8, 8: 10} if preset == "best" else {}
+    count = 8 if rows < SMALL else 5 if rows <= LARGE else 3 if rows <= HUGE else 1
+    return more.get(count, count)
 
 
-def splits_of(folds: Any, y: np.ndarray, task: Task, groups: Sequence[Any] | None = None, seed: int = 0) -> Splits:
+def splits_of(
+    folds: Any,
+    y: np.ndarray,
+    task: Task,
+    groups: Sequence[Any] | None = None,
+    seed: int = 0,
+    preset: str = "balanced",
+) -> Splits:
     """Pairs of places to train on and to predict.
 
     `folds` is "auto", a number (1 is a hold-out), or a splitter with scikit-learn's `split(X, y, groups)`, as those of
@@ -38,7 +51,7 @@ def splits_of(folds: Any, y: np.ndarray, task: Task, groups: Sequence[Any] | Non
     """
     if hasattr(folds, "split") and not isinstance(folds, str):
         return _asked(folds, y, groups)
-    count = folds_for(len(y)) if folds == "auto" else folds
+    count = folds_for(len(y), preset) if folds == "auto" else folds
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
         raise InvalidInput(f"folds={folds!r}: give 'auto', a number from 1 (a hold-out) on, or a splitter")
     labels = None if task.is_regression else y
