@@ -45,6 +45,15 @@ BY_HAND: list[Configuration] = [
 ]
 
 
+LATER: list[Configuration] = [
+    ("lightgbm_pairs", {"num_leaves": 16, "colsample_bytree": 0.5}),
+    ("lightgbm_pairs", {"extra_trees": True, "num_leaves": 32, "learning_rate": 0.12, "colsample_bytree": 0.4}),
+    ("mlp", {"waves": 0}),
+    ("mlp", {"waves": 0, "width": 192, "learning_rate": 0.014, "weight_decay": 0.0023, "dropout": 0.45}),
+]
+"""What came after the first pools: numbers stay as they are."""
+
+
 def drawn(lightgbm: int = 17, mlp: int = 14, seed: int = 0) -> list[Configuration]:
     """So many more of the two families that ensembles are made of, at random; the first are the same for any number."""
     trees, nets = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
@@ -76,7 +85,7 @@ def _network(rng: np.random.Generator) -> dict[str, object]:
 
 @cache
 def all_of_them() -> list[Configuration]:
-    """Those by hand, then drawn ones of both families in turn: 42."""
+    """Those by hand, drawn ones of both families in turn, and later ones: 46."""
     more = drawn()
     boosters, networks = more[:17], more[17:]
-    return [*BY_HAND, *(one for i in range(17) for one in (boosters[i], *networks[i : i + 1]))]
+    return [*BY_HAND, *(one for i in range(17) for one in (boosters[i], *networks[i : i + 1])), *LATER]

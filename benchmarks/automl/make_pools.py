@@ -32,9 +32,10 @@ from kilter.automl.members.member import Matrix, Rows
 from kilter.automl.reading import read
 from kilter.automl.task import Task
 
-ROWS = 2_000, 3_000  # to train on, to test on
+ROWS = 1_500, 3_000  # to train on, to test on
+FOLDS = 3
 SEED = 100  # of the cut: not one that an exam has
-VIEWS = ("tree", "dense")
+VIEWS = ("tree", "dense", "pairs")
 ALLOWANCE = 2.0  # seconds of a fit
 
 
@@ -51,10 +52,9 @@ class Fold:
 def folds_of(problem: Problem, task: Task, y: np.ndarray) -> list[Fold]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    count = 3 if task.width > 8 else 5
     reading = read(problem.frame)
     table, test = reading.table(problem.frame), reading.table(problem.test_frame)
-    splitter = (KFold if task.is_regression else StratifiedKFold)(count, shuffle=True, random_state=SEED)
+    splitter = (KFold if task.is_regression else StratifiedKFold)(FOLDS, shuffle=True, random_state=SEED)
     folds = []
     for k, (a, b) in enumerate(splitter.split(np.zeros(len(y)), y)):
         began = time.process_time()

@@ -22,7 +22,7 @@ from kilter.automl.weights import MOST, PATIENCE, STEPS
 class Pool:
     """What make_pools.py has kept of one table. `places` says which row of v a configuration is, by its number."""
 
-    name: str
+    folder: Path
     kind: str
     y: np.ndarray
     test_y: np.ndarray
@@ -53,7 +53,15 @@ class Pool:
         whole = int(table["rows"])
         scale = len(y) / whole * len(table["encoding"]) / (5 if whole <= 20_000 else 3)
         places = {n: i for i, n in enumerate(numbers)}
-        return cls(folder.name, kind, y, test_y, oof, test, seconds, by_fold, encoding, scale, places)
+        return cls(folder, kind, y, test_y, oof, test, seconds, by_fold, encoding, scale, places)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def each(self, number: int) -> np.ndarray:
+        """(folds, test rows): what each fold's model of a configuration predicts."""
+        return np.stack([seen(self.kind, of, self.test_y) for of in np.load(self.folder / f"{number:02}.npz")["each"]])
 
     def loss(self, numbers: Sequence[int]) -> float:
         """Test loss of the ensemble of these configurations, weighted by what they predict out of fold."""
@@ -158,7 +166,7 @@ def family(number: int) -> str:
     return all_of_them()[number][0]
 
 
-def pools(folder: Path, least: int = 30) -> list[Pool]:
+def pools(folder: Path, least: int = 28) -> list[Pool]:
     """All pools of a folder that are complete enough."""
     found = [f for f in sorted(folder.iterdir()) if (f / "table.npz").exists()]
     return [Pool.read(f) for f in found if len(list(f.glob("[0-9]*.npz"))) >= least]
