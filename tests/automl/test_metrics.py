@@ -99,6 +99,8 @@ def test_what_cannot_be_scored_is_said_before_anything_is_fitted():
         metric_of("roc_auk", BINARY)
     with pytest.raises(InvalidInput, match="'f1' cannot score 3 classes"):
         metric_of("f1", THREE)
+    with pytest.raises(InvalidInput, match="'accuracy' cannot score values"):
+        metric_of("accuracy", VALUES)
     with pytest.raises(InvalidInput, match="give the name of a scorer"):
         metric_of(3, BINARY)
 

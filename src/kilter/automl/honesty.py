@@ -7,9 +7,10 @@
     s                skill: 1 - L / L of predictions that see no column
     K                models of folds, of which the final one is the mean
 
-Two errors, one against the other. Weights flatter themselves on the rows that they were chosen by: so they are learned
-without. And each of those rows is predicted by the models of one fold, while a new row is by the mean of all K, which
-is better: by GAIN · (1 - 1/K) · s · L, nearly the same of every table and metric (docs/decisions/0051).
+Three errors, one of them against the others. Weights flatter themselves on the rows that they were chosen by: so they
+are learned without. Each fit stops where its own fold likes it best, which flatters it by FLATTERY standard errors of
+the score. But each of those rows is predicted by the models of one fold, and a new row by the mean of all K, which is
+better by GAIN (1 - 1/K) s L, nearly the same of every table and metric (docs/decisions/0051).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ LEVEL = 0.95
 """Of the interval."""
 GAIN = 0.09
 """What the mean of endless folds' models gains, as a share of what a single one lacks, at full skill."""
-FLATTERY = 0.55
+FLATTERY = 0.5
 """Standard errors that stopping each fit where its own fold likes it best adds to a score out of fold."""
 DOUBT = 0.5
 """The standard error of both corrections, as a share of each."""

@@ -106,7 +106,7 @@ def _of_scorer(name: str, scorer: Any, task: Task) -> Metric:
 
 def _try(metric: Metric, task: Task) -> None:
     """A scorer that cannot score such a task says so before anything is fitted."""
-    y = np.tile(np.arange(task.width), 4) if task.classes else np.arange(1.0, 9.0)
+    y = np.tile(np.arange(task.width), 4) if task.classes else np.arange(1.5, 9.0)
     truth = y if task.is_regression else np.eye(task.width)[y] * 0.5 + 0.5 / task.width
     try:
         metric.score(y, truth)
