@@ -34,12 +34,12 @@ def batch_of(rows: int) -> int:
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-z)), 0 where exp(-z) is infinite."""
-    with np.errstate(over="ignore"):
-        found = np.negative(z)
-        np.exp(found, out=found)
-    found += 1
-    return np.asarray(np.reciprocal(found, out=found))
+    """1 / (1 + exp(-z)) as (1 + tanh(z / 2)) / 2, which never overflows and takes half the time."""
+    found = np.multiply(z, z.dtype.type(0.5))
+    np.tanh(found, out=found)
+    found *= z.dtype.type(0.5)
+    found += z.dtype.type(0.5)
+    return np.asarray(found)
 
 
 class Parts:
@@ -85,33 +85,40 @@ class Network:
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Outputs of all rows, without dropout."""
-        hidden = x * self.own.scale
-        for weights, biases in zip(self.own.weights[:-1], self.own.biases[:-1], strict=True):
+        hidden = x
+        *inner, last = zip(self._weights(), self.own.biases, strict=True)
+        for weights, biases in inner:
             z = hidden @ weights
             z += biases
             hidden = np.maximum(z, 0, out=z) if self.relu else np.multiply(z, sigmoid(z), out=z)
-        return np.asarray(hidden @ self.own.weights[-1] + self.own.biases[-1])
+        return np.asarray(hidden @ last[0] + last[1])
+
+    def _weights(self) -> list[np.ndarray]:
+        """Those of all layers; the scales of inputs are taken into the first, which is smaller than a batch is."""
+        first, *others = self.own.weights
+        return [first * self.own.scale[:, None], *others]
 
     def step(self, x: np.ndarray, wanted: np.ndarray, weight: np.ndarray | None, rate: float) -> None:
         """One step of AdamW on a batch."""
-        hidden, gates = [x * self.own.scale], []
-        for weights, biases in zip(self.own.weights[:-1], self.own.biases[:-1], strict=True):
+        hidden, gates, layers = [x], [], self._weights()
+        for weights, biases in zip(layers[:-1], self.own.biases[:-1], strict=True):
             z = hidden[-1] @ weights
             z += biases
             value, gate = self._activated(z)
             hidden.append(value)
             gates.append(gate)
-        outputs = hidden[-1] @ self.own.weights[-1]
+        outputs = hidden[-1] @ layers[-1]
         outputs += self.own.biases[-1]
         delta = self._error(outputs, wanted, weight)
-        for i in reversed(range(len(self.own.weights))):
+        for i in reversed(range(len(layers))):
             np.matmul(hidden[i].T, delta, out=self.slopes.weights[i])
             delta.sum(axis=0, out=self.slopes.biases[i])
-            delta = delta @ self.own.weights[i].T
             if i:
+                delta = delta @ layers[i].T
                 delta *= gates[i - 1]
-        delta *= x
-        delta.sum(axis=0, out=self.slopes.scale)
+        first = self.slopes.weights[0]  # by the product of scales and weights; by the chain rule, of each of the two
+        np.einsum("ij,ij->i", first, self.own.weights[0], out=self.slopes.scale)
+        first *= self.own.scale[:, None]
         self._update(rate)
 
     def _activated(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
