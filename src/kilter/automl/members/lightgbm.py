@@ -40,6 +40,8 @@ ROUNDS = 3000
 PATIENCE = 30
 """Rounds without gain that are always allowed; a quarter of the rounds so far and PATIENT seconds of work are too."""
 PATIENT = 0.05
+GAIN = 0.002
+"""The share of the loss that counts as a gain: large trees on few rows go on for thousands of rounds for less."""
 TREES = 20
 """Rounds that are predicted at a time."""
 LOSSES = {"regression": "l2", "binary": "binary_logloss", "multiclass": "multi_logloss"}
@@ -52,7 +54,11 @@ ALWAYS = {
     "bagging_freq": 1,
     "cat_smooth": 10.0,
     "max_cat_threshold": 16,
+    "min_data_per_group": 20,
+    "max_bin": 127,
 }
+"""LightGBM's defaults but for categories, which on few rows need less data than its 100 rows a group, and for bins, of
+which 255 take a tenth longer and gain nothing on 12 tables of 400 to 5,000 rows."""
 
 
 @dataclass(frozen=True)
@@ -192,12 +198,14 @@ def _dataset(rows: Rows, own: Mapping[str, Any], reference: Any = None) -> Any:
 
 def _boost(booster: Any, patience: int, left: Left) -> int:
     """The best number of rounds; the booster has some more."""
-    least, best = math.inf, 1
+    least, best, known, gained = math.inf, 1, math.inf, 1
     for done in range(1, ROUNDS + 1):
         finished = booster.update()
         loss = booster.eval_valid()[0][2]
         if loss < least:
             least, best = loss, done
-        if finished or done - best > max(patience, done // 4) or left() <= 0:
+        if loss < (1 - GAIN) * known:
+            known, gained = loss, done
+        if finished or done - gained > max(patience, done // 4) or left() <= 0:
             break
     return best
