@@ -163,10 +163,10 @@ class MemberSuite:
         assert np.array_equal(data.matrix.values, self.data(task).matrix.values, equal_nan=True)
 
     def test_weights_count_as_rows_do(self, task: Task, fitted: Fitted, new: Rows) -> None:
-        """Where one class, or the larger half of values, weighs ten times as much, more of it is predicted."""
+        """Where one class, or the larger half of values, weighs a thousand times as much, more of it is predicted."""
         data = self.data(task)
         high = data.y > np.median(data.y) if task.is_regression else data.y == task.width - 1
-        heavy = self.fit(task, replace(data, weight=np.where(high, 10.0, 1.0)))
+        heavy = self.fit(task, replace(data, weight=np.where(high, 1000.0, 1.0)))
         means = [each.predict(new.matrix).mean(axis=0) for each in (fitted, heavy)]
         plain, more = means if task.is_regression else [mean[-1] for mean in means]
         assert more > plain
