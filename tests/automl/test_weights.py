@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 
 from kilter.automl.metrics import metric_of
 from kilter.automl.task import Task
-from kilter.automl.weights import greedy, leading, mixed
+from kilter.automl.weights import greedy, leading, mixed, smaller
 
 BINARY, VALUES = Task("binary", (0, 1)), Task("regression")
 AREA, R2 = metric_of("roc_auc", BINARY), metric_of("r2", VALUES)
@@ -64,3 +64,23 @@ def test_each_family_has_its_best_one_among_the_leading():
 def test_where_no_score_is_defined_the_first_has_all_weight():
     pool = np.full((3, 6, 2), 0.5)
     assert greedy(pool, np.zeros(6, int), AREA).tolist() == [1, 0, 0]
+
+
+@settings(max_examples=10)
+@given(some.integers(2, 6), some.integers(0, 10_000))
+def test_ever_smaller_ensembles_end_with_one_and_use_no_candidate_again(m, seed):
+    y, pool = candidates(BINARY, m, 60, seed)
+    found = list(smaller(pool, greedy(pool, y, AREA), y, AREA))
+    used = [set(np.flatnonzero(each)) for each in found]
+    assert all(later < earlier for earlier, later in zip(used[:-1], used[1:], strict=True))
+    assert len(used[-1]) == 1
+    assert all(each.sum() == pytest.approx(1) for each in found)
+
+
+def test_what_costs_much_goes_first():
+    y, pool = candidates(VALUES, 4, 200, 5)
+    weights = greedy(pool, y, R2)
+    dear = int(np.argmax(weights))
+    costs = np.where(np.arange(4) == dear, 1e9, 1.0)
+    assert list(smaller(pool, weights, y, R2))[1][dear] > 0
+    assert list(smaller(pool, weights, y, R2, costs))[1][dear] == 0

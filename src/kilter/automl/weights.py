@@ -10,7 +10,7 @@ steps, patience and few candidates: numerical optimisers of weights fit the luck
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -78,6 +78,44 @@ def leading(scores: np.ndarray, families: np.ndarray, most: int) -> np.ndarray:
     order = np.argsort(-scores, kind="stable")
     first = [next(i for i in order if families[i] == name) for name in dict.fromkeys(families[order])]
     return np.array(sorted([*first, *[i for i in order if i not in first][: max(most - len(first), 0)]]), int)
+
+
+def smaller(
+    predictions: np.ndarray,
+    weights: np.ndarray,
+    y: np.ndarray,
+    metric: Metric,
+    costs: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
+    """Weights (m,) of ensembles of ever fewer candidates, from these down to a single one.
+
+    Each step leaves out the candidate that is missed least, for each unit of its costs (m,) where there are some, and
+    weighs the others anew. So `simplify` takes the last one that scores well enough, a limit to what a prediction costs
+    the first one that keeps it.
+
+    >>> from kilter.automl.metrics import metric_of
+    >>> from kilter.automl.task import Task
+    >>> y, r2 = np.array([0.0, 1.0, 2.0, 3.0]), metric_of("r2", Task("regression"))
+    >>> pool = np.array([y + 2, y - 1, y - 1.5])
+    >>> [each.round(2).tolist() for each in smaller(pool, np.array([0.4, 0.4, 0.2]), y, r2)][1:]
+    [[0.33, 0.67, 0.0], [0.0, 1.0, 0.0]]
+    """
+    metric = LOG_LOSS if metric.needs_labels else metric
+    while True:
+        yield weights
+        used = np.flatnonzero(weights)
+        if len(used) < 2:
+            return
+        whole = metric.score(y, mixed(weights, predictions), weight)
+        missed = np.empty(len(used))
+        for place, each in enumerate(used):
+            rest = np.where(np.arange(len(weights)) == each, 0.0, weights)
+            missed[place] = whole - metric.score(y, mixed(rest / rest.sum(), predictions), weight)
+        missed = missed if costs is None else np.maximum(missed, 1e-12) / costs[used]
+        kept = np.delete(used, np.argmin(missed))
+        weights = np.zeros(len(weights))
+        weights[kept] = greedy(predictions[kept], y, metric, weight=weight)
 
 
 def _added(parts: np.ndarray, score: Scored, steps: int) -> np.ndarray:
