@@ -1,5 +1,7 @@
 """Weights: laws of greedy addition."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,7 +74,7 @@ def test_ever_smaller_ensembles_end_with_one_and_use_no_candidate_again(m, seed)
     y, pool = candidates(BINARY, m, 60, seed)
     found = list(smaller(pool, greedy(pool, y, AREA), y, AREA))
     used = [set(np.flatnonzero(each)) for each in found]
-    assert all(later < earlier for earlier, later in zip(used[:-1], used[1:], strict=True))
+    assert all(later < earlier for earlier, later in itertools.pairwise(used))
     assert len(used[-1]) == 1
     assert all(each.sum() == pytest.approx(1) for each in found)
 
