@@ -52,6 +52,11 @@ def outcome() -> Outcome:
     return fitted()
 
 
+@pytest.fixture(scope="module")
+def skewed() -> Outcome:
+    return fitted("price", n_models=3)
+
+
 def test_so_many_models_are_made_and_the_model_is_what_has_weight(outcome: Outcome) -> None:
     assert [each.state for each in outcome.candidates] == ["complete"] * 2
     assert outcome.weights.sum() == pytest.approx(1) and len(outcome.model.parts) == np.count_nonzero(outcome.weights)
@@ -79,11 +84,19 @@ def test_the_same_data_seed_and_number_of_models_predict_the_same_to_the_last_bi
         assert again.estimate == outcome.estimate
 
 
-def test_a_skewed_target_is_learned_on_both_scales_first() -> None:
-    found = fitted("price", n_models=3)
+def test_a_skewed_target_is_learned_on_both_scales_first(skewed: Outcome) -> None:
+    found = skewed
     assert [each.target.scale for each in found.candidates][:2] == ["identity", "log1p"]
     assert found.candidates[0].params == found.candidates[1].params
-    assert (predictions(found) >= 0).all()
+    assert (predictions(found) >= found.candidates[0].target.lower).all()
+
+
+def test_of_numbers_heavy_candidates_are_fitted_again_on_all_rows_beside_their_bag(skewed: Outcome) -> None:
+    model = skewed.model
+    assert len(model.encoders) == 3 + 1
+    for part in model.parts:
+        assert len(part.fitted) == (4 if part.weight >= 0.1 else 3)
+        assert sum(part.shares) == pytest.approx(1) and part.shares[-1] == (0.5 if part.weight >= 0.1 else 0)
 
 
 def test_a_time_limit_ends_a_fit_with_a_model() -> None:

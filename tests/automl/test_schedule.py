@@ -18,7 +18,7 @@ FOLDS = 5
 SPACE = {
     "member": Choice(["trees", "net", "line"]),
     **{f"{name}.x": Float(0, 1, default=0.5).when(member=name) for name in ("trees", "net", "line")},
-    "target": Choice(["identity", "log1p"]),
+    "target": Choice(["identity", "log1p"], default="identity"),
 }
 TREES = ({"member": "trees", "target": "identity"}, {"member": "trees", "target": "log1p"})
 PORTFOLIO = (*TREES, {"member": "net"}, {"member": "line"}, {"member": "trees", "trees.x": 0.9})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 RESERVED = 0.06
 """The share of the time that is kept for weights and the estimate."""
@@ -21,7 +21,7 @@ def clock() -> float:
 
 @dataclass(frozen=True)
 class Budget:
-    """`seconds` from now on, infinite where nothing limits them; the clock is an argument.
+    """`seconds` from now on, infinite where nothing limits them, of which a share is `reserved`; the clock is given.
 
     >>> now = iter([0.0, 4.0, 4.0])
     >>> budget = Budget(10.0, lambda: next(now))
@@ -31,10 +31,17 @@ class Budget:
 
     seconds: float = math.inf
     clock: Callable[[], float] = clock
-    began: float = field(init=False)
+    reserved: float = RESERVED
+    began: float = math.nan
+    """When, by the clock; by default now."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "began", self.clock())
+        if math.isnan(self.began):
+            object.__setattr__(self, "began", self.clock())
+
+    def reserving(self, share: float) -> Budget:
+        """The same seconds, of which another share is kept for the end."""
+        return replace(self, reserved=share)
 
     def spent(self) -> float:
         """Seconds since it began."""
@@ -42,7 +49,7 @@ class Budget:
 
     def left(self) -> float:
         """Seconds that members may still take."""
-        return self.seconds * (1 - RESERVED) - self.spent()
+        return self.seconds * (1 - self.reserved) - self.spent()
 
     def allows(self, expected: float) -> bool:
         """Whether what is expected to take so many seconds may begin."""

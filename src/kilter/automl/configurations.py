@@ -27,7 +27,7 @@ def space_of(members: Mapping[str, Member], task: Task, scales: Sequence[Scale])
     for name, member in members.items():
         parameters |= {f"{name}.{key}": _within(name, each) for key, each in member.space(task).items()}
     if len(scales) > 1:
-        parameters[TARGET] = Choice(list(scales))
+        parameters[TARGET] = Choice(list(scales), default=scales[0])
     return Space(parameters)
 
 

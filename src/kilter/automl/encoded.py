@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kilter.automl.budget import clock
 from kilter.automl.candidates import Folds
 from kilter.automl.encoding import Encoder, fit_encoder
 from kilter.automl.members.member import Matrix, Rows, Shape
@@ -35,6 +36,7 @@ class Encoded:
     _encoders: dict[int, Encoder] = field(default_factory=dict)
     _parts: dict[tuple[int, str], tuple[Matrix, Matrix]] = field(default_factory=dict)
     _locks: dict[int, threading.Lock] = field(default_factory=dict)
+    _took: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._locks.update({fold: threading.Lock() for fold in range(len(self.folds))})
@@ -57,6 +59,15 @@ class Encoded:
         )
         return first, second
 
+    def whole(self, views: Sequence[str]) -> tuple[Encoder, Mapping[str, Matrix]]:
+        """An encoder that was learned from all rows, and all rows as it encodes them."""
+        return fit_encoder(self.table, self.y, self.task, self.seed + len(self.folds), views, self.weight)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took to learn the encoder of a fold, at most; 0 before one was."""
+        return max(self._took.values(), default=0.0)
+
     def shape(self, fold: int, view: str) -> Shape:
         """How large a fit is."""
         train, _ = self.rows(fold, view, self.y)
@@ -66,7 +77,7 @@ class Encoded:
         """Pairs are learned when they are asked for, all else at once."""
         train, valid = self.folds[fold]
         weight = None if self.weight is None else self.weight[train]
-        seed = self.seed + fold
+        seed, began = self.seed + fold, clock()
         if fold not in self._encoders:
             plain = list(dict.fromkeys(("tree", *(each for each in self.views if each != "pairs"))))
             encoder, matrices = fit_encoder(self.table.rows(train), self.y[train], self.task, seed, plain, weight)
@@ -75,6 +86,7 @@ class Encoded:
             tree, _ = self._parts[fold, "tree"]
             encoder, matrix = self._encoders[fold].with_pairs(tree, self.y[train], self.task, seed, weight)
             self._keep(fold, encoder, {view: matrix}, valid)
+        self._took[fold] = self._took.get(fold, 0.0) + clock() - began
 
     def _keep(self, fold: int, encoder: Encoder, matrices: Mapping[str, Matrix], valid: np.ndarray) -> None:
         held = self.table.rows(valid)

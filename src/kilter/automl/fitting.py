@@ -13,6 +13,7 @@ import numpy as np
 
 from kilter.api.studies import create_study
 from kilter.automl import honesty, weights
+from kilter.automl.assembly import Assembly
 from kilter.automl.budget import Budget, clock
 from kilter.automl.calibration import Calibration, calibrated
 from kilter.automl.candidates import Candidate
@@ -22,7 +23,7 @@ from kilter.automl.encoded import Encoded
 from kilter.automl.honesty import ScoreEstimate
 from kilter.automl.members import DEFAULT, MEMBERS, member
 from kilter.automl.members.member import Member
-from kilter.automl.model import Model, Part
+from kilter.automl.model import Model
 from kilter.automl.objective import InMemory, Objective, Shelf
 from kilter.automl.portfolio import portfolio
 from kilter.automl.proposals import PortfolioSampler
@@ -31,6 +32,7 @@ from kilter.automl.settings import Settings
 from kilter.automl.shelf import OnDisk
 from kilter.automl.target import Scale, Target, targets
 from kilter.core.errors import InvalidInput, StudyAborted
+from kilter.runtime.blas import single_threaded
 
 if TYPE_CHECKING:
     from kilter.api.study import Study
@@ -42,6 +44,9 @@ LOOKS = 0.4
 
 KEPT = 40
 """So many of the best candidates are weighed: more of them cost memory and gain nothing."""
+
+WITH_REFITS, LAST = 0.12, 0.02
+"""The shares of the time that are kept where heavy candidates are fitted again on all rows, and after that."""
 
 DATA = "automl: data"
 """The attribute of a study that tells of which data it is."""
@@ -147,29 +152,47 @@ class Course:
 
     def run(self, budget: Budget) -> Outcome:
         """Go on for this budget, or until so many models are made; then weigh what there is."""
+        if self.data.task.is_regression:
+            budget = budget.reserving(WITH_REFITS)
         objective = self.objective(budget)
-        study = self.study
-        if self.data.is_constant:
-            return self.outcome(objective)
+        with single_threaded():
+            if not self.data.is_constant:
+                self._tried(objective, budget)
+            every = self._candidates(objective)
+            return self.weighed(every, budget)
+
+    def _tried(self, objective: Objective, budget: Budget) -> None:
+        """Run the study as long as something fits into the budget."""
+        study, opening = self.study, self._opening
         sampler = PortfolioSampler(
             tuple(self.entries), self._beyond, lambda config: budget.allows(objective.expected(config))
         )
         study.sampler = sampler
         study.scheduler = FoldScheduler(
             folds=len(self.data.folds),
-            opening=len(self.targets),
+            opening=opening,
             looks=LOOKS * budget.left() * self.settings.n_jobs,
             models=self.settings.n_models or 0,
             perfect=math.nan if self.data.metric.perfect is None else self.data.metric.perfect,
             allows=budget.allows,
             listed=lambda history: sampler.next(history) is not None,
         )
+        progress = "auto" if self.settings.verbose else "none"
         try:
-            progress = "auto" if self.settings.verbose else "none"
             study.optimize(objective, n_jobs=self.settings.n_jobs, progress=progress, if_changed="continue")
         except StudyAborted as error:
             log.warning("%s; what there is is weighed", error)
-        return self.outcome(objective)
+
+    def _candidates(self, objective: Objective) -> list[Candidate]:
+        """What all trials of the study have come to; with the constant where none is complete."""
+        history = self.study.history
+        every = [objective.candidate(number, history) for number in range(len(history))]
+        return every if any(each.state == "complete" for each in every) else [*every, objective.constant()]
+
+    @property
+    def _opening(self) -> int:
+        """How many trials meet all folds at once: on which scale to learn cannot be told from one fold."""
+        return len(self.targets) if len(self.targets) > 1 else 0
 
     @property
     def _beyond(self) -> str:
@@ -187,58 +210,26 @@ class Course:
             budget,
             self.shelf,
             self.settings.random_state,
-            len(self.targets),
+            self._opening,
         )
 
-    def outcome(self, objective: Objective) -> Outcome:
-        """Weights of what is complete, the model that they make, and what it is worth."""
+    def weighed(self, every: Sequence[Candidate], budget: Budget) -> Outcome:
+        """Weights of those candidates that are complete, the model that they make, and what it is worth."""
         data = self.data
-        history = self.study.history
-        every = [objective.candidate(number, history) for number in range(len(history))]
-        complete = [each for each in every if each.state == "complete"] or [objective.constant()]
+        complete = [each for each in every if each.state == "complete"]
         best = sorted(complete, key=lambda each: (-each.score, each.number))[:KEPT]
         predictions = np.stack([each.out_of_fold for each in best])
         families = [each.member for each in best]
         shares = weights.greedy(predictions, data.y, data.metric, families, data.weight)
         estimate = honesty.estimate(
-            predictions,
-            shares,
-            data.y,
-            data.folds,
-            data.metric,
-            families,
-            data.weight,
-            data.groups,
-            len(complete),
-            self.settings.threshold,
+            predictions, shares, data.y, data.folds, data.metric, families, data.weight, data.groups, len(complete)
         )
-        mixture = weights.mixed(shares, predictions)
         of_number = {each.number: share for each, share in zip(best, shares.tolist(), strict=True)}
-        candidates = every if complete[0] in every else [*every, *complete]
-        return Outcome(
-            self._model(best, shares, mixture),
-            candidates,
-            np.array([of_number.get(each.number, 0.0) for each in candidates]),
-            estimate,
-            data,
-            self.study,
-            objective.budget.spent(),
-            data.warnings,
-            self,
-        )
-
-    def _model(self, candidates: Sequence[Candidate], shares: np.ndarray, mixture: np.ndarray) -> Model:
-        """The bags of candidates that have weight, the heaviest first; `mixture` is what they predict out of fold."""
-        weighed = sorted(zip(shares.tolist(), candidates, strict=True), key=lambda pair: -pair[0])
-        parts = [
-            Part(each.member, self._named(each.member).view, share, each.target, each.fitted, each.params)
-            for share, each in weighed
-            if share > 0
-        ]
-        views = sorted({part.view for part in parts})
-        encoders = [self.encoded.encoder(fold, views) for fold in range(len(self.data.folds))]
-        learned = self._calibration(mixture)
-        return Model(self.data.task, self.data.reading, encoders, parts, learned.temperature, learned.threshold)
+        found = np.array([of_number.get(each.number, 0.0) for each in every])
+        learned = self._calibration(weights.mixed(shares, predictions))
+        assembly = Assembly(self.encoded, data.reading, MEMBERS | self.members, budget.reserving(LAST))
+        model = assembly.model(list(zip(shares.tolist(), best, strict=True)), learned)
+        return Outcome(model, every, found, estimate, data, self.study, budget.spent(), data.warnings, self)
 
     def _calibration(self, mixture: np.ndarray) -> Calibration:
         """How sure the ensemble is to be, and the threshold, which the user may have said."""
@@ -246,7 +237,3 @@ class Course:
         rows = np.flatnonzero(weights.seen(mixture[None]))
         weight = None if data.weight is None else data.weight[rows]
         return calibrated(mixture[rows], data.y[rows], data.metric, weight, len(data.folds), self.settings.threshold)
-
-    def _named(self, name: str) -> Member:
-        """The member of that name: one that takes part, or the constant that stands in for all."""
-        return self.members.get(name) or MEMBERS[name]

@@ -68,10 +68,14 @@ class PortfolioSampler:
         return None
 
     def next(self, history: History, number: int | None = None) -> Config | None:
-        """The entry for the trial of that number, by default the next one; None when all have had their turn."""
+        """The entry for the trial of that number, by default the next one; None when all have had their turn.
+
+        Where not even one would fit the first has it all the same: members end in time.
+        """
         begun = [trial.params for trial in history.trials[:number]]
         left = (entry for entry in self.portfolio if not any(entry.items() <= params.items() for params in begun))
-        return next(filter(self.fits, (completed(entry, history) for entry in left)), None)
+        fitting = next(filter(self.fits, (completed(entry, history) for entry in left)), None)
+        return completed(self.portfolio[0], history) if fitting is None and not begun else fitting
 
     def tell(self, state: Any, trial: Record, problem: Problem) -> None:
         """The other sampler learns from all trials."""

@@ -51,7 +51,7 @@ class FoldScheduler(Scheduler):
     """
 
     folds: int
-    opening: int = 1
+    opening: int = 0
     looks: float = math.inf
     models: int = 0
     perfect: float = math.nan
@@ -74,18 +74,25 @@ class FoldScheduler(Scheduler):
             return Wait("what opens is not through yet")  # it says on which scale the others learn
         if self.models:
             return Start()
+        fitting = [trial for trial in history.paused.values() if self.allows(self.remaining(trial, history))]
         if self._looks_on(history):
             return Start()
-        some = [trial for trial in history.paused.values() if self.allows(self.remaining(trial, history))]
-        if some:
-            return Resume(most_promising(some, history).number)
+        if fitting:
+            return Resume(most_promising(fitting, history).number)
+        if history.paused and leader(history) is None:  # one has to be whole, and what is cut short keeps its best
+            return Resume(min(history.paused.values(), key=lambda trial: self.remaining(trial, history)).number)
         return Start()
 
     def _looks_on(self, history: History) -> bool:
-        """Whether another first look may begin."""
-        looked = history.trials[self.opening :]
-        spent = math.fsum(trial.seconds for trial in looked if not math.isnan(trial.seconds))
-        return spent < self.looks and self.listed(history)
+        """Whether another first look may begin: not where the best one so far could not be completed any more."""
+        looked = [trial for trial in history.trials[self.opening :] if not math.isnan(trial.seconds)]
+        spent = math.fsum(trial.seconds for trial in looked)
+        if spent >= self.looks or not self.listed(history):
+            return False
+        if not history.paused:
+            return True
+        best = most_promising(list(history.paused.values()), history)
+        return self.allows(spent / len(looked) + self.remaining(best, history))
 
     def remaining(self, trial: Record, history: History) -> float:
         """Seconds that the folds which a paused trial has not met yet are expected to take."""
