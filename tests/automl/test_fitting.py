@@ -181,3 +181,30 @@ def test_a_stored_study_goes_on_after_a_kill_and_comes_to_the_same(outcome: Outc
     assert (predictions(found) == predictions(outcome)).all() and len(found.candidates) == 2
     with pytest.raises(InvalidInput, match="is of other data"):
         fitted(frame=table(seed=5), **stored)
+
+
+def test_rows_that_no_fold_predicts_count_in_no_score() -> None:
+    from sklearn.model_selection import TimeSeriesSplit
+
+    for folds in (TimeSeriesSplit(3), 1):
+        found = fitted(members=["linear"], n_models=1, folds=folds)
+        held = np.concatenate([test for _, test in found.data.folds])
+        out_of_fold = found.candidates[0].out_of_fold
+        assert np.isfinite(out_of_fold[held]).all() and np.isnan(np.delete(out_of_fold, held, axis=0)).all()
+        assert found.estimate.rows == len(held) < ROWS and np.isfinite(predictions(found)).all()
+
+
+def test_groups_stay_together_and_are_named_in_what_is_learned_from() -> None:
+    frame = table()
+    groups = np.repeat(np.arange(ROWS // 4), 4)
+    found = fit(frame[FEATURES], frame["dear"], Settings(True, None, 1, members=["linear"]), groups=groups)
+    assert all(not set(groups[train]) & set(groups[test]) for train, test in found.data.folds)
+
+
+def test_classes_weigh_where_models_learn_but_not_in_the_score() -> None:
+    frame = table().query("dear == 'yes' or index % 4 == 0").reset_index(drop=True)
+    plain, even = (
+        fitted(frame=frame, members=["linear"], n_models=1, class_weight=each) for each in (None, "balanced")
+    )
+    assert even.data.weight is None
+    assert predictions(even)[:, 0].mean() > predictions(plain)[:, 0].mean() + 0.05
