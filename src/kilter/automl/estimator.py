@@ -139,6 +139,22 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         self._say(head["has_names"])
         return self
 
+    def export(self, X: Any = None) -> Any:
+        """The model as a fitted Pipeline of scikit-learn, which needs no kilter where it is loaded.
+
+        It consists of classes of scikit-learn and of the members' libraries and of functions of NumPy and pandas. It
+        takes a DataFrame with these columns, or an array where the model was fitted on one. Predictions agree to 1e-9
+        as long as values are written as they were: see docs/how-to/automl.md. X: rows on which that is checked here;
+        raises InvalidInput where it does not hold, or where a member has no estimator.
+        """
+        from kilter.automl.export import check, exported
+
+        check_is_fitted(self, "model_")
+        pipeline = exported(self.model_, not hasattr(self, "feature_names_in_"))
+        if X is not None:
+            check(pipeline, self, X)
+        return pipeline
+
     def __getstate__(self) -> dict[str, Any]:
         """Without the table and the study, which may be large or of this process."""
         state: dict[str, Any] = super().__getstate__()
@@ -166,6 +182,7 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             members=own["members"],
             folds=own["folds"],
             memory_limit=_bytes(own["memory_limit"]),
+            threshold=own.get("threshold", "auto"),
             class_weight=own.get("class_weight"),
             columns=dict(own["columns"] or {}),
             n_jobs=_jobs(own["n_jobs"]),

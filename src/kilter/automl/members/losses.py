@@ -16,7 +16,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     >>> softmax(np.array([[0.0, 1000.0]])).tolist()
     [[0.0, 1.0]]
     """
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True), dtype=float)
+    shifted = np.exp(np.subtract(scores, scores.max(axis=1, keepdims=True), dtype=float))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
