@@ -1,12 +1,17 @@
 """Each member keeps the contract; and what is special about one."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
 from kilter import Int
 from kilter.automl.members import MEMBERS, member
-from kilter.automl.testing import MemberSuite
+from kilter.automl.members.lightgbm import LightGBM
+from kilter.automl.members.member import Shape
+from kilter.automl.members.mlp import MLP
+from kilter.automl.testing import TASKS, MemberSuite, part, rows, unlimited
 from kilter.core.errors import InvalidInput, UnknownName
 
 
@@ -42,7 +47,7 @@ class TestXGBoost(MemberSuite):
 class Neighbours(BaseEstimator):
     """The nearest rows, of values and of classes."""
 
-    def __init__(self, k=15):
+    def __init__(self, k=25):
         self.k = k
 
     def fit(self, x, y, sample_weight=None):
@@ -62,7 +67,7 @@ class Neighbours(BaseEstimator):
 
 
 class TestOwn(MemberSuite):
-    member = member(("neighbours", Neighbours(), {"k": Int(1, 30)}))
+    member = member(("neighbours", Neighbours(), {"k": Int(1, 40)}))
 
     def test_a_loaded_model_is_the_same(self, fitted):
         with pytest.raises(InvalidInput, match="'neighbours' is an estimator of your own"):
@@ -76,3 +81,35 @@ def test_a_misspelt_member_is_an_error_that_names_the_nearest():
 
 def test_names_are_those_that_members_give_themselves():
     assert all(name == each.name for name, each in MEMBERS.items())
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_trees_predicted_a_few_at_a_time_are_as_lightgbm_predicts_them(task):
+    data = rows(task, 200)
+    fitted = LightGBM().fit(
+        {"num_leaves": 5}, part(data, np.arange(150)), part(data, np.arange(150, 200)), task, 0, unlimited
+    )
+    found = fitted.booster.predict(data.matrix.values)
+    found = np.column_stack([1 - found, found]) if task.kind == "binary" else found
+    assert fitted.rounds > 20
+    np.testing.assert_allclose(fitted.predict(data.matrix), found, rtol=1e-10)
+
+
+def test_boosting_ends_where_the_loss_has_stopped_falling():
+    task, data, rounds = TASKS["regression"], rows(TASKS["regression"], 200), count()
+    data.y[:] = np.random.default_rng(3).normal(size=200)
+    train, valid = part(data, np.arange(150)), part(data, np.arange(150, 200))
+    fitted = LightGBM().fit({}, train, valid, task, 0, lambda: 1e9 - next(rounds))
+    assert fitted.rounds < 100
+    assert next(rounds) < 500
+
+
+@pytest.mark.parametrize("member", [LightGBM(), MLP()], ids=["lightgbm", "mlp"])
+def test_what_makes_a_fit_longer_is_more_work(member):
+    small = member.work({}, Shape(1000, 10, 2))
+    assert member.work({}, Shape(1000, 100, 2)) > small
+    assert member.work({}, Shape(1000, 10, 20)) > small
+    assert (
+        member.work({"learning_rate": 0.02} if member.name == "lightgbm" else {"epochs": 200}, Shape(1000, 10, 2))
+        > small
+    )

@@ -1,8 +1,8 @@
 """LightGBM: boosted trees, ended by the validation rows, or from inside when the time is up.
 
 The loop over rounds is our own, so that a fit may end after any round and keeps the best one. Its patience grows with
-the rounds so far and is measured in work rather than in seconds: small trees on few rows need a thousand rounds and
-cost next to nothing, and the same arguments have to give the same model on a busy machine.
+the rounds so far (a quarter of them) and is measured in work rather than in seconds: small trees on few rows need a
+thousand rounds and cost next to nothing, and the same arguments have to give the same model on a busy machine.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ from kilter.core.parameter import Parameter
 
 ROUNDS = 3000
 """The most rounds of a fit."""
-PATIENCE = 30
-"""Rounds without gain that are always allowed; a quarter of the rounds so far and PATIENT seconds of work are too."""
-PATIENT = 0.05
+PATIENCE, LONGEST, PATIENT = 30, 200, 0.05
+"""Rounds without gain that are always allowed; up to so many where they take no more seconds of work than that."""
 GAIN = 0.002
 """The share of the loss that counts as a gain: large trees on few rows go on for thousands of rounds for less."""
 TREES = 20
@@ -98,7 +97,8 @@ class LightGBM:
         data = _dataset(train, own)
         booster = lightgbm.Booster(own, data)
         booster.add_valid(_dataset(valid, own, data), "valid")
-        rounds = _boost(booster, max(PATIENCE, int(PATIENT / _round(settings, shape))), left)
+        patience = max(PATIENCE, min(LONGEST, int(PATIENT / _round(settings, shape))))
+        rounds = _boost(booster, patience, left)
         return Trees(booster.model_to_string(num_iteration=rounds), rounds, task)
 
     def refit(self, params: Params, models: Sequence[Fitted], train: Rows, task: Task, seed: int, left: Left) -> Fitted:

@@ -46,10 +46,10 @@ class MLP:
         """Size, rate, what keeps it from learning by heart, and periodic features, of which one of ReLU has none."""
         return {
             "width": Int(32, 320, log=True, default=128),
-            "depth": Int(1, 4, default=2),
+            "depth": Int(1, 4, default=3),
             "learning_rate": Float(1e-3, 2e-2, log=True, default=4e-3),
             "weight_decay": Float(1e-4, 0.3, log=True, default=0.01),
-            "dropout": Float(0.0, 0.5, default=0.1),
+            "dropout": Float(0.0, 0.5, default=0.3),
             "epochs": Int(20, 200, log=True, default=60),
             "activation": Choice(["silu", "relu"], default="silu"),
             "waves": Int(0, 32, default=16),
