@@ -5,12 +5,14 @@
     w₋ₖ (m,)         weights, and calibration, learned without the rows of fold k, which are then scored by them
     L                what the score of w₋ₖ lacks to perfect
     s                skill: 1 - L / L of predictions that see no column
+    A                what the ensemble scores more than its candidates do on average, weighted
     K                models of folds, of which the final one is the mean
 
 Three errors, one of them against the others. Weights flatter themselves on the rows that they were chosen by: so they
 are learned without. Each fit stops where its own fold likes it best, which flatters it by FLATTERY standard errors of
 the score. But each of those rows is predicted by the models of one fold, and a new row by the mean of all K, which is
-better by GAIN (1 - 1/K) s L, nearly the same of every table and metric (docs/decisions/0051).
+better by (1 - 1/K) (ALONE Σw² s L + AMONG A): what a mean over folds takes away is noise of fits, of which weights have
+left Σw², and of which A shows how much there is (docs/decisions/0051).
 """
 
 from __future__ import annotations
@@ -22,14 +24,18 @@ from math import exp, hypot, inf, isfinite, sqrt
 import numpy as np
 
 from kilter.automl.calibration import calibrated
-from kilter.automl.metrics import Metric
+from kilter.automl.metrics import LOG_LOSS, Metric
 from kilter.automl.weights import greedy, mixed, seen
 from kilter.core.seeds import rng
 
 LEVEL = 0.95
 """Of the interval."""
-GAIN = 0.09
-"""What the mean of endless folds' models gains, as a share of what a single one lacks, at full skill."""
+ALONE = 0.09
+"""What endless folds' models of one candidate, of full skill, gain by being averaged, as a share of what they lack."""
+AMONG = 0.32
+"""What folds' models gain beyond that, as a share of what candidates gain by being averaged."""
+MOST = 0.4
+"""No larger share of what is lacking is taken to be gained: a wild candidate of little weight makes A large."""
 FLATTERY = 0.5
 """Standard errors that stopping each fit where its own fold likes it best adds to a score out of fold."""
 DOUBT = 0.5
@@ -124,9 +130,11 @@ def estimate(
     observed = metric.score(truth, learned.scored(raw, metric), weight)
     luck, gain, one_row = error_of(crossed, truth, metric, weight, groups), 0.0, 0.0
     if metric.perfect is not None:
-        blind = metric.perfect - metric.score(truth, _blind(crossed, truth, weight), weight)
-        gain = _gain(metric.perfect - score, blind, len(folds))
-        one_row = blind / len(rows)  # where nothing was wrong, one row might have been
+        blind = metric.score(truth, _blind(crossed, truth, weight), weight)
+        if blind < score < metric.perfect:
+            share = _gained(weights, part, truth, LOG_LOSS if metric.needs_labels else metric, weight)
+            gain = (1 - 1 / len(folds)) * share * (metric.perfect - score)
+        one_row = max(metric.perfect - blind, 0.0) / len(rows)  # where nothing was wrong, one row might have been
     flattery = FLATTERY * luck if isfinite(luck) else 0.0
     error = hypot(luck, DOUBT * gain, DOUBT * flattery, one_row)
     honest = score + gain - flattery
@@ -154,10 +162,19 @@ def _crossed(
     return crossed
 
 
-def _gain(missing: float, blind: float, models: int) -> float:
-    """What the mean of several models scores more than single ones do, from what those lack, and blind ones do."""
-    skill = 1 - missing / blind if blind > 0 else 0.0
-    return GAIN * (1 - 1 / models) * min(max(skill, 0.0), 1.0) * missing
+def _gained(
+    weights: np.ndarray, predictions: np.ndarray, y: np.ndarray, metric: Metric, weight: np.ndarray | None
+) -> float:
+    """The share of what the models of one fold lack that the mean of endlessly many folds' does not."""
+    raw, perfect = mixed(weights, predictions), metric.perfect or 0.0
+    missing = perfect - metric.score(y, raw, weight)
+    blind = perfect - metric.score(y, _blind(raw, y, weight), weight)
+    if not 0 < missing < blind:
+        return 0.0
+    used = np.flatnonzero(weights)
+    alone = perfect - sum(weights[j] * metric.score(y, predictions[j], weight) for j in used)
+    own = ALONE * float(weights @ weights) * (1 - missing / blind)
+    return float(np.clip(own + AMONG * (alone - missing) / missing, 0.0, MOST))
 
 
 def _blind(like: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
