@@ -34,6 +34,8 @@ from kilter.core.vocabulary import answers_other_words
 
 if TYPE_CHECKING:
     from kilter.api.study import Study
+    from kilter.automl.explain import Importances, Parts
+    from kilter.automl.page import Page
 
 TIME_LIMIT = 60.0
 """Seconds of a fit where neither seconds nor a number of models is said."""
@@ -59,6 +61,7 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         Raises InvalidInput where nothing can be learned from it, and says why.
         """
         self._keep(fitting.fit(X, y, self._settings(), sample_weight, groups))
+        self._target = y if isinstance(y, str) else str(getattr(y, "name", None) or "the target")
         self._say(_has_names(X))
         return self
 
@@ -115,6 +118,33 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
                 f"{what} needs the table and the study of the fit: a model from a file or a pickle has neither"
             )
         return self.outcome_
+
+    def explain(self, X: Any = None, n: int = 10) -> Importances | list[Parts]:
+        """How far the score falls without each column; or, of the first n rows of X, what each column adds.
+
+        The first is of rows out of fold, with intervals, and raises NotReady for a model from a file. The second
+        compares each row with training rows or, in a model from a file, with the other rows of X. See explain.py.
+        """
+        from kilter.automl import insight
+
+        if X is None:
+            return insight.importances(self._outcome("explain() without X"))
+        check_is_fitted(self, "model_")
+        seen = self.outcome_.data.table if hasattr(self, "outcome_") else None
+        return insight.parts(self.model_, X, n, seen)
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Page:
+        """A page about the fit: the score, what to be wary of, importance, errors, and what was tried.
+
+        It is written to `path`: as Markdown where that ends in .md, else as HTML. Raises NotReady for a model from a
+        file.
+        """
+        from kilter.automl import report
+
+        page = report.page(self._outcome("report()"), self._target)
+        if path is not None:
+            page.write(path)
+        return page
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, without pickle: `kilter.automl.load(path)` reads it. Data is not in it."""

@@ -7,6 +7,7 @@ is seen in a figure in words.
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
@@ -101,6 +102,15 @@ class Page:
     title: str
     sections: tuple[Section, ...]
     provenance: str = ""
+
+    def __str__(self) -> str:
+        return self.markdown()
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a file: as Markdown where its name ends in .md, else as HTML."""
+        is_markdown = os.fspath(path).lower().endswith((".md", ".markdown"))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.markdown() if is_markdown else self.html())
 
     def html(self) -> str:
         """The page as one file."""

@@ -9,6 +9,8 @@ from kilter.cli.group import Verbs
 VERBS = {
     "init": "Write a study's file to start from.",
     "run": "Tune a program: create a study, or go on with it.",
+    "automl": "Find a model for a table of rows, and say what it will score.",
+    "predict": "Predict the rows of a table with such a model.",
     "retry": "Queue failed trials to be run again.",
     "resume": "Go on with a study that `kilter run` made.",
     "worker": "Lend a hand to a study: run its trials beside other workers.",

@@ -58,6 +58,13 @@ def write(frame: pd.DataFrame, path: str | None) -> None:
         raise InvalidInput(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def check_folder(path: str) -> None:
+    """Raises InvalidInput where the folder that a file is to go to is not there: better now than after the work."""
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder):
+        raise InvalidInput(f"there is no folder {folder}: make it, or write to another file than {path}")
+
+
 def of(columns: Mapping[str, Any]) -> pd.DataFrame:
     """A table of columns by name."""
     import pandas as pd

@@ -1,0 +1,92 @@
+"""A table becomes a model, and predictions, from the shell."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.cli.conftest import kilter, ok
+
+from kilter.automl import load
+
+ROWS = 120
+CHANCE = np.random.default_rng(0)
+SIZE = CHANCE.normal(size=ROWS)
+FRAME = pd.DataFrame(
+    {
+        "size": SIZE.round(3),
+        "town": CHANCE.choice(["Bern", "Ulm"], ROWS),
+        "house": np.repeat(np.arange(ROWS // 2), 2),
+        "counts": 1 + np.arange(ROWS) % 3,
+        "sold": np.where(SIZE > 0, "yes", "no"),
+        "price": (3 * SIZE + CHANCE.normal(size=ROWS)).round(3),
+    }
+)
+QUICK = ("-n", "1", "--member", "linear")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table, a model of it, and its report."""
+    folder = tmp_path_factory.mktemp("automl")
+    FRAME.to_csv(folder / "train.csv", index=False, sep=";")
+    model = str(folder / "model.zip")
+    said = ok("automl", str(folder / "train.csv"), "--target", "sold", "--drop", "price", "-o", model, *QUICK)
+    assert "sold is one of 2 classes" in said and "roc_auc" in said and "model.html" in said
+    return folder
+
+
+def test_a_model_and_its_report_lie_where_they_are_wanted(made: Path) -> None:
+    assert load(made / "model.zip").leaderboard()["weight"].sum() == pytest.approx(1)
+    assert "A model of sold" in (made / "model.html").read_text(encoding="utf-8")
+
+
+def test_predictions_come_in_the_order_of_rows_with_what_is_kept(made: Path) -> None:
+    FRAME[::-1].drop(columns="sold").to_csv("new.csv", index=False)
+    printed = kilter("predict", str(made / "model.zip"), "new.csv", "--proba", "--keep", "house").stdout
+    Path("said.csv").write_text(printed, encoding="utf-8")
+    said = pd.read_csv("said.csv")
+    assert said.columns.tolist() == ["house", "prediction", "probability_no", "probability_yes"]
+    model = load(made / "model.zip")
+    assert said["prediction"].tolist() == model.predict(FRAME[::-1]).tolist()
+    assert said["house"].tolist() == FRAME["house"][::-1].tolist()
+    np.testing.assert_allclose(said[["probability_no", "probability_yes"]], model.predict_proba(FRAME[::-1]))
+    assert "120 predictions in p.parquet" in ok("predict", str(made / "model.zip"), "new.csv", "-o", "p.parquet")
+    assert pd.read_parquet("p.parquet")["prediction"].tolist() == said["prediction"].tolist()
+
+
+def test_numbers_are_predicted_with_groups_weights_and_kinds(made: Path) -> None:
+    words = ("--groups", "house", "--weights", "counts", "--column", "town=category", "--drop", "sold", "--json")
+    result = kilter("automl", str(made / "train.csv"), "--target", "price", "--report", "r.md", *words, *QUICK)
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["metric"] == "r2" and document["interval"][0] < document["score"] < document["interval"][1]
+    assert Path("r.md").read_text(encoding="utf-8").startswith("# A model of price")
+    model = load(document["model"])
+    assert {*model.columns_["name"]} == {"size", "town", "sold"}  # not what says groups and weights
+    assert kilter("predict", "model.zip", str(made / "train.csv"), "--proba").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("automl", "train.csv", "--target", "prize"), 2, "did you mean 'price'"),
+        (("automl", "absent.csv", "--target", "y"), 2, "cannot read absent.csv"),
+        (("automl", "train.csv", "--target", "sold", "--task", "regression"), 2, "Classifier"),
+        (("automl", "train.csv", "--target", "sold", "--column", "town"), 2, "--column town=category"),
+        (("automl", "train.csv", "--target", "sold", "--column", "town=kategory"), 2, "category"),
+        (("automl", "train.csv", "--target", "sold", "--member", "lightgmb"), 2, "did you mean 'lightgbm'"),
+        (("automl", "train.csv", "--target", "sold", "-o", "no/model.zip"), 2, "there is no folder no"),
+        (("automl", "train.csv", "--target", "sold", "-t", "fast"), 2, "must read like"),
+        (("predict", "model.zip", "town.csv"), 2, "X has no column 'size'"),
+        (("predict", "train.csv", "train.csv"), 2, "is no model that kilter has saved"),
+        (("predict", "absent.zip", "train.csv"), 2, "absent.zip"),
+        (("predict", "model.zip", "train.csv", "--keep", "hose"), 2, "did you mean 'house'"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_fitted(words, code, said, made, monkeypatch) -> None:
+    monkeypatch.chdir(made)
+    Path("town.csv").write_text("town\nBern\n", encoding="utf-8")
+    result = kilter(*words)
+    assert (result.exit_code, result.stdout) == (code, "") and said in result.stderr, result.stderr
