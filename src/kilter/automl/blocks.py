@@ -40,11 +40,12 @@ Scores = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Part:
-    """Columns that stand side by side in a matrix: (n, w) values."""
+    """Columns that stand side by side in a matrix: (n, w) values; `ranked` where their order tells something too."""
 
     names: Sequence[str]
     values: np.ndarray
     categorical: bool = False
+    ranked: bool = True
 
 
 class Block(Protocol):
@@ -96,7 +97,8 @@ class Numbers:
         names = [table.names[place] for place in self.used]
         yield Part(names, values)
         if view == "dense":
-            yield Part([f"{names[place]} missing" for place in self.gaps], np.isnan(values[:, self.gaps]))
+            gaps = [f"{names[place]} missing" for place in self.gaps]
+            yield Part(gaps, np.isnan(values[:, self.gaps]), ranked=False)
 
     def state(self) -> State:
         return State(arrays=dict(vars(self)))
@@ -131,9 +133,11 @@ class Dates:
     def parts(self, table: Table, view: str, scores: Scores | None = None) -> Iterable[Part]:
         for name, hours in self.hours.items():
             columns = _calendar(table.dates[name], hours)
-            if view == "dense":
-                columns |= _circles(columns)
             yield Part([f"{name} {part}" for part in columns], np.column_stack(list(columns.values())))
+            if view == "dense":
+                circles = _circles(columns)
+                names = [f"{name} {part}" for part in circles]
+                yield Part(names, np.column_stack(list(circles.values())), ranked=False)
 
     def state(self) -> State:
         return State({"hours": dict(self.hours)})
@@ -195,7 +199,8 @@ class FewLevels:
                 yield Part([name], codes, categorical=len(levels) > 2)
             else:
                 shown = [*range(1 if len(levels) == 2 else 0, len(levels)), *([len(levels)] if seen[-1] else [])]
-                yield Part([f"{name} level {place}" for place in shown], np.equal.outer(places, shown))
+                names = [f"{name} level {place}" for place in shown]
+                yield Part(names, np.equal.outer(places, shown), ranked=False)
 
     def state(self) -> State:
         return _by_place(self.seen, "seen")
@@ -331,7 +336,7 @@ class Words:
             yield Part(_outputs(name, "score", values), values)
             if view == "dense":
                 topics = words @ self.topics[name]
-                yield Part([f"{name} topic {place}" for place in range(topics.shape[1])], topics)
+                yield Part([f"{name} topic {place}" for place in range(topics.shape[1])], topics, ranked=False)
             else:
                 yield Part([f"{name} words"], np.diff(words.indptr)[:, None])
 

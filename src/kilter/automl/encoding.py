@@ -19,6 +19,7 @@ import numpy as np
 from kilter.automl.blocks import BLOCKS, Block, Part, aims
 from kilter.automl.members.member import Matrix
 from kilter.automl.pairs import Pairs
+from kilter.automl.scaling import Ranks, Scaling
 from kilter.automl.state import State
 from kilter.core.errors import InvalidInput
 
@@ -28,48 +29,8 @@ if TYPE_CHECKING:
 
 View = Literal["tree", "dense", "pairs"]
 
-FAR = 3.0
-"""Scaled values end here: z / √(1 + (z / FAR)²), the smooth clip of RealMLP (Holzmüller et al. 2024)."""
-
-QUARTILE = 1.349
-"""Distance of the quartiles of a normal distribution, in its standard deviations."""
-
-ROWS_FOR_QUARTILES = 10_000
-
 LARGEST = float(np.finfo(np.float32).max)
 """Beyond it a float32 is infinite."""
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How columns of the dense view are filled, centred and scaled: (d,) each; constant ones are left out."""
-
-    centre: np.ndarray
-    scale: np.ndarray
-    kept: np.ndarray
-
-    @classmethod
-    def of(cls, values: np.ndarray) -> Scaling:
-        """By median and quartiles of the rows; by the standard deviation where the quartiles are one value."""
-        if not len(values) or not values.shape[1]:
-            return cls(np.zeros(values.shape[1]), np.ones(values.shape[1]), np.zeros(values.shape[1], bool))
-        some = values[:: len(values) // ROWS_FOR_QUARTILES + 1]
-        empty = ~np.isfinite(some).any(axis=0)
-        low, centre, high = np.nanquantile(np.where(empty, 0.0, some), [0.25, 0.5, 0.75], axis=0)
-        gaps = np.isnan(values)
-        with np.errstate(over="ignore"):
-            deviation = np.where(gaps, centre, values).std(axis=0)
-        # Rounding makes a tiny deviation of a column that is one value.
-        kept = deviation > 1e-12 * np.maximum(np.abs(centre), 1e-300)
-        scale = np.where(high > low, (high - low) / QUARTILE, np.where(kept, deviation, 1.0))
-        return cls(centre, scale, kept)
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """(n, kept) between −FAR and FAR; gaps are 0."""
-        with np.errstate(over="ignore"):
-            scaled = (values[:, self.kept] - self.centre[self.kept]) / self.scale[self.kept]
-        scaled = np.clip(np.nan_to_num(scaled, copy=False), -1e6, 1e6)
-        return np.asarray(scaled / np.sqrt(1 + (scaled / FAR) ** 2))
 
 
 @dataclass(frozen=True)
@@ -78,6 +39,7 @@ class Encoder:
 
     blocks: tuple[Block, ...]
     scaling: Scaling
+    ranks: Ranks
     narrow: bool = False
     pairs: Pairs | None = None
 
@@ -103,8 +65,9 @@ class Encoder:
     def _matrix(self, parts: Sequence[Part], rows: int, view: str) -> Matrix:
         values, names, categorical = _joined(parts, rows)
         if view == "dense":
-            names = [name for name, kept in zip(names, self.scaling.kept, strict=True) if kept]
-            values = self.scaling(values)
+            ranked = [f"rank of {names[place]}" for place in self.ranks.ranked.tolist()]
+            names = [name for name, kept in zip(names, self.scaling.kept, strict=True) if kept] + ranked
+            values = np.hstack([self.scaling(values), self.ranks(values)])
         if self.narrow:
             values = np.clip(values, -LARGEST, LARGEST).astype(np.float32)
         return Matrix(values, tuple(names), tuple(categorical))
@@ -112,6 +75,7 @@ class Encoder:
     def state(self) -> State:
         """What `from_state` builds it from again."""
         arrays = {f"scaling.{name}": values for name, values in vars(self.scaling).items()}
+        arrays |= {f"ranks.{name}": values for name, values in vars(self.ranks).items()}
         values = {}
         for block in self.blocks:
             state = block.state()
@@ -132,7 +96,7 @@ class Encoder:
         blocks = (BLOCKS[kind].from_state(State(part, arrays(kind))) for kind, part in state.values["blocks"].items())
         pairs = arrays("pairs")
         known = Pairs(**pairs) if pairs else None
-        return cls(tuple(blocks), Scaling(**arrays("scaling")), state.values["narrow"], known)
+        return cls(tuple(blocks), Scaling(**arrays("scaling")), Ranks(**arrays("ranks")), state.values["narrow"], known)
 
 
 def fit_encoder(
@@ -157,7 +121,9 @@ def fit_encoder(
         view: [part for block, scores in fitted for part in block.parts(table, view, scores)]
         for view in dict.fromkeys((*plain, "dense"))
     }
-    encoder = Encoder(tuple(block for block, _ in fitted), Scaling.of(_joined(parts["dense"], len(table))[0]), narrow)
+    dense, _, _ = _joined(parts["dense"], len(table))
+    ranked = np.array([part.ranked for part in parts["dense"] for _ in part.names], bool)
+    encoder = Encoder(tuple(block for block, _ in fitted), Scaling.of(dense), Ranks.of(dense, ranked), narrow)
     matrices = {view: encoder._matrix(parts[view], len(table), view) for view in plain}
     if "pairs" in views:
         encoder, matrices["pairs"] = encoder.with_pairs(matrices["tree"], y, task, seed, weight)

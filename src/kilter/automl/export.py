@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kilter.automl import blocks, parsing
-from kilter.automl.encoding import FAR, LARGEST, Encoder
+from kilter.automl.encoding import LARGEST, Encoder
 from kilter.automl.members.member import Fitted
 from kilter.automl.members.mlp import Layers
 from kilter.automl.members.waves import Waves
 from kilter.automl.metrics import LEAST
 from kilter.automl.reading import Column, Reading, Table
+from kilter.automl.scaling import FAR, Ranks, Scaling
 from kilter.automl.target import Target
 from kilter.automl.task import Task
 from kilter.core.errors import InvalidInput
@@ -293,23 +294,32 @@ def encoding(encoder: Encoder, view: str, reading: Reading, places: Places) -> A
     parts = [part for block in encoder.blocks for part in _ENCODED[type(block)](block, view, reading, places)]
     steps = [side_by_side(parts)]
     if view == "dense":
-        scaling = encoder.scaling
-        kept = np.flatnonzero(scaling.kept)
-        steps += [
-            taken(kept),
-            affine(scaling.centre[kept], scaling.scale[kept]),
-            step(np.nan_to_num),
-            step(np.clip, a_min=-1e6, a_max=1e6),
-            step(partial(np.multiply, 1 / FAR)),
-            step(np.arctan),
-            step(np.sin),
-            step(partial(np.multiply, FAR)),
-        ]
+        steps.append(side_by_side([_scaled(encoder.scaling), *_ranks(encoder.ranks)]))
     if encoder.narrow:
         steps += [step(np.clip, a_min=-LARGEST, a_max=LARGEST), step(np.asarray, dtype=np.float32)]
     if view == "pairs":
         steps.append(side_by_side([step(None), _pairs(encoder)]))
     return chain(*steps)
+
+
+def _scaled(scaling: Scaling) -> Any:
+    kept = np.flatnonzero(scaling.kept)
+    return chain(
+        taken(kept),
+        affine(scaling.centre[kept], scaling.scale[kept]),
+        step(np.nan_to_num),
+        step(np.clip, a_min=-1e6, a_max=1e6),
+        step(partial(np.multiply, 1 / FAR)),
+        step(np.arctan),
+        step(np.sin),
+        step(partial(np.multiply, FAR)),
+    )
+
+
+def _ranks(ranks: Ranks) -> Iterator[Any]:
+    """Straight lines between knots, column by column."""
+    for place, knots, normal in zip(ranks.ranked, ranks.knots, ranks.normal, strict=True):
+        yield chain(taken([place]), step(partial(np.interp, xp=knots, fp=normal)), step(np.nan_to_num))
 
 
 def _pairs(encoder: Encoder) -> Any:
