@@ -52,10 +52,11 @@ def run(
     level: Level = alike, n_jobs: int = 1, beyond: str = "", fits: Any = None, **settings: Any
 ) -> tuple[Study, Simulation]:
     simulation = Simulation(level)
+    timed = {"clock": settings.pop("clock")} if "clock" in settings else {}
     sampler = PortfolioSampler(PORTFOLIO, beyond, *[fits] * (fits is not None))
     opening = {"opening": 2, "perfect": 1.0, "listed": lambda history: sampler.next(history) is not None, **settings}
     study = create_study(
-        space=SPACE, direction="maximize", sampler=sampler, scheduler=FoldScheduler(FOLDS, **opening), seed=3
+        space=SPACE, direction="maximize", sampler=sampler, scheduler=FoldScheduler(FOLDS, **opening), seed=3, **timed
     )
     study.optimize(simulation, n_jobs=n_jobs, progress="none")
     return study, simulation
@@ -111,6 +112,18 @@ def test_what_does_not_fit_any_more_stays_put_aside_and_can_go_on_later() -> Non
     study.optimize(simulation, progress="none")
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
     assert len(simulation.met) == len(set(simulation.met))
+
+
+def test_what_takes_half_of_the_time_that_is_left_comes_after_what_does_not() -> None:
+    now = [0.0]
+
+    def level(params: Mapping[str, Any]) -> float:
+        now[0] += 0.1 if params["member"] == "net" else 0.0
+        return 0.85 if params["member"] == "net" else alike(params)
+
+    _, simulation = run(level, allows=lambda seconds: seconds < 0.6, clock=lambda: now[0])
+    resumed = [number for number, fold in simulation.met if fold == 1 and number > 1]
+    assert resumed == [3, 4, 2]
 
 
 def test_entries_that_do_not_fit_are_passed_over() -> None:

@@ -78,7 +78,9 @@ class FoldScheduler(Scheduler):
         if self._looks_on(history):
             return Start()
         if fitting:
-            return Resume(most_promising(fitting, history).number)
+            # One that takes more than half of what is left would be the last.
+            modest = [trial for trial in fitting if self.allows(2 * self.remaining(trial, history))]
+            return Resume(most_promising(modest or fitting, history).number)
         if history.paused and leader(history) is None:  # one has to be whole, and what is cut short keeps its best
             return Resume(min(history.paused.values(), key=lambda trial: self.remaining(trial, history)).number)
         return Start()
