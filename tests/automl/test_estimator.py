@@ -129,6 +129,7 @@ def test_it_says_what_it_is_worth_and_what_it_tried(fitted: Any) -> None:
     assert set(board["member"]) == {"lightgbm", "linear"}
     assert board["weight"].sum() == pytest.approx(1)
     assert board["weight"].is_monotonic_decreasing
+    assert (board["milliseconds"] > 0).tolist() == (board["weight"] > 0).tolist()
     assert fitted.n_models_ == 2
     assert len(fitted.study_.trials) == 2
     kinds = fitted.columns_.set_index("name")["kind"].to_dict()
@@ -197,6 +198,26 @@ def test_it_works_in_a_pipeline_and_under_cross_validation() -> None:
     pipeline = make_pipeline(FunctionTransformer(), Classifier(**QUICK))
     scores = cross_val_score(pipeline, FRAME, SOLD, cv=2, scoring="roc_auc")
     assert (scores > 0.8).all()
+
+
+def test_a_smaller_ensemble_loses_no_more_than_it_may(fitted: Any) -> None:
+    before = predicted(fitted)
+    same, smallest = fitted.simplify(0.0), fitted.simplify(9.0)
+    assert same.score_estimate_.value >= fitted.score_estimate_.value
+    assert len(smallest.model_.parts) == 1
+    assert smallest.leaderboard()["weight"].tolist()[:2] == [1, 0]
+    assert smallest.score_estimate_.looked_at == fitted.score_estimate_.looked_at
+    assert smallest.get_params() == fitted.get_params()
+    assert predicted(fitted) == before
+
+
+def test_members_are_left_out_until_predictions_are_fast_enough(regressor: Regressor) -> None:
+    frame = FRAME.assign(price=PRICE)
+    easy = Regressor(**QUICK, max_predict_ms=60_000).fit(frame, "price")
+    assert predicted(easy) == predicted(regressor)
+    hard = Regressor(**QUICK, max_predict_ms=1e-6).fit(frame, "price")
+    assert len(hard.model_.parts) == 1
+    assert "no model predicts 1,000 rows in 1e-06 ms" in hard.notices_[-1]
 
 
 def test_groups_are_never_on_both_sides_of_a_fold() -> None:

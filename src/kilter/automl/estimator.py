@@ -20,10 +20,10 @@ from kilter.core.errors import InvalidInput, NotReady, UnknownName, needed
 with needed("'kilter[automl]'", "kilter.automl"):
     import lightgbm  # noqa: F401 - one error for whatever is missing, and before anything is read
     import pandas as pd
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
     from sklearn.utils.validation import check_is_fitted, check_random_state
 
-from kilter.automl import fitting, leaderboard, saving
+from kilter.automl import fitting, inputs, leaderboard, saving, simplify
 from kilter.automl.fitting import Outcome
 from kilter.automl.honesty import ScoreEstimate
 from kilter.automl.members.member import Member
@@ -60,7 +60,11 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
 
         Raises InvalidInput where nothing can be learned from it, and says why.
         """
-        self._keep(fitting.fit(X, y, self._settings(), sample_weight, groups))
+        outcome = fitting.fit(X, y, self._settings(), sample_weight, groups)
+        limit = self.get_params(deep=False)["max_predict_ms"]
+        if limit is not None:
+            outcome = simplify.within(outcome, inputs.as_frame(X).iloc[outcome.data.rows], limit)
+        self._keep(outcome)
         self._target = y if isinstance(y, str) else str(getattr(y, "name", None) or "the target")
         self._say(_has_names(X))
         return self
@@ -71,6 +75,17 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         Raises NotReady for a model that was loaded: its table is not in the file.
         """
         return self._keep(fitting.refine(self._outcome("refine"), _positive("seconds", seconds)))
+
+    def simplify(self, loss: float = 0.002) -> Any:
+        """A fitted estimator with the smallest ensemble whose estimated score is lower by `loss` at most.
+
+        loss: in the unit of the metric, which `score_estimate_` has too. This one stays as it is. Raises NotReady for a
+        model that was loaded.
+        """
+        smaller = clone(self)
+        smaller._keep(simplify.simplified(self._outcome("simplify"), loss))
+        smaller._say(hasattr(self, "feature_names_in_"))
+        return smaller
 
     def _keep(self, outcome: Outcome) -> Any:
         self.outcome_, self.model_, self.score_estimate_ = outcome, outcome.model, outcome.estimate
@@ -93,9 +108,12 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
 
         number: that of its trial in `study_`; member and settings; target: the scale on which it learned; score: the
         mean over folds, larger is better; weight: in the ensemble, 0 for most; seconds; folds: how many were done;
-        state: complete, stopped (others promised more) or failed, and the reason; scores: by fold.
+        state: complete, stopped (others promised more) or failed, and the reason; scores: by fold. milliseconds: what
+        its models take to predict 1,000 rows, of those in the ensemble.
         """
         check_is_fitted(self, "model_")
+        if hasattr(self, "outcome_") and all(line["milliseconds"] is None for line in self._lines):
+            self._lines = leaderboard.with_latency(self._lines, self.model_, self.outcome_.data.table)
         return leaderboard.table(self._lines)
 
     @property
@@ -153,7 +171,7 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             "class": type(self).__name__,
             "params": {name: value for name, value in self.get_params(deep=False).items() if _is_kept(name, value)},
             "estimate": asdict(self.score_estimate_),
-            "lines": self._lines,
+            "lines": self.leaderboard().to_dict("records"),
             "n_models": self.n_models_,
             "notices": list(self.notices_),
             "has_names": hasattr(self, "feature_names_in_"),
