@@ -1,18 +1,22 @@
 """Each member keeps the contract; and what is special about one."""
 
+import sys
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import ExtraTreesClassifier
 
 from kilter import Int
 from kilter.automl.members import MEMBERS, member
+from kilter.automl.members.forest import Forest
 from kilter.automl.members.lightgbm import LightGBM
 from kilter.automl.members.member import Shape
 from kilter.automl.members.mlp import MLP
 from kilter.automl.testing import TASKS, MemberSuite, part, rows, unlimited
-from kilter.core.errors import InvalidInput, UnknownName
+from kilter.core.errors import InvalidInput, MissingLibrary, UnknownName
 
 
 class TestLightGBM(MemberSuite):
@@ -44,6 +48,17 @@ class TestXGBoost(MemberSuite):
     params = {"max_depth": 3, "learning_rate": 0.3}
 
 
+class TestForest(MemberSuite):
+    member = member("forest")
+    params = {"n_estimators": 30}
+
+
+class TestRandomForest(MemberSuite):
+    member = member("forest")
+    params = {"n_estimators": 20, "extra_trees": False}
+    tasks = ("multiclass",)
+
+
 class Neighbours(BaseEstimator):
     """The nearest rows, of values and of classes."""
 
@@ -72,6 +87,49 @@ class TestOwn(MemberSuite):
     def test_a_loaded_model_is_the_same(self, fitted):
         with pytest.raises(InvalidInput, match="'neighbours' is an estimator of your own"):
             fitted.state()
+
+
+def test_a_forest_predicts_what_scikit_learns_does():
+    data = rows(TASKS["multiclass"], 200)
+    fitted = Forest().fit({"n_estimators": 25}, data, data, TASKS["multiclass"], 3, unlimited)
+    settings = {"n_estimators": 25, "min_samples_leaf": 2, "max_features": 0.5, "random_state": 3}
+    theirs = ExtraTreesClassifier(**settings).fit(data.matrix.values, data.y)
+    np.testing.assert_allclose(fitted.predict(data.matrix), theirs.predict_proba(data.matrix.values), rtol=1e-12)
+
+
+class InContextNeighbours(Neighbours):
+    """What tabicl documents of its classes, with neighbours in place of a network."""
+
+    def __init__(self, model_path, allow_auto_download, n_jobs, device, random_state, n_estimators):
+        assert (allow_auto_download, device) == (False, "cpu")
+        super().__init__(25 if model_path == "weights.ckpt" else 1)
+
+
+@pytest.fixture
+def library(monkeypatch):
+    known = SimpleNamespace(TabICLClassifier=InContextNeighbours, TabICLRegressor=InContextNeighbours)
+    monkeypatch.setitem(sys.modules, "tabicl", known)
+
+
+@pytest.mark.usefixtures("library")
+def test_a_network_in_context_keeps_its_rows_and_takes_weights_from_the_users_path_alone():
+    task, tabicl = TASKS["binary"], member(("tabicl", "weights.ckpt"))
+    data = rows(task, 100, view="dense")
+    fitted = tabicl.fit({}, data, data, task, 0, unlimited)
+    found = fitted.predict(data.matrix)
+    state = fitted.state()
+    assert "weights.ckpt" not in str(state.values)
+    assert np.array_equal(tabicl.load(state).predict(data.matrix), found)
+    assert not np.array_equal(member(("tabicl", "other.ckpt")).load(state).predict(data.matrix), found)
+
+
+def test_a_network_in_context_needs_a_path_and_its_library():
+    with pytest.raises(UnknownName, match="give it as"):
+        member("tabpfn")
+    data = rows(TASKS["binary"], 20)
+    fitted = member(("tabpfn", "weights.ckpt")).fit({}, data, data, TASKS["binary"], 0, unlimited)
+    with pytest.raises(MissingLibrary, match="pip install tabpfn"):
+        fitted.predict(data.matrix)
 
 
 def test_a_misspelt_member_is_an_error_that_names_the_nearest():

@@ -6,6 +6,8 @@ from typing import Any
 
 from kilter.automl.members.catboost import CatBoost
 from kilter.automl.members.constant import Constant
+from kilter.automl.members.forest import Forest
+from kilter.automl.members.in_context import LIBRARIES, InContext
 from kilter.automl.members.lightgbm import LightGBM
 from kilter.automl.members.linear import Linear
 from kilter.automl.members.member import Member
@@ -17,7 +19,7 @@ from kilter.core.errors import UnknownName
 PAIRS = LightGBM("lightgbm_pairs", "pairs")
 """LightGBM with sums, differences, products and ratios of numbers beside them."""
 MEMBERS: dict[str, Member] = {
-    each.name: each for each in (LightGBM(), MLP(), Linear(), PAIRS, CatBoost(), XGBoost(), Constant())
+    each.name: each for each in (LightGBM(), MLP(), Linear(), PAIRS, CatBoost(), XGBoost(), Forest(), Constant())
 }
 NAMES = tuple(MEMBERS)
 """The names of all members that come along, those first that are used by default."""
@@ -26,7 +28,7 @@ DEFAULT = ("lightgbm", "mlp", "linear", "lightgbm_pairs")
 
 
 def member(given: Any) -> Member:
-    """A member by its name, by (name, estimator, space) of a user's own, or as it is.
+    """A member by its name, by (name, estimator, space) of a user's own, by (name, path to weights), or as it is.
 
     An unknown name is an error that holds the nearest one.
 
@@ -34,9 +36,10 @@ def member(given: Any) -> Member:
     'dense'
     """
     if isinstance(given, tuple):
-        return Own(*given)
+        return InContext(*given) if given[0] in LIBRARIES else Own(*given)
     if not isinstance(given, str):
         return given  # type: ignore[no-any-return]
     if given not in MEMBERS:
-        raise UnknownName.of("member", given, NAMES)
+        path = f"give it as ({given!r}, path to weights)" if given in LIBRARIES else ""
+        raise UnknownName.of("member", given, NAMES, path)
     return MEMBERS[given]
