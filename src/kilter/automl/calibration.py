@@ -4,8 +4,9 @@
     T          temperature: p^(1/T), scaled to sum to 1; below 1 they become surer
     t          the threshold of the second of two classes
 
-A mean of models is less sure than each of them, and rightly so only in part: T is mostly below 1. It is never taken to
-be above: out of fold single models are seen, which are surer than their mean will be. See docs/decisions/0051.
+A mean of candidates is less sure than each of them, and rightly so only in part: T is mostly below 1. Where it is
+above, single models are too sure, and the mean over folds cures that by itself: for it T is never above 1. See
+docs/decisions/0051.
 """
 
 from __future__ import annotations
@@ -65,10 +66,10 @@ def calibrated(
     if raw.ndim == 1:
         return Calibration()
     believed = len(y) / (len(y) + BELIEVED)
-    temperature = min(_temperature(raw, y, weight) ** believed, 1.0)
+    temperature = _temperature(raw, y, weight) ** believed
     if isinstance(threshold, str):
         threshold = _threshold(tempered(raw, temperature), y, metric, weight)
-    return Calibration(temperature * OF_MEAN if models > 1 else temperature, threshold)
+    return Calibration(min(temperature, 1.0) * OF_MEAN if models > 1 else temperature, threshold)
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
