@@ -156,6 +156,13 @@ def test_of_very_many_numbers_those_that_tell_something_stay():
     assert "c7" in matrices["tree"].names
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_row_or_two_are_encoded_too(read_table, rows):
+    encoder, matrices = fit_encoder(read_table.rows(np.arange(rows)), np.arange(rows) * 1.0, REGRESSION, 0)
+    assert len(matrices["tree"]) == len(matrices["dense"]) == rows
+    assert np.isfinite(encoder.transform(read_table, "dense").values).all()
+
+
 def test_extreme_numbers_stay_within_bounds():
     frame = pd.DataFrame(
         {"c": [1e300, -1e300, 1e-300, 0.0, np.nan, 5.0], "d": [1e16, 1e16 + 2, 1e16, 1e16, 1e16, 1e16]}

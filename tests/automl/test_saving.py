@@ -25,7 +25,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=6,
 )
-ARRAYS = nps.arrays(st.sampled_from([np.float64, np.float32, np.int64, np.bool_, "U5"]), nps.array_shapes(min_side=0))
+ARRAYS = nps.arrays(
+    st.sampled_from([np.float64, np.float32, np.int64, np.bool_, "U5"]), nps.array_shapes(min_dims=0, min_side=0)
+)
 STATES = st.builds(
     State,
     st.dictionaries(NAMES, JSON, max_size=3),

@@ -360,9 +360,11 @@ def _topics(words: csr_array, seed: int) -> np.ndarray:
 
 
 def _line(words: csr_array, aims: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(w + 1, k) of ridge regression."""
+    """(w + 1, k) of ridge regression; of no rows all are 0."""
     from sklearn.linear_model import Ridge
 
+    if not words.shape[0]:
+        return np.zeros((words.shape[1] + 1, aims.shape[1]))
     fitted = Ridge(alpha=RIDGE, solver="sparse_cg").fit(words, aims, sample_weight=weight)
     return np.vstack([np.reshape(fitted.coef_, (aims.shape[1], -1)).T, np.reshape(fitted.intercept_, (1, -1))])
 

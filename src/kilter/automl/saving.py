@@ -60,7 +60,7 @@ def _members(state: State, kind: str) -> Iterator[tuple[str, bytes]]:
     for name, array in state.arrays.items():
         if array.dtype.kind not in PLAIN:
             raise InvalidInput(f"array {name!r} holds {array.dtype}, not numbers or text: it has no place in a file")
-        np.lib.format.write_array(file := io.BytesIO(), np.ascontiguousarray(array), allow_pickle=False)
+        np.lib.format.write_array(file := io.BytesIO(), np.asarray(array, order="C"), allow_pickle=False)
         yield f"arrays/{_quoted(name)}.npy", file.getvalue()
     for name, text in state.texts.items():
         yield f"texts/{_quoted(name)}.txt", text.encode("utf-8", "surrogatepass")
