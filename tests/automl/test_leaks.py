@@ -23,6 +23,7 @@ def honest():
         "rounded": np.round(noisy),
         "level": np.array([None if value < -1 else str(int(value)) for value in noisy], object),
         "name": np.array([f"n{i}" for i in range(ROWS)], object),
+        "nearly": np.where(np.arange(ROWS) % 25 == 0, 7 - CLASS, CLASS) * 1.0,
         "day": np.datetime64("2026-01-01") + np.arange(ROWS),
         "empty": np.full(ROWS, np.nan),
     }

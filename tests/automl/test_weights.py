@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from kilter.automl.metrics import metric_of
 from kilter.automl.task import Task
-from kilter.automl.weights import greedy, leading, mixed, smaller
+from kilter.automl.weights import MOST, greedy, leading, mixed, smaller
 
 BINARY, VALUES = Task("binary", (0, 1)), Task("regression")
 AREA, R2 = metric_of("roc_auc", BINARY), metric_of("r2", VALUES)
@@ -86,3 +86,18 @@ def test_what_costs_much_goes_first():
     costs = np.where(np.arange(4) == dear, 1e9, 1.0)
     assert list(smaller(pool, weights, y, R2))[1][dear] > 0
     assert list(smaller(pool, weights, y, R2, costs))[1][dear] == 0
+
+
+def test_of_many_candidates_the_best_ones_are_weighed():
+    rng = np.random.default_rng(6)
+    y, error = rng.normal(size=(2, 60))
+    pool = np.array([*[y + error] * MOST, y - 1.1 * error])  # the last one would make all of them perfect
+    assert greedy(pool, y, R2)[-1] == 0
+    assert greedy(pool[1:], y, R2)[-1] > 0
+    assert greedy(pool, y, R2, ["tree"] * MOST + ["line"])[-1] > 0
+
+
+def test_for_metrics_of_labels_the_log_loss_decides():
+    y, pool = candidates(BINARY, 4, 60, 7)
+    both = (greedy(pool, y, metric_of(name, BINARY)) for name in ("f1", "log_loss"))
+    assert np.array_equal(*both)
