@@ -39,6 +39,7 @@ FRAME = pd.DataFrame(
         "street": CHANCE.choice([f"Street {place}" for place in range(45)], N),
         "note": CHANCE.choice(["a quiet old house", "near the loud new road", "old road by the house", None], N),
         "class": CHANCE.choice([1.0, 2.0, 10.0], N),
+        "mixed": CHANCE.choice(np.array(["a", 2.0, 3, None], dtype=object), N),
         "zip": CHANCE.choice([f"{place:05d}" for place in range(9)], N),
     }
 )

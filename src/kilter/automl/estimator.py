@@ -84,6 +84,7 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         """
         smaller = clone(self)
         smaller._keep(simplify.simplified(self._outcome("simplify"), loss))
+        smaller._target = self._target
         smaller._say(hasattr(self, "feature_names_in_"))
         return smaller
 

@@ -152,6 +152,8 @@ def columns_of(reading: Reading, is_array: bool) -> tuple[Any, Places]:
     import pandas as pd
     from sklearn.compose import ColumnTransformer
 
+    if odd := [name for name in reading.names if name.endswith("\0")]:
+        raise InvalidInput(f"scikit-learn finds no column whose name ends with a NUL, as {odd[0]!r} does: rename it")
     transformers: list[tuple[str, Any, Any]] = []
     places: dict[tuple[str, str], Sequence[int]] = {}
     start = 0
@@ -260,10 +262,13 @@ def _level(column: Column) -> Any:
             step(partial(np.add, 1)),
             lookup(places),
         )
+    whole = {r"^(-?\d+)\.0$": r"\1"}  # 2.0 is the level 2, unless texts say "2.0"
+    plain = [] if any(re.match(r"-?\d+\.0$", level) for level in column.levels) else [whole]
     return chain(
         step(pd.DataFrame.astype, dtype=object),
         step(pd.DataFrame.map, func=str, na_action="ignore"),
         step(pd.DataFrame.map, func=str.strip, na_action="ignore"),
+        *(step(pd.DataFrame.replace, to_replace=each, regex=True) for each in plain),
         OrdinalEncoder(categories=[np.array(column.levels, dtype=object)], **settings),
         step(partial(np.add, 1)),
     )
