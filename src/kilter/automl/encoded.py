@@ -17,6 +17,9 @@ from kilter.automl.task import Task
 if TYPE_CHECKING:
     import numpy as np
 
+LARGE = 200_000
+"""Values in a table from which on its matrices are of float32: they are what a fit takes most memory for."""
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -61,7 +64,15 @@ class Encoded:
 
     def whole(self, views: Sequence[str]) -> tuple[Encoder, Mapping[str, Matrix]]:
         """An encoder that was learned from all rows, and all rows as it encodes them."""
-        return fit_encoder(self.table, self.y, self.task, self.seed + len(self.folds), views, self.weight)
+        seed = self.seed + len(self.folds)
+        return fit_encoder(self.table, self.y, self.task, seed, views, self.weight, self.is_large)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether matrices are of float32."""
+        table = self.table
+        columns = len(table.names) + len(table.dates) + len(table.codes) + len(table.words)
+        return len(self.y) * columns > LARGE
 
     @property
     def seconds(self) -> float:
@@ -80,7 +91,8 @@ class Encoded:
         seed, began = self.seed + fold, clock()
         if fold not in self._encoders:
             plain = list(dict.fromkeys(("tree", *(each for each in self.views if each != "pairs"))))
-            encoder, matrices = fit_encoder(self.table.rows(train), self.y[train], self.task, seed, plain, weight)
+            table, y = self.table.rows(train), self.y[train]
+            encoder, matrices = fit_encoder(table, y, self.task, seed, plain, weight, self.is_large)
             self._keep(fold, encoder, matrices, valid)
         if (fold, view) not in self._parts:
             tree, _ = self._parts[fold, "tree"]
