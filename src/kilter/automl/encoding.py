@@ -10,7 +10,7 @@ target never is in its features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -47,7 +47,9 @@ class Encoder:
         """The rows as `view` has them. Each row's values depend on that row alone."""
         if view == "pairs":
             return self._paired(self.transform(table, "tree"))
-        return self._matrix([part for block in self.blocks for part in block.parts(table, view)], len(table), view)
+        return self._finished(
+            _joined((part for block in self.blocks for part in block.parts(table, view)), table), view
+        )
 
     def with_pairs(
         self, tree: Matrix, y: np.ndarray, task: Task, seed: int, weight: np.ndarray | None = None
@@ -62,15 +64,15 @@ class Encoder:
         values = np.hstack([tree.values, self.pairs(tree.values)])
         return Matrix(values, (*tree.names, *self.pairs.names(tree.names)), tree.categorical)
 
-    def _matrix(self, parts: Sequence[Part], rows: int, view: str) -> Matrix:
-        values, names, categorical = _joined(parts, rows)
+    def _finished(self, joined: Matrix, view: str) -> Matrix:
+        values, names = joined.values, joined.names
         if view == "dense":
-            ranked = [f"rank of {names[place]}" for place in self.ranks.ranked.tolist()]
-            names = [name for name, kept in zip(names, self.scaling.kept, strict=True) if kept] + ranked
+            scaled = [name for name, kept in zip(names, self.scaling.kept, strict=True) if kept]
+            names = [*scaled, *(f"rank of {names[place]}" for place in self.ranks.ranked.tolist())]
             values = np.hstack([self.scaling(values), self.ranks(values)])
         if self.narrow:
             values = np.clip(values, -LARGEST, LARGEST).astype(np.float32)
-        return Matrix(values, tuple(names), tuple(categorical))
+        return Matrix(values, tuple(names), joined.categorical)
 
     def state(self) -> State:
         """What `from_state` builds it from again."""
@@ -121,18 +123,23 @@ def fit_encoder(
         view: [part for block, scores in fitted for part in block.parts(table, view, scores)]
         for view in dict.fromkeys((*plain, "dense"))
     }
-    dense, _, _ = _joined(parts["dense"], len(table))
+    dense = _joined(parts["dense"], table)
     ranked = np.array([part.ranked for part in parts["dense"] for _ in part.names], bool)
-    encoder = Encoder(tuple(block for block, _ in fitted), Scaling.of(dense), Ranks.of(dense, ranked), narrow)
-    matrices = {view: encoder._matrix(parts[view], len(table), view) for view in plain}
+    blocks = tuple(block for block, _ in fitted)
+    encoder = Encoder(blocks, Scaling.of(dense.values), Ranks.of(dense.values, ranked), narrow)
+    matrices = {
+        view: encoder._finished(dense if view == "dense" else _joined(parts[view], table), view) for view in plain
+    }
     if "pairs" in views:
         encoder, matrices["pairs"] = encoder.with_pairs(matrices["tree"], y, task, seed, weight)
     return encoder, {view: matrices[view] for view in views}
 
 
-def _joined(parts: Sequence[Part], rows: int) -> tuple[np.ndarray, list[str], list[int]]:
+def _joined(parts: Iterable[Part], table: Table) -> Matrix:
+    """Side by side."""
+    parts = list(parts)
     names = [name for part in parts for name in part.names]
-    values = np.empty((rows, len(names)))
+    values = np.empty((len(table), len(names)))
     categorical: list[int] = []
     start = 0
     for part in parts:
@@ -140,4 +147,4 @@ def _joined(parts: Sequence[Part], rows: int) -> tuple[np.ndarray, list[str], li
         values[:, start:end] = part.values
         categorical += range(start, end) if part.categorical else []
         start = end
-    return values, names, categorical
+    return Matrix(values, names, categorical)

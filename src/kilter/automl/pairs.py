@@ -72,9 +72,12 @@ class Pairs:
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(n, p) from the values of the tree view, (n, d)."""
-        one, two = values[:, self.first], values[:, self.second]
+        pairs = np.empty((len(values), len(self.sign)))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return finite(np.choose(self.sign, [one + two, one - two, one * two, one / two]))
+            for sign, taken in enumerate((np.add, np.subtract, np.multiply, np.divide)):
+                which = self.sign == sign
+                pairs[:, which] = taken(values[:, self.first[which]], values[:, self.second[which]])
+        return finite(pairs)
 
     def names(self, names: Sequence[str]) -> list[str]:
         """Of the pairs, from those of the tree view's columns."""

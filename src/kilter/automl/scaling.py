@@ -44,7 +44,7 @@ class Scaling:
         empty = ~np.isfinite(some).any(axis=0)
         low, centre, high = np.nanquantile(np.where(empty, 0.0, some), [0.25, 0.5, 0.75], axis=0)
         with np.errstate(over="ignore"):
-            deviation = np.where(np.isnan(values), centre, values).std(axis=0)
+            deviation = np.array([_filled_in(column, at).std() for column, at in zip(values.T, centre, strict=True)])
         # Rounding makes a tiny deviation of a column that is one value.
         kept = deviation > 1e-12 * np.maximum(np.abs(centre), 1e-300)
         scale = np.where(high > low, (high - low) / QUARTILE, np.where(kept, deviation, 1.0))
@@ -52,10 +52,20 @@ class Scaling:
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(n, kept) between −FAR and FAR; gaps are 0."""
+        scaled = values[:, self.kept]  # a copy, and one more for the roots: tables may be large
         with np.errstate(over="ignore"):
-            scaled = (values[:, self.kept] - self.centre[self.kept]) / self.scale[self.kept]
-        scaled = np.clip(np.nan_to_num(scaled, copy=False), -1e6, 1e6)
-        return np.asarray(scaled / np.sqrt(1 + (scaled / FAR) ** 2))
+            scaled -= self.centre[self.kept]
+            scaled /= self.scale[self.kept]
+        np.clip(np.nan_to_num(scaled, copy=False), -1e6, 1e6, out=scaled)
+        roots = scaled / FAR
+        roots *= roots
+        roots += 1
+        scaled /= np.sqrt(roots, out=roots)
+        return scaled
+
+
+def _filled_in(column: np.ndarray, at: float) -> np.ndarray:
+    return np.where(np.isnan(column), at, column)
 
 
 @dataclass(frozen=True)
