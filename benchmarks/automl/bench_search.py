@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from configurations import BY_HAND, all_of_them
+from configurations import BY_HAND, LATER, all_of_them
 from make_pools import ROWS, SEED, evaluated, folds_of, targets
 from replay import Pool, greedy, losses, seen
 from tables import load
@@ -66,7 +66,7 @@ def portfolio(pool: Pool) -> list[int]:
 def curve(pool: Pool, oof: np.ndarray, test: np.ndarray, seconds: np.ndarray) -> list[float]:
     """Gains over the portfolio alone when these are added to it one by one, by TIMES."""
     start = [pool.places[i] for i in range(len(BY_HAND)) if i in pool.places]
-    alone, spent = pool.loss(range(len(BY_HAND))), float(pool.seconds[start].sum())
+    alone, spent = pool.loss([i for i in pool.places if i < len(BY_HAND)]), float(pool.seconds[start].sum())
     gains = []
     for times in TIMES:
         some = np.cumsum(seconds) <= (times - 1) * spent
@@ -84,7 +84,9 @@ def searched(pool: Pool, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def random_ones(pool: Pool, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rest = np.array([place for number, place in pool.places.items() if number >= len(BY_HAND)])
+    rest = np.array(
+        [place for number, place in pool.places.items() if len(BY_HAND) <= number < len(all_of_them()) - len(LATER)]
+    )
     rest = np.random.default_rng(seed).permutation(rest)
     return pool.oof[rest], pool.test[rest], pool.seconds[rest].sum(1)
 
