@@ -8,7 +8,7 @@ log-loss.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,13 +63,18 @@ class Pool:
         """(folds, test rows): what each fold's model of a configuration predicts."""
         return np.stack([seen(self.kind, of, self.test_y) for of in np.load(self.folder / f"{number:02}.npz")["each"]])
 
-    def loss(self, numbers: Sequence[int]) -> float:
+    def loss(self, numbers: Iterable[int]) -> float:
         """Test loss of the ensemble of these configurations, weighted by what they predict out of fold."""
+        return self.both(numbers)[1]
+
+    def both(self, numbers: Iterable[int]) -> tuple[float, float]:
+        """Loss of that ensemble out of fold, which the weights flatter a little, and on the test part."""
         key = frozenset(numbers)
         if key not in self.known:
             at = [self.places[i] for i in sorted(key)]
             weights = greedy(self.kind, self.y, self.oof[at])
-            self.known[key] = float(losses(self.kind, self.test_y, (weights @ self.test[at])[None])[0])
+            parts = (self.y, self.oof), (self.test_y, self.test)
+            self.known[key] = tuple(float(losses(self.kind, y, (weights @ v[at])[None])[0]) for y, v in parts)
         return self.known[key]
 
     def single(self, number: int) -> float:
