@@ -29,5 +29,5 @@ def test_members_take_what_it_holds(task):
 
 
 def test_what_is_given_out_is_its_users_own():
-    portfolio(TASKS[0], 100, 5)[1][1]["width"] = 7
-    assert portfolio(TASKS[0], 100, 5)[1][1]["width"] != 7
+    portfolio(TASKS[0], 100, 5)[1][1]["dropout"] = 0.123
+    assert portfolio(TASKS[0], 100, 5)[1][1]["dropout"] != 0.123
