@@ -107,6 +107,8 @@ def test_a_time_limit_ends_a_fit_with_a_model() -> None:
 def test_a_constant_target_is_predicted_as_it_is() -> None:
     frame = table().assign(price=3.5)
     assert predictions(fitted("price", frame)) == pytest.approx(3.5)
+    found = fitted(frame=frame.assign(dear="yes"))
+    assert (predictions(found) == 1).all() and "same in all rows" in found.notices[0]
 
 
 class Failing:
@@ -135,6 +137,7 @@ def test_a_member_that_fails_is_told_and_the_others_go_on(caplog: pytest.LogCapt
 def test_where_everything_fails_the_constant_is_left() -> None:
     found = fitted(members=[Failing()], n_models=1)
     assert [each.member for each in found.candidates] == ["failing", "constant"]
+    assert "a constant predicts: MemoryError" in found.notices[-1] and found.estimate.value == pytest.approx(0.5)
     assert predictions(found)[0] == pytest.approx(
         (table()["dear"].value_counts(normalize=True)[["no", "yes"]]), abs=0.02
     )
@@ -208,3 +211,27 @@ def test_classes_weigh_where_models_learn_but_not_in_the_score() -> None:
     )
     assert even.data.weight is None
     assert predictions(even)[:, 0].mean() > predictions(plain)[:, 0].mean() + 0.05
+
+
+def test_where_a_fold_has_a_single_class_candidates_are_compared_by_what_can_score_it() -> None:
+    from sklearn.model_selection import KFold
+
+    frame = table().sort_values("dear").reset_index(drop=True)
+    found = fitted(frame=frame, members=["linear"], n_models=1, folds=KFold(6))
+    assert found.candidates[0].state == "complete"
+    assert found.data.fold_metric.name == "log_loss" and "folds hold a single value" in found.notices[0]
+
+
+def test_a_splitter_speaks_of_the_rows_of_the_whole_table() -> None:
+    from sklearn.model_selection import PredefinedSplit
+
+    frame = table()
+    frame.loc[::5, "dear"] = None
+    of_row = np.arange(ROWS) % 4
+    pairs = [(np.flatnonzero(of_row != fold), np.flatnonzero(of_row == fold)) for fold in range(4)]
+    for folds in (PredefinedSplit(of_row), pairs):
+        found = fitted(frame=frame, members=["linear"], n_models=1, folds=folds)
+        for fold, (train, test) in enumerate(found.data.folds):
+            assert set(of_row[found.data.rows[test]]) == {fold} and fold not in of_row[found.data.rows[train]]
+    with pytest.raises(InvalidInput, match="cannot split these 120 rows"):
+        fitted(folds=PredefinedSplit(np.tile(of_row, 2)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilter.automl.splits import HELD_OUT, folds_for, splits_of
+from kilter.automl.splits import HELD_OUT, asked, folds_for, splits_of
 from kilter.automl.task import Task
 from kilter.core.errors import InvalidInput
 
@@ -63,14 +63,33 @@ def test_the_rarer_of_two_classes_bounds_the_folds() -> None:
         splits_of("auto", np.array([0, 0, 0, 1]), binary)
 
 
+def test_few_groups_bound_the_folds() -> None:
+    y, groups = np.arange(60.0), np.arange(60) % 3
+    assert len(splits_of("auto", y, Task("regression"), groups)) == 3
+    with pytest.raises(InvalidInput, match="there are 3 groups: 5 folds need at least 5"):
+        splits_of(5, y, Task("regression"), groups)
+
+
+def test_classes_of_a_single_row_each_leave_nothing_to_split() -> None:
+    with pytest.raises(InvalidInput, match="0 rows of classes that have two"):
+        splits_of("auto", np.arange(3), CLASSES)
+
+
 @pytest.mark.parametrize("folds", [0, True, 2.5, "five", None])
 def test_what_is_no_number_of_folds_is_refused(folds: object) -> None:
     with pytest.raises(InvalidInput, match="give 'auto', a number"):
         splits_of(folds, np.arange(9.0), Task("regression"))
 
 
-def test_a_splitter_is_asked_once_and_time_order_kept() -> None:
+def test_a_splitter_keeps_the_order_of_time() -> None:
     from sklearn.model_selection import TimeSeriesSplit
 
-    found = splits_of(TimeSeriesSplit(3), np.arange(20.0), Task("regression"))
+    found = asked(TimeSeriesSplit(3), np.zeros((20, 1)), np.arange(20.0), None, np.arange(20))
     assert len(found) == 3 and all(train.max() < test.min() for train, test in found)
+
+
+def test_a_splitter_that_cannot_split_is_told_with_what_it_says() -> None:
+    from sklearn.model_selection import GroupKFold
+
+    with pytest.raises(InvalidInput, match=r"cannot split these 20 rows: .*groups"):
+        asked(GroupKFold(3), np.zeros((20, 1)), np.arange(20.0), None, np.arange(20))

@@ -16,7 +16,7 @@ from kilter.automl.candidates import Folds
 from kilter.automl.metrics import Metric, metric_of
 from kilter.automl.reading import Reading, Table
 from kilter.automl.settings import Settings
-from kilter.automl.splits import splits_of
+from kilter.automl.splits import asked, is_asked, splits_of
 from kilter.automl.task import Kind, Task
 from kilter.core.errors import InvalidInput
 from kilter.core.seeds import rng
@@ -64,9 +64,21 @@ class Data:
         return {**numbers, **self.table.dates, **self.table.codes}
 
     @cached_property
+    def lone(self) -> int:
+        """How many folds have rows of a single value or class: most metrics cannot score one."""
+        return sum(bool((self.y[held] == self.y[held[0]]).all()) for _, held in self.folds)
+
+    @cached_property
+    def fold_metric(self) -> Metric:
+        """What candidates are compared by, fold by fold: the metric, unless it cannot score every fold."""
+        if not self.lone:
+            return self.metric
+        return metric_of("mean_squared_error" if self.task.is_regression else "log_loss", self.task)
+
+    @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What its user should know before a score is believed."""
-        return (*self.notices, *_singles(self), *_suspects(self), *_copies(self))
+        return (*self.notices, *_lone(self), *_singles(self), *_suspects(self), *_copies(self))
 
     @cached_property
     def digest(self) -> str:
@@ -95,8 +107,14 @@ def prepared(
     task, target, rows = _classes_left(wanted, kept)
     read = reading.read(frame.iloc[rows], settings.columns)
     weight = None if weight is None else weight[rows]
-    together = _groups(groups, len(frame))
-    together = None if together is None else together[rows]
+    every = _groups(groups, len(frame))
+    together = None if every is None else every[rows]
+    if is_asked(settings.folds):
+        whole = np.full(len(frame), target[0])  # what a row is that is not learned from makes no difference
+        whole[rows] = target
+        folds = asked(settings.folds, frame, whole, every, rows)
+    else:
+        folds = splits_of(settings.folds, target, task, together, settings.random_state, settings.preset)
     return Data(
         read.table(frame.iloc[rows]),
         read,
@@ -106,7 +124,7 @@ def prepared(
         weight,
         _learning(weight, settings.class_weight, task, target),
         together,
-        splits_of(settings.folds, target, task, together, settings.random_state, settings.preset),
+        folds,
         metric_of(settings.metric, task),
         (*wanted.notices, *read.notices, *sampled),
     )
@@ -155,6 +173,16 @@ def _learning(weight: np.ndarray | None, class_weight: Any, task: Task, y: np.nd
     return of_class if weight is None else weight * of_class
 
 
+def _lone(data: Data) -> Iterator[str]:
+    if data.is_constant:
+        yield "the target is the same in all rows: so are the predictions"
+    elif data.lone:
+        yield (
+            f"{data.lone} of {len(data.folds)} folds hold a single value of the target: candidates are compared by "
+            f"{data.fold_metric.name}, and {data.metric.name} over all folds together may say little"
+        )
+
+
 def _singles(data: Data) -> Iterator[str]:
     if data.task.kind == "multiclass":
         alone = np.flatnonzero(np.bincount(data.y, minlength=data.task.width) == 1)
@@ -164,6 +192,8 @@ def _singles(data: Data) -> Iterator[str]:
 
 
 def _suspects(data: Data) -> Iterator[str]:
+    if data.is_constant:
+        return
     for column, score in leaks.suspects(data.columns, data.y, data.task):
         name = one_line(column, 50)
         yield f"the column {name!r} alone tells nearly all ({score:.4f}): is it known when a prediction is wanted?"

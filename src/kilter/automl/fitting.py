@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from kilter.automl.honesty import ScoreEstimate
 from kilter.automl.members import DEFAULT, MEMBERS, member
 from kilter.automl.members.member import Member
 from kilter.automl.model import Model
-from kilter.automl.objective import InMemory, Objective, Shelf
+from kilter.automl.objective import CONSTANT, InMemory, Objective, Shelf
 from kilter.automl.portfolio import portfolio
 from kilter.automl.proposals import PortfolioSampler
 from kilter.automl.schedule import FoldScheduler
@@ -173,7 +173,7 @@ class Course:
             opening=opening,
             looks=LOOKS * budget.left() * self.settings.n_jobs,
             models=self.settings.n_models or 0,
-            perfect=math.nan if self.data.metric.perfect is None else self.data.metric.perfect,
+            perfect=math.nan if self.data.fold_metric.perfect is None else self.data.fold_metric.perfect,
             allows=budget.allows,
             listed=lambda history: sampler.next(history) is not None,
         )
@@ -205,7 +205,7 @@ class Course:
             self.encoded,
             self.members,
             self.targets,
-            self.data.metric,
+            self.data.fold_metric,
             self.data.weight,
             budget,
             self.shelf,
@@ -229,7 +229,8 @@ class Course:
         learned = self._calibration(weights.mixed(shares, predictions))
         assembly = Assembly(self.encoded, data.reading, MEMBERS | self.members, budget.reserving(LAST))
         model = assembly.model(list(zip(shares.tolist(), best, strict=True)), learned)
-        return Outcome(model, every, found, estimate, data, self.study, budget.spent(), data.warnings, self)
+        notices = (*data.warnings, *_without_models(every, data))
+        return Outcome(model, every, found, estimate, data, self.study, budget.spent(), notices, self)
 
     def _calibration(self, mixture: np.ndarray) -> Calibration:
         """How sure the ensemble is to be, and the threshold, which the user may have said."""
@@ -237,3 +238,10 @@ class Course:
         rows = np.flatnonzero(weights.seen(mixture[None]))
         weight = None if data.weight is None else data.weight[rows]
         return calibrated(mixture[rows], data.y[rows], data.metric, weight, len(data.folds), self.settings.threshold)
+
+
+def _without_models(every: Sequence[Candidate], data: Data) -> Iterator[str]:
+    """That a constant is all there is, and why."""
+    if every[-1].number == CONSTANT and not data.is_constant:
+        reasons = sorted({each.reason for each in every if each.reason})
+        yield f"no candidate is whole, so a constant predicts: {'; '.join(reasons) or 'there was no time for any'}"

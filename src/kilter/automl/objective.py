@@ -168,7 +168,11 @@ class Objective:
         params = configuration("constant", {})
         with_it = replace(self, members=MEMBERS)
         done = [with_it.fit(CONSTANT, params, fold) for fold in range(len(self.folds))]
-        return self._made(CONSTANT, params, done, "complete", "")
+        made = self._made(CONSTANT, params, done, "complete", "")
+        # Constants of several folds differ, by which rows they were made of: that is no order of rows.
+        seen = np.isfinite(made.out_of_fold)
+        mean = np.mean(made.out_of_fold, axis=0, where=seen)
+        return replace(made, out_of_fold=np.where(seen, mean, np.nan).astype(np.float32))
 
     def _made(
         self, number: int, params: Mapping[str, Any], done: Sequence[FoldResult], state: State, reason: str

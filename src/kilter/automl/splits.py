@@ -10,6 +10,7 @@ import numpy as np
 from kilter.automl.task import Task
 from kilter.core.errors import InvalidInput
 from kilter.core.seeds import rng
+from kilter.core.text import shown
 from kilter.evaluation.folds import frozen_splits
 from kilter.evaluation.splitting import drawn, drawn_groups
 
@@ -45,21 +46,19 @@ def splits_of(
 ) -> Splits:
     """Pairs of places to train on and to predict.
 
-    `folds` is "auto", a number (1 is a hold-out), or a splitter with scikit-learn's `split(X, y, groups)`, as those of
-    kilter, which is asked once. Classes have their share in each fold, and groups are never on both sides. A class of a
-    single row is always trained on. Raises InvalidInput where rows, groups or the rarer of two classes are too few.
+    `folds` is "auto" or a number (1 is a hold-out). Classes have their share in each fold, and groups are never on both
+    sides. A class of a single row is always trained on. Raises InvalidInput where rows, groups or the rarer of two
+    classes are too few.
     """
-    if hasattr(folds, "split") and not isinstance(folds, str):
-        return _asked(folds, y, groups)
-    count = folds_for(len(y), preset) if folds == "auto" else folds
+    count = folds_for(len(y), preset) if isinstance(folds, str) and folds == "auto" else folds
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-        raise InvalidInput(f"folds={folds!r}: give 'auto', a number from 1 (a hold-out) on, or a splitter")
+        raise InvalidInput(f"folds={shown(folds)}: give 'auto', a number from 1 (a hold-out) on, a splitter, or pairs")
     labels = None if task.is_regression else y
     single = _alone(y, task)
     several = np.flatnonzero(~single)
-    count = _possible(int(count), y[several], task, folds != "auto")
-    part = None if labels is None else labels[several]
     within = None if groups is None else np.asarray(groups)[several]
+    count = _possible(int(count), y[several], task, within, count is folds)
+    part = None if labels is None else labels[several]
     if count == 1:
         held = _held_out(len(several), part, within, seed)
         found = [(np.flatnonzero(~held), np.flatnonzero(held))]
@@ -69,10 +68,27 @@ def splits_of(
     return [(np.sort(np.concatenate([several[train], always])), several[test]) for train, test in found]
 
 
-def _asked(splitter: Any, y: np.ndarray, groups: Sequence[Any] | None) -> Splits:
-    found = [(np.asarray(train), np.asarray(test)) for train, test in splitter.split(np.zeros((len(y), 1)), y, groups)]
+def is_asked(folds: Any) -> bool:
+    """Whether folds are a splitter's, or pairs of row numbers that a user has made."""
+    return (hasattr(folds, "split") and not isinstance(folds, str)) or isinstance(folds, list | tuple)
+
+
+def asked(folds: Any, frame: Any, y: np.ndarray, groups: Any, rows: np.ndarray) -> Splits:
+    """The pairs of a splitter with scikit-learn's `split(X, y, groups)`, or as given, as places among `rows`.
+
+    They are of the whole table, as its user knows it: (frame, y, groups) have all rows, of which `rows` are learned
+    from. Raises InvalidInput where the splitter cannot split them, or leaves a side without rows.
+    """
+    place = np.full(len(frame), -1)
+    place[rows] = np.arange(len(rows))
+    try:
+        pairs = list(folds if isinstance(folds, list | tuple) else folds.split(frame, y, groups))
+        whole = [(place[np.asarray(train)], place[np.asarray(test)]) for train, test in pairs]
+    except (ValueError, TypeError, IndexError) as error:
+        raise InvalidInput(f"folds={shown(folds)} cannot split these {len(frame)} rows: {error}") from error
+    found = [(train[train >= 0], test[test >= 0]) for train, test in whole]
     if not found or any(not len(train) or not len(test) for train, test in found):
-        raise InvalidInput(f"folds={splitter!r} leaves a side of a split without rows")
+        raise InvalidInput(f"folds={shown(folds)} leaves a side of a split without rows to learn from")
     return found
 
 
@@ -84,16 +100,19 @@ def _alone(y: np.ndarray, task: Task) -> np.ndarray:
     return alone
 
 
-def _possible(count: int, y: np.ndarray, task: Task, is_wanted: bool) -> int:
-    """As many folds as rows allow, and as the rarer of two classes does: without it no fold could be scored."""
-    most, what = len(y), "rows"
+def _possible(count: int, y: np.ndarray, task: Task, groups: np.ndarray | None, is_wanted: bool) -> int:
+    """As many folds as rows and groups allow, and as the rarer of two classes does: without it none could be scored."""
+    bounds = {"rows of classes that have two" if task.kind == "multiclass" else "rows": len(y)}
+    if groups is not None:
+        bounds["groups"] = len(set(groups.tolist()))
     if task.kind == "binary":
         of_class = np.bincount(y, minlength=len(task.classes))
-        most, what = int(of_class.min()), f"rows of the class {task.classes[of_class.argmin()]!r}"
+        bounds[f"rows of the class {task.classes[of_class.argmin()]!r}"] = int(of_class.min())
+    what = min(bounds, key=lambda name: bounds[name])
     needed = max(count, 2) if is_wanted else 2
-    if most < needed:
-        raise InvalidInput(f"there are {most} {what}: {needed} folds need at least {needed}")
-    return min(count, most)
+    if bounds[what] < needed:
+        raise InvalidInput(f"there are {bounds[what]} {what}: {needed} folds need at least {needed}")
+    return min(count, bounds[what])
 
 
 def _held_out(rows: int, labels: np.ndarray | None, groups: np.ndarray | None, seed: int) -> np.ndarray:
