@@ -2,6 +2,7 @@
 
 import sys
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +131,17 @@ def test_a_network_in_context_needs_a_path_and_its_library():
     fitted = member(("tabpfn", "weights.ckpt")).fit({}, data, data, TASKS["binary"], 0, unlimited)
     with pytest.raises(MissingLibrary, match="pip install tabpfn"):
         fitted.predict(data.matrix)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "mlp"])
+def test_each_setting_is_documented_with_its_default(name):
+    page = (Path(__file__).parents[2] / "docs/reference/members.md").read_text()
+    table = page[page.index(f"| `{name}`", page.index("## Settings")) :].split("\n\n")[0]
+    for setting, parameter in member(name).space(TASKS["binary"]).items():
+        row = next(line for line in table.splitlines() if line.startswith(f"| `{setting}` |"))
+        told = row.split("|")[-2].strip().strip("`")
+        default = parameter.default
+        assert told in ("no", default) if isinstance(default, bool | str) else float(told) == default, row
 
 
 def test_a_misspelt_member_is_an_error_that_names_the_nearest():
