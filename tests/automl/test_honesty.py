@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from kilter.automl.calibration import tempered
 from kilter.automl.honesty import ScoreEstimate, blocks, error_of, estimate
-from kilter.automl.metrics import metric_of
+from kilter.automl.metrics import LOG_LOSS, metric_of
 from kilter.automl.task import Task
 from kilter.automl.weights import greedy
 from kilter.evaluation.folds import frozen_splits
@@ -117,3 +118,13 @@ def test_what_early_stopping_flatters_by_is_taken_off():
     found = estimate(pool, np.ones(1), y, hold_out, R2)
     assert 0.3 * found.error < R2.score(y, pool[0]) - found.value < found.error
     assert found.bias == pytest.approx(R2.score(y, pool[0]) - found.value)
+
+
+def test_models_that_are_too_sure_are_expected_to_gain_more_by_their_mean():
+    rng = np.random.default_rng(0)
+    p = rng.beta(0.2, 0.2, 600)
+    y = (rng.random(600) < p).astype(int)
+    right = np.column_stack([1 - p, p])
+    folds = frozen_splits(600, 5)
+    sure, fair = (estimate(tempered(right, t)[None], np.ones(1), y, folds, LOG_LOSS) for t in (0.5, 1.0))
+    assert -sure.value < -0.9 * fair.value

@@ -12,14 +12,14 @@ Three errors, one of them against the others. Weights flatter themselves on the 
 are learned without. Each fit stops where its own fold likes it best, which flatters it by FLATTERY standard errors of
 the score. But each of those rows is predicted by the models of one fold, and a new row by the mean of all K, which is
 better by (1 - 1/K) (ALONE Σw² s L + AMONG A): what a mean over folds takes away is noise of fits, of which weights have
-left Σw², and of which A shows how much there is (docs/decisions/0051).
+left Σw², and of which A shows how much there is; as does a temperature above 1 (docs/decisions/0051).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, hypot, inf, isfinite, sqrt
+from math import exp, hypot, inf, isfinite, log, sqrt
 
 import numpy as np
 
@@ -34,6 +34,8 @@ ALONE = 0.09
 """What endless folds' models of one candidate, of full skill, gain by being averaged, as a share of what they lack."""
 AMONG = 0.32
 """What folds' models gain beyond that, as a share of what candidates gain by being averaged."""
+TOO_SURE = 0.6
+"""What they gain of log-loss, at full skill, for each unit of the logarithm of the temperature of single models."""
 MOST = 0.4
 """No larger share of what is lacking is taken to be gained: a wild candidate of little weight makes A large."""
 FLATTERY = 0.5
@@ -173,8 +175,10 @@ def _gained(
         return 0.0
     used = np.flatnonzero(weights)
     alone = perfect - sum(weights[j] * metric.score(y, predictions[j], weight) for j in used)
-    own = ALONE * float(weights @ weights) * (1 - missing / blind)
-    return float(np.clip(own + AMONG * (alone - missing) / missing, 0.0, MOST))
+    own = ALONE * float(weights @ weights)
+    if metric == LOG_LOSS:  # models that are too sure are so by noise of their own
+        own += TOO_SURE * max(log(calibrated(raw, y, metric, weight).temperature), 0.0)
+    return float(np.clip(own * (1 - missing / blind) + AMONG * (alone - missing) / missing, 0.0, MOST))
 
 
 def _blind(like: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
