@@ -285,7 +285,7 @@ def _words(column: Column) -> Any:
     return chain(
         step(pd.Series.astype, dtype=object),
         step(pd.Series.fillna, value=""),
-        step(pd.Series.map, func=str),
+        step(pd.Series.apply, func=str),
         step(pd.Series.replace, to_replace=nothing, value="", regex=True),
         vectorizer,
     )
