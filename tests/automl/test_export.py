@@ -72,7 +72,7 @@ def every(model: Any) -> Any:
 @pytest.fixture(scope="module")
 def models() -> dict[str, Any]:
     columns = {"class": "category", "zip": "category"}
-    return {task: every(kind(n_models=4, folds=2, columns=columns).fit(FRAME, y)) for task, (kind, y) in TASKS.items()}
+    return {task: every(kind(n_models=5, folds=2, columns=columns).fit(FRAME, y)) for task, (kind, y) in TASKS.items()}
 
 
 @pytest.fixture(params=list(TASKS))
@@ -86,6 +86,7 @@ def shown(model: Any, frame: pd.DataFrame) -> np.ndarray:
 
 def test_it_predicts_the_same_of_old_and_new_rows(model: Any) -> None:
     pipeline = model.export(FRAME)
+    assert {part.member for part in model.model_.parts} == {"lightgbm", "mlp", "linear", "lightgbm_pairs"}
     np.testing.assert_allclose(shown(pipeline, NEW), shown(model, NEW), rtol=1e-9, atol=1e-12)
     assert (pipeline.predict(NEW) == model.predict(NEW)).all() or not hasattr(model, "classes_")
 
@@ -117,7 +118,8 @@ def test_an_array_is_taken_by_place() -> None:
 
 
 def test_narrow_encoders_and_pairs_are_exported_too() -> None:
-    model = every(Regressor(n_models=1, folds=2, members=["lightgbm"]).fit(FRAME[["size", "class"]], VALUE))
+    some = FRAME[["size", "class", "town"]]
+    model = every(Regressor(n_models=1, folds=2, members=["lightgbm"]).fit(some, VALUE))
     table, encoders = model.outcome_.data.table, []
     for encoder in model.model_.encoders:
         narrow = replace(encoder, narrow=True)
@@ -129,7 +131,7 @@ def test_narrow_encoders_and_pairs_are_exported_too() -> None:
 
     made, places = columns_of(model.model_.reading, is_array=False)
     for view in ("tree", "pairs", "dense"):
-        found = encoding(encoders[0], view, model.model_.reading, places).transform(made.transform(FRAME))
+        found = encoding(encoders[0], view, model.model_.reading, places).transform(made.transform(some))
         np.testing.assert_array_equal(found, encoders[0].transform(table, view).values)
 
 

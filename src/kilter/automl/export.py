@@ -296,7 +296,8 @@ def _words(column: Column) -> Any:
 
 def encoding(encoder: Encoder, view: str, reading: Reading, places: Places) -> Any:
     """From numbers to the matrix of a view."""
-    parts = [part for block in encoder.blocks for part in _ENCODED[type(block)](block, view, reading, places)]
+    plain = "tree" if view == "pairs" else view
+    parts = [part for block in encoder.blocks for part in _ENCODED[type(block)](block, plain, reading, places)]
     steps = [side_by_side(parts)]
     if view == "dense":
         steps.append(side_by_side([_scaled(encoder.scaling), *_ranks(encoder.ranks)]))
