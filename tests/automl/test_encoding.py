@@ -6,6 +6,7 @@ import pytest
 
 from kilter.automl.blocks import promises
 from kilter.automl.encoding import Encoder, fit_encoder
+from kilter.automl.pairs import Pairs
 from kilter.automl.reading import read
 from kilter.automl.scaling import FAR
 from kilter.automl.task import Task
@@ -137,13 +138,26 @@ def test_weights_are_as_good_as_repeated_rows(read_table):
     np.testing.assert_allclose(*(part[: min(map(len, towns))] for part in towns), atol=0.25)
 
 
-def test_what_the_fold_does_not_have_is_missing_there(read_table):
-    kept = read_table.codes["kind"] != 1
+@pytest.mark.parametrize("lost", [1, "last"])
+def test_what_the_fold_does_not_have_is_missing_there(read_table, lost):
+    codes = read_table.codes["kind"]
+    kept = codes != (codes.max() if lost == "last" else lost)
     encoder, _ = fit_encoder(read_table.rows(kept), targets(BINARY)[kept], BINARY, 0)
     matrix = encoder.transform(read_table, "tree")
     column = matrix.values[:, matrix.names.index("kind")]
-    assert np.isnan(column[~kept]).all()
-    assert set(column[np.isfinite(column)]) == {0.0, 1.0}
+    assert np.isnan(column[~kept]).all() and np.isnan(column[codes < 0]).all()
+    assert set(column[kept & (codes >= 0)]) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("lost", [7, "last"])
+def test_of_many_levels_what_the_fold_does_not_have_promises_what_gaps_do(read_table, lost):
+    codes = read_table.codes["town"]
+    kept = codes != (codes.max() if lost == "last" else lost)
+    encoder, _ = fit_encoder(read_table.rows(kept), targets(REGRESSION)[kept], REGRESSION, 0)
+    matrix = encoder.transform(read_table, "tree")
+    promise, count = (matrix.values[:, matrix.names.index(f"town {what}")] for what in ("promise", "count"))
+    assert set(promise[~kept]) == set(promise[codes < 0])
+    assert set(count[~kept]) == {0.0}
 
 
 def test_of_very_many_numbers_those_that_tell_something_stay():
@@ -171,3 +185,9 @@ def test_extreme_numbers_stay_within_bounds():
     _, matrices = fit_encoder(rows, np.arange(6.0), REGRESSION, 0, narrow=True)
     assert matrices["dense"].values.dtype == np.float32
     assert np.isfinite(matrices["dense"].values).all()
+    assert np.isfinite(matrices["tree"].values[[0, 1, 2, 3, 5]]).all()
+
+
+def test_a_ratio_by_zero_and_a_product_out_of_range_are_missing():
+    pairs = Pairs(np.array([0, 0]), np.array([1, 1]), np.array([3, 2]))
+    np.testing.assert_array_equal(pairs(np.array([[1.0, 0.0], [1e200, 1e200]])), [[np.nan, 0.0], [1.0, np.nan]])

@@ -114,6 +114,26 @@ def test_whether_days_come_first_is_decided_once():
     assert np.isnan(days[1:]).all()
 
 
+@pytest.mark.parametrize(("text", "day"), [("01/02/2020", "2020-01-02"), ("01.02.2020", "2020-02-01")])
+def test_where_days_could_come_first_or_second_the_sign_between_them_says(text, day):
+    frame = pd.DataFrame({"d": [text, text.replace("01", "03")]})
+    days = read(frame).table(frame).dates["d"]
+    assert days[0] == (np.datetime64(day) - np.datetime64("1970-01-01")).astype(int)
+
+
+def test_what_rises_from_row_to_row_is_kept_and_that_is_nothing_to_tell():
+    reading = read(pd.DataFrame({"id": range(100)}))
+    assert "identifiers" in reading.columns[0].reason
+    assert reading.notices == ()
+    assert "dropped" in read(pd.DataFrame({"list": [[1], [2]], "n": [1, 2]})).notices[0]
+
+
+def test_of_many_words_the_most_frequent_are_known(monkeypatch):
+    monkeypatch.setattr("kilter.automl.reading.MOST_WORDS", 2)
+    frame = pd.DataFrame({"note": [f"a {'b' if n % 2 else 'c'} {n}" for n in range(60)]})
+    assert read(frame, {"note": "text"}).columns[0].words == ("a", "a b")
+
+
 def test_zones_are_one_clock_and_infinite_is_missing_and_said():
     frame = pd.DataFrame({"t": [DAY.tz_localize("UTC"), (DAY + pd.Timedelta(hours=3)).tz_localize("UTC")]})
     frame["n"] = [np.inf, 1.0]

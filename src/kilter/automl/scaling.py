@@ -53,7 +53,7 @@ class Scaling:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(n, kept) between −FAR and FAR; gaps are 0."""
         scaled = values[:, self.kept]  # a copy, and one more for the roots: tables may be large
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             scaled -= self.centre[self.kept]
             scaled /= self.scale[self.kept]
         np.clip(np.nan_to_num(scaled, copy=False), -1e6, 1e6, out=scaled)
