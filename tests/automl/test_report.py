@@ -124,3 +124,11 @@ def test_a_target_of_mostly_one_class_is_told():
     rare = np.where(np.arange(ROWS) % 16 == 0, "ill", "well")
     model = Classifier(n_models=1, members=["linear"], folds=3, random_state=0).fit(FRAME[["size", "noise"]], rare)
     assert "93.8% of the rows are 'well'" in model.report().markdown()
+
+
+@pytest.mark.parametrize("kind", [Classifier, Regressor])
+def test_a_constant_target_has_a_report_that_says_so(kind):
+    model = kind(n_models=1, members=["linear"], random_state=0).fit(FRAME[["size", "noise"]], np.ones(ROWS, int))
+    assert "All rows have the same target" in model.report().markdown()
+    with pytest.raises(InvalidInput, match="no column matters"):
+        model.explain()

@@ -36,8 +36,11 @@ MOST, FEWEST = 5, 1
 """... at most and at least so often."""
 CELLS = 4_000_000
 """Cells of the copies that are predicted at once, about."""
-ORDERS = 32
-"""Orders of the columns that a row's parts are averaged over, each met forwards and backwards."""
+ORDERS, LEAST = 32, 4
+"""Orders of the columns that a row's parts are averaged over, each met forwards and backwards; fewer, but at least
+four, ..."""
+PREDICTED = 5_000
+"""... where they would take more predictions than this."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,6 @@ def parts(
     predict: Predict,
     of: str,
     seed: int = 0,
-    orders: int = ORDERS,
 ) -> Parts:
     """What each column adds to the prediction of a row, compared with the rows at the places of `others`.
 
@@ -181,6 +183,7 @@ def parts(
     [('a', 6.0), ('b', 1.0)]
     """
     names = list(values)
+    orders = min(max(PREDICTED // (2 * len(names) + 2), LEAST), ORDERS)
     chance = rng(seed, "orders")
     half = np.array([chance.permutation(len(names)) for _ in range(orders)])
     order = np.concatenate([half, half[:, ::-1]])

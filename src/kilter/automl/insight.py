@@ -36,8 +36,13 @@ def out_of_fold(outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
 
 
 def importances(outcome: Outcome, seed: int = 0, most: int = explain.ROWS) -> Importances:
-    """How far the score falls without each column, on at most so many rows out of fold."""
+    """How far the score falls without each column, on at most so many rows out of fold.
+
+    Raises InvalidInput where no fold has a score, and where the target is constant.
+    """
     data, model = outcome.data, outcome.model
+    if data.is_constant:
+        raise InvalidInput("all rows have the same target, so no column matters")
     folds = [_unseen(data, model, place, rows) for place, (_, rows) in enumerate(data.folds)]
     return explain.importances(_used(data.reading), folds, data.metric.score, data.metric.name, seed, most)
 

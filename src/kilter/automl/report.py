@@ -12,6 +12,7 @@ from kilter.automl import insight, leaderboard, pictures
 from kilter.automl.drift import drifts
 from kilter.automl.explain import Importances
 from kilter.automl.page import Page, Picture, Points, Section, Table, Text
+from kilter.core.errors import InvalidInput
 from kilter.core.text import one_line
 from kilter.figures.ticks import number
 
@@ -33,19 +34,31 @@ DRIFTING = 5
 
 def page(outcome: Outcome, target: str = "the target", seed: int = 0) -> Page:
     """The page; `target` is the name of what is predicted. It takes about as long as predicting 100,000 rows."""
-    rows, predictions = insight.out_of_fold(outcome)
-    found = insight.importances(outcome, seed)
-    sections = (
-        _worth(outcome, rows, predictions),
-        _wary(outcome),
-        Section("Which columns matter", tuple(_needed(found))),
-        Section("Its word against what was", tuple(_held(outcome, rows, predictions, target))),
-        _errors(outcome, rows, predictions, found),
-        _tried(outcome),
-        _columns(outcome.data),
-    )
+    if outcome.data.is_constant:
+        same = Text(
+            "All rows have the same target: that is what is predicted, and nothing says how well.", is_lead=True
+        )
+        sections = [Section("What it will score on new rows", (same,)), _columns(outcome.data)]
+    else:
+        sections = [*_of_rows(outcome, target, seed), _tried(outcome), _columns(outcome.data)]
     what = f"A model of {target}"
     return Page(what, tuple(section for section in sections if section.blocks), _provenance(outcome))
+
+
+def _of_rows(outcome: Outcome, target: str, seed: int) -> Iterator[Section]:
+    """What rows say that the models which predict them have not seen."""
+    rows, predictions = insight.out_of_fold(outcome)
+    yield _worth(outcome, rows, predictions)
+    yield _wary(outcome)
+    try:
+        found = insight.importances(outcome, seed)
+    except InvalidInput as error:  # no fold has a score
+        yield Section("Which columns matter", (Text(f"Nobody can say: {error}."),))
+        yield Section("Its word against what was", tuple(_held(outcome, rows, predictions, target)))
+        return
+    yield Section("Which columns matter", tuple(_needed(found)))
+    yield Section("Its word against what was", tuple(_held(outcome, rows, predictions, target)))
+    yield _errors(outcome, rows, predictions, found)
 
 
 # -- what it will score -----------------------------------------------------------------------------------------------
