@@ -132,3 +132,10 @@ def test_a_constant_target_has_a_report_that_says_so(kind):
     assert "All rows have the same target" in model.report().markdown()
     with pytest.raises(InvalidInput, match="no column matters"):
         model.explain()
+
+
+def test_each_column_whose_importance_is_drawn_is_named():
+    many = pd.DataFrame({f"column{i}": CHANCE.normal(size=ROWS) for i in range(18)})
+    model = Regressor(n_models=1, members=["linear"], folds=3, random_state=0).fit(many, SIZE)
+    drawn = re.search("<svg.*?falls by.*?</svg>", model.report().html())[0]
+    assert all(f">{name}<" in drawn for name in many)

@@ -159,7 +159,7 @@ def _needed(found: Importances) -> Iterator[Any]:
         "the interval of 95 %. Columns that say the same hide one another: without one the model has the other."
     )
     lanes = min(len(found), pictures.SHOWN)
-    yield Picture(pictures.importance(found), 640, 60 + 22 * lanes)
+    yield Picture(pictures.importance(found), 640, 60 + 29 * lanes)
     idle = sum(one.low <= 0 for one in found)
     if idle:
         yield Text(f"{idle} of {len(found)} columns do not matter beyond chance.")
