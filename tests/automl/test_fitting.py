@@ -177,11 +177,14 @@ def test_rows_without_a_weight_or_target_are_not_learned_from(outcome: Outcome) 
     assert found.data.rows.tolist() == list(range(ROWS)) and found.data.task == outcome.data.task
 
 
-def test_a_stored_study_goes_on_after_a_kill_and_comes_to_the_same(outcome: Outcome, tmp_path: Any) -> None:
+def test_a_stored_study_goes_on_and_comes_to_the_same(
+    outcome: Outcome, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     stored = {"storage": f"sqlite:///{tmp_path}/fit.db", "study_name": "towns"}
     assert len(fitted(n_models=1, **stored).candidates) == 1
     found = fitted(**stored)
     assert (predictions(found) == predictions(outcome)).all() and len(found.candidates) == 2
+    assert not caplog.records
     with pytest.raises(InvalidInput, match="is of other data"):
         fitted(frame=table(seed=5), **stored)
 

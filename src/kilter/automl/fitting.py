@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kilter.api.running import in_this_process
 from kilter.api.studies import create_study
 from kilter.automl import honesty, weights
 from kilter.automl.assembly import Assembly
@@ -32,6 +33,7 @@ from kilter.automl.settings import Settings
 from kilter.automl.shelf import OnDisk
 from kilter.automl.target import Scale, Target, targets
 from kilter.core.errors import InvalidInput, StudyAborted
+from kilter.core.limits import Limits
 from kilter.runtime.blas import single_threaded
 
 if TYPE_CHECKING:
@@ -132,7 +134,7 @@ class Course:
             load_if_exists=True,
             direction="maximize",
             space=space_of(self.members, self.data.task, list(self.targets)),
-            sampler=PortfolioSampler(tuple(self.entries)),
+            sampler=PortfolioSampler(self.entries),
             scheduler=FoldScheduler(len(self.data.folds)),
             seed=settings.random_state,
             keep_checkpoints=10_000,
@@ -164,22 +166,21 @@ class Course:
     def _tried(self, objective: Objective, budget: Budget) -> None:
         """Run the study as long as something fits into the budget."""
         study, opening = self.study, self._opening
-        sampler = PortfolioSampler(
-            tuple(self.entries), self._beyond, lambda config: budget.allows(objective.expected(config))
-        )
+        sampler = PortfolioSampler(self.entries, self._beyond, lambda config: budget.allows(objective.expected(config)))
         study.sampler = sampler
         study.scheduler = FoldScheduler(
             folds=len(self.data.folds),
             opening=opening,
             looks=LOOKS * budget.left() * self.settings.n_jobs,
             models=self.settings.n_models or 0,
-            perfect=math.nan if self.data.fold_metric.perfect is None else self.data.fold_metric.perfect,
+            perfect=self.data.fold_metric.perfect,
             allows=budget.allows,
             listed=lambda history: sampler.next(history) is not None,
         )
         progress = "auto" if self.settings.verbose else "none"
         try:
-            study.optimize(objective, n_jobs=self.settings.n_jobs, progress=progress, if_changed="continue")
+            # The study knows its data by their digest; what an objective reads besides, as seconds, may change.
+            study.run(in_this_process(self.settings.n_jobs).start(objective, study.space), Limits(), progress=progress)
         except StudyAborted as error:
             log.warning("%s; what there is is weighed", error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -33,11 +33,11 @@ class PortfolioSampler:
     Entries that name no scale of the target get the one on which the first configuration scored best. Those that do
     not fit into the time are passed over: `fits` says so, and knows the clock; two workers have one each.
 
-    >>> PortfolioSampler(({"member": "linear", "linear.alpha": 1.0},)).beyond
+    >>> PortfolioSampler([{"member": "linear", "linear.alpha": 1.0}]).beyond
     ''
     """
 
-    portfolio: tuple[Mapping[str, Any], ...]
+    portfolio: Sequence[Mapping[str, Any]]
     beyond: str = ""
     fits: Callable[[Config], bool] = always
 

@@ -46,15 +46,15 @@ class FoldScheduler(Scheduler):
 
     The first `opening` trials meet all `folds` at once. What is `listed`, as long as there is some of it, is looked at
     for at most `looks` seconds. With `models` there is no race: so many trials are begun, and each goes to its end,
-    which makes the result a function of data and seed whoever runs them. `perfect` is the score of a perfect model, NaN
-    where nobody knows. `allows` says whether what is expected to last so many seconds may begin.
+    which makes the result a function of data and seed whoever runs them. `perfect` is the score of a perfect model, if
+    it is known. `allows` says whether what is expected to last so many seconds may begin.
     """
 
     folds: int
     opening: int = 0
     looks: float = math.inf
     models: int = 0
-    perfect: float = math.nan
+    perfect: float | None = None
     allows: Callable[[float], bool] = allowed
     listed: Callable[[History], bool] = unlisted
 
@@ -118,7 +118,7 @@ class FoldScheduler(Scheduler):
         theirs = scores(best.number, history)
         count = min(len(mine), len(theirs))
         behind = fmean(theirs[:count]) - fmean(mine[:count])
-        lacks = 0.0 if math.isnan(self.perfect) else LEAST * (self.perfect - fmean(theirs))
+        lacks = 0.0 if self.perfect is None else LEAST * (self.perfect - fmean(theirs))
         limit = WIDTHS.get(count, LATER) * max(pstdev(theirs), lacks)
         if trial.params[MEMBER] not in families(history, but=trial.number):
             limit *= FAMILY
