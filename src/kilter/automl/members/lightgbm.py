@@ -62,12 +62,10 @@ which 255 take a tenth longer and gain nothing on 12 tables of 400 to 5,000 rows
 
 @dataclass(frozen=True)
 class LightGBM:
-    """Boosted trees by LightGBM; `boosting="rf"` makes a forest of them, of a fixed number of trees."""
+    """Boosted trees by LightGBM, on the encoding `view`."""
 
     name: str = "lightgbm"
     view: str = "tree"
-    fixed: Mapping[str, Any] | None = None
-    """Further parameters of LightGBM's own, the same in all configurations."""
 
     def space(self, task: Task) -> dict[str, Parameter]:
         """LightGBM's words for what can be set."""
@@ -93,7 +91,7 @@ class LightGBM:
 
         settings = settled(self, params, task)
         shape = Shape(len(train.matrix), train.matrix.values.shape[1], task.width)
-        own = _own_words(settings, shape, task, seed) | dict(self.fixed or {})
+        own = _own_words(settings, shape, task, seed)
         data = _dataset(train, own)
         booster = lightgbm.Booster(own, data)
         booster.add_valid(_dataset(valid, own, data), "valid")
@@ -107,7 +105,7 @@ class LightGBM:
 
         rounds = round(1.1 * np.mean([model.rounds for model in models if isinstance(model, Trees)]))
         shape = Shape(len(train.matrix), train.matrix.values.shape[1], task.width)
-        own = _own_words(settled(self, params, task), shape, task, seed) | dict(self.fixed or {})
+        own = _own_words(settled(self, params, task), shape, task, seed)
         booster = lightgbm.Booster(own, _dataset(train, own))
         done = 1
         while not booster.update() and done < rounds and left() > 0:
