@@ -32,3 +32,8 @@ def test_rows_in_any_order_have_none():
 def test_few_rows_and_constant_columns_say_nothing():
     constant = np.array(["a"] * 90, dtype=object)
     assert drifts({"rising": np.arange(30.0)}) == drifts({"constant": constant}) == drifts({}) == []
+
+
+def test_what_moves_by_next_to_nothing_is_not_told_however_sure_it_is():
+    many = np.random.default_rng(0).normal(size=9000) + 0.2 * (np.arange(9000) > 4500)
+    assert drifts({"numbers": many}) == []

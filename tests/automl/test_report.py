@@ -116,6 +116,14 @@ def test_rows_that_it_is_wrong_about_are_told_by_their_places(model):
         assert told == (pytest.approx(WORTH[row]) if data.task.is_regression else data.task.classes[data.y[row]])
 
 
+def test_the_row_that_it_is_most_wrong_about_comes_first(model):
+    data = model.outcome_.data
+    table = next(block for block in sections(model)["Rows it is most wrong about"] if hasattr(block, "rows"))
+    _, predictions = insight.out_of_fold(model.outcome_)
+    wrong = np.abs(predictions - data.y) if predictions.ndim == 1 else -predictions[np.arange(ROWS), data.y]
+    assert table.rows[0][0] == np.argmax(wrong)
+
+
 def sections(model):
     return {section.title: section.blocks for section in model.report().sections}
 
