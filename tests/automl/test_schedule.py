@@ -53,7 +53,7 @@ def run(
 ) -> tuple[Study, Simulation]:
     simulation = Simulation(level)
     timed = {"clock": settings.pop("clock")} if "clock" in settings else {}
-    sampler = PortfolioSampler(PORTFOLIO, beyond, *[fits] * (fits is not None))
+    sampler = PortfolioSampler(settings.pop("entries", PORTFOLIO), beyond, *[fits] * (fits is not None))
     opening = {"opening": 2, "perfect": 1.0, "listed": lambda history: sampler.next(history) is not None, **settings}
     study = create_study(
         space=SPACE, direction="maximize", sampler=sampler, scheduler=FoldScheduler(FOLDS, **opening), seed=3, **timed
@@ -98,6 +98,18 @@ def test_a_family_that_is_new_may_be_further_behind() -> None:
     best = {"member": "trees", "trees.x": 0.5}
     study, _ = run(lambda params: 0.8 if best.items() <= params.items() else behind, perfect=0.8)
     assert [trial.state.name for trial in study.trials[2:]] == ["COMPLETE", "COMPLETE", "PRUNED"]
+
+
+def test_a_family_whose_best_was_hopeless_gets_no_second_turn_before_better_ones() -> None:
+    firsts = iter([0.8, 0.8])  # of two networks, whose other folds are bad
+
+    def level(params: Mapping[str, Any]) -> float:
+        return next(firsts, 0.2) if params["member"] == "net" else alike(params)
+
+    study, simulation = run(level, entries=(*PORTFOLIO, {"member": "net", "net.x": 0.9}))
+    resumed = [number for number, fold in simulation.met if fold == 1 and number > 1]
+    assert study.trials[2].state is TrialState.PRUNED
+    assert resumed.index(2) < resumed.index(4) < resumed.index(5)
 
 
 def test_looks_end_when_their_time_is_over() -> None:

@@ -254,7 +254,7 @@ class Classifier(ClassifierMixin, AutoEstimator):  # type: ignore[misc]
     time_limit: seconds of `fit`, all in; "auto" is 60, or none with n_models.
     n_models: so many configurations instead: then the result is a function of data and seed.
     metric: "auto" (roc_auc of two classes, log_loss of more), a name of scikit-learn's scorers, or a scorer.
-    preset: "fast" (a hold-out and one model), "balanced", or "best" (more folds).
+    preset: "fast" (a hold-out), "balanced", or "best" (more folds).
     members: "auto", or names and own members (kilter.automl.members).
     folds: "auto" by rows, a number, or a splitter, such as one by time.
     columns: kinds of columns by name, where they are not what they seem: number, category, text, date or drop.

@@ -149,7 +149,7 @@ def families(history: History, but: int = -1) -> set[str]:
 
 
 def most_promising(paused: Sequence[Record], history: History) -> Record:
-    """The best by its first folds; those of families that have none yet come before all others."""
-    known = families(history)
+    """The best by its first folds; of families of which none has met more than one fold the best one comes first."""
+    known = {trial.params[MEMBER] for trial in history if trial.attempt > 1 or trial.state is TrialState.COMPLETE}
     fresh = [trial for trial in paused if trial.params[MEMBER] not in known]
     return max(fresh or paused, key=lambda trial: (fmean(scores(trial.number, history) or [-math.inf]), -trial.number))
