@@ -117,6 +117,21 @@ def test_an_array_is_taken_by_place() -> None:
     np.testing.assert_allclose(model.export().predict(values), model.predict(values), rtol=1e-9)
 
 
+ROUNDING = {
+    "texts of three kinds": [f"the {['red', 'blue', 'green'][place % 3]} house {place}" for place in range(N)],
+    "six and eighteen": pd.Timestamp("2024-01-01 06:00") + pd.to_timedelta(np.arange(N) % 9 * 12, "h"),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDING)
+def test_what_differs_by_rounding_alone_is_one_value(name: str) -> None:
+    frame = pd.DataFrame({"size": VALUE + CHANCE.normal(size=N), "other": ROUNDING[name]})
+    model = Classifier(n_models=1, folds=2, members=["linear"]).fit(frame, VALUE > 0)
+    encoder = model.model_.encoders[0]
+    assert encoder.scaling.scale[encoder.scaling.kept].min() > 1e-6
+    np.testing.assert_allclose(shown(model.export(), frame), shown(model, frame), rtol=1e-9, atol=1e-12)
+
+
 def test_narrow_encoders_and_pairs_are_exported_too() -> None:
     some = FRAME[["size", "class", "town"]]
     model = every(Regressor(n_models=1, folds=2, members=["lightgbm"]).fit(some, VALUE))

@@ -34,6 +34,9 @@ TOPICS = 16
 
 RIDGE = 3.0
 
+DIGITS = 9
+"""Decimals of topics, circles and hours: what is the same but for rounding has to be equal, or scaling blows it up."""
+
 Scores = Mapping[str, np.ndarray]
 """By column, (n, k)."""
 
@@ -160,14 +163,14 @@ def _calendar(days: np.ndarray, hours: bool) -> dict[str, np.ndarray]:
         "day of year": (whole - years.astype("datetime64[D]")).astype(int) + 1.0,
     }
     if hours:
-        parts["hour"] = 24 * (days - np.floor(days))
+        parts["hour"] = np.round(24 * (days - np.floor(days)), DIGITS)
     return {name: np.where(gaps, np.nan, part) for name, part in parts.items()}
 
 
 def _circles(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     periods = {"day of year": 365.25, "weekday": 7.0, "hour": 24.0}
     return {
-        f"{word} of {name}": turn(2 * np.pi * parts[name] / period)
+        f"{word} of {name}": np.round(turn(2 * np.pi * parts[name] / period), DIGITS)
         for name, period in periods.items()
         if name in parts
         for word, turn in (("sine", np.sin), ("cosine", np.cos))
@@ -335,7 +338,7 @@ class Words:
             values = scores[name] if scores else words @ line[:-1] + line[-1]
             yield Part(_outputs(name, "score", values), values)
             if view == "dense":
-                topics = words @ self.topics[name]
+                topics = np.round(words @ self.topics[name], DIGITS)
                 yield Part([f"{name} topic {place}" for place in range(topics.shape[1])], topics, ranked=False)
             else:
                 yield Part([f"{name} words"], np.diff(words.indptr)[:, None])

@@ -139,6 +139,11 @@ def taken(places: Sequence[int] | np.ndarray) -> Any:
     return step(np.take, indices=np.asarray(places, np.int64), axis=1)
 
 
+def rounded() -> Any:
+    """Without what rounding leaves of values that are equal."""
+    return step(np.round, decimals=blocks.DIGITS)
+
+
 def finite() -> Any:
     """NaN in place of infinite values."""
     return step(np.nan_to_num, nan=np.nan, posinf=np.nan, neginf=np.nan)
@@ -228,11 +233,11 @@ def _date(column: Column) -> Any:
     within = [step(np.clip, a_min=FIRST, a_max=LAST + 0.999), step(np.floor)]
     calendar = chain(*within, step(partial(np.add, 1 - FIRST)), step(np.nan_to_num, nan=0.0), lookup(_calendar()))
     fraction = [step(np.modf), step(np.take, indices=0, axis=0)]  # of a day before 1970 it is below 0
-    hour = chain(*fraction, step(partial(np.add, 1.0)), *fraction, step(partial(np.multiply, 24.0)))
+    hour = chain(*fraction, step(partial(np.add, 1.0)), *fraction, step(partial(np.multiply, 24.0)), rounded())
     angles = step(partial(np.multiply, np.repeat([2 * np.pi / period for period in PERIODS.values()], 2)))
     quarters = step(partial(np.add, np.tile([0.0, np.pi / 2], len(PERIODS))))  # a cosine is a sine that is ahead
     turning = taken(np.repeat([DATE.index(part) for part in PERIODS], 2))
-    circles = chain(turning, angles, quarters, step(np.sin))
+    circles = chain(turning, angles, quarters, step(np.sin), rounded())
     return chain(*days, side_by_side([step(None), calendar, hour]), side_by_side([step(None), circles]))
 
 
@@ -378,7 +383,7 @@ def _texts(block: blocks.Words, view: str, reading: Reading, places: Places) -> 
         words = taken(places["words", name])
         yield chain(words, step(np.dot, b=line[:-1]), step(partial(np.add, line[-1])))
         if view == "dense":
-            yield chain(words, step(np.dot, b=block.topics[name]))
+            yield chain(words, step(np.dot, b=block.topics[name]), rounded())
         else:
             yield chain(words, step(np.count_nonzero, axis=1, keepdims=True))
 
