@@ -35,6 +35,7 @@ FRAME = pd.DataFrame(
         "moment": pd.Timestamp("2024-01-01 07:30") + pd.to_timedelta(CHANCE.integers(0, 9000, N), "h"),
         "day__": dates("%d.%m.%Y", 900),
         "text of number": [f"{value:.2f}" for value in CHANCE.normal(size=N)],
+        "comma": [f"{value:,.2f}".translate({44: ".", 46: ","}) for value in 3000 * CHANCE.normal(size=N)],
         "money": [f"${value:,.2f}" for value in 5000 * CHANCE.random(N)],
         "street": CHANCE.choice([f"Street {place}" for place in range(45)], N),
         "note": CHANCE.choice(["a quiet old house", "near the loud new road", "old road by the house", None], N),

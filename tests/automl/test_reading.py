@@ -73,6 +73,9 @@ CASES = {
     "integers": ([3, 1, 2, 3], "number"),
     "booleans": ([True, False, True, None], "number"),
     "texts that are numbers": (["1", " 2.5", "1,250", "$3", "-", None], "number"),
+    "decimal commas": (["3,5", "1.234,50", "-0,25", "7", "-", None], "number"),
+    "versions": (["1.250.300", "1.250.301", "1.250.300"], "category"),
+    "numbers beyond all": ([10**400, 1, 2, float("inf")], "number"),
     "decimals": ([Decimal("1.5"), Decimal(2), None], "number"),
     "durations": ([pd.Timedelta(hours=12), pd.Timedelta(days=1), pd.NaT], "number"),
     "levels": (["a", "b", None, "a"], "category"),
@@ -109,9 +112,10 @@ def test_a_column_is_taken_for(values, kind):
 
 def test_whether_days_come_first_is_decided_once():
     frame = pd.DataFrame({"d": ["01/02/2021", "31/01/2020", "03/04/2021"]})
-    days = read(frame).table(pd.DataFrame({"d": ["02/01/2020", "2020-01-02", "02/13/2020"]})).dates["d"]
-    assert days[0] == (np.datetime64("2020-01-02") - np.datetime64("1970-01-01")).astype(int)
-    assert np.isnan(days[1:]).all()
+    new = ["02/01/2020", "2020-01-02", datetime.date(2020, 1, 2), pd.Timestamp("2020-01-02"), "02/13/2020"]
+    days = read(frame).table(pd.DataFrame({"d": pd.Series(new, dtype=object)})).dates["d"]
+    assert (days[:4] == (np.datetime64("2020-01-02") - np.datetime64("1970-01-01")).astype(int)).all()
+    assert np.isnan(days[4])
 
 
 @pytest.mark.parametrize(("text", "day"), [("01/02/2020", "2020-01-02"), ("01.02.2020", "2020-02-01")])
@@ -125,7 +129,6 @@ def test_what_rises_from_row_to_row_is_kept_and_that_is_nothing_to_tell():
     reading = read(pd.DataFrame({"id": range(100)}))
     assert "identifiers" in reading.columns[0].reason
     assert reading.notices == ()
-    assert "dropped" in read(pd.DataFrame({"list": [[1], [2]], "n": [1, 2]})).notices[0]
 
 
 def test_of_many_words_the_most_frequent_are_known(monkeypatch):
@@ -179,3 +182,56 @@ def test_missing_columns_and_unknown_names_are_named():
         read(frame, {"age": "categorical"})
     with pytest.raises(InvalidInput, match=r"no column is left to learn from: .* in all rows"):
         read(frame[["constant"]])
+
+
+def test_what_is_dropped_is_told_unless_it_says_nothing():
+    frame = pd.DataFrame({"list": [[1], [2]] * 30, "key": [f"k{n}" for n in range(60)], "one": 1, "n": range(60)})
+    notices = read(frame, {"n": "number"}).notices
+    assert ["list" in notices[0], "is an identifier" in notices[1], len(notices)] == [True, True, 2]
+    many = read(frame[["n"]].join(pd.DataFrame({f"k{n}": frame["key"] for n in range(12)})))
+    assert len(many.notices) == 11 and many.notices[-1].startswith("2 more columns were dropped")
+    assert read(frame[["key", "n"]], {"key": "drop"}).notices == ()
+
+
+def test_decimal_commas_are_read_alike_later_and_after_a_round_trip():
+    reading = read(pd.DataFrame({"n": ["3,5", "1.234,50", "7,25"]}))
+    new = pd.DataFrame({"n": ["1.000,5", "2,125", "3.5", 4.5, "x", True]})
+    for each in (reading, Reading.from_state(reading.state())):
+        np.testing.assert_array_equal(each.table(new).numbers[:, 0], [1000.5, 2.125, 3.5, 4.5, np.nan, 1])
+    said = read(pd.DataFrame({"n": ["3,5 m", "1,5", "4,5"]}), {"n": "number"})
+    assert said.table(pd.DataFrame({"n": ["2,5"]})).numbers[0, 0] == 2.5
+
+
+TRAINED = pd.DataFrame(
+    {
+        "number": np.arange(60) % 7 / 2,
+        "truth": np.arange(60) % 3 == 0,
+        "date": pd.date_range("2020-01-01", periods=60).strftime("%d/%m/%Y"),
+        "level": ["Yes", "No"] * 30,
+        "text": [f"a house with {n % 5} rooms, {n}" for n in range(60)],
+    }
+)
+OTHERWISE = {
+    "number": ("3,14", "abc", pd.Timestamp("2020-01-01")),
+    "truth": ("yes",),
+    "date": ("01/2020", 20_000_000_000),
+    "level": ("yes", 5),
+    "text": (5, "nothing"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in OTHERWISE.items() for value in values])
+def test_a_column_of_which_nothing_can_be_read_is_named_with_a_value(name, value):
+    reading = read(TRAINED)
+    with pytest.warns(UserWarning, match=f"'{name}' can be read as the .* in training, as '{value}") as told:
+        reading.table(TRAINED.assign(**{name: value}))
+    assert len(told) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_missing_or_known_or_new_in_a_few_rows_is_no_news():
+    reading = read(TRAINED)
+    few = TRAINED.iloc[:3].astype({"truth": str})
+    assert reading.table(few.assign(level="new", text="new")).numbers[:, 1].tolist() == [1, 0, 0]
+    for nothing in (None, np.nan, "?", "unknown", np.inf):
+        reading.table(TRAINED.assign(number=nothing, date=nothing))

@@ -208,7 +208,8 @@ def _number(column: Column) -> Any:
 
     if column.reason == "numbers" or column.reason.startswith("holds"):
         return chain(step(pd.DataFrame.astype, dtype=float), step(np.asarray, dtype=float), finite())
-    plain = {r"^\s*([-+]?)[$€£¥]\s?": r"\1", r",(?=\d{3}(?:\D|$))": "", r"\s?%\s*$": ""}
+    decimals = {parsing.DOT_OF_THOUSANDS: "", ",": "."} if column.form == parsing.COMMA else {}
+    plain = decimals | {r"^\s*([-+]?)[$€£¥]\s?": r"\1", r",(?=\d{3}(?:\D|$))": "", r"\s?%\s*$": ""}
     return chain(
         step(pd.DataFrame.astype, dtype=object),
         step(pd.DataFrame.replace, to_replace=plain, regex=True),

@@ -20,10 +20,13 @@ FILLERS = frozenset({"-", "--", ".", "none", "missing", "unknown", "n.a.", "tbd"
 """Texts that stand for one among numbers and dates; among other texts they are levels."""
 
 ISO = "ISO8601"
+COMMA = ","
+DOT_OF_THOUSANDS = r"\.(?=\d{3}(?:\D|$))"
 
 _WORD = re.compile(r"\w+")
 _PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?", re.I | re.A)
 _DRESSED_NUMBER = re.compile(r"([-+]?)[$€£¥]?\s?(\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?|\.\d+)\s?%?", re.A)
+_DOT_OF_THOUSANDS = re.compile(DOT_OF_THOUSANDS, re.A)
 _LIKE_A_DATE = re.compile(r"\d{1,4}[-/. ]([a-z]{3,9}|\d{1,2})([-/., ]|$)|[a-z]{3,9}\.? \d{1,2},? \d{4}", re.I | re.A)
 _YEARS = "Y", "y"
 _TIMES = "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"
@@ -54,20 +57,28 @@ def is_unhashable(series: pd.Series) -> bool:
     return any(type(value).__hash__ is None for value in series)
 
 
-def as_number(value: Any) -> float:
+def as_number(value: Any, form: str = "") -> float:
     """The value as a float; NaN where it is none. Durations are days; texts may have currency, thousands, percent.
 
-    >>> as_number("1,250.5"), as_number("$3"), as_number("three")
-    (1250.5, 3.0, nan)
+    In the form "," a comma stands before the decimals, and dots between thousands.
+
+    >>> as_number("1,250.5"), as_number("$3"), as_number("three"), as_number("1.250,5", ",")
+    (1250.5, 3.0, nan, 1250.5)
     """
     if isinstance(value, str):
-        return _number_in(value.strip())
+        return _number_in(_with_points(value.strip()) if form == COMMA else value.strip())
     if isinstance(value, datetime.timedelta):
         return value.total_seconds() / 86400
     try:
         return float(value)
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:
+        return float("inf")
+    except (TypeError, ValueError):
         return float("nan")
+
+
+def _with_points(text: str) -> str:
+    return _DOT_OF_THOUSANDS.sub("", text).replace(",", ".")
 
 
 def _number_in(text: str) -> float:
@@ -102,8 +113,8 @@ def words(text: str) -> list[str]:
     return [*single, *(f"{one} {two}" for one, two in pairwise(single))]
 
 
-def numbers(series: pd.Series) -> np.ndarray:
-    """(n,) float64; what is no number, or infinite, is NaN."""
+def numbers(series: pd.Series, form: str = "") -> np.ndarray:
+    """(n,) float64; what is no number, or infinite, is NaN. Moments are days where the form is ISO."""
     import pandas as pd
 
     if isinstance(series.dtype, pd.SparseDtype):
@@ -111,11 +122,17 @@ def numbers(series: pd.Series) -> np.ndarray:
     if pd.api.types.is_timedelta64_dtype(series.dtype):
         series = series / pd.Timedelta(days=1)
     elif pd.api.types.is_datetime64_any_dtype(series.dtype):
-        return days(series, ISO)
+        return days(series, ISO) if form == ISO else np.full(len(series), np.nan)
     if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype):
         return finite(series.to_numpy(float, na_value=np.nan))
     codes, values = distinct(series)
-    return finite(np.array([*map(as_number, values), np.nan])[codes])
+    return finite(np.array([*(_truth(value, as_number(value, form)) for value in values), np.nan])[codes])
+
+
+def _truth(value: Any, number: float) -> float:
+    """A file says in words what was true or false in a frame."""
+    said = value.strip().lower() if isinstance(value, str) else ""
+    return float(said == "true") if said in ("true", "false") else number
 
 
 def finite(values: np.ndarray) -> np.ndarray:
@@ -133,7 +150,7 @@ def texts(series: pd.Series) -> tuple[np.ndarray, list[str]]:
 
 
 def days(series: pd.Series, form: str) -> np.ndarray:
-    """(n,) days since 1970-01-01 UTC; NaN where there is no date of this form."""
+    """(n,) days since 1970-01-01 UTC; NaN where there is no date, of this form or ISO's."""
     import pandas as pd
 
     if isinstance(series.dtype, pd.PeriodDtype):
@@ -141,14 +158,17 @@ def days(series: pd.Series, form: str) -> np.ndarray:
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return _days_of(pd.to_datetime(series, utc=True).dt.tz_localize(None).to_numpy())
     codes, values = distinct(series)
-    return np.asarray(np.append(_parsed(values, form), np.nan)[codes])
+    found = _parsed(values, form)
+    if form != ISO and (other := np.flatnonzero(np.isnan(found)).tolist()):
+        found[other] = _parsed([values[place] for place in other], ISO)
+    return np.asarray(np.append(found, np.nan)[codes])
 
 
 def _parsed(values: Sequence[Any], form: str) -> np.ndarray:
-    """Texts of this form, and dates as Python has them."""
+    """Texts of this form, and for ISO's dates as Python has them."""
     import pandas as pd
 
-    plain = [str(value).strip() if isinstance(value, str) or form != ISO else value for value in values]
+    plain = [value if form == ISO and hasattr(value, "year") else str(value).strip() for value in values]
     return _days_of(
         pd.to_datetime(pd.Series(plain, dtype=object), format=form, utc=True, errors="coerce")
         .dt.tz_localize(None)

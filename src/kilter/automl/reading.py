@@ -12,9 +12,10 @@ training rows do not have counts as unseen.
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -39,6 +40,14 @@ FEW = 30
 SURE = 0.95
 """Share of texts that have to be numbers, or dates, for a column to be taken for such."""
 
+MANY_NEW = 10
+"""From so many rows on it is told that no level or word of a column is known: of few that happens."""
+
+AS_SAID = "as you say"
+
+MOST_TOLD = 10
+"""Columns that were dropped and are told of one by one."""
+
 MOST_WORDS = 3_000
 SAMPLE = 1_000
 
@@ -47,7 +56,7 @@ SAMPLE = 1_000
 class Column:
     """One column: its kind, the reason for it, and what came of it, in words.
 
-    form: how its dates are written; levels and words: what is known of it, in order; rarity: of each word.
+    form: how its dates or numbers are written; levels and words: what is known of it, in order; rarity: of each word.
     """
 
     name: str
@@ -141,15 +150,17 @@ class Reading:
         if lost := [one_line(column.name, 50) for column in used if column.name not in there]:
             more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
             raise InvalidInput(f"X has no column {', '.join(map(repr, lost[:10]))}{more}: the model was fitted with it")
-        names = tuple(column.name for column in used if column.kind == "number")
-        return Table(
+        table = Table(
             len(frame),
-            names,
-            _numbers(frame, names),
+            tuple(column.name for column in used if column.kind == "number"),
+            _numbers(frame, self.kind("number")),
             {column.name: parsing.days(frame[column.name], column.form) for column in self.kind("date")},
             {column.name: _codes(frame[column.name], column.levels) for column in used if column.levels},
             {column.name: _shares(frame[column.name], column) for column in used if column.words},
         )
+        for said in _unread(self, frame, table):
+            warnings.warn(said, stacklevel=2)
+        return table
 
     def state(self) -> State:
         """What `from_state` builds it from again."""
@@ -199,9 +210,43 @@ def _notices(frame: pd.DataFrame, columns: Sequence[Column], plain: Sequence[str
     endless = np.isinf(frame[plain].to_numpy(float)).any(axis=0) if plain else np.empty(0, bool)
     for name in np.array(plain, object)[endless]:
         yield f"infinite values of {one_line(name, 50)!r} count as missing"
-    for column in columns:
-        if column.kind == "drop" and column.reason.startswith("holds"):
-            yield f"the column {one_line(column.name, 50)!r} {column.reason} and was dropped: columns= can make it text"
+    lost = [column for column in columns if column.kind == "drop" and not _says_nothing(column)]
+    for column in lost[:MOST_TOLD]:
+        yield f"the column {one_line(column.name, 50)!r} was dropped ({column.reason}): columns= can say what it is"
+    if len(lost) > MOST_TOLD:
+        yield f"{len(lost) - MOST_TOLD} more columns were dropped: columns_ says why"
+
+
+def _says_nothing(column: Column) -> bool:
+    """Whether a dropped column has one value or none, or was to be dropped."""
+    return column.reason.endswith("in all rows") or column.reason == AS_SAID
+
+
+def _unread(reading: Reading, frame: pd.DataFrame, table: Table) -> Iterable[str]:
+    """What to say of columns that have values of which not one can be read as the column's values were."""
+    there = dict(zip(table.names, np.isfinite(table.numbers).any(axis=0).tolist(), strict=True))
+    there |= {name: bool(np.isfinite(days).any()) for name, days in table.dates.items()}
+    for name in (*table.codes, *table.words):
+        found = (name in table.codes and (table.codes[name] >= 0).any()) or (
+            name in table.words and table.words[name].nnz > 0
+        )
+        there[name] = bool(found) or len(table) < MANY_NEW
+    for column in reading.columns:
+        if not there.get(column.name, True) and (values := _held(frame[column.name])):
+            yield (
+                f"not one value of {one_line(column.name, 50)!r} can be read as the {column.kind} that it was in "
+                f"training, as {one_line(values[0], 30)!r}: all of them count as missing"
+            )
+
+
+def _held(series: pd.Series) -> Sequence[str]:
+    """Its different values that stand neither for nothing nor for something endless, as texts."""
+    _, values = parsing.distinct(series)
+    return [
+        str(value)
+        for value in values
+        if (text := parsing.as_text(value)) and text.lower() not in {*parsing.FILLERS, "inf", "-inf"}
+    ]
 
 
 # Numbers: all plain columns at once, for there may be a hundred thousand
@@ -240,14 +285,14 @@ def _missing(count: int, rows: int) -> str:
     return "" if count == rows else f", {100 * (1 - count / rows):.2g} % missing"
 
 
-def _numbers(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+def _numbers(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
     """(n, d) float64 of the columns of numbers."""
-    if not names:
+    if not columns:
         return np.empty((len(frame), 0))
-    part = frame[list(names)]
+    part = frame[[column.name for column in columns]]
     if all(map(_is_plain, part.dtypes)):
         return parsing.finite(part.to_numpy(float))
-    return np.column_stack([parsing.numbers(part[name]) for name in names])
+    return np.column_stack([parsing.numbers(part[column.name], column.form) for column in columns])
 
 
 # Everything else, one by one
@@ -273,9 +318,10 @@ def _column(name: str, series: pd.Series, said: Kind | None) -> Column:
 
 
 def _as_said(name: str, series: pd.Series, said: Kind) -> Column:
-    why = "as you say"
+    why = AS_SAID
     if said == "number":
-        return _parsed_number(name, series, why)
+        form = parsing.ISO if series.dtype.kind == "M" else _form_of_numbers(parsing.texts(series)[1])
+        return _parsed_number(name, series, why, form)
     if said == "category":
         return _category(name, series, why)
     if said == "text":
@@ -292,23 +338,32 @@ def _by_content(name: str, series: pd.Series) -> Column:
         return Column(name, "drop", "is missing in all rows")
     counts = np.bincount(codes[codes >= 0], minlength=len(values))
     if not any(isinstance(value, str) for value in values):
-        if all(np.isfinite(parsing.as_number(value)) for value in values):
+        if not any(np.isnan(parsing.as_number(value)) for value in values):
             return _parsed_number(name, series, "numbers")
         if all(hasattr(value, "year") for value in values):
             return _date(name, series, parsing.ISO, "dates")
     share = _share_of_numbers(values, counts)
     if share >= SURE:
         return _parsed_number(name, series, "texts that are numbers" + ("" if share == 1 else f", {share:.1%} of them"))
+    commas = any(parsing.COMMA in str(value) for value in values)
+    if commas and _share_of_numbers(values, counts, parsing.COMMA) >= SURE:
+        return _parsed_number(name, series, "texts that are numbers with decimal commas", parsing.COMMA)
     form, share = _form_of_dates(values)
     if share >= SURE:
         return _date(name, series, form, f"texts that are dates, as {form}" + ("" if share == 1 else f", {share:.1%}"))
     return _category_or_text(name, series)
 
 
-def _share_of_numbers(values: Sequence[Any], counts: np.ndarray) -> float:
+def _form_of_numbers(values: Sequence[str]) -> str:
+    """With decimal commas where more of the values are numbers then."""
+    one = np.ones(len(values))
+    return parsing.COMMA if _share_of_numbers(values, one) < _share_of_numbers(values, one, parsing.COMMA) else ""
+
+
+def _share_of_numbers(values: Sequence[Any], counts: np.ndarray, form: str = "") -> float:
     """Of rows that hold neither nothing nor a filler."""
     kept = [
-        (np.isfinite(parsing.as_number(value)), count)
+        (np.isfinite(parsing.as_number(value, form)), count)
         for value, count in zip(values, counts.tolist(), strict=True)
         if str(value).strip().lower() not in parsing.NOTHING | parsing.FILLERS
     ]
@@ -326,11 +381,11 @@ def _some(values: Sequence[str]) -> Sequence[str]:
     return values[:: len(values) // SAMPLE + 1]
 
 
-def _parsed_number(name: str, series: pd.Series, why: str) -> Column:
-    values = parsing.numbers(series)
+def _parsed_number(name: str, series: pd.Series, why: str, form: str = "") -> Column:
+    values = parsing.numbers(series, form)
     known = values[np.isfinite(values)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
-    return _number(name, len(known), float(low), float(high), False, len(values), why)
+    return replace(_number(name, len(known), float(low), float(high), False, len(values), why), form=form)
 
 
 def _date(name: str, series: pd.Series, form: str, why: str) -> Column:
