@@ -9,6 +9,7 @@
 # make bench          figures of speed and memory, beside Optuna's
 # make race           sample efficiency, beside Optuna's and CMA-ES's; KILTER_BENCH=PATH adds the bench in that folder
 # make generalisation what a winner is worth on new data: an hour of fits, which POOLS=PATH keeps, then the tables
+# make automl         a model from a table at equal CPU time, beside FLAML and AutoGluon where they are installed
 # make clean          remove what these made
 #
 # Each sets up .venv by itself; all that is needed is Python 3.10 or later. Another one: make test PYTHON=python3.12
@@ -21,7 +22,7 @@ export KILTER_BENCH
 # Small matrices are slower on several threads, and the tests run side by side.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-numerics test-long chaos lint web web-check bench race generalisation clean
+.PHONY: demo test test-numerics test-long chaos lint web web-check bench race generalisation automl clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -99,6 +100,9 @@ generalisation: $(VENV)/dev.stamp
 	$(BIN)/python $(GENERALISATION)/bench_noise.py --seeds 0
 	$(BIN)/python $(GENERALISATION)/bench_data_sets.py --pools $(POOLS)/sets
 	$(BIN)/python $(GENERALISATION)/bench_portfolio.py --pools $(POOLS)/sets
+
+automl: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/automl/bench_automl.py --tools kilter lightgbm linear flaml autogluon --budget 15 --seeds 0 1 2
 
 clean:
 	rm -rf $(VENV) web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
