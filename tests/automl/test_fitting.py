@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from kilter.automl.candidates import in_part
 from kilter.automl.fitting import Outcome, fit, refine
 from kilter.automl.members.linear import Linear
 from kilter.automl.settings import Settings
+from kilter.automl.simplify import within
 from kilter.core.errors import InvalidInput
 
 ROWS = 120
@@ -157,6 +160,28 @@ def test_on_an_interrupt_what_there_is_is_weighed(capsys: pytest.CaptureFixture[
     assert len(found.candidates) <= 2 and np.isfinite(predictions(found)).all()
 
 
+def test_on_an_interrupt_during_first_looks_these_are_weighed() -> None:
+    found = fitted(members=["lightgbm", Interrupting(name="interrupting")], n_models=None, time_limit=60.0)
+    assert [(each.state, len(each.fitted)) for each in found.candidates] == [("complete", 1)] * 2
+    (_, held), *_ = found.data.folds
+    assert len(found.data.folds) == 1 and found.estimate.rows == len(held)
+    assert "no candidate has met all 3 folds: 2 are weighed by the first 1" in found.notices[-1]
+    tested = found.data.metric.score(np.array(table(seed=1)["dear"] == "yes", int), predictions(found))
+    assert tested > 0.75
+    smallest = within(found, table()[FEATURES], 0.0)
+    assert len(smallest.model.parts) == 1 and np.isfinite(predictions(smallest)).all()
+
+
+def test_of_candidates_that_met_some_folds_as_many_are_weighed_as_all_of_them_met(outcome: Outcome) -> None:
+    one, folds = outcome.candidates[0], outcome.data.folds
+    stopped = [replace(one.first(met, folds), state="stopped") for met in (2, 1)]
+    failed = replace(one, state="failed", fitted=())
+    more, less, none = in_part([*stopped, failed], folds)
+    assert len(more.fitted) == len(less.fitted) == 1 and none is failed
+    assert more.scores == less.scores == one.scores[:1]
+    assert (np.isfinite(more.out_of_fold[:, 0]).nonzero()[0] == folds[0][1]).all()
+
+
 def test_no_more_rows_are_learned_from_than_memory_allows() -> None:
     found = fitted(frame=table(600), memory_limit=1)
     assert len(found.data.rows) == 500 and "500 of 600 rows are learned from: memory_limit" in found.notices[-1]
@@ -187,6 +212,26 @@ def test_a_stored_study_goes_on_and_comes_to_the_same(
     assert not caplog.records
     with pytest.raises(InvalidInput, match="is of other data"):
         fitted(frame=table(seed=5), **stored)
+
+
+def test_a_stored_study_is_of_its_texts_and_its_chance(tmp_path: Any) -> None:
+    from sklearn.model_selection import KFold
+
+    words = [f"a {('red', 'blue')[row % 2]} house with the number {row} on its door" for row in range(ROWS)]
+    frame = table().assign(town=words)
+    stored: dict[str, Any] = {"storage": f"sqlite:///{tmp_path}/fit.db", "study_name": "texts"}
+    stored |= {"members": ["linear"], "n_models": 1, "folds": KFold(3)}
+    assert fitted(frame=frame, **stored).data.table.words
+    with pytest.raises(InvalidInput, match="is of other data"):
+        fitted(frame=frame.assign(town=words[::-1]), **stored)
+    with pytest.raises(InvalidInput, match="is of random_state=0, not 7"):
+        fitted(frame=frame, random_state=7, **stored)
+
+
+def test_a_threshold_of_the_user_is_that_of_the_estimate() -> None:
+    given = {"members": ["linear"], "n_models": 1, "metric": "f1"}
+    low, high = (fitted(threshold=each, **given) for each in (0.02, 0.5))
+    assert low.estimate.value < high.estimate.value - 0.05
 
 
 def test_rows_that_no_fold_predicts_count_in_no_score() -> None:

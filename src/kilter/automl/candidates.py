@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -41,3 +41,28 @@ class Candidate:
     def score(self) -> float:
         """The mean over the folds that were done; minus infinity before the first."""
         return float(np.mean(self.scores)) if self.scores else -np.inf
+
+    def first(self, count: int, folds: Folds) -> Candidate:
+        """As it is where there are no other folds than the first so many of these: then it is complete."""
+        met = np.zeros(len(self.out_of_fold), bool)
+        met[np.concatenate([held for _, held in folds[:count]])] = True
+        predictions = self.out_of_fold.copy()
+        predictions[~met] = np.nan
+        return replace(
+            self,
+            scores=self.scores[:count],
+            out_of_fold=predictions,
+            fitted=self.fitted[:count],
+            seconds=self.seconds * count / len(self.fitted),
+            state="complete",
+            reason="",
+        )
+
+
+def in_part(every: Sequence[Candidate], folds: Folds) -> list[Candidate]:
+    """Where none is whole, those that have met some folds as if there were no others: so they can be weighed."""
+    met = [len(each.fitted) for each in every if each.state == "stopped" and each.fitted]
+    if not met:
+        return list(every)
+    count = min(met)
+    return [each.first(count, folds) if each.state == "stopped" and each.fitted else each for each in every]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -80,11 +80,17 @@ class Data:
         """What its user should know before a score is believed."""
         return (*self.notices, *_lone(self), *_singles(self), *_suspects(self), *_copies(self))
 
+    def first(self, count: int) -> Data:
+        """The same with no more than so many of its folds."""
+        return self if count == len(self.folds) else replace(self, folds=self.folds[:count])
+
     @cached_property
     def digest(self) -> str:
         """Tells these data and folds from others."""
+        table = self.table
         found = hashlib.sha256(repr((self.task, self.reading.names, self.metric.name)).encode())
-        arrays = [self.y, self.table.numbers, *self.table.dates.values(), *self.table.codes.values()]
+        arrays = [self.y, table.numbers, *table.dates.values(), *table.codes.values()]
+        arrays += [part for words in table.words.values() for part in (words.data, words.indices, words.indptr)]
         arrays += [part for part in (self.weight, self.learning) if part is not None]
         for array in (*arrays, *(part for fold in self.folds for part in fold)):
             found.update(np.ascontiguousarray(array).tobytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kilter.automl.budget import clock
@@ -50,6 +50,10 @@ class Encoded:
             for view in views:
                 self._learn(fold, view)
             return self._encoders[fold]
+
+    def first(self, count: int) -> Encoded:
+        """The first so many folds, with what was learned of them."""
+        return self if count == len(self.folds) else replace(self, folds=self.folds[:count])
 
     def rows(self, fold: int, view: str, learned: np.ndarray) -> tuple[Rows, Rows]:
         """To train on and to stop by, with the target as members see it, (n,)."""

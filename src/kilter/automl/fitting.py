@@ -17,7 +17,7 @@ from kilter.automl import honesty, weights
 from kilter.automl.assembly import Assembly
 from kilter.automl.budget import Budget, clock
 from kilter.automl.calibration import Calibration, calibrated
-from kilter.automl.candidates import Candidate
+from kilter.automl.candidates import Candidate, in_part
 from kilter.automl.configurations import configuration, on_scales, space_of
 from kilter.automl.data import Data, prepared
 from kilter.automl.encoded import Encoded
@@ -52,6 +52,8 @@ WITH_REFITS, LAST = 0.12, 0.02
 
 DATA = "automl: data"
 """The attribute of a study that tells of which data it is."""
+SEED = "automl: random_state"
+"""The attribute that tells by which chance its folds were fitted."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,13 @@ class Course:
             seed=settings.random_state,
             keep_checkpoints=10_000,
         )
-        known = study.user_attrs.get(DATA)
-        if known is None:
-            study.set_user_attr(DATA, self.data.digest)
-        elif known != self.data.digest:
-            raise InvalidInput(f"the study {study.study_name!r} is of other data: choose another study_name")
+        for what, ours in ((DATA, self.data.digest), (SEED, settings.random_state)):
+            known = study.user_attrs.get(what)
+            if known is None:
+                study.set_user_attr(what, ours)
+            elif known != ours:
+                other = "other data" if what == DATA else f"random_state={known}, not {ours}"
+                raise InvalidInput(f"the study {study.study_name!r} is of {other}: choose another study_name")
         return study
 
     @cached_property
@@ -185,9 +189,11 @@ class Course:
             log.warning("%s; what there is is weighed", error)
 
     def _candidates(self, objective: Objective) -> list[Candidate]:
-        """What all trials of the study have come to; with the constant where none is complete."""
+        """What all trials of the study have come to; with the constant where none can be weighed."""
         history = self.study.history
         every = [objective.candidate(number, history) for number in range(len(history))]
+        if not any(each.state == "complete" for each in every):
+            every = in_part(every, self.data.folds)
         return every if any(each.state == "complete" for each in every) else [*every, objective.constant()]
 
     @property
@@ -216,21 +222,31 @@ class Course:
 
     def weighed(self, every: Sequence[Candidate], budget: Budget) -> Outcome:
         """Weights of those candidates that are complete, the model that they make, and what it is worth."""
-        data = self.data
         complete = [each for each in every if each.state == "complete"]
+        met = len(complete[0].fitted)
+        data, encoded = self.data.first(met), self.encoded.first(met)
         best = sorted(complete, key=lambda each: (-each.score, each.number))[:KEPT]
         predictions = np.stack([each.out_of_fold for each in best])
         families = [each.member for each in best]
         shares = weights.greedy(predictions, data.y, data.metric, families, data.weight)
         estimate = honesty.estimate(
-            predictions, shares, data.y, data.folds, data.metric, families, data.weight, data.groups, len(complete)
+            predictions,
+            shares,
+            data.y,
+            data.folds,
+            data.metric,
+            families,
+            data.weight,
+            data.groups,
+            len(complete),
+            self.settings.threshold,
         )
         of_number = {each.number: share for each, share in zip(best, shares.tolist(), strict=True)}
         found = np.array([of_number.get(each.number, 0.0) for each in every])
         learned = self._calibration(weights.mixed(shares, predictions))
-        assembly = Assembly(self.encoded, data.reading, MEMBERS | self.members, budget.reserving(LAST))
+        assembly = Assembly(encoded, data.reading, MEMBERS | self.members, budget.reserving(LAST))
         model = assembly.model(list(zip(shares.tolist(), best, strict=True)), learned)
-        notices = (*data.warnings, *_without_models(every, data))
+        notices = (*data.warnings, *_without_models(every, data), *_in_part(len(complete), data, self.data))
         return Outcome(model, every, found, estimate, data, self.study, budget.spent(), notices, self)
 
     def _calibration(self, mixture: np.ndarray) -> Calibration:
@@ -246,3 +262,13 @@ def _without_models(every: Sequence[Candidate], data: Data) -> Iterator[str]:
     if every[-1].number == CONSTANT and not data.is_constant:
         reasons = sorted({each.reason for each in every if each.reason})
         yield f"no candidate is whole, so a constant predicts: {'; '.join(reasons) or 'there was no time for any'}"
+
+
+def _in_part(weighed: int, data: Data, whole: Data) -> Iterator[str]:
+    """That there was no time for all folds, and what a score rests on."""
+    if len(data.folds) < len(whole.folds):
+        rows = len(np.unique(np.concatenate([held for _, held in data.folds])))
+        yield (
+            f"no candidate has met all {len(whole.folds)} folds: {weighed} are weighed by the first "
+            f"{len(data.folds)}, and their score rests on {rows} of {len(data.y)} rows"
+        )

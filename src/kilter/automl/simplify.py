@@ -82,8 +82,9 @@ def _estimate(outcome: Outcome, some: Sequence[Candidate]) -> float:
     predictions, data = np.stack([each.out_of_fold for each in some]), outcome.data
     families = [each.member for each in some]
     shares = weights.greedy(predictions, data.y, data.metric, families, data.weight)
+    threshold = outcome.course.settings.threshold
     return honesty.estimate(
-        predictions, shares, data.y, data.folds, data.metric, families, data.weight, data.groups
+        predictions, shares, data.y, data.folds, data.metric, families, data.weight, data.groups, threshold=threshold
     ).value
 
 
