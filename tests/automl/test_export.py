@@ -95,7 +95,8 @@ def test_it_predicts_the_same_of_old_and_new_rows(model: Any) -> None:
 ALONE = """
 import sys
 sys.modules["kilter"] = None  # an import of it fails
-import joblib, numpy
+import joblib, numpy, warnings
+warnings.simplefilter("error")  # as continuous integration may have it
 for pipeline, frame, wanted in joblib.load(sys.argv[1]):
     found = pipeline.predict_proba(frame) if hasattr(pipeline, "classes_") else pipeline.predict(frame)
     numpy.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
@@ -104,7 +105,7 @@ print("equal")
 """
 
 
-def test_it_does_so_in_a_process_without_kilter(models: dict[str, Any], tmp_path: Path) -> None:
+def test_it_does_so_without_a_warning_in_a_process_without_kilter(models: dict[str, Any], tmp_path: Path) -> None:
     joblib.dump([(model.export(), NEW, shown(model, NEW)) for model in models.values()], tmp_path / "all.joblib")
     command = [sys.executable, "-c", ALONE, str(tmp_path / "all.joblib")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)

@@ -341,11 +341,19 @@ def _pairs(encoder: Encoder) -> Any:
         raise InvalidInput("this encoder has learned no pairs: `with_pairs` does")
     steps = []
     for sign, function in enumerate((np.add, np.subtract, np.multiply, np.divide)):
-        both = np.concatenate([places[pairs.sign == sign] for places in (pairs.first, pairs.second)])
-        if len(both):
-            steps.append(chain(taken(both), step(np.hsplit, indices_or_sections=2), step(function.reduce)))
+        first, second = (taken(places[pairs.sign == sign]) for places in (pairs.first, pairs.second))
+        if (pairs.sign == sign).any():
+            both = side_by_side([first, chain(second, *_without_zeros()) if function is np.divide else second])
+            steps.append(chain(both, step(np.hsplit, indices_or_sections=2), step(function.reduce)))
     order = np.argsort(np.argsort(pairs.sign, kind="stable"), kind="stable")
     return chain(side_by_side(steps), taken(order), finite())
+
+
+def _without_zeros() -> list[Any]:
+    """NaN in place of 0: what is divided by it is not finite either way, and NumPy warns of the latter."""
+    import pandas as pd
+
+    return [step(pd.DataFrame), step(pd.DataFrame.replace, to_replace=0.0, value=np.nan), step(np.asarray)]
 
 
 def _numbers(block: blocks.Numbers, view: str, reading: Reading, places: Places) -> Iterator[Any]:
