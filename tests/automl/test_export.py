@@ -166,3 +166,10 @@ def test_what_has_no_estimator_is_refused(model: Any) -> None:
     part = replace(model.model_.parts[0], fitted=[Strange(), Strange()])
     with pytest.raises(InvalidInput, match="there is none"):
         exported(replace(model.model_, parts=[part]), is_array=False)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_numbers_of_any_size_are_learned_from_without_a_warning() -> None:
+    frame = pd.DataFrame({"size": VALUE, "far": np.where(np.arange(N) % 2, 1e308, -1e308)})
+    model = Classifier(n_models=2, folds=2, members=["linear", "lightgbm"]).fit(frame, VALUE > 0)
+    np.testing.assert_allclose(shown(model.export(), frame), shown(model, frame), rtol=1e-9, atol=1e-12)

@@ -283,3 +283,14 @@ def test_a_splitter_speaks_of_the_rows_of_the_whole_table() -> None:
             assert set(of_row[found.data.rows[test]]) == {fold} and fold not in of_row[found.data.rows[train]]
     with pytest.raises(InvalidInput, match="cannot split these 120 rows"):
         fitted(folds=PredefinedSplit(np.tile(of_row, 2)))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_weights_say_how_much_more_one_row_counts_whatever_their_size(size: float) -> None:
+    frame, settings = table(), Settings(True, time_limit=None, n_models=1, folds=2, members=["linear"])
+    weight = np.where(np.arange(ROWS) % 2, 0.0, 1.0 + np.arange(ROWS) % 3)
+    one, other = (fit(frame[FEATURES], frame["dear"], settings, each) for each in (weight, weight * size))
+    np.testing.assert_allclose(predictions(other), predictions(one), rtol=1e-9)
+    assert one.data.weight is not None and one.data.weight.mean() == pytest.approx(1)
+    plain = fit(frame[FEATURES], frame["dear"], settings, np.full(ROWS, size))
+    np.testing.assert_array_equal(predictions(plain), predictions(fit(frame[FEATURES], frame["dear"], settings)))

@@ -94,6 +94,7 @@ CASES = {
     "words of one kind": ([f"key-{n:03}" for n in range(60)], "drop"),
     "constant": ([1.0, 1.0, 1.0], "drop"),
     "one value and gaps": ([1.0, None, 1.0], "number"),
+    "no category": (pd.Categorical([None, None, None], categories=["x"]), "drop"),
     "nothing": ([None, None, None], "drop"),
     "lists": ([[1], [2], None], "drop"),
     "complex": ([1j, 2j, 3j], "drop"),

@@ -112,7 +112,7 @@ def prepared(
     kept, sampled = _within_reach(kept, frame.shape[1], settings)
     task, target, rows = _classes_left(wanted, kept)
     read = reading.read(frame.iloc[rows], settings.columns)
-    weight = None if weight is None else weight[rows]
+    weight = None if weight is None else _relative(weight[rows])
     every = _groups(groups, len(frame))
     together = None if every is None else every[rows]
     if is_asked(settings.folds):
@@ -167,6 +167,12 @@ def _groups(groups: Any, rows: int) -> np.ndarray | None:
     if found.shape != (rows,):
         raise InvalidInput(f"groups has the shape {found.shape}: give one group for each of the {rows} rows")
     return found
+
+
+def _relative(weight: np.ndarray) -> np.ndarray:
+    """Of mean 1: weights say how much more one row counts than another, whatever their size."""
+    shares = weight / weight.max()
+    return np.asarray(shares / shares.mean())
 
 
 def _learning(weight: np.ndarray | None, class_weight: Any, task: Task, y: np.ndarray) -> np.ndarray | None:

@@ -145,8 +145,9 @@ def rounded() -> Any:
 
 
 def finite() -> Any:
-    """NaN in place of infinite values."""
-    return step(np.nan_to_num, nan=np.nan, posinf=np.nan, neginf=np.nan)
+    """NaN in place of infinite values, and none that is too far."""
+    ends = step(np.clip, a_min=-parsing.FARTHEST, a_max=parsing.FARTHEST)
+    return chain(step(np.nan_to_num, nan=np.nan, posinf=np.nan, neginf=np.nan), ends)
 
 
 # Raw columns

@@ -21,6 +21,8 @@ FILLERS = frozenset({"-", "--", ".", "none", "missing", "unknown", "n.a.", "tbd"
 
 ISO = "ISO8601"
 COMMA = ","
+FARTHEST = 1e100
+"""Numbers end here: squares of them, and sums of squares, are finite."""
 DOT_OF_THOUSANDS = r"\.(?=\d{3}(?:\D|$))"
 
 _WORD = re.compile(r"\w+")
@@ -136,8 +138,11 @@ def _truth(value: Any, number: float) -> float:
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """The same with NaN in place of infinite values."""
-    return values if np.isfinite(values).all() else np.where(np.isfinite(values), values, np.nan)
+    """The same with NaN in place of infinite values, and none beyond FARTHEST."""
+    if ((values >= -FARTHEST) & (values <= FARTHEST)).all():
+        return values
+    found = np.where(np.isfinite(values), values, np.nan)
+    return np.clip(found, -FARTHEST, FARTHEST, out=found)
 
 
 def texts(series: pd.Series) -> tuple[np.ndarray, list[str]]:

@@ -414,7 +414,7 @@ def _category_or_text(name: str, series: pd.Series) -> Column:
 def _category(name: str, series: pd.Series, why: str) -> Column:
     codes, values = parsing.texts(series)
     there = int((codes >= 0).sum())
-    if not values:
+    if not there:
         return Column(name, "drop", "is missing in all rows")
     if len(values) == 1 and there == len(codes):
         return Column(name, "drop", f"is {one_line(values[0], 30)!r} in all rows")
