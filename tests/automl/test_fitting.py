@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 
 from kilter.automl.candidates import in_part
 from kilter.automl.fitting import Outcome, fit, refine
@@ -107,9 +109,27 @@ def test_a_time_limit_ends_a_fit_with_a_model() -> None:
     assert np.isfinite(predictions(found)).all()
 
 
+@pytest.mark.parametrize("member", ["linear", "lightgbm", "mlp"])
+def test_the_unit_and_the_offset_of_a_target_make_no_difference(member: str) -> None:
+    frame = table(80)
+    plain, moved = (
+        fitted("price", each, members=[member], n_models=1)
+        for each in (frame.assign(price=frame["size"]), frame.assign(price=1e9 + 1e-3 * frame["size"]))
+    )
+    assert moved.estimate.value == pytest.approx(plain.estimate.value, abs=0.01)
+    assert np.abs(1e3 * (predictions(moved) - 1e9) - predictions(plain)).mean() < 0.02
+
+
+def test_a_target_of_which_float64_has_no_squares_is_to_be_given_in_another_unit() -> None:
+    for factor in (1e200, 1e-200):
+        with pytest.raises(InvalidInput, match="another unit"):
+            fitted("price", table(60).assign(price=factor * np.arange(60)))
+
+
 def test_a_constant_target_is_predicted_as_it_is() -> None:
     frame = table().assign(price=3.5)
     assert predictions(fitted("price", frame)) == pytest.approx(3.5)
+    assert str(fitted("price", frame.assign(price=1.1)).estimate).startswith("r2 1.000, 95 % 1.000 … 1.000")
     found = fitted(frame=frame.assign(dear="yes"))
     assert (predictions(found) == 1).all() and "same in all rows" in found.notices[0]
 
@@ -135,6 +155,24 @@ def test_a_member_that_fails_is_told_and_the_others_go_on(caplog: pytest.LogCapt
     found = fitted(members=["lightgbm", Failing()])
     assert [each.state for each in found.candidates] == ["complete", "failed"]
     assert "MemoryError: no room for 3 matrices" in found.candidates[1].reason
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([np.nan, np.nan], "predicts NaN or infinity"),
+        ([-3.0, 4.0], "predicts \\[-3.0, 4.0\\] of a row"),
+        ([0.7, 0.7], "of sum 1"),
+    ],
+)
+def test_what_predicts_no_probabilities_fails_and_the_fit_goes_on(value: list[float], said: str) -> None:
+    class Wrong(DummyClassifier):
+        def predict_proba(self, X: Any) -> Any:  # noqa: N803
+            return np.tile(value, (len(X), 1))
+
+    found = fitted(members=["linear", ("wrong", Wrong(), {})])
+    assert [each.state for each in found.candidates] == ["complete", "failed"]
+    assert re.search(said, found.candidates[1].reason) and found.estimate.value > 0.7
 
 
 def test_where_everything_fails_the_constant_is_left() -> None:

@@ -18,6 +18,16 @@ def test_what_was_learned_comes_back(y: np.ndarray) -> None:
         assert target.predicted(target.learned(y)) == pytest.approx(y, rel=1e-9, abs=1e-9)
 
 
+@given(VALUES, st.floats(-1e6, 1e6), st.floats(1e-3, 1e3))
+def test_what_members_see_has_no_unit(y: np.ndarray, offset: float, factor: float) -> None:
+    seen = targets(Task("regression"), y)["identity"].learned(y)
+    other = y * factor + offset
+    assert abs(seen.mean()) < 1e-6 and seen.std() < 1 + 1e-6
+    if np.ptp(y) > 1:
+        assert seen.std() == pytest.approx(1)
+        assert targets(Task("regression"), other)["identity"].learned(other) == pytest.approx(seen, abs=1e-4)
+
+
 @given(VALUES, arrays(np.float64, 5, elements=st.floats(-1e12, 1e12)))
 def test_predictions_stay_near_the_range_that_was_seen(y: np.ndarray, wild: np.ndarray) -> None:
     margin = 0.05 * (y.max() - y.min())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kilter.automl.budget import clock
@@ -12,6 +13,7 @@ from kilter.automl.candidates import Folds
 from kilter.automl.encoding import Encoder, fit_encoder
 from kilter.automl.members.member import Matrix, Rows, Shape
 from kilter.automl.reading import Table
+from kilter.automl.target import Target
 from kilter.automl.task import Task
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ LARGE = 200_000
 class Encoded:
     """Training and validation rows of each fold in each view; safe between threads.
 
-    `weight` is what rows weigh where a model learns, and `y` is on the target's own scale. An encoding is learned from
-    the training rows of its fold alone.
+    `weight` is what rows weigh where a model learns. `y` is on the target's own scale; encodings see it by `target`. An
+    encoding is learned from the training rows of its fold alone.
     """
 
     table: Table
@@ -36,6 +38,7 @@ class Encoded:
     views: Sequence[str]
     seed: int
     weight: np.ndarray | None = None
+    target: Target = field(default_factory=Target)
     _encoders: dict[int, Encoder] = field(default_factory=dict)
     _parts: dict[tuple[int, str], tuple[Matrix, Matrix]] = field(default_factory=dict)
     _locks: dict[int, threading.Lock] = field(default_factory=dict)
@@ -69,7 +72,7 @@ class Encoded:
     def whole(self, views: Sequence[str]) -> tuple[Encoder, Mapping[str, Matrix]]:
         """An encoder that was learned from all rows, and all rows as it encodes them."""
         seed = self.seed + len(self.folds)
-        return fit_encoder(self.table, self.y, self.task, seed, views, self.weight, self.is_large)
+        return fit_encoder(self.table, self._aim, self.task, seed, views, self.weight, self.is_large)
 
     @property
     def is_large(self) -> bool:
@@ -88,6 +91,10 @@ class Encoded:
         train, _ = self.rows(fold, view, self.y)
         return Shape(len(train.matrix), train.matrix.values.shape[1], self.task.width)
 
+    @cached_property
+    def _aim(self) -> np.ndarray:
+        return self.target.learned(self.y)
+
     def _learn(self, fold: int, view: str) -> None:
         """Pairs are learned when they are asked for, all else at once."""
         train, valid = self.folds[fold]
@@ -95,12 +102,12 @@ class Encoded:
         seed, began = self.seed + fold, clock()
         if fold not in self._encoders:
             plain = list(dict.fromkeys(("tree", *(each for each in self.views if each != "pairs"))))
-            table, y = self.table.rows(train), self.y[train]
+            table, y = self.table.rows(train), self._aim[train]
             encoder, matrices = fit_encoder(table, y, self.task, seed, plain, weight, self.is_large)
             self._keep(fold, encoder, matrices, valid)
         if (fold, view) not in self._parts:
             tree, _ = self._parts[fold, "tree"]
-            encoder, matrix = self._encoders[fold].with_pairs(tree, self.y[train], self.task, seed, weight)
+            encoder, matrix = self._encoders[fold].with_pairs(tree, self._aim[train], self.task, seed, weight)
             self._keep(fold, encoder, {view: matrix}, valid)
         self._took[fold] = self._took.get(fold, 0.0) + clock() - began
 

@@ -463,6 +463,7 @@ def _aimed(estimator: Any, target: Target) -> Any:
     if target.scale == "log1p":
         most = partial(np.minimum, np.log1p(target.upper))
         backwards += [FunctionTransformer(inverse_func=each) for each in (np.expm1, most)]
+    backwards += [affine(np.array([target.centre]), np.array([target.spread]))]
     found = TransformedTargetRegressor(estimator, check_inverse=False)
     found.regressor_, found.transformer_, found._training_dim = estimator, chain(*backwards), 1
     return found

@@ -124,7 +124,8 @@ class Course:
         """The matrices of all folds."""
         views = sorted({each.view for each in (*self.members.values(), MEMBERS["constant"])})
         data = self.data
-        return Encoded(data.table, data.y, data.task, data.folds, views, self.settings.random_state, data.learning)
+        seed, target = self.settings.random_state, self.targets["identity"]
+        return Encoded(data.table, data.y, data.task, data.folds, views, seed, data.learning, target)
 
     @cached_property
     def study(self) -> Study:

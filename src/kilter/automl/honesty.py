@@ -91,6 +91,8 @@ class ScoreEstimate:
         if self.perfect is None or not isfinite(reach):
             return self.value - reach, self.value + reach
         missing = max(self.perfect - self.value, self.error)
+        if missing <= 0:  # of a constant, for one
+            return self.value, self.value
         factor = exp(reach / missing)
         return self.perfect - missing * factor, self.perfect - missing / factor
 

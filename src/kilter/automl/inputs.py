@@ -16,6 +16,9 @@ from kilter.core.text import one_line, shown
 if TYPE_CHECKING:
     import pandas as pd
 
+LARGEST = 1e150
+"""Numbers beyond it have squares that float64 does not hold, nor those of differences below one part of it."""
+
 
 def as_frame(data: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
     """The rows as a pandas frame whose columns have names of text; the frame itself where it is one.
@@ -176,6 +179,12 @@ def _values(known: pd.Series) -> tuple[Task, np.ndarray]:
         raise InvalidInput(f"y is of {known.dtype}, as {shown(known.iloc[0])}: {hint}")
     if not np.isfinite(values).all():
         raise InvalidInput("Input y contains infinity or a value too large for dtype('float64')")
+    largest, range_ = np.abs(values).max(), np.ptp(values)
+    if largest > LARGEST or 0 < range_ < 1 / LARGEST:
+        raise InvalidInput(
+            f"y has values up to {largest:g} that differ by {range_:g}: squares of such numbers are beyond float64; "
+            "give the target in another unit"
+        )
     return Task("regression"), values
 
 

@@ -198,8 +198,8 @@ def _log_likelihood(y: np.ndarray, weight: Weight) -> Scored:
 def _explained(y: np.ndarray, weight: Weight) -> Scored:
     total = float(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight))
     error = _squared(y, weight)
-    if not total:  # as scikit-learn has it
-        return lambda p: float(error(p) == 0)
+    if (y == y[0]).all():  # as scikit-learn has it, but for rounding
+        return lambda p: float(-error(p) <= (1e-12 * y[0]) ** 2)
     return lambda p: 1 + error(p) / total
 
 

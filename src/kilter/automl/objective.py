@@ -14,11 +14,12 @@ from kilter.automl.candidates import Candidate, Folds, State
 from kilter.automl.configurations import TARGET, configuration, member_of
 from kilter.automl.encoded import Encoded
 from kilter.automl.members import MEMBERS
-from kilter.automl.members.member import Fitted, Left, Member
+from kilter.automl.members.member import Fitted, Left, Member, Rows
 from kilter.automl.metrics import Metric
 from kilter.automl.schedule import scores
 from kilter.automl.target import Scale, Target
-from kilter.core.errors import TrialPruned
+from kilter.automl.task import Task
+from kilter.core.errors import TrialPruned, UnusableResult
 from kilter.core.events import TrialState
 from kilter.core.history import History, Record
 from kilter.objective.trial import Trial
@@ -26,6 +27,9 @@ from kilter.objective.trial import Trial
 FIRST, LATER, OPENING = 0.18, 0.9, 0.5
 """What share of the time that is left a fit may take at most: a first look; all the folds that are still to come; and
 those of what opens, so that something else follows it."""
+
+PROBABLE = 1e-3
+"""So much the sum of probabilities may differ from 1, or one of them be below 0: rounding of float16."""
 
 CONSTANT = -1
 """The number of the constant, which is no trial."""
@@ -133,7 +137,7 @@ class Objective:
         train, valid = self.encoded.rows(fold, member.view, target.learned(y))
         began = self.budget.spent()
         fitted = member.fit(own, train, valid, self.encoded.task, self.seed + fold, self._allowance(number, fold))
-        predictions = target.predicted(fitted.predict(valid.matrix))
+        predictions = target.predicted(checked(name, fitted.predict(valid.matrix), valid, self.encoded.task))
         places = self.folds[fold][1]
         score = self.metric.score(y[places], predictions, None if self.weight is None else self.weight[places])
         seconds = self.budget.spent() - began
@@ -172,7 +176,7 @@ class Objective:
         # Constants of several folds differ, by which rows they were made of: that is no order of rows.
         seen = np.isfinite(made.out_of_fold)
         mean = np.mean(made.out_of_fold, axis=0, where=seen)
-        return replace(made, out_of_fold=np.where(seen, mean, np.nan).astype(np.float32))
+        return replace(made, out_of_fold=np.where(seen, mean, np.nan).astype(made.out_of_fold.dtype))
 
     def _made(
         self, number: int, params: Mapping[str, Any], done: Sequence[FoldResult], state: State, reason: str
@@ -193,6 +197,22 @@ class Objective:
             state,
             reason,
         )
+
+
+def checked(member: str, predictions: np.ndarray, rows: Rows, task: Task) -> np.ndarray:
+    """The predictions of a member; raises UnusableResult where they are no values, or no probabilities."""
+    shape = (len(rows.y),) if task.is_regression else (len(rows.y), task.width)
+    wanted = "one value for each row" if task.is_regression else f"{task.width} probabilities for each row"
+    if np.shape(predictions) != shape:
+        raise UnusableResult(f"the member {member!r} predicts the shape {np.shape(predictions)}: {wanted}")
+    if not np.isfinite(predictions).all():
+        raise UnusableResult(f"the member {member!r} predicts NaN or infinity: {wanted}")
+    if not task.is_regression:
+        off = np.maximum(np.abs(predictions.sum(axis=1) - 1), -predictions.min(axis=1))
+        if (off > PROBABLE).any():
+            row = np.round(predictions[off.argmax()], 3).tolist()
+            raise UnusableResult(f"the member {member!r} predicts {row} of a row: probabilities from 0 on, of sum 1")
+    return predictions
 
 
 def told(trial: Record, done: int, folds: int) -> tuple[State, str]:

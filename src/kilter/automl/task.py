@@ -35,5 +35,7 @@ class Task:
         return max(len(self.classes), 1)
 
     def blank(self, rows: int) -> np.ndarray:
-        """Predictions of so many rows, all missing: (n,) or (n, k), float32."""
-        return np.full(rows if self.is_regression else (rows, self.width), np.nan, np.float32)
+        """Predictions of so many rows, all missing: values (n,) float64, or probabilities (n, k) float32."""
+        if self.is_regression:
+            return np.full(rows, np.nan)
+        return np.full((rows, self.width), np.nan, np.float32)
