@@ -175,6 +175,14 @@ def test_what_kilter_did_not_write_is_refused_even_where_the_sums_fit(classifier
         load(tmp_path / "model.zip")
 
 
+def test_what_cannot_be_checked_is_read_only_where_the_user_says_so(tmp_path: Path) -> None:
+    model = Classifier(**{**QUICK, "n_models": 1, "members": ["xgboost"]}).fit(FRAME, SOLD)
+    model.save(tmp_path / "model.zip")
+    with pytest.raises(InvalidInput, match=r"holds models of xgboost.*trust=True"):
+        load(tmp_path / "model.zip")
+    assert predicted(load(tmp_path / "model.zip", trust=True)) == predicted(model)
+
+
 @pytest.mark.parametrize("way", ["polars", "dicts", "shuffled"])
 def test_tables_of_all_sorts_are_the_same_table(way: str, regressor: Regressor) -> None:
     ways = {

@@ -1,6 +1,7 @@
 """Each member keeps the contract; and what is special about one."""
 
 import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -183,3 +184,18 @@ def test_what_makes_a_fit_longer_is_more_work(member):
         member.work({"learning_rate": 0.02} if member.name == "lightgbm" else {"epochs": 200}, Shape(1000, 10, 2))
         > small
     )
+
+
+def test_a_forest_of_a_file_has_no_node_below_itself() -> None:
+    data = rows(TASKS["binary"], 60, 0)
+    state = member("forest").fit({"n_estimators": 1}, data, data, TASKS["binary"], 0, unlimited).state()
+    state.arrays["right"][np.argmax(state.arrays["right"])] = 0
+    with pytest.raises(InvalidInput, match="a node below itself"):
+        member("forest").load(state)
+
+
+def test_a_file_cannot_ask_for_any_number_of_classes() -> None:
+    data = rows(TASKS["binary"], 60, 0)
+    state = member("forest").fit({"n_estimators": 1}, data, data, TASKS["binary"], 0, unlimited).state()
+    with pytest.raises(InvalidInput, match="a model of 1000000000000 classes"):
+        member("forest").load(replace(state, values={**state.values, "classes": 10**12}))

@@ -23,6 +23,8 @@ MEMBERS: dict[str, Member] = {
 }
 NAMES = tuple(MEMBERS)
 """The names of all members that come along, those first that are used by default."""
+UNCHECKED = ("catboost", "xgboost")
+"""Members whose models only their libraries' own parsers in C++ read, which a forged one may lead anywhere."""
 DEFAULT = ("lightgbm", "mlp", "linear", "lightgbm_pairs")
 """What members="auto" stands for."""
 

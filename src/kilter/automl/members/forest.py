@@ -69,6 +69,9 @@ class Forest:
         """From the borders and leaves of all trees."""
         arrays = state.arrays
         nodes = {name: arrays[name] for name in PARTS}
+        own = np.arange(len(arrays["leaves"]))
+        if not all((own <= nodes[side]).all() for side in ("left", "right")):  # a row would go round and round
+            raise InvalidInput("a tree of the forest in it has a node below itself: the file was changed")
         return Trees(arrays["roots"], arrays["leaves"], **nodes, task=told_task(state.values))
 
 

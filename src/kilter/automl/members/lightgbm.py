@@ -29,6 +29,7 @@ from kilter.automl.members.member import (
     told,
     told_task,
 )
+from kilter.automl.members.trees import checked
 from kilter.automl.state import State
 from kilter.automl.task import Task
 from kilter.core.numbers import Float, Int
@@ -113,8 +114,9 @@ class LightGBM:
         return Trees(booster.model_to_string(num_iteration=done), done, task)
 
     def load(self, state: State) -> Fitted:
-        """From LightGBM's own text."""
-        return Trees(state.texts["trees"], state.values["rounds"], told_task(state.values))
+        """From LightGBM's own text, which is looked at first."""
+        rounds, task = state.values["rounds"], told_task(state.values)
+        return Trees(checked(state.texts["trees"], rounds, task), rounds, task)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,16 @@ import numpy as np
 
 from kilter.automl.state import State
 from kilter.automl.task import Task
-from kilter.core.errors import UnknownName
+from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.parameter import Parameter
 
 Left = Callable[[], float]
 """Seconds that a fit still has; infinite where nothing limits it. A fit that runs out keeps its best state so far."""
 
 Params = Mapping[str, Any]
+
+MOST_CLASSES = 2**20
+"""Of a model in a file: more would only fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -126,4 +129,6 @@ def told(task: Task) -> dict[str, Any]:
 
 def told_task(values: Mapping[str, Any]) -> Task:
     """The task that `told` told of, whose classes are their places."""
+    if not 0 <= values["classes"] <= MOST_CLASSES:
+        raise InvalidInput(f"a model of {values['classes']} classes, of at most {MOST_CLASSES:,}: the file was changed")
     return Task(values["kind"], tuple(range(values["classes"])))

@@ -14,7 +14,8 @@ from kilter.cli import options, show
 @click.option("-o", "--output", metavar="FILE", help="Where to, CSV or Parquet; stdout otherwise.")
 @click.option("--proba", is_flag=True, help="The probability of each class, too.")
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of the data, as an identifier.")
-def command(model: str, data: str, output: str | None, proba: bool, keep: tuple[str, ...]) -> None:
+@click.option("--trust", is_flag=True, help="Read models of CatBoost and XGBoost, too, whoever wrote them.")
+def command(model: str, data: str, output: str | None, proba: bool, keep: tuple[str, ...], trust: bool) -> None:
     """Predict the rows of a table with a model that `kilter automl` wrote.
 
     \b
@@ -28,7 +29,7 @@ def command(model: str, data: str, output: str | None, proba: bool, keep: tuple[
     from kilter.core.errors import InvalidInput
 
     try:
-        fitted = load(model)
+        fitted = load(model, trust=trust)
     except OSError as error:
         raise InvalidInput(f"cannot read {model}: {error.strerror}") from None
     if proba and not hasattr(fitted, "predict_proba"):
