@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from kilter.automl import Classifier, Regressor
-from kilter.automl.export import exported
+from kilter.automl.export import columns_of, exported
 from kilter.automl.model import Part
+from kilter.automl.reading import Reading, read
 from kilter.core.errors import InvalidInput
 
 N = 120
@@ -144,7 +145,7 @@ def test_narrow_encoders_and_pairs_are_exported_too() -> None:
     tree, pairs = (encoders[0].transform(table, view).values for view in ("tree", "pairs"))
     assert tree.dtype == np.float32
     assert pairs.shape[1] > tree.shape[1]
-    from kilter.automl.export import columns_of, encoding
+    from kilter.automl.export import encoding
 
     made, places = columns_of(model.model_.reading, is_array=False)
     for view in ("tree", "pairs", "dense"):
@@ -173,3 +174,26 @@ def test_numbers_of_any_size_are_learned_from_without_a_warning() -> None:
     frame = pd.DataFrame({"size": VALUE, "far": np.where(np.arange(N) % 2, 1e308, -1e308)})
     model = Classifier(n_models=2, folds=2, members=["linear", "lightgbm"]).fit(frame, VALUE > 0)
     np.testing.assert_allclose(shown(model.export(), frame), shown(model, frame), rtol=1e-9, atol=1e-12)
+
+
+STRANGE_VALUES: dict[str, Any] = {
+    "periods": pd.period_range("2020-01", periods=60, freq="M"),
+    "durations": pd.to_timedelta(np.arange(60), "h"),
+    "durations, as objects": pd.Series(list(pd.to_timedelta(np.arange(60), "h")), dtype=object),
+    "durations, of Arrow": pd.Series(pd.to_timedelta(np.arange(60), "s")).astype("duration[s][pyarrow]"),
+    "far dates": [f"{year:04d}-01-01" for year in range(1850, 1910)],
+    "bytes": pd.Series([b"a", b"b"] * 30, dtype=object),
+    "bytes, of Arrow": pd.Series([b"a", b"b"] * 30).astype("binary[pyarrow]"),
+    "broken letters": pd.Series(["a\ud800", "b"] * 30, dtype=object),
+    "numbers beyond all": pd.Series([10**400, *range(59)], dtype=object),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE_VALUES)
+def test_what_only_kilter_reads_is_refused_by_name(what: str) -> None:
+    frame = pd.DataFrame({"size": np.arange(60) / 3, "other": STRANGE_VALUES[what]})
+    with pytest.raises(InvalidInput, match=rf"'other' \({what.split(', ', maxsplit=1)[0]}: "):
+        columns_of(read(frame), is_array=False)
+    with pytest.raises(InvalidInput, match="'other'"):
+        columns_of(Reading.from_state(read(frame).state()), is_array=False)
+    columns_of(read(frame, {"other": "drop"}), is_array=False)

@@ -73,5 +73,6 @@ def test_a_table_is_learned_from_or_refused_with_a_reason(
         assert np.isfinite(predictions).all()
         model.save(path)
         assert (load(path).predict(frame) == predictions).all()
-        if not any(name.endswith("\0") for name in frame):
+        strange = any(column.strange for column in model.model_.reading.columns)
+        if not strange and not any(name.endswith("\0") for name in frame):
             model.export()

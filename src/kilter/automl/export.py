@@ -28,19 +28,19 @@ from kilter.automl.members.member import Fitted
 from kilter.automl.members.mlp import Layers
 from kilter.automl.members.waves import Waves
 from kilter.automl.metrics import LEAST
-from kilter.automl.reading import Column, Reading, Table
+from kilter.automl.reading import FIRST_DAY as FIRST
+from kilter.automl.reading import LAST_DAY as LAST
+from kilter.automl.reading import STRANGE, Column, Reading, Table
 from kilter.automl.scaling import FAR, Ranks, Scaling
 from kilter.automl.target import Target
 from kilter.automl.task import Task
 from kilter.core.errors import InvalidInput
+from kilter.core.text import one_line
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from kilter.automl.model import Model
-
-FIRST, LAST = -25_567, 47_846
-"""Days from 1900 to 2100, of which an exported pipeline knows the calendar; others count as the nearest of them."""
 
 DATE = ("days", "year", "month", "day", "weekday", "day of year", "hour")
 """What a date becomes, before the places of three of them on circles."""
@@ -160,6 +160,9 @@ def columns_of(reading: Reading, is_array: bool) -> tuple[Any, Places]:
 
     if odd := [name for name in reading.names if name.endswith("\0")]:
         raise InvalidInput(f"scikit-learn finds no column whose name ends with a NUL, as {odd[0]!r} does: rename it")
+    if strange := [column for column in reading.columns if column.strange]:
+        told = (f"{one_line(each.name, 50)!r} ({each.strange}: {STRANGE[each.strange]})" for each in strange[:5])
+        raise InvalidInput(f"a pipeline without kilter would read otherwise: {'; '.join(told)}; or columns= drops it")
     transformers: list[tuple[str, Any, Any]] = []
     places: dict[tuple[str, str], Sequence[int]] = {}
     start = 0

@@ -11,6 +11,7 @@ training rows do not have counts as unseen.
 
 from __future__ import annotations
 
+import datetime
 import math
 import warnings
 from collections import Counter
@@ -45,6 +46,19 @@ MANY_NEW = 10
 
 AS_SAID = "as you say"
 
+FIRST_DAY, LAST_DAY = -25_567, 47_846
+"""Days from 1900 to 2100, of which an exported pipeline knows the calendar."""
+
+STRANGE = {
+    "periods": "turn them into moments by .dt.to_timestamp()",
+    "durations": "turn them into numbers by .dt.total_seconds()",
+    "far dates": "turn dates before 1900 or after 2100 into missing ones, or all into numbers",
+    "bytes": "turn them into text by .str.decode()",
+    "broken letters": "take lone surrogates out of the texts",
+    "numbers beyond all": "turn integers that no float holds into missing values",
+}
+"""What only kilter reads, and what to do with it before a fit whose model is to be exported."""
+
 MOST_TOLD = 10
 """Columns that were dropped and are told of one by one."""
 
@@ -57,6 +71,7 @@ class Column:
     """One column: its kind, the reason for it, and what came of it, in words.
 
     form: how its dates or numbers are written; levels and words: what is known of it, in order; rarity: of each word.
+    strange: what of its values only kilter reads (STRANGE), so that an exported pipeline could not; mostly nothing.
     """
 
     name: str
@@ -67,6 +82,7 @@ class Column:
     levels: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     rarity: tuple[float, ...] = ()
+    strange: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,7 +205,7 @@ def read(data: Any, overrides: Mapping[str, Kind] | None = None) -> Reading:
     said = _checked(overrides or {}, frame.columns)
     plain = [name for name, dtype in frame.dtypes.items() if _is_plain(dtype) and name not in said]
     known = dict(zip(plain, _plain_numbers(frame, plain), strict=True))
-    columns = tuple(known.get(name) or _column(name, frame[name], said.get(name)) for name in frame.columns)
+    columns = tuple(known.get(name) or _marked(frame[name], said.get(name)) for name in frame.columns)
     if all(column.kind == "drop" for column in columns):
         reasons = "; ".join(f"{one_line(column.name, 30)!r} {column.reason}" for column in columns[:5])
         raise InvalidInput(f"no column is left to learn from: {reasons}")
@@ -298,6 +314,37 @@ def _numbers(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
 # Everything else, one by one
 
 
+def _marked(series: pd.Series, said: Kind | None) -> Column:
+    """What a column is, and what is strange about its values."""
+    column = _column(str(series.name), series, said)
+    return replace(column, strange=column.strange or _strange(series, column.kind))
+
+
+def _strange(series: pd.Series, kind: Kind) -> str:
+    import pandas as pd
+
+    dtype = series.dtype
+    if kind == "drop" or isinstance(dtype, pd.StringDtype):
+        return ""
+    if isinstance(dtype, pd.PeriodDtype):
+        return "periods"
+    if dtype.kind == "m":
+        return "durations"
+    values = parsing.distinct(series)[1] if dtype.kind == "O" else ()
+    return next((found for value in values if (found := _strange_value(value, kind))), "")
+
+
+def _strange_value(value: Any, kind: Kind) -> str:
+    if kind == "number":
+        if isinstance(value, datetime.timedelta):
+            return "durations"
+        return "numbers beyond all" if isinstance(value, int) and np.isinf(parsing.as_number(value)) else ""
+    if isinstance(value, bytes):
+        return "bytes"
+    broken = isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value)
+    return "broken letters" if broken else ""
+
+
 def _column(name: str, series: pd.Series, said: Kind | None) -> Column:
     import pandas as pd
 
@@ -396,7 +443,9 @@ def _date(name: str, series: pd.Series, form: str, why: str) -> Column:
     first, last = (np.datetime64(int(day), "D") for day in (known.min(), known.max()))
     if known.min() == known.max() and len(known) == len(values):
         return Column(name, "drop", f"is {first} in all rows")
-    return Column(name, "date", why, f"{first} to {last}" + _missing(len(known), len(values)), form)
+    strange = "" if known.min() >= FIRST_DAY and known.max() <= LAST_DAY else "far dates"
+    result = f"{first} to {last}" + _missing(len(known), len(values))
+    return Column(name, "date", why, result, form, strange=strange)
 
 
 def _category_or_text(name: str, series: pd.Series) -> Column:
