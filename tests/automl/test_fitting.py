@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 
+from kilter.automl.budget import Budget
 from kilter.automl.candidates import in_part
 from kilter.automl.fitting import Outcome, fit, refine
 from kilter.automl.members.linear import Linear
@@ -208,6 +209,36 @@ def test_on_an_interrupt_during_first_looks_these_are_weighed() -> None:
     assert tested > 0.75
     smallest = within(found, table()[FEATURES], 0.0)
     assert len(smallest.model.parts) == 1 and np.isfinite(predictions(smallest)).all()
+
+
+class Slow(Linear):
+    """A member that goes on for as long as it may."""
+
+    def fit(self, params: Any, train: Any, valid: Any, task: Any, seed: int, left: Any) -> Any:
+        while left() > 0:
+            pass
+        return super().fit(params, train, valid, task, seed, left)
+
+
+def test_a_model_whose_fit_the_time_has_ended_is_named() -> None:
+    found = fitted(members=[Slow(name="slow")], n_models=None, time_limit=0.5)
+    assert "time was up before slow (number 0) had learned all they could" in found.notices[-1]
+    assert not any("time was up" in notice for notice in fitted(members=["linear"], n_models=1).notices)
+
+
+def test_what_pairs_cost_is_guessed_before_they_are_learned(outcome: Outcome) -> None:
+    encoded = outcome.course.encoded
+    tree, pairs = encoded.shape(0, "tree"), encoded.shape(0, "pairs")
+    assert pairs.columns == tree.columns + 20 and pairs.rows == tree.rows
+    assert encoded.encoder(0, ["tree"]).pairs is None and encoded.to_come == 0 < encoded.seconds
+
+
+def test_many_classes_keep_more_of_the_time_for_weights_and_estimate() -> None:
+    frame = table(200)
+    frame["dear"] = [f"class {row % 100}" for row in range(200)]
+    course = fitted(frame=frame, members=["linear"], n_models=1).course
+    assert course._kept(Budget(60.0)) == Budget(60.0).reserved
+    assert course._kept(Budget(0.05)) == pytest.approx(4e-7 * 200 * 100 / 0.05) and course._kept(Budget(1e-3)) == 0.5
 
 
 def test_of_candidates_that_met_some_folds_as_many_are_weighed_as_all_of_them_met(outcome: Outcome) -> None:

@@ -126,6 +126,11 @@ def test_what_does_not_fit_any_more_stays_put_aside_and_can_go_on_later() -> Non
     assert len(simulation.met) == len(set(simulation.met))
 
 
+def test_where_the_other_folds_cannot_be_encoded_in_time_there_are_first_looks_alone() -> None:
+    study, simulation = run(opening=0, encodes=lambda: 9.0, allows=lambda seconds: seconds < 5.0)
+    assert [fold for _, fold in simulation.met] == [0] * len(study.trials) and len(study.trials) > 2
+
+
 def test_what_takes_half_of_the_time_that_is_left_comes_after_what_does_not() -> None:
     now = [0.0]
 

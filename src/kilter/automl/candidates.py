@@ -23,7 +23,8 @@ class Candidate:
 
     `number` is that of its trial; `params` are the member's own. `scores` (larger is better) and `fitted` are by fold,
     as many as were done. `out_of_fold` (n,) or (n, k) holds what the model of each fold predicts of that fold's rows,
-    on the target's own scale, NaN for rows that are in none. `reason` says why it was stopped, or how it failed.
+    on the target's own scale, NaN for rows that are in none. `reason` says why it was stopped, or how it failed;
+    `is_cut` whether the time ended one of its fits.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Candidate:
     seconds: float
     state: State
     reason: str = ""
+    is_cut: bool = False
 
     @property
     def score(self) -> float:

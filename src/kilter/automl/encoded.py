@@ -12,6 +12,7 @@ from kilter.automl.budget import clock
 from kilter.automl.candidates import Folds
 from kilter.automl.encoding import Encoder, fit_encoder
 from kilter.automl.members.member import Matrix, Rows, Shape
+from kilter.automl.pairs import KEPT
 from kilter.automl.reading import Table
 from kilter.automl.target import Target
 from kilter.automl.task import Task
@@ -42,7 +43,7 @@ class Encoded:
     _encoders: dict[int, Encoder] = field(default_factory=dict)
     _parts: dict[tuple[int, str], tuple[Matrix, Matrix]] = field(default_factory=dict)
     _locks: dict[int, threading.Lock] = field(default_factory=dict)
-    _took: dict[int, float] = field(default_factory=dict)
+    _took: dict[tuple[int, bool], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._locks.update({fold: threading.Lock() for fold in range(len(self.folds))})
@@ -84,10 +85,21 @@ class Encoded:
     @property
     def seconds(self) -> float:
         """How long it took to learn the encoder of a fold, at most; 0 before one was."""
-        return max(self._took.values(), default=0.0)
+        plain = [took for (_, is_paired), took in self._took.items() if not is_paired]
+        paired = [took for (_, is_paired), took in self._took.items() if is_paired]
+        return max(plain, default=0.0) + max(paired, default=0.0)
+
+    @property
+    def to_come(self) -> float:
+        """Seconds that it is expected to take to learn the encoders of the other folds, without pairs."""
+        plain = [took for (_, is_paired), took in self._took.items() if not is_paired]
+        return (len(self.folds) - len(plain)) * max(plain, default=0.0)
 
     def shape(self, fold: int, view: str) -> Shape:
-        """How large a fit is."""
+        """How large a fit is; what pairs there are is guessed before they are learned, for that takes its time."""
+        if view == "pairs" and (fold, view) not in self._parts:
+            known = self.shape(fold, "tree")
+            return replace(known, columns=known.columns + KEPT)
         train, _ = self.rows(fold, view, self.y)
         return Shape(len(train.matrix), train.matrix.values.shape[1], self.task.width)
 
@@ -105,11 +117,13 @@ class Encoded:
             table, y = self.table.rows(train), self._aim[train]
             encoder, matrices = fit_encoder(table, y, self.task, seed, plain, weight, self.is_large)
             self._keep(fold, encoder, matrices, valid)
+            self._took[fold, False] = clock() - began
         if (fold, view) not in self._parts:
+            began = clock()
             tree, _ = self._parts[fold, "tree"]
             encoder, matrix = self._encoders[fold].with_pairs(tree, self._aim[train], self.task, seed, weight)
             self._keep(fold, encoder, {view: matrix}, valid)
-        self._took[fold] = self._took.get(fold, 0.0) + clock() - began
+            self._took[fold, True] = clock() - began
 
     def _keep(self, fold: int, encoder: Encoder, matrices: Mapping[str, Matrix], valid: np.ndarray) -> None:
         held = self.table.rows(valid)

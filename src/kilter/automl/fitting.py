@@ -50,6 +50,9 @@ KEPT = 40
 WITH_REFITS, LAST = 0.12, 0.02
 """The shares of the time that are kept where heavy candidates are fitted again on all rows, and after that."""
 
+PROBABILITIES, HALF = 4e-7, 0.5
+"""Seconds that weights, calibration and estimate take for each row and class, and the most that is kept for them."""
+
 DATA = "automl: data"
 """The attribute of a study that tells of which data it is."""
 SEED = "automl: random_state"
@@ -159,14 +162,20 @@ class Course:
 
     def run(self, budget: Budget) -> Outcome:
         """Go on for this budget, or until so many models are made; then weigh what there is."""
-        if self.data.task.is_regression:
-            budget = budget.reserving(WITH_REFITS)
+        budget = budget.reserving(self._kept(budget))
         objective = self.objective(budget)
         with single_threaded():
             if not self.data.is_constant:
                 self._tried(objective, budget)
             every = self._candidates(objective)
             return self.weighed(every, budget)
+
+    def _kept(self, budget: Budget) -> float:
+        """The share of the time that is kept for the end."""
+        if self.data.task.is_regression:
+            return WITH_REFITS
+        many = PROBABILITIES * len(self.data.y) * self.data.task.width / budget.seconds if budget.seconds else 0.0
+        return min(max(budget.reserved, many), HALF)
 
     def _tried(self, objective: Objective, budget: Budget) -> None:
         """Run the study as long as something fits into the budget."""
@@ -181,6 +190,7 @@ class Course:
             perfect=self.data.fold_metric.perfect,
             allows=budget.allows,
             listed=lambda history: sampler.next(history) is not None,
+            encodes=lambda: self.encoded.to_come,
         )
         progress = "auto" if self.settings.verbose else "none"
         try:
@@ -247,7 +257,12 @@ class Course:
         learned = self._calibration(weights.mixed(shares, predictions))
         assembly = Assembly(encoded, data.reading, MEMBERS | self.members, budget.reserving(LAST))
         model = assembly.model(list(zip(shares.tolist(), best, strict=True)), learned)
-        notices = (*data.warnings, *_without_models(every, data), *_in_part(len(complete), data, self.data))
+        notices = (
+            *data.warnings,
+            *_without_models(every, data),
+            *_in_part(len(complete), data, self.data),
+            *_cut(shares, best),
+        )
         return Outcome(model, every, found, estimate, data, self.study, budget.spent(), notices, self)
 
     def _calibration(self, mixture: np.ndarray) -> Calibration:
@@ -273,3 +288,12 @@ def _in_part(weighed: int, data: Data, whole: Data) -> Iterator[str]:
             f"no candidate has met all {len(whole.folds)} folds: {weighed} are weighed by the first "
             f"{len(data.folds)}, and their score rests on {rows} of {len(data.y)} rows"
         )
+
+
+def _cut(shares: np.ndarray, best: Sequence[Candidate]) -> Iterator[str]:
+    """Which models the time has ended before they had learned what they could, where these make most of the whole."""
+    cut = [(share, each) for share, each in zip(shares.tolist(), best, strict=True) if share and each.is_cut]
+    if sum(share for share, _ in cut) > 0.5:
+        names = ", ".join(f"{each.member} (number {each.number})" for _, each in cut[:3])
+        more = f" and {len(cut) - 3} more" if len(cut) > 3 else ""
+        yield f"time was up before {names}{more} had learned all they could: a longer time_limit may well score better"

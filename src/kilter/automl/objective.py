@@ -46,6 +46,8 @@ class FoldResult:
     predictions: np.ndarray
     fitted: Fitted
     seconds: float
+    is_cut: bool = False
+    """Whether the fit ended because its time did."""
 
 
 class Shelf(Protocol):
@@ -136,13 +138,15 @@ class Objective:
         y = self.encoded.y
         train, valid = self.encoded.rows(fold, member.view, target.learned(y))
         began = self.budget.spent()
-        fitted = member.fit(own, train, valid, self.encoded.task, self.seed + fold, self._allowance(number, fold))
+        left = self._allowance(number, fold)
+        fitted = member.fit(own, train, valid, self.encoded.task, self.seed + fold, left)
+        is_cut = left() <= 0
         predictions = target.predicted(checked(name, fitted.predict(valid.matrix), valid, self.encoded.task))
         places = self.folds[fold][1]
         score = self.metric.score(y[places], predictions, None if self.weight is None else self.weight[places])
         seconds = self.budget.spent() - began
         self.pace.took(name, member.work(own, self.encoded.shape(fold, member.view)), seconds)
-        return FoldResult(score, predictions, fitted, seconds)
+        return FoldResult(score, predictions, fitted, seconds, is_cut)
 
     def target(self, params: Mapping[str, Any]) -> Target:
         """The scale on which a configuration learns."""
@@ -196,6 +200,7 @@ class Objective:
             math.fsum(result.seconds for result in done),
             state,
             reason,
+            any(result.is_cut for result in done),
         )
 
 

@@ -27,7 +27,8 @@ KEPT = 20
 ROWS = 10_000
 """That quick trees look at."""
 
-TREES = 40
+TREES, ROUNDS, MOST = 40, 8, 2_000
+"""Quick trees, and rounds of them at least where there are several classes; at most so many trees, but for a round."""
 SIGNS = "+", "−", "×", "/"
 
 QUICK = {
@@ -95,5 +96,10 @@ def _gains(
     if task.kind == "multiclass":
         own["num_class"] = task.width
     data = lightgbm.Dataset(values, y, weight=weight, categorical_feature=list(categorical), params=own)
-    trees = lightgbm.train(own, data, max(TREES // task.width, 8))
+    trees = lightgbm.train(own, data, _rounds(task.width))
     return np.asarray(trees.feature_importance("gain"), float)
+
+
+def _rounds(classes: int) -> int:
+    """Each of which has a tree for every class."""
+    return max(min(max(TREES // classes, ROUNDS), MOST // classes), 1)

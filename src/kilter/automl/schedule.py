@@ -35,6 +35,11 @@ def allowed(seconds: float) -> bool:
     return True
 
 
+def nothing() -> float:
+    """All folds are encoded."""
+    return 0.0
+
+
 def unlisted(history: History) -> bool:
     """Nothing is listed to be looked at."""
     return False
@@ -47,7 +52,9 @@ class FoldScheduler(Scheduler):
     The first `opening` trials meet all `folds` at once. What is `listed`, as long as there is some of it, is looked at
     for at most `looks` seconds. With `models` there is no race: so many trials are begun, and each goes to its end,
     which makes the result a function of data and seed whoever runs them. `perfect` is the score of a perfect model, if
-    it is known. `allows` says whether what is expected to last so many seconds may begin.
+    it is known. `allows` says whether what is expected to last so many seconds may begin, and
+    `encodes` how many it takes to encode the folds that nobody has met. Where these do not fit there are first looks
+    alone: what they have met can be weighed.
     """
 
     folds: int
@@ -57,6 +64,7 @@ class FoldScheduler(Scheduler):
     perfect: float | None = None
     allows: Callable[[float], bool] = allowed
     listed: Callable[[History], bool] = unlisted
+    encodes: Callable[[], float] = nothing
 
     capabilities: ClassVar[Capabilities] = Capabilities(objectives=1)
 
@@ -74,14 +82,16 @@ class FoldScheduler(Scheduler):
             return Wait("what opens is not through yet")  # it says on which scale the others learn
         if self.models:
             return Start()
-        fitting = [trial for trial in history.paused.values() if self.allows(self.remaining(trial, history))]
+        encodes = self.encodes()
+        fitting = [trial for trial in history.paused.values() if self.allows(encodes + self.remaining(trial, history))]
         if self._looks_on(history):
             return Start()
         if fitting:
             # One that takes more than half of what is left would be the last.
             modest = [trial for trial in fitting if self.allows(2 * self.remaining(trial, history))]
             return Resume(most_promising(modest or fitting, history).number)
-        if history.paused and leader(history) is None:  # one has to be whole, and what is cut short keeps its best
+        # One has to be whole, and what is cut short keeps its best.
+        if history.paused and leader(history) is None and self.allows(encodes):
             return Resume(min(history.paused.values(), key=lambda trial: self.remaining(trial, history)).number)
         return Start()
 

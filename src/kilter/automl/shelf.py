@@ -40,7 +40,7 @@ class OnDisk:
     def put(self, trial: Trial, fold: int, result: FoldResult) -> None:
         """See Shelf."""
         name, _ = member_of(trial.params)
-        values = {"member": name, "score": result.score, "seconds": result.seconds}
+        values = {"member": name, "score": result.score, "seconds": result.seconds, "is_cut": result.is_cut}
         own = State(values, {"predictions": result.predictions})
         saving.write(_path(trial.checkpoint_dir, fold), State.of({"own": own, "model": result.fitted.state()}), KIND)
 
@@ -48,7 +48,8 @@ class OnDisk:
         state = saving.read(path, KIND)
         own = state.part("own")
         fitted = self._members[own.values["member"]].load(state.part("model"))
-        return FoldResult(own.values["score"], own.arrays["predictions"], fitted, own.values["seconds"])
+        told = own.values
+        return FoldResult(told["score"], own.arrays["predictions"], fitted, told["seconds"], told["is_cut"])
 
 
 def _path(directory: str, fold: int) -> Path:
