@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import pickle
 import warnings
 from pathlib import Path
@@ -172,6 +173,32 @@ def test_what_kilter_did_not_write_is_refused_even_where_the_sums_fit(classifier
     values = {**state.values, "estimator": {**state.values["estimator"], "class": "os.system"}}
     saving.write(tmp_path / "model.zip", State(values, state.arrays, state.texts), "model")
     with pytest.raises(InvalidInput, match=r"KeyError: 'os\.system'"):
+        load(tmp_path / "model.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("temperature", 0.0, "the temperature is 0.0"),
+        ("temperature", math.nan, "the temperature is nan"),
+        ("threshold", math.nan, "the threshold nan"),
+        ("kind", "regression", "2 classes, and what it predicts is regression"),
+        ("classes", ["no", {"a": 1}], "not texts or numbers"),
+        ("classes", ["no", "no"], "not texts or numbers"),
+        ("classes", ["a", "b", "c"], "3 classes"),
+        ("parts", "weight", "weights of l[a-z]+ are none"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(
+    classifier: Classifier, tmp_path: Path, name: str, value: Any, why: str
+) -> None:
+    classifier.save(tmp_path / "model.zip")
+    state = saving.read(tmp_path / "model.zip", "model")
+    whole = dict(state.part("model").values["model"])
+    whole[name] = value if name != "parts" else [{**part, "weight": math.inf} for part in whole["parts"]]
+    values = {**state.values, "model": {**state.values["model"], "model": whole}}
+    saving.write(tmp_path / "model.zip", State(values, state.arrays, state.texts), "model")
+    with pytest.raises(InvalidInput, match=why):
         load(tmp_path / "model.zip")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from kilter.automl import saving
 from kilter.automl.estimator import AutoEstimator, Classifier, Regressor
 from kilter.automl.members import MEMBERS, UNCHECKED
 from kilter.automl.members.member import Member
+from kilter.automl.model import Model
 from kilter.automl.state import State
 from kilter.core.errors import InvalidInput, KilterError
 from kilter.core.text import one_line
@@ -52,4 +54,24 @@ def _estimator(state: State, members: dict[str, Member]) -> AutoEstimator:
     head = state.part("estimator").values
     estimator = KINDS[head["class"]](**head["params"])
     estimator.restored(state, members)
+    _check(estimator.model_, isinstance(estimator, Classifier))
     return estimator
+
+
+def _check(model: Model, is_classifier: bool) -> None:
+    """Raises ValueError where the values of a file cannot be: predictions would break, or be no numbers."""
+    task, kind = model.task, "binary" if len(model.task.classes) <= 2 else "multiclass"
+    if task.kind != (kind if is_classifier else "regression") or bool(task.classes) != is_classifier:
+        raise ValueError(f"{len(task.classes)} classes, and what it predicts is {one_line(task.kind, 20)}")
+    if not all(isinstance(each, (str, int, float)) for each in task.classes) or len({*task.classes}) < len(
+        task.classes
+    ):
+        raise ValueError("its classes are not texts or numbers, each of them once")
+    if not (0 < model.temperature < math.inf and math.isfinite(model.threshold)):
+        raise ValueError(f"the temperature is {model.temperature}, the threshold {model.threshold}")
+    for part in model.parts:
+        if not all(0 <= each < math.inf for each in (part.weight, *part.shares)):
+            raise ValueError(f"the weights of {one_line(part.member, 20)} are none")
+        inner = [fitted.task for fitted in part.fitted if hasattr(fitted, "task")]
+        if any((each.kind, each.width) != (task.kind, task.width) for each in inner):
+            raise ValueError(f"the models of {one_line(part.member, 20)} predict something else")
