@@ -73,6 +73,8 @@ CASES = {
     "integers": ([3, 1, 2, 3], "number"),
     "booleans": ([True, False, True, None], "number"),
     "texts that are numbers": (["1", " 2.5", "1,250", "$3", "-", None], "number"),
+    "codes": (["01234", "99999", "01234"], "category"),
+    "fractions from zero": (["0.5", "00.5", "0"], "number"),
     "decimal commas": (["3,5", "1.234,50", "-0,25", "7", "-", None], "number"),
     "versions": (["1.250.300", "1.250.301", "1.250.300"], "category"),
     "numbers beyond all": ([10**400, 1, 2, float("inf")], "number"),
@@ -236,3 +238,13 @@ def test_what_is_missing_or_known_or_new_in_a_few_rows_is_no_news():
     assert reading.table(few.assign(level="new", text="new")).numbers[:, 1].tolist() == [1, 0, 0]
     for nothing in (None, np.nan, "?", "unknown", np.inf):
         reading.table(TRAINED.assign(number=nothing, date=nothing))
+
+
+def test_columns_of_which_a_file_is_not_to_be_parsed():
+    frame = pd.DataFrame(
+        {"zip": ["01000", "2000"] * 30, "floor": [1.0, 2.5] * 30, "note": TRAINED["text"], "n": range(60)}
+    )
+    frame["grade"] = ["1.0", "A"] * 30
+    reading = read(frame, {"floor": "category"})
+    assert reading.kind("category")[1].levels == ("1", "2.5")
+    assert reading.texts == ("zip", "note", "grade")

@@ -90,3 +90,17 @@ def test_mistakes_are_named_before_anything_is_fitted(words, code, said, made, m
     Path("town.csv").write_text("town\nBern\n", encoding="utf-8")
     result = kilter(*words)
     assert (result.exit_code, result.stdout) == (code, "") and said in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("said", [(), ("--column", "code=category")])
+def test_codes_keep_their_zeros_though_one_of_two_files_looks_like_numbers(
+    tmp_path: Path, said: tuple[str, ...]
+) -> None:
+    frame = FRAME[["counts", "sold"]].assign(code=np.where(FRAME["sold"] == "yes", "01000", "02000"))
+    lettered = frame.assign(code=np.where(np.arange(ROWS) < 12, "0B300", frame["code"]))
+    train, model, new, out = (str(tmp_path / name) for name in ("train.csv", "model.zip", "new.csv", "out.csv"))
+    (frame if said else lettered).to_csv(train, index=False)
+    (lettered if said else frame).to_csv(new, index=False)
+    ok("automl", train, "--target", "sold", "-o", model, *QUICK, *said)
+    ok("predict", model, new, "-o", out)
+    assert (pd.read_csv(out)["prediction"] == frame["sold"])[12:].all()

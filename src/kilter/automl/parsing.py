@@ -29,6 +29,7 @@ _WORD = re.compile(r"\w+")
 _PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?", re.I | re.A)
 _DRESSED_NUMBER = re.compile(r"([-+]?)[$€£¥]?\s?(\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?|\.\d+)\s?%?", re.A)
 _DOT_OF_THOUSANDS = re.compile(DOT_OF_THOUSANDS, re.A)
+_CODE = re.compile(r"0\d+", re.A)
 _LIKE_A_DATE = re.compile(r"\d{1,4}[-/. ]([a-z]{3,9}|\d{1,2})([-/., ]|$)|[a-z]{3,9}\.? \d{1,2},? \d{4}", re.I | re.A)
 _YEARS = "Y", "y"
 _TIMES = "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"
@@ -77,6 +78,11 @@ def as_number(value: Any, form: str = "") -> float:
         return float("inf")
     except (TypeError, ValueError):
         return float("nan")
+
+
+def is_code(value: Any) -> bool:
+    """Whether it is a text of digits that begins with 0, as postal codes do and numbers do not."""
+    return isinstance(value, str) and _CODE.fullmatch(value.strip()) is not None
 
 
 def _with_points(text: str) -> str:

@@ -151,6 +151,11 @@ class Reading:
         """Of all columns, also of those that are dropped."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns whose values are texts, though some may look like numbers: a file's are not to be parsed."""
+        return tuple(column.name for column in self.columns if column.words or not _are_numbers(column.levels))
+
     def kind(self, kind: Kind) -> tuple[Column, ...]:
         """The columns of a kind, in order."""
         return tuple(column for column in self.columns if column.kind == kind)
@@ -390,6 +395,8 @@ def _by_content(name: str, series: pd.Series) -> Column:
         if all(hasattr(value, "year") for value in values):
             return _date(name, series, parsing.ISO, "dates")
     share = _share_of_numbers(values, counts)
+    if share >= SURE and any(parsing.is_code(value) for value in values):
+        return _category_or_text(name, series, "texts, some of which begin with 0 as codes do")
     if share >= SURE:
         return _parsed_number(name, series, "texts that are numbers" + ("" if share == 1 else f", {share:.1%} of them"))
     commas = any(parsing.COMMA in str(value) for value in values)
@@ -448,7 +455,7 @@ def _date(name: str, series: pd.Series, form: str, why: str) -> Column:
     return Column(name, "date", why, result, form, strange=strange)
 
 
-def _category_or_text(name: str, series: pd.Series) -> Column:
+def _category_or_text(name: str, series: pd.Series, why: str = "texts") -> Column:
     codes, values = parsing.texts(series)
     rows = int((codes >= 0).sum())
     words = np.array([len(value.split()) for value in values])
@@ -457,7 +464,7 @@ def _category_or_text(name: str, series: pd.Series) -> Column:
         return _text(name, series, f"{len(values):,} different texts of {words.mean():.2g} words")
     if many and len(values) > 0.95 * rows and words.mean() < 1.5:
         return Column(name, "drop", f"is an identifier: {len(values):,} different texts in {rows:,} rows")
-    return _category(name, series, "texts")
+    return _category(name, series, why)
 
 
 def _category(name: str, series: pd.Series, why: str) -> Column:
@@ -480,6 +487,11 @@ def _text(name: str, series: pd.Series, why: str) -> Column:
         return Column(name, "drop", f"{why}; none of their words is in three rows")
     result = f"{len(words):,} words" + _missing(int((codes >= 0).sum()), len(codes))
     return Column(name, "text", why, result, words=words, rarity=rarity)
+
+
+def _are_numbers(levels: Sequence[str]) -> bool:
+    """Whether a parsed file has the same levels as its texts have: 1000 may come as 1000.0, and 01000 never comes."""
+    return all(parsing.as_text(parsing.as_number(level)) == level for level in levels)
 
 
 def _codes(series: pd.Series, levels: Sequence[str]) -> np.ndarray:

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilter.core.errors import InvalidInput, UnknownName, needed
@@ -22,9 +22,10 @@ MANY = 20
 """Different whole numbers from which on a target is measured rather than a class."""
 
 
-def read(path: str) -> pd.DataFrame:
+def read(path: str, texts: Sequence[str] = ()) -> pd.DataFrame:
     """The table in a file, a Parquet file where its name says so, else text with a separator of , ; | or tab.
 
+    Values of the columns `texts` are left as they stand there, with their leading zeros.
     `.gz`, `.bz2`, `.xz` and `.zst` are unpacked. Raises InvalidInput where the file is not there or is no such table,
     MissingLibrary without pandas.
     """
@@ -35,7 +36,14 @@ def read(path: str) -> pd.DataFrame:
             with needed("pyarrow", "Parquet", "or give CSV"):
                 import pyarrow  # noqa: F401  pandas would name two libraries, in four lines
             return pd.read_parquet(path)
-        return pd.read_csv(path, sep=_separator(path), low_memory=False, skipinitialspace=True, encoding="utf-8-sig")
+        return pd.read_csv(
+            path,
+            sep=_separator(path),
+            dtype=dict.fromkeys(texts, str),
+            low_memory=False,
+            skipinitialspace=True,
+            encoding="utf-8-sig",
+        )
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError, ArrowInvalid and EmptyDataError, too

@@ -63,7 +63,8 @@ def command(
     page = report or f"{os.path.splitext(output)[0]}.html"
     for path in (output, page):
         tables.check_folder(path)
-    rows = tables.read(data)
+    kinds = dict(map(_override, settings["columns"]))
+    rows = tables.read(data, [name for name, kind in kinds.items() if kind in ("category", "text")])
     values = tables.taken(rows, target)
     beside = [tables.taken(rows, name) if name is not None else None for name in (groups, weights)]
     features = rows.drop(columns=[name for name in (groups, weights) if name is not None])

@@ -34,7 +34,7 @@ def command(model: str, data: str, output: str | None, proba: bool, keep: tuple[
         raise InvalidInput(f"cannot read {model}: {error.strerror}") from None
     if proba and not hasattr(fitted, "predict_proba"):
         raise InvalidInput(f"{model} predicts numbers, which have no probabilities: leave out --proba")
-    rows = tables.read(data)
+    rows = tables.read(data, fitted.model_.reading.texts)
     told = {name: tables.taken(rows, name) for name in keep}
     predicted = {"prediction": fitted.predict(rows)}
     if proba:
