@@ -135,6 +135,7 @@ def test_what_differs_by_rounding_alone_is_one_value(name: str) -> None:
     np.testing.assert_allclose(shown(model.export(), frame), shown(model, frame), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_narrow_encoders_and_pairs_are_exported_too() -> None:
     some = FRAME[["size", "class", "town"]]
     model = every(Regressor(n_models=1, folds=2, members=["lightgbm"]).fit(some, VALUE))

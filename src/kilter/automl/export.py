@@ -146,7 +146,7 @@ def rounded() -> Any:
 
 def finite() -> Any:
     """NaN in place of infinite values, and none that is too far."""
-    ends = step(np.clip, a_min=-parsing.FARTHEST, a_max=parsing.FARTHEST)
+    ends = step(np.clip, a_min=-np.float64(parsing.FARTHEST), a_max=np.float64(parsing.FARTHEST))
     return chain(step(np.nan_to_num, nan=np.nan, posinf=np.nan, neginf=np.nan), ends)
 
 
