@@ -6,7 +6,7 @@ Ensembles of the first NUMBER configurations of each pool (14). All figures are 
 good. "gain" is what the mean of the folds' models scores more than one of them, on the same test rows, and "of skill"
 that gain divided by (1 - 1 / folds) and by the skill. "flattery" is how much better the best
 boosted trees, and the best network, look out of fold than their folds' models are on test rows, less the same of the
-linear model, which is stopped by nothing and had the same luck; in standard errors of the score it is FLATTERY.
+linear model, which had the same luck; about 0 where fits hold out rows (members/held_out.py).
 """
 
 from __future__ import annotations

@@ -75,9 +75,11 @@ def evaluated(name: str, params: dict, folds: list[Fold], task: Task, y: np.ndar
         train, valid, new = fold.views[of.view]
         began = time.process_time()
         deadline = began + ALLOWANCE
-        fitted = of.fit(params, Rows(train, to(y[fold.inside])), Rows(valid, to(y[fold.outside])), task, SEED + k,
-                        lambda until=deadline: until - time.process_time())  # fmt: skip
-        oof[fold.outside] = back(fitted.predict(valid))
+        inside, outside = Rows(train, to(y[fold.inside])), Rows(valid, to(y[fold.outside]))
+        fitted, held_out = of.fit_and_hold_out(
+            params, inside, outside, task, SEED + k, lambda until=deadline: until - time.process_time()
+        )
+        oof[fold.outside] = back(held_out)
         seconds.append(time.process_time() - began)
         each.append(back(fitted.predict(new)))
     if task.is_regression:

@@ -16,10 +16,10 @@ from tests.automl.test_fitting import fitted, predictions
 from kilter.automl.members.lightgbm import LightGBM
 
 class Mortal(LightGBM):
-    def fit(self, params, train, valid, task, seed, left):
+    def fit_and_hold_out(self, params, train, valid, task, seed, left):
         if seed == 1 and os.environ.get("DIES"):
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().fit(params, train, valid, task, seed, left)
+        return super().fit_and_hold_out(params, train, valid, task, seed, left)
 
 found = fitted(members=[Mortal(), "linear"], n_models=4, storage=sys.argv[1], study_name="towns")
 print(predictions(found).tobytes().hex())

@@ -8,11 +8,12 @@
     A                what the ensemble scores more than its candidates do on average, weighted
     K                models of folds, of which the final one is the mean
 
-Three errors, one of them against the others. Weights flatter themselves on the rows that they were chosen by: so they
-are learned without. Each fit stops where its own fold likes it best, which flatters it by FLATTERY standard errors of
-the score. But each of those rows is predicted by the models of one fold, and a new row by the mean of all K, which is
-better by (1 - 1/K) (ALONE Σw² s L + AMONG A): what a mean over folds takes away is noise of fits, of which weights have
-left Σw², and of which A shows how much there is; as does a temperature above 1 (docs/decisions/0051).
+What flatters is not there, and what is modest is made up for. Fits stop where their own fold likes it best: members
+predict its rows as if it had not (members/held_out.py). Weights flatter themselves on the rows that they were chosen
+by: so they are learned without. But each of those rows is predicted by the models of one fold, and a new row by the
+mean of all K, which is better by (1 - 1/K) (ALONE Σw² s L + AMONG A): what a mean over folds takes away is noise of
+fits, of which weights have left Σw², and of which A shows how much there is; as does a temperature above 1
+(docs/decisions/0051).
 """
 
 from __future__ import annotations
@@ -38,10 +39,8 @@ TOO_SURE = 0.6
 """What they gain of log-loss, at full skill, for each unit of the logarithm of the temperature of single models."""
 MOST = 0.4
 """No larger share of what is lacking is taken to be gained: a wild candidate of little weight makes A large."""
-FLATTERY = 0.5
-"""Standard errors that stopping each fit where its own fold likes it best adds to a score out of fold."""
 DOUBT = 0.5
-"""The standard error of both corrections, as a share of each."""
+"""The standard error of that gain, as a share of it."""
 BLOCKS = 40
 """Groups of rows that are left out in turn, to see how much of a score is the luck of its rows."""
 
@@ -139,9 +138,8 @@ def estimate(
             share = _gained(weights, part, truth, LOG_LOSS if metric.needs_labels else metric, weight)
             gain = (1 - 1 / len(folds)) * share * (metric.perfect - score)
         one_row = max(metric.perfect - blind, 0.0) / len(rows)  # where nothing was wrong, one row might have been
-    flattery = FLATTERY * luck if isfinite(luck) else 0.0
-    error = hypot(luck, DOUBT * gain, DOUBT * flattery, one_row)
-    honest = score + gain - flattery
+    error = hypot(luck, DOUBT * gain, one_row)
+    honest = score + gain
     tried = len(predictions) if looked_at is None else looked_at
     return ScoreEstimate(metric.name, honest, error, observed - honest, tried, len(rows), metric.perfect)
 

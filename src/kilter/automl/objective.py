@@ -14,7 +14,7 @@ from kilter.automl.candidates import Candidate, Folds, State
 from kilter.automl.configurations import TARGET, configuration, member_of
 from kilter.automl.encoded import Encoded
 from kilter.automl.members import MEMBERS
-from kilter.automl.members.member import Fitted, Left, Member, Rows
+from kilter.automl.members.member import Fitted, HoldsOut, Left, Member, Rows
 from kilter.automl.metrics import Metric
 from kilter.automl.schedule import scores
 from kilter.automl.target import Scale, Target
@@ -139,9 +139,14 @@ class Objective:
         train, valid = self.encoded.rows(fold, member.view, target.learned(y))
         began = self.budget.spent()
         left = self._allowance(number, fold)
-        fitted = member.fit(own, train, valid, self.encoded.task, self.seed + fold, left)
+        given = (own, train, valid, self.encoded.task, self.seed + fold, left)
+        if isinstance(member, HoldsOut):
+            fitted, found = member.fit_and_hold_out(*given)
+        else:
+            fitted = member.fit(*given)
+            found = fitted.predict(valid.matrix)
         is_cut = left() <= 0
-        predictions = target.predicted(checked(name, fitted.predict(valid.matrix), valid, self.encoded.task))
+        predictions = target.predicted(checked(name, found, valid, self.encoded.task))
         places = self.folds[fold][1]
         score = self.metric.score(y[places], predictions, None if self.weight is None else self.weight[places])
         seconds = self.budget.spent() - began

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kilter.automl.members.held_out import Steps
 from kilter.automl.members.losses import softmax
 from kilter.automl.members.member import (
     Fitted,
@@ -24,6 +25,7 @@ from kilter.automl.members.member import (
     Rows,
     Shape,
     both,
+    part_of,
     relative,
     settled,
     told,
@@ -88,6 +90,12 @@ class LightGBM:
 
     def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
         """As many rounds as the loss on `valid` falls."""
+        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
+
+    def fit_and_hold_out(
+        self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
+    ) -> tuple[Fitted, np.ndarray]:
+        """The same, with predictions of `valid`; see HoldsOut."""
         import lightgbm
 
         settings = settled(self, params, task)
@@ -95,10 +103,15 @@ class LightGBM:
         own = _own_words(settings, shape, task, seed)
         data = _dataset(train, own)
         booster = lightgbm.Booster(own, data)
-        booster.add_valid(_dataset(valid, own, data), "valid")
+        steps = Steps(valid)
+        for k, mask in enumerate(steps.masks):
+            booster.add_valid(_dataset(part_of(valid, mask), own, data), str(k))
         patience = max(PATIENCE, min(LONGEST, int(PATIENT / _round(settings, shape))))
-        rounds = _boost(booster, patience, left)
-        return Trees(booster.model_to_string(num_iteration=rounds), rounds, task)
+        rounds = _boost(booster, steps, patience, left)
+        held_out = task.blank(len(valid.y)).astype(float)
+        for mask, best in zip(steps.masks, steps.best.tolist(), strict=True):
+            held_out[mask] = _predicted(booster, valid.matrix.values[mask], best, task)
+        return Trees(booster.model_to_string(num_iteration=rounds), rounds, task), held_out
 
     def refit(self, params: Params, models: Sequence[Fitted], train: Rows, task: Task, seed: int, left: Left) -> Fitted:
         """As many rounds as the fits of folds had in the mean, and a tenth more, for there are more rows."""
@@ -136,14 +149,7 @@ class Trees:
 
     def predict(self, matrix: Matrix) -> np.ndarray:
         """By LightGBM, a few trees at a time for all rows: they stay in the cache, which halves the time."""
-        raw = np.zeros((len(matrix), self.task.width) if self.task.kind == "multiclass" else len(matrix))
-        for begin in range(0, self.rounds, TREES):
-            raw += self.booster.predict(
-                matrix.values, start_iteration=begin, num_iteration=TREES, raw_score=True, num_threads=1
-            )
-        if self.task.kind == "binary":
-            return both(1 / (1 + np.exp(-raw)))
-        return raw if self.task.is_regression else softmax(raw)
+        return _predicted(self.booster, matrix.values, self.rounds, self.task)
 
     def state(self) -> State:
         """The text, and what was predicted."""
@@ -196,12 +202,23 @@ def _dataset(rows: Rows, own: Mapping[str, Any], reference: Any = None) -> Any:
     )
 
 
-def _boost(booster: Any, patience: int, left: Left) -> int:
-    """The best number of rounds; the booster has some more."""
+def _predicted(booster: Any, values: np.ndarray, rounds: int, task: Task) -> np.ndarray:
+    """What the first rounds of a booster predict."""
+    raw = np.zeros((len(values), task.width) if task.kind == "multiclass" else len(values))
+    for begin in range(0, rounds, TREES):
+        few = min(TREES, rounds - begin)
+        raw += booster.predict(values, start_iteration=begin, num_iteration=few, raw_score=True, num_threads=1)
+    if task.kind == "binary":
+        return both(1 / (1 + np.exp(-raw)))
+    return raw if task.is_regression else softmax(raw)
+
+
+def _boost(booster: Any, steps: Steps, patience: int, left: Left) -> int:
+    """The best number of rounds; the booster has some more. `steps` are told of all of them."""
     least, best, known, gained = math.inf, 1, math.inf, 1
     for done in range(1, ROUNDS + 1):
         finished = booster.update()
-        loss = booster.eval_valid()[0][2]
+        loss = steps.saw(done, np.array([each[2] for each in booster.eval_valid()]))
         if loss < least:
             least, best = loss, done
         if loss < (1 - GAIN) * known:

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from kilter.automl.members.losses import Loss, softmax
+from kilter.automl.members.held_out import HeldOut
+from kilter.automl.members.losses import softmax
 from kilter.automl.members.member import Fitted, Left, Matrix, Params, Rows, Shape, relative, settled, told, told_task
 from kilter.automl.state import State
 from kilter.automl.task import Task
@@ -47,12 +48,18 @@ class Linear:
 
     def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
         """Down the path of penalties until the loss on `valid` has risen twice."""
+        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
+
+    def fit_and_hold_out(
+        self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
+    ) -> tuple[Fitted, np.ndarray]:
+        """The same, with predictions of `valid`; see HoldsOut."""
         settled(self, params, task)
-        judged = Loss.of(valid, task)
+        rows = HeldOut(valid, task)
         best: Hyperplane | None = None
         least, worse = np.inf, 0
         for model in _path(train, task):
-            loss = judged(model.predict(valid.matrix))
+            loss = rows.saw(model.predict(valid.matrix))
             if loss < least or best is None:
                 best, least, worse = model, loss, 0
             else:
@@ -60,7 +67,7 @@ class Linear:
             if worse == 2 or left() <= 0:
                 break
         assert best is not None
-        return best
+        return best, rows.predictions
 
     def refit(self, params: Params, models: Sequence[Fitted], train: Rows, task: Task, seed: int, left: Left) -> Fitted:
         """With the penalty that is in the middle of those of the fits of folds."""

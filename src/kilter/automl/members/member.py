@@ -103,6 +103,22 @@ class Refits(Protocol):
         """One model on `train`, which goes on for about as long as `models`, its fits of folds, did at best."""
 
 
+@runtime_checkable
+class HoldsOut(Protocol):
+    """A member whose fits stop where the validation rows like it best, and that can say what they are without that."""
+
+    def fit_and_hold_out(
+        self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
+    ) -> tuple[Fitted, np.ndarray]:
+        """What `fit` gives, and predictions of `valid` in which no row has had a say (held_out.py)."""
+
+
+def part_of(rows: Rows, mask: np.ndarray) -> Rows:
+    """Some of the rows."""
+    matrix = Matrix(rows.matrix.values[mask], rows.matrix.names, rows.matrix.categorical)
+    return Rows(matrix, rows.y[mask], None if rows.weight is None else rows.weight[mask])
+
+
 def settled(member: Member, params: Params, task: Task) -> dict[str, Any]:
     """All settings of a configuration, defaults included; an unknown one is an error that names the nearest."""
     space = member.space(task)

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from kilter.automl.members.losses import Loss, softmax
+from kilter.automl.members.held_out import HeldOut
+from kilter.automl.members.losses import softmax
 from kilter.automl.members.member import Fitted, Left, Matrix, Params, Rows, Shape, relative, settled, told, told_task
 from kilter.automl.members.network import Data, Network, batch_of, follow, learn, sigmoid
 from kilter.automl.members.waves import MOST, Waves
@@ -68,15 +69,21 @@ class MLP:
 
     def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
         """All epochs, or fewer where the loss on `valid` rises for long; where time is short, the schedule is too."""
+        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
+
+    def fit_and_hold_out(
+        self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
+    ) -> tuple[Fitted, np.ndarray]:
+        """The same, with predictions of `valid`; see HoldsOut."""
         settings = settled(self, params, task)
         start = _Start(settings, train, task, seed)
-        loss, seen = Loss.of(valid, task), start.inputs(valid.matrix)
+        seen, rows = start.inputs(valid.matrix), HeldOut(valid, task)
 
         def judge() -> float:
-            return loss(start.found(start.network.forward(seen)))
+            return rows.saw(start.found(start.network.forward(seen)))
 
         epoch = learn(start.network, start.data, judge, settings["epochs"], left)
-        return start.folded(epoch)
+        return start.folded(epoch), rows.predictions
 
     def refit(self, params: Params, models: Sequence[Fitted], train: Rows, task: Task, seed: int, left: Left) -> Fitted:
         """As many epochs as the fits of folds had at their best, in the mean."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kilter.automl.members.held_out import HeldOut
 from kilter.automl.members.member import (
     Fitted,
     Left,
@@ -29,7 +30,6 @@ from kilter.core.numbers import Float, Int
 from kilter.core.parameter import Parameter
 
 OBJECTIVES = {"regression": "reg:squarederror", "binary": "binary:logistic", "multiclass": "multi:softprob"}
-LOSSES = {"regression": "rmse", "binary": "logloss", "multiclass": "mlogloss"}
 ROUNDS = 2000
 PATIENCE = 50
 
@@ -62,10 +62,16 @@ class XGBoost:
 
     def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
         """As many rounds as the loss on `valid` falls."""
+        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
+
+    def fit_and_hold_out(
+        self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
+    ) -> tuple[Fitted, np.ndarray]:
+        """The same, with predictions of `valid`; see HoldsOut."""
         with needed("xgboost", "the member xgboost"):
             import xgboost
 
-        own = settled(self, params, task) | {"objective": OBJECTIVES[task.kind], "eval_metric": LOSSES[task.kind]}
+        own = settled(self, params, task) | {"objective": OBJECTIVES[task.kind]}
         own |= {"nthread": 1, "seed": seed % 2**31, "verbosity": 0, "tree_method": "hist"}
         own |= {"num_class": task.width} if task.kind == "multiclass" else {}
         data, seen = (
@@ -73,15 +79,16 @@ class XGBoost:
             for rows in (train, valid)
         )
         booster = xgboost.Booster(own, [data, seen])
-        least, best = math.inf, 0
+        rows, least, best = HeldOut(valid, task), math.inf, 0
         for done in range(ROUNDS):
             booster.update(data, done)
-            loss = float(booster.eval_set([(seen, "valid")], done).rsplit(":", 1)[1])
+            found = booster.predict(seen)  # which XGBoost keeps from round to round
+            loss = rows.saw(both(found) if task.kind == "binary" else found)
             if loss < least:
                 least, best = loss, done
             if done - best > max(PATIENCE, done // 4) or left() <= 0:
                 break
-        return LevelTrees(booster[: best + 1].save_raw("json").decode(), task)
+        return LevelTrees(booster[: best + 1].save_raw("json").decode(), task), rows.predictions
 
     def load(self, state: State) -> Fitted:
         """From XGBoost's own JSON."""
