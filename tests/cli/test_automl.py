@@ -104,3 +104,9 @@ def test_codes_keep_their_zeros_though_one_of_two_files_looks_like_numbers(
     ok("automl", train, "--target", "sold", "-o", model, *QUICK, *said)
     ok("predict", model, new, "-o", out)
     assert (pd.read_csv(out)["prediction"] == frame["sold"])[12:].all()
+
+
+def test_a_column_of_which_nothing_can_be_read_is_told_in_a_line(made: Path) -> None:
+    FRAME.assign(size="big").to_csv("odd.csv", index=False)
+    done = kilter("predict", str(made / "model.zip"), "odd.csv", "--proba")
+    assert "! not one value of 'size' can be read" in done.stderr and ".py:" not in done.stderr

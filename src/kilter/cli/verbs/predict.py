@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import click
 
 from kilter.cli import options, show
@@ -36,10 +38,13 @@ def command(model: str, data: str, output: str | None, proba: bool, keep: tuple[
         raise InvalidInput(f"{model} predicts numbers, which have no probabilities: leave out --proba")
     rows = tables.read(data, fitted.model_.reading.texts)
     told = {name: tables.taken(rows, name) for name in keep}
-    predicted = {"prediction": fitted.predict(rows)}
-    if proba:
-        names = [f"probability_{name}" for name in fitted.classes_]
-        predicted |= dict(zip(names, fitted.predict_proba(rows).T))
+    with warnings.catch_warnings(record=True) as doubts:
+        predicted = {"prediction": fitted.predict(rows)}
+        if proba:
+            names = [f"probability_{name}" for name in fitted.classes_]
+            predicted |= dict(zip(names, fitted.predict_proba(rows).T))
+    for doubt in dict.fromkeys(str(each.message) for each in doubts):
+        show.note(f"! {doubt}")
     if both := [name for name in told if name in predicted]:
         raise InvalidInput(f"--keep {both[0]}: the predictions have a column of that name")
     tables.write(tables.of({**told, **predicted}), output)
