@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import psutil
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -21,7 +22,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
 
 from kilter.automl import Classifier, Regressor, load, saving
+from kilter.automl.data import class_weights
 from kilter.automl.state import State
+from kilter.automl.task import Task
 from kilter.core.errors import InvalidInput, NotReady, UnknownArgument, UnknownName
 
 N = 120
@@ -208,6 +211,57 @@ def test_what_cannot_be_checked_is_read_only_where_the_user_says_so(tmp_path: Pa
     with pytest.raises(InvalidInput, match=r"holds models of xgboost.*trust=True"):
         load(tmp_path / "model.zip")
     assert predicted(load(tmp_path / "model.zip", trust=True)) == predicted(model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        (Classifier, {"random_state": -1}, "random_state=-1: give a whole number from 0 on"),
+        (Classifier, {"random_state": "x"}, "random_state='x'"),
+        (Classifier, {"class_weight": {"noo": 3}}, "did you mean 'no'"),
+        (Classifier, {"class_weight": {"no": -3}}, "-3 for 'no'"),
+        (Classifier, {"class_weight": "foo"}, "class_weight='foo': give None, 'balanced'"),
+        (Classifier, {"members": "linear"}, r"a list, as in members=\['linear'\]"),
+        (Classifier, {"members": []}, "at least one member"),
+        (Regressor, {"metric": "neg_mean_squared_log_error"}, "cannot score this target: Mean Squared Log"),
+        (Regressor, {"metric": "neg_mean_poisson_deviance"}, "cannot score this target"),
+    ],
+)
+def test_settings_that_cannot_be_are_named_before_anything_is_fitted(kind, given, said) -> None:
+    y = SOLD if kind is Classifier else PRICE - 3
+    with pytest.raises((InvalidInput, UnknownName), match=said):
+        kind(**{**QUICK, **given}).fit(FRAME, y)
+
+
+def test_a_metric_that_knows_no_weights_is_refused_with_them_alone() -> None:
+    numbered = pd.DataFrame({0: FRAME["size"]})  # names that are numbers become text
+    one = Regressor(n_models=1, members=["linear"], folds=2, metric="max_error", columns={0: "number"})
+    assert np.isfinite(one.fit(numbered, PRICE).score_estimate_.value)
+    with pytest.raises(InvalidInput, match=r"this target with weights: .*sample_weight"):
+        one.fit(numbered, PRICE, sample_weight=np.arange(N))
+
+
+def test_a_metric_of_two_classes_says_which_one_is_of_more() -> None:
+    with pytest.raises(InvalidInput, match="take one of roc_auc_ovo, roc_auc_ovo_weighted, roc_auc_ovr"):
+        Classifier(**QUICK, metric="roc_auc").fit(FRAME, FRAME["town"])
+
+
+def test_classes_weigh_as_they_are_said_to() -> None:
+    y = np.repeat([0, 1], [90, 30])
+    assert class_weights("balanced", Task("binary", (0, 1)), y).tolist() == [120 / 180, 2.0]
+    assert class_weights({1: 3}, Task("binary", (0, 1)), y).tolist() == [1.0, 3.0]
+
+
+def test_a_target_whose_variance_is_one_row_is_told_of() -> None:
+    price = PRICE.where(np.arange(N) != 7, 1e15)
+    model = Regressor(n_models=1, members=["linear"], folds=2).fit(FRAME[["size"]], price)
+    assert "a single row, where the target is 1e+15" in " ".join(model.notices_)
+
+
+def test_what_is_free_does_not_decide_a_result_that_is_to_be_the_same() -> None:
+    bytes_ = psutil.virtual_memory().total // 2
+    assert Classifier(n_models=1)._settings().memory_limit == bytes_
+    assert Classifier()._settings().memory_limit < bytes_
 
 
 @pytest.mark.parametrize("way", ["polars", "dicts", "shuffled"])

@@ -1,6 +1,8 @@
 """A table becomes a model, and predictions, from the shell."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from tests.cli.conftest import kilter, ok
 
 from kilter.automl import load
+from kilter.cli import tables
 
 ROWS = 120
 CHANCE = np.random.default_rng(0)
@@ -68,6 +71,19 @@ def test_numbers_are_predicted_with_groups_weights_and_kinds(made: Path) -> None
     assert kilter("predict", "model.zip", str(made / "train.csv"), "--proba").exit_code == 2
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_not_told_what_a_title_says(monkeypatch) -> None:
+    frame = tables.of({"\x1b[2Jid": ["\a"]})
+    for stream, said in ((Terminal(), "\\x1b[2Jid\n\\x07\n"), (io.StringIO(), "\x1b[2Jid\n\a\n")):
+        monkeypatch.setattr(sys, "stdout", stream)
+        tables.write(frame, None)
+        assert stream.getvalue() == said
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -78,6 +94,9 @@ def test_numbers_are_predicted_with_groups_weights_and_kinds(made: Path) -> None
         (("automl", "train.csv", "--target", "sold", "--column", "town=kategory"), 2, "category"),
         (("automl", "train.csv", "--target", "sold", "--member", "lightgmb"), 2, "did you mean 'lightgbm'"),
         (("automl", "train.csv", "--target", "sold", "-o", "no/model.zip"), 2, "there is no folder no"),
+        (("automl", "train.csv", "--target", "sold", "-o", "."), 2, ". is a folder"),
+        (("automl", "train.csv", "--target", "sold", "-n", "0"), 2, "whole number from 1 on"),
+        (("automl", "twice.csv", "--target", "town"), 2, "two columns are called 'a'"),
         (("automl", "train.csv", "--target", "sold", "-t", "fast"), 2, "must read like"),
         (("predict", "model.zip", "town.csv"), 2, "X has no column 'size'"),
         (("predict", "train.csv", "train.csv"), 2, "is no model that kilter has saved"),
@@ -88,6 +107,7 @@ def test_numbers_are_predicted_with_groups_weights_and_kinds(made: Path) -> None
 def test_mistakes_are_named_before_anything_is_fitted(words, code, said, made, monkeypatch) -> None:
     monkeypatch.chdir(made)
     Path("town.csv").write_text("town\nBern\n", encoding="utf-8")
+    Path("twice.csv").write_text("town,a,a\nBern,1,2\n", encoding="utf-8")
     result = kilter(*words)
     assert (result.exit_code, result.stdout) == (code, "") and said in result.stderr, result.stderr
 

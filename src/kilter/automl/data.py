@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from kilter.automl import inputs, leaks, reading
 from kilter.automl.candidates import Folds
-from kilter.automl.metrics import Metric, metric_of
+from kilter.automl.metrics import Metric, check, metric_of
 from kilter.automl.reading import Reading, Table
 from kilter.automl.settings import Settings
 from kilter.automl.splits import asked, is_asked, splits_of
 from kilter.automl.task import Kind, Task
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.seeds import rng
-from kilter.core.text import one_line
+from kilter.core.text import one_line, shown
 
 CELLS_A_SECOND = 300_000
 """Values that a second of the time limit is enough for: a third of it goes to encode them, another into a model."""
@@ -28,6 +29,8 @@ BYTES_A_CELL = 100
 """A value in the table, in the matrices of two views, and in the histograms and batches of members."""
 FEWEST = 500
 """So many rows are always learned from."""
+FEW, OUTLIER = 10, 0.8
+"""From so many rows on a single one with this share of the target's variance is told of."""
 COPIES = 0.05
 """From this share of the rows on copies on both sides of a fold are told of: few are the luck of small tables."""
 
@@ -78,7 +81,7 @@ class Data:
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What its user should know before a score is believed."""
-        return (*self.notices, *_lone(self), *_singles(self), *_suspects(self), *_copies(self))
+        return (*self.notices, *_lone(self), *_outlier(self), *_singles(self), *_suspects(self), *_copies(self))
 
     def first(self, count: int) -> Data:
         """The same with no more than so many of its folds."""
@@ -121,6 +124,8 @@ def prepared(
         folds = asked(settings.folds, frame, whole, every, rows)
     else:
         folds = splits_of(settings.folds, target, task, together, settings.random_state, settings.preset)
+    metric = metric_of(settings.metric, task)
+    check(metric, task, target, weight)
     return Data(
         read.table(frame.iloc[rows]),
         read,
@@ -131,7 +136,7 @@ def prepared(
         _learning(weight, settings.class_weight, task, target),
         together,
         folds,
-        metric_of(settings.metric, task),
+        metric,
         (*wanted.notices, *read.notices, *sampled),
     )
 
@@ -179,10 +184,22 @@ def _learning(weight: np.ndarray | None, class_weight: Any, task: Task, y: np.nd
     """What rows weigh where a model learns."""
     if class_weight is None or task.is_regression:
         return weight
-    from sklearn.utils.class_weight import compute_sample_weight
-
-    of_class: np.ndarray = compute_sample_weight(class_weight, np.array(task.classes)[y])
+    of_class: np.ndarray = class_weights(class_weight, task, y)[y]
     return of_class if weight is None else weight * of_class
+
+
+def class_weights(class_weight: Any, task: Task, y: np.ndarray) -> np.ndarray:
+    """What a row of each class weighs, (k,): 1 where nothing is said of it."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return np.asarray(len(y) / (task.width * np.bincount(y, minlength=task.width)))
+    if not isinstance(class_weight, Mapping):
+        raise InvalidInput(f"class_weight={class_weight!r}: give None, 'balanced', or weights by class")
+    for label, weight in class_weight.items():
+        if label not in task.classes:
+            raise UnknownName.of("class in class_weight:", label, map(str, task.classes))
+        if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 < float(weight) < math.inf:
+            raise InvalidInput(f"class_weight has {weight!r} for {shown(label)}: give a number above 0")
+    return np.array([float(class_weight.get(label, 1)) for label in task.classes])
 
 
 def _lone(data: Data) -> Iterator[str]:
@@ -193,6 +210,16 @@ def _lone(data: Data) -> Iterator[str]:
             f"{data.lone} of {len(data.folds)} folds hold a single value of the target: candidates are compared by "
             f"{data.fold_metric.name}, and {data.metric.name} over all folds together may say little"
         )
+
+
+def _outlier(data: Data) -> Iterator[str]:
+    """Of a target whose variance is one row no score says much, and members learn that row alone."""
+    if data.task.is_regression and not data.is_constant and len(data.y) >= FEW:
+        squares = (data.y - np.median(data.y)) ** 2
+        share = float(squares.max() / squares.sum())
+        if share > OUTLIER:
+            value = data.y[squares.argmax()]
+            yield f"a single row, where the target is {value:g}, makes {share:.1%} of its variance: is that an error?"
 
 
 def _singles(data: Data) -> Iterator[str]:

@@ -220,6 +220,7 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             raise UnknownName.of("preset", own["preset"], PRESETS)
         if own["max_predict_ms"] is not None:
             _positive("max_predict_ms", own["max_predict_ms"])
+        _members(own["members"])
         if own.get("threshold", "auto") != "auto" and not 0 < _positive("threshold", own["threshold"]) < 1:
             raise InvalidInput(f"threshold={own['threshold']!r}: give 'auto' or a probability between 0 and 1")
         return Settings(
@@ -230,10 +231,10 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             preset=own["preset"],
             members=own["members"],
             folds=own["folds"],
-            memory_limit=_bytes(own["memory_limit"]),
+            memory_limit=_bytes(own["memory_limit"], own["n_models"]),
             threshold=own.get("threshold", "auto"),
             class_weight=own.get("class_weight"),
-            columns=dict(own["columns"] or {}),
+            columns={str(name): kind for name, kind in dict(own["columns"] or {}).items()},
             n_jobs=_jobs(own["n_jobs"]),
             random_state=_seed(own["random_state"]),
             storage=own["storage"],
@@ -259,7 +260,7 @@ class Classifier(ClassifierMixin, AutoEstimator):  # type: ignore[misc]
     folds: "auto" by rows, a number, or a splitter, such as one by time.
     columns: kinds of columns by name, where they are not what they seem: number, category, text, date or drop.
     max_predict_ms: milliseconds that 1,000 rows may take to predict; members are dropped until it holds.
-    memory_limit: bytes; "auto" is half of what is free.
+    memory_limit: bytes; "auto" is half of what is free or, with n_models, of what the machine has.
     threshold: "auto", or the probability from which on the second of two classes is predicted.
     class_weight: None, "balanced", or weights by class.
     n_jobs: threads that fit at the same time; -1 is one for each core.
@@ -419,16 +420,30 @@ def _jobs(n_jobs: Any) -> int:
     return 1 if n_jobs is None else _count("n_jobs", n_jobs)
 
 
-def _bytes(memory_limit: Any) -> int:
+def _members(members: Any) -> None:
+    if isinstance(members, str) and members != "auto":
+        raise InvalidInput(f"members={members!r}: give 'auto' or a list, as in members=[{members!r}]")
+    if not isinstance(members, (str, Sequence)) or not len(members):
+        raise InvalidInput(f"members={members!r}: give 'auto' or a list of at least one member")
+
+
+def _bytes(memory_limit: Any, n_models: Any) -> int:
+    """What is free depends on other programs, and so would which rows are learned from."""
     if memory_limit == "auto":
         import psutil
 
-        return int(psutil.virtual_memory().available // 2)
+        memory = psutil.virtual_memory()
+        return int((memory.available if n_models is None else memory.total) // 2)
     return int(_positive("memory_limit", memory_limit))
 
 
 def _seed(random_state: Any) -> int:
     """A seed; of a generator, or of None, one that it draws."""
     if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+        if random_state < 0:
+            raise InvalidInput(f"random_state={random_state}: give a whole number from 0 on, or None")
         return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        raise InvalidInput(f"random_state={random_state!r}: give a whole number from 0 on, or None") from None

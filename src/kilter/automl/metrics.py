@@ -8,6 +8,7 @@ part         what of predictions a score depends on, (n,): of AUC the probabilit
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,35 @@ def _try(metric: Metric, task: Task) -> None:
         metric.score(y, truth)
     except Exception as error:
         of = "values" if task.is_regression else f"{task.width} classes"
+        hint = f": take one of {', '.join(similar)}" if (similar := _longer(metric.name)) else ""
+        raise InvalidInput(f"metric={metric.name!r} cannot score {of}: {error}{hint}") from error
+
+
+def _longer(name: str) -> list[str]:
+    """Metrics whose names go on where this one ends, as those do that say how classes are averaged."""
+    from sklearn.metrics import get_scorer_names
+
+    return [each for each in get_scorer_names() if each.startswith(f"{name}_")]
+
+
+def check(metric: Metric, task: Task, y: np.ndarray, weight: Weight) -> None:
+    """Raises InvalidInput where the metric cannot score this target, as one of counts what is negative, or no weights.
+
+    It is asked to score what sees no column.
+    """
+    if not isinstance(metric.over, _Asked) or (y == y[0]).all():
+        return
+    if task.is_regression:
+        blind = np.full(len(y), np.average(y, weights=weight))
+    else:
+        shares = np.bincount(y, weights=weight, minlength=task.width)
+        blind = np.tile(shares / shares.sum(), (len(y), 1))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            metric.score(y, blind, weight)
+    except Exception as error:
+        of = "this target" if weight is None else "this target with weights"
         raise InvalidInput(f"metric={metric.name!r} cannot score {of}: {error}") from error
 
 

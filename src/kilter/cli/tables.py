@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilter.core.errors import InvalidInput, UnknownName, needed
-from kilter.core.text import one_line
+from kilter.core.text import one_line, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +36,9 @@ def read(path: str, texts: Sequence[str] = ()) -> pd.DataFrame:
             with needed("pyarrow", "Parquet", "or give CSV"):
                 import pyarrow  # noqa: F401  pandas would name two libraries, in four lines
             return pd.read_parquet(path)
-        return pd.read_csv(
-            path,
-            sep=_separator(path),
-            dtype=dict.fromkeys(texts, str),
-            low_memory=False,
-            skipinitialspace=True,
-            encoding="utf-8-sig",
-        )
+        how: dict[str, Any] = {"sep": _separator(path), "skipinitialspace": True, "encoding": "utf-8-sig"}
+        _check_titles(pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **how))
+        return pd.read_csv(path, dtype=dict.fromkeys(texts, str), low_memory=False, **how)
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError, ArrowInvalid and EmptyDataError, too
@@ -53,7 +48,8 @@ def read(path: str, texts: Sequence[str] = ()) -> pd.DataFrame:
 def write(frame: pd.DataFrame, path: str | None) -> None:
     """Write a table as CSV, or as Parquet where the name says so; to stdout without a path."""
     if path is None:
-        frame.to_csv(sys.stdout, index=False)
+        text = frame.to_csv(index=False)
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)  # a terminal obeys what is in a table
         return
     try:
         if _ending(path) in (".parquet", ".pq"):
@@ -66,11 +62,15 @@ def write(frame: pd.DataFrame, path: str | None) -> None:
         raise InvalidInput(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def check_folder(path: str) -> None:
-    """Raises InvalidInput where the folder that a file is to go to is not there: better now than after the work."""
+def check_place(path: str) -> None:
+    """Raises InvalidInput where no file of this name can be written: better now than after the work."""
     folder = os.path.dirname(path)
     if folder and not os.path.isdir(folder):
         raise InvalidInput(f"there is no folder {folder}: make it, or write to another file than {path}")
+    if os.path.isdir(path):
+        raise InvalidInput(f"{path} is a folder: give the name of a file, as in {os.path.join(path, 'model.zip')}")
+    if not os.access(folder or ".", os.W_OK) or (os.path.exists(path) and not os.access(path, os.W_OK)):
+        raise InvalidInput(f"{path} cannot be written: no permission")
 
 
 def of(columns: Mapping[str, Any]) -> pd.DataFrame:
@@ -100,6 +100,13 @@ def is_measured(target: pd.Series) -> bool:
     if known.dtype.kind not in "iuf":  # no text, dates or truth values
         return False
     return bool((known % 1 != 0).any()) or known.nunique() > MANY
+
+
+def _check_titles(titles: pd.DataFrame) -> None:
+    """Titles differ: otherwise pandas makes new ones, and nobody knows which is which."""
+    twice = titles.iloc[0][titles.iloc[0].duplicated()]
+    if named := [name for name in twice if name]:
+        raise InvalidInput(f"two columns are called {one_line(named[0])!r}: rename one of them")
 
 
 def _ending(path: str) -> str:

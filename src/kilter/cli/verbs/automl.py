@@ -62,7 +62,7 @@ def command(
 
     page = report or f"{os.path.splitext(output)[0]}.html"
     for path in (output, page):
-        tables.check_folder(path)
+        tables.check_place(path)
     kinds = dict(map(_override, settings["columns"]))
     rows = tables.read(data, [name for name, kind in kinds.items() if kind in ("category", "text")])
     values = tables.taken(rows, target)
@@ -98,11 +98,11 @@ def _settings(
     given = {
         "time_limit": None if span is None else duration(span),
         "n_models": n_models,
-        "members": list(members),
+        "members": list(members) or None,
         "columns": said,
         "study_name": study,
     }
-    return {**same, "random_state": seed, **{name: value for name, value in given.items() if value}}
+    return {**same, "random_state": seed, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _override(word: str) -> tuple[str, str]:
