@@ -156,3 +156,8 @@ def test_what_would_unpack_to_too_much_is_refused_before_it_does(saved: Path) ->
         archive.writestr("texts/bomb.txt", b"0" * 10**6)
     with pytest.raises(InvalidInput, match="more than 100,000 bytes"):
         read(saved, "model", most=10**5)
+
+
+def test_what_is_no_part_of_a_model_is_refused(saved: Path) -> None:
+    rewritten(saved, **{"../../evil": b"x"})
+    refused(saved, r"it also holds \.\./\.\./evil")

@@ -97,6 +97,8 @@ def _read(file: Any, kind: str, most: int) -> State:
         raise ValueError(f"it holds a {one_line(head['kind'], 40)}")
     arrays = {name: data for name, data in members.items() if name.startswith("arrays/")}
     texts = {name: data for name, data in members.items() if name.startswith("texts/")}
+    if others := members.keys() - arrays.keys() - texts.keys():
+        raise ValueError(f"it also holds {one_line(min(others), 40)}")
     return State(
         head["values"],
         {_name(name): read_array(io.BytesIO(data), len(data)) for name, data in arrays.items()},

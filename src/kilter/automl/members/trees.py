@@ -71,7 +71,7 @@ def checked(text: str, rounds: int, task: Task) -> str:
         _check(text, rounds, task)
     except (ValueError, OverflowError) as error:
         raise InvalidInput(
-            f"the trees of LightGBM in it are not as LightGBM writes them: {one_line(error)}. "
+            f"the trees in this file are not as LightGBM writes them: {one_line(error)}. "
             "The file was damaged or changed: save the model again"
         ) from error
     return text
@@ -80,7 +80,7 @@ def checked(text: str, rounds: int, task: Task) -> str:
 def _check(text: str, rounds: int, task: Task) -> None:
     found = HEAD.match(text) if text.isascii() else None
     if found is None:
-        raise ValueError("the head is none")
+        raise ValueError("the first lines are not those of LightGBM")
     head, width = found.groupdict(), task.width if task.kind == "multiclass" else 1
     features = int(head["last"]) + 1
     _hold(head["objective"] == OBJECTIVES[task.kind].format(width), f"the objective is {head['objective']!r}")
@@ -101,7 +101,7 @@ def _trees(text: str, begin: int, sizes: Sequence[int]) -> tuple[list[dict[str, 
     for number, size in enumerate(sizes):
         found = TREE.fullmatch(text, begin, begin + size)
         if found is None or int(found["number"]) != number:
-            raise ValueError(f"tree {number} is none")
+            raise ValueError(f"tree {number} has other lines than those of LightGBM")
         trees.append(found.groupdict(""))
         begin += size
     return trees, begin
@@ -120,7 +120,7 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
     _hold((_array(trees, "split_feature", splits) < features).all(), f"split_feature is beyond {features} features")
     _check_children(_array(trees, "left_child", splits), _array(trees, "right_child", splits), leaves)
     threshold, kind = _array(trees, "threshold", splits, float), _array(trees, "decision_type", splits)
-    _hold((kind < KINDS).all(), "decision_type is none")
+    _hold((kind < KINDS).all(), "decision_type is no kind of decision")
     chosen, of_sets = threshold[kind & 1 == 1], np.repeat(sets, splits)[kind & 1 == 1]
     _hold(((chosen >= 0) & (chosen < of_sets) & (chosen == np.floor(chosen))).all(), "threshold is no set of levels")
     _check_sets(trees, sets)
