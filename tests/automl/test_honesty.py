@@ -1,5 +1,7 @@
 """The honest score: what it corrects, how sure it is, and that nothing but rows decides."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,23 @@ def test_an_interval_holds_its_value_and_nothing_above_perfect(value):
     assert high <= 1
     assert found.within(50)[0] < low < found.within()[0]
     assert "on as many new rows" in str(found)
+
+
+def test_an_interval_goes_no_further_down_than_the_worst_score_there_is():
+    wide = ScoreEstimate("roc_auc", 0.3, 0.4, 0.0, 1, 100, 1.0, 0.0)
+    assert wide.interval[0] == wide.within()[0] == 0.0
+    assert replace(wide, worst=None).interval[0] < 0
+    assert [metric_of(name, BINARY).worst for name in ("roc_auc", "accuracy", "f1", "log_loss")] == [0, 0, 0, None]
+    y, pool = nothing_to_find(3, rows=8)
+    assert estimate(pool, greedy(pool, y, AREA), y, frozen_splits(8, 2), AREA).worst == 0.0
+
+
+def test_two_rows_beside_the_commonest_class_do_not_say_how_sure_a_score_is():
+    for rare, is_told in ((2, False), (3, True), (0, False)):
+        y = (np.arange(60) < rare).astype(int)
+        p = np.linspace(0.1, 0.9, 60)
+        found = estimate(np.stack([[1 - p, p]]).transpose(0, 2, 1), np.ones(1), y, frozen_splits(60, 5), LOG_LOSS)
+        assert ("nobody can say" in str(found)) == (not is_told)
 
 
 def test_of_one_class_no_score_is_defined():

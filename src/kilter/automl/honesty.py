@@ -41,6 +41,8 @@ MOST = 0.4
 """No larger share of what is lacking is taken to be gained: a wild candidate of little weight makes A large."""
 DOUBT = 0.5
 """The standard error of that gain, as a share of it."""
+FEWEST = 3
+"""So many rows of other classes than the commonest one there must be, or nobody can say how sure a score is."""
 BLOCKS = 40
 """Groups of rows that are left out in turn, to see how much of a score is the luck of its rows."""
 
@@ -69,6 +71,8 @@ class ScoreEstimate:
     """How many rows it rests on."""
     perfect: float | None = None
     """What no model exceeds, where that is known."""
+    worst: float | None = None
+    """What no model falls below, where there is such an end."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -78,7 +82,8 @@ class ScoreEstimate:
     def within(self, rows: float = inf) -> tuple[float, float]:
         """The ends within which 95 % of tests on so many new rows score; of endless rows that is the true score.
 
-        What is missing to a perfect score is known to a factor, so the interval reaches further down than up.
+        What is missing to a perfect score is known to a factor, so the interval reaches further down than up; but no
+        further than the worst score that there is.
 
         >>> estimate = ScoreEstimate("r2", 0.5, 0.05, 0.0, 1, 100, perfect=1.0)
         >>> [round(end, 2) for end in estimate.within()]
@@ -93,7 +98,8 @@ class ScoreEstimate:
         if missing <= 0:  # of a constant, for one
             return self.value, self.value
         factor = exp(reach / missing)
-        return self.perfect - missing * factor, self.perfect - missing / factor
+        low = self.perfect - missing * factor
+        return low if self.worst is None else max(low, min(self.worst, self.value)), self.perfect - missing / factor
 
     def __str__(self) -> str:
         if not isfinite(self.value):
@@ -141,7 +147,7 @@ def estimate(
     error = hypot(luck, DOUBT * gain, one_row)
     honest = score + gain
     tried = len(predictions) if looked_at is None else looked_at
-    return ScoreEstimate(metric.name, honest, error, observed - honest, tried, len(rows), metric.perfect)
+    return ScoreEstimate(metric.name, honest, error, observed - honest, tried, len(rows), metric.perfect, metric.worst)
 
 
 def _crossed(
@@ -209,7 +215,12 @@ def error_of(
     weight: np.ndarray | None = None,
     groups: np.ndarray | None = None,
 ) -> float:
-    """The standard error of the score of predictions, by leaving out blocks of rows in turn (the jackknife)."""
+    """The standard error of the score of predictions, by leaving out blocks of rows in turn (the jackknife).
+
+    It is infinite where fewer than FEWEST rows are of other classes than the commonest: they say nothing of luck.
+    """
+    if y.dtype.kind in "iu" and len(y) - np.bincount(y).max() < FEWEST:
+        return inf
     names = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
     dealt = rng(0, "jackknife").permutation(int(names.max()) + 1) % BLOCKS
     place = dealt[names]

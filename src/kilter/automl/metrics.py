@@ -32,7 +32,7 @@ class Metric:
     """A score by its name. Errors are negated, so that the larger one of two scores is always the better one.
 
     `needs_labels` says that it looks at decisions rather than at probabilities: then a threshold matters. `perfect` is
-    what no model exceeds, None where nobody knows.
+    what no model exceeds, None where nobody knows; `worst` what none falls below, None where there is no such end.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Metric:
     """From predictions (…, n[, k]) and y to their parts (…, n)."""
     needs_labels: bool = False
     perfect: float | None = None
+    worst: float | None = None
 
     def score(self, y: np.ndarray, predictions: np.ndarray, weight: Weight = None) -> float:
         """The score of predictions.
@@ -82,7 +83,7 @@ def _named(name: str, task: Task) -> Metric:
     if plain in quick:
         kind, over, part, perfect = quick[plain]
         if kind == task.kind or (kind == "classes" and not task.is_regression):
-            return Metric(plain, over, part, perfect=perfect)
+            return Metric(plain, over, part, perfect=perfect, worst=0.0 if plain == "roc_auc" else None)
     return _of_scorer(plain, _scorer(name), task)
 
 
@@ -97,10 +98,10 @@ def _scorer(name: str) -> Any:
 
 
 def _of_scorer(name: str, scorer: Any, task: Task) -> Metric:
-    from kilter.evaluation.estimators import perfect
+    from kilter.evaluation.estimators import perfect, worst
 
     needs_labels = not task.is_regression and getattr(scorer, "_response_method", None) == "predict"
-    metric = Metric(name, _Asked(scorer, task), _itself, needs_labels, perfect(scorer))
+    metric = Metric(name, _Asked(scorer, task), _itself, needs_labels, perfect(scorer), worst(scorer))
     _try(metric, task)
     return metric
 
