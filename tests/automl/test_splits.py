@@ -71,7 +71,7 @@ def test_few_groups_bound_the_folds() -> None:
 
 
 def test_classes_of_a_single_row_each_leave_nothing_to_split() -> None:
-    with pytest.raises(InvalidInput, match="0 rows of classes that have two"):
+    with pytest.raises(InvalidInput, match="0 rows whose class has another one among 3"):
         splits_of("auto", np.arange(3), CLASSES)
 
 
@@ -93,3 +93,9 @@ def test_a_splitter_that_cannot_split_is_told_with_what_it_says() -> None:
 
     with pytest.raises(InvalidInput, match=r"cannot split these 20 rows: .*groups"):
         asked(GroupKFold(3), np.zeros((20, 1)), np.arange(20.0), None, np.arange(20))
+
+
+def test_what_cannot_be_split_is_said_without_row_numbers():
+    pairs = [(np.arange(60), np.arange(600, 700))]
+    with pytest.raises(InvalidInput, match="folds, a list of 1, cannot split these 120 rows: index 600"):
+        asked(pairs, np.zeros((120, 1)), np.zeros(120), None, np.arange(120))

@@ -57,7 +57,7 @@ def splits_of(
     single = _alone(y, task)
     several = np.flatnonzero(~single)
     within = None if groups is None else np.asarray(groups)[several]
-    count = _possible(int(count), y[several], task, within, count is folds)
+    count = _possible(int(count), y[several], task, within, count is folds, len(y))
     part = None if labels is None else labels[several]
     if count == 1:
         held = _held_out(len(several), part, within, seed)
@@ -85,11 +85,20 @@ def asked(folds: Any, frame: Any, y: np.ndarray, groups: Any, rows: np.ndarray) 
         pairs = list(folds if isinstance(folds, list | tuple) else folds.split(frame, y, groups))
         whole = [(place[np.asarray(train)], place[np.asarray(test)]) for train, test in pairs]
     except (ValueError, TypeError, IndexError) as error:
-        raise InvalidInput(f"folds={shown(folds)} cannot split these {len(frame)} rows: {error}") from error
+        raise InvalidInput(f"{_named(folds)} cannot split these {len(frame)} rows: {error}") from error
     found = [(train[train >= 0], test[test >= 0]) for train, test in whole]
     if not found or any(not len(train) or not len(test) for train, test in found):
-        raise InvalidInput(f"folds={shown(folds)} leaves a side of a split without rows to learn from")
+        raise InvalidInput(f"{_named(folds)} leaves a side of a split without rows to learn from")
     return found
+
+
+def _named(folds: Any) -> str:
+    """What a user gave as folds: of row numbers no more than how many pairs there are."""
+    return (
+        f"folds, a {type(folds).__name__} of {len(folds)},"
+        if isinstance(folds, list | tuple)
+        else f"folds={shown(folds)}"
+    )
 
 
 def _alone(y: np.ndarray, task: Task) -> np.ndarray:
@@ -100,9 +109,9 @@ def _alone(y: np.ndarray, task: Task) -> np.ndarray:
     return alone
 
 
-def _possible(count: int, y: np.ndarray, task: Task, groups: np.ndarray | None, is_wanted: bool) -> int:
+def _possible(count: int, y: np.ndarray, task: Task, groups: np.ndarray | None, is_wanted: bool, rows: int) -> int:
     """As many folds as rows and groups allow, and as the rarer of two classes does: without it none could be scored."""
-    bounds = {"rows of classes that have two" if task.kind == "multiclass" else "rows": len(y)}
+    bounds = {f"rows whose class has another one among {rows}" if task.kind == "multiclass" else "rows": len(y)}
     if groups is not None:
         bounds["groups"] = len(set(groups.tolist()))
     if task.kind == "binary":
