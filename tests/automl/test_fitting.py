@@ -215,10 +215,10 @@ def test_on_an_interrupt_during_first_looks_these_are_weighed() -> None:
 class Slow(Linear):
     """A member that goes on for as long as it may."""
 
-    def fit(self, params: Any, train: Any, valid: Any, task: Any, seed: int, left: Any) -> Any:
+    def fit_and_hold_out(self, params: Any, train: Any, valid: Any, task: Any, seed: int, left: Any) -> Any:
         while left() > 0:
             pass
-        return super().fit(params, train, valid, task, seed, left)
+        return super().fit_and_hold_out(params, train, valid, task, seed, left)
 
 
 def test_a_model_whose_fit_the_time_has_ended_is_named() -> None:
