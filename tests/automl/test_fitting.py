@@ -364,3 +364,15 @@ def test_weights_say_how_much_more_one_row_counts_whatever_their_size(size: floa
     assert one.data.weight is not None and one.data.weight.mean() == pytest.approx(1)
     plain = fit(frame[FEATURES], frame["dear"], settings, np.full(ROWS, size))
     np.testing.assert_array_equal(predictions(plain), predictions(fit(frame[FEATURES], frame["dear"], settings)))
+
+
+def test_where_folds_grow_the_last_rows_are_known_and_a_trend_is_no_skill() -> None:
+    """Early models know the oldest rows alone, and between folds a trend alone makes an R² of nearly 1."""
+    from sklearn.model_selection import TimeSeriesSplit
+
+    stream = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": stream.normal(size=200), "age": np.arange(200.0), "town": "Bern"})
+    frame["price"] = np.arange(200.0) * 10 + stream.normal(size=200)
+    found = fitted("price", frame, members=["lightgbm"], n_models=1, folds=TimeSeriesSplit(4))
+    assert found.estimate.value < 0 and found.estimate.value == pytest.approx(np.mean(found.candidates[0].scores))
+    assert found.model.parts[0].shares == (0, 0, 0, 0, 1)

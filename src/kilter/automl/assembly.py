@@ -1,13 +1,16 @@
 """What a fit has found, put together: a bag of fold models for each candidate with weight, and refits beside the heavy.
 
 A model of all rows has seen more than each model of a fold, and is another one. For numbers the mean of both is better
-than either (docs/decisions/0048); of classes a bag alone is, unless it is of a single fold.
+than either (docs/decisions/0048); of classes a bag alone is, unless it is of a single fold. Where folds grow, as by
+time, the earlier models know the oldest rows alone: the refit stands for the bag, or the model of the most rows does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from kilter.automl.budget import Budget
 from kilter.automl.calibration import Calibration
@@ -17,6 +20,7 @@ from kilter.automl.encoding import Encoder
 from kilter.automl.members.member import Fitted, Matrix, Member, Refits, Rows
 from kilter.automl.model import Model, Part
 from kilter.automl.reading import Reading
+from kilter.automl.splits import is_growing
 
 HEAVY = 0.1
 """From this weight on a candidate is worth a refit."""
@@ -41,11 +45,19 @@ class Assembly:
         views = sorted({self.members[each.member].view for _, each in weighed})
         encoders = [self.encoded.encoder(fold, views) for fold in range(len(self.encoded.folds))]
         parts = [
-            Part(each.member, self.members[each.member].view, share, each.target, each.fitted, each.params)
+            Part(
+                each.member,
+                self.members[each.member].view,
+                share,
+                each.target,
+                each.fitted,
+                each.params,
+                self._shares(len(each.fitted)),
+            )
             for share, each in weighed
         ]
         task = self.encoded.task
-        if task.is_regression or len(encoders) == 1:
+        if task.is_regression or len(encoders) == 1 or self._is_growing:
             encoder, parts = self._with_refits(parts, weighed, views)
             encoders += encoder
         return Model(task, self.reading, encoders, parts, learned.temperature, learned.threshold)
@@ -63,7 +75,23 @@ class Assembly:
         for place in wanted:
             if self.budget.allows(seconds[place]):
                 found[place] = self._refit(weighed[place][1], matrices[parts[place].view])
-        return [encoder], [_beside(part, found.get(place)) for place, part in enumerate(parts)]
+        return [encoder], [self._beside(part, found.get(place)) for place, part in enumerate(parts)]
+
+    @property
+    def _is_growing(self) -> bool:
+        return is_growing(self.encoded.folds)
+
+    def _shares(self, models: int) -> tuple[float, ...]:
+        """What the model of each fold counts: as much as others do, or all where it has learned from the most rows."""
+        sizes = np.array([len(train) for train, _ in self.encoded.folds[:models]])
+        counts = sizes == sizes.max() if self._is_growing else np.ones(len(sizes))
+        return tuple((counts / counts.sum()).tolist())
+
+    def _beside(self, part: Part, refit: Fitted | None) -> Part:
+        """The part with a refit beside its bag, or with nothing behind the encoder of all rows."""
+        share = 0.0 if refit is None else 1.0 if self._is_growing else HALF
+        shares = (*((1 - share) * own for own in self._shares(len(part.fitted))), share)
+        return replace(part, shares=shares, fitted=part.fitted if refit is None else (*part.fitted, refit))
 
     def _can_refit(self, candidate: Candidate) -> bool:
         return isinstance(self.members[candidate.member], Refits)
@@ -79,10 +107,3 @@ class Assembly:
         rows = Rows(matrix, candidate.target.learned(self.encoded.y), self.encoded.weight)
         seed = self.encoded.seed + len(candidate.fitted)
         return member.refit(candidate.params, candidate.fitted, rows, self.encoded.task, seed, self.budget.share(1.0))
-
-
-def _beside(part: Part, refit: Fitted | None) -> Part:
-    """The part with a refit beside its bag, or with nothing behind the encoder of all rows."""
-    count, share = len(part.fitted), HALF if refit is not None else 0.0
-    shares = (*[(1 - share) / count] * count, share)
-    return replace(part, shares=shares, fitted=part.fitted if refit is None else (*part.fitted, refit))

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, hypot, inf, isfinite, log, sqrt
+from math import exp, hypot, inf, isfinite, log, nan, sqrt
 
 import numpy as np
 
 from kilter.automl.calibration import calibrated
 from kilter.automl.metrics import LOG_LOSS, Metric
+from kilter.automl.splits import is_growing
 from kilter.automl.weights import greedy, mixed, seen
 from kilter.core.seeds import rng
 
@@ -132,22 +133,36 @@ def estimate(
     rows = np.flatnonzero(seen(predictions))
     part, truth = predictions[:, rows], y[rows]
     weight, groups = (None if each is None else each[rows] for each in (weight, groups))
-    crossed = _crossed(part, truth, blocks(rows, folds), metric, families, weight, threshold)
-    score = metric.score(truth, crossed, weight)
+    parts = blocks(rows, folds)
+    crossed = _crossed(part, truth, parts, metric, families, weight, threshold)
+    growing = is_growing(folds)
+    alike = parts if growing else [np.ones(len(rows), bool)]
+    score, spread = _score(crossed, truth, alike, metric, weight)
     raw = mixed(weights, part)
     learned = calibrated(raw, truth, metric, weight, threshold=threshold)
-    observed = metric.score(truth, learned.scored(raw, metric), weight)
-    luck, gain, one_row = error_of(crossed, truth, metric, weight, groups), 0.0, 0.0
+    observed, _ = _score(learned.scored(raw, metric), truth, alike, metric, weight)
+    luck, gain, one_row = max(error_of(crossed, truth, metric, weight, groups), spread), 0.0, 0.0
     if metric.perfect is not None:
         blind = metric.score(truth, _blind(crossed, truth, weight), weight)
         if blind < score < metric.perfect:
             share = _gained(weights, part, truth, LOG_LOSS if metric.needs_labels else metric, weight)
-            gain = (1 - 1 / len(folds)) * share * (metric.perfect - score)
+            gain = (1 - 1 / (1 if growing else len(folds))) * share * (metric.perfect - score)
         one_row = max(metric.perfect - blind, 0.0) / len(rows)  # where nothing was wrong, one row might have been
     error = hypot(luck, DOUBT * gain, one_row)
     honest = score + gain
     tried = len(predictions) if looked_at is None else looked_at
     return ScoreEstimate(metric.name, honest, error, observed - honest, tried, len(rows), metric.perfect, metric.worst)
+
+
+def _score(
+    found: np.ndarray, y: np.ndarray, parts: Sequence[np.ndarray], metric: Metric, weight: np.ndarray | None
+) -> tuple[float, float]:
+    """The mean score of parts of the rows, and its standard error: a trend from part to part is no skill in any."""
+    scores = np.array([metric.score(y[part], found[part], None if weight is None else weight[part]) for part in parts])
+    defined = scores[np.isfinite(scores)]
+    if len(defined) < 2:
+        return float(defined.mean()) if len(defined) else nan, 0.0
+    return float(defined.mean()), float(defined.std(ddof=1) / sqrt(len(defined)))
 
 
 def _crossed(

@@ -68,6 +68,16 @@ def splits_of(
     return [(np.sort(np.concatenate([several[train], always])), several[test]) for train, test in found]
 
 
+def is_growing(folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether some folds learn from far fewer rows than others, as where each learns from what was before it.
+
+    >>> is_growing([(np.arange(20), np.arange(20, 40)), (np.arange(40), np.arange(40, 60))])
+    True
+    """
+    sizes = [len(train) for train, _ in folds]
+    return min(sizes) < 0.7 * max(sizes)
+
+
 def is_asked(folds: Any) -> bool:
     """Whether folds are a splitter's, or pairs of row numbers that a user has made."""
     return (hasattr(folds, "split") and not isinstance(folds, str)) or isinstance(folds, list | tuple)
