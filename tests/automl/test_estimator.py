@@ -99,6 +99,9 @@ def test_parameters_are_stored_as_they_are_and_shared() -> None:
         ({"columns": {"size": "numeric"}}, "number"),
         ({"n_jobs": 0}, "n_jobs=0"),
         ({"memory_limit": -1}, "memory_limit=-1"),
+        ({"memory_limit": "2GB"}, "a number of bytes, as 2e9"),
+        ({"metric": "AUC"}, "it is called 'roc_auc'"),
+        ({"metric": lambda y, predictions: 0.0}, "make_scorer makes a scorer of it"),
         ({"max_predict_ms": 0}, "max_predict_ms=0"),
         ({"threshold": 1.5}, "threshold=1.5"),
     ],
@@ -112,6 +115,17 @@ def test_a_wrong_value_is_named_with_what_to_do(parameters: dict[str, Any], mess
 def test_a_word_of_others_is_answered_with_ours() -> None:
     with pytest.raises(UnknownArgument, match=r"no 'timeout': it is called time_limit="):
         Classifier(timeout=5)
+
+
+def test_what_to_be_wary_of_is_logged_unless_it_is_to_be_silent(caplog: pytest.LogCaptureFixture) -> None:
+    frame = FRAME[["size", "town"]].assign(leak=(SOLD == "yes") + 0.0)
+    one: dict[str, Any] = {"n_models": 1, "members": ["linear"], "folds": 2}
+    Classifier(**one, verbose=False).fit(frame, SOLD)
+    assert caplog.messages == []
+    model = Classifier(**one, metric="recall", memory_limit=1, threshold=0.001).fit(FRAME[["day"]], SOLD)
+    assert caplog.messages == list(model.notices_) and model.threshold_ == 0.001
+    told = ("memory_limit is enough for 0 of 120 rows", "of the rows are predicted to be 'yes'")
+    assert all(words in notice for words, notice in zip(told, model.notices_, strict=True))
 
 
 def test_it_is_not_fitted_before_fit() -> None:
@@ -133,7 +147,7 @@ def test_it_says_what_it_is_worth_and_what_it_tried(fitted: Any) -> None:
     assert set(board["member"]) == {"lightgbm", "linear"}
     assert board["weight"].sum() == pytest.approx(1)
     assert board["weight"].is_monotonic_decreasing
-    assert (board["milliseconds"] > 0).tolist() == (board["weight"] > 0).tolist()
+    assert (board["predict_ms"] > 0).tolist() == (board["weight"] > 0).tolist()
     assert fitted.n_models_ == 2
     assert len(fitted.study_.trials) == 2
     kinds = fitted.columns_.set_index("name")["kind"].to_dict()

@@ -18,7 +18,7 @@ from kilter.automl.fitting import Outcome, fit, refine
 from kilter.automl.members.linear import Linear
 from kilter.automl.settings import Settings
 from kilter.automl.simplify import within
-from kilter.core.errors import InvalidInput
+from kilter.core.errors import InvalidInput, MissingLibrary
 
 ROWS = 120
 
@@ -175,6 +175,13 @@ def test_what_predicts_no_probabilities_fails_and_the_fit_goes_on(value: list[fl
     found = fitted(members=["linear", ("wrong", Wrong(), {})])
     assert [each.state for each in found.candidates] == ["complete", "failed"]
     assert re.search(said, found.candidates[1].reason) and found.estimate.value > 0.7
+
+
+def test_a_library_that_is_missing_is_said_and_an_error_where_nothing_else_is_named() -> None:
+    absent = ("tabicl", "no file")
+    with pytest.raises(MissingLibrary, match="pip install tabicl"):
+        fitted(members=[absent], n_models=1)
+    assert "no tabicl is among the models: MissingLibrary" in fitted(members=["linear", absent]).notices[-1]
 
 
 def test_where_everything_fails_the_constant_is_left() -> None:

@@ -42,7 +42,7 @@ def test_it_is_a_function_of_its_arguments_and_names_what_it_rests_on():
     assert first == second and (first.metric, first.rows, first.looked_at) == ("roc_auc", 120, 30)
     low, high = first.within()
     assert first.interval[0] < low < first.value < high < first.interval[1]
-    assert "corrected for 30 models tried" in str(first) and "95 %" in str(first)
+    assert "(corrected for the choice among 30)" in str(first) and "95 %" in str(first)
 
 
 def test_a_hold_out_has_blocks_of_its_own_rows():
@@ -59,6 +59,8 @@ def test_the_error_is_that_of_the_mean_where_the_score_is_one():
     y = rng.normal(size=4000)
     metric = metric_of("neg_mean_squared_error", Task("regression"))
     squares = (y - 0.1) ** 2
+    found = estimate(np.full((1, 4000), 0.1), np.ones(1), y, frozen_splits(4000, 4), metric)
+    assert str(found).startswith("neg_mean_squared_error -1.") and str(found).endswith("(corrected)")
     assert error_of(np.full(4000, 0.1), y, metric) == pytest.approx(squares.std() / np.sqrt(4000), rel=0.35)
 
 

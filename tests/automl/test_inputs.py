@@ -51,6 +51,14 @@ def test_the_target_may_be_a_column():
         split(frame, "yy")
 
 
+def test_weights_and_groups_may_be_columns_and_leave_the_rows():
+    frame = pd.DataFrame({"a": [1, 2], "often": [3, 4], "y": [0, 1]})
+    rest, y, weight, groups = split(frame, "y", "often", [7, 8])
+    assert (list(rest), y.tolist(), weight.tolist(), groups) == (["a"], [0, 1], [3, 4], [7, 8])
+    with pytest.raises(UnknownName, match="did you mean 'often'"):
+        split(frame, "y", "oftn")
+
+
 @pytest.mark.parametrize(
     ("y", "classes", "places"),
     [
@@ -100,6 +108,7 @@ def test_a_target_of_another_kind_is_refused(y, regression, message):
 def test_weights_are_one_number_from_zero_on_for_each_row():
     assert weights(None, 3) is None
     assert weights([0, 1, 2], 3).tolist() == [0.0, 1.0, 2.0]
-    for bad, message in (([1, 2], "expected"), ([-1, 1, 1], "-1"), ([np.nan, 1, 1], "nan"), ([0, 0, 0], "zero")):
+    wrong = [([1, 2], "expected"), ([-1, 1, 1], "-1"), ([np.nan, 1, 1], "nan"), ([0, 0, 0], "zero"), (["a"] * 3, "a")]
+    for bad, message in wrong:
         with pytest.raises(InvalidInput, match=message):
             weights(bad, 3)

@@ -108,7 +108,7 @@ def prepared(
     groups: Any = None,
 ) -> Data:
     """Read, checked and split; raises InvalidInput where nothing can be learned from it, and says why."""
-    frame, given = inputs.split(X, y)
+    frame, given, sample_weight, groups = inputs.split(X, y, sample_weight, groups)
     wanted = inputs.target(given, not settings.is_classifier, len(frame))
     weight = inputs.weights(sample_weight, len(frame))
     kept = wanted.rows if weight is None else wanted.rows[weight[wanted.rows] > 0]
@@ -148,9 +148,12 @@ def _within_reach(rows: np.ndarray, columns: int, settings: Settings) -> tuple[n
         "memory_limit": math.inf if settings.memory_limit is None else settings.memory_limit / BYTES_A_CELL,
     }
     least = min(reach, key=lambda name: reach[name])
-    most = max(reach[least] / max(columns, 1), FEWEST)
-    if len(rows) <= most:
+    allowed = reach[least] / max(columns, 1)
+    most = max(allowed, FEWEST)
+    if len(rows) <= allowed:
         return rows, ()
+    if len(rows) <= most:
+        return rows, (f"{least} is enough for {int(allowed)} of {len(rows)} rows: it will be exceeded",)
     drawn = rng(settings.random_state, "reach").permutation(len(rows))[: int(most)]
     return rows[np.sort(drawn)], (f"{int(most)} of {len(rows)} rows are learned from: {least} allows no more",)
 

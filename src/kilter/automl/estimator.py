@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import sys
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from kilter.automl.explain import Importances, Parts
     from kilter.automl.page import Page
 
+log = logging.getLogger("kilter")
+
 TIME_LIMIT = 60.0
 """Seconds of a fit where neither seconds nor a number of models is said."""
 
@@ -56,15 +59,19 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
 
         X: a DataFrame of pandas or polars, an array, or a list of dicts; of any kinds of columns. y: (n,) values, or
         the name of a column of X; rows without a value are left out. sample_weight: (n,) from 0 on. groups: (n,) rows
-        of one group are never on both sides of a fold. Ctrl-C ends the search and keeps what there is.
+        of one group are never on both sides of a fold. Either may be the name of a column, too, which is then not
+        learned from. Ctrl-C ends the search and keeps what there is. What to be wary of is logged, and in `notices_`.
 
         Raises InvalidInput where nothing can be learned from it, and says why.
         """
         outcome = fitting.fit(X, y, self._settings(), sample_weight, groups)
-        limit = self.get_params(deep=False)["max_predict_ms"]
-        if limit is not None:
-            outcome = simplify.within(outcome, inputs.as_frame(X).iloc[outcome.data.rows], limit)
+        own = self.get_params(deep=False)
+        if own["max_predict_ms"] is not None:
+            outcome = simplify.within(outcome, inputs.as_frame(X).iloc[outcome.data.rows], own["max_predict_ms"])
         self._keep(outcome)
+        if own["verbose"]:
+            for notice in self.notices_:
+                log.warning("%s", notice)
         self._target = y if isinstance(y, str) else str(getattr(y, "name", None) or "the target")
         self._say(_has_names(X))
         return self
@@ -107,13 +114,14 @@ class AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
     def leaderboard(self) -> pd.DataFrame:
         """What was tried, a row for each candidate, those that weigh most first.
 
-        number: that of its trial in `study_`; member and settings; target: the scale on which it learned; score: the
-        mean over folds, larger is better; weight: in the ensemble, 0 for most; seconds; folds: how many were done;
-        state: complete, stopped (others promised more) or failed, and the reason; scores: by fold. milliseconds: what
-        its models take to predict 1,000 rows, of those in the ensemble.
+        number: that of its trial in `study_`; member and settings; score: the mean over folds, larger is better, so
+        that errors are negative; weight: in the ensemble, 0 for most; seconds: of all of its fits; folds: how many were
+        done, and scores, by fold; state: complete, stopped (others promised more) or failed, and the reason; scale: on
+        which it learned the target, "identity" or "log1p"; predict_ms: milliseconds that its models take to predict
+        1,000 rows, of those in the ensemble, without reading and encoding.
         """
         check_is_fitted(self, "model_")
-        if hasattr(self, "outcome_") and all(line["milliseconds"] is None for line in self._lines):
+        if hasattr(self, "outcome_") and all(line["predict_ms"] is None for line in self._lines):
             self._lines = leaderboard.with_latency(self._lines, self.model_, self.outcome_.data.table)
         return leaderboard.table(self._lines)
 
@@ -322,6 +330,12 @@ class Classifier(ClassifierMixin, AutoEstimator):  # type: ignore[misc]
         """Probabilities (n, k) of `classes_`."""
         return self._predictions(X)
 
+    @property
+    def threshold_(self) -> float:
+        """The probability from which on the second of two classes is predicted."""
+        check_is_fitted(self, "model_")
+        return self.model_.threshold
+
     def _say(self, has_names: bool) -> None:
         super()._say(has_names)
         self.classes_ = np.array(self.model_.task.classes)
@@ -434,6 +448,8 @@ def _bytes(memory_limit: Any, n_models: Any) -> int:
 
         memory = psutil.virtual_memory()
         return int((memory.available if n_models is None else memory.total) // 2)
+    if isinstance(memory_limit, str):
+        raise InvalidInput(f"memory_limit={memory_limit!r}: give 'auto' or a number of bytes, as 2e9")
     return int(_positive("memory_limit", memory_limit))
 
 

@@ -32,8 +32,9 @@ from kilter.automl.schedule import FoldScheduler
 from kilter.automl.settings import Settings
 from kilter.automl.shelf import OnDisk
 from kilter.automl.target import Scale, Target, targets
-from kilter.core.errors import InvalidInput, StudyAborted
+from kilter.core.errors import InvalidInput, MissingLibrary, StudyAborted
 from kilter.core.limits import Limits
+from kilter.core.text import one_line
 from kilter.runtime.blas import single_threaded
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ WITH_REFITS, LAST = 0.12, 0.02
 
 PROBABILITIES, HALF = 4e-7, 0.5
 """Seconds that weights, calibration and estimate take for each row and class, and the most that is kept for them."""
+
+ONE_SIDED = 0.97
+"""Share of the rows with one and the same prediction that is told of, where not as many have that label."""
+
+MISSING = "MissingLibrary: "
 
 DATA = "automl: data"
 """The attribute of a study that tells of which data it is."""
@@ -204,6 +210,8 @@ class Course:
         history = self.study.history
         every = [objective.candidate(number, history) for number in range(len(history))]
         if not any(each.state == "complete" for each in every):
+            if every and all(each.reason.startswith(MISSING) for each in every):
+                raise MissingLibrary(every[0].reason.removeprefix(MISSING))
             every = in_part(every, self.data.folds)
         return every if any(each.state == "complete" for each in every) else [*every, objective.constant()]
 
@@ -254,7 +262,8 @@ class Course:
         )
         of_number = {each.number: share for each, share in zip(best, shares.tolist(), strict=True)}
         found = np.array([of_number.get(each.number, 0.0) for each in every])
-        learned = self._calibration(weights.mixed(shares, predictions))
+        mixture = weights.mixed(shares, predictions)
+        learned = self._calibration(mixture)
         assembly = Assembly(encoded, data.reading, MEMBERS | self.members, budget.reserving(LAST))
         model = assembly.model(list(zip(shares.tolist(), best, strict=True)), learned)
         notices = (
@@ -262,6 +271,8 @@ class Course:
             *_without_models(every, data),
             *_in_part(len(complete), data, self.data),
             *_cut(shares, best),
+            *_failed(every),
+            *_one_sided(learned.scored(mixture, data.metric), data),
         )
         return Outcome(model, every, found, estimate, data, self.study, budget.spent(), notices, self)
 
@@ -278,6 +289,29 @@ def _without_models(every: Sequence[Candidate], data: Data) -> Iterator[str]:
     if every[-1].number == CONSTANT and not data.is_constant:
         reasons = sorted({each.reason for each in every if each.reason})
         yield f"no candidate is whole, so a constant predicts: {'; '.join(reasons) or 'there was no time for any'}"
+
+
+def _failed(every: Sequence[Candidate]) -> Iterator[str]:
+    """Members of which nothing came, where others are there."""
+    if every[-1].number != CONSTANT:
+        for name in dict.fromkeys(each.member for each in every):
+            own = [each for each in every if each.member == name]
+            if all(each.state == "failed" for each in own):
+                yield f"no {name} is among the models: {own[0].reason}"
+
+
+def _one_sided(decided: np.ndarray, data: Data) -> Iterator[str]:
+    """That the label is nearly always the same without need, which a metric such as recall asks for."""
+    if data.metric.needs_labels:
+        rows = np.flatnonzero(weights.seen(decided[None]))
+        said, was = (np.bincount(each, minlength=data.task.width) for each in (decided[rows].argmax(1), data.y[rows]))
+        most = int(said.argmax())
+        if said[most] >= ONE_SIDED * len(rows) > was[most]:
+            name = one_line(data.task.classes[most], 50)
+            yield (
+                f"{said[most] / len(rows):.0%} of the rows are predicted to be {name!r}, as {data.metric.name} is best "
+                "by: f1, balanced_accuracy or threshold=0.5 weigh both sides"
+            )
 
 
 def _in_part(weighed: int, data: Data, whole: Data) -> Iterator[str]:

@@ -56,7 +56,7 @@ class ScoreEstimate:
     """What a model is expected to score on new data, in the unit of the metric: larger is better.
 
     >>> print(ScoreEstimate("roc_auc", 0.871, 0.012, 0.005, 23, 534, perfect=1.0))
-    roc_auc 0.871, 95 % 0.833 … 0.900 on as many new rows (corrected for 23 models tried)
+    roc_auc 0.871, 95 % 0.833 … 0.900 on as many new rows (corrected for the choice among 23)
     """
 
     metric: str
@@ -67,7 +67,7 @@ class ScoreEstimate:
     bias: float
     """What the selection had added to the score that the weights were chosen by."""
     looked_at: int
-    """How many candidates were looked at."""
+    """How many candidates were complete, and so could be chosen."""
     rows: int
     """How many rows it rests on."""
     perfect: float | None = None
@@ -105,11 +105,12 @@ class ScoreEstimate:
     def __str__(self) -> str:
         if not isfinite(self.value):
             return f"{self.metric}: no score is defined of {self.rows} rows with one class or value"
-        tried = f"(corrected for {self.looked_at} models tried)"
+        tried = f"(corrected for the choice among {self.looked_at})" if self.looked_at > 1 else "(corrected)"
+        metric = self.metric if self.perfect != 0 else f"neg_{self.metric}"  # as scikit-learn calls what it is
         if not isfinite(self.error):
-            return f"{self.metric} {self.value:.3f}, how sure that is nobody can say {tried}"
+            return f"{metric} {self.value:.3f}, how sure that is nobody can say {tried}"
         low, high = self.interval
-        return f"{self.metric} {self.value:.3f}, {100 * LEVEL:.0f} % {low:.3f} … {high:.3f} on as many new rows {tried}"
+        return f"{metric} {self.value:.3f}, {100 * LEVEL:.0f} % {low:.3f} … {high:.3f} on as many new rows {tried}"
 
 
 def estimate(

@@ -87,19 +87,22 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def split(data: Any, y: Any) -> tuple[pd.DataFrame, Any]:
-    """The training rows without their target, and the target: y itself, or the column that it names.
+def split(data: Any, y: Any, *beside: Any) -> tuple[Any, ...]:
+    """The training rows, the target, and what stands beside it: each as it is, or the column that it names.
 
-    Raises UnknownName where there is no such column, InvalidInput where there is only one row.
+    Columns that are named leave the rows. Raises UnknownName where there is no such column, InvalidInput where there is
+    only one row.
     """
     frame = as_frame(data)
     if len(frame) == 1:
         raise InvalidInput("n_samples = 1: one row is too few to learn from, two are the least")
-    if not isinstance(y, str):
-        return frame, y
-    if y not in frame.columns:
-        raise UnknownName.of("column", y, frame.columns, "y is the target's values or the name of a column of X")
-    return _checked(frame.drop(columns=[y])), frame[y]
+    named = [each for each in (y, *beside) if isinstance(each, str)]
+    for name in named:
+        if name not in frame.columns:
+            hint = "y, sample_weight and groups are values, one for each row, or the name of a column of X"
+            raise UnknownName.of("column", name, frame.columns, hint)
+    rest = _checked(frame.drop(columns=list(named))) if named else frame
+    return rest, *(frame[each] if isinstance(each, str) else each for each in (y, *beside))
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,10 @@ def weights(sample_weight: Any, rows: int) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    values = np.asarray(sample_weight, float)
+    try:
+        values = np.asarray(sample_weight, float)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"sample_weight has what is no number: {error}") from None
     if values.shape != (rows,):
         raise InvalidInput(f"sample_weight.shape == {values.shape}, expected {(rows,)}: one weight for each row")
     if not np.isfinite(values).all() or (values < 0).any():

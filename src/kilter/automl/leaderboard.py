@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 Line = dict[str, Any]
 
 COLUMNS = (
-    *("number", "member", "settings", "target", "score", "weight", "seconds", "milliseconds", "folds"),
-    *("state", "reason", "scores"),
+    *("number", "member", "score", "weight", "seconds", "settings", "scores", "reason"),
+    *("scale", "folds", "predict_ms", "state"),
 )
-"""Of a leaderboard, in order. `number` is that of the trial in the study; `scores` are those of the folds."""
+"""Of a leaderboard, in order; wide ones stand in the middle, which pandas leaves out where lines are short."""
 
 
 def lines(candidates: Sequence[Candidate], weights: Sequence[float]) -> list[Line]:
@@ -38,11 +38,11 @@ def _line(candidate: Candidate, weight: float) -> Line:
         "number": candidate.number,
         "member": candidate.member,
         "settings": in_words(candidate.params),
-        "target": candidate.target.scale,
+        "scale": candidate.target.scale,
         "score": candidate.score,
         "weight": weight,
         "seconds": float(candidate.seconds),
-        "milliseconds": None,
+        "predict_ms": None,
         "folds": len(candidate.scores),
         "state": candidate.state,
         "reason": one_line(candidate.reason),
@@ -54,7 +54,7 @@ def with_latency(found: Sequence[Line], model: Model, table: Table) -> list[Line
     """The lines with what the models of those with weight take to predict 1,000 rows; the parts have their order."""
     latency = measured(model, table)
     parts = [round(milliseconds, 3) for milliseconds in latency.parts]
-    return [dict(line, milliseconds=took) for line, took in zip_longest(found, parts)]
+    return [dict(line, predict_ms=took) for line, took in zip_longest(found, parts)]
 
 
 def in_words(params: Mapping[str, Any]) -> str:

@@ -24,6 +24,11 @@ Scored = Callable[[np.ndarray], float]
 
 LEAST = 1e-7
 """A probability below this counts as this in the log-loss: one sure error is not infinitely bad."""
+OTHERS = {
+    "auc": "roc_auc", "rmse": "root_mean_squared_error", "mae": "mean_absolute_error", "mse": "mean_squared_error",
+    "mape": "mean_absolute_percentage_error", "mcc": "matthews_corrcoef", "acc": "accuracy", "logloss": "log_loss",
+}
+"""What other systems call a metric."""
 AUTO = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}
 
 
@@ -91,6 +96,8 @@ def _scorer(name: str) -> Any:
     from sklearn.metrics import get_scorer, get_scorer_names
 
     known = get_scorer_names()
+    if name.lower() in OTHERS:
+        raise UnknownName(f"no metric {name!r}: it is called {OTHERS[name.lower()]!r}")
     for each in (name, f"neg_{name}"):
         if each in known:
             return get_scorer(each)
@@ -115,6 +122,8 @@ def _try(metric: Metric, task: Task) -> None:
     except Exception as error:
         of = "values" if task.is_regression else f"{task.width} classes"
         hint = f": take one of {', '.join(similar)}" if (similar := _longer(metric.name)) else ""
+        if isinstance(error, TypeError):
+            hint = ". Is it a function of y and predictions? make_scorer makes a scorer of it"
         raise InvalidInput(f"metric={metric.name!r} cannot score {of}: {error}{hint}") from error
 
 

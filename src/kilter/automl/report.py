@@ -243,7 +243,7 @@ def _tried(outcome: Outcome) -> Section:
 
 
 def _line(line: leaderboard.Line) -> tuple[Any, ...]:
-    scale = "" if line["target"] == "identity" else f", target by {line['target']}"
+    scale = "" if line["scale"] == "identity" else f", target by {line['scale']}"
     return (
         line["member"],
         round(line["weight"], 3) or None,

@@ -120,10 +120,8 @@ def _as_what(values: pd.Series, measured: bool) -> str:
 
 
 def _tell(model: Any) -> None:
-    """The score to expect, what to be wary of, and the models that predict."""
+    """The score to expect, and the models that predict; what to be wary of was logged by the fit."""
     click.echo(click.style(str(model.score_estimate_), bold=True))
-    for notice in model.notices_:
-        show.echo(f"! {notice}")
     board = model.leaderboard()
     used = board[board["weight"] > 0]
     show.echo_table(
