@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import TimeSeriesSplit
 
 from kilter.automl.budget import Budget
 from kilter.automl.candidates import in_part
@@ -268,6 +269,13 @@ def test_it_goes_on_where_it_stopped() -> None:
     first = fitted(time_limit=0.01, n_models=None)
     more = refine(first, 2.0)
     assert len(more.candidates) > len(first.candidates) and more.study is first.study
+    counted = fitted(members=["linear", "lightgbm"], n_models=1)  # what ends a fit does not end its refinement
+    assert len(refine(counted, 1.0).candidates) > 1
+
+
+def test_of_a_split_by_time_it_is_said_what_predicts() -> None:
+    notices = fitted(members=["linear"], n_models=1, folds=TimeSeriesSplit(2)).notices
+    assert sum("worse than the estimate" in notice for notice in notices) == 1
 
 
 def test_rows_without_a_weight_or_target_are_not_learned_from(outcome: Outcome) -> None:
@@ -312,8 +320,6 @@ def test_a_threshold_of_the_user_is_that_of_the_estimate() -> None:
 
 
 def test_rows_that_no_fold_predicts_count_in_no_score() -> None:
-    from sklearn.model_selection import TimeSeriesSplit
-
     for folds in (TimeSeriesSplit(3), 1):
         found = fitted(members=["linear"], n_models=1, folds=folds)
         held = np.concatenate([test for _, test in found.data.folds])

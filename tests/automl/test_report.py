@@ -98,8 +98,8 @@ def test_a_report_has_all_of_it_and_runs_nothing(model, tmp_path):
         "What it will score on new rows",
         "What to be wary of",
         "Which columns matter",
-        "Its word against what was",
-        "Rows it is most wrong about",
+        "Predictions beside what was",
+        "Rows that surprise it most",
         "What was tried",
         "What the columns were taken for",
     ]
@@ -110,7 +110,7 @@ def test_a_report_has_all_of_it_and_runs_nothing(model, tmp_path):
 
 def test_rows_that_it_is_wrong_about_are_told_by_their_places(model):
     data = model.outcome_.data
-    table = next(block for block in sections(model)["Rows it is most wrong about"] if hasattr(block, "rows"))
+    table = next(block for block in sections(model)["Rows that surprise it most"] if hasattr(block, "rows"))
     for row, was, _, *_ in table.rows:
         told = was if isinstance(model, Regressor) else str(was)
         assert told == (pytest.approx(WORTH[row]) if data.task.is_regression else data.task.classes[data.y[row]])
@@ -118,7 +118,7 @@ def test_rows_that_it_is_wrong_about_are_told_by_their_places(model):
 
 def test_the_row_that_it_is_most_wrong_about_comes_first(model):
     data = model.outcome_.data
-    table = next(block for block in sections(model)["Rows it is most wrong about"] if hasattr(block, "rows"))
+    table = next(block for block in sections(model)["Rows that surprise it most"] if hasattr(block, "rows"))
     _, predictions = insight.out_of_fold(model.outcome_)
     wrong = np.abs(predictions - data.y) if predictions.ndim == 1 else -predictions[np.arange(ROWS), data.y]
     assert table.rows[0][0] == np.argmax(wrong)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from numbers import Real
 from typing import Any
 
@@ -81,7 +82,13 @@ class Data:
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What its user should know before a score is believed."""
-        return (*self.notices, *_lone(self), *_outlier(self), *_singles(self), *_suspects(self), *_copies(self))
+        found = (_lone(self), _outlier(self), _singles(self), _suspects(self), _copies(self), _in_time(self))
+        return (*self.notices, *chain.from_iterable(found))
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whether each fold is of rows behind those that are learned from, as where rows are in the order of time."""
+        return len(self.folds) > 1 and all(train.max() < held.min() for train, held in self.folds)
 
     def first(self, count: int) -> Data:
         """The same with no more than so many of its folds."""
@@ -245,3 +252,12 @@ def _copies(data: Data) -> Iterator[str]:
     found = leaks.copies(data.columns, data.y, data.folds)
     if found > COPIES * len(data.y):
         yield f"{found} rows have an equal one among those that their models learned from: groups= keeps them together"
+
+
+def _in_time(data: Data) -> Iterator[str]:
+    if data.is_in_time:
+        yield (
+            "each fold's models are scored on the rows behind those that they learned from, and the mean of all of "
+            "them predicts, also of those that know old rows alone: where the target moves with time, new rows score "
+            "worse than the estimate"
+        )

@@ -89,7 +89,7 @@ def fit(
 ) -> Outcome:
     """Fit within the settings' time, or so many models; raises InvalidInput for what cannot be learned from."""
     budget = Budget(math.inf if settings.time_limit is None else settings.time_limit, clock)
-    return Course(prepared(X, y, settings, sample_weight, groups), settings).run(budget)
+    return Course(prepared(X, y, settings, sample_weight, groups), settings).run(budget, settings.n_models)
 
 
 def refine(outcome: Outcome, seconds: float) -> Outcome:
@@ -166,13 +166,13 @@ class Course:
         study = self.study
         return InMemory() if self.settings.storage is None else OnDisk(self.members, study.checkpoint_dir)
 
-    def run(self, budget: Budget) -> Outcome:
+    def run(self, budget: Budget, models: int | None = None) -> Outcome:
         """Go on for this budget, or until so many models are made; then weigh what there is."""
         budget = budget.reserving(self._kept(budget))
         objective = self.objective(budget)
         with single_threaded():
             if not self.data.is_constant:
-                self._tried(objective, budget)
+                self._tried(objective, budget, models)
             every = self._candidates(objective)
             return self.weighed(every, budget)
 
@@ -183,7 +183,7 @@ class Course:
         many = PROBABILITIES * len(self.data.y) * self.data.task.width / budget.seconds if budget.seconds else 0.0
         return min(max(budget.reserved, many), HALF)
 
-    def _tried(self, objective: Objective, budget: Budget) -> None:
+    def _tried(self, objective: Objective, budget: Budget, models: int | None) -> None:
         """Run the study as long as something fits into the budget."""
         study, opening = self.study, self._opening
         sampler = PortfolioSampler(self.entries, self._beyond, lambda config: budget.allows(objective.expected(config)))
@@ -192,7 +192,7 @@ class Course:
             folds=len(self.data.folds),
             opening=opening,
             looks=LOOKS * budget.left() * self.settings.n_jobs,
-            models=self.settings.n_models or 0,
+            models=models or 0,
             perfect=self.data.fold_metric.perfect,
             allows=budget.allows,
             listed=lambda history: sampler.next(history) is not None,

@@ -26,9 +26,10 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem } h2 { font-size: 1.15rem; margin: 2.
 p { margin: .5rem 0; max-width: 46rem } .lead { font-size: 1.15rem }
 ul { padding-left: 1.2rem; max-width: 46rem } li { margin: .3rem 0 }
 .warning { border-left: 3px solid #d55e00; padding: .1rem .8rem; background: var(--soft) }
-.wide { overflow-x: auto; margin: .75rem 0 }
+.wide { overflow-x: auto; margin: .75rem 0 } .wide svg { max-width: none !important }
 table { border-collapse: collapse; font-size: .85rem } th { text-align: left; font-weight: 600 }
 th, td { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
+td:not(.number) { min-width: 5rem }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 footer { margin-top: 3rem; font-size: .8rem; opacity: .75 }
 """

@@ -70,7 +70,7 @@ def importance(found: Importances) -> Figure:
     x = Axis(f"{found.metric} falls by", low=0.0, high=1.05 * reach)
     sure = sum(one.is_sure for one in found)
     top = f"{name_of(first[0].column)} matters most" if first else "there is no column"
-    told = f"Without a column the score falls: {top}; {sure} of {len(found)} columns matter beyond chance."
+    told = f"Without a column the score falls: {top}; the interval of {sure} of {len(found)} is above 0."
     return Figure("Importance", (Panel(x, y, (bars,)),), summary=told)
 
 

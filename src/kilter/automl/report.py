@@ -30,6 +30,7 @@ LOPSIDED = 0.9
 """Share of the largest class from which on a share of hits says little."""
 DRIFTING = 5
 """Columns named that drift."""
+ITSELF = "the target itself"
 
 
 def page(outcome: Outcome, target: str = "the target", seed: int = 0) -> Page:
@@ -54,10 +55,10 @@ def _of_rows(outcome: Outcome, target: str, seed: int) -> Iterator[Section]:
         found = insight.importances(outcome, seed)
     except InvalidInput as error:  # no fold has a score
         yield Section("Which columns matter", (Text(f"Nobody can say: {error}."),))
-        yield Section("Its word against what was", tuple(_held(outcome, rows, predictions, target)))
+        yield Section("Predictions beside what was", tuple(_held(outcome, rows, predictions, target)))
         return
     yield Section("Which columns matter", tuple(_needed(found)))
-    yield Section("Its word against what was", tuple(_held(outcome, rows, predictions, target)))
+    yield Section("Predictions beside what was", tuple(_held(outcome, rows, predictions, target)))
     yield _errors(outcome, rows, predictions, found)
 
 
@@ -70,8 +71,10 @@ def _worth(outcome: Outcome, rows: np.ndarray, predictions: np.ndarray) -> Secti
     sentences = [
         f"It rests on {len(rows):,} rows that the models which predict them have not seen.",
         f"Predicting the same for every row, whatever its columns, would score {number(blind)}.",
-        f"The score that the ensemble was chosen by is {number(estimate.value + estimate.bias)}, and says less.",
+        f"The ensemble was chosen by a score on these rows, {number(estimate.value + estimate.bias)}, uncorrected.",
     ]
+    if estimate.perfect == 0:
+        sentences.append("It is an error with its sign turned, so that larger is better: 0 is perfect.")
     low, high = estimate.interval
     blocks: list[Any] = [Text(str(estimate), is_lead=True), Points(tuple(sentences))]
     by_fold = _by_fold(data, rows, predictions)
@@ -128,12 +131,13 @@ def _lopsided(data: Data) -> Iterator[str]:
 def _drifting(data: Data) -> Iterator[str]:
     found = drifts(_in_order(data))
     if found:
-        names = ", ".join(repr(one_line(drift.column, 50)) for drift in found[:DRIFTING])
+        advice = "" if data.is_in_time else ": give folds= a split by time"
+        first = (drift.column for drift in found[:DRIFTING])
+        names = ", ".join(name if name == ITSELF else repr(one_line(name, 50)) for name in first)
         more = f" and {len(found) - DRIFTING} more" if len(found) > DRIFTING else ""
         yield (
             f"The last rows differ from the first in {names}{more}. If rows are in the order of time, new ones will "
-            "differ from all of these, and score worse than the estimate: give folds= a split by time. If they are "
-            "sorted, nothing is wrong."
+            f"differ from all of these, and score worse than the estimate{advice}. If they are sorted, all is well."
         )
 
 
@@ -142,7 +146,7 @@ def _in_order(data: Data) -> Mapping[str, np.ndarray]:
     codes = {name: part.astype(object) for name, part in data.table.codes.items()}
     own = data.y if data.task.is_regression else data.y.astype(object)
     columns = {name: part for name, part in data.columns.items() if name in data.table.dates or not _rises(part)}
-    return {**columns, **codes, "the target itself": own}
+    return {**columns, **codes, ITSELF: own}
 
 
 def _rises(values: np.ndarray) -> bool:
@@ -160,12 +164,11 @@ def _needed(found: Importances) -> Iterator[Any]:
     )
     lanes = min(len(found), pictures.SHOWN)
     yield Picture(pictures.importance(found), 640, 60 + 29 * lanes)
-    idle = sum(one.low <= 0 for one in found)
-    if idle:
-        yield Text(f"{idle} of {len(found)} columns do not matter beyond chance.")
+    rows = tuple((one.column, one.drop, one.low, one.high) for one in found)
+    yield Table(("column", f"{found.metric} falls by", "95 % from", "to"), rows)
 
 
-# -- its word against what was ----------------------------------------------------------------------------------------
+# -- predictions beside what was -------------------------------------------------------------------------------------
 
 
 def _held(outcome: Outcome, rows: np.ndarray, predictions: np.ndarray, target: str) -> Iterator[Any]:
@@ -203,7 +206,7 @@ def _errors(outcome: Outcome, rows: np.ndarray, predictions: np.ndarray, found: 
         said, was = _in_words(outcome, predictions[place], y[place])
         table.append((int(data.rows[row]), was, said, *(_value(data, name, row) for name in beside)))
     text = Text("Out of fold; rows are counted from 0. Look for a wrong target, or for what no column says.")
-    return Section("Rows it is most wrong about", (text, Table(("row", "was", "predicted", *beside), tuple(table))))
+    return Section("Rows that surprise it most", (text, Table(("row", "was", "predicted", *beside), tuple(table))))
 
 
 def _in_words(outcome: Outcome, predicted: np.ndarray, was: Any) -> tuple[Any, Any]:
@@ -260,7 +263,7 @@ def _line(line: leaderboard.Line) -> tuple[Any, ...]:
 
 def _columns(data: Data) -> Section:
     classes = data.task.width
-    of = "a number to predict" if data.task.is_regression else f"{classes} classes"
+    of = "the target is a number" if data.task.is_regression else f"{classes} classes"
     text = Text(f"{len(data.y):,} rows, {len(data.reading.columns):,} columns, {of}.")
     rows = tuple((column.name, column.kind, column.reason, column.result) for column in data.reading.columns)
     return Section("What the columns were taken for", (text, Table(("column", "kind", "because", "holds"), rows, 200)))
