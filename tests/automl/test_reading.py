@@ -248,3 +248,13 @@ def test_columns_of_which_a_file_is_not_to_be_parsed():
     reading = read(frame, {"floor": "category"})
     assert reading.kind("category")[1].levels == ("1", "2.5")
     assert reading.texts == ("zip", "note", "grade")
+
+
+def test_whole_numbers_that_may_be_those_of_rows_are_told_of_and_kept():
+    chance = np.random.default_rng(0)
+    frame = pd.DataFrame({"PassengerId": chance.permutation(250)[:100], "age": chance.integers(0, 90, 100)})
+    reading = read(frame)
+    assert [column.kind for column in reading.columns] == ["number", "number"]
+    assert "another one in each row" in reading.columns[0].reason and reading.columns[1].reason == "numbers"
+    assert len(reading.notices) == 1 and "'PassengerId'" in reading.notices[0]
+    assert read(frame, {"PassengerId": "number"}).notices == ()

@@ -31,6 +31,11 @@ def test_one_column_is_a_table_too(tmp_path):
     assert tables.read(str(tmp_path / "t.csv"))["price"].tolist() == [1, 2]
 
 
+def test_standard_input_is_no_table():
+    with pytest.raises(InvalidInput, match="not from standard input"):
+        tables.read("-")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

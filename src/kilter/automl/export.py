@@ -30,7 +30,7 @@ from kilter.automl.members.waves import Waves
 from kilter.automl.metrics import LEAST
 from kilter.automl.reading import FIRST_DAY as FIRST
 from kilter.automl.reading import LAST_DAY as LAST
-from kilter.automl.reading import STRANGE, Column, Reading, Table
+from kilter.automl.reading import NUMBERS, STRANGE, Column, Reading, Table
 from kilter.automl.scaling import FAR, Ranks, Scaling
 from kilter.automl.target import Target
 from kilter.automl.task import Task
@@ -210,7 +210,7 @@ def _example(column: Column) -> list[Any]:
 def _number(column: Column) -> Any:
     import pandas as pd
 
-    if column.reason == "numbers" or column.reason.startswith("holds"):
+    if column.reason == NUMBERS or column.reason.startswith("holds"):
         return chain(step(pd.DataFrame.astype, dtype=float), step(np.asarray, dtype=float), finite())
     decimals = {parsing.DOT_OF_THOUSANDS: "", ",": "."} if column.form == parsing.COMMA else {}
     plain = decimals | {r"^\s*([-+]?)[$€£¥]\s?": r"\1", r",(?=\d{3}(?:\D|$))": "", r"\s?%\s*$": ""}

@@ -62,6 +62,12 @@ STRANGE = {
 MOST_TOLD = 10
 """Columns that were dropped and are told of one by one."""
 
+NUMBERS = "numbers"
+RISING = "holds whole numbers that rise from row to row, as identifiers and times do"
+DIFFERENT = "holds whole numbers, another one in each row, as identifiers do"
+DENSE = 3
+"""So many times as many whole numbers as rows at most, and each once at most, look like numbers of rows."""
+
 MOST_WORDS = 3_000
 SAMPLE = 1_000
 
@@ -231,6 +237,10 @@ def _notices(frame: pd.DataFrame, columns: Sequence[Column], plain: Sequence[str
     endless = np.isinf(frame[plain].to_numpy(float)).any(axis=0) if plain else np.empty(0, bool)
     for name in np.array(plain, object)[endless]:
         yield f"infinite values of {one_line(name, 50)!r} count as missing"
+    numbering = [column.name for column in columns if column.reason == DIFFERENT]
+    if numbering:
+        names = ", ".join(repr(one_line(name, 50)) for name in numbering[:MOST_TOLD])
+        yield f"{names} {DIFFERENT}: where they only number the rows, columns= can drop them"
     lost = [column for column in columns if column.kind == "drop" and not _says_nothing(column)]
     for column in lost[:MOST_TOLD]:
         yield f"the column {one_line(column.name, 50)!r} was dropped ({column.reason}): columns= can say what it is"
@@ -286,19 +296,24 @@ def _plain_numbers(frame: pd.DataFrame, names: Sequence[str]) -> Iterable[Column
     low = np.min(values, axis=0, where=there, initial=np.inf)
     high = np.max(values, axis=0, where=there, initial=-np.inf)
     whole = [dtype.kind in "iu" for dtype in frame.dtypes[list(names)]]
-    rising = np.logical_and(whole, (np.diff(values, axis=0) > 0).all(axis=0) if len(values) > FEW else False)
+    dense = np.logical_and(whole, (high - low >= len(values) - 1) & (high - low < DENSE * len(values)))
+    if len(values) > FEW:
+        rising = np.logical_and(whole, (np.diff(values, axis=0) > 0).all(axis=0))
+        dense[dense] = [len(np.unique(column)) == len(column) for column in values[:, dense].T]
+        reasons = np.where(rising, RISING, np.where(dense, DIFFERENT, NUMBERS)).tolist()
+    else:
+        reasons = [NUMBERS] * len(names)
     return [
-        _number(*parts, len(values))
-        for parts in zip(names, counts.tolist(), low.tolist(), high.tolist(), rising.tolist(), strict=True)
+        _number(*parts[:-1], len(values), parts[-1])
+        for parts in zip(names, counts.tolist(), low.tolist(), high.tolist(), reasons, strict=True)
     ]
 
 
-def _number(name: str, count: int, low: float, high: float, rising: bool, rows: int, why: str = "") -> Column:
+def _number(name: str, count: int, low: float, high: float, rows: int, why: str) -> Column:
     if not count:
         return Column(name, "drop", "is missing in all rows")
     if low == high and count == rows:
         return Column(name, "drop", f"is {low:g} in all rows")
-    why = why or ("holds whole numbers that rise from row to row, as identifiers and times do" if rising else "numbers")
     return Column(name, "number", why, f"{low:g} to {high:g}" + _missing(count, rows))
 
 
@@ -361,7 +376,7 @@ def _column(name: str, series: pd.Series, said: Kind | None) -> Column:
     if pd.api.types.is_complex_dtype(dtype):
         return Column(name, "drop", "holds complex numbers")
     if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        return _parsed_number(name, series, "numbers")
+        return _parsed_number(name, series, NUMBERS)
     if isinstance(dtype, pd.CategoricalDtype):
         return _category(name, series, "is categorical")
     if parsing.is_unhashable(series):
@@ -391,7 +406,7 @@ def _by_content(name: str, series: pd.Series) -> Column:
     counts = np.bincount(codes[codes >= 0], minlength=len(values))
     if not any(isinstance(value, str) for value in values):
         if not any(np.isnan(parsing.as_number(value)) for value in values):
-            return _parsed_number(name, series, "numbers")
+            return _parsed_number(name, series, NUMBERS)
         if all(hasattr(value, "year") for value in values):
             return _date(name, series, parsing.ISO, "dates")
     share = _share_of_numbers(values, counts)
@@ -439,7 +454,7 @@ def _parsed_number(name: str, series: pd.Series, why: str, form: str = "") -> Co
     values = parsing.numbers(series, form)
     known = values[np.isfinite(values)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
-    return replace(_number(name, len(known), float(low), float(high), False, len(values), why), form=form)
+    return replace(_number(name, len(known), float(low), float(high), len(values), why), form=form)
 
 
 def _date(name: str, series: pd.Series, form: str, why: str) -> Column:

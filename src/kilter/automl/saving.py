@@ -76,6 +76,8 @@ def read(path: str | os.PathLike[str], kind: str, most: int = MOST) -> State:
             return _read(file, kind, most)
         except InvalidInput:
             raise
+        except zipfile.BadZipFile as error:
+            raise InvalidInput(f"{os.fspath(path)} is no {kind} that kilter has saved: it is not a zip file") from error
         except Exception as error:  # bytes from anywhere may break zipfile, json and NumPy in any way
             why = one_line(error if type(error) is ValueError else f"{type(error).__name__}: {error}")
             raise InvalidInput(f"{os.fspath(path)} is no {kind} that kilter has saved: {why}") from error

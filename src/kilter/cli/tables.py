@@ -31,6 +31,8 @@ def read(path: str, texts: Sequence[str] = ()) -> pd.DataFrame:
     """
     with needed("'kilter[automl]'", "a table"):
         import pandas as pd
+    if path == "-":
+        raise InvalidInput("a table is read from a file, not from standard input: give its name")
     try:
         if _ending(path) in (".parquet", ".pq"):
             with needed("pyarrow", "Parquet", "or give CSV"):
