@@ -273,9 +273,11 @@ def test_it_goes_on_where_it_stopped() -> None:
     assert len(refine(counted, 1.0).candidates) > 1
 
 
-def test_of_a_split_by_time_it_is_said_what_predicts() -> None:
-    notices = fitted(members=["linear"], n_models=1, folds=TimeSeriesSplit(2)).notices
-    assert sum("worse than the estimate" in notice for notice in notices) == 1
+@pytest.mark.parametrize(("most", "told"), [(30, 1), (None, 0)])
+def test_where_models_of_old_rows_alone_predict_it_is_said(most: int | None, told: int) -> None:
+    folds = TimeSeriesSplit(2, max_train_size=most)
+    notices = fitted(members=["linear"], n_models=1, folds=folds).notices
+    assert sum("worse than the estimate" in notice for notice in notices) == told
 
 
 def test_rows_without_a_weight_or_target_are_not_learned_from(outcome: Outcome) -> None:

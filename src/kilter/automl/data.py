@@ -18,7 +18,7 @@ from kilter.automl.candidates import Folds
 from kilter.automl.metrics import Metric, check, metric_of
 from kilter.automl.reading import Reading, Table
 from kilter.automl.settings import Settings
-from kilter.automl.splits import asked, is_asked, splits_of
+from kilter.automl.splits import asked, is_asked, is_growing, splits_of
 from kilter.automl.task import Kind, Task
 from kilter.core.errors import InvalidInput, UnknownName
 from kilter.core.seeds import rng
@@ -255,7 +255,7 @@ def _copies(data: Data) -> Iterator[str]:
 
 
 def _in_time(data: Data) -> Iterator[str]:
-    if data.is_in_time:
+    if data.is_in_time and not is_growing(data.folds):  # of growing folds the newest model predicts (assembly.py)
         yield (
             "each fold's models are scored on the rows behind those that they learned from, and the mean of all of "
             "them predicts, also of those that know old rows alone: where the target moves with time, new rows score "
