@@ -25,8 +25,14 @@ Scored = Callable[[np.ndarray], float]
 LEAST = 1e-7
 """A probability below this counts as this in the log-loss: one sure error is not infinitely bad."""
 OTHERS = {
-    "auc": "roc_auc", "rmse": "root_mean_squared_error", "mae": "mean_absolute_error", "mse": "mean_squared_error",
-    "mape": "mean_absolute_percentage_error", "mcc": "matthews_corrcoef", "acc": "accuracy", "logloss": "log_loss",
+    "auc": "roc_auc",
+    "rmse": "root_mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mse": "mean_squared_error",
+    "mape": "mean_absolute_percentage_error",
+    "mcc": "matthews_corrcoef",
+    "acc": "accuracy",
+    "logloss": "log_loss",
 }
 """What other systems call a metric."""
 AUTO = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}

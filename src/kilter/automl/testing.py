@@ -1,7 +1,9 @@
 """What every member has to do. Subclass MemberSuite, hand it your member, and pytest runs the checks.
 
->>> class TestMine(MemberSuite):
-...     member = MyMember()
+    class TestMine(MemberSuite):
+        member = MyMember()
+
+A whole one is in docs/reference/members.md.
 """
 
 from __future__ import annotations
