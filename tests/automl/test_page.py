@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kilter.automl import pictures
@@ -37,12 +37,15 @@ def page(words):
 
 
 @given(st.text(max_size=60) | st.just(HOSTILE))
+@example("|")
+@example("[a](b)")
 @settings(max_examples=100, deadline=None)
 def test_words_change_nothing_about_the_page(words):
     read, plain = Read(page(words).html()), Read(page("words").html())
     assert read.tags == plain.tags
     markdown = page(words).markdown()
     assert "<" not in markdown and "\x1b" not in markdown
+    assert not re.search(r"(?<!\\)(?:\\\\)*\[", markdown)
     assert sum(line.startswith("|") for line in markdown.splitlines()) == 4
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows} == {3}

@@ -153,7 +153,12 @@ def _html(value: Any) -> str:
 
 
 def _markdown(value: Any) -> str:
-    escaped = html.escape(told(value), quote=False)
+    return _plain(told(value))
+
+
+def _plain(words: str) -> str:
+    """Words that mean nothing to Markdown, nor to HTML: no table, link or heading begins with them."""
+    escaped = html.escape(words, quote=False)
     return "".join(f"\\{letter}" if letter in "\\|`*_[]#" else letter for letter in escaped)
 
 
@@ -188,7 +193,7 @@ def _long(words: str) -> str:
 
 
 def _markdown_long(words: str) -> str:
-    return html.escape(one_line(words, 2_000), quote=False).replace("*", "\\*").replace("`", "\\`")
+    return _plain(one_line(words, 2_000))
 
 
 def _numeric(table: Table) -> list[bool]:
