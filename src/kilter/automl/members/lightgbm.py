@@ -19,6 +19,7 @@ from kilter.automl.members.held_out import Steps
 from kilter.automl.members.losses import softmax
 from kilter.automl.members.member import (
     Fitted,
+    HoldsOut,
     Left,
     Matrix,
     Params,
@@ -64,7 +65,7 @@ which 255 take a tenth longer and gain nothing on 12 tables of 400 to 5,000 rows
 
 
 @dataclass(frozen=True)
-class LightGBM:
+class LightGBM(HoldsOut):
     """Boosted trees by LightGBM, on the encoding `view`."""
 
     name: str = "lightgbm"
@@ -88,14 +89,10 @@ class LightGBM:
         rounds = float(20 / settings["learning_rate"] * (31 / settings["num_leaves"]) ** 0.4)
         return 0.002 + 1.6e-7 * shape.rows * shape.columns + min(rounds, ROUNDS) * _round(settings, shape)
 
-    def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
-        """As many rounds as the loss on `valid` falls."""
-        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
-
     def fit_and_hold_out(
         self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
     ) -> tuple[Fitted, np.ndarray]:
-        """The same, with predictions of `valid`; see HoldsOut."""
+        """As many rounds as the loss on `valid` falls."""
         import lightgbm
 
         settings = settled(self, params, task)

@@ -19,7 +19,19 @@ import numpy as np
 
 from kilter.automl.members.held_out import HeldOut
 from kilter.automl.members.losses import softmax
-from kilter.automl.members.member import Fitted, Left, Matrix, Params, Rows, Shape, relative, settled, told, told_task
+from kilter.automl.members.member import (
+    Fitted,
+    HoldsOut,
+    Left,
+    Matrix,
+    Params,
+    Rows,
+    Shape,
+    relative,
+    settled,
+    told,
+    told_task,
+)
 from kilter.automl.state import State
 from kilter.automl.task import Task
 from kilter.core.parameter import Parameter
@@ -29,7 +41,7 @@ PENALTIES = tuple(float(10.0**power) for power in np.arange(4.0, -2.1, -0.5))
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(HoldsOut):
     """Ridge or logistic regression; there is nothing to set."""
 
     name: str = "linear"
@@ -46,14 +58,10 @@ class Linear:
         steps = 0 if shape.width == 1 else 10 * len(PENALTIES)
         return 0.005 + 4e-10 * products + 1.5e-9 * steps * shape.rows * (rank + 30) * shape.width
 
-    def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
-        """Down the path of penalties until the loss on `valid` has risen twice."""
-        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
-
     def fit_and_hold_out(
         self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
     ) -> tuple[Fitted, np.ndarray]:
-        """The same, with predictions of `valid`; see HoldsOut."""
+        """Down the path of penalties until the loss on `valid` has risen twice."""
         settled(self, params, task)
         rows = HeldOut(valid, task)
         best: Hyperplane | None = None

@@ -105,12 +105,20 @@ class Refits(Protocol):
 
 @runtime_checkable
 class HoldsOut(Protocol):
-    """A member whose fits stop where the validation rows like it best, and that can say what they are without that."""
+    """A member whose fits stop where the validation rows like it best, and that can say what they are without that.
+
+    Members that name it as what they are have its `fit`.
+    """
+
+    def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
+        """See Member."""
+        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
 
     def fit_and_hold_out(
         self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
     ) -> tuple[Fitted, np.ndarray]:
         """What `fit` gives, and predictions of `valid` in which no row has had a say (held_out.py)."""
+        raise NotImplementedError
 
 
 def part_of(rows: Rows, mask: np.ndarray) -> Rows:

@@ -21,7 +21,19 @@ import numpy as np
 
 from kilter.automl.members.held_out import HeldOut
 from kilter.automl.members.losses import softmax
-from kilter.automl.members.member import Fitted, Left, Matrix, Params, Rows, Shape, relative, settled, told, told_task
+from kilter.automl.members.member import (
+    Fitted,
+    HoldsOut,
+    Left,
+    Matrix,
+    Params,
+    Rows,
+    Shape,
+    relative,
+    settled,
+    told,
+    told_task,
+)
 from kilter.automl.members.network import Data, Network, batch_of, follow, learn, sigmoid
 from kilter.automl.members.waves import MOST, Waves
 from kilter.automl.state import State
@@ -37,7 +49,7 @@ WAVE_SCALE = 0.2
 
 
 @dataclass(frozen=True)
-class MLP:
+class MLP(HoldsOut):
     """A network of a few hundred units; its validation rows say which epoch was the best one."""
 
     name: str = "mlp"
@@ -67,14 +79,10 @@ class MLP:
         step = 2.5e-5 * layers + 1.3e-9 * products + batch * of_row
         return 0.002 + 0.8 * float(settings["epochs"] * step * shape.rows / batch)
 
-    def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
-        """All epochs, or fewer where the loss on `valid` rises for long; where time is short, the schedule is too."""
-        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
-
     def fit_and_hold_out(
         self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
     ) -> tuple[Fitted, np.ndarray]:
-        """The same, with predictions of `valid`; see HoldsOut."""
+        """All epochs, or fewer where the loss on `valid` rises for long; where time is short, the schedule is too."""
         settings = settled(self, params, task)
         start = _Start(settings, train, task, seed)
         seen, rows = start.inputs(valid.matrix), HeldOut(valid, task)

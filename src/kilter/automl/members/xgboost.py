@@ -12,6 +12,7 @@ import numpy as np
 from kilter.automl.members.held_out import HeldOut
 from kilter.automl.members.member import (
     Fitted,
+    HoldsOut,
     Left,
     Matrix,
     Params,
@@ -35,7 +36,7 @@ PATIENCE = 50
 
 
 @dataclass(frozen=True)
-class XGBoost:
+class XGBoost(HoldsOut):
     """Boosted trees by histograms."""
 
     name: str = "xgboost"
@@ -60,14 +61,10 @@ class XGBoost:
         trees = shape.width if shape.width > 2 else 1
         return 0.02 + float(20 / settings["learning_rate"] * trees * (3e-4 + of_leaves + of_rows))
 
-    def fit(self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left) -> Fitted:
-        """As many rounds as the loss on `valid` falls."""
-        return self.fit_and_hold_out(params, train, valid, task, seed, left)[0]
-
     def fit_and_hold_out(
         self, params: Params, train: Rows, valid: Rows, task: Task, seed: int, left: Left
     ) -> tuple[Fitted, np.ndarray]:
-        """The same, with predictions of `valid`; see HoldsOut."""
+        """As many rounds as the loss on `valid` falls."""
         with needed("xgboost", "the member xgboost"):
             import xgboost
 
