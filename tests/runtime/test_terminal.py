@@ -174,6 +174,7 @@ def test_ctrl_c_leaves_the_block_whole(tmp_path):
 DRAWN = """
 import signal
 from kilter.runtime.terminal import Terminal
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is ignored, as in the background of a shell, is never waited for
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 terminal = Terminal(list)
 terminal.file.write("drawn " * 2000)

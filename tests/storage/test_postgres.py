@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -41,7 +42,7 @@ from kilter.samplers.random import RandomSampler
 from kilter.schedulers.fifo import FifoScheduler
 from kilter.storage.postgres import PostgreSQLStorage
 from kilter.storage.postgres import storage as code
-from kilter.storage.postgres.connection import PATIENCE
+from kilter.storage.postgres.connection import PATIENCE, Connection
 from kilter.storage.rows import Columns
 from kilter.storage.sqlite import SQLiteStorage
 from kilter.study import copy_study
@@ -635,3 +636,14 @@ def test_secrets_are_shown_nowhere(postgresql_server):
     again.close()
     storage.close()
     postgresql_server.drop(name)
+
+
+@pytest.mark.parametrize("code", ["42883", "42501", "53100", "57014"])
+def test_the_port_of_a_server_that_is_away_is_no_code_of_an_error(code):
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", int(code)))  # nobody listens there meanwhile
+        except OSError:
+            pytest.skip(f"port {code} is in use")
+        with pytest.raises(StorageUnreachable, match=f"port {code} failed"):
+            Connection(f"postgresql://kilter@127.0.0.1:{code}/studies", lambda opened: None, patience=0.0)

@@ -161,12 +161,9 @@ class Connection:
             raise self._refused(error) from error
 
     def _refused(self, error: psycopg.Error) -> KilterError:
-        message = one_line(error)
-        code = error.sqlstate or ""
-        for trace, advice in REMEDIES.items():
-            if code == trace or (not code and trace in message):
-                return StorageError(f"{self.url}: {advice} (PostgreSQL: {message})")
-        return StorageError(f"{self.url} cannot be used (PostgreSQL: {message})")
+        advice = REMEDIES.get(error.sqlstate or "") or _remedy_in(error)
+        said = f": {advice}" if advice else " cannot be used"
+        return StorageError(f"{self.url}{said} (PostgreSQL: {one_line(error)})")
 
 
 class _Away(Exception):
@@ -188,6 +185,10 @@ REMEDIES = {
     "UPDATE, DELETE on its tables. Where there is none yet, an administrator GRANTs CREATE on the database, or makes a "
     "SCHEMA kilter that this user owns",
     "57014": "the server ended a statement that took too long: raise its statement_timeout",
+}
+"""The code of an error, and what we say."""
+
+REFUSALS = {
     "authentication failed": "the server refuses the user or the password",
     "no password supplied": "the server asks for a password: put it in the URL, in PGPASSWORD or in ~/.pgpass",
     "no pg_hba.conf entry": "the server lets no such user in from this host: an administrator adds a line to its "
@@ -195,7 +196,7 @@ REMEDIES = {
     "does not exist": "there is no such database, or no such user: `createdb NAME` makes a database",
     "server does not support SSL": "the server has no TLS: leave out sslmode, or switch TLS on there",
 }
-"""The code of an error, or what its message contains where there is no connection yet, and what we say."""
+"""What the message of an error contains that has no code, as there is no connection yet, and what we say."""
 
 PASSING = ("08", "57P", "53300", "40001", "40P01")
 """How the codes of errors begin that go by: of the connection, of a server that stops or starts, that has too many
@@ -206,7 +207,14 @@ def _is_passing(error: psycopg.Error) -> bool:
     """Whether to try again. Without a code there is no connection, or not any more."""
     if error.sqlstate is not None:
         return error.sqlstate.startswith(PASSING)
-    return not any(trace in str(error) for trace in REMEDIES)
+    return _remedy_in(error) is None
+
+
+def _remedy_in(error: psycopg.Error) -> str | None:
+    """What we say of an error without a code. Its message has numbers, as that of a port, which may be a code's."""
+    if error.sqlstate is not None:
+        return None
+    return next((advice for trace, advice in REFUSALS.items() if trace in str(error)), None)
 
 
 def _conninfo(address: str) -> str:
