@@ -30,6 +30,7 @@ from kilter.core.events import (
     Granted,
     Invalidated,
     Noted,
+    Recalled,
     Report,
     Reported,
     SpaceExtended,
@@ -182,6 +183,21 @@ def _check_constrained(event: Constrained) -> None:
             raise InvalidInput(f"the constraint {metric!r} {relation!r} {bound!r}: give <= or >= and a finite number")
 
 
+def _check_recalled(event: Recalled) -> None:
+    for study in event.studies:
+        what = f"the earlier study {shown(study.name, 60)}"
+        _check_name(what, study.name)
+        for config in (*study.configs, *study.failed):
+            _check_config(config)
+        if study.losses and len(study.losses) != len(study.configs):
+            raise _unfit(what, f"{len(study.losses)} values of {len(study.configs)} configurations")
+        for number in (*study.losses, study.weight, *study.doublings.values()):
+            if type(number) not in (float, int) or not math.isfinite(number):
+                raise _unfit(what, f"{shown(number, 40)} is no finite number")
+        _check_whole(f"the trials of {what}", study.trials, TRIALS)
+        _check_tree(what, study.doublings)
+
+
 def _check_enqueued(event: Enqueued) -> None:
     _check_config(event.params)
     _check_attrs(event.attrs)
@@ -254,6 +270,7 @@ _CHECKS: dict[type, Callable[[Any], None]] = {
     Defined: _check_defined,
     SpaceExtended: _check_extended,
     Constrained: _check_constrained,
+    Recalled: _check_recalled,
     Enqueued: _check_enqueued,
     Started: _check_started,
     Reported: _check_reported,

@@ -7,6 +7,7 @@ The kind is the third part of the event's identity, where it has one, so a late 
     defined    definition, forgives? (true)                ended      state, metrics, reports?, params?, failure?
     extended   parameters                                  late       as ended, counts? (true)
     constrained   constraints
+    recalled   studies
     enqueued   params, worker?, attrs?, judged?            dropped    reason
     started    params, worker, seen, fresh? (false),       noted      attrs
                parent?, budget?, granted? (true),          controlled control, cuts? (true)
@@ -34,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from kilter.core import border
+from kilter.core.earlier import EarlierStudy
 from kilter.core.errors import InvalidInput, StorageError
 from kilter.core.events import (
     Constrained,
@@ -48,6 +50,7 @@ from kilter.core.events import (
     Granted,
     Invalidated,
     Noted,
+    Recalled,
     Report,
     Reported,
     SpaceExtended,
@@ -178,6 +181,10 @@ def _constrained_row(event: Constrained) -> tuple[str, dict[str, Any]]:
     return "constrained", {"constraints": [list(constraint) for constraint in event.constraints]}
 
 
+def _recalled_row(event: Recalled) -> tuple[str, dict[str, Any]]:
+    return "recalled", {"studies": [study.to_json() for study in event.studies]}
+
+
 CONFIRMS = "confirms"
 """The attribute that said up to kilter 0.1 that a trial is not judged."""
 
@@ -269,6 +276,7 @@ _ROWS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
     Defined: _defined_row,
     SpaceExtended: _extended_row,
     Constrained: _constrained_row,
+    Recalled: _recalled_row,
     Enqueued: _enqueued_row,
     Started: _started_row,
     Reported: _reported_row,
@@ -298,6 +306,10 @@ def _extended(number: None, attempt: int, time: float, data: dict[str, Any]) -> 
 
 def _constrained(number: None, attempt: int, time: float, data: dict[str, Any]) -> Constrained:
     return Constrained(tuple((metric, way, bound) for metric, way, bound in data["constraints"]), time)
+
+
+def _recalled(number: None, attempt: int, time: float, data: dict[str, Any]) -> Recalled:
+    return Recalled(tuple(map(EarlierStudy.from_json, data["studies"])), time)
 
 
 def _enqueued(number: int | None, attempt: int, time: float, data: dict[str, Any]) -> Enqueued:
@@ -403,6 +415,7 @@ _EVENTS: dict[str, Callable[..., Event]] = {
     "defined": _defined,
     "extended": _extended,
     "constrained": _constrained,
+    "recalled": _recalled,
     "enqueued": _enqueued,
     "started": _started,
     "reported": _reported,

@@ -14,6 +14,7 @@ from enum import IntEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple, Union
 
+from kilter.core.earlier import EarlierStudy
 from kilter.core.parameter import Plain
 from kilter.core.text import one_line
 
@@ -222,6 +223,18 @@ class Constrained:
 
 
 @dataclass(frozen=True)
+class Recalled:
+    """What earlier studies teach this one, once and for all: whatever becomes of them later changes nothing here."""
+
+    studies: tuple[EarlierStudy, ...]
+    time: float
+
+    number = None
+    identity = (None, 0, "recalled", 0)
+    creates = False
+
+
+@dataclass(frozen=True)
 class Enqueued:
     """A trial waits for a worker. `params` may be partial. The storage gives the number where it is None.
 
@@ -404,6 +417,7 @@ Event = Union[
     Defined,
     SpaceExtended,
     Constrained,
+    Recalled,
     Enqueued,
     Started,
     Reported,

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kilter.core.earlier import EarlierStudy
 from kilter.core.events import Failure, Report, TrialState
 from kilter.core.parameter import Plain
 from kilter.core.pareto import non_dominated
@@ -102,6 +103,8 @@ class History:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.trials: list[Record] = []
+        self.earlier: tuple[EarlierStudy, ...] = ()
+        """What was recalled of earlier studies."""
         self.sampled = 0
         """How many trials had their configuration from the sampler."""
         self.running: dict[int, Record] = {}

@@ -33,6 +33,7 @@ from kilter.core.events import (
     Granted,
     Invalidated,
     Noted,
+    Recalled,
     Report,
     Reported,
     SpaceExtended,
@@ -168,6 +169,8 @@ class Replica:
                 self._extended(event.parameters)
             case Constrained():
                 self._constrained(event)
+            case Recalled():
+                self.history.earlier = event.studies
             case Controlled():
                 self.steering.steer(event, self.position + 1)
             case Granted():

@@ -18,6 +18,7 @@ import numpy as np
 
 from kilter.core.archive import Archive
 from kilter.core.codec import plainly
+from kilter.core.earlier import EarlierStudy
 from kilter.core.errors import InvalidInput
 from kilter.core.events import Defined, Failure, TrialState
 from kilter.core.history import Record
@@ -27,7 +28,7 @@ from kilter.core.states import dumps_state, loads_state
 from kilter.engine.engine import Engine
 from kilter.engine.replica import Replica
 
-VERSION = "9"
+VERSION = "10"
 
 FIELDS = tuple(field.name for field in fields(Record))
 COLUMNS = tuple(name for name in FIELDS if name not in ("number", "attrs", "failure", "sampled_before"))
@@ -47,6 +48,7 @@ def dumps(engine: Engine) -> bytes:
         "sampler": repr(engine.sampler),
         "scheduler": repr(engine.scheduler),
         "problem": engine.problem_json,
+        "earlier": [study.to_json() for study in engine.history.earlier],
         "attrs": engine.attrs,
         "defined": engine.defined and [engine.defined.definition, engine.defined.time],
         "ledger": vars(engine.ledger),
@@ -110,6 +112,7 @@ def _load(replica: Replica, data: bytes) -> None:
     _check_reports(reports, content["folds"], len(content["columns"]["state"]))
     history = replica.history
     history.problem = Problem.from_json(content["problem"])
+    history.earlier = tuple(map(EarlierStudy.from_json, content["earlier"]))
     for trial in _records(content["columns"]):
         history.add(trial)
     for number, attrs in content["trial_attrs"].items():

@@ -30,6 +30,7 @@ from typing import Any
 import pytest
 
 from kilter.core import codec
+from kilter.core.earlier import EarlierStudy
 from kilter.core.errors import InvalidInput, StorageError, StudyExists, StudyNotFound
 from kilter.core.events import (
     Constrained,
@@ -44,6 +45,7 @@ from kilter.core.events import (
     Granted,
     Invalidated,
     Noted,
+    Recalled,
     Report,
     Reported,
     SpaceExtended,
@@ -87,6 +89,7 @@ ENDED = st.builds(
     Ended,
     *(NUMBERS, ATTEMPTS, st.sampled_from(TrialState), METRICS, TIMES, REPORTS, st.none() | PARAMS, FAILURES, FLAGS),
 )
+RECALLED = Recalled((EarlierStudy("größe", ({"lr": 0.1}, {}), (0.5, -1.5), doublings={"width": -2.0}),), 1.7)
 EVENTS = st.one_of(
     STARTED,
     STARTED,
@@ -98,7 +101,7 @@ EVENTS = st.one_of(
     st.builds(Noted, st.none() | NUMBERS, ATTRS, TIMES),
     st.builds(Controlled, st.sampled_from(["running", "paused", "stopped"]), TIMES, FLAGS),
     st.builds(Granted, NUMBERS, TIMES, TIMES),
-    st.sampled_from([SpaceExtended({}, 1.5), Constrained((("size", "<=", 0.0),), 1.6)]),
+    st.sampled_from([SpaceExtended({}, 1.5), RECALLED, Constrained((("size", "<=", 0.0),), 1.6)]),
     CREATED,
 )
 """Events of few trials, attempts and steps, so that they meet."""

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from kilter.api import create_study
+from kilter.core.earlier import EarlierStudy
 from kilter.core.errors import InvalidInput, StudyExists, StudyNotFound
 from kilter.core.events import (
     Constrained,
@@ -28,6 +29,7 @@ from kilter.core.events import (
     Event,
     Failure,
     Noted,
+    Recalled,
     Report,
     Reported,
     SpaceExtended,
@@ -65,6 +67,7 @@ def every_kind() -> list[Event]:
     return [
         SpaceExtended({"lr": {"kind": "float", "low": 0.0, "high": 1.0}}, 1.5),
         Constrained((("constraint size", "<=", 0.0),), 1.6),
+        Recalled((EarlierStudy("größe", ({"lr": 0.1},), (0.5,), ({"lr": 1.0},), 3, True),), 1.7),
         started(0),
         Reported(0, 1, reports, 2.2),
         Reported(0, 1, uneven, 2.3),
