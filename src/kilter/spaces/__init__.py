@@ -1,4 +1,4 @@
-"""Ready-made search spaces for the estimators that people tune most, each beginning at the library's own defaults.
+"""Ready-made search spaces for what people tune most, each beginning at the library's own defaults.
 
     kilter.tune(objective, kilter.spaces.hist_gradient_boosting(), n_trials=50)
     KilterSearchCV(estimator, kilter.spaces.space_for(estimator))
@@ -11,10 +11,12 @@ trial of a study is the estimator as it comes, the score to beat. No library is 
 from kilter.spaces.boosting import catboost, hist_gradient_boosting, lightgbm, xgboost
 from kilter.spaces.estimators import extra_trees, k_neighbors, logistic_regression, mlp, random_forest, svm
 from kilter.spaces.lookup import prefixed, space_for
+from kilter.spaces.networks import finetuning
 
 __all__ = [
     "catboost",
     "extra_trees",
+    "finetuning",
     "hist_gradient_boosting",
     "k_neighbors",
     "lightgbm",

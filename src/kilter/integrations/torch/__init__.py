@@ -11,7 +11,8 @@
         return checkpoint.value
 
 `Checkpoint` is for the loop of one process or of the ranks of DistributedDataParallel; `DistributedTrial` is the trial
-as all ranks see it, and `optimize_distributed` runs a study on all of them.
+as all ranks see it, and `optimize_distributed` runs a study on all of them. `adapt` and `parameter_groups` make of a
+configuration of `kilter.spaces.finetuning` what of a pre-trained model is trained, and how fast.
 
 What is kept is one file written by torch.save, replaced as a whole. It is read with weights_only=True, so that nothing
 in it is executed, after its checksums were verified, which torch.load does not do.
@@ -42,18 +43,24 @@ from kilter.integrations.torch.distributed import (
     gathered,
     optimize_distributed,
 )
+from kilter.integrations.torch.finetuning import adapt, lora_arguments, merged, parameter_groups, pooled
 
 __all__ = [
     "STATE",
     "Checkpoint",
     "DistributedTrial",
     "RankLost",
+    "adapt",
     "array_of",
     "check_archive",
     "check_initialized",
     "gathered",
+    "lora_arguments",
+    "merged",
     "optimize_distributed",
     "options",
+    "parameter_groups",
+    "pooled",
     "random_state",
     "set_random_state",
     "take",
