@@ -68,6 +68,8 @@ class Explanation:
     """The standard deviation of that belief."""
     exploration: float | None = None
     """The part of the expected improvement that is owed to uncertainty, from 0 (exploitation) to 1 (exploration)."""
+    sources: tuple[tuple[str, float], ...] = ()
+    """The earlier studies that it is owed to, and how much each of them counted."""
 
     def __str__(self) -> str:
         text = f"{self.arm}: {self.reason}"

@@ -123,7 +123,12 @@ class Encoding:
 
     def config(self, point: np.ndarray) -> Config:
         """The configuration at one point, shape (d,)."""
-        return self.space.decode(np.where(self.is_option, (point + 0.5) / self.options, point).tolist())
+        return self.space.decode(self.matrix(point).tolist())
+
+    def matrix(self, points: np.ndarray) -> np.ndarray:
+        """Points (…, d) as rows of a History would be, all values known."""
+        matrix: np.ndarray = np.where(self.is_option, (points + 0.5) / self.options, points)
+        return matrix
 
     def from_uniforms(self, uniforms: np.ndarray) -> np.ndarray:
         """Points at quantiles (n, d) of the priors; uniform where there are none."""

@@ -82,7 +82,7 @@ class Fits:
         late = n if n <= EVERY else max(early, step_below(n, WARM))
         theta, power = self.memory.of(
             (self.key(early), name, "cold", early),
-            lambda: self._cold(*self._sample(rows[:early], y, COLD_FIT), name not in STRAIGHT),
+            lambda: fitted(self.layout, *self._sample(rows[:early], y, COLD_FIT), name not in STRAIGHT),
         )
         if late > early:
             start, is_bent = theta, power is not None
@@ -110,20 +110,24 @@ class Fits:
             rows = np.concatenate([best, rest[np.argsort(apart, kind="stable")[: most - len(best)]]])
         return self.features(rows), y[rows]
 
-    def _cold(self, features: np.ndarray, y: np.ndarray, may_bend: bool) -> tuple[np.ndarray, float | None]:
-        start = self.layout.start()
-        theta, cost = fit(self.layout, features, standard(y)(y), start, COLD_CALLS)
-        if not may_bend:
-            return theta, None
-        output, jacobian = bent(y)
-        theta_bent, cost_bent = fit(self.layout, features, output(y), start, COLD_CALLS)
-        return (theta_bent, output.power) if cost_bent - jacobian < cost else (theta, None)
-
     def _warm(
         self, features: np.ndarray, y: np.ndarray, start: np.ndarray, is_bent: bool
     ) -> tuple[np.ndarray, float | None]:
         output = bent(y)[0] if is_bent else standard(y)
         return fit(self.layout, features, output(y), start, WARM_CALLS)[0], output.power
+
+
+def fitted(
+    layout: Layout, features: np.ndarray, y: np.ndarray, may_bend: bool = True
+) -> tuple[np.ndarray, float | None]:
+    """θ, climbed to from its start, and the power that values are bent by, or None; see `Fits.shape`."""
+    start = layout.start()
+    theta, cost = fit(layout, features, standard(y)(y), start, COLD_CALLS)
+    if not may_bend:
+        return theta, None
+    output, jacobian = bent(y)
+    theta_bent, cost_bent = fit(layout, features, output(y), start, COLD_CALLS)
+    return (theta_bent, output.power) if cost_bent - jacobian < cost else (theta, None)
 
 
 def layout_of(encoding: Encoding) -> Layout:

@@ -1,0 +1,162 @@
+"""The first trials: defaults, what earlier studies say is best, then points that cover the space."""
+
+import numpy as np
+import pytest
+
+import kilter
+from kilter.core.earlier import EarlierStudy
+from kilter.core.events import Enqueued, Failure, Recalled, Started, TrialState
+from kilter.core.numbers import Float
+from kilter.core.options import Choice
+from kilter.core.problem import Objective, Problem
+from kilter.core.seeds import rng
+from kilter.core.space import Space
+from kilter.models.results import Results
+from kilter.models.sources import Sources
+from kilter.samplers import AutoSampler, GPSampler, TPESampler
+from kilter.samplers.opening import LISTED
+from kilter.testing.sampler import Log
+
+SPACE = Space({"x": Float(0, 1), "y": Float(1e-3, 10, log=True)})
+KINDS = Space({"k": Choice(["a", "b", "c"]), "x": Float(0, 1)})
+
+
+def bowl(config, x=0.3, y=0.5):
+    return (config["x"] - x) ** 2 + 0.1 * (np.log10(config["y"]) - np.log10(y)) ** 2
+
+
+def study(name, objective, space=SPACE, trials=24, **more):
+    stream = rng(0, name)
+    configs = tuple(space.draw(stream) for _ in range(trials))
+    return EarlierStudy(name, configs, tuple(float(objective(config)) for config in configs), trials=trials, **more)
+
+
+RELATED = [study(f"task {i}", lambda config, i=i: bowl(config, 0.3 + 0.05 * i, 0.3 + 0.1 * i)) for i in range(4)]
+MISLEADING = [study(f"foe {i}", lambda config, i=i: -bowl(config, 0.3 + 0.05 * i, 0.5)) for i in range(4)]
+
+
+def log_after(studies, sampler=None, space=SPACE):
+    log = Log(sampler or AutoSampler(), Problem(space, (Objective("value", "minimize"),)))
+    log.write(Recalled(tuple(studies), 0.0))
+    return log
+
+
+def told(log, number):
+    trial = log.engine.history[number]
+    engine = log.replayed(trial.seen)
+    return log.sampler.explain(engine.sampler_state, engine.history, number, trial.params)
+
+
+def arms(log):
+    return [told(log, number).arm for number in range(len(log.engine.history))]
+
+
+def loss(config):
+    return {"value": bowl(config, 0.35, 0.4)}
+
+
+@pytest.mark.parametrize("sampler", [AutoSampler(), GPSampler(), TPESampler()], ids=["auto", "gp", "tpe"])
+def test_the_first_trials_are_what_did_best_elsewhere(sampler):
+    log = log_after(RELATED, sampler)
+    values = [loss(config)["value"] for config in log.run(LISTED, loss)]
+    random = np.median([loss(SPACE.draw(rng(1, str(i))))["value"] for i in range(99)])
+    assert max(values) < random / 2 and min(values) < random / 10
+    if sampler != TPESampler():
+        assert arms(log) == ["list"] * LISTED
+
+
+def test_a_model_follows_at_once():
+    log = log_after(RELATED)
+    log.run(LISTED + 1, loss)
+    assert arms(log)[-1] in ("gp", "tpe")
+
+
+def test_the_list_ends_where_no_earlier_study_ranks_above_chance():
+    log = log_after(MISLEADING)
+    log.run(8, loss)
+    assert arms(log).count("list") < LISTED
+    assert "no better than chance" in told(log, 4).reason
+
+
+def test_the_list_says_of_whom_it_is():
+    log = log_after(RELATED)
+    log.run(2, loss)
+    explanation = told(log, 1)
+    assert explanation.reason.startswith("2 of 5 that did best in 4 earlier studies")
+    assert [name for name, _ in explanation.sources] == [f"task {i}" for i in range(4)]
+
+
+def test_one_earlier_study_is_asked_for_three():
+    log = log_after(RELATED[:1])
+    log.run(4, loss)
+    assert arms(log)[:4].count("list") == 3
+
+
+def test_workers_at_once_are_told_different_things():
+    log = log_after(RELATED)
+    configs = [log.start()[1] for _ in range(8)]
+    assert len({repr(config) for config in configs}) == 8
+    assert arms(log) == ["list"] * 5 + ["sobol"] * 3
+
+
+def test_defaults_come_first():
+    space = Space({"x": Float(0, 1, default=0.9), "y": Float(1e-3, 10, log=True, default=1.0)})
+    log = log_after(RELATED, space=space)
+    first = log.run(6, loss)[0]
+    assert first == {"x": 0.9, "y": 1.0}
+    assert arms(log) == ["sobol"] + ["list"] * 5
+
+
+def test_configurations_without_values_are_tried_in_their_order():
+    wanted = [{"x": 0.7, "y": 2.0}, {"x": 0.1, "y": 0.25}]
+    log = log_after([EarlierStudy("by hand", tuple(wanted))])
+    assert [{k: pytest.approx(v) for k, v in config.items()} for config in log.run(3, loss)[:2]] == wanted
+    assert arms(log) == ["list", "list", "sobol"]
+
+
+def test_what_failed_elsewhere_and_what_was_tried_is_not_on_the_list():
+    log = log_after(RELATED)
+    first = log.start()[1]
+    again = log_after([EarlierStudy(s.name, s.configs, s.losses, failed=(first,)) for s in RELATED])
+    assert again.start()[1] != first
+
+
+def test_a_listed_trial_that_fails_is_followed_by_another():
+    log = log_after(RELATED)
+    number, config = log.start()
+    log.end(number, {}, TrialState.FAIL, Failure("ValueError"))
+    assert log.start()[1] != config
+
+
+def test_a_list_grows_with_the_space():
+    """Parameters that are met while the study runs are matched then."""
+    study = kilter.create_study(seed=0)
+    study._session.write(Recalled(tuple(RELATED), 0.0))
+
+    def objective(trial):
+        return bowl({"x": trial.suggest_float("x", 0, 1), "y": trial.suggest_float("y", 1e-3, 10, log=True)})
+
+    study.optimize(objective, n_trials=4)
+    assert study.explain(3).arm == "list"
+
+
+def test_enqueued_trials_are_first_trials():
+    log = Log(AutoSampler(), Problem(SPACE, (Objective("value", "minimize"),)))
+    for i in range(6):
+        log.write(Enqueued(i, {"x": 0.1 + 0.1 * i, "y": 1.0}, 0.0))
+        config = log.engine.propose(i)
+        log.write(Started(i, 1, config, "w", log.engine.position, 0.0, fresh=False))
+        log.end(i, loss(config))
+    log.run(1, loss)
+    assert arms(log)[-1] in ("gp", "tpe")
+
+
+def test_a_study_that_nobody_believes_has_no_weight_and_agreement_is_told():
+    log = log_after([*RELATED, *MISLEADING])
+    log.run(8, loss)
+    history = log.engine.history
+    sources, results = Sources.of(history), Results.of(history)
+    weights, (wrong, pairs) = sources.weights(results), sources.agreement(results)
+    assert pairs == 28
+    assert weights[:4].min() > 0.3 and weights[4:].max() == 0.0
+    assert wrong[:4].max() < 0.5 < wrong[4:].min()
