@@ -12,7 +12,8 @@
 
 `Checkpoint` is for the loop of one process or of the ranks of DistributedDataParallel; `DistributedTrial` is the trial
 as all ranks see it, and `optimize_distributed` runs a study on all of them. `adapt` and `parameter_groups` make of a
-configuration of `kilter.spaces.finetuning` what of a pre-trained model is trained, and how fast.
+configuration of `kilter.spaces.finetuning` what of a pre-trained model is trained, and how fast; `starting_points` and
+`load_weights` begin with what an earlier study left.
 
 What is kept is one file written by torch.save, replaced as a whole. It is read with weights_only=True, so that nothing
 in it is executed, after its checksums were verified, which torch.load does not do.
@@ -44,6 +45,7 @@ from kilter.integrations.torch.distributed import (
     optimize_distributed,
 )
 from kilter.integrations.torch.finetuning import adapt, lora_arguments, merged, parameter_groups, pooled
+from kilter.integrations.torch.weights import load_weights, starting_points
 
 __all__ = [
     "STATE",
@@ -55,6 +57,7 @@ __all__ = [
     "check_archive",
     "check_initialized",
     "gathered",
+    "load_weights",
     "lora_arguments",
     "merged",
     "optimize_distributed",
@@ -63,6 +66,7 @@ __all__ = [
     "pooled",
     "random_state",
     "set_random_state",
+    "starting_points",
     "take",
     "tensor_of",
     "torch",

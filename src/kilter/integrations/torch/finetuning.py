@@ -167,8 +167,10 @@ class Stack:
         self.model = model
         self.names = _named(model, layers) if layers else _found(model)
         """Of the layers, from the bottom up."""
+        if not self.names:
+            raise InvalidInput(f"layers={layers!r}: there are none in it")
         order = [name for name, _ in model.named_parameters()]
-        first = min((i for i, name in enumerate(order) if _is_in(name, self.names[0])), default=0)
+        first = min((i for i, name in enumerate(order) if is_in(name, self.names[0])), default=0)
         self._below = set(order[:first])
 
     def __len__(self) -> int:
@@ -177,7 +179,7 @@ class Stack:
     def depth(self, name: str) -> int:
         """Of a parameter or module, by its name."""
         for i, layer in enumerate(self.names):
-            if _is_in(name, layer):
+            if is_in(name, layer):
                 return i + 1
         return 0 if name in self._below else len(self) + 1
 
@@ -282,5 +284,6 @@ def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _is_in(name: str, place: str) -> bool:
+def is_in(name: str, place: str) -> bool:
+    """Whether a parameter or module of that name is the place, or in it."""
     return name == place or name.startswith(f"{place}.")
