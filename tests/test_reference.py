@@ -120,7 +120,7 @@ def test_tab_completes_verbs_options_and_studies(tmp_path: Path) -> None:
         )
         return {word.partition(",")[2] for word in run.stdout.split()}
 
-    assert completed("kilter tr") == {"trial", "trials"}
+    assert completed("kilter tri") == {"trial", "trials"}
     assert completed("kilter trials --st") == {"--state", "--study", "--storage"}
     assert completed("kilter status d") == {"digits"}
     assert completed("kilter status --study d") == {"digits"}

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from kilter.analysis.checks import failures, model, overtuning, results, space, spending
+from kilter.analysis.checks import failures, model, overtuning, results, space, spending, transfer
 from kilter.analysis.design import Design
 from kilter.analysis.finding import SEVERITIES, Finding, Subject
 from kilter.core.history import History
 
 Check = Callable[[Subject], Iterable[Finding]]
 
-MODELS: tuple[Check, ...] = (*overtuning.CHECKS, *model.CHECKS)
+MODELS: tuple[Check, ...] = (*overtuning.CHECKS, *model.CHECKS, *transfer.CHECKS)
 """Those that fit a model, which takes a moment."""
 CHECKS: tuple[Check, ...] = (*failures.CHECKS, *results.CHECKS, *space.CHECKS, *MODELS, *spending.CHECKS)
 """In the order in which findings of one severity are told."""

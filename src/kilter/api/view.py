@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kilter.analysis.overtuning import Overtuning
     from kilter.analysis.portfolio import Portfolio
     from kilter.analysis.schedule import Schedule
+    from kilter.analysis.transfer import Transfer
     from kilter.analysis.winner import Winner
     from kilter.api.plot import Plots
     from kilter.dashboard.serving import Serving
@@ -202,6 +203,20 @@ class StudyView:
         """Its tags."""
         self._log.sync()
         return self._log.replica.tags
+
+    @property
+    def transfer(self) -> Transfer:
+        """The earlier studies that it learns from: how right each is, what it counts, and which trials are owed to it.
+
+        Printed, it is a table; `teachers` has the same as values.
+
+        >>> from kilter import create_study
+        >>> print(create_study(seed=0).transfer)
+        it learns from no earlier study
+        """
+        from kilter.analysis.transfer import transfer  # loads SciPy
+
+        return transfer(self._read())
 
     @property
     def trials(self) -> list[FrozenTrial]:

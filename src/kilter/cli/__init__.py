@@ -33,6 +33,7 @@ VERBS = {
     "importance": "Say which parameters matter, and how much.",
     "diagnose": "Say what is wrong with a study, or worth a look, and what to do.",
     "compare": "Say which of several studies did better, and whether that is chance.",
+    "transfer": "Say what a study learns from earlier ones, and what it owes to them.",
     "export": "Write all trials as CSV, JSON lines or Parquet, or for Optuna.",
     "import": "Import Optuna studies.",
     "enqueue": "Have a configuration tried next.",

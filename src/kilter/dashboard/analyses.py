@@ -177,6 +177,14 @@ def space(ask: Ask) -> Any:
     return {"parameters": coverage(ask.history)}
 
 
+def transfer(ask: Ask) -> Any:
+    """Who teaches it of the earlier studies, and what is owed to them."""
+    from kilter.analysis.transfer import transfer
+
+    found = transfer(ask.history)
+    return {**vars(found), "sentence": found.sentence}
+
+
 def forecast(ask: Ask) -> Any:
     """Where the reports of a trial are heading; null where too little was reported."""
     from kilter.analysis.curves import forecast

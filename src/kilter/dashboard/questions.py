@@ -63,6 +63,11 @@ QUESTIONS: tuple[Route, ...] = (
     _analysis(f"{STUDY}/timeline", "Who worked when.", analyses.timeline, ages=True),
     _analysis(f"{STUDY}/lineage", "Who descends from whom.", analyses.lineage),
     _analysis(f"{STUDY}/space", "Where trials lie in the space, parameter by parameter.", analyses.space),
+    _analysis(
+        f"{STUDY}/transfer",
+        "Which earlier studies teach it, how right they are, and what it owes them.",
+        analyses.transfer,
+    ),
     _analysis(f"{STUDY}/next", "What a free worker would do now, and why.", analyses.upcoming),
     _analysis(
         "/compare",

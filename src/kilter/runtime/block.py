@@ -79,6 +79,8 @@ def _rows(status: Status, room: int, is_over: bool) -> list[tuple[str, str, str]
     gain, saved, found = None if is_over else status.gain_text(), status.saved_text(), status.finding()
     rows += [("expect", gain, "")] if gain else []
     rows += [("saved", saved, "")] if saved else []
+    owed = status.owed_text() if is_over else ""
+    rows += _wrapped("earlier", owed, room) if owed else []
     running = list(status.history.running.values())[:RUNNING]
     if running and not is_over:
         rows += _wrapped("running", "   ".join(f"#{trial.number} {_latest(status, trial)}" for trial in running), room)

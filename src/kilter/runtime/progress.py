@@ -135,10 +135,12 @@ class Plain:
     def finish(self, reason: str) -> None:
         """Say how it ended."""
         status = self._status
-        saved = status.saved_text()
+        saved, owed = status.saved_text(), status.owed_text()
         self._say(
             f"{status.name}: {reason}; {status.counts_text()} in {span(status.now() - status.began)}; "
-            f"best {status.best_text(over=True)}" + (f"; saved {saved}" if saved else "")
+            f"best {status.best_text(over=True)}"
+            + (f"; saved {saved}" if saved else "")
+            + (f"; {owed}" if owed else "")
         )
         for sentence in status.never_text():
             self._say(f"{status.name}: {sentence}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from kilter.analysis.agreement import Agreement
 from kilter.analysis.failures import counted, kinds, never_succeeded, why_no_best
 from kilter.analysis.savings import Savings
+from kilter.analysis.transfer import owed_text
 from kilter.core.errors import NAME
 from kilter.core.events import Failure, TrialState
 from kilter.core.history import History, Record
@@ -286,6 +287,10 @@ class Status:
         """What early stopping has saved; None where that is nothing, or not known."""
         saved = Savings.of(self.history)
         return f"~{span(saved.seconds)} by early stopping ({saved.share:.0%} of steps)" if saved.seconds > 0 else None
+
+    def owed_text(self) -> str:
+        """How many trials are owed to which earlier studies; "" where that is nobody."""
+        return owed_text(self.history)
 
     def rate_text(self, over: bool = False) -> str:
         """Trials a minute in this run, and how long it will take at that rate unless it is over."""
