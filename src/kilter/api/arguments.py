@@ -23,6 +23,7 @@ class StudyOptions(TypedDict, total=False):
 
     subject_to: Mapping[str, str] | None
     fidelity: Fidelity | Sequence[Fidelity] | None
+    transfer: Sequence[Any] | None
     sampler: Any
     scheduler: Any
     seed: int | None

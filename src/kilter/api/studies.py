@@ -20,13 +20,14 @@ from kilter.api.arguments import (
     checked_seed,
     one_of,
 )
+from kilter.api.recalling import recalled
 from kilter.api.study import Study
 from kilter.api.view import StudyView
 from kilter.api.wanted import Wanted, check_same, grow
 from kilter.core.border import check_study_name
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyChanged, StudyExists, StudyNotFound
-from kilter.core.events import Created
+from kilter.core.events import Created, Recalled
 from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.problem import Fidelity, Problem
 from kilter.core.vocabulary import answers_other_words
@@ -57,6 +58,7 @@ def create_study(
     space: SpaceLike = None,
     subject_to: Mapping[str, str] | None = None,
     fidelity: Fidelity | Sequence[Fidelity] | None = None,
+    transfer: Sequence[Any] | None = None,
     seed: int | None = None,
     keep_checkpoints: int = KEPT,
     checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
@@ -77,6 +79,8 @@ def create_study(
     allows; its seed, and its sampler and scheduler unless they are given, are those it was made with. Without a `seed`,
     that of the sampler counts. A study that contradicts what is asked for, but in which nothing ever succeeded, begins
     anew.
+    What it has to learn from the studies in `transfer` it keeps in its own log: nothing that becomes of them later
+    changes it.
     `notice` is for machines that may be taken away: once SIGTERM comes, trials get so many seconds to save and leave,
     and are handed back. They leave as those do that are pruned: `should_prune` says True.
     Raises StudyExists, StudyChanged where objectives or constraints differ, SpaceChanged, UnknownName for an unknown
@@ -96,6 +100,7 @@ def create_study(
         opened,
         Problem.of(as_space(space), direction, directions, subject_to, fidelity),
         wanted if load_if_exists else None,
+        transfer,
         sampler,
         scheduler,
         seed,
@@ -117,6 +122,7 @@ def _made(
     storage: Storage,
     problem: Problem,
     wanted: Wanted | None,
+    transfer: Sequence[Any] | None,
     sampler: Any,
     scheduler: Any,
     seed: int | None,
@@ -139,6 +145,7 @@ def _made(
     )
     while True:
         try:
+            known = recalled(transfer, problem, storage, name)
             study = storage.create(name, event)
             break
         except StudyExists:
@@ -160,6 +167,8 @@ def _made(
         storage.delete(session.study)
     session = Session(storage, study, blank, **settings)
     session.sync()
+    if known:
+        session.write(Recalled(known, event.time))
     return session
 
 
@@ -269,6 +278,7 @@ def open_study(
     *,
     study_name: str,
     storage: str | Storage | None = None,
+    transfer: Sequence[Any] | None = None,
     sampler: Any = None,
     scheduler: Any = None,
     seed: int | None = None,
@@ -285,7 +295,7 @@ def open_study(
     opened = open_storage(storage)
     for name in chain([check_study_name(study_name)], (f"{study_name}-{k}" for k in count(2))):
         try:
-            session = _made(name, opened, problem, wanted, sampler, scheduler, seed, settings)
+            session = _made(name, opened, problem, wanted, transfer, sampler, scheduler, seed, settings)
         except StudyChanged:
             if if_changed != "new":
                 raise

@@ -1,0 +1,1 @@
+"""What earlier studies teach a new one: whom it learns from, and what it keeps of them."""

@@ -1,0 +1,119 @@
+"""A study in few numbers, for another one to learn from: what its trials came to, good ones and bad ones.
+
+    kept     the best ones, and of the others as many as there is room for, evenly by rank: who knew the good ones
+             alone would not know what is bad
+    losses   of each configuration, the mean of its trials; smaller is better, in the study's own unit
+    failed   the latest configurations that failed by themselves
+
+It is bounded, since the study that learns keeps it in its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kilter.core.earlier import EarlierStudy
+from kilter.core.history import History, Record
+from kilter.core.numbers import Float
+from kilter.core.parameter import Plain, typed
+from kilter.core.space import Config, Space
+from kilter.models.results import is_to_blame
+
+KEPT = 48
+"""Configurations with a loss."""
+
+BEST = KEPT // 3
+"""As many of them are the best."""
+
+FAILED = 8
+"""Configurations that failed."""
+
+Key = frozenset[tuple[str, tuple[type, Plain]]]
+
+DIGITS = 6
+"""Of numbers in configurations; losses keep all of theirs, since of some the last ones tell which is better."""
+
+
+def digest(name: str, history: History, *, same: bool = False) -> EarlierStudy:
+    """What a study with one objective teaches by its complete, feasible trials at the whole of their resource.
+
+    >>> import kilter
+    >>> study = kilter.create_study(space={"x": kilter.Float(0, 1)}, direction="maximize")
+    >>> study.optimize(lambda x: x, n_trials=3, progress="none")
+    >>> digest("first", study.history).trials
+    3
+    """
+    tried = _tried(history)
+    ranked = [tried[place] for place in np.argsort([loss for _, loss in tried], kind="stable")]
+    kept = [ranked[place] for place in _spread(len(ranked))]
+    space = history.problem.space
+    return EarlierStudy(
+        name,
+        tuple(_short(config, space) for config, _ in kept),
+        tuple(loss for _, loss in kept),
+        tuple(_short(config, space) for config in _failed(history)),
+        len(history.finished),
+        same,
+    )
+
+
+def translated(study: EarlierStudy, renamed: Mapping[str, str], fixed: Config) -> EarlierStudy:
+    """The same in other names, and with what was never varied at the values that it had."""
+
+    def of(configs: Iterable[Mapping[str, Plain]]) -> tuple[Config, ...]:
+        return tuple({**fixed, **{renamed.get(name, name): value for name, value in c.items()}} for c in configs)
+
+    return replace(study, configs=of(study.configs), failed=of(study.failed))
+
+
+def _tried(history: History) -> list[tuple[Config, float]]:
+    """Each configuration with the mean loss of its trials, in the order in which they were first tried."""
+    trials: dict[Key, list[int]] = {}
+    for trial in history:
+        if history.is_candidate(trial.number) and _is_whole(trial, history):
+            trials.setdefault(_key(trial), []).append(trial.number)
+    return [(history[same[0]].params, float(history.values[same, 0].mean())) for same in trials.values()]
+
+
+def _key(trial: Record) -> Key:
+    return frozenset((name, typed(value)) for name, value in trial.params.items())
+
+
+def _is_whole(trial: Record, history: History) -> bool:
+    """Whether a trial had all of each resource."""
+    budget = trial.budget or {}
+    return all(budget.get(each.name, each.high) >= each.high for each in history.problem.fidelities)
+
+
+def _spread(count: int) -> list[int]:
+    """Which of so many ranks are kept.
+
+    >>> ranks = _spread(200)
+    >>> len(ranks), ranks[:17], ranks[-2:]
+    (48, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], [193, 199])
+    """
+    if count <= KEPT:
+        return list(range(count))
+    rest = np.linspace(BEST, count - 1, KEPT - BEST).round().astype(int)
+    return [*range(BEST), *rest.tolist()]
+
+
+def _failed(history: History) -> list[Config]:
+    """The latest configurations that failed by themselves."""
+    ended = (history[number] for number in reversed(history.finished))
+    found = {_key(trial): trial.params for trial in ended if is_to_blame(trial, history.values[trial.number])}
+    return list(found.values())[:FAILED]
+
+
+def _short(config: Mapping[str, Plain], space: Space) -> Config:
+    """With numbers shortened where they are still values of their parameters then."""
+    return {name: _shortened(space.parameters.get(name), value) for name, value in config.items()}
+
+
+def _shortened(parameter: Any, value: Plain) -> Plain:
+    short = float(f"{value:.{DIGITS}g}") if isinstance(parameter, Float) else value
+    return short if parameter is not None and parameter.contains(short) else value
