@@ -18,7 +18,17 @@ from kilter.storage import commands
 DEFAULT_STORAGE = commands.DEFAULT
 
 
-class StudyOptions(TypedDict, total=False):
+class HandleOptions(TypedDict, total=False):
+    """What `create_study` passes on to the handle on the study, and says what each is."""
+
+    keep_checkpoints: int
+    checkpoints: str | os.PathLike[str] | CheckpointStore | None
+    lease: float | None
+    notice: float
+    clock: Callable[[], float]
+
+
+class StudyOptions(HandleOptions, total=False):
     """What `tune` passes on to `create_study`, which says what each is."""
 
     subject_to: Mapping[str, str] | None
@@ -29,11 +39,6 @@ class StudyOptions(TypedDict, total=False):
     seed: int | None
     study_name: str | None
     storage: str | Storage | None
-    keep_checkpoints: int
-    checkpoints: str | os.PathLike[str] | CheckpointStore | None
-    lease: float | None
-    notice: float
-    clock: Callable[[], float]
 
 
 SpaceLike = Union[Mapping[str, Parameter], Space, None]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kilter import plugins, replay
 from kilter.api.arguments import (
     DEFAULT_STORAGE,
+    HandleOptions,
     SpaceLike,
     as_space,
     check_checkpoints,
@@ -30,7 +32,7 @@ from kilter.core.errors import InvalidInput, StudyChanged, StudyExists, StudyNot
 from kilter.core.events import Created, Recalled
 from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.problem import Fidelity, Problem
-from kilter.core.vocabulary import answers_other_words
+from kilter.core.vocabulary import answering, answers_other_words
 from kilter.engine.engine import Engine
 from kilter.plugins import existing_storage, open_storage
 from kilter.runtime import identity
@@ -41,10 +43,20 @@ from kilter.runtime.log import created, id_of
 from kilter.runtime.session import KEPT, Session
 from kilter.storage.urls import missing_file
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 log = logging.getLogger("kilter")
 
+HANDLE = {
+    name: parameter.replace(kind=parameter.KEYWORD_ONLY, default=time.time if name == "clock" else parameter.default)
+    for name, parameter in inspect.signature(Session).parameters.items()
+    if name in HandleOptions.__annotations__
+}
+"""What `create_study` takes for the handle."""
 
-@answers_other_words
+
+@answering(HANDLE)
 def create_study(
     *,
     storage: str | Storage | None = None,
@@ -60,11 +72,7 @@ def create_study(
     fidelity: Fidelity | Sequence[Fidelity] | None = None,
     transfer: Sequence[Any] | None = None,
     seed: int | None = None,
-    keep_checkpoints: int = KEPT,
-    checkpoints: str | os.PathLike[str] | CheckpointStore | None = None,
-    lease: float | None = LEASE_SECONDS,
-    notice: float = 0.0,
-    clock: Callable[[], float] = time.time,
+    **handle: Unpack[HandleOptions],
 ) -> Study:
     """A new study, in memory where no storage is given.
 
@@ -104,13 +112,7 @@ def create_study(
         sampler,
         scheduler,
         seed,
-        {
-            "keep_checkpoints": keep_checkpoints,
-            "checkpoints": checkpoints,
-            "lease": lease,
-            "notice": notice,
-            "clock": clock,
-        },
+        handle,
     )
     session.owns_storage = opened is not storage
     session.note_place()
