@@ -60,9 +60,9 @@ def test_the_first_trials_are_what_did_best_elsewhere(sampler):
     log = log_after(RELATED, sampler)
     values = [loss(config)["value"] for config in log.run(LISTED, loss)]
     random = np.median([loss(SPACE.draw(rng(1, str(i))))["value"] for i in range(99)])
-    assert max(values) < random / 2 and min(values) < random / 10
+    assert max(values[:1] + values[2:]) < random / 2 and min(values) < random / 10
     if sampler != TPESampler():
-        assert arms(log) == ["list"] * LISTED
+        assert arms(log) == ["list", "sobol", "list", "list", "list"]
 
 
 def test_a_model_follows_at_once():
@@ -72,31 +72,33 @@ def test_a_model_follows_at_once():
 
 
 def test_the_list_ends_where_no_earlier_study_ranks_above_chance():
+    """One trial on their word, and one to compare it with, show it."""
     log = log_after(MISLEADING)
     log.run(8, loss)
-    assert arms(log).count("list") < LISTED
-    assert "no better than chance" in told(log, 4).reason
+    assert arms(log)[:6] == ["list"] + ["sobol"] * 5
+    assert told(log, 1).reason.startswith("something to compare with")
+    assert told(log, 2).reason.startswith("no earlier study ranks")
 
 
 def test_the_list_says_of_whom_it_is():
     log = log_after(RELATED)
-    log.run(2, loss)
-    explanation = told(log, 1)
-    assert explanation.reason.startswith("2 of 5 that did best in 4 earlier studies")
+    log.run(3, loss)
+    explanation = told(log, 2)
+    assert explanation.reason.startswith("3 of 5 that did best in 4 earlier studies")
     assert [name for name, _ in explanation.sources] == [f"task {i}" for i in range(4)]
 
 
 def test_one_earlier_study_is_asked_for_three():
     log = log_after(RELATED[:1])
     log.run(4, loss)
-    assert arms(log)[:4].count("list") == 3
+    assert arms(log)[:4] == ["list", "sobol", "list", "gp"]
 
 
 def test_workers_at_once_are_told_different_things():
     log = log_after(RELATED)
     configs = [log.start()[1] for _ in range(8)]
     assert len({repr(config) for config in configs}) == 8
-    assert arms(log) == ["list"] * 5 + ["sobol"] * 3
+    assert arms(log) == ["list", "sobol"] + ["list"] * 3 + ["sobol"] * 3
 
 
 def test_defaults_come_first():
@@ -104,7 +106,7 @@ def test_defaults_come_first():
     log = log_after(RELATED, space=space)
     first = log.run(6, loss)[0]
     assert first == {"x": 0.9, "y": 1.0}
-    assert arms(log) == ["sobol"] + ["list"] * 5
+    assert arms(log) == ["sobol"] + ["list"] * 5, "the defaults are something to compare with"
 
 
 def test_configurations_without_values_are_tried_in_their_order():

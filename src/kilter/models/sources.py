@@ -3,7 +3,8 @@
     t        an earlier study that matches the space (models/matching.py), with a process of its own trials
     m_t      (n,)  the mean of its process: what it expects, in a unit of its own
     r_t      (n,)  (m_t - least) / (median - least) over its own trials, within [0, 1.5]: 0 as good as its best one
-    loss_t   the share of pairs of trials of the study that learns that m_t puts in the wrong order
+    loss_t   the share of pairs i, j of trials of the study that learns that r_t puts in the wrong order, each pair
+             counted |r_t(i) - r_t(j)| times: which of two good ones is better, nobody can know
     w_t      how much it counts: (1 - loss_t / chance)², 0 where it ranks no better than chance
 
 A study made by a good search has few bad trials, so its median is good already; hence the bound on r_t.
@@ -20,11 +21,13 @@ import numpy as np
 from kilter.core.earlier import EarlierStudy
 from kilter.core.history import History
 from kilter.core.memo import Memo
+from kilter.core.seeds import rng
 from kilter.core.space import Space
 from kilter.models.encoding import Encoding, encoding_of
 from kilter.models.fits import fitted, layout_of
 from kilter.models.gp import Posterior
 from kilter.models.matching import Matched, matched
+from kilter.models.parzen import Parzen
 from kilter.models.results import Results
 from kilter.models.transforms import bent, standard
 
@@ -32,12 +35,16 @@ WORST = 1.5
 """A trial counts as no worse than so many times the way from the best to the median."""
 CHANCE = 0.5
 """The share of pairs that one who knows nothing puts in the wrong order."""
-PAIRS = 3.0
-"""So many pairs of trials are imagined to have been seen, ..."""
+JUDGED = 64
+"""An earlier study is judged by the latest so many trials."""
+PAIRS = 2.0
+"""So many pairs of trials, as far apart as best and middle, are imagined to have been seen, ..."""
 MISTAKEN = 0.3
 """... and this share of them to have been in the wrong order."""
 BEST = 5
 """So many trials of each earlier study are candidates for the next one's first trials."""
+DRAWN = 256
+"""And so many draws from the density that they make."""
 LEAST_SPREAD = 1e-9
 
 
@@ -106,7 +113,7 @@ class Sources:
         self.encoding = encoding_of(space)
         self.matched = [(study, matched(study, space)) for study in studies]
         """All of them, with what of each is of the space."""
-        fitting = [(study, seen) for study, seen in self.matched if seen.reason is None]
+        fitting = [(study, seen) for study, seen in self.matched if seen.reason is None and not study.doublings]
         self.teaching = [Source(study, seen, self.encoding) for study, seen in fitting if study.losses]
         """Those that have values."""
         given = [completed(self.encoding, seen.matrix) for study, seen in fitting if not study.losses]
@@ -122,12 +129,25 @@ class Sources:
 
     @cached_property
     def candidates(self) -> np.ndarray:
-        """The points of the BEST trials of each teaching study that failed in none, no two alike; (c, d)."""
+        """Points that may do well: the BEST trials of each teaching study, and draws from their density; (c, d).
+
+        None of them failed in any earlier study. What one study tried and what another found good go together in
+        draws; of few studies, or of those that tried little, the best trials alone are far from what is best.
+        """
+        encoding = self.encoding
         found = [source.points(source.order[:BEST]) for source in self.teaching]
-        points = np.concatenate([np.empty((0, self.encoding.d)), *found])
+        points = np.concatenate([np.empty((0, encoding.d)), *found])
+        drawn = Parzen(encoding, points, encoding.active(points)).draw(rng(0, "candidates"), DRAWN)
+        configs = [encoding.config(point) for point in np.concatenate([points, drawn])]
+        points = encoding.points(encoding.space.encode(configs))  # as the log has them, which keeps fewer digits
         points = points[np.sort(np.unique(points, axis=0, return_index=True)[1])]
-        failed = {p.tobytes() for _, seen in self.matched for p in completed(self.encoding, seen.failed)}
-        return points[[point.tobytes() not in failed for point in points]]
+        failed = {p.tobytes() for _, seen in self.matched for p in completed(encoding, seen.failed)}
+        return points[[point.tobytes() not in failed for point in points] & ~encoding.is_forbidden(points)]
+
+    @cached_property
+    def candidate_regrets(self) -> np.ndarray:
+        """r_t of the candidates, (t, c)."""
+        return np.array([source.regret(self.candidates) for source in self.teaching])
 
     def regrets(self, points: np.ndarray) -> np.ndarray:
         """r_t of each teaching study at points (q, d), (t, q); what was asked before is remembered."""
@@ -144,28 +164,30 @@ class Sources:
 
         Pairs are those of trials that got to their end and have different values; CHANCE where there is none.
         """
-        rows = np.flatnonzero(results.usable & (results.reach == inf))
-        y, expected = results.values[rows, 0], self._expected(results, rows)
-        i, j = np.triu_indices(len(rows), 1)
-        differ = y[i] != y[j]
-        i, j = i[differ], j[differ]
-        if not len(i):
+        apart, order = self._pairs(results)
+        if not len(order):
             return np.full(len(self.teaching), CHANCE), 0
-        order = np.sign(expected[:, i] - expected[:, j])
-        wrong: np.ndarray = np.where(order == 0, 0.5, order != np.sign(y[i] - y[j])).mean(axis=1)
-        return wrong, len(i)
-
-    def _expected(self, results: Results, rows: np.ndarray) -> np.ndarray:
-        expected = [source.expected(results.points[rows]) for source in self.teaching]
-        return np.array(expected).reshape(len(self.teaching), len(rows))
+        wrong: np.ndarray = np.where(apart == 0, CHANCE, np.sign(apart) != order).mean(axis=1)
+        return wrong, len(order)
 
     def weights(self, results: Results) -> np.ndarray:
         """w_t of each teaching study, (t,)."""
-        wrong, pairs = self.agreement(results)
-        loss = (wrong * pairs + MISTAKEN * PAIRS) / (pairs + PAIRS)
+        apart, order = self._pairs(results)
+        told = np.abs(apart)
+        wrong = (told * (np.sign(apart) != order)).sum(axis=1)
+        loss = (wrong + MISTAKEN * PAIRS) / (told.sum(axis=1) + PAIRS)
         own = np.array([source.study.weight for source in self.teaching])
         weights: np.ndarray = own * np.maximum(1.0 - loss / CHANCE, 0.0) ** 2
         return weights
+
+    def _pairs(self, results: Results) -> tuple[np.ndarray, np.ndarray]:
+        """r_t(i) - r_t(j) of each pair of trials i, j, (t, pairs), and the sign of y_i - y_j, (pairs,)."""
+        rows = np.flatnonzero(results.usable & (results.reach == inf))[-JUDGED:]
+        y, regrets = results.values[rows, 0], self.regrets(results.points[rows])
+        i, j = np.triu_indices(len(rows), 1)
+        differ = y[i] != y[j]
+        i, j = i[differ], j[differ]
+        return regrets[:, i] - regrets[:, j], np.sign(y[i] - y[j])
 
 
 def completed(encoding: Encoding, matrix: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
     defaults   the first trial, where the space has any
     list       where earlier studies are known: what they say is best, chosen anew after each result
+    contrast   after the first of the list, a point that is not expected to be good, to see who is right
     cover      points of the Sobol sequence, until enough is known to build on
 
 The list goes for what most of the earlier studies gain by: of the best configurations of each, the one c with the
@@ -35,8 +36,9 @@ INITIAL = 6
 """Trials before the first that builds on a Gaussian process, whatever the dimension is: more of them cost more."""
 LISTED = 5
 """Trials on the word of earlier studies, at most: three are worse, and ten no better."""
-HEARD = 3
-"""Pairs of trials that have to be known before earlier studies are disbelieved."""
+FAR = 0.6
+"""A trial that earlier studies expect to lose so much, of what lies between the best and the middle of theirs, tells
+whether they are right: good ones alone do not. Where they mislead, that costs one trial instead of five."""
 TRUSTED = 0.05
 """The least weight of an earlier study whose word is gone by."""
 
@@ -45,16 +47,14 @@ def is_early(history: History, number: int, initial: int = INITIAL) -> bool:
     """Whether too little is known to build on; controls build on what got to the largest step alone."""
     if is_control(number) and (readings := Readings.of(history)) is not None and readings.wholes < CONTROLLED:
         return True
-    if not Results.of(history).suffices or listed(history, number) is not None:
-        return True
-    return not _have_begun(history, number, initial) and not _are_trusted(history)
+    return first(history, number, initial) is not None or not Results.of(history).suffices
 
 
 def opening(seed: int, history: History, number: int) -> Config | None:
     """The defaults, the list, then Sobol points, or others where those were tried; None where none is left."""
     tried = Tried.of(history)
-    pick = listed(history, number)
-    if pick is not None:
+    pick = first(history, number)
+    if pick is not None and pick.point is not None:
         return tried.encoding.config(pick.point)
     config = QMCSampler().ask(QMCSampler().start(history.problem, seed), history, number)
     if config is not None and not tried.has(config):
@@ -70,18 +70,55 @@ def when_exhausted(seed: int, history: History, number: int) -> Config | None:
 
 def explained(history: History, number: int) -> Explanation:
     """Why a trial was opened with."""
-    pick = listed(history, number)
-    if pick is not None:
-        return Explanation("list", pick.reason, sources=pick.sources)
+    pick = first(history, number) or COVER
+    return Explanation("sobol" if pick.point is None else "list", pick.reason, sources=pick.sources)
+
+
+@dataclass(frozen=True)
+class First:
+    """What one of the first trials is for, and where; anywhere that is not covered yet without a point."""
+
+    reason: str
+    point: np.ndarray | None = None
+    sources: tuple[tuple[str, float], ...] = ()
+    """The earlier studies whose word it is, with their weights."""
+
+
+COVER = First("too little is known for a model, so the space is covered evenly")
+DEFAULTS = First("the first trial takes the defaults")
+CONTRAST = First("something to compare with what did best in earlier studies")
+DISBELIEF = First("no earlier study ranks the trials so far better than chance, so the space is covered evenly")
+
+
+def first(history: History, number: int, initial: int = INITIAL) -> First | None:
+    """What a trial is for that opens the study; None where the opening is over."""
     if history.sampled_before(number) == 0 and history.problem.space.defaults:
-        return Explanation("sobol", "the first trial takes the defaults")
-    if history.earlier and _sources(history).teaching and not _are_trusted(history):
-        wrong, pairs = _sources(history).agreement(Results.of(history))
-        told = f"agreement {1.0 - 2.0 * wrong.min():.1f} at best over {pairs} pairs of trials"
-        return Explanation(
-            "sobol", f"the earlier studies rank trials no better than chance ({told}), so the space is covered evenly"
-        )
-    return Explanation("sobol", "too little is known for a model, so the space is covered evenly")
+        return DEFAULTS
+    is_open = not _have_begun(history, number, initial)
+    if history.earlier and not (number < len(history) and history[number].enqueued):
+        sources = _sources(history)
+        if len(given := Tried.of(history).allowed(sources.given)):
+            return First("the next of the configurations that the study was given to try first", given[0])
+        if sources.teaching:
+            return _heard(history, sources, _place(history, number) - len(sources.given), is_open)
+    return COVER if is_open else None
+
+
+def _heard(history: History, sources: Sources, place: int, is_open: bool) -> First | None:
+    """What a trial is for where earlier studies have values; so many were chosen before it."""
+    weights, most = sources.weights(Results.of(history)), min(LISTED, 2 * len(sources.teaching) + 1)
+    if not weights.max() > TRUSTED:
+        return DISBELIEF if is_open else None
+    new = Tried.of(history).are_new(sources.candidates)
+    if place >= most or not new.any():
+        return None
+    begun = sources.regrets(sources.encoding.whole(history.matrix))
+    if begun.size and (weights @ begun).max() < FAR * weights.sum():
+        return CONTRAST
+    regrets = sources.candidate_regrets[:, new]
+    gain = weights @ (begun.min(axis=1, initial=1.0)[:, None] - regrets).clip(min=0.0)
+    best = max(range(len(gain)), key=lambda c: (gain[c], -float(weights @ regrets[:, c])))
+    return _told(sources, weights, sources.candidates[new][best], regrets[:, best], place, most)
 
 
 def _have_begun(history: History, number: int, count: int) -> bool:
@@ -92,35 +129,6 @@ def _have_begun(history: History, number: int, count: int) -> bool:
     return sum(1 for _ in islice(chosen, count)) == count
 
 
-@dataclass(frozen=True)
-class Pick:
-    """A point of the list, and why."""
-
-    point: np.ndarray
-    reason: str
-    sources: tuple[tuple[str, float], ...] = ()
-    """The earlier studies that it is of, with their weights."""
-
-
-def listed(history: History, number: int) -> Pick | None:
-    """What a trial takes from the list; None where it is none of the list's."""
-    if not history.earlier or (number < len(history) and history[number].enqueued):
-        return None
-    if history.sampled_before(number) == 0 and history.problem.space.defaults:
-        return None
-    sources, place, tried = _sources(history), _place(history, number), Tried.of(history)
-    if len(given := tried.allowed(sources.given)):
-        return Pick(given[0], "the next of the configurations that the study was given to try first")
-    most = len(sources.given) + min(LISTED, 2 * len(sources.teaching) + 1)
-    if place >= most or not _are_trusted(history) or not len(candidates := tried.allowed(sources.candidates)):
-        return None
-    weights, regrets = sources.weights(Results.of(history)), sources.regrets(candidates)
-    reached = sources.regrets(sources.encoding.whole(history.matrix)).min(axis=1, initial=1.0)
-    gain = weights @ (reached[:, None] - regrets).clip(min=0.0)
-    best = max(range(len(gain)), key=lambda c: (gain[c], -float(weights @ regrets[:, c])))
-    return _told(sources, weights, candidates[best], regrets[:, best], place, most)
-
-
 def _sources(history: History) -> Sources:
     from kilter.models.sources import Sources  # loads SciPy, which studies without earlier ones need not wait for
 
@@ -128,21 +136,15 @@ def _sources(history: History) -> Sources:
 
 
 def _place(history: History, number: int) -> int:
-    """How many trials the sampler chose before this one, not counting the defaults."""
+    """How many trials the sampler has chosen before this one, not counting the defaults."""
     own = [trial for trial in history.trials[:number] if trial.is_sampled and trial.seen != ELSEWHERE]
     return len(own) - bool(own and own[0].sampled_before == 0 and history.problem.space.defaults)
 
 
-def _are_trusted(history: History) -> bool:
-    """Whether some earlier study has values, and has not been found to rank trials no better than chance."""
-    if not history.earlier or not _sources(history).teaching:
-        return False
-    sources, results = _sources(history), Results.of(history)
-    return sources.agreement(results)[1] < HEARD or bool(sources.weights(results).max() > TRUSTED)
-
-
-def _told(sources: Sources, weights: np.ndarray, point: np.ndarray, regrets: np.ndarray, place: int, most: int) -> Pick:
+def _told(
+    sources: Sources, weights: np.ndarray, point: np.ndarray, regrets: np.ndarray, place: int, most: int
+) -> First:
     names = [source.study.name for source in sources.teaching]
     best = [names[i] for i in regrets.argsort(kind="stable")[:2]]
     reason = f"{place + 1} of {most} that did best in {len(names)} earlier studies, {' and '.join(best)} above all"
-    return Pick(point, reason, tuple((name, float(weight)) for name, weight in zip(names, weights)))
+    return First(reason, point, tuple((name, float(weight)) for name, weight in zip(names, weights)))
