@@ -12,9 +12,8 @@ from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
 from kilter.core.space import Space
 from kilter.models.results import Results
-from kilter.models.sources import Sources
+from kilter.models.sources import LISTED, Sources
 from kilter.samplers import AutoSampler, GPSampler, TPESampler
-from kilter.samplers.opening import LISTED
 from kilter.testing.sampler import Log
 
 SPACE = Space({"x": Float(0, 1), "y": Float(1e-3, 10, log=True)})
@@ -84,7 +83,7 @@ def test_the_list_says_of_whom_it_is():
     log = log_after(RELATED)
     log.run(3, loss)
     explanation = told(log, 2)
-    assert explanation.reason.startswith("3 of 5 that did best in 4 earlier studies")
+    assert explanation.reason.startswith("3 of 5 that should do well by 4 earlier studies, by task")
     assert [name for name, _ in explanation.sources] == [f"task {i}" for i in range(4)]
 
 

@@ -12,20 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kilter.core.errors import NAME
 from kilter.core.events import ELSEWHERE
 from kilter.core.history import History, Record
 from kilter.core.text import one_line
 
 if TYPE_CHECKING:
-    from kilter.core.earlier import EarlierStudy
-    from kilter.models.matching import Matched
     from kilter.models.sources import Sources
 
-ALIKE = 1e-6
-"""Two places that differ by less of a parameter's range are one: configurations are written with few digits."""
 
 
 @dataclass(frozen=True)
@@ -193,19 +187,14 @@ def _judged(history: History, sources: Sources) -> list[tuple[float | None, floa
 
 
 def _owed(history: History, sources: Sources) -> list[tuple[int, ...]]:
-    """The trials that each earlier study has the configuration of, from the first one on that the sampler chose.
-
-    The opening comes first, so that what is found there again later was found by the study itself.
-    """
-    points = [_points(study, seen, sources) for study, seen in sources.matched]
-    owed: list[list[int]] = [[] for _ in points]
-    for trial in _chosen(history):
-        place = sources.encoding.points(history.matrix[trial.number : trial.number + 1])
-        having = [i for i, known in enumerate(points) if (np.abs(known - place) <= ALIKE).all(axis=1).any()]
-        if not having:
-            break
-        for i in having:
-            owed[i].append(trial.number)
+    """The trials of the opening that each earlier study has, or expects more of than the others do."""
+    owed: list[list[int]] = [[] for _ in history.earlier]
+    for trial in _chosen(history)[: sources.most]:
+        place = sources.encoding.points(history.matrix[trial.number : trial.number + 1])[0]
+        whose = set(map(id, sources.owed(place)))
+        for study, mine in zip(history.earlier, owed):
+            if id(study) in whose:
+                mine.append(trial.number)
     return [tuple(numbers) for numbers in owed]
 
 
@@ -213,12 +202,6 @@ def _chosen(history: History) -> list[Record]:
     """Trials whose configuration the sampler chose, in their order, without the defaults."""
     chosen = [trial for trial in history if trial.is_sampled and trial.seen != ELSEWHERE]
     return chosen[1:] if chosen and history.problem.space.defaults else chosen
-
-
-def _points(study: EarlierStudy, seen: Matched, sources: Sources) -> np.ndarray:
-    from kilter.models.sources import completed
-
-    return completed(sources.encoding, seen.matrix if seen.reason is None else seen.matrix[:0])
 
 
 def _all(owed: Sequence[Sequence[int]]) -> tuple[int, ...]:

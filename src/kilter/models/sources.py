@@ -41,6 +41,8 @@ PAIRS = 2.0
 """So many pairs of trials, as far apart as best and middle, are imagined to have been seen, ..."""
 MISTAKEN = 0.3
 """... and this share of them to have been in the wrong order."""
+LISTED = 5
+"""First trials on the word of earlier studies, at most: three are worse, and ten no better."""
 BEST = 5
 """So many trials of each earlier study are candidates for the next one's first trials."""
 DRAWN = 256
@@ -116,9 +118,11 @@ class Sources:
         fitting = [(study, seen) for study, seen in self.matched if seen.reason is None and not study.doublings]
         self.teaching = [Source(study, seen, self.encoding) for study, seen in fitting if study.losses]
         """Those that have values."""
-        given = [completed(self.encoding, seen.matrix) for study, seen in fitting if not study.losses]
-        self.given = np.concatenate([np.empty((0, self.encoding.d)), *given])
+        self._given = [(study, completed(self.encoding, seen.matrix)) for study, seen in fitting if not study.losses]
+        self.given = np.concatenate([np.empty((0, self.encoding.d)), *(points for _, points in self._given)])
         """The points of those that are only to be tried, in their order, (g, d)."""
+        self.most = len(self.given) + (min(LISTED, 2 * len(self.teaching) + 1) if self.teaching else 0)
+        """How many trials open a study that learns from these, at most."""
         self._regrets = Memo()
 
     @classmethod
@@ -148,6 +152,15 @@ class Sources:
     def candidate_regrets(self) -> np.ndarray:
         """r_t of the candidates, (t, c)."""
         return np.array([source.regret(self.candidates) for source in self.teaching])
+
+    def owed(self, point: np.ndarray) -> list[EarlierStudy]:
+        """Whose a point (d,) of the opening is: those that are only tried have it, of others who expects most of it."""
+        if (self.given == point).all(axis=1).any():
+            return [study for study, points in self._given if (points == point).all(axis=1).any()]
+        if not len(of := np.flatnonzero((self.candidates == point).all(axis=1))):
+            return []
+        regrets = self.candidate_regrets[:, of[0]]
+        return [source.study for source, regret in zip(self.teaching, regrets) if regret == regrets.min()]
 
     def regrets(self, points: np.ndarray) -> np.ndarray:
         """r_t of each teaching study at points (q, d), (t, q); what was asked before is remembered."""

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 INITIAL = 6
 """Trials before the first that builds on a Gaussian process, whatever the dimension is: more of them cost more."""
-LISTED = 5
-"""Trials on the word of earlier studies, at most: three are worse, and ten no better."""
 FAR = 0.6
 """A trial that earlier studies expect to lose so much, of what lies between the best and the middle of theirs, tells
 whether they are right: good ones alone do not. Where they mislead, that costs one trial instead of five."""
@@ -100,17 +98,17 @@ def first(history: History, number: int, initial: int = INITIAL) -> First | None
         if len(given := Tried.of(history).allowed(sources.given)):
             return First("the next of the configurations that the study was given to try first", given[0])
         if sources.teaching:
-            return _heard(history, sources, _place(history, number) - len(sources.given), is_open)
+            return _heard(history, sources, _place(history, number), is_open)
     return COVER if is_open else None
 
 
 def _heard(history: History, sources: Sources, place: int, is_open: bool) -> First | None:
     """What a trial is for where earlier studies have values; so many were chosen before it."""
-    weights, most = sources.weights(Results.of(history)), min(LISTED, 2 * len(sources.teaching) + 1)
+    weights = sources.weights(Results.of(history))
     if not weights.max() > TRUSTED:
         return DISBELIEF if is_open else None
     new = Tried.of(history).are_new(sources.candidates)
-    if place >= most or not new.any():
+    if place >= sources.most or not new.any():
         return None
     begun = sources.regrets(sources.encoding.whole(history.matrix))
     if begun.size and (weights @ begun).max() < FAR * weights.sum():
@@ -118,7 +116,7 @@ def _heard(history: History, sources: Sources, place: int, is_open: bool) -> Fir
     regrets = sources.candidate_regrets[:, new]
     gain = weights @ (begun.min(axis=1, initial=1.0)[:, None] - regrets).clip(min=0.0)
     best = max(range(len(gain)), key=lambda c: (gain[c], -float(weights @ regrets[:, c])))
-    return _told(sources, weights, sources.candidates[new][best], regrets[:, best], place, most)
+    return _told(sources, weights, sources.candidates[new][best], regrets[:, best], place)
 
 
 def _have_begun(history: History, number: int, count: int) -> bool:
@@ -141,10 +139,9 @@ def _place(history: History, number: int) -> int:
     return len(own) - bool(own and own[0].sampled_before == 0 and history.problem.space.defaults)
 
 
-def _told(
-    sources: Sources, weights: np.ndarray, point: np.ndarray, regrets: np.ndarray, place: int, most: int
-) -> First:
+def _told(sources: Sources, weights: np.ndarray, point: np.ndarray, regrets: np.ndarray, place: int) -> First:
     names = [source.study.name for source in sources.teaching]
     best = [names[i] for i in regrets.argsort(kind="stable")[:2]]
-    reason = f"{place + 1} of {most} that did best in {len(names)} earlier studies, {' and '.join(best)} above all"
+    of = f"{len(names)} earlier studies" if len(names) > 1 else "an earlier study"
+    reason = f"{place + 1} of {sources.most} that should do well by {of}, by {' and '.join(best)} above all"
     return First(reason, point, tuple((name, float(weight)) for name, weight in zip(names, weights)))
