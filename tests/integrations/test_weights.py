@@ -99,10 +99,10 @@ def test_what_a_trainer_saved_is_read_and_what_it_noted_is_where() -> None:
         folder = Path(trial.checkpoint_dir) / "checkpoint-1"
         bert(3).save_pretrained(folder)
         trial.set_user_attr("checkpoint", str(folder))
-        return 0.0
+        return float(trial.number)
 
     study = kilter.create_study(study_name="trained", space={"x": kilter.Float(0, 1)}, seed=0)
-    study.optimize(objective, 1, progress="none")
+    study.optimize(objective, 2, progress="none")
     model = bert(2)
     head = {name for name in model.state_dict() if name.startswith("classifier")}
     assert set(load_weights(model, starting_points(study)["trained/0"])) == model.state_dict().keys() - head
