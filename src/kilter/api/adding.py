@@ -17,14 +17,20 @@ from kilter.runtime.session import Session
 
 def add(session: Session, trial: FrozenTrial | NewTrial) -> None:
     """Write a finished trial that was run elsewhere, with its parameters where the space lacks them."""
-    past = past_trial(session.engine.problem, trial, session.clock())
+    write(session, past_trial(session.engine.problem, trial, session.clock()))
+
+
+def write(session: Session, past: PastTrial) -> int:
+    """Write what is known of a finished trial; the number that it gets."""
     events = past.events(0, session.presence.worker.id)
     for event in events:  # before anything of the trial is written
         codec.encode(event)
     if past.grown:
         session.write(events[0])
     session.constrain(metric for metric in past.metrics if metric.startswith(SET))
-    session.write(*past.outcome(session.add(past.params, past.started)))
+    number = session.add(past.params, past.started)
+    session.write(*past.outcome(number))
+    return number
 
 
 def past_trial(problem: Problem, trial: FrozenTrial | NewTrial, now: float) -> PastTrial:

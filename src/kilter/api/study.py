@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from kilter import plugins, replay
-from kilter.api import adding
+from kilter.api import adding, adopting
 from kilter.api.arguments import at_once, check_functions, check_parameters, check_settings
 from kilter.api.evaluated import Evaluated, as_confirmed
 from kilter.api.running import Runner, holding, in_this_process
@@ -329,6 +329,29 @@ class Study(StudyView):
         """Add several trials that were run elsewhere."""
         for trial in trials:
             self.add_trial(trial)
+
+    def adopt(self, study: StudyView | str) -> list[int]:
+        """Add the results of another study of the same task as trials of this one; the numbers of the new trials.
+
+        The study, or the name of one in the same storage, may have had another space: trials with a value that this
+        space does not have are left out, what it does not have any more is dropped, and what came into it since has its
+        default. Complete and pruned trials are added with their reports and times, each once however often this is
+        called. Their values count as this study's own, in `best_trial` too. Raises InvalidInput for other objectives,
+        where no trial is of this space, and for a new parameter without a default.
+
+        >>> from kilter import Float, create_study
+        >>> old = create_study(study_name="first", space={"x": Float(0, 1)}, seed=0)
+        >>> old.optimize(lambda x: (x - 0.3) ** 2, n_trials=3, progress="none")
+        >>> new = create_study(space={"x": Float(0, 2), "y": Float(0, 1, default=0.5)}, seed=0)
+        >>> new.adopt(old), new.adopt(old)
+        ([0, 1, 2], [])
+        >>> new.best_value == old.best_value, new.best_params["y"]
+        (True, 0.5)
+        """
+        given = adopting.read(self.study_name if study is self else study, self._session.storage, self.study_name)
+        self._session.sync()
+        past = adopting.past_trials(self.study_name, self.history, given)
+        return [adding.write(self._session, trial) for trial in past]
 
     def recover(self) -> list[int]:
         """Put the trials of vanished workers back in the queue, as any worker does now and then; their numbers."""

@@ -17,6 +17,9 @@ DEFAULT = "default"
 FAILED = "failed_part"
 """Of a trial: the part, a fold, a seed or a data set, on which it failed."""
 
+ADOPTED = "adopted"
+"""Of a trial: where it was run, as [name of a study, number there]."""
+
 EVALUATION = "evaluation"
 """Of a study: how its objective is put together from parts, a `kilter.analysis.design.Design` as JSON."""
 

@@ -57,10 +57,10 @@ def matched(study: EarlierStudy, space: Space) -> Matched:
     >>> seen.matrix.tolist(), seen.missing, seen.extra, seen.reason
     ([[0.5, nan], [0.0, nan]], ('z',), ('y',), 'only 2 of its 3 trials are of this space, and 3 are needed')
     """
-    configs = [_config_of(config, space) for config in study.configs]
+    configs = [config_in(config, space) for config in study.configs]
     losses = study.losses or (0.0,) * len(configs)
     kept = tuple(i for i, (config, loss) in enumerate(zip(configs, losses)) if config is not None and isfinite(loss))
-    failed = [config for config in (_config_of(config, space) for config in study.failed) if config is not None]
+    failed = [config for config in (config_in(config, space) for config in study.failed) if config is not None]
     names = {name for config in study.configs for name in config}
     known = {name for name, given in _known(study.configs, space)}
     return Matched(
@@ -75,7 +75,7 @@ def matched(study: EarlierStudy, space: Space) -> Matched:
     )
 
 
-def _config_of(config: Mapping[str, Plain], space: Space) -> dict[str, Plain] | None:
+def config_in(config: Mapping[str, Plain], space: Space) -> dict[str, Plain] | None:
     """What a configuration says of the parameters that are active in a space; None where it is none of the space's."""
     taken: dict[str, Plain] = {}
     for name, parameter in space.parameters.items():
