@@ -7,6 +7,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -15,6 +16,8 @@ from tests.cli.conftest import URL, document, kilter, ok
 from kilter import Choice, Float, Limits, Study, create_study
 from kilter.cli import group
 from kilter.cli.watching import Watch, picture
+from kilter.core.earlier import EarlierStudy
+from kilter.core.events import Recalled
 from kilter.plugins import open_storage
 
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e"
@@ -234,3 +237,29 @@ def test_the_best_as_arguments_is_exact_in_a_pipe_and_visible_on_a_terminal(monk
     echo, utf8 = f"printf %s {shown.split(' ', 1)[1]}", {"LC_ALL": "C.UTF-8"}
     read = subprocess.run(["bash", "-c", echo], capture_output=True, check=True, env=utf8)
     assert read.stdout.decode() == f"it's \\ {EVIL}"
+
+
+def test_a_portfolio_of_studies_by_pattern() -> None:
+    for name, x in (("svm-a", 0.1), ("svm-b", 0.8)):
+        study = create_study(study_name=name, storage=URL, space={"x": Float(0, 1)}, sampler="sobol", seed=0)
+        study.optimize(lambda trial, x=x: (trial.params["x"] - x) ** 2, n_trials=8, progress="none")
+    text = ok("portfolio", "svm-*", "-n", "2")
+    assert text.startswith("2 configurations for 2 tasks") and "2. x=" in text
+    assert document("portfolio", "svm-*", "-n", "1")["tasks"] == ["svm-a", "svm-b"]
+    assert kilter("portfolio", "svm-*", "-n", "0").exit_code == group.USAGE
+    assert kilter("portfolio", "mlp-*").exit_code == group.NOT_FOUND
+
+
+def test_what_a_study_learns_from_earlier_ones() -> None:
+    configs = tuple({"x": i / 8} for i in range(9))
+    earlier = EarlierStudy(f"wine{EVIL}", configs, tuple((config["x"] - 0.4) ** 2 for config in configs), trials=30)
+    study = create_study(study_name="new", storage=URL, space={"x": Float(0, 1)}, seed=0)
+    assert ok("transfer", "new").startswith("it learns from no earlier study")
+    study.log.write(Recalled((earlier, replace(earlier, name="odd", configs=({"y": 1},) * 9)), 0.0))
+    study.optimize(lambda trial: (trial.params["x"] - 0.5) ** 2, n_trials=6, progress="none")
+    text = ok("transfer", "new")
+    assert "\x1b" not in text and "9 of 30" in text and "passed over: it has none of" in text
+    assert "of 6 trials owed to wine" in text
+    found = document("transfer", "new")
+    assert [teacher["used"] for teacher in found["teachers"]] == [9, 9]
+    assert found["owed"] and found["sentence"].startswith(f"{len(found['owed'])} of 6 trials owed to")

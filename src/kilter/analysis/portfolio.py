@@ -13,7 +13,7 @@ shrinks (Nemhauser, Wolsey and Fisher 1978); portfolios of this kind: Feurer et 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, Protocol
 
@@ -21,10 +21,13 @@ import numpy as np
 
 from kilter.analysis.beliefs import believed_of
 from kilter.analysis.design import Design
+from kilter.core.earlier import EarlierStudy
 from kilter.core.errors import InvalidInput, NotReady
 from kilter.core.events import TrialState
 from kilter.core.history import History
 from kilter.core.parameter import Plain
+from kilter.core.space import Space
+from kilter.models.matching import config_in, matched
 from kilter.models.results import LEAST, Results
 
 MOST = 512
@@ -80,9 +83,11 @@ class Task:
     """(n,), smaller is better."""
 
     def best(self, count: int) -> list[dict[str, Plain]]:
-        """The configurations of so many of the best trials."""
-        order = np.argsort(self.losses, kind="stable")[:count]
-        return [self.history[number].params for number in self.numbers[order].tolist()]
+        """The configurations of so many of the best trials, with the prior's middle for what a trial did not have."""
+        space, order = self.history.problem.space, np.argsort(self.losses, kind="stable")[:count]
+        tried = (self.history[number].params for number in self.numbers[order].tolist())
+        whole = [space.from_uniforms([0.5] * len(space), params) for params in tried]
+        return [config for config in whole if not space.is_forbidden(config)]
 
     def believed(self, configs: Sequence[Mapping[str, Plain]], seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Losses to expect of configurations, far worse ones drawn in, (c,), and values in the objective's unit."""
@@ -95,7 +100,7 @@ class Task:
         return losses, self.history.problem.objectives[0].sign * belief.own(latent)
 
 
-def portfolio_of_data_sets(history: History, design: Design | None, k: int, seed: int) -> Portfolio:
+def portfolio_of_data_sets(history: History, design: Design | None, n: int, seed: int) -> Portfolio:
     """The portfolio of a study for its data sets, or for the parts of its evaluation where those are not of data sets.
 
     Raises NotReady where trials report no parts, or fewer than three trials were scored on one.
@@ -107,26 +112,43 @@ def portfolio_of_data_sets(history: History, design: Design | None, k: int, seed
         sets.setdefault(part.data or str(part.name), []).append(column)
     numbers, losses = _losses(history, design)
     means = {name: _means(losses[:, columns]) for name, columns in sets.items()}
-    return _chosen([_task(name, history, numbers, means[name]) for name in sets], k, seed)
+    return _chosen([_task(name, history, numbers, means[name]) for name in sets], n, seed)
 
 
-def portfolio_of_studies(histories: Sequence[tuple[str, History]], k: int, seed: int) -> Portfolio:
-    """The portfolio of studies by name, of one space, each of which is a task.
+def portfolio_of_studies(histories: Sequence[tuple[str, History]], n: int, seed: int) -> Portfolio:
+    """The portfolio of studies by name, each of which is a task, in the space of the first one.
 
-    Raises InvalidInput where spaces differ, and NotReady where a study has fewer than three complete trials.
+    Raises InvalidInput where a study has none of that space's parameters, and NotReady where one has fewer than three
+    complete trials of that space.
     """
     if not histories:
         raise InvalidInput("portfolio([]): give the studies to choose from")
-    first, space = histories[0][0], histories[0][1].problem.space
-    tasks = []
-    for name, history in histories:
-        if len(history.problem.objectives) > 1:
-            raise InvalidInput(f"the study {name!r} has several objectives: a portfolio is for one")
-        if history.problem.space != space:
-            raise InvalidInput(f"the studies {first!r} and {name!r} have different spaces: a portfolio needs the same")
-        numbers = [n for n in _ended(history) if history[n].state is TrialState.COMPLETE]
-        tasks.append(_task(name, history, numbers, history.values[numbers, 0]))
-    return _chosen(tasks, k, seed)
+    space = histories[0][1].problem.space
+    return _chosen([_seen_in(space, name, history) for name, history in histories], n, seed)
+
+
+def _seen_in(space: Space, name: str, history: History) -> Task:
+    """A study as a task, with those of its complete trials that are of a space."""
+    if len(history.problem.objectives) > 1:
+        raise InvalidInput(f"the study {name!r} has several objectives: a portfolio is for one")
+    numbers = [number for number in _ended(history) if history[number].state is TrialState.COMPLETE]
+    if history.problem.space != space:
+        history = _history_in(space, name, history, numbers)
+        numbers = list(range(len(history)))
+    return _task(name, history, numbers, history.values[numbers, 0])
+
+
+def _history_in(space: Space, name: str, history: History, numbers: Sequence[int]) -> History:
+    """Some trials of a study, under numbers of their own, as far as they are of another space."""
+    seen = matched(EarlierStudy(name, tuple(history[number].params for number in numbers)), space)
+    if numbers and not seen.matched:
+        raise InvalidInput(f"the study {name!r} is no task of the first one's: {seen.reason}")
+    there = History(replace(history.problem, space=space))
+    for place in seen.kept:
+        trial = history[numbers[place]]
+        there.add(replace(trial, number=len(there), params=config_in(trial.params, space) or {}, parent=None))
+        there.settle(there[len(there) - 1])
+    return there
 
 
 def _ended(history: History) -> list[int]:
@@ -161,20 +183,20 @@ def _task(name: str, history: History, numbers: Sequence[int], losses: np.ndarra
     return Task(name, history, np.array(numbers)[known], losses[known])
 
 
-def _chosen(tasks: Sequence[Task], k: int, seed: int) -> Portfolio:
-    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
-        raise InvalidInput(f"portfolio({k!r}): give how many configurations to choose, a whole number from 1 on")
+def _chosen(tasks: Sequence[Task], n: int, seed: int) -> Portfolio:
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+        raise InvalidInput(f"portfolio(n={n!r}): give how many configurations to choose, a whole number from 1 on")
     share = max(1, MOST // len(tasks))
     found = {tuple(sorted(config.items())): config for task in tasks for config in task.best(share)}
     configs = list(found.values())
     believed = [task.believed(configs, seed) for task in tasks]
     losses = in_shares(np.stack([losses for losses, _ in believed], axis=1))
-    chosen = greedy(losses, k)
+    chosen = greedy(losses, n)
     space = tasks[0].history.problem.space
     return Portfolio(
         tuple(space.values(configs[row]) for row in chosen),
         least(losses, chosen).mean(axis=1),
-        _on_new_task(losses, k),
+        _on_new_task(losses, n),
         tuple(task.name for task in tasks),
         np.stack([values for _, values in believed], axis=1)[chosen],
     )

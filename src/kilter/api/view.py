@@ -331,8 +331,8 @@ class StudyView:
             raise self._not_ready()
         return found
 
-    def portfolio(self, k: int = 5) -> Portfolio:
-        """The k configurations of which the best one is best on average over the data sets that the study tunes for.
+    def portfolio(self, n: int = 5) -> Portfolio:
+        """The n configurations of which the best one is best on average over the data sets that the study tunes for.
 
         Chosen one after the other, from scores part by part, also those of trials that were stopped early; where the
         parts of an evaluation are not of data sets, each counts as one. `kilter.portfolio` chooses from several
@@ -350,7 +350,7 @@ class StudyView:
         """
         from kilter.analysis.portfolio import portfolio_of_data_sets  # loads SciPy
 
-        return portfolio_of_data_sets(self._read(), self.design, k, self._log.replica.seed)
+        return portfolio_of_data_sets(self._read(), self.design, n, self._log.replica.seed)
 
     def best_schedule(self) -> Schedule:
         """How the best member of a population was trained: its configurations, from which step to which.

@@ -34,6 +34,7 @@ VERBS = {
     "diagnose": "Say what is wrong with a study, or worth a look, and what to do.",
     "compare": "Say which of several studies did better, and whether that is chance.",
     "transfer": "Say what a study learns from earlier ones, and what it owes to them.",
+    "portfolio": "Choose the few configurations to try first on new data, from earlier studies.",
     "export": "Write all trials as CSV, JSON lines or Parquet, or for Optuna.",
     "import": "Import Optuna studies.",
     "enqueue": "Have a configuration tried next.",

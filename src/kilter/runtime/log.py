@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
@@ -48,6 +49,18 @@ def id_of(storage: Storage, name: str) -> int:
     if name not in known:
         raise StudyNotFound.of("study", name, known, f"(in {storage.url})")
     return known[name]
+
+
+def names_like(word: str, storage: Storage) -> list[str]:
+    """The names of the studies that a name or a pattern means, as svm-*, in the order in which they were made.
+
+    Raises StudyNotFound with the nearest name where it means none.
+    """
+    known = [row.name for row in storage.studies()]
+    names = [word] if word in known else [name for name in known if fnmatchcase(name, word)]
+    if not names:
+        raise StudyNotFound.of("study", word, known, f"(in {storage.url})")
+    return names
 
 
 @contextmanager

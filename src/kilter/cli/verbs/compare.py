@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
@@ -54,15 +53,12 @@ def command(words: tuple[str, ...], objective: str | None, against: str, storage
 
 def _group(word: str, storage: Storage) -> tuple[str, list[str]]:
     """The label that a word stands for, and its studies, in the order in which they were made where it has a *."""
-    known = [row.name for row in storage.studies()]
+    from kilter.runtime.log import names_like
+
     label, equals, listed = word.partition("=")
-    if word in known or not equals:
+    if not equals or word in (row.name for row in storage.studies()):
         return word, [word]
-    names = []
-    for pattern in listed.split(","):
-        found = [name for name in known if fnmatchcase(name, pattern)] if pattern not in known else [pattern]
-        names += found or [pattern]
-    return label, names
+    return label, [name for pattern in listed.split(",") for name in names_like(pattern, storage)]
 
 
 def _tell(found: Comparison) -> None:
