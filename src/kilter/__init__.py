@@ -21,6 +21,7 @@ _HOME = {
     "kilter.core.numbers": ("Float", "Int"),
     "kilter.core.options": ("Boolean", "Choice", "Ordinal"),
     "kilter.core.parameter": ("Prior",),
+    "kilter.core.scaling": ("Learnt",),
     "kilter.core.simplex": ("Simplex",),
     "kilter.core.subset": ("Subset",),
     "kilter.core.problem": ("Fidelity",),
@@ -36,6 +37,7 @@ _MODULES = (
     "executors",
     "importance",
     "integrations",
+    "laws",
     "logging",
     "pruners",
     "samplers",
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from kilter.core.options import Boolean, Choice, Ordinal
     from kilter.core.parameter import Prior
     from kilter.core.problem import Fidelity
+    from kilter.core.scaling import Learnt
     from kilter.core.simplex import Simplex
     from kilter.core.space import Space
     from kilter.core.subset import Subset

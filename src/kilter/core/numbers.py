@@ -13,6 +13,7 @@ import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.parameter import Parameter, Plain, unboxed
+from kilter.core.scaling import Exponent, checked_exponents, exponents_to_json
 from kilter.core.vocabulary import answers_other_settings
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Number(Parameter):
     high: Any
     log: bool = field(default=False, kw_only=True)
     step: Any = field(default=None, kw_only=True)
+    exponents: Mapping[str, Exponent] = field(default_factory=dict, kw_only=True)
+    """How the best value moves with the size of what is trained, by the name of the size; see `scaling`."""
 
     @cached_property
     def _grid(self) -> _Steps:
@@ -43,6 +46,26 @@ class Number(Parameter):
     @cached_property
     def _scale(self) -> _Cells:
         return _Cells(self._grid, self.log)
+
+    def scaling(self, exponents: Mapping[str, Exponent] | None = None, /, **more: Exponent) -> Self:
+        """The same parameter, whose best value is proportional to a power of sizes that the study's `scale` names.
+
+        Studies of smaller sizes then teach those of larger ones. An exponent is a number, or `Learnt` from studies of
+        two sizes and more. Only for parameters with log=True; raises InvalidInput for others.
+
+        >>> Float(1e-5, 1e-1, log=True).scaling(width=-1.0)
+        Float(1e-05, 0.1, log=True, exponents={'width': -1.0})
+        """
+        given = {**(exponents or {}), **more}
+        if not given:
+            raise InvalidInput("scaling() needs at least one size: .scaling(width=-1.0)")
+        return replace(self, exponents=given)
+
+    @property
+    def octaves(self) -> float:
+        """How many doublings of its value [0, 1] stands for, of one with log=True; 0 where there is one value only."""
+        ends = self.unit(self.high) - self.unit(self.low)
+        return (math.log2(self.high) - math.log2(self.low)) / ends if ends > 0 else 0.0
 
     def places(self, units: np.ndarray) -> np.ndarray:
         return self._scale.indices(units)
@@ -74,7 +97,8 @@ class Number(Parameter):
             raise InvalidInput(f"{self!r} and {other!r} differ in more than their bounds")
         if not self._aligned(other):
             raise InvalidInput(f"the grids of {self!r} and {other!r} do not meet")
-        return replace(self, low=min(self.low, other.low), high=max(self.high, other.high))
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        return replace(self, low=low, high=high, exponents=other.exponents or self.exponents)
 
     def _covers(self, other: Any) -> bool:
         is_alike = (self.log, self.step) == (other.log, other.step) and self._aligned(other)
@@ -86,7 +110,7 @@ class Number(Parameter):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{name: data[name] for name in ("low", "high", "log", "step") if name in data})
+        return cls(**{name: data[name] for name in ("low", "high", "log", "step", "exponents") if name in data})
 
     @classmethod
     def written(cls, words: list[Any], **settings: Any) -> Self:
@@ -127,6 +151,7 @@ class Float(Number):
                 raise InvalidInput(
                     f"step={self.step!r} of Float({self.low}, {self.high}) is too fine to tell values apart: drop step"
                 )
+        _check_exponents(self)
         self._check_default_and_prior()
 
     @cached_property
@@ -223,10 +248,11 @@ class Float(Number):
         return self.step is None or self._grid.aligned(other.low)
 
     def _own_json(self) -> dict[str, Any]:
-        return {"low": self.low, "high": self.high, **_present(log=self.log, step=self.step)}
+        exponents = exponents_to_json(self.exponents)
+        return {"low": self.low, "high": self.high, **_present(log=self.log, step=self.step, exponents=exponents)}
 
     def _optional(self) -> dict[str, Any]:
-        return {"log": self.log, "step": self.step}
+        return {"log": self.log, "step": self.step, "exponents": self.exponents or None}
 
 
 @answers_other_settings
@@ -258,6 +284,7 @@ class Int(Number):
                 f"Int({self.low}, {self.high}) holds more than {MOST_VALUES} values, which [0, 1] cannot tell "
                 "apart: narrow it, or give a step"
             )
+        _check_exponents(self)
         self._check_default_and_prior()
 
     @cached_property
@@ -294,10 +321,15 @@ class Int(Number):
         return bool((other.low - self.low) % self.step == 0)
 
     def _own_json(self) -> dict[str, Any]:
-        return {"low": self.low, "high": self.high, **_present(log=self.log), "step": self.step}
+        data = {"low": self.low, "high": self.high, **_present(log=self.log), "step": self.step}
+        return {**data, **_present(exponents=exponents_to_json(self.exponents))}
 
     def _optional(self) -> dict[str, Any]:
-        return {"log": self.log, "step": self.step if self.step != 1 else None}
+        return {
+            "log": self.log,
+            "step": self.step if self.step != 1 else None,
+            "exponents": self.exponents or None,
+        }
 
 
 @dataclass(frozen=True)
@@ -429,6 +461,14 @@ def _check_bounds(parameter: Number, number: type) -> None:
         raise InvalidInput(f"{where} with log=True needs low > 0: choose a small positive low, or drop log")
     if not math.isfinite(float(high) - float(low)):
         raise InvalidInput(f"{where} is wider than a float can hold: narrow it")
+
+
+def _check_exponents(parameter: Number) -> None:
+    where = f"{type(parameter).__name__}({parameter.low!r}, {parameter.high!r})"
+    exponents = checked_exponents(parameter.exponents, where)
+    if exponents and not parameter.log:
+        raise InvalidInput(f"{where} moves with {' and '.join(exponents)} by a power: that takes log=True")
+    object.__setattr__(parameter, "exponents", exponents)
 
 
 def _present(**entries: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from kilter.models.gp import Posterior
 from kilter.models.matching import Matched, matched
 from kilter.models.parzen import Parzen
 from kilter.models.results import Results
+from kilter.models.scaling import Scaling
 from kilter.models.transforms import bent, standard
 
 WORST = 1.5
@@ -113,15 +114,19 @@ class Sources:
 
     def __init__(self, studies: Sequence[EarlierStudy], space: Space) -> None:
         self.encoding = encoding_of(space)
-        self.matched = [(study, matched(study, space)) for study in studies]
+        self.scaling = Scaling(studies, space)
+        """What those of other sizes say of this one."""
+        self.matched = [(study, matched(study, space)) for study in map(self.scaling.moved, studies)]
         """All of them, with what of each is of the space."""
-        fitting = [(study, seen) for study, seen in self.matched if seen.reason is None and not study.doublings]
+        fitting = [(study, seen) for study, seen in self.matched if seen.reason is None]
         self.teaching = [Source(study, seen, self.encoding) for study, seen in fitting if study.losses]
         """Those that have values."""
         self._given = [(study, completed(self.encoding, seen.matrix)) for study, seen in fitting if not study.losses]
-        self.given = np.concatenate([np.empty((0, self.encoding.d)), *(points for _, points in self._given)])
-        """The points of those that are only to be tried, in their order, (g, d)."""
-        self.most = len(self.given) + (min(LISTED, 2 * len(self.teaching) + 1) if self.teaching else 0)
+        only = [points for _, points in self._given]
+        self.given = np.concatenate([np.empty((0, self.encoding.d)), *only, self.scaling.points])
+        """The points of those that are only to be tried, in their order, then the best at this size, (g, d)."""
+        self._given += [(study, self.scaling.points) for study in self.scaling.studies]
+        self.most = sum(map(len, only)) + (min(LISTED, 2 * len(self.teaching) + 1) if self.teaching else 0)
         """How many trials open a study that learns from these, at most."""
         self._regrets = Memo()
 
@@ -152,6 +157,12 @@ class Sources:
     def candidate_regrets(self) -> np.ndarray:
         """r_t of the candidates, (t, c)."""
         return np.array([source.regret(self.candidates) for source in self.teaching])
+
+    def why(self, point: np.ndarray) -> str:
+        """Why a given point (d,) is tried."""
+        if (self.scaling.points == point).all(axis=1).any():
+            return self.scaling.why(point)
+        return "the next of the configurations that the study was given to try first"
 
     def owed(self, point: np.ndarray) -> list[EarlierStudy]:
         """Whose a point (d,) of the opening is: those that are only tried have it, of others who expects most of it."""

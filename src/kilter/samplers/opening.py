@@ -96,7 +96,7 @@ def first(history: History, number: int, initial: int = INITIAL) -> First | None
     if history.earlier and not (number < len(history) and history[number].enqueued):
         sources = _sources(history)
         if len(given := Tried.of(history).allowed(sources.given)):
-            return First("the next of the configurations that the study was given to try first", given[0])
+            return First(sources.why(given[0]), given[0])
         if sources.teaching:
             return _heard(history, sources, _place(history, number), is_open)
     return COVER if is_open else None
