@@ -14,7 +14,20 @@ from typing import Any
 import numpy as np
 
 from kilter import Boolean, Choice, Float, Int, Ordinal, Simplex, Space, replay
-from kilter.core.events import Created, Ended, Enqueued, Event, Failure, Noted, Report, Reported, Started, TrialState
+from kilter.core.earlier import EarlierStudy
+from kilter.core.events import (
+    Created,
+    Ended,
+    Enqueued,
+    Event,
+    Failure,
+    Noted,
+    Recalled,
+    Report,
+    Reported,
+    Started,
+    TrialState,
+)
 from kilter.core.interfaces import Storage
 from kilter.core.problem import Fidelity, Problem
 from kilter.engine.engine import Engine
@@ -78,6 +91,8 @@ class Made:
     scheduler: str = "auto"
     sampler: str = "tpe"
     folds: int = 0
+    earlier: tuple[str, ...] = ()
+    """Names of studies that it learns from, of which its first trials have configurations; the last one misleads."""
 
 
 def _problem(space: Mapping[str, Any] | Space, directions: Mapping[str, str] | None = None, **more: Any) -> Problem:
@@ -144,6 +159,7 @@ STUDIES: dict[str, Made] = {
         80,
         _problem(_hostile(), {HOSTILE: "minimize"}),
         failed=0.2,
+        earlier=("cancer", HOSTILE),
         events=(Noted(None, {HOSTILE: HOSTILE}, BEGAN), Noted(3, {HOSTILE: {"__proto__": HOSTILE}}, BEGAN)),
     ),
     "population": Made(96, steps=4, parents=8, scheduler="pbt"),
@@ -177,7 +193,7 @@ def write(storage: Storage, name: str, made: Made, until: float | None = None) -
     sampler, scheduler = find("sampler", made.sampler), find("scheduler", made.scheduler)
     born = Created(made.problem.to_json(), spec("sampler", sampler), spec("scheduler", scheduler), 0, BEGAN + later)
     study = storage.create(name, born)
-    chunk: list[Event] = []
+    chunk: list[Event] = [Recalled(_earlier(made), BEGAN)] if made.earlier else []
     position = 1
     for event in sorted(_events(made), key=lambda event: event.time):
         chunk.append(replace(event, time=event.time + later))
@@ -188,6 +204,16 @@ def write(storage: Storage, name: str, made: Made, until: float | None = None) -
     if storage.is_durable and position > 3 * CHUNK:
         _keep_snapshot(storage, study)
     return study
+
+
+def _earlier(made: Made) -> tuple[EarlierStudy, ...]:
+    """What is recalled: the configurations of its first trials, of which the last study says what the others do not."""
+    space = made.problem.space
+    units = _better_and_better(np.random.default_rng([7, made.trials]), made.trials, len(space))[:12]
+    configs, losses = tuple(map(space.decode, units)), -worth(units)
+    tried = {**dict.fromkeys(made.earlier, losses), made.earlier[-1]: -losses}
+    odd = EarlierStudy("odd", ({"alpha": 0.5},) * 3, (1.0, 2.0, 3.0), trials=3)
+    return (*(EarlierStudy(name, configs, tuple(mine.tolist()), trials=60) for name, mine in tried.items()), odd)
 
 
 def _append(storage: Storage, study: int, events: list[Event], after: int) -> int:

@@ -170,3 +170,16 @@ def test_what_is_printed_was_drawn(browse: Any, dashboard: Served) -> None:
     page.evaluate("window.__kilter.drawn.interaction = 0")  # it is further down, though it may not have been at first
     # Said again until it is heard: a plot that has just come listens a moment later.
     until(page, "(dispatchEvent(new Event('beforeprint')), window.__kilter.drawn.interaction > 20)")
+
+
+def test_earlier_studies_say_what_each_is_worth_and_what_is_owed_to_it(browse: Any, dashboard: Served) -> None:
+    page = browse(dashboard.address(HOSTILE, ""))
+    settled(page)
+    panel = page.get_by_role("region", name="Earlier studies")
+    assert panel.locator("tbody tr").count() == 3
+    assert panel.locator("tbody th").all_inner_texts()[0] == "cancer"
+    assert "passed over: it has none of the parameters" in panel.locator("tbody tr").last.inner_text()
+    assert "<img src=x" in panel.locator("tbody th").nth(1).inner_text()
+    page.goto(dashboard.address("one", ""))
+    settled(page)
+    assert page.get_by_role("region", name="Earlier studies").count() == 0

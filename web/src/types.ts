@@ -126,6 +126,8 @@ export interface Study {
   tags: string[];
   note: string;
   attrs: Record<string, unknown>;
+  /** How many earlier studies it learns from. */
+  earlier: number;
   seed: number;
   sampler: string;
   scheduler: string;

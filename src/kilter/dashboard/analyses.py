@@ -182,7 +182,8 @@ def transfer(ask: Ask) -> Any:
     from kilter.analysis.transfer import transfer
 
     found = transfer(ask.history)
-    return {**vars(found), "sentence": found.sentence}
+    teachers = [{**vars(teacher), "standing": teacher.standing} for teacher in found.teachers]
+    return {**vars(found), "teachers": teachers, "sentence": found.sentence}
 
 
 def forecast(ask: Ask) -> Any:

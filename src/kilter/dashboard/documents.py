@@ -87,6 +87,7 @@ def study_json(study: Study, now: float) -> dict[str, Any]:
         "forgiven": [trial.number for trial in replica.history if trial.forgiven] if said.forgiven else [],
         "workers": workers,
         "attrs": {name: value for name, value in replica.attrs.items() if not name.startswith(SYSTEM)},
+        "earlier": len(replica.history.earlier),
         "seed": replica.seed,
         "sampler": born.sampler.get("name"),
         "scheduler": born.scheduler.get("name"),

@@ -8,6 +8,7 @@ import type { Configuration } from "../configuration.js";
 import { count, duration, exact, gain, number, pace, percent, plural, visible } from "../format.js";
 import { CopyAs, Differences } from "../parts/Configuration.js";
 import { Controls } from "../parts/Controls.js";
+import { Earlier } from "../parts/Earlier.js";
 import { Expectation } from "../parts/Expectation.js";
 import { Findings, useFindings } from "../parts/Findings.js";
 import { Standing } from "../parts/Standing.js";
@@ -50,6 +51,7 @@ export default function Overview() {
         <Matters study={now} />
         {now.summary.running.length > 0 && <RunningTrials study={now} />}
       </div>
+      {now.earlier > 0 && <Earlier study={now.id} />}
     </div>
   );
 }
