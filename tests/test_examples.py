@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 PRINTS = {
     "any_program": ('{"step": 30,', '"loss": '),
     "asha_digits": ("compute saved", "all trained in full", "on the test"),
-    "bert_text": ("fine-tunings", "on the test", "frozen, default regression", "tuned"),
+    "bert_text": ("from nothing", "from both", "on the test", "frozen, default regression", "tuned"),
     "keras_cnn": ("saved by pausing", "library defaults", "tuned", "on the test"),
     "lightgbm_rounds": ("compute saved", "all trained in full", "on the test"),
     "pbt_digits": ("The schedule of the best", "fixed configurations", "never seen"),

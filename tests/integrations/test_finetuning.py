@@ -285,3 +285,23 @@ def test_a_space_of_several_methods_has_the_parameters_of_each_where_it_is_chose
 def test_bad_input_is_said(arguments: tuple[Any, ...], words: str) -> None:
     with pytest.raises((InvalidInput, UnknownName), match=words):
         spaces.finetuning(*arguments)
+
+
+def quality(settings: dict[str, Any], best: float) -> float:
+    """A loss as of fine-tuning, least for LoRA on all layers at 10 ** best and the mean of all tokens."""
+    lora = settings["method"] == "lora"
+    rate = np.log10(settings["lora_learning_rate"] / 10 if lora else settings["learning_rate"])
+    loss = (rate - best) ** 2 + 0.3 * (settings["pooling"] == "first") + 0.2 * settings["warmup_steps"]
+    return float(loss if lora else loss + 0.1 + abs(settings["layer_decay"] - 0.8))
+
+
+def test_what_was_best_for_smaller_models_is_tried_first_for_a_larger_one() -> None:
+    def tuned(layers: int, best: float, trials: int, **options: Any) -> kilter.Study:
+        study = kilter.create_study(direction="minimize", space=spaces.finetuning(layers), seed=0, **options)
+        study.optimize(lambda trial: quality(trial.params, best), trials, progress="none")
+        return study
+
+    earlier = [tuned(layers, best, 20, sampler="random") for layers, best in ((6, -3.7), (12, -3.5))]
+    alone, taught = (tuned(24, -3.6, 5, transfer=transfer) for transfer in (None, earlier))
+    assert alone.trials[0].params == taught.trials[0].params  # the defaults
+    assert taught.best_value < alone.best_value / 2
