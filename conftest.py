@@ -23,6 +23,8 @@ for name in list(os.environ):
     if name.startswith(("KILTER_", "RAY_", "DASK_", "PG")) and name != "KILTER_BENCH":
         del os.environ[name]
 
+os.environ["KILTER_TRANSFER"] = "0"  # a study learns from those of its storage only where a test is about that
+
 # A machine that is busy is no failure: Hypothesis times neither a law nor the drawing of its examples.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")

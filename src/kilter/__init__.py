@@ -27,6 +27,7 @@ _HOME = {
     "kilter.core.problem": ("Fidelity",),
     "kilter.core.space": ("Space",),
     "kilter.objective.trial": ("Trial",),
+    "kilter.transfer.given": ("Earlier",),
 }
 _MODULES = (
     "artifacts",
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from kilter.frozen import FrozenTrial, create_trial
     from kilter.objective.trial import Trial
     from kilter.study import copy_study, get_all_study_summaries
+    from kilter.transfer.given import Earlier
 
 
 def __getattr__(name: str) -> Any:

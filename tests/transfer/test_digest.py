@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,8 +90,3 @@ def test_what_was_learnt_is_in_the_log_of_the_new_study() -> None:
 
 def test_without_earlier_studies_the_log_is_as_it_was() -> None:
     assert len(kilter.create_study(space=SPACE, seed=0).log.read()) == 1
-
-
-def test_what_is_no_study_is_refused() -> None:
-    with pytest.raises(kilter.KilterError, match="is no study"):
-        kilter.create_study(space=SPACE, transfer=[3])

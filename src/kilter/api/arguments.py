@@ -33,7 +33,10 @@ class StudyOptions(HandleOptions, total=False):
 
     subject_to: Mapping[str, str] | None
     fidelity: Fidelity | Sequence[Fidelity] | None
-    transfer: Sequence[Any] | None
+    transfer: str | Sequence[Any] | None
+    tags: Mapping[str, Any] | None
+    task: Mapping[str, Any] | None
+    scale: Mapping[str, float] | None
     sampler: Any
     scheduler: Any
     seed: int | None

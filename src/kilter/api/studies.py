@@ -22,14 +22,14 @@ from kilter.api.arguments import (
     checked_seed,
     one_of,
 )
-from kilter.api.recalling import recalled
+from kilter.api.recalling import AUTO, Recalling
 from kilter.api.study import Study
 from kilter.api.view import StudyView
-from kilter.api.wanted import Wanted, check_same, grow
+from kilter.api.wanted import Wanted, check_same, check_told, grow
 from kilter.core.border import check_study_name
 from kilter.core.definition import Definition
 from kilter.core.errors import InvalidInput, StudyChanged, StudyExists, StudyNotFound
-from kilter.core.events import Created, Recalled
+from kilter.core.events import Created
 from kilter.core.interfaces import CheckpointStore, Storage
 from kilter.core.problem import Fidelity, Problem
 from kilter.core.vocabulary import answering, answers_other_words
@@ -70,7 +70,10 @@ def create_study(
     space: SpaceLike = None,
     subject_to: Mapping[str, str] | None = None,
     fidelity: Fidelity | Sequence[Fidelity] | None = None,
-    transfer: Sequence[Any] | None = None,
+    transfer: str | Sequence[Any] | None = AUTO,
+    tags: Mapping[str, Any] | None = None,
+    task: Mapping[str, Any] | None = None,
+    scale: Mapping[str, float] | None = None,
     seed: int | None = None,
     **handle: Unpack[HandleOptions],
 ) -> Study:
@@ -87,8 +90,14 @@ def create_study(
     allows; its seed, and its sampler and scheduler unless they are given, are those it was made with. Without a `seed`,
     that of the sampler counts. A study that contradicts what is asked for, but in which nothing ever succeeded, begins
     anew.
-    What it has to learn from the studies in `transfer` it keeps in its own log: nothing that becomes of them later
-    changes it.
+
+    By default, transfer="auto", a study with one objective learns from those in its storage that have the same metric
+    and most of its parameters, which is said in one line; None leaves them out, as KILTER_TRANSFER=0 in the environment
+    does. A list says whom to learn from: studies, names in the same storage, a kilter.Earlier, files that `kilter
+    export` wrote as JSON, [(configuration, value), …], or [configuration, …], which are tried in their order. What they
+    teach is written into the log of the new study, whatever becomes of them. `tags`, as {"model": "svm"}, keep studies
+    apart that have another value of one name; `task`, as {"data": "wine", "rows": 178}, describes what may differ, and
+    `scale`, as {"width": 1024}, how large what is tuned is.
     `notice` is for machines that may be taken away: once SIGTERM comes, trials get so many seconds to save and leave,
     and are handed back. They leave as those do that are pruned: `should_prune` says True.
     Raises StudyExists, StudyChanged where objectives or constraints differ, SpaceChanged, UnknownName for an unknown
@@ -108,7 +117,7 @@ def create_study(
         opened,
         Problem.of(as_space(space), direction, directions, subject_to, fidelity),
         wanted if load_if_exists else None,
-        transfer,
+        Recalling(transfer, tags, task, scale),
         sampler,
         scheduler,
         seed,
@@ -124,7 +133,7 @@ def _made(
     storage: Storage,
     problem: Problem,
     wanted: Wanted | None,
-    transfer: Sequence[Any] | None,
+    recalling: Recalling,
     sampler: Any,
     scheduler: Any,
     seed: int | None,
@@ -145,9 +154,11 @@ def _made(
         begun,
         settings["clock"](),
     )
+    learns = chosen.capabilities.recalls
     while True:
         try:
-            known = recalled(transfer, problem, storage, name)
+            is_new = all(row.name != name for row in storage.studies())
+            first = recalling.events(name, problem, storage, learns, event.time) if is_new else []
             study = storage.create(name, event)
             break
         except StudyExists:
@@ -158,8 +169,12 @@ def _made(
         session = replay.opened(name, storage, sampler, scheduler, **settings)
         try:
             check_same(session, name, problem, wanted)
+            check_told(name, recalling.differences(session.engine, storage, name), wanted)
             if wanted.space:
                 grow(session, name, problem.space)
+            history = session.engine.history
+            if recalling.is_explicit and not (history.trials or history.earlier):  # who made it came no further
+                session.write(*recalling.events(name, problem, storage, learns, event.time))
             _say_what_differs(session, name, seed, sampler=sampler and chosen, scheduler=scheduler and planner)
             return session
         except StudyChanged:
@@ -169,8 +184,8 @@ def _made(
         storage.delete(session.study)
     session = Session(storage, study, blank, **settings)
     session.sync()
-    if known:
-        session.write(Recalled(known, event.time))
+    if first:
+        session.write(*first)
     return session
 
 
@@ -280,7 +295,10 @@ def open_study(
     *,
     study_name: str,
     storage: str | Storage | None = None,
-    transfer: Sequence[Any] | None = None,
+    transfer: str | Sequence[Any] | None = AUTO,
+    tags: Mapping[str, Any] | None = None,
+    task: Mapping[str, Any] | None = None,
+    scale: Mapping[str, float] | None = None,
     sampler: Any = None,
     scheduler: Any = None,
     seed: int | None = None,
@@ -294,10 +312,11 @@ def open_study(
     """
     identity.check_choice(if_changed)
     wanted = Wanted(definition=definition, if_changed=if_changed, can_begin=True, trials=n_trials)
+    recalling = Recalling(transfer, tags, task, scale)
     opened = open_storage(storage)
     for name in chain([check_study_name(study_name)], (f"{study_name}-{k}" for k in count(2))):
         try:
-            session = _made(name, opened, problem, wanted, transfer, sampler, scheduler, seed, settings)
+            session = _made(name, opened, problem, wanted, recalling, sampler, scheduler, seed, settings)
         except StudyChanged:
             if if_changed != "new":
                 raise

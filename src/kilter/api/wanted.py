@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kilter.core.definition import Definition
@@ -62,6 +62,13 @@ def check_same(session: Session, name: str, problem: Problem, wanted: Wanted) ->
     if found and not (can_go_on and (wanted.if_changed == "continue" or not identity.has_results(engine))):
         ways = [identity.CONTINUE] * can_go_on + [identity.BEGIN] * wanted.can_begin + [identity.RENAME]
         raise identity.changed(session, found, ways, kind)
+
+
+def check_told(name: str, differences: Sequence[str], wanted: Wanted) -> None:
+    """Raise StudyChanged where a study was told other things when it began than it is told now."""
+    if differences and wanted.if_changed != "continue":
+        ways = ["give what it was begun with", *[identity.BEGIN] * wanted.can_begin, f"or {identity.RENAME}"]
+        raise StudyChanged(f"the study {name!r}: {'; '.join(differences)}: {', '.join(ways)}")
 
 
 def _listing(things: Iterable[Objective | Constraint | Fidelity]) -> str:

@@ -148,6 +148,7 @@ class Course:
             space=space_of(self.members, self.data.task, list(self.targets)),
             sampler=PortfolioSampler(self.entries),
             scheduler=FoldScheduler(len(self.data.folds)),
+            transfer=None,
             seed=settings.random_state,
             keep_checkpoints=10_000,
         )

@@ -257,6 +257,7 @@ def _run(plan: _Plan) -> Run:
             directions={objective.name: objective.direction for objective in problem.problem.objectives},
             subject_to={c.metric: f"{c.relation} {c.bound!r}" for c in problem.problem.constraints},
             sampler=plan.sampler,
+            transfer=None,
             seed=blank.seed,
             lease=None,
             clock=clock,

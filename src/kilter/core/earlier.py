@@ -12,6 +12,9 @@ from typing import Any
 
 from kilter.core.parameter import Plain
 
+MOST = 16
+"""Studies that one learns from."""
+
 
 @dataclass(frozen=True)
 class EarlierStudy:

@@ -66,6 +66,15 @@ TAG = f"{SYSTEM}tag "
 """In front of the name of an attribute of a study that is a tag: true where the study has it."""
 
 
+TASK = f"{SYSTEM}task"
+"""The attribute of a study that describes its task, as {"data": "wine", "rows": 178}: what may differ among studies
+that learn from one another."""
+
+
+SCALE = f"{SYSTEM}scale"
+"""The attribute of a study that holds the sizes of what it tunes, as {"width": 1024}."""
+
+
 INVALIDATED = "invalidated"
 """The kind of failure of a trial that had a result, of which somebody said later that it shall not count."""
 

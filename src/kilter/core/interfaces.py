@@ -31,6 +31,8 @@ class Capabilities:
     constraints: bool = True
     infinite: bool = True
     """Spaces with continuous parameters."""
+    recalls: bool = False
+    """Whether it learns from earlier studies."""
 
 
 class Sampler(Protocol):

@@ -140,6 +140,7 @@ class StudySweeper(Sweeper):
             direction=direction if isinstance(direction, str) else None,
             directions=None if isinstance(direction, str) else direction,
             space={name: dimension.parameter for name, dimension in dimensions.items()},
+            transfer=None,
             seed=self.seed,
             load_if_exists=True,
         )

@@ -71,7 +71,8 @@ def changed(
     removal = [f"or remove it: {session.command('rm')}"] if RENAME in ways and session.storage.is_durable else []
     what = "space" if kind is SpaceChanged else "objective"
     made = f"the study {name!r} was made with a different {what}: {listed}, since {since}"
-    return kind(f"{made}. {results}: {'; '.join([*ways, *removal])}")
+    taking = [f"or have another study learn from it: transfer=[kilter.Earlier({name!r}, same=True)]"]
+    return kind(f"{made}. {results}: {'; '.join([*ways, *removal, *(taking if kind is SpaceChanged else [])])}")
 
 
 def define(session: Session, definition: Definition | None) -> None:

@@ -13,9 +13,10 @@ docs/decisions/0008 has the reasons.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kilter.core.history import History
-from kilter.core.interfaces import Explanation
+from kilter.core.interfaces import Capabilities, Explanation
 from kilter.core.seeds import rng
 from kilter.core.space import Config, Space
 from kilter.core.vocabulary import answers_other_settings
@@ -53,6 +54,8 @@ class AutoSampler(Seeded):
 
     per_second: bool = False
     seed: int | None = None
+
+    capabilities: ClassVar[Capabilities] = Capabilities(recalls=True)
 
     def ask(self, state: State, history: History, number: int) -> Config | None:
         """Sobol points first, then the process or the density; None where a finite space has been tried out."""

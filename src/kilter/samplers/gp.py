@@ -6,12 +6,13 @@ The recipe, with what each part is worth, is in docs/decisions; the mathematics 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.history import History
-from kilter.core.interfaces import Explanation
+from kilter.core.interfaces import Capabilities, Explanation
 from kilter.core.names import in_optunas_words
 from kilter.core.problem import Problem
 from kilter.core.seeds import rng
@@ -50,6 +51,8 @@ class GPSampler(Seeded):
     initial: int = INITIAL
     per_second: bool = False
     seed: int | None = None
+
+    capabilities: ClassVar[Capabilities] = Capabilities(recalls=True)
 
     def __post_init__(self) -> None:
         if self.initial < 1:

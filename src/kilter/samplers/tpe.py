@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 
 from kilter.core.errors import InvalidInput
 from kilter.core.events import TrialState
 from kilter.core.history import History
+from kilter.core.interfaces import Capabilities
 from kilter.core.names import in_optunas_words
 from kilter.core.seeds import rng
 from kilter.core.space import Config
@@ -60,6 +61,8 @@ class TPESampler(Seeded):
 
     initial: int = INITIAL
     seed: int | None = None
+
+    capabilities: ClassVar[Capabilities] = Capabilities(recalls=True)
 
     def __post_init__(self) -> None:
         if self.initial < 1:

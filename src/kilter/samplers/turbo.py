@@ -65,7 +65,7 @@ class TurboSampler:
 
     seed: int | None = None
 
-    capabilities: ClassVar[Capabilities] = Capabilities(objectives=1)
+    capabilities: ClassVar[Capabilities] = Capabilities(objectives=1, recalls=True)
 
     def start(self, problem: Problem, seed: int) -> State:
         """The state before any trial."""

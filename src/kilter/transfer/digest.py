@@ -10,7 +10,8 @@ It is bounded, since the study that learns keeps it in its log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +39,7 @@ DIGITS = 6
 """Of numbers in configurations; losses keep all of theirs, since of some the last ones tell which is better."""
 
 
-def digest(name: str, history: History, *, same: bool = False) -> EarlierStudy:
+def digest(name: str, history: History) -> EarlierStudy:
     """What a study with one objective teaches by its complete, feasible trials at the whole of their resource.
 
     >>> import kilter
@@ -47,18 +48,18 @@ def digest(name: str, history: History, *, same: bool = False) -> EarlierStudy:
     >>> digest("first", study.history).trials
     3
     """
-    tried = _tried(history)
+    space = history.problem.space
+    tried = [(short(config, space), loss) for config, loss in _tried(history)]
+    failed = [short(config, space) for config in _failed(history)]
+    return whittled(name, tried, failed, len(history.finished))
+
+
+def whittled(name: str, tried: Sequence[tuple[Config, float]], failed: Sequence[Config], trials: int) -> EarlierStudy:
+    """The digest of so many trials, of which these have a loss and these failed."""
     ranked = [tried[place] for place in np.argsort([loss for _, loss in tried], kind="stable")]
     kept = [ranked[place] for place in _spread(len(ranked))]
-    space = history.problem.space
-    return EarlierStudy(
-        name,
-        tuple(_short(config, space) for config, _ in kept),
-        tuple(loss for _, loss in kept),
-        tuple(_short(config, space) for config in _failed(history)),
-        len(history.finished),
-        same,
-    )
+    configs, losses = tuple(config for config, _ in kept), tuple(loss for _, loss in kept)
+    return EarlierStudy(name, configs, losses, tuple(failed[:FAILED]), trials)
 
 
 def translated(study: EarlierStudy, renamed: Mapping[str, str], fixed: Config) -> EarlierStudy:
@@ -106,10 +107,10 @@ def _failed(history: History) -> list[Config]:
     """The latest configurations that failed by themselves."""
     ended = (history[number] for number in reversed(history.finished))
     found = {_key(trial): trial.params for trial in ended if is_to_blame(trial, history.values[trial.number])}
-    return list(found.values())[:FAILED]
+    return list(found.values())
 
 
-def _short(config: Mapping[str, Plain], space: Space) -> Config:
+def short(config: Mapping[str, Plain], space: Space) -> Config:
     """With numbers shortened where they are still values of their parameters then."""
     return {name: _shortened(space.parameters.get(name), value) for name, value in config.items()}
 
@@ -117,3 +118,13 @@ def _short(config: Mapping[str, Plain], space: Space) -> Config:
 def _shortened(parameter: Any, value: Plain) -> Plain:
     short = float(f"{value:.{DIGITS}g}") if isinstance(parameter, Float) else value
     return short if parameter is not None and parameter.contains(short) else value
+
+
+def doublings(theirs: Any, ours: Mapping[str, float] | None) -> dict[str, float]:
+    """By how many doublings each size of a study is above that of the one that learns.
+
+    >>> doublings({"width": 64, "depth": 2}, {"width": 512})
+    {'width': -3.0}
+    """
+    known = theirs if isinstance(theirs, Mapping) else {}
+    return {name: math.log2(known[name] / size) for name, size in (ours or {}).items() if name in known}

@@ -57,6 +57,7 @@ def import_study(source: Any, storage: str | Storage | None = DEFAULT_STORAGE, s
             study_name=theirs.study_name,
             directions=_named_directions(theirs),
             subject_to={metric(name): "<= 0" for name in names},
+            transfer=None,
         )
     except StudyExists:
         raise StudyExists(

@@ -252,6 +252,7 @@ class KilterSearch(Searcher):
             load_if_exists=True,
             directions={name: DIRECTIONS.get(way, way) for name, way in zip(names, modes)},
             space=space,
+            transfer=None,
             seed=self._seed,
         )
         for point in self._points:
