@@ -240,8 +240,8 @@ def run_outer(search: Search, storage: str | Storage | None, runs_on: Executor, 
     folds = Space({FOLD: Int(0, len(search.splits) - 1)})
     problem = Problem.of(folds, None, {DEFAULT_METRIC: "maximize" if search.is_maximised else "minimize"})
     definition = definition_of(search)
-    kept = {"study_name": search.name, "storage": storage}
-    with open_study(definition, problem, "fail", transfer=None, seed=0, **kept) as study:
+    name = search.name
+    with open_study(definition, problem, "fail", study_name=name, storage=storage, transfer=None, seed=0) as study:
         begun = {t.params[FOLD] for t in study.trials if t.state not in (TrialState.FAIL, TrialState.PRUNED)}
         for fold in sorted(set(range(len(search.splits))) - begun):
             study.enqueue_trial({FOLD: fold})
