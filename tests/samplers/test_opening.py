@@ -64,9 +64,9 @@ def test_the_first_trials_are_what_did_best_elsewhere(sampler):
         assert arms(log) == ["list", "sobol", "list", "list", "list"]
 
 
-def test_a_model_follows_at_once():
+def test_a_model_follows():
     log = log_after(RELATED)
-    log.run(LISTED + 1, loss)
+    log.run(LISTED + 2, loss)
     assert arms(log)[-1] in ("gp", "tpe")
 
 
@@ -77,6 +77,18 @@ def test_the_list_ends_where_no_earlier_study_ranks_above_chance():
     assert arms(log)[:6] == ["list"] + ["sobol"] * 5
     assert told(log, 1).reason.startswith("something to compare with")
     assert told(log, 2).reason.startswith("no earlier study ranks")
+
+
+def test_after_the_list_there_are_looks_elsewhere_until_there_were_enough():
+    log = log_after(RELATED)
+    log.run(30, loss)
+    reasons = [told(log, number).reason for number in range(30)]
+    looks = [number for number, reason in enumerate(reasons) if reason.startswith("a look at what")]
+    assert looks and looks[0] > 4 and all(number % 3 == 2 for number in looks)
+    history = log.engine.history
+    sources = Sources.of(history)
+    far = sources.weights(Results.of(history)) @ sources.regrets(Results.of(history).points)
+    assert (far >= 0.6 * sources.weights(Results.of(history)).sum()).sum() >= 4 > len(looks)
 
 
 def test_the_list_says_of_whom_it_is():

@@ -3,6 +3,7 @@
     defaults   the first trial, where the space has any
     list       where earlier studies are known: what they say is best, chosen anew after each result
     contrast   after the first of the list, a point that is not expected to be good, to see who is right
+    look       every third trial after the list covers the space, until that many are far from what is on the list
     cover      points of the Sobol sequence, until enough is known to build on
 
 The list goes for what most of the earlier studies gain by: of the best configurations of each, the one c with the
@@ -37,6 +38,13 @@ INITIAL = 6
 FAR = 0.6
 """A trial that earlier studies expect to lose so much, of what lies between the best and the middle of theirs, tells
 whether they are right: good ones alone do not. Where they mislead, that costs one trial instead of five."""
+FAR_ONES = 4
+"""So many trials at least are to be ones that earlier studies expect to be bad: a model that has seen good ones alone
+stays where those are. With six it is no better."""
+EVERY = 3
+"""Until then, after the list, every so many-th trial covers the space."""
+LATEST = 24
+"""Trials after which none is for the sake of what earlier studies say."""
 TRUSTED = 0.05
 """The least weight of an earlier study whose word is gone by."""
 
@@ -85,6 +93,7 @@ class First:
 COVER = First("too little is known for a model, so the space is covered evenly")
 DEFAULTS = First("the first trial takes the defaults")
 CONTRAST = First("something to compare with what did best in earlier studies")
+LOOK = First("a look at what earlier studies call bad, of which little is known here")
 DISBELIEF = First("no earlier study ranks the trials so far better than chance, so the space is covered evenly")
 
 
@@ -104,14 +113,19 @@ def first(history: History, number: int, initial: int = INITIAL) -> First | None
 
 def _heard(history: History, sources: Sources, place: int, is_open: bool) -> First | None:
     """What a trial is for where earlier studies have values; so many were chosen before it."""
+    if place >= LATEST:
+        return None
     weights = sources.weights(Results.of(history))
     if not weights.max() > TRUSTED:
         return DISBELIEF if is_open else None
-    new = Tried.of(history).are_new(sources.candidates)
-    if place >= sources.most or not new.any():
-        return None
     begun = sources.regrets(sources.encoding.whole(history.matrix))
-    if begun.size and (weights @ begun).max() < FAR * weights.sum():
+    far = int((weights @ begun >= FAR * weights.sum()).sum())
+    if place >= sources.most:
+        return LOOK if place % EVERY == EVERY - 1 and far < FAR_ONES else None
+    new = Tried.of(history).are_new(sources.candidates)
+    if not new.any():
+        return None
+    if begun.size and not far:
         return CONTRAST
     regrets = sources.candidate_regrets[:, new]
     gain = weights @ (begun.min(axis=1, initial=1.0)[:, None] - regrets).clip(min=0.0)
