@@ -217,20 +217,22 @@ def test_what_was_fitted_is_remembered_never_needed(space):
 def test_fits_are_few(monkeypatch):
     """Those from the start are made at counts that grow geometrically, others seldom more."""
     counts = {"cold": 0, "warm": 0}
-    for name in counts:
-        original = getattr(fits.Fits, f"_{name}")
 
-        def counted(self, *arguments, name=name, original=original):
+    def counted(name, original):
+        def one_more(*arguments):
             counts[name] += 1
-            return original(self, *arguments)
+            return original(*arguments)
 
-        monkeypatch.setattr(fits.Fits, f"_{name}", counted)
+        return one_more
+
+    monkeypatch.setattr(fits, "fitted", counted("cold", fits.fitted))
+    monkeypatch.setattr(fits.Fits, "_warm", counted("warm", fits.Fits._warm))
     log = logged([bowl] * LEAST)
     for number in range(LEAST, 150):
         log.run(1, lambda c: {"value": bowl(c)})
         Surrogate.of(log.engine.history, 7, number)
-    assert counts["cold"] <= np.log(150 / LEAST) / np.log(COLD) + 6
-    assert counts["warm"] <= 64 + np.log(150 / 64) / np.log(WARM) + 6
+    assert 0 < counts["cold"] <= np.log(150 / LEAST) / np.log(COLD) + 6
+    assert 0 < counts["warm"] <= 64 + np.log(150 / 64) / np.log(WARM) + 6
 
 
 def test_steps_of_counts():

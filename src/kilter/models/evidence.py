@@ -1,12 +1,12 @@
 """What a surrogate rests on: what was measured of one space, as beliefs on the objectives and on what bounds them.
 
-Two kinds of evidence: results of trials that ended, where trials report nothing, and readings at any resource where
-they do. Another kind, the results of an earlier study say, is another class with a belief on each objective.
+Three kinds of evidence: results of trials that ended, where trials report nothing; the same with what earlier studies
+teach; and readings at any resource where trials report. Another kind is another class with a belief on each objective.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from kilter.models.fits import Belief, Fits, layout_of
 from kilter.models.gp import WholePosterior
 from kilter.models.readings import Readings
 from kilter.models.results import LEAST, Results
+from kilter.models.sources import Sources
+from kilter.models.taught import SameTask, taught_layout
 
 CAP = 320
 """Points that a prediction rests on, at most: it keeps the cost of a suggestion flat."""
@@ -100,6 +102,11 @@ class SingleFidelity(Evidence):
     stream: np.random.Generator
 
     @cached_property
+    def fits(self) -> Fits:
+        """What θ of the objectives is fitted with."""
+        return Fits.of(self.results)
+
+    @cached_property
     def rows(self) -> np.ndarray:
         """All that are known, or the best quarter of CAP and those near one of them, (n,)."""
         results = self.results
@@ -107,7 +114,7 @@ class SingleFidelity(Evidence):
         if len(rows) <= CAP:
             return rows
         encoding = results.encoding
-        theta = Fits.of(results).shape("objective 0", results.values[:, 0], results.usable)[0]
+        theta = self.fits.shape("objective 0", *self._column(0))[0]
         best = results.best(CAP // 4)[: CAP // 4]
         centre = results.features[best[min(int(self.stream.exponential(1.5)), len(best) - 1)]]
         features, weights = results.features, np.exp(-theta[: encoding.d])[encoding.owner] ** 2
@@ -118,14 +125,61 @@ class SingleFidelity(Evidence):
 
     def objectives(self) -> list[Belief]:
         """Beliefs on the values of usable trials."""
-        fits, usable = Fits.of(self.results), self.results.usable
-        return [fits.belief(f"objective {i}", y, usable, self.rows) for i, y in enumerate(self.results.values.T)]
+        count = self.results.values.shape[1]
+        return [self.fits.belief(f"objective {i}", *self._column(i), self._places) for i in range(count)]
 
     def reached(self, objectives: list[Belief]) -> np.ndarray:
         """The means at the feasible ones among these trials, at all of them while none is."""
         feasible = self.results.feasible[self.rows[self.results.usable[self.rows]]]
         means = np.stack([belief.posterior.fitted[: len(feasible)] for belief in objectives], axis=1)
         return means[feasible] if feasible.any() else means
+
+    def _column(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """The values of an objective, and which of them are known."""
+        return self.results.values[:, i], self.results.usable
+
+    @property
+    def _places(self) -> np.ndarray:
+        """The rows among these that beliefs on the objectives rest on."""
+        return self.rows
+
+
+@dataclass(frozen=True)
+class Taught(SingleFidelity):
+    """The results of trials that ended, of one objective, with what earlier studies teach: models/taught.py."""
+
+    sources: Sources
+
+    @cached_property
+    def same(self) -> SameTask:
+        """The trials of earlier studies of the same task; they stand before the study's own, whose count grows."""
+        return SameTask(self.sources)
+
+    @cached_property
+    def fits(self) -> Fits:
+        """With the prior of θ that is learnt."""
+        features = np.concatenate([self.same.features, self.results.features])
+        layout = taught_layout(self.sources)
+        return replace(Fits.of(self.results), features=features.__getitem__, layout=layout, key=lambda n: "taught")
+
+    def failure(self) -> Belief | None:
+        """The belief on labels, those of the same task among them."""
+        if not self.same.failed.any():
+            return super().failure()
+        failed = np.append(self.same.failed, self.results.failed)
+        known = np.append(np.ones(len(self.same.failed), dtype=bool), self.results.usable | self.results.failed)
+        fits = replace(self.fits, layout=layout_of(self.results.encoding))
+        return fits.belief("failure", np.where(failed, 1.0, -1.0), known, self._places)
+
+    def _column(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        own, usable = super()._column(i)
+        return np.append(self.same.losses, own), np.append(~self.same.failed, usable)
+
+    @property
+    def _places(self) -> np.ndarray:
+        """Where the study's own rows are, which `reached` counts on to be first, and all of the same task."""
+        count = len(self.same.losses)
+        return np.append(count + self.rows, np.arange(count))
 
 
 @dataclass(frozen=True)
@@ -201,6 +255,9 @@ def evidence_of(history: History, seed: int, number: int) -> Evidence:
     results, readings = Results.of(history), Readings.of(history)
     pending = results.encoding.whole(history.matrix[[*history.running, *history.waiting]])
     if readings is None:
-        return SingleFidelity(results, pending, rng(seed, "active set", number))
+        stream = rng(seed, "active set", number)
+        if len(history.problem.objectives) == 1 and history.earlier and (sources := Sources.of(history)).teaching:
+            return Taught(results, pending, stream, sources)
+        return SingleFidelity(results, pending, stream)
     paused = results.encoding.whole(history.matrix[list(history.paused)])
     return MultiFidelity(results, pending, readings, paused, is_control(number) and Controls.of(history).are_spared)

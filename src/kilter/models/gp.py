@@ -55,6 +55,8 @@ class Layout:
     d: int
     active: float
     """How many parameters are active at a time, on average: that, not their number, is what distances grow with."""
+    learnt: tuple[np.ndarray, np.ndarray] | None = None
+    """Means and standard deviations of θ, where those of other processes tell more than the usual ones."""
 
     @property
     def size(self) -> int:
@@ -69,6 +71,8 @@ class Layout:
 
     def prior(self) -> tuple[np.ndarray, np.ndarray]:
         """Means and standard deviations of θ."""
+        if self.learnt is not None:
+            return self.learnt
         d, k = self.d, 2 * len(self.numbers)
         length = LENGTH[0] + LENGTH[1] * np.log(self.active)
         mean = np.concatenate([np.full(d, length), [SIGNAL[0], NOISE[0]], np.zeros(k), [TREND[0]]])
@@ -87,6 +91,8 @@ class Layout:
 
     def start(self) -> np.ndarray:
         """Where the first fit begins."""
+        if self.learnt is not None:
+            return self.learnt[0]
         theta = self.prior()[0]
         theta[: self.d] = np.clip(theta[: self.d], np.log(0.25), np.log(0.5 * np.sqrt(max(self.active, 2.0))))
         theta[self.d + 1] = np.log(NOISE_START)

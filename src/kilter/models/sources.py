@@ -56,7 +56,7 @@ class Source:
 
     def __init__(self, study: EarlierStudy, seen: Matched, encoding: Encoding) -> None:
         self.study, self.seen, self.encoding = study, seen, encoding
-        self._unknown = np.isnan(seen.matrix).all(axis=0)
+        self.unknown = np.isnan(seen.matrix).all(axis=0)
         """Which parameters it knows nothing of: its word does not depend on them."""
 
     @cached_property
@@ -93,7 +93,7 @@ class Source:
     def expected(self, points: np.ndarray) -> np.ndarray:
         """m_t at points (q, d), whatever they have where it knows nothing; (q,)."""
         matrix = self.encoding.matrix(points)
-        matrix[:, self._unknown] = np.nan
+        matrix[:, self.unknown] = np.nan
         return self.posterior.predict(self.encoding.features(*self.encoding.known(matrix)))[0]
 
     def regret(self, points: np.ndarray) -> np.ndarray:

@@ -1,0 +1,76 @@
+"""What the process of a study's objective learns from earlier studies: how smooth such an objective is, and more rows.
+
+θ        its prior is the mean of the θ of the earlier studies' own processes and of the usual prior, each counted
+as much as it weighs, and as wide as they differ, never wider than the usual one (as in HyperBO, Wang et
+al. 2021, whose prior is learnt from earlier tasks)
+rows     trials of earlier studies of the same task, whose values are comparable, count as the study's own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from kilter.models.encoding import Encoding
+from kilter.models.fits import layout_of
+from kilter.models.gp import Layout
+from kilter.models.sources import Source, Sources
+
+MOST = 144
+"""Rows of the same task, at most: they cost as much as trials of the study's own."""
+
+
+def taught_layout(sources: Sources) -> Layout:
+    """The layout of a space, with the prior of θ that earlier studies teach."""
+    layout, studies = layout_of(sources.encoding), sources.teaching
+    usual, usual_sd = layout.prior()
+    thetas = np.array([usual, *(source.theta for source in studies)])
+    weights = np.array([np.ones(layout.size), *(source.study.weight * _is_known(layout, source) for source in studies)])
+    weights /= weights.sum(axis=0)
+    mean = (weights * thetas).sum(axis=0)
+    between = (weights * (thetas - mean) ** 2).sum(axis=0)
+    return replace(layout, learnt=(mean, np.minimum(np.sqrt(between + weights[0] * usual_sd**2), usual_sd)))
+
+
+def _is_known(layout: Layout, source: Source) -> np.ndarray:
+    """Which elements of θ an earlier study can tell: none of a parameter that it knows nothing of."""
+    lengths = ~source.unknown
+    warps = lengths[layout.owner[layout.numbers]]
+    known: np.ndarray = np.concatenate([lengths, [True, True], warps, warps, [True]])
+    return known
+
+
+class SameTask:
+    """The trials of earlier studies of the same task, as far as they are of the space.
+
+    features (s, p), losses (s,) with NaN where it failed, and failed (s,).
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        encoding = sources.encoding
+        same = [source for source in sources.teaching if source.study.same]
+        rows = [_spread(source.order, MOST // max(len(same), 1)) for source in same]
+        broken = np.concatenate([np.empty((0, encoding.d)), *(source.seen.failed for source in same)])
+        self.features = np.concatenate(
+            [np.empty((0, encoding.width))]
+            + [source.features[some] for source, some in zip(same, rows)]
+            + [_features(encoding, broken)]
+        )
+        losses = np.concatenate([np.empty(0), *(source.seen.losses[some] for source, some in zip(same, rows))])
+        self.losses = np.append(losses, np.full(len(broken), np.nan))
+        self.failed = np.isnan(self.losses)
+
+
+def _features(encoding: Encoding, matrix: np.ndarray) -> np.ndarray:
+    return encoding.features(*encoding.known(matrix))
+
+
+def _spread(order: np.ndarray, most: int) -> np.ndarray:
+    """Of rows, best first, so many at most: the best half, and of the others some that are evenly spread by rank."""
+    best, rest = np.split(order, [most // 2])
+    if len(order) <= most:
+        return order
+    kept: Sequence[int] = np.linspace(0, len(rest) - 1, most - len(best)).round().astype(int).tolist()
+    return np.concatenate([best, rest[kept]])
