@@ -115,6 +115,22 @@ def test_lines_tell_of_gain_and_savings(study, looks, monkeypatch):
     assert "saved ~" in last
 
 
+def test_the_last_line_tells_whom_trials_are_owed_to():
+    earlier = kilter.create_study(study_name="wine\x1b[2J", space=SPACE, seed=0)
+    earlier.optimize(lambda x: (x - 0.3) ** 2, n_trials=8, progress="none")
+    study = kilter.create_study(space=SPACE, seed=1, transfer=[earlier])
+    study.optimize(lambda x: (x - 0.4) ** 2, n_trials=4, progress="none")
+    owed = f"{len(study.transfer.owed)} of 4 trials owed to wine\\x1b[2J"
+    assert study.transfer.owed and str(study.transfer).endswith(owed)
+    stream = io.StringIO()
+    Plain(status_of(study), stream).finish("done")
+    assert stream.getvalue().endswith(f"; {owed}\n")
+    console = Console(width=100, color_system=None, file=stream)
+    console.print(block(status_of(study), 100, "done"))
+    assert owed in stream.getvalue().split("done", 2)[2]
+    assert status_of(kilter.create_study(space=SPACE)).owed_text() == ""
+
+
 def fails(trial):
     raise (KeyError, ValueError)[trial.number % 2](f"no {trial.number / 7}\x1b[2J\nof them")
 
