@@ -112,7 +112,7 @@ def test_an_optimum_at_the_border_tells_nothing_of_how_it_moves() -> None:
     to_learn = Space({**narrow.parameters, "lr": Float(1e-5, 1e-3, log=True).scaling(width=Learnt(-0.7, sd=0.3))})
     scaling = Scaling(studies, to_learn)
     assert scaling.tilts[0].exponent == -0.7
-    assert "the best lr of width 16 and width 32 and width 64 lies at the border" in scaling.why(scaling.points[0])
+    assert "the best lr of width 16, width 32 and width 64 lies at the border" in scaling.why(scaling.points[0])
 
 
 def test_far_beyond_what_was_seen_it_is_said() -> None:

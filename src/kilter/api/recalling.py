@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from kilter import replay
 from kilter.api.view import StudyView
 from kilter.core.earlier import MOST, EarlierStudy
-from kilter.core.errors import NAME, InvalidInput
+from kilter.core.errors import NAME, InvalidInput, UnknownName
 from kilter.core.events import SCALE, SYSTEM, TAG, TASK, Event, Noted, Recalled
 from kilter.core.interfaces import Storage
+from kilter.core.numbers import Number
 from kilter.core.problem import Problem
 from kilter.core.text import one_line, shown
 from kilter.engine.replica import Replica
@@ -80,6 +81,7 @@ class Recalling:
 
     def events(self, name: str, problem: Problem, storage: Storage, learns: bool, now: float) -> list[Event]:
         """What a new study begins with, which is not there yet; `learns` where its sampler can."""
+        self._check_sizes(problem)
         studies = self._recalled(name, problem, storage, learns)
         noted: list[Event] = [Noted(None, self.attrs, now)] if self.attrs else []
         return noted + ([Recalled(studies, now)] if studies else [])
@@ -98,6 +100,13 @@ class Recalling:
                 word = what[len(SYSTEM) :]
                 found.append(f"its {word} is {shown(dict(given), 80)} and was {shown(was, 80)}")
         return found
+
+    def _check_sizes(self, problem: Problem) -> None:
+        """Raises UnknownName where a parameter moves with a size that the scale does not have."""
+        for name, parameter in problem.space.parameters.items():
+            for size in parameter.exponents if isinstance(parameter, Number) and self.scale else ():
+                if size not in (self.scale or {}):
+                    raise UnknownName.of("size", size, self.scale or {}, f"{name} moves with it: give it in scale=")
 
     def _recalled(self, name: str, problem: Problem, storage: Storage, learns: bool) -> tuple[EarlierStudy, ...]:
         if not self.transfer:

@@ -55,6 +55,8 @@ POINTS = 1024
 """Points that the first configuration is looked for among; then their neighbours, so many times."""
 ROUNDS = 4
 BEST = 5
+NAMED = 4
+"""Studies that a sentence names."""
 APART = 0.02
 """Of a range: where the uncertainty of a tilt moves a value by no more, there is nothing to try twice."""
 FAR = 4.0
@@ -171,7 +173,7 @@ class Scaling:
         if len(telling) > 1:
             return None
         if at_border:
-            return f"the best {name} of {' and '.join(at_border)} lies at the border of its range, so widen that"
+            return f"the best {name} of {_listed(at_border)} lies at the border of its range, so widen that"
         return f"that it is learnt takes studies of two sizes, with {LEAST} trials each"
 
     def _learnt(self, tilts: list[Tilt], i: int) -> Tilt:
@@ -282,7 +284,7 @@ class Scaling:
 
     def why(self, point: np.ndarray) -> str:
         """What one of the points rests on, in words."""
-        names = " and ".join(study.name for study in self.studies)
+        names = _listed([study.name for study in self.studies])
         if not (point == self.points[0]).all():
             return f"what may be best at this size by {names}: how {self._uncertain[0].parameter} moves is uncertain"
         text = f"the best at this size by {names}" + "".join(f"; {tilt}" for tilt in self.tilts)
@@ -314,6 +316,13 @@ def is_of_another_size(study: EarlierStudy) -> bool:
 
 def _exponents(parameter: object) -> Mapping[str, object]:
     return parameter.exponents if isinstance(parameter, Number) else {}
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence, of many the first ones."""
+    if len(names) > NAMED:
+        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _is_at_border(column: np.ndarray, losses: np.ndarray) -> bool:

@@ -105,7 +105,8 @@ def first(history: History, number: int, initial: int = INITIAL) -> First | None
     if history.earlier and not (number < len(history) and history[number].enqueued):
         sources = _sources(history)
         if len(given := Tried.of(history).allowed(sources.given)):
-            return First(sources.why(given[0]), given[0])
+            owed = tuple((study.name, study.weight) for study in sources.owed(given[0]))
+            return First(sources.why(given[0]), given[0], owed)
         if sources.teaching:
             return _heard(history, sources, _place(history, number), is_open)
     return COVER if is_open else None
