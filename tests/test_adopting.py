@@ -98,5 +98,15 @@ def test_what_cannot_be_adopted_says_why(url):
         create_study(space=OLD, direction="maximize").adopt(there)
     with pytest.raises(InvalidInput, match=r"none of its .* is of this space: lr"):
         create_study(space={"lr": Float(5, 6)}).adopt(there)
-    with pytest.raises(InvalidInput, match="have no 'dropout': give that parameter the default"):
+    with pytest.raises(InvalidInput, match="have no 'dropout': say what it was, as in kilter"):
         create_study(space={"lr": OLD["lr"], "dropout": Float(0, 1)}).adopt(there)
+
+
+def test_what_was_called_otherwise_or_never_varied_is_said(url):
+    there = old(url)
+    here = create_study(storage=url, space={"rate": OLD["lr"], "dropout": Float(0, 1)}, seed=0)
+    numbers = here.adopt(kilter.Earlier("v1", renamed={"lr": "rate"}, fixed={"dropout": 0.25}))
+    assert [trial.params["rate"] for trial in here.trials] == [
+        there.trials[here.trials[number].user_attrs[ADOPTED][1]].params["lr"] for number in numbers
+    ]
+    assert {trial.params["dropout"] for trial in here.trials} == {0.25}

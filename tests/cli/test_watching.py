@@ -263,3 +263,19 @@ def test_what_a_study_learns_from_earlier_ones() -> None:
     found = document("transfer", "new")
     assert [teacher["used"] for teacher in found["teachers"]] == [9, 9]
     assert found["owed"] and found["sentence"].startswith(f"{len(found['owed'])} of 6 trials owed to")
+
+
+def test_whom_a_study_would_learn_from_is_said_before_it_begins() -> None:
+    space = {"x": Float(0, 1)}
+    for name, metric in (("cancer", "loss"), ("other", "accuracy")):
+        study = create_study(study_name=name, storage=URL, space=space, directions={metric: "minimize"}, seed=0)
+        study.optimize(lambda trial: trial.params["x"], n_trials=12, progress="none")
+    with open("wine.toml", "w", encoding="utf-8") as file:
+        file.write(f'study = "wine"\nstorage = "{URL}"\n[space]\nx = {{ float = [0.0, 1.0] }}\n')
+        file.write('[objective]\nminimize = "loss"\n[command]\nargv = ["true", "{x}"]\n')
+    text = ok("transfer", "wine.toml")
+    assert "cancer" in text and "1 of 1" in text and "nothing to compare yet" in text
+    assert "other is passed over: it is to minimize accuracy, and not to minimize loss" in text
+    assert document("transfer", "wine.toml")["would_learn_from"] == ["cancer"]
+    create_study(study_name="alone", storage=URL, space=space, directions={"loss": "minimize"}, transfer=None)
+    assert "one like it would learn now from cancer" in ok("transfer", "alone")

@@ -37,6 +37,7 @@ from kilter.runtime.telling import begun, outcome_of
 
 if TYPE_CHECKING:
     from kilter.evaluation.confirmation import Confirmation
+    from kilter.transfer.given import Earlier
 
 
 class Study(StudyView):
@@ -330,14 +331,16 @@ class Study(StudyView):
         for trial in trials:
             self.add_trial(trial)
 
-    def adopt(self, study: StudyView | str) -> list[int]:
+    def adopt(self, study: StudyView | str | Earlier) -> list[int]:
         """Add the results of another study of the same task as trials of this one; the numbers of the new trials.
 
         The study, or the name of one in the same storage, may have had another space: trials with a value that this
         space does not have are left out, what it does not have any more is dropped, and what came into it since has its
-        default. Complete and pruned trials are added with their reports and times, each once however often this is
-        called. Their values count as this study's own, in `best_trial` too. Raises InvalidInput for other objectives,
-        where no trial is of this space, and for a new parameter without a default.
+        default. What it was instead, and what is called otherwise, an `Earlier` says, as in
+        `adopt(kilter.Earlier("first", fixed={"y": 0.1}, renamed={"rate": "x"}))`. Complete and pruned trials are added
+        with their reports and times, each once however often this is called. Their values count as this study's own,
+        in `best_trial` too. Raises InvalidInput for other objectives, where no trial is of this space, and for a new
+        parameter of which nobody knows what it was.
 
         >>> from kilter import Float, create_study
         >>> old = create_study(study_name="first", space={"x": Float(0, 1)}, seed=0)
