@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kilter.core.earlier import EarlierStudy
-from kilter.core.events import Recalled
+from kilter.core.events import Recalled, Report, Reported
 from kilter.core.numbers import Float
 from kilter.core.options import Choice
 from kilter.core.problem import Objective, Problem
@@ -127,3 +127,21 @@ def test_studies_that_only_list_what_to_try_teach_no_process():
     history = run(log_after(EarlierStudy("by hand", ({"x": 0.5, "y": 0.5, "k": "a"},))), 3)
     assert type(evidence_of(history, 7, 3)) is SingleFidelity
     assert type(evidence_of(run(log_after(study("s")), 3), 7, 3)) is Taught
+
+
+def test_trials_of_the_same_task_count_as_whole_trainings_where_trials_report():
+    def error(*studies):
+        log = log_after(*studies)
+        for _ in range(4):
+            number, config = log.start()
+            reports = (Report(step, {"value": float(ripple(config)) + 1.0 / step}) for step in (1, 3, 9))
+            log.write(Reported(number, 0, tuple(reports), 0.0))
+            log.end(number, {"value": float(ripple(config))})
+        surrogate = Surrogate.of(log.engine.history, 7, 3)
+        points = surrogate.encoding.from_uniforms(np.random.default_rng(1).random((200, 3)))
+        truth = np.array([ripple(surrogate.encoding.config(point)) for point in points])
+        belief = surrogate.objectives[0]
+        mean = belief.posterior.predict(surrogate.encoding.features(points))[0]
+        return np.abs(belief.output.inverse(mean) - truth).mean()
+
+    assert error(study("before", same=True)) < 0.5 * error(study("before"))

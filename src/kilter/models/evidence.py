@@ -1,11 +1,13 @@
 """What a surrogate rests on: what was measured of one space, as beliefs on the objectives and on what bounds them.
 
-Three kinds of evidence: results of trials that ended, where trials report nothing; the same with what earlier studies
-teach; and readings at any resource where trials report. Another kind is another class with a belief on each objective.
+Two kinds of evidence, either with what earlier studies teach or without: results of trials that ended, where trials
+report nothing, and readings at any resource where they do. Another kind is another class with a belief on each
+objective.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -214,24 +216,29 @@ class MultiFidelity(Evidence):
 
     def objectives(self) -> list[Belief]:
         """Beliefs on the readings, whose resource is one input more."""
-        readings = self.readings
-        rows = np.flatnonzero(readings.is_whole) if self.is_blind else np.arange(len(readings.numbers))
-        if len(rows) < LEAST:
-            rows = np.arange(len(readings.numbers))
-        values, resource, numbers = readings.values[rows], readings.resource[rows], readings.numbers[rows]
+        features, values, resource, numbers = self._columns()
         fits = Fits(
-            lambda some: readings.features(rows[some]),
+            features,
             layout_of(self.results.encoding).with_one_more,
             self.results.fits,
             lambda n: tuple(hash(column[:n].tobytes()) for column in (numbers, resource, values)),
             WholePosterior,
         )
-        known, active = np.ones(len(rows), dtype=bool), np.arange(len(rows))
-        if len(rows) > READINGS_CAP:  # half of them the furthest and best, half the latest
+        known, active = np.ones(len(values), dtype=bool), np.arange(len(values))
+        if len(values) > READINGS_CAP:  # half of them the furthest and best, half the latest
             order = np.lexsort([values[:, 0], -resource])
             half = READINGS_CAP // 2
             active = np.sort(np.concatenate([order[:half], np.sort(order[half:])[half - READINGS_CAP :]]))
         return [fits.belief(f"objective {i}", y, known, active) for i, y in enumerate(values.T)]
+
+    def _columns(self) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+        """What beliefs on the objectives rest on: features of rows, their values, resource and trials."""
+        readings = self.readings
+        rows = np.flatnonzero(readings.is_whole) if self.is_blind else np.arange(len(readings.numbers))
+        if len(rows) < LEAST:
+            rows = np.arange(len(readings.numbers))
+        columns = readings.values[rows], readings.resource[rows], readings.numbers[rows]
+        return lambda some: readings.features(rows[some]), *columns
 
     def reached(self, objectives: list[Belief]) -> np.ndarray:
         """The means at what got to the whole resource, or at the best while nothing has, without what is infeasible.
@@ -250,14 +257,36 @@ class MultiFidelity(Evidence):
         return np.flatnonzero(self.readings.is_whole)[-CAP:]
 
 
+@dataclass(frozen=True)
+class TaughtMultiFidelity(MultiFidelity):
+    """The same, of one objective, with trials of earlier studies of the same task, which got to the whole resource."""
+
+    same: SameTask
+
+    def _columns(self) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+        features, values, resource, numbers = super()._columns()
+        whole = np.ones(int((~self.same.failed).sum()))
+        told = np.column_stack([self.same.features[~self.same.failed], whole])
+        return (
+            np.concatenate([told, features(np.arange(len(values)))]).__getitem__,
+            np.concatenate([self.same.losses[~self.same.failed, None], values]),
+            np.append(whole, resource),
+            np.append(np.full(len(whole), -1), numbers),
+        )
+
+
 def evidence_of(history: History, seed: int, number: int) -> Evidence:
     """What a trial may rest on: readings where there are some, else the results."""
     results, readings = Results.of(history), Readings.of(history)
     pending = results.encoding.whole(history.matrix[[*history.running, *history.waiting]])
+    sources = Sources.of(history) if history.earlier and len(history.problem.objectives) == 1 else None
     if readings is None:
         stream = rng(seed, "active set", number)
-        if len(history.problem.objectives) == 1 and history.earlier and (sources := Sources.of(history)).teaching:
+        if sources is not None and sources.teaching:
             return Taught(results, pending, stream, sources)
         return SingleFidelity(results, pending, stream)
     paused = results.encoding.whole(history.matrix[list(history.paused)])
-    return MultiFidelity(results, pending, readings, paused, is_control(number) and Controls.of(history).are_spared)
+    is_blind = is_control(number) and Controls.of(history).are_spared
+    if sources is not None and any(source.study.same for source in sources.teaching):
+        return TaughtMultiFidelity(results, pending, readings, paused, is_blind, SameTask(sources))
+    return MultiFidelity(results, pending, readings, paused, is_blind)

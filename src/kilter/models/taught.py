@@ -1,9 +1,11 @@
-"""What the process of a study's objective learns from earlier studies: how smooth such an objective is, and more rows.
+"""What the process of a study's objective learns from earlier studies: how smooth such objectives are, and more rows.
 
-θ        its prior is the mean of the θ of the earlier studies' own processes and of the usual prior, each counted
-as much as it weighs, and as wide as they differ, never wider than the usual one (as in HyperBO, Wang et
-al. 2021, whose prior is learnt from earlier tasks)
-rows     trials of earlier studies of the same task, whose values are comparable, count as the study's own
+    θ      its prior is the mean of the usual one and of what the earlier studies' own processes came to, each counted
+           by its weight, and as wide as these differ, but never wider than the usual one
+    rows   trials of earlier studies of the same task, whose values are comparable, count as the study's own
+
+A prior that is learnt from earlier tasks is the idea of HyperBO (Wang et al. 2021). Here the elements of θ are learnt
+one by one, each from the studies that know its parameter, so that the spaces need not be alike.
 """
 
 from __future__ import annotations
