@@ -142,6 +142,11 @@ def test_moving_keeps_rows_and_multiplies_by_a_power(doublings: float, exponent:
     assert ratios == pytest.approx([2.0 ** (-exponent * doublings)] * 5)
 
 
+def test_sizes_that_are_worlds_apart_are_outside_of_the_range_and_no_error() -> None:
+    far = [of_size(study, width=-1900.0) for study in studies_of(0.0)]
+    assert Sources(far, space_of(1.0)).teaching == []
+
+
 def test_sources_of_other_sizes_are_as_they_would_be_at_this_one() -> None:
     sources = Sources(studies_of(-1.0), space_of(-1.0))
     assert len(sources.teaching) == 3

@@ -55,6 +55,8 @@ POINTS = 1024
 """Points that the first configuration is looked for among; then their neighbours, so many times."""
 ROUNDS = 4
 BEST = 5
+MOST = 500.0
+"""Octaves by which a value is moved for one size: what is beyond is outside of any range, and of what floats hold."""
 NAMED = 4
 """Studies that a sentence names."""
 APART = 0.02
@@ -304,7 +306,7 @@ class Scaling:
         factors: dict[str, float] = {}
         for tilt in self.tilts:
             octaves = -tilt.exponent * study.doublings.get(tilt.size, 0.0)
-            factors[tilt.parameter] = factors.get(tilt.parameter, 1.0) * 2.0**octaves
+            factors[tilt.parameter] = factors.get(tilt.parameter, 1.0) * 2.0 ** min(max(octaves, -MOST), MOST)
         configs, failed = (tuple(_times(c, factors) for c in given) for given in (study.configs, study.failed))
         return replace(study, configs=configs, failed=failed)
 
