@@ -46,8 +46,13 @@ def test_the_first_trial_is_right_for_the_size_and_the_same_when_the_small_ones_
         kilter.delete_study(study_name=f"width {width}", storage=url)
     again = kilter.load_study(study_name="width 512", storage=url)
     assert str(again.explain(0)) == told
-    large.tell(first, loss(first, 512))
-    assert large.ask().params != first.params
+
+
+def test_no_large_model_is_trained_for_comparison_alone(url: str) -> None:
+    large = study_of(url, 512, transfer=[f"width {width}" for width in (16, 32, 64)])
+    large.optimize(lambda trial: loss(trial, 512), n_trials=5, progress="none")
+    rates = [trial.params["lr"] for trial in large.trials]
+    assert len(set(rates)) == 5 and all(abs(log10(rate) - log10(0.01 / 8)) < 0.6 for rate in rates)
 
 
 def test_a_size_that_is_not_given_is_asked_for(url: str) -> None:

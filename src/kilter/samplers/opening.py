@@ -126,7 +126,7 @@ def _heard(history: History, sources: Sources, place: int, is_open: bool) -> Fir
     new = Tried.of(history).are_new(sources.candidates)
     if not new.any():
         return None
-    if begun.size and not far:
+    if begun.size and not far and not sources.scaling.studies:  # a large model is not trained for a comparison
         return CONTRAST
     regrets = sources.candidate_regrets[:, new]
     gain = weights @ (begun.min(axis=1, initial=1.0)[:, None] - regrets).clip(min=0.0)
