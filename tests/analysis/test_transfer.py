@@ -126,3 +126,12 @@ def test_the_list_of_owed_trials_ends_with_the_opening():
     before = transfer(log.engine.history).owed
     log.write(Started(8, 1, one.configs[int(np.argmax(one.losses))], "w1", log.engine.position, 8.0))
     assert transfer(log.engine.history).owed == before
+
+
+def test_studies_of_other_sizes_are_owed_what_they_lead_to_and_say_how_parameters_move():
+    space = Space({"x": Float(1e-3, 1, log=True).scaling(width=-0.5), "y": Float(0, 1)})
+    small = study("small", doublings={"width": -3.0})
+    told = transfer(log_after([small], 5, space).engine.history)
+    assert told.owed and told.teachers[0].owed == told.owed and told.teachers[0].weight is not None
+    [tilt] = told.tilts
+    assert "x" in tilt and "width" in tilt and tilt in str(told)

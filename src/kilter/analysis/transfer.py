@@ -74,6 +74,8 @@ class Transfer:
     """The trials that took a configuration of any of them."""
     trials: int
     """How many trials there are in all, those that run included."""
+    tilts: tuple[str, ...] = ()
+    """How parameters move with the size of what is trained, and why it is not known, in words."""
 
     @property
     def sentence(self) -> str:
@@ -92,7 +94,7 @@ class Transfer:
         rows = [head, *(self._cells(teacher) for teacher in self.teachers)]
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        return "\n".join([*lines, self.sentence]).rstrip()
+        return "\n".join([*lines, *self.tilts, self.sentence]).rstrip()
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -148,7 +150,7 @@ def transfer(history: History) -> Transfer:
         )
         for (study, seen), (agreement, weight), mine in zip(sources.matched, judged, owed)
     ]
-    return Transfer(tuple(teachers), _all(owed), len(history))
+    return Transfer(tuple(teachers), _all(owed), len(history), tuple(map(one_line, sources.scaling.tilts)))
 
 
 def owed_text(history: History) -> str:
@@ -192,8 +194,8 @@ def _owed(history: History, sources: Sources) -> list[tuple[int, ...]]:
     for trial in _chosen(history)[: sources.most]:
         place = sources.encoding.points(history.matrix[trial.number : trial.number + 1])[0]
         whose = set(map(id, sources.owed(place)))
-        for study, mine in zip(history.earlier, owed):
-            if id(study) in whose:
+        for study, (moved, _), mine in zip(history.earlier, sources.matched, owed):
+            if not whose.isdisjoint((id(study), id(moved))):
                 mine.append(trial.number)
     return [tuple(numbers) for numbers in owed]
 

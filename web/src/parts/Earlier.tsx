@@ -9,6 +9,8 @@ import { revision } from "../store.js";
 /** `analysis/transfer.py`, in JSON. */
 interface Transfer {
   sentence: string;
+  /** How parameters move with the size of what is trained, in words. */
+  tilts: string[];
   teachers: Teacher[];
 }
 
@@ -35,7 +37,7 @@ export function Earlier({ study: id }: { study: number }) {
       answer={answer}
       table={figures}
     >
-      {({ teachers }) => (
+      {({ teachers, tilts }) => (
         <div class="scroll-x" tabIndex={0} role="region" aria-label="What each earlier study is worth">
           <table class="plain tight">
             <thead>
@@ -59,6 +61,9 @@ export function Earlier({ study: id }: { study: number }) {
               ))}
             </tbody>
           </table>
+          {tilts.map((tilt) => (
+            <p key={tilt}>{visible(tilt)}</p>
+          ))}
         </div>
       )}
     </AnswerPanel>

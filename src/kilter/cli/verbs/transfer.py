@@ -100,8 +100,9 @@ def _tell(found: Transfer) -> None:
         ],
         show.width(),
     )
-    if found.sentence:
-        show.echo(found.sentence)
+    for line in (*found.tilts, found.sentence):
+        if line:
+            show.echo(line)
     for one in each:
         for what, names in (("knows nothing of", one.missing), ("is not asked about its", one.extra)):
             if names and one.reason is None:
