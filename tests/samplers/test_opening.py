@@ -6,7 +6,7 @@ import pytest
 import kilter
 from kilter.core.earlier import EarlierStudy
 from kilter.core.events import Enqueued, Failure, Recalled, Started, TrialState
-from kilter.core.numbers import Float
+from kilter.core.numbers import Float, Int
 from kilter.core.options import Choice
 from kilter.core.problem import Objective, Problem
 from kilter.core.seeds import rng
@@ -17,7 +17,6 @@ from kilter.samplers import AutoSampler, GPSampler, TPESampler
 from kilter.testing.sampler import Log
 
 SPACE = Space({"x": Float(0, 1), "y": Float(1e-3, 10, log=True)})
-KINDS = Space({"k": Choice(["a", "b", "c"]), "x": Float(0, 1)})
 
 
 def bowl(config, x=0.3, y=0.5):
@@ -151,6 +150,21 @@ def test_a_list_grows_with_the_space():
 
     study.optimize(objective, n_trials=4)
     assert study.explain(3).arm == "list"
+
+
+def test_a_study_that_is_read_anew_goes_on_as_it_would_have():
+    log = log_after([*RELATED, *MISLEADING])
+    log.run(9, loss)
+    for trial in log.engine.history:
+        assert log.replayed(trial.seen).propose(trial.number) == trial.params
+
+
+def test_a_finite_space_is_tried_out_once():
+    space = Space({"k": Choice(["a", "b"]), "n": Int(1, 4)})
+    log = log_after([study("small", lambda config: config["n"] + (config["k"] == "a"), space)], space=space)
+    configs = log.run(12, lambda config: {"value": float(config["n"])})
+    assert len(configs) == len({repr(config) for config in configs}) == 8
+    assert configs[0] == {"k": "b", "n": 1}
 
 
 def test_enqueued_trials_are_first_trials():

@@ -150,7 +150,8 @@ def _sources(history: History) -> Sources:
 
 def _place(history: History, number: int) -> int:
     """How many trials the sampler has chosen before this one, not counting the defaults."""
-    own = [trial for trial in history.trials[:number] if trial.is_sampled and trial.seen != ELSEWHERE]
+    chosen = (trial for trial in islice(history.trials, number) if trial.is_sampled and trial.seen != ELSEWHERE)
+    own = [*islice(chosen, LATEST + 1)]  # of more nobody asks
     return len(own) - bool(own and own[0].sampled_before == 0 and history.problem.space.defaults)
 
 
