@@ -1,6 +1,6 @@
 """What kilter itself costs, beside Optuna in the same run where that is installed.
 
-    python benchmarks/overhead/bench_overhead.py [--quick] [--only ask,sqlite,growth,open,import] [--output FILE]
+    python benchmarks/overhead/bench_overhead.py [--quick] [--only ask,sqlite,growth,open,…] [--output FILE]
 
 Each figure has a budget, which the table shows; figures over budget are marked. CPU times are of the process, so they
 bear a busy machine better than trials per second, which are wall time. The database lies in the system's folder for
@@ -275,6 +275,45 @@ def bench_open(quick: bool) -> list[Figure]:
     ]
 
 
+def bench_earlier(quick: bool) -> list[Figure]:
+    """What it costs to look for earlier studies, where there are none and where there are many of 200 trials."""
+    studies = 20 if quick else 100
+    with tempfile.TemporaryDirectory() as folder:
+        none, many = (f"sqlite:///{folder}/{name}.db" for name in ("none", "many"))
+        looked, not_looked = (created(none, transfer) for transfer in ("auto", None))
+        for number in range(studies):
+            fill_with_earlier(many, number)
+        found = created(many, "auto") - created(many, None)
+    return [
+        Figure("a new study, no earlier ones, to look for some", "ms CPU", (looked - not_looked) * 1e3, 1.0),
+        Figure(f"a new study beside {studies} of 200 trials, to learn from 16", "ms CPU", found * 1e3, 150.0),
+    ]
+
+
+def fill_with_earlier(storage: str, number: int) -> None:
+    """A study of 200 trials."""
+    import kilter
+
+    space = {f"p{i}": kilter.Float(0, 1) for i in range(6)}
+    options = {"study_name": f"earlier {number}", "sampler": "random", "seed": number, "transfer": None}
+    with kilter.create_study(space=space, storage=storage, **options) as study:
+        for config in study.space.sample(200, seed=number):
+            study.add_trial(kilter.create_trial(params=config, value=sum(config.values())))
+
+
+def created(storage: str, transfer: str | None) -> float:
+    """Median CPU seconds of a new study, which is deleted again."""
+    import kilter
+
+    space, took = {f"p{i}": kilter.Float(0, 1) for i in range(6)}, []
+    for _ in range(9):
+        begun = time.process_time()
+        study = kilter.create_study(space=space, storage=storage, transfer=transfer)
+        took.append(time.process_time() - begun)
+        kilter.delete_study(study_name=study.study_name, storage=storage)
+    return statistics.median(took)
+
+
 def bench_import(quick: bool) -> list[Figure]:
     numpy, mine = import_cpu("numpy"), import_cpu("kilter")
     peer = import_cpu("optuna") if HAS_OPTUNA and not quick else None
@@ -289,6 +328,7 @@ BENCHES = {
     "sqlite": bench_sqlite,
     "growth": bench_growth,
     "open": bench_open,
+    "earlier": bench_earlier,
     "import": bench_import,
 }
 

@@ -47,6 +47,10 @@ FOUND = "found"
 Split = tuple[np.ndarray, np.ndarray]
 
 
+IRRELEVANT = ("storage", "study_name", "transfer", "tags", "task", "scale")
+"""Arguments of a study that change nothing of what is found on outer folds, which learn nothing from one another."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What a search on the training rows of an outer fold has chosen, and how that does on its test rows."""
@@ -192,7 +196,7 @@ class _Tuning(Search):
                 "single best configuration to score on the outer folds"
             )
         [(metric, way)] = directions.items()
-        told = {name: value for name, value in tuning.items() if name not in ("storage", "study_name")}
+        told = {name: value for name, value in tuning.items() if name not in IRRELEVANT}
         return cls(
             tuning.get("study_name") or f"{definition_of(objective).name}-nested",
             objective.splits(outer),
@@ -208,7 +212,7 @@ class _Tuning(Search):
     def on(self, fold: int) -> Found:
         train, test = self.splits[fold]
         seed = int(rng(self.tuning["seed"] or 0, "outer fold", fold).integers(2**31))
-        named = {**self.tuning, "seed": seed, "study_name": f"{self.name}, outer fold {fold}"}
+        named = {**self.tuning, "seed": seed, "study_name": f"{self.name}, outer fold {fold}", "transfer": None}
         with tune(self.objective.on(train), self.space, progress="none", **named) as study:
             _raise_where_stopped(study)
             chosen = study.recommend()

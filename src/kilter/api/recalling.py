@@ -117,7 +117,10 @@ class Recalling:
             return _largest([each.digest(self, problem) for each in self._given(storage, name)], problem)
         if not learns or os.environ.get(SWITCH) == "0":
             return ()
-        taken = library(problem, storage, self).taken
+        found = library(problem, storage, self)
+        taken = found.taken
+        for hint in found.hints:
+            log.warning("%s: %s", name, hint)
         if taken:
             names = ", ".join(one_line(study.name, NAME) for study in taken[:NAMED])
             more = f" and {len(taken) - NAMED} more" if len(taken) > NAMED else ""
@@ -157,7 +160,7 @@ class _Given:
         """What it teaches a study of this problem."""
         from kilter.transfer.digest import doublings
         from kilter.transfer.exported import exported
-        from kilter.transfer.given import of_rows, of_study
+        from kilter.transfer.given import hint_of, of_rows, of_study
 
         source = self.source
         if isinstance(source, PurePath):
@@ -170,6 +173,8 @@ class _Given:
         else:
             return of_rows(self.name, source, problem, self.asked)
         made = of_study(self.name, replica.history, problem, self.asked)
+        if hint := hint_of(self.name, replica.history, problem, self.asked):
+            log.warning("%s", hint)
         return replace(made, doublings=doublings(replica.attrs.get(SCALE), recalling.scale))
 
 

@@ -5,6 +5,7 @@ All three are one nested dict with the tables of the file; it is checked here an
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import inspect
 import math
@@ -32,7 +33,12 @@ TABLES: dict[str, tuple[str, ...]] = {
     "budget": (*map(spoken, BOUNDS), "workers", "trial_timeout"),
     "command": ("argv", "env", "cwd", "shell", "gpus_per_trial", "cpus_per_trial", "files"),
 }
-TOP = ("study", "storage", "seed", "sampler", "scheduler", "report", "space", "fidelity", "forbidden", "directory")
+DESCRIBED = ("tags", "task", "scale")
+"""What a study is told of its task."""
+TOP = (
+    *("study", "storage", "seed", "sampler", "scheduler", "report", "space", "fidelity", "forbidden", "directory"),
+    *("transfer", *DESCRIBED),
+)
 KEYS = (*TOP, *TABLES)
 
 SHORT = {"trials": "n_trials", "time": "timeout", "jobs": "workers"}
@@ -267,6 +273,33 @@ class Specification:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise InvalidInput(f"seed = {seed!r}: it must be a whole number from 0 on")
         return seed
+
+    @property
+    def earlier(self) -> dict[str, Any]:
+        """Whom the study learns from, and what it is told of its task, as `create_study` takes them."""
+        return {"transfer": self._transfer(), **{word: self.document.get(word) for word in DESCRIBED}}
+
+    def _transfer(self) -> Any:
+        given = self.document.get("transfer", "auto")
+        if given in ("auto", "none"):
+            return None if given == "none" else given
+        if not isinstance(given, list):
+            raise InvalidInput(
+                f'transfer = {given!r}: write "auto", "none" or a list of names of studies and files, as in ["cancer"]'
+            )
+        return [self._earlier(each) if isinstance(each, Mapping) else each for each in given]
+
+    def _earlier(self, table: Mapping[str, Any]) -> Any:
+        """An earlier study of which more is known: { study = "cancer", same = true }."""
+        from kilter.transfer.given import Earlier
+
+        known = [field.name for field in dataclasses.fields(Earlier)]
+        for key in table:
+            if key not in known:
+                raise answer("an earlier study in transfer", key, known, str)
+        if "study" not in table:
+            raise InvalidInput(f'transfer has {dict(table)!r}: say which study, as in {{ study = "cancer" }}')
+        return Earlier(**table)
 
     def plugin(self, kind: str) -> Any:
         """The sampler or scheduler: a name, or a table with a name and settings; None where nothing is said."""

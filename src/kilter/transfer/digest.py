@@ -20,7 +20,7 @@ import numpy as np
 from kilter.core.earlier import EarlierStudy
 from kilter.core.history import History, Record
 from kilter.core.numbers import Float
-from kilter.core.parameter import Plain, typed
+from kilter.core.parameter import UNSET, Parameter, Plain, typed
 from kilter.core.space import Config, Space
 from kilter.models.results import is_to_blame
 
@@ -48,18 +48,17 @@ def digest(name: str, history: History) -> EarlierStudy:
     >>> digest("first", study.history).trials
     3
     """
-    space = history.problem.space
-    tried = [(short(config, space), loss) for config, loss in _tried(history)]
-    failed = [short(config, space) for config in _failed(history)]
-    return whittled(name, tried, failed, len(history.finished))
+    return whittled(name, _tried(history), _failed(history), len(history.finished), history.problem.space)
 
 
-def whittled(name: str, tried: Sequence[tuple[Config, float]], failed: Sequence[Config], trials: int) -> EarlierStudy:
+def whittled(
+    name: str, tried: Sequence[tuple[Config, float]], failed: Sequence[Config], trials: int, space: Space
+) -> EarlierStudy:
     """The digest of so many trials, of which these have a loss and these failed."""
     ranked = [tried[place] for place in np.argsort([loss for _, loss in tried], kind="stable")]
     kept = [ranked[place] for place in _spread(len(ranked))]
-    configs, losses = tuple(config for config, _ in kept), tuple(loss for _, loss in kept)
-    return EarlierStudy(name, configs, losses, tuple(failed[:FAILED]), trials)
+    configs, losses = tuple(_short(config, space) for config, _ in kept), tuple(loss for _, loss in kept)
+    return EarlierStudy(name, configs, losses, tuple(_short(config, space) for config in failed[:FAILED]), trials)
 
 
 def translated(study: EarlierStudy, renamed: Mapping[str, str], fixed: Config) -> EarlierStudy:
@@ -69,6 +68,26 @@ def translated(study: EarlierStudy, renamed: Mapping[str, str], fixed: Config) -
         return tuple({**fixed, **{renamed.get(name, name): value for name, value in c.items()}} for c in configs)
 
     return replace(study, configs=of(study.configs), failed=of(study.failed))
+
+
+def renaming(name: str, theirs: Space, ours: Space) -> str | None:
+    """What to say where one parameter is left over on each side, and the two are alike but for the name.
+
+    >>> from kilter import Float, Int
+    >>> renaming("old", Space({"lr": Float(0, 1), "n": Int(1, 9)}), Space({"rate": Float(0, 1), "n": Int(1, 9)}))
+    "'lr' of 'old' is like 'rate' here: if it is the same, say transfer=[kilter.Earlier('old', renamed={'lr': 'rate'})]"
+    """
+    old = [each for each in theirs.declared if each not in ours.declared]
+    new = [each for each in ours.declared if each not in theirs.declared]
+    if len(old) != 1 or len(new) != 1 or _bare(theirs.declared[old[0]]) != _bare(ours.declared[new[0]]):
+        return None
+    say = f"transfer=[kilter.Earlier({name!r}, renamed={{{old[0]!r}: {new[0]!r}}})]"
+    return f"{old[0]!r} of {name!r} is like {new[0]!r} here: if it is the same, say {say}"
+
+
+def _bare(parameter: Parameter) -> Parameter:
+    """Its range or options alone."""
+    return replace(parameter.under(()), default=UNSET, prior=None)
 
 
 def _tried(history: History) -> list[tuple[Config, float]]:
@@ -110,7 +129,7 @@ def _failed(history: History) -> list[Config]:
     return list(found.values())
 
 
-def short(config: Mapping[str, Plain], space: Space) -> Config:
+def _short(config: Mapping[str, Plain], space: Space) -> Config:
     """With numbers shortened where they are still values of their parameters then."""
     return {name: _shortened(space.parameters.get(name), value) for name, value in config.items()}
 

@@ -23,7 +23,7 @@ from kilter.core.options import Choice
 from kilter.core.problem import Problem
 from kilter.core.space import Config, Space
 from kilter.core.text import one_line, shown
-from kilter.transfer.digest import digest, short, translated, whittled
+from kilter.transfer.digest import digest, renaming, translated, whittled
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,11 @@ def of_study(name: str, history: History, problem: Problem, asked: Earlier) -> E
     return made
 
 
+def hint_of(name: str, history: History, problem: Problem, asked: Earlier) -> str | None:
+    """What seems to be called otherwise here, where nobody said of any name what it is here."""
+    return None if asked.renamed else renaming(name, history.problem.space, problem.space)
+
+
 def check_one_objective(name: str, *problems: Problem) -> None:
     """Raise InvalidInput where one of the problems has several objectives."""
     if any(len(problem.objectives) > 1 for problem in problems):
@@ -159,10 +164,10 @@ def of_rows(name: str, rows: Sequence[Any], problem: Problem, asked: Earlier) ->
     check_one_objective(name, problem)
     sign = problem.objectives[0].sign
     losses = [sign * as_real(value) for _, value in pairs]
-    configs = [short(_plain(config, problem.space), problem.space) for config, _ in pairs]
+    configs = [_plain(config, problem.space) for config, _ in pairs]
     good = [(config, loss) for config, loss in zip(configs, losses) if math.isfinite(loss)]
     failed = [config for config, loss in zip(configs, losses) if not math.isfinite(loss)]
-    made = whittled(name, good, failed, len(rows))
+    made = whittled(name, good, failed, len(rows), problem.space)
     return asked.applied(made, {key: None for config in configs for key in config}, problem)
 
 

@@ -22,7 +22,7 @@ from kilter.core.interfaces import StudyRow
 from kilter.core.problem import Problem
 from kilter.engine.replica import Replica
 from kilter.models.matching import matched
-from kilter.transfer.digest import digest, doublings
+from kilter.transfer.digest import digest, doublings, renaming
 
 ENOUGH = 10
 """Configurations with a value that a study needs to be taken."""
@@ -47,6 +47,8 @@ class Selection:
     taken: tuple[EarlierStudy, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()
     """Names of studies, each with the reason."""
+    hints: tuple[str, ...] = ()
+    """What seems to be called otherwise here."""
 
 
 def selected(
@@ -60,13 +62,15 @@ def selected(
         return Selection((), tuple((row.name, "only studies with one objective learn by themselves") for row in rows))
     passed: dict[str, str] = {}
     taken: list[EarlierStudy] = []
+    hints: list[str] = []
     tasks: Counter[str] = Counter()
     for row in _ordered(rows, learner, begun, passed):
         if len(taken) == MOST:
             passed[row.name] = f"{MOST} others have more parameters in common with it, or are later"
             continue
         try:
-            earlier, task = _read(read(row), row, learner)
+            replica = read(row)
+            earlier, task = _read(replica, row, learner)
             if task and tasks[task] == OF_ONE_TASK:
                 raise _Passed(f"{OF_ONE_TASK} later ones of the same task are taken")
         except (_Passed, KilterError) as why:
@@ -74,7 +78,9 @@ def selected(
             continue
         tasks[task] += 1
         taken.append(earlier)
-    return Selection(tuple(taken), tuple(passed.items()))
+        hint = renaming(row.name, replica.problem.space, learner.problem.space)
+        hints += [hint] if hint else []
+    return Selection(tuple(taken), tuple(passed.items()), tuple(hints))
 
 
 class _Passed(Exception):

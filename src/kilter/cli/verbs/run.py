@@ -63,6 +63,15 @@ def _option(words: list[str]) -> str:
     metavar="NAME=LOW,HIGH",
     help="A budget, such as 'epochs=1,81', for {NAME}.",
 )
+@click.option(
+    "--transfer",
+    multiple=True,
+    metavar="NAME",
+    help="An earlier study, or an exported file, to learn from; auto takes those of the storage, none nobody.",
+)
+@click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE", help="Studies of another value do not teach it.")
+@click.option("--task", multiple=True, metavar="NAME=VALUE", help="What may differ between studies, as data=wine.")
+@click.option("--scale", multiple=True, metavar="NAME=SIZE", help="How large what is tuned is, as width=1024.")
 @going.options_of_a_run("fail", "continue", "new")
 @click.pass_context
 def command(
@@ -77,6 +86,10 @@ def command(
     sampler: str | None,
     scheduler: str | None,
     fidelities: tuple[str, ...],
+    transfer: tuple[str, ...],
+    tags: tuple[str, ...],
+    task: tuple[str, ...],
+    scale: tuple[str, ...],
     asked: going.Asked,
 ) -> int:
     """Tune a program: create a study, or go on with it where it exists.
@@ -118,6 +131,10 @@ def command(
         document["objective"] = {"minimize": list(minimize), "maximize": list(maximize)}
     _overlay(document, "objective", {"constraints": list(constraints)} if constraints else {})
     _overlay(document, "fidelity", {name: ends for name, _, ends in (text.partition("=") for text in fidelities)})
+    if transfer:
+        document["transfer"] = transfer[0] if transfer in (("auto",), ("none",)) else list(transfer)
+    for table, words in (("tags", tags), ("task", task), ("scale", scale)):
+        _overlay(document, table, dict(map(_named, words)))
     _overlay(document, "command", {"argv": argv} if (argv := ctx.meta["kilter.program"]) else {})
     if not {"command", "space", "objective"} & document.keys():
         raise click.UsageError(
@@ -142,6 +159,7 @@ def command(
         seed=wanted.seed,
         checkpoints=asked.checkpoints,
         notice=asked.notice,
+        **wanted.earlier,
     )
     return going.go(made, wanted, asked, "continue")
 
@@ -150,6 +168,18 @@ def _overlay(document: dict[str, Any], table: str, given: dict[str, Any]) -> Non
     """Write what was given over the entries of a table."""
     if given:
         document[table] = {**document.get(table, {}), **given}
+
+
+def _named(text: str) -> tuple[str, Any]:
+    """A name and its value, which is a number where it reads as one."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise InvalidInput(f"{text!r} must read NAME=VALUE, as in data=wine")
+    try:
+        number = float(value)
+    except ValueError:
+        return name.strip(), value
+    return name.strip(), int(number) if number.is_integer() else number
 
 
 def _parameters(params: tuple[str, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What tells one search from another: a hash of its data, folds, scoring and estimator."""
+"""What tells one search from another: a hash of its data, folds, scoring and estimator, and what describes its task."""
 
 from __future__ import annotations
 
@@ -18,6 +18,20 @@ def content(data: Any) -> Any:
             *(content(_safe_indexing(data, i, axis=1)) for i in range(data.shape[1])),
         ]
     return np.ascontiguousarray(data.to_numpy()) if hasattr(data, "to_numpy") else data
+
+
+def described(X: Any, y: Any, is_classifier: bool) -> dict[str, Any]:  # noqa: N803 - scikit-learn's name
+    """What describes a task: rows and features, and of a classification the classes and the share of the smallest.
+
+    >>> described(np.zeros((4, 2)), np.array([0, 0, 0, 1]), True)
+    {'rows': 4, 'features': 2, 'classes': 2, 'smallest': 0.25}
+    """
+    shape: tuple[int, ...] = np.shape(X) if hasattr(X, "shape") else (len(X),)
+    told: dict[str, Any] = {"rows": int(shape[0])} | ({"features": int(shape[1])} if len(shape) == 2 else {})
+    if is_classifier and np.ndim(y) == 1:
+        counts = np.unique(np.asarray(y), return_counts=True)[1]
+        told |= {"classes": len(counts), "smallest": round(float(counts.min() / counts.sum()), 6)}
+    return told
 
 
 def digest(thing: Any) -> str:

@@ -20,8 +20,8 @@ from kilter.core.space import Config
 from kilter.evaluation.estimators import perfect, worst
 from kilter.integrations.distributions import Candidates
 
-IRRELEVANT = ("storage", "study_name", "n_jobs", "pre_dispatch", "verbose")
-"""Settings of a search that change nothing of what it finds."""
+IRRELEVANT = ("storage", "study_name", "transfer", "n_jobs", "pre_dispatch", "verbose")
+"""Settings of a search that change nothing of what it finds on outer folds, which learn nothing from one another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class SearchInside(Search):
     def on(self, fold: int) -> Found:
         train, test = self.splits[fold]
         fit_params = _check_method_params(self.X, params=self.fit_params, indices=train)
-        search = clone(self.search).set_params(study_name=f"{self.name}, outer fold {fold}")
+        search = clone(self.search).set_params(study_name=f"{self.name}, outer fold {fold}", transfer=None)
         search.fit(*self._rows(train), **fit_params)
         number = search.trials_[search.best_index_]["number"]
         config, observed = search.study_.history[number].params, search.study_.trials[number].value

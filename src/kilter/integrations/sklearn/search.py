@@ -38,10 +38,13 @@ from kilter.integrations.distributions import Candidates
 from kilter.integrations.fit_callbacks import FitCallbacks
 from kilter.integrations.fold_results import folds_of, metrics_of, result_of, row_of
 from kilter.integrations.folds import SCORE, Folds
-from kilter.integrations.sklearn.digest import content, digest
+from kilter.integrations.sklearn.digest import content, described, digest
 from kilter.integrations.sklearn.fits import Data, Fit, workers_for
 from kilter.integrations.sklearn.nesting import SearchInside
 from kilter.schedulers.race import RaceScheduler
+
+TASK = "task"
+"""The attribute of a study that describes what it is tuned on."""
 
 TABLED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.PAUSED)
 """Trials that may be a row of `cv_results_`."""
@@ -78,6 +81,8 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
                           processes can fit at once. It is refused for other data, folds, scoring or estimator.
     timeout               seconds after which no fold is started; in processes those that run are ended, in this one
                           waited for. Candidates that were cut go on in a later fit of a stored study.
+    transfer              whom to learn from, as kilter.create_study has it: "auto" takes studies of the storage with
+                          the same estimator, scoring and most of the parameters, and nobody where there is none.
 
     The estimator's own parameters are the first candidate where they lie in the space, so the best one is not worse. A
     space of at most n_iter candidates is tried whole, in its order, unless there is a timeout.
@@ -130,6 +135,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         storage: Any = None,
         study_name: str | None = None,
         timeout: float | None = None,
+        transfer: Any = "auto",
     ) -> None:
         super().__init__(
             estimator,
@@ -152,6 +158,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
         self.storage = storage
         self.study_name = study_name
         self.timeout = timeout
+        self.transfer = transfer
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -261,10 +268,14 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             scheduler=self._scheduler(),
             directions={SCORE: "maximize"},
             space=candidates.space,
+            transfer=None if self.storage is None and self.transfer == "auto" else self.transfer,
+            tags={"estimator": type(self.estimator).__name__, "scoring": _name_of(self.scoring)},
             seed=int(state.randint(np.iinfo(np.int32).max)),
         )
         if self.storage is not None:
             self._check_same(study, data)
+        if TASK not in study.system_attrs:
+            study.set_system_attr(TASK, described(data.X, data.y, is_classifier(self.estimator)))
         if study.user_attrs.get(EVALUATION) != design.to_json():
             study.set_user_attr(EVALUATION, design.to_json())
         own = candidates.config(self.estimator.get_params())
@@ -487,3 +498,10 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             self.refit_time_ = time.time() - began
         if hasattr(best, "feature_names_in_"):
             self.feature_names_in_ = best.feature_names_in_
+
+
+def _name_of(scoring: Any) -> str:
+    """What a scoring is called, to tell searches apart that are scored otherwise."""
+    if isinstance(scoring, (list, tuple, set, Mapping)):
+        return ",".join(sorted(map(str, scoring)))
+    return str(getattr(scoring, "__name__", None) or scoring)
