@@ -18,6 +18,10 @@ TEMPLATE = """\
 # seed = 0
 # sampler = "auto"                        # or gp, tpe, random, ...
 # scheduler = "auto"                      # or asha, hyperband, median, ...; a table [scheduler] has settings
+# transfer = "auto"                       # earlier studies of the storage teach it; "none", or a list of their names
+# tags = {{ model = "svm" }}                # those that have another value of a name do not
+# task = {{ data = "wine" }}                # what may differ between them
+# scale = {{ width = 64 }}                  # how large what is tuned is
 
 # The program, once per trial. {{lr}} is the value of a parameter, left out with its option where it is not active.
 #   {{x:flag=--x}}   --x where x is true    {{file:yaml}}   the path of a file with all parameters; also json, toml
