@@ -58,14 +58,18 @@ def test_of_any_history_and_any_earlier_studies_something_is_said(history, studi
     assert "\x1b" not in str(told)
 
 
+def listed_in(log):
+    """The trials that the sampler says it took from the list."""
+    found = []
+    for trial in log.engine.history:
+        engine = log.replayed(trial.seen)
+        why = log.sampler.explain(engine.sampler_state, engine.history, trial.number, trial.params)
+        found += [trial.number] * (why.arm == "list")
+    return found
+
+
 def test_what_is_owed_is_what_the_sampler_says_that_it_took_from_the_list(learner):
-    history = learner.engine.history
-    listed = []
-    for trial in history:
-        engine = learner.replayed(trial.seen)
-        why = learner.sampler.explain(engine.sampler_state, engine.history, trial.number, trial.params)
-        listed += [trial.number] * (why.arm == "list")
-    told = transfer(history)
+    listed, told = listed_in(learner), transfer(learner.engine.history)
     assert list(told.owed) == listed != []
     assert f"{len(listed)} of 12 trials owed to" in told.sentence
     assert told.sentence in str(told)
@@ -130,8 +134,9 @@ def test_the_list_of_owed_trials_ends_with_the_opening():
 
 def test_studies_of_other_sizes_are_owed_what_they_lead_to_and_say_how_parameters_move():
     space = Space({"x": Float(1e-3, 1, log=True).scaling(width=-0.5), "y": Float(0, 1)})
-    small = study("small", doublings={"width": -3.0})
-    told = transfer(log_after([small], 5, space).engine.history)
-    assert told.owed and told.teachers[0].owed == told.owed and told.teachers[0].weight is not None
+    log = log_after([study("small", doublings={"width": -3.0}), study("less", doublings={"width": -2.0})], 6, space)
+    told = transfer(log.engine.history)
+    assert list(told.owed) == listed_in(log) and len(told.owed) > 2
+    assert all(teacher.weight is not None for teacher in told.teachers)
     [tilt] = told.tilts
     assert "x" in tilt and "width" in tilt and tilt in str(told)
