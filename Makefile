@@ -22,7 +22,7 @@ export KILTER_BENCH
 # Small matrices are slower on several threads, and the tests run side by side.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-numerics test-long chaos lint web web-check bench race generalisation automl clean
+.PHONY: demo test test-numerics test-long chaos lint web web-check bench race generalisation automl transfer scaling finetuning clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -103,6 +103,15 @@ generalisation: $(VENV)/dev.stamp
 
 automl: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/automl/bench_automl.py --tools kilter lightgbm linear flaml autogluon --budget 15 --seeds 0 1 2
+
+transfer: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/transfer/bench_transfer.py
+
+scaling: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/scaling/bench_scaling.py
+
+finetuning: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/finetuning/bench_text.py
 
 clean:
 	rm -rf $(VENV) web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
