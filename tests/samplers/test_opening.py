@@ -90,6 +90,17 @@ def test_after_the_list_there_are_looks_elsewhere_until_there_were_enough():
     assert (far >= 0.6 * sources.weights(Results.of(history)).sum()).sum() >= 4 > len(looks)
 
 
+def test_an_option_that_others_did_without_gets_a_look_at_its_best():
+    space = Space({"k": Choice(["a", "b"]), "x": Float(0, 1)})
+    earlier = [study(f"a {i}", lambda c, i=i: (c["k"] == "b") + (c["x"] - 0.1 * i) ** 2, space) for i in range(1, 5)]
+    log = log_after(earlier, space=space)
+    configs = log.run(14, lambda c: {"value": (c["k"] == "b") + (c["x"] - 0.3) ** 2})
+    looks = [number for number in range(14) if "an option that few trials had" in told(log, number).reason]
+    assert sum(config["k"] == "b" for config in configs) >= 2
+    assert all(configs[number]["k"] == "b" and configs[number]["x"] < 0.6 for number in looks)
+    assert looks and all(told(log, number).arm == "look" for number in looks)
+
+
 def test_the_list_says_of_whom_it_is():
     log = log_after(RELATED)
     log.run(3, loss)

@@ -147,8 +147,13 @@ class Sources:
         found = [source.points(source.order[:BEST]) for source in self.teaching]
         points = np.concatenate([np.empty((0, encoding.d)), *found])
         drawn = Parzen(encoding, points, encoding.active(points)).draw(rng(0, "candidates"), DRAWN)
-        configs = [encoding.config(point) for point in np.concatenate([points, drawn])]
-        points = encoding.points(encoding.space.encode(configs))  # as the log has them, which keeps fewer digits
+        return self._proposable(np.concatenate([points, drawn]))
+
+    def _proposable(self, points: np.ndarray) -> np.ndarray:
+        """Those of the points that failed in no earlier study, no two alike, as the log has them; (k, d)."""
+        encoding = self.encoding
+        configs = [encoding.config(point) for point in points]
+        points = encoding.points(encoding.space.encode(configs))  # a log keeps fewer digits
         points = points[np.sort(np.unique(points, axis=0, return_index=True)[1])]
         failed = {p.tobytes() for _, seen in self.matched for p in completed(encoding, seen.failed)}
         return points[[point.tobytes() not in failed for point in points] & ~encoding.is_forbidden(points)]
@@ -163,6 +168,17 @@ class Sources:
         if (self.scaling.points == point).all(axis=1).any():
             return self.scaling.why(point)
         return "the next of the configurations that the study was given to try first"
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """All trials of the teaching studies as points, (k, d)."""
+        found = [source.points(source.order) for source in self.teaching]
+        return self._proposable(np.concatenate([np.empty((0, self.encoding.d)), *found]))
+
+    @cached_property
+    def known_regrets(self) -> np.ndarray:
+        """r_t of those, (t, k)."""
+        return np.array([source.regret(self.known) for source in self.teaching])
 
     def owed(self, point: np.ndarray) -> list[EarlierStudy]:
         """Whose a point (d,) of the opening is: those that are only tried have it, of others who expects most of it."""

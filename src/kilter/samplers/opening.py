@@ -3,7 +3,8 @@
     defaults   the first trial, where the space has any
     list       where earlier studies are known: what they say is best, chosen anew after each result
     contrast   after the first of the list, a point that is not expected to be good, to see who is right
-    look       every third trial after the list covers the space, until that many are far from what is on the list
+    look       every third trial after the list: the best known of an option that hardly any trial had, or a Sobol
+               point, until enough trials are far from what is on the list
     cover      points of the Sobol sequence, until enough is known to build on
 
 The list goes for what most of the earlier studies gain by: of the best configurations of each, the one c with the
@@ -41,8 +42,10 @@ whether they are right: good ones alone do not. Where they mislead, that costs o
 FAR_ONES = 4
 """So many trials at least are to be ones that earlier studies expect to be bad: a model that has seen good ones alone
 stays where those are. With six it is no better."""
+OFTEN = 2
+"""And so many at least are to have each option of a choice that is always active: one may do badly by chance."""
 EVERY = 3
-"""Until then, after the list, every so many-th trial covers the space."""
+"""Until then, after the list, every so many-th trial looks elsewhere."""
 LATEST = 24
 """Trials after which none is for the sake of what earlier studies say."""
 TRUSTED = 0.05
@@ -77,7 +80,7 @@ def when_exhausted(seed: int, history: History, number: int) -> Config | None:
 def explained(history: History, number: int) -> Explanation:
     """Why a trial was opened with."""
     pick = first(history, number) or COVER
-    return Explanation("sobol" if pick.point is None else "list", pick.reason, sources=pick.sources)
+    return Explanation("sobol" if pick.point is None else pick.arm, pick.reason, sources=pick.sources)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class First:
     point: np.ndarray | None = None
     sources: tuple[tuple[str, float], ...] = ()
     """The earlier studies whose word it is, with their weights."""
+    arm: str = "list"
+    """What a point is called that earlier studies know of."""
 
 
 COVER = First("too little is known for a model, so the space is covered evenly")
@@ -122,7 +127,9 @@ def _heard(history: History, sources: Sources, place: int, is_open: bool) -> Fir
     begun = sources.regrets(sources.encoding.whole(history.matrix))
     far = int((weights @ begun >= FAR * weights.sum()).sum())
     if place >= sources.most:
-        return LOOK if place % EVERY == EVERY - 1 and far < FAR_ONES else None
+        if place % EVERY != EVERY - 1:
+            return None
+        return _neglected(history, sources, weights) or (LOOK if far < FAR_ONES else None)
     new = Tried.of(history).are_new(sources.candidates)
     if not new.any():
         return None
@@ -132,6 +139,28 @@ def _heard(history: History, sources: Sources, place: int, is_open: bool) -> Fir
     gain = weights @ (begun.min(axis=1, initial=1.0)[:, None] - regrets).clip(min=0.0)
     best = max(range(len(gain)), key=lambda c: (gain[c], -float(weights @ regrets[:, c])))
     return _told(sources, weights, sources.candidates[new][best], regrets[:, best], place)
+
+
+def _neglected(history: History, sources: Sources, weights: np.ndarray) -> First | None:
+    """The best that earlier studies know of the option that the fewest trials had; None where none is neglected."""
+    encoding = sources.encoding
+    choices = set(encoding.choices.tolist()) - {child for child, _ in encoding.conditions}
+    if not choices:
+        return None
+    new = Tried.of(history).are_new(sources.known)
+    begun, known, expected = encoding.whole(history.matrix), sources.known[new], weights @ sources.known_regrets[:, new]
+    found = []
+    for j in choices:
+        for option in range(encoding.options[j]):
+            rows = (known[:, j] == option).nonzero()[0]
+            if len(rows) and (count := int((begun[:, j] == option).sum())) < OFTEN:
+                best = int(rows[expected[rows].argmin()])
+                found.append((count, float(expected[best]), best))
+    if not found:
+        return None
+    return First(
+        "the best that earlier studies know of an option that few trials had", known[min(found)[2]], arm="look"
+    )
 
 
 def _have_begun(history: History, number: int, count: int) -> bool:
