@@ -13,6 +13,7 @@ from kilter.core.parameter import Parameter
 from kilter.core.problem import Fidelity
 from kilter.core.space import Space
 from kilter.core.text import is_url
+from kilter.spaces.knowledge import known_of
 from kilter.storage import commands
 
 DEFAULT_STORAGE = commands.DEFAULT
@@ -55,7 +56,7 @@ def as_space(given: SpaceLike) -> Space:
         return given
     if not isinstance(given, Mapping):
         raise InvalidInput(f"space={given!r}: give a dict of parameters, as in {{'lr': kilter.Float(1e-5, 1e-1)}}")
-    return Space(given)
+    return Space(given, known=known_of(given))
 
 
 def check_functions(**given: Any) -> None:

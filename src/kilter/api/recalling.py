@@ -26,6 +26,7 @@ from kilter.core.text import one_line, shown
 from kilter.engine.replica import Replica
 from kilter.runtime.log import created
 from kilter.runtime.notices import notice
+from kilter.spaces.knowledge import knowledge_of
 
 if TYPE_CHECKING:
     from kilter.transfer.given import Earlier
@@ -128,7 +129,14 @@ class Recalling:
             log.warning(
                 "%s: starts from %s of this space: %s%s (transfer=None leaves them out)", name, count, names, more
             )
-        return taken
+        return taken or self._known(name, problem)
+
+    def _known(self, name: str, problem: Problem) -> tuple[EarlierStudy, ...]:
+        """What ships of a ready-made space; who has studies of their own knows better."""
+        known = knowledge_of(problem.space) if len(problem.objectives) == 1 else ()
+        for each in known:
+            log.info("%s: after the defaults come %d settings by %s", name, len(each.configs), each.name)
+        return known
 
     def _given(self, storage: Storage, name: str) -> Iterator[_Given]:
         from kilter.transfer.given import is_row

@@ -49,7 +49,11 @@ class Space:
     """
 
     def __init__(
-        self, parameters: Mapping[str, Parameter] | None = None, forbidden: Iterable[Mapping[str, Any]] = ()
+        self,
+        parameters: Mapping[str, Parameter] | None = None,
+        forbidden: Iterable[Mapping[str, Any]] = (),
+        *,
+        known: Mapping[str, str] | None = None,
     ) -> None:
         declared = flattened(parameters or {})
         parts = expanded(declared)
@@ -63,6 +67,8 @@ class Space:
         self._compounds = {name: p for name, p in self.declared.items() if isinstance(p, Compound)}
         self._owner = {part: name for name, p in self._compounds.items() for part in p.names(name)}
         self.forbidden: tuple[dict[str, tuple[Plain, ...]], ...] = tuple(map(self._clause, forbidden))
+        self.known: Mapping[str, str] = known or {}
+        """Which ready-made spaces are in it, by the prefix of their parameters; only a new study asks."""
 
     # -- asking ---------------------------------------------------------------------------------------------------
 

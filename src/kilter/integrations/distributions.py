@@ -35,6 +35,7 @@ from kilter.core.space import Config, Space
 from kilter.core.text import shown
 from kilter.integrations.conversion import confidence
 from kilter.runtime.notices import notice
+from kilter.spaces.knowledge import known_of
 
 BRANCH = "which dict"
 """The parameter that says which of several dicts a candidate is drawn from; no estimator sees it."""
@@ -109,7 +110,7 @@ class Candidates:
                 raise InvalidInput(f"param_distributions[{name!r}]: {error}") from None
             if value is not None:
                 values[name] = value
-        space = Space(declared)
+        space = Space(declared, known=known_of(given))
         return cls(space, {name: name for name in space.declared}, values, not _has_parameters([given]))
 
     def params(self, config: Config) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class Sources:
         """Why a given point (d,) is tried."""
         if (self.scaling.points == point).all(axis=1).any():
             return self.scaling.why(point)
-        return "the next of the configurations that the study was given to try first"
+        return f"the next of the configurations to try first: {', '.join(study.name for study in self.owed(point))}"
 
     @cached_property
     def known(self) -> np.ndarray:

@@ -104,7 +104,7 @@ DISBELIEF = First("no earlier study ranks the trials so far better than chance, 
 
 def first(history: History, number: int, initial: int = INITIAL) -> First | None:
     """What a trial is for that opens the study; None where the opening is over."""
-    if history.sampled_before(number) == 0 and history.problem.space.defaults:
+    if history.sampled_before(number) == 0 and not _has_defaults(history, number):
         return DEFAULTS
     is_open = not _have_begun(history, number, initial)
     if history.earlier and not (number < len(history) and history[number].enqueued):
@@ -161,6 +161,12 @@ def _neglected(history: History, sources: Sources, weights: np.ndarray) -> First
     return First(
         "the best that earlier studies know of an option that few trials had", known[min(found)[2]], arm="look"
     )
+
+
+def _has_defaults(history: History, number: int) -> bool:
+    """Whether there are none, or a user has asked for them in a trial before this one."""
+    defaults = history.problem.space.defaults
+    return not defaults or any(trial.params == defaults for trial in islice(history.trials, number))
 
 
 def _have_begun(history: History, number: int, count: int) -> bool:

@@ -6,6 +6,8 @@ comparable scale: put a StandardScaler in front.
 
 Two defaults are words for a number that depends on the data, "sqrt" and "scale". They stand in an ordered list at the
 place that the number has for tables of ten to a hundred columns, so that a model of the scores knows their neighbours.
+
+Where a space has `knowledge`, a study tries after the defaults what did well on many tables (kilter.spaces.knowledge).
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from kilter.core.errors import UnknownName
 from kilter.core.numbers import Float, Int
 from kilter.core.options import Boolean, Choice, Ordinal
 from kilter.core.parameter import Parameter
+from kilter.spaces.knowledge import KnownSpace
 
 TASKS = ("classification", "regression")
 
 
-def random_forest(task: str = "classification") -> dict[str, Parameter]:
+def random_forest(task: str = "classification", *, knowledge: bool = True) -> dict[str, Parameter]:
     """For RandomForestClassifier, or with task="regression" RandomForestRegressor.
 
     The number of trees is left alone: more are never worse on average, only slower (Probst and Boulesteix 2018, "To
@@ -39,7 +42,7 @@ def random_forest(task: str = "classification") -> dict[str, Parameter]:
     }
     if classifies:
         space["criterion"] = Choice(["gini", "entropy"], default="gini")
-    return space
+    return KnownSpace.of(space, _named("random_forest", task), knowledge)
 
 
 def extra_trees(task: str = "classification") -> dict[str, Parameter]:
@@ -53,7 +56,7 @@ def extra_trees(task: str = "classification") -> dict[str, Parameter]:
     return {**random_forest(task), "bootstrap": Boolean(default=False)}
 
 
-def svm(task: str = "classification") -> dict[str, Parameter]:
+def svm(task: str = "classification", *, knowledge: bool = True) -> dict[str, Parameter]:
     """For SVC, or with task="regression" SVR, with their radial kernel.
 
     Other kernels are left out, since they hardly ever end where C is large. The radial one holds the linear one: with a
@@ -75,7 +78,7 @@ def svm(task: str = "classification") -> dict[str, Parameter]:
     }
     if not _is_classification(task):
         space["epsilon"] = Float(1e-3, 1.0, log=True, default=0.1)
-    return space
+    return KnownSpace.of(space, _named("svm", task), knowledge)
 
 
 def mlp() -> dict[str, Parameter]:
@@ -99,7 +102,7 @@ def mlp() -> dict[str, Parameter]:
     }
 
 
-def logistic_regression() -> dict[str, Parameter]:
+def logistic_regression(*, knowledge: bool = True) -> dict[str, Parameter]:
     """For LogisticRegression with its quadratic penalty, whose strength is nearly all that matters.
 
     Other penalties need another solver, and are asked for by different arguments in different versions of scikit-learn.
@@ -107,13 +110,14 @@ def logistic_regression() -> dict[str, Parameter]:
     >>> logistic_regression()["C"]
     Float(0.0001, 10000.0, log=True, default=1.0)
     """
-    return {
+    space: dict[str, Parameter] = {
         "C": Float(1e-4, 1e4, log=True, default=1.0),
         "class_weight": Choice([None, "balanced"], default=None),
     }
+    return KnownSpace.of(space, "logistic_regression", knowledge)
 
 
-def k_neighbors() -> dict[str, Parameter]:
+def k_neighbors(*, knowledge: bool = True) -> dict[str, Parameter]:
     """For KNeighborsClassifier and KNeighborsRegressor; the training rows must be at least fifty.
 
     `p` is the norm of the distance: 1 adds the differences of the columns up, 2 is Euclid's.
@@ -121,14 +125,20 @@ def k_neighbors() -> dict[str, Parameter]:
     >>> k_neighbors()["n_neighbors"]
     Int(1, 50, log=True, default=5)
     """
-    return {
+    space: dict[str, Parameter] = {
         "n_neighbors": Int(1, 50, log=True, default=5),
         "weights": Choice(["uniform", "distance"], default="uniform"),
         "p": Int(1, 2, default=2),
     }
+    return KnownSpace.of(space, "k_neighbors", knowledge)
 
 
 def _is_classification(task: str) -> bool:
     if task not in TASKS:
         raise UnknownName.of("task", task, TASKS)
     return task == "classification"
+
+
+def _named(estimator: str, task: str) -> str:
+    """The name of what is known of an estimator for a task."""
+    return estimator if task == "classification" else f"{estimator}-{task}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from kilter.core.errors import InvalidInput, UnknownName
@@ -11,6 +12,7 @@ from kilter.core.parameter import Condition, Parameter
 from kilter.core.space import Space
 from kilter.spaces.boosting import catboost, hist_gradient_boosting, lightgbm, xgboost
 from kilter.spaces.estimators import extra_trees, k_neighbors, logistic_regression, mlp, random_forest, svm
+from kilter.spaces.knowledge import KnownSpace, known_of
 
 ESTIMATORS: dict[str, Callable[[], dict[str, Parameter]]] = {
     "CatBoostClassifier": catboost,
@@ -20,7 +22,7 @@ ESTIMATORS: dict[str, Callable[[], dict[str, Parameter]]] = {
     "HistGradientBoostingClassifier": hist_gradient_boosting,
     "HistGradientBoostingRegressor": hist_gradient_boosting,
     "KNeighborsClassifier": k_neighbors,
-    "KNeighborsRegressor": k_neighbors,
+    "KNeighborsRegressor": partial(k_neighbors, knowledge=False),
     "LGBMClassifier": lightgbm,
     "LGBMRanker": lightgbm,
     "LGBMRegressor": lightgbm,
@@ -35,7 +37,9 @@ ESTIMATORS: dict[str, Callable[[], dict[str, Parameter]]] = {
     "XGBRanker": xgboost,
     "XGBRegressor": xgboost,
 }
-"""The class of an estimator, by name, so that no library need be imported -> what makes its space."""
+"""The class of an estimator, by name, so that no library need be imported -> what makes its space.
+
+What is known of a space for both tasks is of classifiers."""
 
 
 def space_for(estimator: Any) -> dict[str, Parameter]:
@@ -66,10 +70,13 @@ def space_for(estimator: Any) -> dict[str, Parameter]:
         return _beginning_at(settings, space_for(name))
     parts = {part: _known(type(value)) for part, value in settings.items()}
     space: dict[str, Parameter] = {}
-    for part, known in parts.items():
-        if known in ESTIMATORS:
-            space |= prefixed(_beginning_at(settings[part].get_params(), space_for(known)), part)
-    return space or space_for(name)
+    known: dict[str, str] = {}
+    for part, kind_of_part in parts.items():
+        if kind_of_part in ESTIMATORS:
+            of_part = prefixed(_beginning_at(settings[part].get_params(), space_for(kind_of_part)), part)
+            space |= of_part
+            known |= known_of(of_part)
+    return KnownSpace(space, known) if space else space_for(name)
 
 
 def _known(kind: type) -> str:
@@ -86,7 +93,7 @@ def _known(kind: type) -> str:
 
 def _beginning_at(settings: Mapping[str, Any], space: Mapping[str, Parameter]) -> dict[str, Parameter]:
     """The space with these settings as defaults, where they are in it; None is a library's word for its own default."""
-    begun = dict(space)
+    begun = KnownSpace(space, known_of(space))
     for name in space.keys() & settings.keys():
         if settings[name] is not None:
             try:
@@ -104,10 +111,11 @@ def prefixed(space: Mapping[str, Parameter], step: str) -> dict[str, Parameter]:
     >>> prefixed(random_forest(), "clf")["clf__max_samples"].conditions
     (Condition(parent='clf__bootstrap', values=(True,)),)
     """
-    return {
+    named = {
         f"{step}__{name}": replace(
             parameter,
             conditions=tuple(Condition(f"{step}__{c.parent}", c.values) for c in parameter.conditions),
         )
         for name, parameter in Space(space).parameters.items()
     }
+    return KnownSpace(named, {f"{step}__{prefix}": known for prefix, known in known_of(space).items()})

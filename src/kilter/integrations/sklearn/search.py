@@ -268,7 +268,7 @@ class KilterSearchCV(RandomizedSearchCV):  # type: ignore[misc]  # scikit-learn 
             scheduler=self._scheduler(),
             directions={SCORE: "maximize"},
             space=candidates.space,
-            transfer=None if self.storage is None and self.transfer == "auto" else self.transfer,
+            transfer=self.transfer,
             tags={"estimator": type(self.estimator).__name__, "scoring": _name_of(self.scoring)},
             seed=int(state.randint(np.iinfo(np.int32).max)),
         )
