@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="how many (default: %(default)s)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    options.methods = [name for name in options.methods if not missing(name)]
+    options.methods = [BASE, *(name for name in options.methods if name != BASE and not missing(name))]
     known = {each.name: made(each, options.pools) for each in families() if each.name in options.families}
     race(options, known)
     runs = [one for one in runs_in(options.out) if one.family in known]
