@@ -180,6 +180,15 @@ def test_what_is_expected_is_about_what_comes():
     assert sum(abs(e.mean - value) <= 3 * e.sd for e, value in told) >= 9
 
 
+@pytest.mark.parametrize(("steep", "seed"), [(3, 3), (12, 3), (20, 2)])
+def test_how_sure_it_is_is_of_the_order_of_what_was_seen(steep, seed):
+    """Also where bad values are bent so much that one standard deviation worse is a million times as bad."""
+    log = Log(GPSampler(), Problem(FLAT), seed)
+    log.run(14, lambda c: {"value": math.exp(steep * bowl(c))})
+    worst = max(trial.metrics["value"] for trial in log.engine.history)
+    assert all(explained(log, number).sd <= worst for number in range(6, 14))
+
+
 def test_more_is_exploration_where_less_is_expected():
     """What lies below all that is known is there to be exploited; what is expected to be worse, to be explored."""
     log = Log(RandomSampler(), Problem(FLAT))

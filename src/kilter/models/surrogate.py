@@ -102,8 +102,9 @@ class Surrogate:
         belief = self.objectives[0]
         mean, variance = belief.posterior.predict(self.encoding.features(point[None]))
         sd = np.sqrt(variance)
-        middle, low, high = belief.output.inverse(np.concatenate([mean, mean - sd, mean + sd])).tolist()
-        return middle, (high - low) / 2.0, float(exploration_share(float(self.best[0]), mean, variance)[0])
+        # Bent values lie far apart where they are bad: how far it is to the better side is what matters.
+        middle, better = belief.output.inverse(np.concatenate([mean, mean - sd])).tolist()
+        return middle, middle - better, float(exploration_share(float(self.best[0]), mean, variance)[0])
 
     # -- the acquisition ------------------------------------------------------------------------------------------
 
