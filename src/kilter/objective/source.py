@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import sysconfig
+import threading
 import types
 from hashlib import blake2b
 from typing import Any
@@ -24,6 +25,7 @@ _INSTALLED = tuple(
     if path
 )
 _OURS = os.path.realpath(os.path.dirname(os.path.dirname(__file__))) + os.sep
+_parsing = threading.RLock()
 
 
 def is_installed(path: str) -> bool:
@@ -78,13 +80,19 @@ def _digest_of(code: types.CodeType, filename: str) -> str:
     return f"{BYTECODE}:{digest(_bytecode(code))}"
 
 
+def _parsed(source: str | bytes) -> ast.Module:
+    """The syntax tree; by one thread at a time, since Python 3.11 mixes up how deep each of several has gone."""
+    with _parsing:
+        return ast.parse(source)
+
+
 def file_digest(path: str) -> str:
     """The digest of a program: of one in Python its code, of any other its bytes."""
     with open(path, "rb") as file:
         data = file.read()
     if path.endswith(".py"):
         try:
-            return f"{SOURCE}:{digest(_normal(ast.parse(data)))}"
+            return f"{SOURCE}:{digest(_normal(_parsed(data)))}"
         except (SyntaxError, ValueError, RecursionError):
             pass
     return f"bytes:{digest(data)}"
@@ -97,7 +105,7 @@ _Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 def _tree(lines: tuple[str, ...]) -> list[ast.AST]:
     """The functions of a file."""
     try:
-        return [node for node in ast.walk(ast.parse("".join(lines))) if isinstance(node, _Function)]
+        return [node for node in ast.walk(_parsed("".join(lines))) if isinstance(node, _Function)]
     except (SyntaxError, ValueError, RecursionError):
         return []
 
@@ -150,7 +158,7 @@ class _Bare(ast.NodeTransformer):
 
 def _normal(node: ast.AST) -> str:
     """The text of a piece of code without what does not matter; a function's own name does not."""
-    bare = _Bare().visit(ast.parse(ast.unparse(node)) if not isinstance(node, ast.Module) else node)
+    bare = _Bare().visit(_parsed(ast.unparse(node)) if not isinstance(node, ast.Module) else node)
     first = bare.body[0] if bare.body else None
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and first is not None:
         first.name = "_"
