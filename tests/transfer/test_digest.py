@@ -82,6 +82,25 @@ def test_only_whole_feasible_complete_trials_are_rows_and_own_failures_are_kept(
     assert all(config["x"] < 0.2 for config in earlier.failed)
 
 
+def test_what_was_stopped_after_some_folds_counts_with_what_it_would_have_come_to() -> None:
+    def objective(trial: kilter.Trial) -> float:
+        for fold, hard in enumerate((0.0, 5.0, 1.0)):
+            trial.report(-trial.params["x"] - hard, fold=fold)
+            if trial.number in (4, 7) and fold == 0:
+                raise kilter.TrialPruned
+            if trial.number == 9:
+                raise ValueError("no value, though a score")
+        return -trial.params["x"] - 2.0
+
+    study = kilter.create_study(space={"x": kilter.Float(0, 1)}, direction="maximize", seed=0, scheduler="fifo")
+    study.optimize(objective, n_trials=12, progress="none", catch=ValueError)
+    earlier = digest("folds", study.history)
+    xs = [trial.params["x"] for trial in study.trials]
+    stopped = [trial.number for trial in study.trials if trial.state.name == "PRUNED"]
+    assert stopped == [4, 7] and len(earlier.configs) == 11
+    assert np.allclose(earlier.losses, sorted(x + 2.0 for x in xs[:9] + xs[10:]))
+
+
 def test_what_was_learnt_is_in_the_log_of_the_new_study() -> None:
     first = told([3.0, 1.0, 2.0])
     study = kilter.create_study(space=SPACE, direction="minimize", seed=0, transfer=[first])

@@ -2,7 +2,8 @@
 
     kept     the best ones, and of the others as many as there is room for, evenly by rank: who knew the good ones
              alone would not know what is bad
-    losses   of each configuration, the mean of its trials; smaller is better, in the study's own unit
+    losses   of each configuration, the mean of its trials; smaller is better, in the study's own unit. A trial that
+             was stopped after some of its parts counts with what it would have come to (models/parts.py)
     failed   the latest configurations that failed by themselves
 
 It is bounded, since the study that learns keeps it in its log.
@@ -22,7 +23,7 @@ from kilter.core.history import History, Record
 from kilter.core.numbers import Float
 from kilter.core.parameter import UNSET, Parameter, Plain, typed
 from kilter.core.space import Config, Space
-from kilter.models.results import is_to_blame
+from kilter.models.results import Results, is_to_blame
 
 KEPT = 48
 """Configurations with a loss."""
@@ -40,7 +41,7 @@ DIGITS = 6
 
 
 def digest(name: str, history: History) -> EarlierStudy:
-    """What a study with one objective teaches by its complete, feasible trials at the whole of their resource.
+    """What a study with one objective teaches by its feasible trials at the whole of their resource.
 
     >>> import kilter
     >>> study = kilter.create_study(space={"x": kilter.Float(0, 1)}, direction="maximize")
@@ -92,11 +93,24 @@ def _bare(parameter: Parameter) -> Parameter:
 
 def _tried(history: History) -> list[tuple[Config, float]]:
     """Each configuration with the mean loss of its trials, in the order in which they were first tried."""
-    trials: dict[Key, list[int]] = {}
-    for trial in history:
-        if history.is_candidate(trial.number) and _is_whole(trial, history):
-            trials.setdefault(_key(trial), []).append(trial.number)
-    return [(history[same[0]].params, float(history.values[same, 0].mean())) for same in trials.values()]
+    losses: dict[Key, list[float]] = {}
+    first: dict[Key, Config] = {}
+    for number, loss in _losses(history).items():
+        trial = history[number]
+        if _is_whole(trial, history):
+            first.setdefault(_key(trial), trial.params)
+            losses.setdefault(_key(trial), []).append(loss)
+    return [(first[key], float(np.mean(same))) for key, same in losses.items()]
+
+
+def _losses(history: History) -> dict[int, float]:
+    """By number of the feasible trials that came to their end, or of which is known what they would have come to."""
+    if not history.reports.labels:  # nothing was stopped after some of its parts; a table of results takes long to make
+        return {t.number: float(history.values[t.number, 0]) for t in history if history.is_candidate(t.number)}
+    results = Results.of(history.at_rest())  # a sampler may be at work on those of the study itself
+    rows = np.flatnonzero(results.feasible & np.isinf(results.reach))
+    rows = rows[np.argsort(results.numbers[rows])]
+    return dict(zip(results.numbers[rows].tolist(), results.values[rows, 0].tolist()))
 
 
 def _key(trial: Record) -> Key:
