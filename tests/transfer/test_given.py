@@ -217,3 +217,35 @@ def test_a_space_that_contradicts_names_the_way_to_take_its_results_along(url: s
     tuned("first", storage=url)
     with pytest.raises(SpaceChanged, match=r"transfer=\[kilter.Earlier\('first', same=True\)\]"):
         new(None, storage=url, study_name="first", load_if_exists=True, space={"lr": Float(0.5, 1)})
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("-inf"), "x", [1]])
+def test_a_value_that_no_parameter_could_have_costs_no_more_than_its_row(odd: Any) -> None:
+    rows = [({"lr": odd, "depth": 2}, 1.0), ({"lr": 0.2}, 2.0), ({"lr": 0.3}, 3.0), ({"lr": 0.4}, 4.0)]
+    study = new([rows])
+    assert 0 < study.ask().params["lr"] <= 1
+    assert set(matched(study.history.earlier[0], study.space).kept) >= {1, 2, 3}
+
+
+def test_a_whole_number_that_cannot_be_stored_is_named(url: str) -> None:
+    with pytest.raises(InvalidInput, match="'lr' cannot be stored"):
+        new([[({"lr": 10**400}, 1.0), ({"lr": 0.2}, 2.0), ({"lr": 0.3}, 3.0)]], storage=url, study_name="B")
+    with pytest.raises(InvalidInput, match="task' cannot be stored"):
+        new(None, storage=url, study_name="B", task={"rows": 10**400})
+    assert kilter.get_all_study_names(url) == []
+
+
+def test_a_study_that_is_given_twice_counts_once(url: str) -> None:
+    old = tuned("A", storage=url)
+    assert len(new(["A", old, "A"], storage=url).history.earlier) == 1
+    with pytest.raises(InvalidInput, match="'A' is given twice"):
+        new(["A", Earlier("A", same=True)], storage=url)
+
+
+def test_a_study_goes_on_only_with_the_word_it_was_begun_with_on_the_task(url: str) -> None:
+    tuned("A", storage=url)
+    again: dict[str, Any] = {"storage": url, "study_name": "B", "load_if_exists": True}
+    new(["A"], **again).optimize(lambda trial: trial.params["lr"], n_trials=1, progress="none")
+    new(["A"], **again)
+    with pytest.raises(kilter.KilterError, match="same=True for none, now for 'A'"):
+        new([Earlier("A", same=True)], **again)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kilter import replay
 from kilter.api.view import StudyView
+from kilter.core.border import check
 from kilter.core.earlier import MOST, EarlierStudy
 from kilter.core.errors import NAME, InvalidInput, UnknownName
 from kilter.core.events import SCALE, SYSTEM, TAG, TASK, Event, Noted, Recalled
@@ -85,16 +86,24 @@ class Recalling:
         self._check_sizes(problem)
         studies = self._recalled(name, problem, storage, learns)
         noted: list[Event] = [Noted(None, self.attrs, now)] if self.attrs else []
-        return noted + ([Recalled(studies, now)] if studies else [])
+        made = noted + ([Recalled(studies, now)] if studies else [])
+        for event in made:
+            check(event)  # before there is a study that would be left behind
+        return made
 
     def differences(self, replica: Replica, storage: Storage, name: str) -> list[str]:
         """What is asked for and not so in a study that exists, in words."""
         found = []
         if self.transfer != AUTO:
             known = {study.name for study in replica.history.earlier if study.weight == 1.0}
-            asked = {each.name for each in self._given(storage, name)}
+            named = list(self._given(storage, name))
+            asked = {each.name for each in named}
             if known != asked and not (known < asked and len(known) == MOST):
                 found.append(f"it was begun with what {_listed(known)} taught, and transfer= names {_listed(asked)}")
+            same = {study.name for study in replica.history.earlier if study.same}
+            wanted = {each.name for each in named if each.asked.same}
+            if known == asked and same != wanted:
+                found.append(f"it was begun with same=True for {_listed(same)}, now for {_listed(wanted)}")
         for what, given in ((TASK, self.task), (SCALE, self.scale)):
             was = replica.attrs.get(what)
             if given is not None and was is not None and dict(given) != was:
@@ -115,7 +124,8 @@ class Recalling:
         if self.transfer != AUTO:
             if not learns:
                 notice("the sampler learns nothing from earlier studies, so transfer= changes nothing")
-            return _largest([each.digest(self, problem) for each in self._given(storage, name)], problem)
+            given = [each.digest(self, problem) for each in self._given(storage, name)]
+            return _largest(_different(given), problem)
         if not learns or os.environ.get(SWITCH) == "0":
             return ()
         found = library(problem, storage, self)
@@ -225,6 +235,17 @@ def _of(given: Any, storage: Storage, name: str) -> _Given:
         f"transfer: {shown(source, 60)} is nothing to learn from: give a study, its name in {storage.url}, a file that "
         "`kilter export` wrote, [(configuration, value), …] or [configuration, …]"
     )
+
+
+def _different(studies: list[EarlierStudy]) -> list[EarlierStudy]:
+    """Each study once; raises InvalidInput where one is given in two ways."""
+    found: list[EarlierStudy] = []
+    for study in studies:
+        twins = [each for each in found if (each.name, each.losses) == (study.name, study.losses)]
+        if any(each != study for each in twins):
+            raise InvalidInput(f"transfer: {one_line(study.name, NAME)!r} is given twice, in two ways: give it once")
+        found += [] if twins else [study]
+    return found
 
 
 def _largest(studies: list[EarlierStudy], problem: Problem) -> tuple[EarlierStudy, ...]:

@@ -149,8 +149,10 @@ def _short(config: Mapping[str, Plain], space: Space) -> Config:
 
 
 def _shortened(parameter: Any, value: Plain) -> Plain:
-    short = float(f"{value:.{DIGITS}g}") if isinstance(parameter, Float) else value
-    return short if parameter is not None and parameter.contains(short) else value
+    if not isinstance(parameter, Float) or not parameter.contains(value):
+        return value
+    short = float(f"{value:.{DIGITS}g}")
+    return short if parameter.contains(short) else value
 
 
 def doublings(theirs: Any, ours: Mapping[str, float] | None) -> dict[str, float]:
