@@ -249,3 +249,10 @@ def test_a_study_goes_on_only_with_the_word_it_was_begun_with_on_the_task(url: s
     new(["A"], **again)
     with pytest.raises(kilter.KilterError, match="same=True for none, now for 'A'"):
         new([Earlier("A", same=True)], **again)
+
+
+def test_a_file_that_is_nested_without_end_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InvalidInput, match=r"deep\.json is no file that this kilter reads"):
+        new([str(path)])

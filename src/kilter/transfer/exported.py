@@ -51,7 +51,7 @@ def _documents(path: str | os.PathLike[str]) -> Sequence[Mapping[str, Any]]:
         found = [json.loads(line) for line in text.splitlines() if line.strip()] if is_lines else json.loads(text)
     except OSError as error:
         raise InvalidInput(f"transfer: cannot read {os.fspath(path)}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(path, str(error)) from None
     for place, each in enumerate(found):
         if not _is_trial(each):
