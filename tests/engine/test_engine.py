@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from kilter.core.earlier import EarlierStudy
 from kilter.core.errors import IncapableSampler, LogDamaged
 from kilter.core.events import (
     CONTROLS,
@@ -23,6 +24,7 @@ from kilter.core.events import (
     Granted,
     Invalidated,
     Noted,
+    Recalled,
     Report,
     Reported,
     SpaceExtended,
@@ -358,6 +360,11 @@ def test_an_engine_that_could_not_read_on_reads_no_more():
 def test_created_changes_nothing():
     engine = fed(log(Created(Problem(SPACE).to_json(), {}, {}, 5, 0.0)))
     assert (len(engine.history), engine.position) == (0, 1)
+
+
+def test_the_first_that_is_recalled_counts():
+    first, second = (Recalled((EarlierStudy(name, ({"x": 0.5},), (1.0,)),), 0.0) for name in "ab")
+    assert fed(log(first, second)).history.earlier == first.studies
 
 
 def test_numbers_that_an_older_log_reserves_are_anybodys():

@@ -92,9 +92,9 @@ class Recalling:
         return made
 
     def differences(self, replica: Replica, storage: Storage, name: str) -> list[str]:
-        """What is asked for and not so in a study that exists, in words."""
+        """What is asked for and not so in a study that exists, in words; who makes one may not have come further yet."""
         found = []
-        if self.transfer != AUTO:
+        if self.transfer != AUTO and (replica.history.trials or replica.history.earlier):
             known = {study.name for study in replica.history.earlier if study.weight == 1.0}
             named = list(self._given(storage, name))
             asked = {each.name for each in named}

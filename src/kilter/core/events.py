@@ -233,13 +233,16 @@ class Constrained:
 
 @dataclass(frozen=True)
 class Recalled:
-    """What earlier studies teach this one, once and for all: whatever becomes of them later changes nothing here."""
+    """What earlier studies teach this one, once and for all: whatever becomes of them later changes nothing here.
+
+    Of two, as of workers that begin a study at the same instant, the first one in the log counts.
+    """
 
     studies: tuple[EarlierStudy, ...]
     time: float
 
     number = None
-    identity = (None, 0, "recalled", 0)
+    identity = None
     creates = False
 
 

@@ -170,7 +170,7 @@ class Replica:
             case Constrained():
                 self._constrained(event)
             case Recalled():
-                self.history.earlier = event.studies
+                self.history.earlier = self.history.earlier or event.studies
             case Controlled():
                 self.steering.steer(event, self.position + 1)
             case Granted():
