@@ -173,6 +173,11 @@ class FrozenTrial(_Answering):
         return dict(self._record.metrics)
 
     @property
+    def directions(self) -> dict[str, str]:
+        """Of each objective, by name, whether it is to "minimize" or to "maximize"."""
+        return {objective.name: objective.direction for objective in self._history.problem.objectives}
+
+    @property
     def values(self) -> list[float] | None:
         """Its objectives in order; None where it has not all of them."""
         metrics = self._record.metrics

@@ -63,6 +63,14 @@ def test_lines_of_an_export_teach_too_and_failed_trials_are_failures(tmp_path: P
     assert [config["lr"] for config in earlier.failed] == [0.9, 0.5]
 
 
+def test_an_export_of_a_study_that_went_the_other_way_is_turned_round(url: str, tmp_path: Path) -> None:
+    first, file = tuned("first", storage=url, direction="maximize"), tmp_path / "first.json"
+    subprocess.run([sys.executable, "-m", "kilter", "export", "first", "--storage", url, "-o", file], check=True)
+    by_name, by_file = (new([each], storage=url).history.earlier for each in ("first", file))
+    assert by_name == by_file
+    assert by_file[0].losses[0] == -first.best_value
+
+
 def test_rows_in_the_objectives_own_unit() -> None:
     rows = [({"lr": 0.1, "depth": 3}, 0.93), ({"lr": 0.5, "depth": 3}, 0.95)]
     (earlier,) = new([rows], direction="maximize").history.earlier

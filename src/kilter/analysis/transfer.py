@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from kilter.models.sources import Sources
 
 
-
 @dataclass(frozen=True)
 class Teacher:
     """One earlier study."""

@@ -92,7 +92,7 @@ class Recalling:
         return made
 
     def differences(self, replica: Replica, storage: Storage, name: str) -> list[str]:
-        """What is asked for and not so in a study that exists, in words; who makes one may not have come further yet."""
+        """What is asked for and not so in a study that exists, in words; whoever makes it may come to that yet."""
         found = []
         if self.transfer != AUTO and (replica.history.trials or replica.history.earlier):
             known = {study.name for study in replica.history.earlier if study.weight == 1.0}

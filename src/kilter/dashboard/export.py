@@ -28,6 +28,7 @@ def document(trial: FrozenTrial, reports: bool = False) -> dict[str, Any]:
         "state": trial.state.name,
         "params": trial.plain_params,
         "metrics": trial.metrics,
+        "directions": trial.directions,
         "feasible": trial.is_feasible if trial.state.name == "COMPLETE" else None,
         "attempt": trial.attempt,
         "worker": trial.worker,

@@ -19,7 +19,8 @@ ENDINGS = (".json", ".jsonl", ".ndjson")
 def exported(path: str | os.PathLike[str], problem: Problem) -> list[tuple[Mapping[str, Any], float]]:
     """Configurations of complete and failed trials with the value of the problem's metric, NaN where that failed.
 
-    A metric of another name counts where the file has only one. Raises InvalidInput for what is no such file.
+    A metric of another name counts where the file has only one. Values of a study that went the other way are turned
+    round; one that says no direction, as older ones, has the problem's. Raises InvalidInput for what is no such file.
     """
     documents = _documents(path)
     ended = [each for each in documents if each["state"] in ("COMPLETE", "FAIL") and each.get("feasible") is not False]
@@ -29,7 +30,15 @@ def exported(path: str | os.PathLike[str], problem: Problem) -> list[tuple[Mappi
         (name,) = names
     if names and name not in names:
         raise InvalidInput(f"{os.fspath(path)} has no metric {name!r}, but {', '.join(sorted(names))}")
-    return [(each["params"], _number(each["metrics"].get(name)) if _counts(each) else math.nan) for each in ended]
+    goal = problem.objectives[0].direction
+    return [(each["params"], _value(each, name, goal) if _counts(each) else math.nan) for each in ended]
+
+
+def _value(document: Mapping[str, Any], name: str, goal: str) -> float:
+    """A metric, turned round where it was to be as large as possible and now is to be small, or the other way."""
+    directions = document.get("directions")
+    theirs = directions.get(name, goal) if isinstance(directions, Mapping) else goal
+    return _number(document["metrics"].get(name)) * (1.0 if theirs == goal else -1.0)
 
 
 def _counts(document: Mapping[str, Any]) -> bool:
