@@ -74,8 +74,9 @@ def test_nobody_is_taken_where_that_is_switched_off(url: str, monkeypatch: pytes
     made(url, "wine")
     assert taken(url, transfer=None) == []
     assert taken(url, sampler="random") == []
-    monkeypatch.setenv("KILTER_TRANSFER", "0")
-    assert taken(url) == []
+    for word in ("0", "false", "Off"):
+        monkeypatch.setenv("KILTER_TRANSFER", word)
+        assert taken(url) == []
     assert taken(url, transfer=["wine"]) == ["wine"]  # who names one means it
 
 

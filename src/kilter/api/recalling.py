@@ -37,7 +37,8 @@ log = logging.getLogger("kilter")
 
 AUTO = "auto"
 SWITCH = "KILTER_TRANSFER"
-"""The variable of the environment that is 0 where no study is to learn by itself."""
+"""The variable of the environment that is one of OFF where no study is to learn by itself."""
+OFF = ("0", "false", "off", "no", "none")
 
 ENDINGS = (".json", ".jsonl", ".ndjson")
 NAMED = 5
@@ -126,7 +127,7 @@ class Recalling:
                 notice("the sampler learns nothing from earlier studies, so transfer= changes nothing")
             given = [each.digest(self, problem) for each in self._given(storage, name)]
             return _largest(_different(given), problem)
-        if not learns or os.environ.get(SWITCH) == "0":
+        if not learns or os.environ.get(SWITCH, "").strip().lower() in OFF:
             return ()
         found = library(problem, storage, self)
         taken = found.taken
