@@ -130,6 +130,16 @@ def test_options_are_known_by_what_they_are_not_by_their_place():
     assert rows(configs, c=Choice(["new", "b", "a"]))[:3] == [[pytest.approx(5 / 6)], [0.5], None]
 
 
+def test_a_parameter_that_is_something_else_now_is_unknown_and_the_others_teach():
+    configs = tuple({"lr": 0.01 * n + 0.003, "n": n} for n in range(1, 6))
+    seen = matched(
+        EarlierStudy("old", configs, tuple(map(float, range(5)))), Space({"lr": Choice([0.1, 1.0]), "n": Int(1, 9)})
+    )
+    assert (seen.matched, seen.missing, seen.extra, seen.reason) == (("n",), ("lr",), ("lr",), None)
+    assert len(seen.kept) == 5
+    assert np.isnan(seen.matrix[:, 0]).all()
+
+
 def test_what_is_new_has_its_default_or_is_unknown():
     row = rows([{"x": 0.5}], x=Float(0, 1), y=Float(0, 1, default=0.25), z=Float(0, 1))[0]
     assert row[:2] == [0.5, 0.25] and math.isnan(row[2])

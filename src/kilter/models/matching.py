@@ -1,14 +1,15 @@
 """An earlier study seen from the space of the study that learns: parameters by their name, values as they are.
 
 A value of a range that was wider, shifted, logarithmic or finer lies where it lies in the new one; a row with a value
-that is no more of the space is left out, since a configuration moved to the border was never tried. What the earlier
+that is no more of the space is left out, since a configuration moved to the border was never tried. A parameter that
+has become a list of options of which the study tried none is another one, and the others go on. What the earlier
 study did not know of an active parameter counts as its default, where it has one, and is unknown else; what the
 new space does not know is ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose, isfinite
 from typing import Any
@@ -57,12 +58,14 @@ def matched(study: EarlierStudy, space: Space) -> Matched:
     >>> seen.matrix.tolist(), seen.missing, seen.extra, seen.reason
     ([[0.5, nan], [0.0, nan]], ('z',), ('y',), 'only 2 of its 3 trials are of this space, and 3 are needed')
     """
-    configs = [config_in(config, space) for config in study.configs]
+    tried = _without_clashes([*study.configs, *study.failed], space)
+    tried, broken = tried[: len(study.configs)], tried[len(study.configs) :]
+    configs = [config_in(config, space) for config in tried]
     losses = study.losses or (0.0,) * len(configs)
     kept = tuple(i for i, (config, loss) in enumerate(zip(configs, losses)) if config is not None and isfinite(loss))
-    failed = [config for config in (config_in(config, space) for config in study.failed) if config is not None]
+    failed = [config for config in (config_in(config, space) for config in broken) if config is not None]
     names = {name for config in study.configs for name in config}
-    known = {name for name, given in _known(study.configs, space)}
+    known = {name for name, given in _known(tried, space)}
     return Matched(
         space.encode([configs[i] or {} for i in kept]),
         np.array([study.losses[i] for i in kept] if study.losses else []),
@@ -89,6 +92,21 @@ def config_in(config: Mapping[str, Plain], space: Space) -> dict[str, Plain] | N
         elif parameter.has_default:
             taken[name] = parameter.plain(parameter.default)
     return None if space.is_forbidden(taken) else taken
+
+
+def _without_clashes(configs: Sequence[Mapping[str, Plain]], space: Space) -> Sequence[Mapping[str, Plain]]:
+    """Configurations without what is a list of options here of which none was ever tried: it is something else now."""
+    options = {name: each for name, each in space.parameters.items() if not isinstance(each, Number)}
+    seen = {n for config in configs for n, value in config.items() if n in options and _is_option(value, options[n])}
+    clashes = options.keys() - seen
+    return [{name: value for name, value in config.items() if name not in clashes} for config in configs]
+
+
+def _is_option(value: Any, parameter: Parameter) -> bool:
+    try:
+        return _is_of_its_kind(value, parameter) and parameter.contains(parameter.plain(value))
+    except InvalidInput:
+        return False
 
 
 def _known(configs: Iterable[Mapping[str, Plain]], space: Space) -> Iterable[tuple[str, Plain]]:
