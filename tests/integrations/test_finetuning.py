@@ -226,6 +226,9 @@ def test_layers_that_are_not_found_are_asked_for_and_can_be_named() -> None:
     ("settings", "words"),
     [
         ({"frozen_layers": LAYERS + 1}, "frozen_layers=3: the model has 2 layers"),
+        ({"frozen_layers": -1}, "frozen_layers=-1: the model has 2 layers"),
+        ({"method": "lora", "lora_rank": 2}, "no lora_alpha in"),
+        ({"method": "zzz"}, "zzz"),
         ({**LORA, "lora_targets": "atention"}, "no targets of LoRA 'atention': did you mean 'attention'"),
     ],
 )

@@ -167,7 +167,7 @@ def test_a_forbidden_configuration_is_left_out():
         ([{"x": 0.1}] * 3, (1.0, 1.0, 1.0), "all its values are equal"),
         ([{"x": 5.0}], (), "none of its configurations is of this space"),
         ([{"x": 0.5}], (), None),
-        ([], (), "it has none of the parameters x, but none"),
+        ([], (), "none of its trials has a value that can be used"),
     ],
 )
 def test_why_a_study_is_passed_over(configs, losses, reason):

@@ -143,6 +143,8 @@ def _nearest(value: Any, parameter: Parameter) -> Plain:
 
 
 def _reason(study: EarlierStudy, losses: list[float], known: set[str], space: Space) -> str | None:
+    if not study.configs:
+        return "none of its trials has a value that can be used"
     if not known:
         own = sorted({name for config in study.configs for name in config})
         return f"it has none of the parameters {_listed(space)}, but {_listed(own)}"

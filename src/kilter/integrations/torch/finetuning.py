@@ -26,6 +26,7 @@ from torch import nn
 from torch.nn import functional
 
 from kilter.core.errors import InvalidInput, UnknownName
+from kilter.spaces.networks import METHODS
 
 ATTENTION = ("attention", "attn")
 """One of them is in the path of each linear layer of an attention, in Transformers, timm and PyTorch."""
@@ -52,10 +53,13 @@ def adapt(model: nn.Module, settings: Mapping[str, Any], layers: str | Sequence[
     stack = Stack(model, layers)
     if not _has_lora(settings):
         frozen = settings.get("frozen_layers", 0)
-        if frozen > len(stack):
+        if not 0 <= frozen <= len(stack):
             raise InvalidInput(f"frozen_layers={frozen}: the model has {len(stack)} layers; finetuning(layers=…) says")
         stack.freeze(frozen)
         return model
+    for name in ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets"):
+        if name not in settings:
+            raise InvalidInput(f"no {name} in {dict(settings)!r}")
     targets = target_modules(model, settings["lora_targets"], layers)
     stack.freeze(len(stack))
     for name in targets:
@@ -250,7 +254,11 @@ def merged(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _has_lora(settings: Mapping[str, Any]) -> bool:
     """Of settings without a method, by whether there is a rank."""
-    return bool(settings["method"] == "lora" if "method" in settings else "lora_rank" in settings)
+    if "method" not in settings:
+        return "lora_rank" in settings
+    if settings["method"] not in METHODS:
+        raise UnknownName.of("method", settings["method"], METHODS)
+    return bool(settings["method"] == "lora")
 
 
 def _named(model: nn.Module, layers: str | Sequence[str]) -> list[str]:
