@@ -40,7 +40,6 @@ SWITCH = "KILTER_TRANSFER"
 """The variable of the environment that is one of OFF where no study is to learn by itself."""
 OFF = ("0", "false", "off", "no", "none")
 
-ENDINGS = (".json", ".jsonl", ".ndjson")
 NAMED = 5
 """Studies that the line on a new study names."""
 
@@ -215,6 +214,7 @@ def library(
 
 def _of(given: Any, storage: Storage, name: str) -> _Given:
     """What is meant by one thing in the list; raises InvalidInput for what cannot teach."""
+    from kilter.transfer.exported import ENDINGS
     from kilter.transfer.given import Earlier, is_row
 
     asked = given if isinstance(given, Earlier) else Earlier(given)

@@ -61,3 +61,17 @@ class EarlierStudy:
             if name in given:
                 given[name] = tuple(given[name])
         return cls(**given)
+
+
+def spread(count: int, best: int, most: int) -> list[int]:
+    """Which of `count` ranks stand for all of them, `most` of them at most: the best ones, the others evenly by rank.
+
+    Who knew the good ones alone would not know what is bad.
+
+    >>> spread(9, 2, 9), spread(200, 2, 6)
+    ([0, 1, 2, 3, 4, 5, 6, 7, 8], [0, 1, 2, 68, 133, 199])
+    """
+    if count <= most:
+        return list(range(count))
+    last, others = count - best - 1, most - best - 1
+    return [*range(best), *(best + round(place * last / others) for place in range(others + 1))]

@@ -11,11 +11,11 @@ one by one, each from the studies that know its parameter, so that the spaces ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from kilter.core.earlier import spread
 from kilter.models.encoding import Encoding
 from kilter.models.fits import layout_of
 from kilter.models.gp import Layout
@@ -65,7 +65,8 @@ class SameTask:
     def __init__(self, sources: Sources) -> None:
         encoding = sources.encoding
         same = [source for source in sources.teaching if source.study.same]
-        rows = [_spread(source.order, MOST // max(len(same), 1)) for source in same]
+        most = MOST // max(len(same), 1)
+        rows = [source.order[spread(len(source.order), most // 2, most)] for source in same]
         broken = np.concatenate([np.empty((0, encoding.d)), *(source.seen.failed for source in same)])
         self.features = np.concatenate(
             [np.empty((0, encoding.width))]
@@ -79,12 +80,3 @@ class SameTask:
 
 def _features(encoding: Encoding, matrix: np.ndarray) -> np.ndarray:
     return encoding.features(*encoding.known(matrix))
-
-
-def _spread(order: np.ndarray, most: int) -> np.ndarray:
-    """Of rows, best first, so many at most: the best half, and of the others some that are evenly spread by rank."""
-    best, rest = np.split(order, [most // 2])
-    if len(order) <= most:
-        return order
-    kept: Sequence[int] = np.linspace(0, len(rest) - 1, most - len(best)).round().astype(int).tolist()
-    return np.concatenate([best, rest[kept]])

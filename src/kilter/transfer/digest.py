@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from kilter.core.earlier import EarlierStudy
+from kilter.core.earlier import EarlierStudy, spread
 from kilter.core.history import History, Record
 from kilter.core.numbers import Float
 from kilter.core.parameter import UNSET, Parameter, Plain, typed
@@ -57,7 +57,7 @@ def whittled(
 ) -> EarlierStudy:
     """The digest of so many trials, of which these have a loss and these failed."""
     ranked = [tried[place] for place in np.argsort([loss for _, loss in tried], kind="stable")]
-    kept = [ranked[place] for place in _spread(len(ranked))]
+    kept = [ranked[place] for place in spread(len(ranked), BEST, KEPT)]
     configs, losses = tuple(_short(config, space) for config, _ in kept), tuple(loss for _, loss in kept)
     return EarlierStudy(name, configs, losses, tuple(_short(config, space) for config in failed[:FAILED]), trials)
 
@@ -121,19 +121,6 @@ def _is_whole(trial: Record, history: History) -> bool:
     """Whether a trial had all of each resource."""
     budget = trial.budget or {}
     return all(budget.get(each.name, each.high) >= each.high for each in history.problem.fidelities)
-
-
-def _spread(count: int) -> list[int]:
-    """Which of so many ranks are kept.
-
-    >>> ranks = _spread(200)
-    >>> len(ranks), ranks[:17], ranks[-2:]
-    (48, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], [193, 199])
-    """
-    if count <= KEPT:
-        return list(range(count))
-    rest = np.linspace(BEST, count - 1, KEPT - BEST).round().astype(int)
-    return [*range(BEST), *rest.tolist()]
 
 
 def _failed(history: History) -> list[Config]:
