@@ -84,6 +84,7 @@ def test_nobody_is_taken_where_that_is_switched_off(url: str, monkeypatch: pytes
     ("options", "reason"),
     [
         ({"n": 9}, "9 trials that can be used here, and 10 are needed"),
+        ({"n": 0}, "0 trials that can be used here, and 10 are needed"),
         ({"direction": "maximize"}, "to maximize value, and not to minimize value"),
         ({"directions": {"error": "minimize"}}, "to minimize error, and not to minimize value"),
         ({"directions": ["minimize", "minimize"]}, "and not to minimize value"),

@@ -131,7 +131,7 @@ def _read(replica: Replica, row: StudyRow, learner: Learner) -> tuple[EarlierStu
     earlier = digest(row.name, replica.history)
     space = learner.problem.space
     seen = None if learner.problem.is_open else matched(earlier, space)
-    if seen is not None and 2 * len(seen.matched) < len(space):
+    if seen is not None and earlier.configs and 2 * len(seen.matched) < len(space):
         raise _Passed(f"it has {len(seen.matched)} of the {len(space)} parameters, and half of them are needed")
     usable = len(earlier.configs if seen is None else seen.kept)
     if usable < ENOUGH:
